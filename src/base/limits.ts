@@ -1,0 +1,87 @@
+/**
+ * Every bound of the core, with its unit last, and what happens at it. They are checked against
+ * each other at the end, since a bound that contradicts another is a bug of this file.
+ */
+
+import { assert } from './assert.ts'
+
+export const limits = {
+  // -- what a client may send, and what it is told (protocol sections 4.1 and 20) --------------
+  /** Sum of a publish's sizes; above: NACK 40009. */
+  messageBytesMax: 65_536,
+  /** One frame of a client; above: the socket is closed with 40009. */
+  frameBytesMax: 524_288,
+  /** Messages of one publish; above: NACK 40034. */
+  messagesPerPublishMax: 1_000,
+  /** Attachments of one session; above: channel ERROR 90010. */
+  attachmentsPerSessionMax: 200,
+  /** Publishes of one session that have no outcome yet; above: NACK 42911. */
+  unansweredPerSessionMax: 5_000,
+  /** Publishes and other acknowledged frames of one session in a second; above: NACK 42911. */
+  publishesPerSecondMax: 10_000,
+  /** What a failed connection may expect to find again, told in connectionDetails. */
+  connectionStateTtlMs: 120_000,
+  /** The longest silence of the server; half of it is how often idle sockets are sent a beat. */
+  maxIdleIntervalMs: 15_000,
+  /** A socket that was silent this long, pings unanswered, is dropped. */
+  socketSilenceMs: 40_000,
+  /** Bytes waiting in one socket; above: DISCONNECTED 80003 and closed. */
+  socketQueueBytesMax: 16 * 1024 * 1024,
+  /** Sockets of one worker; above: refused with 50004. */
+  socketsPerWorkerMax: 1_000_000,
+
+  // -- publishing -----------------------------------------------------------------------------
+  /** A publish without outcome this long: the socket is ended, retriable (rule 18). */
+  publishOutcomeMs: 8_000,
+  /** An attach without answer this long: DETACHED with 90007, retriable; clients wait 10 s. */
+  attachAnswerMs: 8_000,
+  /** Publishes of one ChannelClient without answer; above: refused with 42913. */
+  unansweredPerClientMax: 20_000,
+  /** Their bytes; above: refused with 42914. */
+  unansweredPerClientBytesMax: 64 * 1024 * 1024,
+  /** Entries waiting for the append under way, per partition, in bytes; above: refused 50005. */
+  waitingEntriesBytesMax: 16 * 1024 * 1024,
+  /** One append to a log; more waits for the next. */
+  appendBytesMax: 512 * 1024,
+
+  // -- hot state ------------------------------------------------------------------------------
+  /** How long committed messages stay readable for those who were away. */
+  tailMs: 120_000,
+  /** The bytes of one channel's tail; above: the oldest go, `trimmedThrough` rises. */
+  tailBytesMax: 4 * 1024 * 1024,
+  /** The bytes of all tails of a worker; above: the tail that grows is cut instead. */
+  tailBytesPerWorkerMax: 512 * 1024 * 1024,
+  /** De-duplication outlives what any client can still re-send: ttl + 60 s (rule 17). */
+  idKeptMs: 180_000,
+  /** Known ids of one channel; above: publishes are refused with 42913, never forgotten early. */
+  idsPerChannelMax: 1_000_000,
+
+  // -- channels -------------------------------------------------------------------------------
+  /** A ChannelClient or LocalGroup that nobody uses any more stays this long. */
+  lingerMs: 15_000,
+  /** A master's channel without clients stays as long as a client may come back to it. */
+  idleChannelMs: 180_000,
+  /** How soon a Join that was not answered is sent again, at first; doubles to the next. */
+  joinRetryMs: 250,
+  joinRetryMaxMs: 4_000,
+
+  // -- links between places -------------------------------------------------------------------
+  /** Unconfirmed bytes of one link; above: the link is reset, its clients Join again. */
+  linkBytesMax: 64 * 1024 * 1024,
+  /** One batch; below NATS's max_payload of 1 MiB with room for one largest message. */
+  batchBytesMax: 256 * 1024,
+  /** How long an acknowledgement may wait for a batch of the other direction. */
+  linkAckMs: 40,
+  /** An unconfirmed last batch is asked about after this long; doubles to the next. */
+  linkAskMs: 250,
+  linkAskMaxMs: 5_000
+} as const
+
+assert(limits.frameBytesMax > limits.messageBytesMax, 'a frame holds a largest publish')
+assert(
+  limits.batchBytesMax + limits.frameBytesMax < 1024 * 1024,
+  'a batch that one more message overfills stays below NATS max_payload'
+)
+assert(limits.idKeptMs >= limits.connectionStateTtlMs + 60_000, 'ids outlive re-sends (rule 17)')
+assert(limits.attachAnswerMs < 10_000, 'an attach is answered before the client gives up')
+assert(limits.appendBytesMax < 1024 * 1024, 'an append stays below NATS max_payload')

@@ -1,0 +1,15 @@
+/**
+ * What one worker has done since it started, as plain counters: the core counts, the shell shows.
+ */
+export class Tally {
+  /** Publishes that were admitted, and messages in them. */
+  publishCount = 0
+  messageCount = 0
+  /** Publishes that were answered with an error. */
+  refusedCount = 0
+  /** Frames given to sockets by fan-out. */
+  deliveryCount = 0
+  /** Sockets that were opened, and that were turned away. */
+  openedCount = 0
+  turnedAwayCount = 0
+}

@@ -1,0 +1,143 @@
+/**
+ * The mesh over NATS. The client's defaults are not ours (scenario C6): it reconnects for ever,
+ * notices a half-open connection in seconds, and what cannot be sent is dropped instead of being
+ * buffered without bound and then silently lost. Links notice every loss and say things again.
+ */
+
+import {
+  type Authenticator,
+  connect,
+  type ConnectionOptions,
+  credsAuthenticator,
+  Events,
+  type NatsConnection
+} from 'nats'
+import type { Mesh } from './mesh.ts'
+
+const PING_MS = 2_000
+const PINGS_UNANSWERED_MAX = 2
+const RECONNECT_WAIT_MS = 250
+const RECONNECT_JITTER_MS = 500
+const CONNECT_TIMEOUT_MS = 5_000
+const CONNECT_RETRY_MAX_MS = 5_000
+
+/** How NATS is reached and who we are there. */
+export interface NatsSettings {
+  readonly servers: readonly string[]
+  readonly user?: string
+  readonly password?: string
+  readonly token?: string
+  /** The text of a credentials file (JWT and seed). */
+  readonly credentials?: string
+  /** Named in NATS's own monitoring. */
+  readonly name: string
+}
+
+/** What the mesh tells while it lives. */
+export interface NatsEvents {
+  onUp(): void
+  onDown(): void
+  /** Something worth a line in the log; never a secret. */
+  note(text: string): void
+}
+
+export class NatsMesh implements Mesh {
+  readonly #connection: NatsConnection
+  #isUp = true
+
+  private constructor(connection: NatsConnection, events: NatsEvents) {
+    this.#connection = connection
+    void this.#watch(events)
+  }
+
+  /**
+   * Connects, for as long as it takes: a node that starts while NATS is away waits unready
+   * (rule 10). Rejects only when `signal` aborts, or when NATS refuses our credentials.
+   */
+  static async connect(
+    settings: NatsSettings,
+    events: NatsEvents,
+    signal: AbortSignal
+  ): Promise<NatsMesh> {
+    const { servers, user, password, token, credentials, name } = settings
+    const options: ConnectionOptions = {
+      servers: [...servers],
+      name,
+      user,
+      pass: password,
+      token,
+      authenticator: credentials === undefined ? undefined : authenticatorOf(credentials),
+      noEcho: false,
+      timeout: CONNECT_TIMEOUT_MS,
+      pingInterval: PING_MS,
+      maxPingOut: PINGS_UNANSWERED_MAX,
+      reconnect: true,
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: RECONNECT_WAIT_MS,
+      reconnectJitter: RECONNECT_JITTER_MS
+    }
+    for (let attempt = 0; ; attempt++) {
+      try {
+        const mesh = new NatsMesh(await connect(options), events)
+        events.onUp()
+        return mesh
+      } catch (error) {
+        const cause = error instanceof Error ? error.message : String(error)
+        events.note(`NATS at ${servers.join(', ')} cannot be reached: ${cause}`)
+        await pause(Math.min(CONNECT_RETRY_MAX_MS, 250 * 2 ** attempt), signal)
+      }
+    }
+  }
+
+  get isUp(): boolean {
+    return this.#isUp
+  }
+
+  publish(subject: string, bytes: Uint8Array): void {
+    if (this.#isUp && !this.#connection.isClosed()) this.#connection.publish(subject, bytes)
+  }
+
+  subscribe(subject: string, onBytes: (bytes: Uint8Array) => void): void {
+    this.#connection.subscribe(subject, {
+      callback: (error, message) => {
+        if (error === null) onBytes(message.data)
+      }
+    })
+  }
+
+  async close(): Promise<void> {
+    await this.#connection.drain()
+  }
+
+  async #watch(events: NatsEvents): Promise<void> {
+    for await (const status of this.#connection.status()) {
+      if (status.type === Events.Disconnect) {
+        this.#isUp = false
+        events.onDown()
+      } else if (status.type === Events.Reconnect) {
+        this.#isUp = true
+        events.onUp()
+      } else if (status.type === Events.Error) {
+        events.note(`NATS: ${String(status.data)}`)
+      }
+    }
+  }
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => {
+      clearTimeout(timer)
+      reject(new Error('stopped while connecting to NATS'))
+    }
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', stop)
+      resolve()
+    }, ms)
+    signal.addEventListener('abort', stop, { once: true })
+  })
+}
+
+function authenticatorOf(credentials: string): Authenticator {
+  return credsAuthenticator(new TextEncoder().encode(credentials))
+}

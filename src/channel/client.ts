@@ -1,0 +1,393 @@
+/**
+ * A node's one client of a channel. It joins the channel's master, keeps the node's place in the
+ * channel's order, has every publication encoded once, and gives it to the node's groups; and it
+ * carries their publishes to the master until each is answered (rule 16).
+ *
+ *   idle ──first attach or submit──▶ joining ──Joined──▶ live
+ *                                      ▲  ▲               │ the master moved, the link was reset,
+ *                                      │  └───────────────┘ or a hole was seen: Join again with
+ *                                      └─ no answer: again    the last standing
+ *
+ * Rules it keeps: order by seq, repeats dropped, a hole is never passed on; a Deliver of an epoch
+ * that was not joined is dropped (rule 9); each attachment starts at its own position (rule 19);
+ * where continuity is lost every group is told, and only then.
+ */
+
+import { assert } from '../base/assert.ts'
+import type { Deadline, Deadlines } from '../base/deadlines.ts'
+import { limits } from '../base/limits.ts'
+import type { Random } from '../base/random.ts'
+import type {
+  Attach,
+  Backfilled,
+  Deliver,
+  Joined,
+  NotMaster,
+  PeerMessage,
+  Publication,
+  Result,
+  Standing,
+  Submit,
+  ToClientFromGroup,
+  ToClientFromMaster
+} from '../peer/message.ts'
+import { errors } from '../wire/errors.ts'
+import type { Allocate } from './encoding.ts'
+import { Doors } from './doors.ts'
+import { Unanswered } from './unanswered.ts'
+
+/** What a client needs from its worker. */
+export interface ClientPorts {
+  readonly deadlines: Deadlines
+  readonly random: Random
+  readonly allocate: Allocate
+  nowMs(): number
+  viewVersion(): number
+  /** Sends to the partition's master; false while none is known. */
+  toMaster(channel: string, message: PeerMessage): boolean
+  /** Sends to the group of `worker` on this node. */
+  toGroup(worker: number, message: PeerMessage): void
+}
+
+interface WaitingAttach {
+  readonly worker: number
+  readonly attach: Attach
+}
+
+type State =
+  | { readonly kind: 'idle' }
+  | { readonly kind: 'joining'; readonly joinNo: number; readonly retry: Deadline }
+  | { readonly kind: 'live'; readonly epoch: number }
+
+export class ChannelClient {
+  readonly channel: string
+  readonly #ports: ClientPorts
+  readonly #clientId: string
+  readonly #doors: Doors
+  readonly #backfills = new Map<number, WaitingAttach>()
+  readonly #unanswered: Unanswered
+  #state: State = { kind: 'idle' }
+  #standing: Standing | undefined
+  #joinNo = 0
+  #requestNo = 0
+  #joinRetryMs: number = limits.joinRetryMs
+  #waiting: WaitingAttach[] = []
+  #wantsDeliveries = false
+  #usedAtMs: number
+
+  constructor(channel: string, ports: ClientPorts) {
+    this.channel = channel
+    this.#ports = ports
+    this.#clientId = ports.random.id(8)
+    this.#unanswered = new Unanswered()
+    this.#doors = new Doors(channel, ports)
+    this.#usedAtMs = ports.nowMs()
+  }
+
+  onGroupMessage(worker: number, message: ToClientFromGroup): void {
+    this.#usedAtMs = this.#ports.nowMs()
+    switch (message.kind) {
+      case 'attach':
+        this.#onAttach(worker, message)
+        return
+      case 'submit':
+        this.#onSubmit(worker, message)
+        return
+      case 'groupEmpty':
+        this.#doors.onGroupEmpty(worker)
+        return
+      case 'variantUnused':
+        this.#doors.onVariantUnused(worker, message.variantId)
+        return
+    }
+  }
+
+  onMasterMessage(message: ToClientFromMaster): void {
+    switch (message.kind) {
+      case 'joined':
+        this.#onJoined(message)
+        return
+      case 'notMaster':
+        this.#onNotMaster(message)
+        return
+      case 'deliver':
+        this.#onDeliver(message)
+        return
+      case 'result':
+        this.#onResult(message)
+        return
+      case 'backfilled':
+        this.#onBackfilled(message)
+        return
+    }
+  }
+
+  /** The partition has another master, or what was said to it may be lost: Join again. */
+  onMasterUncertain(): void {
+    if (this.#state.kind === 'idle') return
+    this.#joinRetryMs = limits.joinRetryMs
+    this.#join()
+  }
+
+  /** A worker of this node is gone, and its group with it; its heir attaches anew. */
+  onWorkerGone(worker: number): void {
+    this.#doors.forget(worker)
+    this.#waiting = this.#waiting.filter((waiting) => waiting.worker !== worker)
+    for (const [no, waiting] of this.#backfills) {
+      if (waiting.worker === worker) this.#backfills.delete(no)
+    }
+  }
+
+  /** True when nobody has used the client for its linger time; the owner lets it go then. */
+  isSpent(nowMs: number): boolean {
+    if (this.#unanswered.size > 0 || this.#waiting.length > 0) return false
+    if (this.#doors.isAnyAttached) return false
+    return nowMs - this.#usedAtMs > limits.lingerMs
+  }
+
+  /** Says goodbye to the master. */
+  close(): void {
+    if (this.#state.kind === 'joining') this.#ports.deadlines.cancel(this.#state.retry)
+    if (this.#state.kind !== 'idle') {
+      const { channel } = this
+      this.#ports.toMaster(channel, { kind: 'part', channel, clientId: this.#clientId })
+    }
+    this.#state = { kind: 'idle' }
+  }
+
+  describe(): string {
+    const at = this.#standing === undefined ? 'nowhere' : `${this.#standing.seq}`
+    return `client ${this.channel} ${this.#state.kind} at ${at}, ${this.#doors.size} groups`
+  }
+
+  #onAttach(worker: number, attach: Attach): void {
+    this.#doors.onAttach(worker, attach)
+    const isLive = this.#state.kind === 'live' && this.#wantsDeliveries
+    if (isLive) {
+      this.#answerAttach({ worker, attach })
+      return
+    }
+    this.#waiting.push({ worker, attach })
+    if (!this.#wantsDeliveries || this.#state.kind === 'idle') {
+      // A client that only published has let deliveries pass: it stands nowhere.
+      if (!this.#wantsDeliveries) this.#standing = undefined
+      this.#wantsDeliveries = true
+      this.#join()
+    }
+  }
+
+  #onSubmit(worker: number, submit: Submit): void {
+    const refusal = this.#unanswered.add(worker, submit)
+    if (refusal !== undefined) {
+      const { channel } = this
+      const outcome = { kind: 'refused' as const, error: refusal }
+      const { submitId } = submit
+      this.#ports.toGroup(worker, { kind: 'submitted', channel, submitId, outcome })
+      return
+    }
+    if (this.#state.kind === 'live') this.#publishNew(this.#state.epoch)
+    else if (this.#state.kind === 'idle') this.#join()
+  }
+
+  #onJoined(joined: Joined): void {
+    if (this.#state.kind !== 'joining' || joined.joinNo !== this.#state.joinNo) return
+    this.#ports.deadlines.cancel(this.#state.retry)
+    this.#state = { kind: 'live', epoch: joined.epoch }
+    this.#joinRetryMs = limits.joinRetryMs
+    const had = this.#standing
+    if (had !== undefined && joined.isContinuation) this.#pass(joined.backlog, joined.epoch)
+    this.#standing = joined.standing
+    if (had !== undefined && !joined.isContinuation) this.#sayContinuityLost(joined.standing)
+    for (const [no, waiting] of this.#backfills) {
+      this.#backfills.delete(no)
+      this.#waiting.push(waiting)
+    }
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const each of waiting) this.#answerAttach(each)
+    this.#unanswered.startEpoch(joined.epoch)
+    this.#publishNew(joined.epoch)
+  }
+
+  #onNotMaster(message: NotMaster): void {
+    if (this.#state.kind !== 'joining' || message.joinNo !== this.#state.joinNo) return
+    // Whoever is master, the view says so soon: the retry that is registered asks again, and a
+    // view that changes asks at once.
+  }
+
+  #onDeliver(deliver: Deliver): void {
+    if (this.#state.kind !== 'live' || deliver.epoch !== this.#state.epoch) return
+    if (!this.#wantsDeliveries) return
+    this.#pass(deliver.publications, deliver.epoch)
+  }
+
+  #onResult(result: Result): void {
+    if (result.clientId !== this.#clientId) return
+    const answered = this.#unanswered.answer(result.epoch, result.opNo)
+    if (answered === undefined) return
+    const { channel } = this
+    const { outcome } = result
+    this.#ports.toGroup(answered.worker, {
+      kind: 'submitted',
+      channel,
+      submitId: answered.submitId,
+      outcome
+    })
+  }
+
+  #onBackfilled(answer: Backfilled): void {
+    const waiting = this.#backfills.get(answer.requestNo)
+    if (waiting === undefined || this.#standing === undefined) return
+    this.#backfills.delete(answer.requestNo)
+    const { worker, attach } = waiting
+    if (!answer.isContinuation) {
+      this.#refuseContinuation(worker, attach)
+      return
+    }
+    // The link keeps order, so what the master delivered before this answer has passed here. An
+    // answer that is ahead all the same is asked for again, once we are there.
+    const here = this.#standing
+    if (answer.standing.seq > here.seq) {
+      this.#waiting.push(waiting)
+      this.onMasterUncertain()
+      return
+    }
+    const missed = answer.publications.filter((publication) => publication.seq <= here.seq)
+    const last = missed.at(-1)?.seq ?? attach.from?.seq ?? here.seq
+    if (last < here.seq) {
+      this.#askBackfill(worker, attach)
+      return
+    }
+    this.#sayAttached(worker, attach, true, missed)
+  }
+
+  /** Gives publications that are next in order to every group; a hole is asked for instead. */
+  #pass(publications: readonly Publication[], epoch: number): void {
+    const standing = this.#standing
+    if (standing === undefined) return
+    let seq = standing.seq
+    const next: Publication[] = []
+    for (const publication of publications) {
+      if (publication.seq <= seq) continue
+      if (publication.seq !== seq + 1) {
+        this.#broadcast(next, standing.lineage, epoch)
+        this.onMasterUncertain()
+        return
+      }
+      seq = publication.seq
+      next.push(publication)
+    }
+    this.#broadcast(next, standing.lineage, epoch)
+  }
+
+  #broadcast(publications: readonly Publication[], lineage: string, epoch: number): void {
+    const last = publications.at(-1)
+    if (last === undefined) return
+    this.#standing = { lineage, seq: last.seq, epoch, entry: last.entry }
+    this.#doors.broadcast(publications, this.#standing)
+  }
+
+  #answerAttach(waiting: WaitingAttach): void {
+    const { worker, attach } = waiting
+    const here = this.#standing
+    assert(here !== undefined, 'a live client stands somewhere')
+    const { from } = attach
+    if (from === undefined) {
+      this.#sayAttached(worker, attach, false, [])
+    } else if (from.lineage !== here.lineage) {
+      this.#refuseContinuation(worker, attach)
+    } else if (from.seq === here.seq) {
+      this.#sayAttached(worker, attach, true, [])
+    } else {
+      // Behind us: the master has what it missed. Ahead of us: what it saw is on its way here;
+      // the master knows, and says if nobody ever got that far.
+      this.#askBackfill(worker, attach)
+    }
+  }
+
+  #askBackfill(worker: number, attach: Attach): void {
+    if (this.#state.kind !== 'live' || attach.from === undefined) {
+      this.#waiting.push({ worker, attach })
+      return
+    }
+    const requestNo = ++this.#requestNo
+    this.#backfills.set(requestNo, { worker, attach })
+    const { channel } = this
+    this.#ports.toMaster(channel, {
+      kind: 'backfill',
+      channel,
+      clientId: this.#clientId,
+      requestNo,
+      epoch: this.#state.epoch,
+      from: attach.from
+    })
+  }
+
+  #sayAttached(
+    worker: number,
+    attach: Attach,
+    isResumed: boolean,
+    missed: readonly Publication[]
+  ): void {
+    const { channel } = this
+    const standing = this.#standing!
+    const backlog = this.#doors.backlog(worker, missed, standing)
+    const { attachId } = attach
+    this.#ports.toGroup(worker, {
+      kind: 'attached',
+      channel,
+      attachId,
+      standing,
+      isResumed,
+      error: undefined,
+      backlog
+    })
+  }
+
+  #refuseContinuation(worker: number, attach: Attach): void {
+    const { channel } = this
+    this.#ports.toGroup(worker, {
+      kind: 'attached',
+      channel,
+      attachId: attach.attachId,
+      standing: this.#standing!,
+      isResumed: false,
+      error: errors.continuityLost().info,
+      backlog: []
+    })
+  }
+
+  #sayContinuityLost(standing: Standing): void {
+    const { channel } = this
+    const error = errors.continuityLost().info
+    this.#doors.tellAll({ kind: 'continuityLost', channel, standing, error })
+  }
+
+  #join(): void {
+    if (this.#state.kind === 'joining') this.#ports.deadlines.cancel(this.#state.retry)
+    const joinNo = ++this.#joinNo
+    const pauseMs = this.#ports.random.jitter(this.#joinRetryMs, 0.3)
+    this.#joinRetryMs = Math.min(this.#joinRetryMs * 2, limits.joinRetryMaxMs)
+    const retry = this.#ports.deadlines.at(this.#ports.nowMs() + pauseMs, () => this.#join())
+    this.#state = { kind: 'joining', joinNo, retry }
+    const { channel } = this
+    this.#ports.toMaster(channel, {
+      kind: 'join',
+      channel,
+      joinNo,
+      clientId: this.#clientId,
+      viewVersion: this.#ports.viewVersion(),
+      from: this.#wantsDeliveries ? this.#standing : undefined,
+      wantsDeliveries: this.#wantsDeliveries
+    })
+  }
+
+  #publishNew(epoch: number): void {
+    const { channel } = this
+    for (const { opNo, answeredThrough, op } of this.#unanswered.takeUnsent()) {
+      const clientId = this.#clientId
+      const publish = { channel, clientId, epoch, opNo, answeredThrough, op }
+      this.#ports.toMaster(channel, { kind: 'publish', ...publish })
+    }
+  }
+}

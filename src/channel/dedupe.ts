@@ -1,0 +1,82 @@
+/**
+ * Which publishes a channel has taken: the exact set, kept by time and never forgotten early
+ * (rule 17). Ids that the server derives from a connection and ids that clients choose are two
+ * key spaces, so that nobody can swallow another connection's messages by guessing its ids.
+ *
+ * A publish is `pending` from admission to commit; a repeat of it meanwhile waits for the same
+ * outcome (rule 16). Once committed, a repeat is answered with the serials of the first.
+ */
+
+import { limits } from '../base/limits.ts'
+import { Queue } from '../base/queue.ts'
+import type { PublishOp } from '../peer/message.ts'
+
+/** What identifies the first of two equal publishes. */
+export interface Taken {
+  readonly timestamp: number
+  readonly counter: number
+  readonly messageCount: number
+}
+
+/** Someone who waits for the outcome of a publish that is under way. */
+export type Waiter = (taken: Taken) => void
+
+interface Known {
+  taken: Taken | undefined
+  waiters: Waiter[] | undefined
+}
+
+/** The ids of one channel. */
+export class Dedupe {
+  readonly #known = new Map<string, Known>()
+  readonly #expiries = new Queue<{ key: string; atMs: number }>()
+
+  get size(): number {
+    return this.#known.size
+  }
+
+  /** False at the bound: new publishes are refused then, nothing is forgotten. */
+  get hasRoom(): boolean {
+    return this.#known.size < limits.idsPerChannelMax
+  }
+
+  /** What is known of this publish: nothing, that it is under way, or what became of it. */
+  find(op: PublishOp): 'new' | 'pending' | Taken {
+    const known = this.#known.get(keyOf(op))
+    if (known === undefined) return 'new'
+    return known.taken ?? 'pending'
+  }
+
+  /** The publish is admitted; `waiter` is told when it is committed. */
+  admit(op: PublishOp, waiter: Waiter): void {
+    this.#known.set(keyOf(op), { taken: undefined, waiters: [waiter] })
+  }
+
+  /** Waits for the outcome of a pending publish. */
+  wait(op: PublishOp, waiter: Waiter): void {
+    this.#known.get(keyOf(op))?.waiters?.push(waiter)
+  }
+
+  /** The publish is in the log; its waiters are told, and it is known from now for the window. */
+  commit(op: Pick<PublishOp, 'id' | 'idSpace'>, taken: Taken, nowMs: number): void {
+    const key = keyOf(op)
+    const waiters = this.#known.get(key)?.waiters
+    this.#known.set(key, { taken, waiters: undefined })
+    this.#expiries.push({ key, atMs: nowMs + limits.idKeptMs })
+    if (waiters !== undefined) for (const waiter of waiters) waiter(taken)
+  }
+
+  /** Forgets what was committed longer ago than any client can still repeat. */
+  expire(nowMs: number): void {
+    for (;;) {
+      const oldest = this.#expiries.peek()
+      if (oldest === undefined || oldest.atMs > nowMs) return
+      this.#expiries.shift()
+      this.#known.delete(oldest.key)
+    }
+  }
+}
+
+function keyOf(op: Pick<PublishOp, 'id' | 'idSpace'>): string {
+  return op.idSpace === 'client' ? `~${op.id}` : op.id
+}

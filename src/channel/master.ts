@@ -1,0 +1,277 @@
+/**
+ * A channel's master: the one place in the region where the channel's order is decided. It talks
+ * only to ChannelClients, one per node, and shows them committed publications only (rule 3).
+ *
+ * A publish is taken when it is the client's next one (rule 16) and its id is new (rule 17); it is
+ * given the channel's next seq and a serial that never sorts before an earlier one (rule 5), and
+ * becomes visible when the partition's log has it. Interest is what clients said to this very
+ * mastership; it is never inherited (rule 12).
+ */
+
+import type { Now } from '../base/clock.ts'
+import { limits } from '../base/limits.ts'
+import type {
+  Backfill,
+  Join,
+  PeerMessage,
+  Publication,
+  Publish,
+  PublishOutcome,
+  Standing
+} from '../peer/message.ts'
+import { isSamePlace, type Place, placeKey } from '../peer/place.ts'
+import { errors } from '../wire/errors.ts'
+import type { ErrorInfo } from '../wire/protocol-message.ts'
+import { messageSerial, SerialClock } from '../wire/serial.ts'
+import { Dedupe, type Taken } from './dedupe.ts'
+import { Tail } from './tail.ts'
+
+/** A ChannelClient as its master knows it. */
+interface Interest {
+  readonly place: Place
+  readonly clientId: string
+  wantsDeliveries: boolean
+  nextOpNo: number
+  /** Outcomes of refused ops that the client may not have heard: a repeat is refused again. */
+  readonly refused: Map<number, ErrorInfo>
+}
+
+/** What a channel's master needs from its partition. */
+export interface MasterPorts {
+  readonly epoch: number
+  readonly lineage: string
+  /** False while the log takes nothing (rule 6). */
+  readonly hasRoom: boolean
+  /** Adds the publication to what waits for the log. */
+  append(channel: string, op: Omit<Publication, 'entry'>): void
+  send(place: Place, message: PeerMessage): void
+}
+
+/** Where a channel stands when its master begins. */
+export interface ChannelStart {
+  readonly standing: Standing
+}
+
+export class ChannelMaster {
+  readonly channel: string
+  readonly #ports: MasterPorts
+  readonly #tail: Tail
+  readonly #dedupe = new Dedupe()
+  readonly #interests = new Map<string, Interest>()
+  /** The last committed entry. */
+  #standing: Standing
+  /** The last seq given out; ahead of `#standing` by what waits for the log. */
+  #lastSeq: number
+  readonly #clock = new SerialClock()
+  #usedAtMs: number
+
+  constructor(channel: string, start: ChannelStart, ports: MasterPorts, nowMs: number) {
+    this.channel = channel
+    this.#ports = ports
+    this.#standing = start.standing
+    this.#lastSeq = start.standing.seq
+    this.#tail = new Tail(start.standing.seq)
+    this.#usedAtMs = nowMs
+  }
+
+  /** The highest seq that was given out; a channel born again starts above it (rule 5). */
+  get lastSeq(): number {
+    return this.#lastSeq
+  }
+
+  get tailBytes(): number {
+    return this.#tail.bytes
+  }
+
+  /** Takes a committed entry from the log of an earlier epoch into the state. */
+  restore(publication: Publication, epoch: number, nowMs: number): void {
+    this.#clock.followTick({ ms: publication.timestamp, counter: publication.counter })
+    this.#lastSeq = publication.seq
+    this.#note(publication, epoch, nowMs)
+  }
+
+  onJoin(place: Place, join: Join, now: Now): void {
+    this.#usedAtMs = now.monoMs
+    const key = placeKey(place)
+    const known = this.#interests.get(key)
+    if (known === undefined || known.clientId !== join.clientId) {
+      this.#interests.set(key, {
+        place,
+        clientId: join.clientId,
+        wantsDeliveries: join.wantsDeliveries,
+        nextOpNo: 1,
+        refused: new Map()
+      })
+    } else {
+      known.wantsDeliveries = join.wantsDeliveries
+    }
+    const backlog = join.from === undefined ? [] : this.#after(join.from)
+    this.#ports.send(place, {
+      kind: 'joined',
+      channel: this.channel,
+      joinNo: join.joinNo,
+      epoch: this.#ports.epoch,
+      standing: this.#standing,
+      isContinuation: backlog !== undefined,
+      backlog: backlog ?? []
+    })
+  }
+
+  onPart(place: Place, clientId: string): void {
+    const key = placeKey(place)
+    if (this.#interests.get(key)?.clientId === clientId) this.#interests.delete(key)
+  }
+
+  /** A node or worker is gone: so is the interest of the client that lived there. */
+  onPlaceGone(isGone: (place: Place) => boolean): void {
+    for (const [key, interest] of this.#interests) {
+      if (isGone(interest.place)) this.#interests.delete(key)
+    }
+  }
+
+  onBackfill(place: Place, ask: Backfill, now: Now): void {
+    this.#usedAtMs = now.monoMs
+    const publications = this.#after(ask.from)
+    this.#ports.send(place, {
+      kind: 'backfilled',
+      channel: this.channel,
+      clientId: ask.clientId,
+      requestNo: ask.requestNo,
+      epoch: this.#ports.epoch,
+      isContinuation: publications !== undefined,
+      standing: this.#standing,
+      publications: publications ?? []
+    })
+  }
+
+  /** Takes the client's next publish; anything but the next is a repeat or comes too early. */
+  onPublish(place: Place, publish: Publish, now: Now): void {
+    this.#usedAtMs = now.monoMs
+    const interest = this.#interests.get(placeKey(place))
+    if (interest === undefined || interest.clientId !== publish.clientId) return
+    for (const opNo of interest.refused.keys()) {
+      if (opNo <= publish.answeredThrough) interest.refused.delete(opNo)
+    }
+    const { opNo } = publish
+    if (opNo > interest.nextOpNo) return
+    const refused = interest.refused.get(opNo)
+    if (refused !== undefined) {
+      this.#answer(place, publish, { kind: 'refused', error: refused })
+      return
+    }
+    if (opNo === interest.nextOpNo) interest.nextOpNo++
+    this.#take(place, interest, publish, now)
+  }
+
+  /** The entry is in the log: everybody is told. `deliver` is sent once per turn and channel. */
+  onCommitted(publication: Publication, nowMs: number): void {
+    this.#note(publication, this.#ports.epoch, nowMs)
+  }
+
+  /** Sends committed publications to every node that wants them; the same object to all. */
+  deliver(publications: readonly Publication[]): void {
+    const message: PeerMessage = {
+      kind: 'deliver',
+      channel: this.channel,
+      epoch: this.#ports.epoch,
+      publications
+    }
+    for (const interest of this.#interests.values()) {
+      if (interest.wantsDeliveries) this.#ports.send(interest.place, message)
+    }
+  }
+
+  /** Lets go what has had its time; true when nothing is left that anybody could ask for. */
+  expire(nowMs: number): boolean {
+    this.#dedupe.expire(nowMs)
+    const isTailEmpty = this.#tail.expire(nowMs)
+    return (
+      isTailEmpty &&
+      this.#interests.size === 0 &&
+      this.#dedupe.size === 0 &&
+      this.#lastSeq === this.#standing.seq &&
+      nowMs - this.#usedAtMs > limits.idleChannelMs
+    )
+  }
+
+  describe(): string {
+    const { lineage, seq } = this.#standing
+    const nodes = [...this.#interests.values()].map((interest) => placeKey(interest.place))
+    return `master ${this.channel} at ${lineage}:${seq} for ${nodes.join(' ') || 'nobody'}`
+  }
+
+  #take(place: Place, interest: Interest, publish: Publish, now: Now): void {
+    const { op } = publish
+    const answer = (taken: Taken): void => {
+      if (!isSamePlace(place, interest.place)) return
+      this.#answer(place, publish, { kind: 'committed', serials: this.#serials(taken) })
+    }
+    const known = this.#dedupe.find(op)
+    if (known === 'pending') {
+      this.#dedupe.wait(op, answer)
+      return
+    }
+    if (known !== 'new') {
+      answer(known)
+      return
+    }
+    const refusal = this.#refusal()
+    if (refusal !== undefined) {
+      interest.refused.set(publish.opNo, refusal)
+      this.#answer(place, publish, { kind: 'refused', error: refusal })
+      return
+    }
+    const { ms, counter } = this.#clock.next(now.wallMs)
+    this.#lastSeq++
+    this.#dedupe.admit(op, answer)
+    this.#ports.append(this.channel, {
+      seq: this.#lastSeq,
+      id: op.id,
+      idSpace: op.idSpace,
+      connectionId: op.connectionId,
+      timestamp: ms,
+      counter,
+      messageCount: op.messageCount,
+      payload: op.payload
+    })
+  }
+
+  #refusal(): ErrorInfo | undefined {
+    if (!this.#ports.hasRoom) return errors.unavailable('the log takes no more for now').info
+    if (!this.#dedupe.hasRoom) return errors.rateLimited('Too many publishes on this channel').info
+    return undefined
+  }
+
+  #note(publication: Publication, epoch: number, nowMs: number): void {
+    const { lineage } = this.#standing
+    this.#standing = { lineage, seq: publication.seq, epoch, entry: publication.entry }
+    this.#tail.push(publication, nowMs)
+    this.#dedupe.commit(publication, publication, nowMs)
+  }
+
+  /** What came after `from`, or undefined where continuity cannot be shown (rule 19). */
+  #after(from: Standing): Publication[] | undefined {
+    if (from.lineage !== this.#standing.lineage || from.seq > this.#standing.seq) return undefined
+    return this.#tail.after(from.seq)
+  }
+
+  #answer(place: Place, publish: Publish, outcome: PublishOutcome): void {
+    this.#ports.send(place, {
+      kind: 'result',
+      channel: this.channel,
+      clientId: publish.clientId,
+      epoch: this.#ports.epoch,
+      opNo: publish.opNo,
+      outcome
+    })
+  }
+
+  #serials(taken: Taken): string[] {
+    const parts = { ms: taken.timestamp, counter: taken.counter, site: this.#ports.lineage }
+    const serials: string[] = []
+    for (let index = 0; index < taken.messageCount; index++) {
+      serials.push(messageSerial(parts, index))
+    }
+    return serials
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * A channel's recent committed publications, for those who were away: two minutes or a byte
+ * limit, whichever is first. `trimmedThrough` is the highest seq no longer held: whether somebody
+ * can continue depends on it alone, never on age (rule 19), so that a client of a silent channel
+ * continues after hours.
+ */
+
+import { limits } from '../base/limits.ts'
+import type { Publication } from '../peer/message.ts'
+
+interface Held {
+  readonly publication: Publication
+  readonly atMs: number
+}
+
+const OVERHEAD_BYTES = 200
+
+/** Committed publications in order of seq, without a hole. */
+export class Tail {
+  #held: Held[] = []
+  #head = 0
+  #bytes = 0
+  #trimmedThrough: number
+
+  /** `trimmedThrough`: the channel's last seq when the tail begins. */
+  constructor(trimmedThrough: number) {
+    this.#trimmedThrough = trimmedThrough
+  }
+
+  /** The highest seq that cannot be read here any more. */
+  get trimmedThrough(): number {
+    return this.#trimmedThrough
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  get length(): number {
+    return this.#held.length - this.#head
+  }
+
+  /** Adds the next committed publication; lets go what is too old or too much. */
+  push(publication: Publication, nowMs: number): void {
+    this.#held.push({ publication, atMs: nowMs })
+    this.#bytes += sizeOf(publication)
+    while (this.#bytes > limits.tailBytesMax && this.length > 1) this.#shift()
+    this.expire(nowMs)
+  }
+
+  /** Lets go what is older than the retention; returns true when nothing is held. */
+  expire(nowMs: number): boolean {
+    const horizonMs = nowMs - limits.tailMs
+    while (this.length > 0 && this.#held[this.#head]!.atMs <= horizonMs) this.#shift()
+    return this.length === 0
+  }
+
+  /** Everything after `seq`, oldest first; undefined if something after it is gone. */
+  after(seq: number): Publication[] | undefined {
+    if (seq < this.#trimmedThrough) return undefined
+    const publications: Publication[] = []
+    for (let at = this.#head + (seq - this.#trimmedThrough); at < this.#held.length; at++) {
+      publications.push(this.#held[at]!.publication)
+    }
+    return publications
+  }
+
+  #shift(): void {
+    const { publication } = this.#held[this.#head]!
+    this.#head++
+    this.#bytes -= sizeOf(publication)
+    this.#trimmedThrough = publication.seq
+    if (this.#head > 64 && this.#head * 2 > this.#held.length) {
+      this.#held = this.#held.slice(this.#head)
+      this.#head = 0
+    }
+  }
+}
+
+function sizeOf(publication: Publication): number {
+  return publication.payload.byteLength + OVERHEAD_BYTES
+}

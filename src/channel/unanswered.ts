@@ -1,0 +1,97 @@
+/**
+ * The publishes that a ChannelClient has been given and has no answer for. They are numbered per
+ * (client, epoch) and sent in order; whoever becomes master, they are sent again, in order, until
+ * each is answered (rule 16). The ids in them make the repetition harmless.
+ */
+
+import { limits } from '../base/limits.ts'
+import type { PublishOp, Submit } from '../peer/message.ts'
+import { errors } from '../wire/errors.ts'
+import type { ErrorInfo } from '../wire/protocol-message.ts'
+
+interface Op {
+  readonly worker: number
+  readonly submitId: number
+  readonly op: PublishOp
+  opNo: number
+}
+
+/** An op with its number, ready to be sent. */
+export interface NumberedOp {
+  readonly opNo: number
+  readonly answeredThrough: number
+  readonly op: PublishOp
+}
+
+export class Unanswered {
+  /** In order of submission; numbered ones first. */
+  #ops = new Map<Op, Op>()
+  #byNo = new Map<number, Op>()
+  #unsent: Op[] = []
+  #epoch = 0
+  #nextOpNo = 1
+  #bytes = 0
+
+  get size(): number {
+    return this.#ops.size
+  }
+
+  /** Takes a publish, or says why not: the bound is reached. */
+  add(worker: number, submit: Submit): ErrorInfo | undefined {
+    const bytes = submit.op.payload.byteLength
+    if (
+      this.#ops.size >= limits.unansweredPerClientMax ||
+      this.#bytes + bytes > limits.unansweredPerClientBytesMax
+    ) {
+      return errors.rateLimited('Too many publishes of this channel are under way').info
+    }
+    const op = { worker, submitId: submit.submitId, op: submit.op, opNo: 0 }
+    this.#ops.set(op, op)
+    this.#unsent.push(op)
+    this.#bytes += bytes
+    return undefined
+  }
+
+  /**
+   * A Join was answered: everything unanswered is to be sent again. In the epoch of before with
+   * the numbers of before (some may have been taken); in a new one numbered from 1.
+   */
+  startEpoch(epoch: number): void {
+    const isNew = epoch !== this.#epoch
+    this.#epoch = epoch
+    this.#unsent = [...this.#ops.values()]
+    if (!isNew) return
+    this.#byNo.clear()
+    this.#nextOpNo = 1
+    for (const op of this.#unsent) op.opNo = 0
+  }
+
+  /** What is to be sent now, in order. */
+  *takeUnsent(): Generator<NumberedOp> {
+    const unsent = this.#unsent
+    this.#unsent = []
+    for (const op of unsent) {
+      if (op.opNo === 0) {
+        op.opNo = this.#nextOpNo++
+        this.#byNo.set(op.opNo, op)
+      }
+      yield { opNo: op.opNo, answeredThrough: this.#answeredThrough(), op: op.op }
+    }
+  }
+
+  /** Who submitted op `opNo` of `epoch`; it is answered now. Undefined for a repeated answer. */
+  answer(epoch: number, opNo: number): { worker: number; submitId: number } | undefined {
+    if (epoch !== this.#epoch) return undefined
+    const op = this.#byNo.get(opNo)
+    if (op === undefined) return undefined
+    this.#byNo.delete(opNo)
+    this.#ops.delete(op)
+    this.#bytes -= op.op.payload.byteLength
+    return op
+  }
+
+  #answeredThrough(): number {
+    for (const opNo of this.#byNo.keys()) return opNo - 1
+    return this.#nextOpNo - 1
+  }
+}

@@ -1,0 +1,202 @@
+/**
+ * `ringcast dev`: a region in one process, for a laptop. The nodes are the production code, worker
+ * threads included; only mesh, membership and store are the process's own.
+ */
+
+import { randomBytes } from 'node:crypto'
+import { availableParallelism } from 'node:os'
+import { MessageChannel } from 'node:worker_threads'
+import { Hub } from '../bus/hub.ts'
+import type { PodFact } from '../node/member-ports.ts'
+import { makeLogger } from '../ops/notes.ts'
+import { DevApps } from './dev-apps.ts'
+import { LocalRing } from './local-ring.ts'
+import { type NodePorts, NodeRuntime } from './node-runtime.ts'
+
+const READY_CHECK_MS = 20
+const PARTITION_COUNT = 4096
+
+export interface DevOptions {
+  readonly nodes: number
+  /** The first node's port; the others take the ones after it. 0: free ones. */
+  readonly port: number
+  readonly host: string
+  /** Per node; 0: as many as cores, shared out. */
+  readonly workers: number
+  readonly logLevel: string
+}
+
+/** A running dev region. */
+export interface DevRegion {
+  readonly urls: readonly string[]
+  /** `appId.keyId:secret`, allowed everything. */
+  readonly key: string
+  readonly nodes: readonly NodeRuntime[]
+  stop(): Promise<void>
+}
+
+/**
+ * Starts a region and resolves when every node serves. Rejects with an Error that names the cause
+ * (a port in use, say).
+ */
+export async function startDevRegion(options: DevOptions): Promise<DevRegion> {
+  const hub = new Hub()
+  const ring = new LocalRing(PARTITION_COUNT)
+  const names = Array.from({ length: options.nodes }, (_, index) => `dev-${index}`)
+  const runtimes: NodeRuntime[] = []
+  const apps = new DevApps(async (list) => {
+    await Promise.all(runtimes.map((runtime) => runtime.appsKnown(list)))
+  })
+  const key = apps.addFirst()
+  const secret = randomBytes(32)
+  const ports = await portsFor(options)
+  for (const [index, node] of names.entries()) {
+    const logger = makeLogger(options.logLevel, { node })
+    const share = Math.max(1, Math.floor(availableParallelism() / names.length))
+    const workers = options.workers || share
+    runtimes.push(new NodeRuntime(
+      {
+        region: 'dev',
+        siteCode: 'dev',
+        redundancy: 3,
+        node,
+        uid: `uid-${node}`,
+        zone: '',
+        workers,
+        publicHost: options.host,
+        publicPort: ports[index]!,
+        privateHost: '127.0.0.1',
+        privatePort: 0,
+        advertisedHost: '127.0.0.1',
+        isDev: true,
+        drainMs: 2_000,
+        secret
+      },
+      devPorts(hub, ring, apps, names, logger)
+    ))
+  }
+  const stop = async (): Promise<void> => {
+    await Promise.all(runtimes.map((runtime) => runtime.stop()))
+  }
+  try {
+    for (const runtime of runtimes) await runtime.start()
+    await Promise.all(runtimes.map(servingOrFailed))
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  const urls = ports.map((port) => `http://${options.host}:${port}`)
+  return { urls, key, nodes: runtimes, stop }
+}
+
+/** Runs until interrupted, and prints how to use it. */
+export async function devCommand(options: DevOptions): Promise<void> {
+  const region = await startDevRegion(options)
+  process.stdout.write(greeting(region))
+  await new Promise<void>((resolve) => {
+    process.once('SIGINT', resolve)
+    process.once('SIGTERM', resolve)
+  })
+  await region.stop()
+}
+
+function devPorts(
+  hub: Hub,
+  ring: LocalRing,
+  apps: DevApps,
+  names: readonly string[],
+  logger: ReturnType<typeof makeLogger>
+): NodePorts {
+  return {
+    logger,
+    ringStore: ring,
+    ringUid: async () => 'dev',
+    connectMesh: async () => hub.mesh(),
+    workerMesh: () => {
+      const { port1, port2 } = new MessageChannel()
+      hub.serve(port1)
+      return { settings: { kind: 'hub', port: port2 }, transfer: [port2] }
+    },
+    watchPods: (onPods) => {
+      onPods(names.map(podOf))
+      return () => undefined
+    },
+    watchApps: (onApps) => {
+      onApps(apps.list())
+      return () => undefined
+    },
+    provision: (request) => apps.provision(request)
+  }
+}
+
+/** In dev mode every node of the process is there, and stays. */
+function podOf(node: string): PodFact {
+  return {
+    node,
+    uid: `uid-${node}`,
+    phase: 'Running',
+    isReady: true,
+    host: '127.0.0.1',
+    zone: '',
+    isTerminating: false,
+    isTerminated: false,
+    containerEndedAtMs: undefined
+  }
+}
+
+/** All workers of a node share one port, so a free one must be known before they start. */
+async function portsFor(options: DevOptions): Promise<number[]> {
+  const { createServer } = await import('node:net')
+  const ports: number[] = []
+  for (let index = 0; index < options.nodes; index++) {
+    const wanted = options.port === 0 ? 0 : options.port + index
+    const port = await new Promise<number>((resolve, reject) => {
+      const server = createServer()
+      server.once('error', (error) => {
+        const { host } = options
+        reject(new Error(`cannot listen on ${host}:${wanted}: ${error.message}`))
+      })
+      server.listen(wanted, options.host, () => {
+        const address = server.address() as { port: number }
+        server.close(() => resolve(address.port))
+      })
+    })
+    ports.push(port)
+  }
+  return ports
+}
+
+function servingOrFailed(runtime: NodeRuntime): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const check = setInterval(() => {
+      const { unreadyBecause } = runtime.facts()
+      if (unreadyBecause === undefined) {
+        clearInterval(check)
+        resolve()
+      } else if (unreadyBecause.startsWith('cannot listen')) {
+        clearInterval(check)
+        reject(new Error(unreadyBecause))
+      }
+    }, READY_CHECK_MS)
+  })
+}
+
+function greeting(region: DevRegion): string {
+  const url = new URL(region.urls[0]!)
+  const urls = region.urls.join('  ')
+  return `
+Ringcast is ready.
+
+  URL      ${urls}
+  API key  ${region.key}
+
+Paste this into a file.mjs (npm install ably):
+
+  import * as Ably from 'ably'
+  const options = { key: '${region.key}', endpoint: '${url.hostname}' }
+  const client = new Ably.Realtime({ ...options, port: ${url.port}, tls: false })
+  await client.channels.get('hello').subscribe((message) => console.log(message.data))
+  await client.channels.get('hello').publish('greeting', 'Hello, ring!')
+
+`
+}

@@ -1,0 +1,252 @@
+/**
+ * What a node learns from the Kubernetes API: the pods of its region, the RealtimeRing object, and
+ * the apps that the operator compiled into one Secret.
+ */
+
+import { setTimeout as pause } from 'node:timers/promises'
+import { type AppConfig, parseApps } from '../auth/app.ts'
+import type { KubeClient } from '../kube/client.ts'
+import {
+  isAlreadyExists,
+  isConflict,
+  isForbidden,
+  isInvalid,
+  isNotFound
+} from '../kube/kube-error.ts'
+import { ListWatch } from '../kube/list-watch.ts'
+import type { KubeObject } from '../kube/resource.ts'
+import type { PodFact, RingReading, RingWriting } from '../node/member-ports.ts'
+import type { RingStore } from '../ops/member-pump.ts'
+import type { Logger } from '../ops/notes.ts'
+import { statusFromView, type View, viewFromStatus } from '../ring/view.ts'
+import { PODS, RINGS, SECRETS } from './kube-access.ts'
+
+/** The container of a pod that runs `ringcast node`. */
+const NODE_CONTAINER = 'node'
+const RETRY_MS = 1_000
+const CALL_MS = 5_000
+
+interface ContainerState {
+  terminated?: { finishedAt?: string }
+}
+
+interface ContainerStatus {
+  name: string
+  state?: ContainerState
+  lastState?: ContainerState
+}
+
+interface Pod extends KubeObject {
+  status?: {
+    phase?: string
+    podIP?: string
+    conditions?: { type: string; status: string }[]
+    containerStatuses?: ContainerStatus[]
+  }
+}
+
+interface RingObject extends KubeObject {
+  spec?: { partitionCount?: number }
+  status?: { version?: number }
+}
+
+interface Secret extends KubeObject {
+  data?: Record<string, string>
+}
+
+/** Which objects are ours. */
+export interface KubeScope {
+  readonly namespace: string
+  readonly region: string
+  readonly ring: string
+  readonly appsSecret: string
+  /** Written into the ring's status as `updatedBy`. */
+  readonly node: string
+}
+
+/** The RealtimeRing object as the ring's store: compare-and-swap on its resourceVersion. */
+export class KubeRingStore implements RingStore {
+  readonly #client: KubeClient
+  readonly #scope: KubeScope
+
+  constructor(client: KubeClient, scope: KubeScope) {
+    this.#client = client
+    this.#scope = scope
+  }
+
+  /** The object's uid; waits until somebody (the operator) has made it. */
+  async uid(signal: AbortSignal, logger: Logger): Promise<string> {
+    for (;;) {
+      signal.throwIfAborted()
+      try {
+        const object = await this.#get()
+        if (object?.metadata.uid !== undefined) return object.metadata.uid
+        logger.warn({ ring: this.#scope.ring }, 'waiting for the RealtimeRing object')
+      } catch (error) {
+        logger.warn((error as Error).message)
+      }
+      await pause(RETRY_MS, undefined, { signal })
+    }
+  }
+
+  async read(): Promise<RingReading> {
+    try {
+      const object = await this.#get()
+      if (object === undefined) return { outcome: 'absent' }
+      const resourceVersion = object.metadata.resourceVersion ?? ''
+      const partitionCount = object.spec?.partitionCount ?? 0
+      if (object.status?.version === undefined) {
+        return { outcome: 'found', stored: { resourceVersion, partitionCount, view: undefined } }
+      }
+      const reading = viewFromStatus(object.status, { partitionCount })
+      if (reading.outcome === 'malformed') {
+        const { reason } = reading
+        return { outcome: 'malformed', resourceVersion, partitionCount, reason }
+      }
+      return { outcome: 'found', stored: { resourceVersion, partitionCount, view: reading.view } }
+    } catch (error) {
+      return { outcome: 'failed', reason: (error as Error).message }
+    }
+  }
+
+  async write(expected: string | undefined, view: View): Promise<RingWriting> {
+    if (expected === undefined) {
+      return { outcome: 'refused', reason: 'the RealtimeRing object is the operator\'s to make' }
+    }
+    const { namespace, ring, node } = this.#scope
+    const object: RingObject = {
+      apiVersion: 'ringcast.dev/v1alpha1',
+      kind: 'RealtimeRing',
+      metadata: { name: ring, namespace, resourceVersion: expected },
+      spec: { partitionCount: view.partitionCount },
+      status: statusFromView(view, node, new Date().toISOString())
+    }
+    try {
+      const options = { subresource: 'status', timeoutMs: CALL_MS }
+      const stored = await this.#client.replace(RINGS, object, options)
+      return { outcome: 'written', resourceVersion: stored.metadata.resourceVersion ?? '' }
+    } catch (error) {
+      const reason = (error as Error).message
+      if (isConflict(error)) return { outcome: 'conflict' }
+      const isRefused = isForbidden(error) || isInvalid(error) || isNotFound(error)
+      if (isRefused || isAlreadyExists(error)) return { outcome: 'refused', reason }
+      return { outcome: 'unknown', reason }
+    }
+  }
+
+  #get(): Promise<RingObject | undefined> {
+    const { namespace, ring } = this.#scope
+    return this.#client.get<RingObject>(RINGS, { namespace, name: ring }, { timeoutMs: CALL_MS })
+  }
+}
+
+/** Watches the pods of the region; `onPods` is given the whole list after every change. */
+export function watchPods(
+  client: KubeClient,
+  scope: KubeScope,
+  logger: Logger,
+  onPods: (pods: readonly PodFact[]) => void,
+  onAway: () => void
+): () => void {
+  let hasSynced = false
+  const tell = (): void => {
+    if (hasSynced) onPods(watch.list().map(podFact))
+  }
+  const watch: ListWatch<Pod> = new ListWatch<Pod>({
+    client,
+    resource: PODS,
+    namespace: scope.namespace,
+    labelSelector: `ringcast.dev/region=${scope.region},app.kubernetes.io/component=node`,
+    onChange: tell,
+    onProblem: ({ during, error }) => {
+      logger.warn({ during }, `watching pods: ${String((error as Error).message ?? error)}`)
+      if (during !== 'handler') onAway()
+    },
+    metrics: {
+      // A list that was read whole brings the API back, even if it changed nothing.
+      onRelist: () => queueMicrotask(tell)
+    }
+  })
+  watch.start()
+  void watch.synced.then(() => {
+    hasSynced = true
+    tell()
+  })
+  return () => watch.stop()
+}
+
+/** Watches the one Secret that holds the region's apps. */
+export function watchApps(
+  client: KubeClient,
+  scope: KubeScope,
+  logger: Logger,
+  onApps: (apps: readonly AppConfig[]) => void
+): () => void {
+  const { namespace, appsSecret } = scope
+  let hasTold = false
+  const watch = new ListWatch<Secret>({
+    client,
+    resource: SECRETS,
+    namespace,
+    fieldSelector: `metadata.name=${appsSecret}`,
+    onChange: (event) => {
+      // A Secret that is gone is somebody's mistake or a restore under way: the last apps stand.
+      if (event.type === 'DELETED') return
+      const apps = appsOf(event.object, logger)
+      if (apps === undefined) return
+      hasTold = true
+      onApps(apps)
+    },
+    onProblem: ({ during, error }) => {
+      logger.warn({ during }, `watching apps: ${String((error as Error).message ?? error)}`)
+    }
+  })
+  watch.start()
+  void watch.synced.then(() => {
+    if (!hasTold) onApps([])
+  })
+  return () => watch.stop()
+}
+
+function podFact(pod: Pod): PodFact {
+  const { metadata, status } = pod
+  const phase = status?.phase ?? 'Unknown'
+  return {
+    node: metadata.name ?? '',
+    uid: metadata.uid ?? '',
+    phase,
+    isReady: status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True')
+      ?? false,
+    host: status?.podIP,
+    zone: metadata.labels?.['topology.kubernetes.io/zone'] ?? '',
+    isTerminating: metadata.deletionTimestamp !== undefined,
+    isTerminated: phase === 'Succeeded' || phase === 'Failed',
+    containerEndedAtMs: lastEndOf(status?.containerStatuses ?? [])
+  }
+}
+
+/** When the node's container last ended, now or in its life before. */
+function lastEndOf(containers: readonly ContainerStatus[]): number | undefined {
+  const node = containers.find(({ name }) => name === NODE_CONTAINER)
+  const ends = [node?.state, node?.lastState]
+    .map((state) => Date.parse(state?.terminated?.finishedAt ?? ''))
+    .filter((endedAtMs) => !Number.isNaN(endedAtMs))
+  return ends.length === 0 ? undefined : Math.max(...ends)
+}
+
+function appsOf(secret: Secret, logger: Logger): readonly AppConfig[] | undefined {
+  const encoded = secret.data?.['apps.json']
+  if (encoded === undefined) {
+    logger.warn({ secret: secret.metadata.name }, 'the Secret has no apps.json')
+    return undefined
+  }
+  try {
+    const parsed = parseApps(JSON.parse(Buffer.from(encoded, 'base64').toString('utf8')))
+    if (parsed.ok) return parsed.apps
+    logger.warn({ problems: parsed.problems }, 'apps.json is wrong; the last apps stand')
+  } catch {
+    // The parser's message would quote the text, and the text holds secrets.
+    logger.warn('apps.json is not JSON; the last apps stand')
+  }
+  return undefined
+}

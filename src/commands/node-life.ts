@@ -1,0 +1,302 @@
+/**
+ * One incarnation of a node: its membership, and its worker threads from their start to their end.
+ */
+
+import type { Transferable } from 'node:worker_threads'
+import type { AppConfig } from '../auth/app.ts'
+import type { Mesh } from '../bus/mesh.ts'
+import type { Adopt, PodFact, Standing } from '../node/member-ports.ts'
+import { MemberNode } from '../node/member.ts'
+import { MemberPump, type RingStore } from '../ops/member-pump.ts'
+import type { Logger } from '../ops/notes.ts'
+import { probe } from '../ops/probe.ts'
+import { Supervisor } from '../ops/supervisor.ts'
+import { systemClock } from '../ops/system-clock.ts'
+import type {
+  FromWorker,
+  MeshSettings,
+  ProvisionAnswer,
+  ProvisionRequest,
+  WorkerStatus
+} from '../ops/thread-messages.ts'
+import { masterOf, type View } from '../ring/view.ts'
+import type { NodeOptions } from './node-runtime.ts'
+
+const WORKER_ENTRY = new URL('./worker-thread.ts', import.meta.url)
+const MESH_VERSION = 1
+const APPS_KNOWN_MS = 2_000
+const HANDED_OVER_CHECK_MS = 100
+
+export interface NodeLifeOptions extends NodeOptions {
+  readonly incarnation: string
+  readonly prefix: string
+}
+
+export interface NodeLifePorts {
+  readonly logger: Logger
+  readonly ringStore: RingStore
+  readonly mesh: Mesh
+  workerMesh(): { settings: MeshSettings; transfer: Transferable[] }
+  provision?(request: ProvisionRequest): Promise<ProvisionAnswer>
+  onLeft(): void
+  onRemoved(reason: string): void
+  onWorkerRestart(): void
+}
+
+export class NodeLife {
+  readonly incarnation: string
+  readonly #options: NodeLifeOptions
+  readonly #ports: NodeLifePorts
+  readonly #pump: MemberPump
+  readonly #supervisor: Supervisor
+  readonly #describing = new Map<number, (lines: readonly string[]) => void>()
+  readonly #appsKnown = new Map<number, { awaited: Set<number>; resolve: () => void }>()
+  #view: View | undefined
+  #standing: Standing = 'waiting'
+  #ticket = 0
+  #failure: string | undefined
+  #statusTimer: NodeJS.Timeout | undefined
+  #handOverTimer: NodeJS.Timeout | undefined
+
+  constructor(options: NodeLifeOptions, ports: NodeLifePorts) {
+    this.incarnation = options.incarnation
+    this.#options = options
+    this.#ports = ports
+    this.#pump = new MemberPump({
+      clock: systemClock,
+      mesh: ports.mesh,
+      prefix: options.prefix,
+      ringStore: ports.ringStore,
+      probe,
+      onAdopt: (adopt) => this.#onAdopt(adopt),
+      onStanding: (standing, reason) => this.#onStanding(standing, reason),
+      note: (level, text, fields) => ports.logger[level](fields, text)
+    })
+    this.#supervisor = new Supervisor(
+      {
+        workers: options.workers,
+        entry: WORKER_ENTRY,
+        startOf: (worker, generation) => this.#startOf(worker, generation)
+      },
+      {
+        onMessage: (worker, message) => this.#onWorkerMessage(worker, message),
+        onGenerations: () => {
+          ports.onWorkerRestart()
+          this.#tellWorkers()
+        },
+        note: (level, text) => ports.logger[level](text)
+      }
+    )
+  }
+
+  get view(): View | undefined {
+    return this.#view
+  }
+
+  get standing(): Standing {
+    return this.#standing
+  }
+
+  get statuses(): readonly (WorkerStatus | undefined)[] {
+    return this.#supervisor.statuses
+  }
+
+  get connectionCount(): number {
+    let count = 0
+    for (const status of this.statuses) count += status?.counts.connections ?? 0
+    return count
+  }
+
+  /** Why clients cannot be served, or undefined. */
+  get unreadyBecause(): string | undefined {
+    if (this.#failure !== undefined) return this.#failure
+    if (this.#standing !== 'serving') return `${this.#standing} in the ring`
+    return this.#supervisor.isListening ? undefined : 'workers do not listen yet'
+  }
+
+  /** Why a worker's loop stands still, or undefined. */
+  get notLivingBecause(): string | undefined {
+    const stuck = this.#supervisor.turning.indexOf(false)
+    const hasSpoken = this.statuses[stuck] !== undefined
+    return stuck >= 0 && hasSpoken ? `worker ${stuck} makes no turn` : undefined
+  }
+
+  /** Why the ring is not settled, or undefined: a restart would hurt then. */
+  get unsettledBecause(): string | undefined {
+    const moving = this.#view?.members.find(({ state }) => state !== 'serving')
+    return moving === undefined ? undefined : `${moving.node} is ${moving.state}`
+  }
+
+  start(): void {
+    const { node, uid, workers, zone, advertisedHost, privatePort } = this.#options
+    const machine = new MemberNode(
+      {
+        identity: {
+          node,
+          uid,
+          incarnation: this.incarnation,
+          startedAt: systemClock.now().wallMs,
+          workers,
+          zone,
+          meshVersion: MESH_VERSION,
+          host: advertisedHost,
+          privatePort
+        },
+        seed: this.incarnation,
+        successorCount: this.#options.redundancy - 1
+      },
+      this.#pump.outbox
+    )
+    this.#pump.start(machine, this.incarnation)
+    this.#supervisor.start()
+    this.#tellWorkers()
+    this.#statusTimer = setInterval(() => this.#tellWorkers(), 1_000)
+  }
+
+  async end(): Promise<void> {
+    clearInterval(this.#statusTimer)
+    clearInterval(this.#handOverTimer)
+    this.#pump.stop()
+    await this.#supervisor.stop()
+  }
+
+  onMesh(isUp: boolean): void {
+    this.#pump.input({ kind: 'mesh', isUp })
+  }
+
+  onPods(pods: readonly PodFact[]): void {
+    this.#pump.input({ kind: 'pods', pods })
+  }
+
+  onPodsAway(): void {
+    this.#pump.input({ kind: 'podsAway' })
+  }
+
+  tellApps(apps: readonly AppConfig[]): number {
+    const ticket = ++this.#ticket
+    this.#supervisor.tellAll({ kind: 'apps', apps, ticket })
+    return ticket
+  }
+
+  /** Tells the apps and waits until every worker knows them, or for a bound. */
+  appsKnown(apps: readonly AppConfig[]): Promise<void> {
+    return new Promise((resolve) => {
+      const ticket = this.tellApps(apps)
+      const awaited = new Set(this.#supervisor.generations.keys())
+      const done = (): void => {
+        clearTimeout(bound)
+        this.#appsKnown.delete(ticket)
+        resolve()
+      }
+      const bound = setTimeout(done, APPS_KNOWN_MS)
+      this.#appsKnown.set(ticket, { awaited, resolve: done })
+    })
+  }
+
+  /** Leaves: clients go over half of the time, so that channels can follow in the rest. */
+  drain(withinMs: number): void {
+    this.#pump.input({ kind: 'drain' })
+    this.#supervisor.tellAll({ kind: 'drain', withinMs: withinMs / 2 })
+    this.#handOverTimer = setInterval(() => {
+      const isEmpty = this.connectionCount === 0 && !this.#mastersAnything()
+      if (isEmpty) this.#pump.input({ kind: 'handedOver' })
+    }, HANDED_OVER_CHECK_MS)
+  }
+
+  /** Everything in the workers, a line each. */
+  async describe(): Promise<string[]> {
+    const asked = this.#supervisor.generations.map((_, worker) => {
+      const ticket = ++this.#ticket
+      this.#supervisor.tell(worker, { kind: 'describe', ticket })
+      return new Promise<readonly string[]>((resolve) => {
+        setTimeout(() => resolve([`worker ${worker} does not answer`]), 1_000).unref()
+        this.#describing.set(ticket, resolve)
+      })
+    })
+    return (await Promise.all(asked)).flat()
+  }
+
+  #startOf(worker: number, generation: number) {
+    const { settings, transfer } = this.#ports.workerMesh()
+    const { workers, node, siteCode, prefix, isDev, secret } = this.#options
+    const start = {
+      worker,
+      generation,
+      workers,
+      incarnation: this.incarnation,
+      node,
+      siteCode,
+      prefix,
+      mesh: settings,
+      host: this.#options.publicHost,
+      port: this.#options.publicPort,
+      isDev,
+      secret
+    }
+    return { start, transfer }
+  }
+
+  #tellWorkers(): void {
+    const { generations, turning } = this.#supervisor
+    const statuses = this.statuses
+    const workers = generations.map((generation, worker) => ({
+      generation,
+      isTurning: turning[worker]!,
+      isMeshUp: statuses[worker]?.isMeshUp ?? false
+    }))
+    this.#pump.input({ kind: 'workers', workers })
+  }
+
+  #onAdopt({ view, generations, gone }: Adopt): void {
+    this.#view = view
+    this.#supervisor.tellAll({ kind: 'view', view, generations, gone })
+  }
+
+  #onStanding(standing: Standing, reason: string): void {
+    this.#standing = standing
+    this.#ports.logger.info({ standing, reason, incarnation: this.incarnation }, 'standing')
+    if (standing === 'left') this.#ports.onLeft()
+    if (standing === 'removed') this.#ports.onRemoved(reason)
+  }
+
+  #mastersAnything(): boolean {
+    const view = this.#view
+    if (view === undefined) return false
+    for (let partition = 0; partition < view.partitionCount; partition++) {
+      if (masterOf(partition, view)?.incarnation === this.incarnation) return true
+    }
+    return false
+  }
+
+  #onWorkerMessage(worker: number, message: FromWorker): void {
+    switch (message.kind) {
+      case 'failed':
+        this.#failure = message.reason
+        this.#ports.logger.error(message.reason)
+        return
+      case 'note':
+        this.#ports.logger[message.level]({ worker }, message.text)
+        return
+      case 'described':
+        this.#describing.get(message.ticket)?.(message.lines)
+        this.#describing.delete(message.ticket)
+        return
+      case 'appsKnown': {
+        const waiting = this.#appsKnown.get(message.ticket)
+        waiting?.awaited.delete(worker)
+        if (waiting?.awaited.size === 0) waiting.resolve()
+        return
+      }
+      case 'provision':
+        void this.#provision(worker, message.ticket, message.request)
+        return
+      default:
+        return
+    }
+  }
+
+  async #provision(worker: number, ticket: number, request: ProvisionRequest): Promise<void> {
+    const answer = await this.#ports.provision?.(request)
+    if (answer !== undefined) this.#supervisor.tell(worker, { kind: 'provisioned', ticket, answer })
+  }
+}

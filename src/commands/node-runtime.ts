@@ -1,0 +1,220 @@
+/**
+ * A whole node: the main thread's half (membership, health, drain) and its worker threads. What
+ * differs between production and dev mode is handed in: the mesh, the ring's store, where pods
+ * and apps are learnt from.
+ *
+ * A node lives one or several *lives*, each with an incarnation of its own and empty workers: one
+ * that finds itself removed from the ring ends everything and joins again as somebody new
+ * (rule 11), in the same process.
+ */
+
+import { randomBytes } from 'node:crypto'
+import type { Transferable } from 'node:worker_threads'
+import type { AppConfig } from '../auth/app.ts'
+import type { Mesh } from '../bus/mesh.ts'
+import { subjectPrefix } from '../bus/subjects.ts'
+import { nodeMetrics } from '../ops/metrics.ts'
+import type { RingStore } from '../ops/member-pump.ts'
+import type { Logger } from '../ops/notes.ts'
+import { type NodeFacts, startPrivateServer } from '../ops/private-server.ts'
+import type {
+  MeshSettings,
+  ProvisionAnswer,
+  ProvisionRequest
+} from '../ops/thread-messages.ts'
+import type { PodFact } from '../node/member-ports.ts'
+import { NodeLife } from './node-life.ts'
+
+export interface NodeOptions {
+  readonly region: string
+  /** The region's id as clients are told it. */
+  readonly siteCode: string
+  /** How many owners a partition has in the View, its master included. */
+  readonly redundancy: number
+  /** The pod's name and uid. */
+  readonly node: string
+  readonly uid: string
+  readonly zone: string
+  readonly workers: number
+  readonly publicHost: string
+  readonly publicPort: number
+  readonly privateHost: string
+  readonly privatePort: number
+  /** Where peers reach the private port. */
+  readonly advertisedHost: string
+  readonly isDev: boolean
+  readonly drainMs: number
+  /** Signs connection keys; the same on all nodes of a region. */
+  readonly secret: Uint8Array
+}
+
+/** Stops what was started. */
+export type Stop = () => void
+
+export interface NodePorts {
+  readonly logger: Logger
+  readonly ringStore: RingStore
+  /** The ring object's uid, once it is there; retried until then or until the signal aborts. */
+  ringUid(signal: AbortSignal): Promise<string>
+  /** Connects the main thread's mesh; `onUpOrDown` hears every change afterwards. */
+  connectMesh(onUpOrDown: (isUp: boolean) => void, signal: AbortSignal): Promise<Mesh>
+  /** How a worker thread is to connect, and what must be transferred for it. */
+  workerMesh(): { settings: MeshSettings; transfer: Transferable[] }
+  watchPods(onPods: (pods: readonly PodFact[]) => void, onAway: () => void): Stop
+  watchApps(onApps: (apps: readonly AppConfig[]) => void): Stop
+  /** Dev mode: the sandbox API. Resolves once every node knows. */
+  provision?(request: ProvisionRequest): Promise<ProvisionAnswer>
+}
+
+export class NodeRuntime {
+  readonly #options: NodeOptions
+  readonly #ports: NodePorts
+  readonly #aborter = new AbortController()
+  readonly #stops: Stop[] = []
+  readonly #left: Promise<void>
+  #onLeft: () => void = () => undefined
+  #life: NodeLife | undefined
+  #mesh: Mesh | undefined
+  #prefix = ''
+  #apps: readonly AppConfig[] | undefined
+  #pods: readonly PodFact[] | undefined
+  #restartCount = 0
+  #isDraining = false
+  #waitsFor = 'the ring object'
+  #privatePort = 0
+
+  constructor(options: NodeOptions, ports: NodePorts) {
+    this.#options = options
+    this.#ports = ports
+    this.#left = new Promise((resolve) => {
+      this.#onLeft = resolve
+    })
+  }
+
+  /** Where the private port listens, once `start` has come that far. */
+  get privatePort(): number {
+    return this.#privatePort
+  }
+
+  /** Starts everything; resolves when the first life has begun (not yet: serving). */
+  async start(): Promise<void> {
+    const { privateHost, privatePort } = this.#options
+    const server = await startPrivateServer(privateHost, privatePort, {
+      facts: () => this.facts(),
+      describe: async () => (await this.#life?.describe()) ?? ['no life yet'],
+      drain: () => void this.drain(),
+      metrics: this.#metrics()
+    })
+    this.#privatePort = server.port
+    this.#stops.push(() => void server.close())
+    const { signal } = this.#aborter
+    const uid = await this.#ports.ringUid(signal)
+    this.#prefix = subjectPrefix(this.#options.region, uid)
+    this.#waitsFor = 'the mesh'
+    const onUpOrDown = (isUp: boolean): void => this.#life?.onMesh(isUp)
+    this.#mesh = await this.#ports.connectMesh(onUpOrDown, signal)
+    this.#waitsFor = 'a place in the ring'
+    this.#begin()
+    this.#stops.push(
+      this.#ports.watchPods(
+        (pods) => {
+          this.#pods = pods
+          this.#life?.onPods(pods)
+        },
+        () => this.#life?.onPodsAway()
+      ),
+      this.#ports.watchApps((apps) => {
+        this.#apps = apps
+        this.#life?.tellApps(apps)
+      })
+    )
+  }
+
+  /** Gives every worker these apps; resolves when all of them know (or after a bound). */
+  async appsKnown(apps: readonly AppConfig[]): Promise<void> {
+    this.#apps = apps
+    await this.#life?.appsKnown(apps)
+  }
+
+  /** Leaves the ring and lets the clients go; resolves when that is done, or after its bound. */
+  async drain(): Promise<void> {
+    if (!this.#isDraining) {
+      this.#isDraining = true
+      this.#ports.logger.info({ withinMs: this.#options.drainMs }, 'draining')
+      this.#life?.drain(this.#options.drainMs)
+      const bound = setTimeout(() => this.#onLeft(), this.#options.drainMs)
+      void this.#left.then(() => clearTimeout(bound))
+      if (this.#life === undefined) this.#onLeft()
+    }
+    await this.#left
+  }
+
+  /** Ends everything at once. */
+  async stop(): Promise<void> {
+    this.#aborter.abort()
+    for (const stop of this.#stops.splice(0)) stop()
+    await this.#life?.end()
+    await this.#mesh?.close()
+  }
+
+  /** The node as health checks, peers and people see it. */
+  facts(): NodeFacts {
+    const life = this.#life
+    const isMeshUp = this.#mesh?.isUp ?? false
+    const unready = this.#isDraining ? 'draining'
+      : life === undefined ? `waiting for ${this.#waitsFor}`
+        : !isMeshUp ? 'the mesh is down' : life.unreadyBecause
+    return {
+      incarnation: life?.incarnation ?? '',
+      isMeshUp,
+      viewVersion: life?.view?.version ?? 0,
+      standing: life?.standing ?? 'waiting',
+      connections: life?.connectionCount ?? 0,
+      unreadyBecause: unready,
+      notLivingBecause: life?.notLivingBecause,
+      noRestartBecause: unready ?? life?.unsettledBecause
+    }
+  }
+
+  #begin(): void {
+    const mesh = this.#mesh!
+    const incarnation = `${this.#options.node}-${randomBytes(5).toString('hex')}`
+    const life = new NodeLife(
+      { ...this.#options, privatePort: this.#privatePort, incarnation, prefix: this.#prefix },
+      {
+        logger: this.#ports.logger,
+        ringStore: this.#ports.ringStore,
+        mesh,
+        workerMesh: () => this.#ports.workerMesh(),
+        provision: this.#ports.provision,
+        onLeft: () => this.#onLeft(),
+        onRemoved: (reason) => this.#beginAnew(life, reason),
+        onWorkerRestart: () => {
+          this.#restartCount++
+        }
+      }
+    )
+    this.#life = life
+    life.start()
+    if (this.#apps !== undefined) life.tellApps(this.#apps)
+    if (this.#pods !== undefined) life.onPods(this.#pods)
+  }
+
+  #beginAnew(life: NodeLife, reason: string): void {
+    if (this.#life !== life || this.#isDraining) return
+    this.#ports.logger.warn({ reason }, 'removed from the ring; joining again as a new member')
+    void life.end().then(() => {
+      if (!this.#aborter.signal.aborted) this.#begin()
+    })
+  }
+
+  #metrics() {
+    return nodeMetrics({
+      statuses: () => this.#life?.statuses ?? [],
+      viewVersion: () => this.#life?.view?.version ?? 0,
+      memberCount: () => this.#life?.view?.members.length ?? 0,
+      standing: () => this.#life?.standing ?? 'waiting',
+      workerRestarts: () => this.#restartCount
+    })
+  }
+}

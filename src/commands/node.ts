@@ -1,0 +1,103 @@
+/**
+ * `ringcast node`: one node of a region in Kubernetes.
+ */
+
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import { NatsMesh } from '../bus/nats.ts'
+import { type Environment, kubeConfig, nodeConfig } from '../ops/config.ts'
+import { makeLogger } from '../ops/notes.ts'
+import { kubeClient } from './kube-access.ts'
+import { KubeRingStore, watchApps, watchPods } from './kube-ports.ts'
+import { NodeRuntime } from './node-runtime.ts'
+
+/** Runs until SIGTERM has drained the node. Throws an Error that names what is misconfigured. */
+export async function nodeCommand(environment: Environment): Promise<void> {
+  const config = nodeConfig(environment)
+  const node = config.RINGCAST_POD_NAME
+  const region = config.RINGCAST_REGION
+  const logger = makeLogger(config.RINGCAST_LOG_LEVEL, { node, region })
+  const client = await kubeClient(kubeConfig(environment), 'ringcast-node')
+  const scope = {
+    namespace: config.RINGCAST_NAMESPACE,
+    region,
+    ring: config.RINGCAST_RING,
+    appsSecret: config.RINGCAST_APPS_SECRET,
+    node
+  }
+  const nats = {
+    servers: config.RINGCAST_NATS_URL.split(','),
+    user: config.RINGCAST_NATS_USER,
+    password: config.RINGCAST_NATS_PASSWORD,
+    token: config.RINGCAST_NATS_TOKEN,
+    credentials: await credentialsFrom(config.RINGCAST_NATS_CREDS_FILE)
+  }
+  const ringStore = new KubeRingStore(client, scope)
+  const workers = config.RINGCAST_WORKERS
+  const runtime = new NodeRuntime(
+    {
+      region,
+      siteCode: config.RINGCAST_REGION_ID ?? region,
+      redundancy: config.RINGCAST_REDUNDANCY,
+      node,
+      uid: config.RINGCAST_POD_UID,
+      zone: config.RINGCAST_ZONE,
+      workers: workers === 'auto' ? availableParallelism() : workers,
+      publicHost: config.RINGCAST_HOST,
+      publicPort: config.RINGCAST_PORT,
+      privateHost: config.RINGCAST_HOST,
+      privatePort: config.RINGCAST_PRIVATE_PORT,
+      advertisedHost: config.RINGCAST_POD_IP,
+      isDev: false,
+      drainMs: config.RINGCAST_DRAIN_MS,
+      secret: regionSecret(nats.password ?? nats.token ?? nats.credentials ?? region)
+    },
+    {
+      logger,
+      ringStore,
+      ringUid: (signal) => ringStore.uid(signal, logger),
+      connectMesh: (onUpOrDown, signal) => {
+        const events = {
+          onUp: () => onUpOrDown(true),
+          onDown: () => onUpOrDown(false),
+          note: (text: string) => logger.warn(text)
+        }
+        return NatsMesh.connect({ ...nats, name: `${node}/main` }, events, signal)
+      },
+      workerMesh: () => ({ settings: { kind: 'nats', ...nats }, transfer: [] }),
+      watchPods: (onPods, onAway) => watchPods(client, scope, logger, onPods, onAway),
+      watchApps: (onApps) => watchApps(client, scope, logger, onApps)
+    }
+  )
+  const stopped = stopSignal()
+  const started = runtime.start()
+  await Promise.race([started, stopped])
+  await stopped
+  await runtime.drain()
+  await runtime.stop()
+  logger.info('stopped')
+  process.exit(0)
+}
+
+/** The text of a NATS credentials file; throws an Error that names a file that is not there. */
+async function credentialsFrom(path: string | undefined): Promise<string | undefined> {
+  if (path === undefined) return undefined
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    throw new Error(`RINGCAST_NATS_CREDS_FILE: ${(error as Error).message}`)
+  }
+}
+
+/** Everybody who may be on the mesh may sign connection keys, and nobody else. */
+function regionSecret(meshSecret: string): Uint8Array {
+  return createHash('sha256').update(`ringcast connection keys\n${meshSecret}`).digest()
+}
+
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    process.once('SIGTERM', resolve)
+    process.once('SIGINT', resolve)
+  })
+}

@@ -1,0 +1,193 @@
+/**
+ * What a worker thread runs: the core's Worker with its mesh, its log and its public port.
+ */
+
+import { parentPort, workerData } from 'node:worker_threads'
+import { randomBytes } from 'node:crypto'
+import { AppDirectory } from '../auth/app.ts'
+import { ConnectionKeys } from '../auth/connection-key.ts'
+import { present } from '../base/assert.ts'
+import { Random } from '../base/random.ts'
+import { Tally } from '../base/tally.ts'
+import { HubMesh } from '../bus/hub.ts'
+import type { Mesh } from '../bus/mesh.ts'
+import { NatsMesh } from '../bus/nats.ts'
+import { WorkerBus } from '../bus/worker-bus.ts'
+import { type Edge, startEdge } from '../edge/server.ts'
+import { Outbox } from '../node/outbox.ts'
+import { Worker } from '../node/worker.ts'
+import { Pump } from '../ops/pump.ts'
+import { privateMemory, sharedSlabs } from '../ops/slabs.ts'
+import { systemClock } from '../ops/system-clock.ts'
+import type {
+  FromWorker,
+  ProvisionAnswer,
+  ProvisionRequest,
+  ToWorker,
+  WorkerStart
+} from '../ops/thread-messages.ts'
+import { MemoryLog } from '../store/memory.ts'
+
+const STATUS_MS = 1_000
+const LOG_BYTES_MAX = 256 * 1024 * 1024
+
+const start = workerData as WorkerStart
+const main = present(parentPort, 'a worker thread has a parent')
+
+function say(message: FromWorker): void {
+  main.postMessage(message)
+}
+
+function note(text: string): void {
+  say({ kind: 'note', level: 'info', text })
+}
+
+async function joinMesh(): Promise<Mesh> {
+  if (start.mesh.kind === 'hub') return new HubMesh(start.mesh.port)
+  const name = `${start.node}/${start.worker}`
+  const events = {
+    onUp: () => note('mesh is up'),
+    onDown: () => say({ kind: 'note', level: 'warn', text: 'mesh is down' }),
+    note
+  }
+  return NatsMesh.connect({ ...start.mesh, name }, events, new AbortController().signal)
+}
+
+/** Sandbox requests on their way to the main thread. */
+class Provisioning {
+  readonly #open = new Map<number, (answer: ProvisionAnswer) => void>()
+  #ticket = 0
+
+  ask(request: ProvisionRequest): Promise<ProvisionAnswer> {
+    const ticket = ++this.#ticket
+    say({ kind: 'provision', ticket, request })
+    return new Promise((resolve) => this.#open.set(ticket, resolve))
+  }
+
+  onAnswer(ticket: number, answer: ProvisionAnswer): void {
+    this.#open.get(ticket)?.(answer)
+    this.#open.delete(ticket)
+  }
+
+  async createApp(body: unknown) {
+    const answer = await this.ask({ kind: 'createApp', body })
+    if (answer.kind === 'created') return { app: answer.app }
+    if (answer.kind === 'refused') return { error: answer.error }
+    throw new Error('the main thread answered something else')
+  }
+
+  async deleteApp(appId: string): Promise<boolean> {
+    const answer = await this.ask({ kind: 'deleteApp', appId })
+    return answer.kind === 'deleted' && answer.existed
+  }
+}
+
+/** Listens once there is a view and a list of apps: before that nobody could be served. */
+class Opening {
+  readonly #pump: Pump
+  readonly #provisioning: Provisioning
+  #hasView = false
+  #hasApps = false
+  #edge: Promise<Edge> | undefined
+
+  constructor(pump: Pump, provisioning: Provisioning) {
+    this.#pump = pump
+    this.#provisioning = provisioning
+  }
+
+  onView(): void {
+    this.#hasView = true
+    this.#open()
+  }
+
+  onApps(): void {
+    this.#hasApps = true
+    this.#open()
+  }
+
+  #open(): void {
+    if (!this.#hasView || !this.#hasApps || this.#edge !== undefined) return
+    const { host, port, isDev } = start
+    const provisioner = isDev ? this.#provisioning : undefined
+    this.#edge = startEdge(
+      { host, port, provisioner },
+      {
+        input: (input) => this.#pump.input(input),
+        wallMs: () => systemClock.now().wallMs,
+        note
+      }
+    )
+    this.#edge.then(
+      (edge) => say({ kind: 'listening', port: edge.port }),
+      (error: Error) => say({ kind: 'failed', reason: error.message })
+    )
+  }
+}
+
+async function run(): Promise<void> {
+  const self = { incarnation: start.incarnation, worker: start.worker }
+  const outbox = new Outbox()
+  const tally = new Tally()
+  const serverId = `${start.node}.${start.worker}`
+  const worker = new Worker(
+    {
+      self,
+      generation: start.generation,
+      workers: start.workers,
+      serverId,
+      siteCode: start.siteCode,
+      connectionKeys: new ConnectionKeys(start.secret, `${start.incarnation}/${start.worker}`),
+      allocate: start.workers > 1 ? sharedSlabs() : privateMemory(),
+      tally
+    },
+    outbox,
+    new Random(randomBytes(16).toString('hex'))
+  )
+  const mesh = await joinMesh()
+  const bus = new WorkerBus(self, start.prefix, mesh, (frame) => {
+    pump.input({ kind: 'peerFrame', frame })
+  })
+  const log = new MemoryLog(LOG_BYTES_MAX)
+  const pump = new Pump(worker, outbox, { clock: systemClock, bus, log, note })
+  const provisioning = new Provisioning()
+  const opening = new Opening(pump, provisioning)
+  let appsVersion = 0
+  main.on('message', (message: ToWorker) => {
+    switch (message.kind) {
+      case 'sibling':
+        bus.connectSibling(message.worker, message.port)
+        return
+      case 'view': {
+        const { view, generations, gone } = message
+        pump.input({ kind: 'view', view, generations, gone })
+        opening.onView()
+        return
+      }
+      case 'apps':
+        pump.input({ kind: 'apps', directory: new AppDirectory(message.apps, ++appsVersion) })
+        opening.onApps()
+        say({ kind: 'appsKnown', ticket: message.ticket })
+        return
+      case 'drain':
+        pump.input({ kind: 'drain', withinMs: message.withinMs })
+        return
+      case 'provisioned':
+        provisioning.onAnswer(message.ticket, message.answer)
+        return
+      case 'describe':
+        say({ kind: 'described', ticket: message.ticket, lines: worker.describe() })
+        return
+      case 'stop':
+        process.exit(0)
+    }
+  })
+  setInterval(() => {
+    const { turnCount } = pump
+    const counts = worker.counts()
+    const heapBytes = process.memoryUsage().heapUsed
+    const status = { turnCount, isMeshUp: mesh.isUp, counts, tally: { ...tally }, heapBytes }
+    say({ kind: 'status', status })
+  }, STATUS_MS)
+}
+
+await run()

@@ -1,0 +1,40 @@
+/**
+ * The sandbox API of dev mode (protocol 23): throw-away apps for tests, made on one node and known
+ * on all. In production these paths do not exist.
+ */
+
+import type { FastifyInstance } from 'fastify'
+import { type ErrorInfo, errors } from '../wire/errors.ts'
+import { answer, answerError } from './rest.ts'
+
+/** What the sandbox asks of the process that keeps the apps. */
+export interface Provisioner {
+  /** Makes an app as `body` asks; its answer in the shape of protocol 23.1, or why not. */
+  createApp(body: unknown): Promise<{ app: object } | { error: ErrorInfo }>
+  /** True if there was such an app. */
+  deleteApp(appId: string): Promise<boolean>
+}
+
+/** Serves `POST /apps` and `DELETE /apps/{id}`. */
+export function serveSandbox(server: FastifyInstance, provisioner: Provisioner): void {
+  server.post('/apps', async (request, reply) => {
+    const created = await provisioner.createApp(request.body)
+    if ('error' in created) return answerError(request, reply, created.error)
+    const { host, port } = addressOf(request.headers.host)
+    return answer(request, reply, 201, { ...created.app, endpoint: host, port, tls: false })
+  })
+  server.delete<{ Params: { appId: string } }>('/apps/:appId', async (request, reply) => {
+    const existed = await provisioner.deleteApp(request.params.appId)
+    if (!existed) {
+      return answerError(request, reply, errors.notFound(`app ${request.params.appId}`).info)
+    }
+    return reply.code(204).send()
+  })
+}
+
+/** Where the caller reached us is where its clients will. */
+function addressOf(hostHeader: string | undefined): { host: string; port: number } {
+  const at = hostHeader?.lastIndexOf(':') ?? -1
+  if (hostHeader === undefined || at < 0) return { host: hostHeader ?? '127.0.0.1', port: 80 }
+  return { host: hostHeader.slice(0, at), port: Number(hostHeader.slice(at + 1)) }
+}

@@ -1,0 +1,82 @@
+/**
+ * The public port of one worker: WebSockets on `/`, and HTTP beside them. All workers of a node
+ * listen on the same port with `reusePort`, and the kernel spreads connections over them.
+ */
+
+import websocket from '@fastify/websocket'
+import fastify, { type FastifyInstance } from 'fastify'
+import { limits } from '../base/limits.ts'
+import type { WorkerInput } from '../node/ports.ts'
+import { answer, useRestConventions } from './rest.ts'
+import { type Provisioner, serveSandbox } from './sandbox.ts'
+import { WebSocketTransport } from './socket.ts'
+
+export interface EdgeOptions {
+  readonly host: string
+  readonly port: number
+  /** Absent in production: then the sandbox's paths do not exist. */
+  readonly provisioner?: Provisioner
+}
+
+export interface EdgePorts {
+  input(input: WorkerInput): void
+  wallMs(): number
+  note(text: string): void
+}
+
+export interface Edge {
+  readonly port: number
+  /** Stops listening and ends what is open. */
+  close(): Promise<void>
+}
+
+/**
+ * Listens. Rejects with an Error whose message names the address and the cause (a port in use,
+ * an address that is not ours, missing rights).
+ */
+export async function startEdge(options: EdgeOptions, ports: EdgePorts): Promise<Edge> {
+  const server = fastify({ bodyLimit: 4 * 1024 * 1024, routerOptions: { maxParamLength: 4096 } })
+  await server.register(websocket, {
+    options: { maxPayload: limits.frameBytesMax, perMessageDeflate: false, clientTracking: false }
+  })
+  useRestConventions(server, ports.note)
+  serveSockets(server, ports)
+  server.get('/time', async (request, reply) => answer(request, reply, 200, [ports.wallMs()]))
+  server.get('/is-the-internet-up.txt', async (_request, reply) => {
+    return reply.header('content-type', 'text/plain').send('yes\n')
+  })
+  if (options.provisioner !== undefined) serveSandbox(server, options.provisioner)
+  const { host, port } = options
+  const listening = { host, port, reusePort: true }
+  try {
+    await server.listen(listening)
+  } catch (error) {
+    const cause = error instanceof Error ? error.message : String(error)
+    throw new Error(`cannot listen on ${host}:${port}: ${cause}`)
+  }
+  const address = server.server.address()
+  const bound = typeof address === 'object' && address !== null ? address.port : port
+  return { port: bound, close: () => server.close() }
+}
+
+function serveSockets(server: FastifyInstance, ports: EdgePorts): void {
+  server.get('/', { websocket: true }, (webSocket, request) => {
+    const socket = new WebSocketTransport(webSocket, request.raw.socket)
+    const query = new Map<string, string>()
+    for (const [name, value] of Object.entries(request.query as Record<string, unknown>)) {
+      if (typeof value === 'string') query.set(name, value)
+    }
+    webSocket.on('message', (data: Buffer, isBinary: boolean) => {
+      ports.input({ kind: 'socketFrame', socket, data, isBinary })
+    })
+    webSocket.on('pong', () => ports.input({ kind: 'socketHeard', socket }))
+    webSocket.on('close', () => ports.input({ kind: 'socketClosed', socket }))
+    webSocket.on('error', (error) => {
+      // The close event follows; what the client did wrong (a frame too large, not UTF-8) it is
+      // told by the closing code.
+      ports.note(`socket error: ${error.message}`)
+    })
+    const isTls = 'encrypted' in request.raw.socket
+    ports.input({ kind: 'socketOpened', opening: { socket, query, isTls } })
+  })
+}

@@ -1,0 +1,37 @@
+/**
+ * A WebSocket as the core's Socket. The `ws` package does the protocol (handshake, unmasking,
+ * fragments, pongs, the closing handshake); what we send is written past it, straight to the
+ * stream: whole frames, built once for all sockets, joined per turn. Both write only whole frames
+ * synchronously and no extension is negotiated, so the two never mix inside a frame.
+ */
+
+import type { Socket as Stream } from 'node:net'
+import type { WebSocket } from 'ws'
+import type { FrameSequence, Socket } from '../node/outbox.ts'
+
+/** An empty ping (RFC 6455, 5.5.2); clients answer it by themselves. */
+const PING_FRAME = Buffer.from([0x89, 0x00])
+
+export class WebSocketTransport implements Socket {
+  readonly #webSocket: WebSocket
+  readonly #stream: Stream
+
+  constructor(webSocket: WebSocket, stream: Stream) {
+    this.#webSocket = webSocket
+    this.#stream = stream
+  }
+
+  write(batch: FrameSequence): number {
+    if (!this.#stream.writable) return 0
+    this.#stream.write(batch.bytes())
+    return this.#stream.writableLength
+  }
+
+  ping(): void {
+    if (this.#stream.writable) this.#stream.write(PING_FRAME)
+  }
+
+  close(): void {
+    this.#webSocket.close()
+  }
+}

@@ -1,0 +1,197 @@
+/**
+ * The writing half of a mastership: one append under way, carrying everything that waited for it
+ * (group commit), each expecting the sequence of the one before (rule 2).
+ *
+ *   idle ──add──▶ appending ──appended──▶ idle, or appending what waited meanwhile
+ *                    │ conflict: ours has landed after all? go on. Otherwise: deposed
+ *                    │ unknown, busy: the same bytes again, until appended or conflict
+ *                    │ refused: nothing was stored; the same bytes again, after a pause
+ *
+ * It must never have two appends under way, never give up one whose outcome is unknown, and never
+ * call anything committed before the log said so.
+ */
+
+import type { Deadline, Deadlines } from '../base/deadlines.ts'
+import { limits } from '../base/limits.ts'
+import type { Random } from '../base/random.ts'
+import { decodeAppend, encodeAppend, encodeEntry, type Entry } from './entry.ts'
+import type { LogAnswer, LogOutbox } from './port.ts'
+
+const RETRY_FIRST_MS = 10
+const RETRY_MAX_MS = 1_000
+
+/** What the writer's owner hears. */
+export interface WriterOwner {
+  /** These entries, the first of them numbered `firstEntry`, are in the log. */
+  onCommitted(entries: readonly Entry[], firstEntry: number): void
+  /** Another mastership writes; whatever waited is decided by the log alone (rule 3). */
+  onDeposed(): void
+}
+
+export interface WriterStart {
+  readonly partition: number
+  readonly epoch: number
+  readonly lastSeq: number
+  readonly nextEntry: number
+  readonly snapshotSeq: number
+}
+
+interface UnderWay {
+  readonly entries: readonly Entry[]
+  readonly firstEntry: number
+  readonly bytes: Uint8Array
+  readonly counter: number
+  retryMs: number
+}
+
+/** Appends the entries of one epoch of one partition. */
+export class LogWriter {
+  readonly #start: WriterStart
+  readonly #owner: WriterOwner
+  readonly #log: LogOutbox
+  readonly #deadlines: Deadlines
+  readonly #random: Random
+  #lastSeq: number
+  #nextEntry: number
+  #counter = 0
+  #waiting: Entry[] = []
+  #waitingEncoded: Uint8Array[] = []
+  #waitingBytes = 0
+  #underWay: UnderWay | undefined
+  #retry: Deadline | undefined
+  #isStopped = false
+  #nowMs = 0
+
+  constructor(
+    start: WriterStart,
+    owner: WriterOwner,
+    log: LogOutbox,
+    deadlines: Deadlines,
+    random: Random
+  ) {
+    this.#start = start
+    this.#owner = owner
+    this.#log = log
+    this.#deadlines = deadlines
+    this.#random = random
+    this.#lastSeq = start.lastSeq
+    this.#nextEntry = start.nextEntry
+  }
+
+  /** The number that the next added entry will have. */
+  get nextEntry(): number {
+    return this.#nextEntry
+  }
+
+  /** False while so much waits that new work must be refused at admission (rule 6). */
+  get hasRoom(): boolean {
+    return !this.#isStopped && this.#waitingBytes < limits.waitingEntriesBytesMax
+  }
+
+  /** Adds an entry to what waits; `flush` appends it. Returns the entry's number. */
+  add(entry: Entry): number {
+    const encoded = encodeEntry(entry)
+    this.#waiting.push(entry)
+    this.#waitingEncoded.push(encoded)
+    this.#waitingBytes += encoded.byteLength
+    return this.#nextEntry++
+  }
+
+  /** Called once at the end of a turn: appends what waits, unless an append is under way. */
+  flush(nowMs: number): void {
+    this.#nowMs = nowMs
+    if (this.#underWay !== undefined || this.#waiting.length === 0 || this.#isStopped) return
+    const count = this.#fitting()
+    const entries = this.#waiting.splice(0, count)
+    const encoded = this.#waitingEncoded.splice(0, count)
+    for (const bytes of encoded) this.#waitingBytes -= bytes.byteLength
+    const firstEntry = this.#nextEntry - this.#waiting.length - entries.length
+    const counter = this.#counter++
+    const { epoch, snapshotSeq } = this.#start
+    const head = { epoch, counter, previousSeq: this.#lastSeq, firstEntry, snapshotSeq }
+    const bytes = encodeAppend(head, encoded)
+    this.#underWay = { entries, firstEntry, bytes, counter, retryMs: RETRY_FIRST_MS }
+    this.#append(this.#underWay)
+  }
+
+  /** Ends the mastership on this side; nothing is called back any more. */
+  stop(): void {
+    this.#isStopped = true
+    this.#deadlines.cancel(this.#retry)
+    this.#underWay = undefined
+    this.#waiting = []
+    this.#waitingEncoded = []
+    this.#waitingBytes = 0
+  }
+
+  /** How many of the waiting entries one append takes: at least one, else up to the limit. */
+  #fitting(): number {
+    let bytes = 0
+    let count = 0
+    for (const encoded of this.#waitingEncoded) {
+      bytes += encoded.byteLength
+      if (count > 0 && bytes > limits.appendBytesMax) break
+      count++
+    }
+    return count
+  }
+
+  #append(underWay: UnderWay): void {
+    this.#log.ask(
+      {
+        kind: 'append',
+        partition: this.#start.partition,
+        expectedSeq: this.#lastSeq,
+        bytes: underWay.bytes
+      },
+      (answer) => this.#onAnswer(underWay, answer)
+    )
+  }
+
+  #onAnswer(underWay: UnderWay, answer: LogAnswer): void {
+    if (this.#isStopped || answer.kind !== 'append' || this.#underWay !== underWay) return
+    const { outcome } = answer
+    if (outcome.kind === 'appended') {
+      this.#onLanded(underWay, outcome.seq)
+    } else if (outcome.kind === 'conflict') {
+      this.#readConflict(underWay)
+    } else {
+      // Refused stored nothing, busy and unknown may have: the cure is the same bytes again, and
+      // the expected sequence makes sure that they land at most once.
+      this.#appendLater(underWay)
+    }
+  }
+
+  #onLanded(underWay: UnderWay, seq: number): void {
+    this.#lastSeq = seq
+    this.#underWay = undefined
+    this.#owner.onCommitted(underWay.entries, underWay.firstEntry)
+  }
+
+  #appendLater(underWay: UnderWay): void {
+    const pauseMs = this.#random.jitter(underWay.retryMs)
+    underWay.retryMs = Math.min(underWay.retryMs * 2, RETRY_MAX_MS)
+    this.#retry = this.#deadlines.at(this.#nowMs + pauseMs, (nowMs) => {
+      this.#nowMs = nowMs
+      if (this.#underWay === underWay) this.#append(underWay)
+    })
+  }
+
+  /** Whose record stands where ours was to be: our own late one, or a newer epoch's? */
+  #readConflict(underWay: UnderWay): void {
+    const from = this.#lastSeq + 1
+    this.#log.ask({ kind: 'read', partition: this.#start.partition, from }, (answer) => {
+      if (this.#isStopped || answer.kind !== 'read' || this.#underWay !== underWay) return
+      if (answer.outcome.kind !== 'page' || answer.outcome.records.length === 0) {
+        this.#appendLater(underWay)
+        return
+      }
+      const first = answer.outcome.records[0]!
+      const append = decodeAppend(first.bytes)
+      const isOurs =
+        append?.epoch === this.#start.epoch && append.counter === underWay.counter
+      if (isOurs) this.#onLanded(underWay, first.seq)
+      else this.#owner.onDeposed()
+    })
+  }
+}

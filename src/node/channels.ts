@@ -1,0 +1,335 @@
+/**
+ * A worker's parts of channels, and the way between them: its LocalGroups, the ChannelClients and
+ * the partitions' masters whose home it is. This is where `session` and `channel` meet, and the
+ * only place that knows both the ring's view and the channels.
+ *
+ * The home worker of a channel, on every node, is that of its partition (ring/view.ts). A message
+ * between parts of this worker is handled in the same turn, without a link.
+ */
+
+import type { Now } from '../base/clock.ts'
+import type { Deadlines } from '../base/deadlines.ts'
+import type { Random } from '../base/random.ts'
+import type { Tally } from '../base/tally.ts'
+import { ChannelClient } from '../channel/client.ts'
+import { type Allocate, encodeMessages } from '../channel/encoding.ts'
+import { type GroupMember, LocalGroup, type Seat } from '../channel/group.ts'
+import { PartitionMaster } from '../channel/partition.ts'
+import type {
+  PeerMessage,
+  Standing,
+  ToClientFromGroup,
+  ToClientFromMaster,
+  ToGroup,
+  ToMaster,
+  Variant
+} from '../peer/message.ts'
+import { isSamePlace, type Place } from '../peer/place.ts'
+import type { View } from '../ring/view.ts'
+import type { AdmittedPublish, ChannelDoor, Ears, Outcome } from '../session/door.ts'
+import type { ChannelSerial } from '../wire/serial.ts'
+import { type Generations, Mastership } from './mastership.ts'
+import type { Outbox } from './outbox.ts'
+
+const SWEEP_MS = 5_000
+
+export interface ChannelsOptions {
+  readonly self: Place
+  readonly generation: number
+  /** How many workers this node has. */
+  readonly workers: number
+}
+
+export interface ChannelsPorts {
+  readonly outbox: Outbox
+  readonly deadlines: Deadlines
+  readonly random: Random
+  readonly allocate: Allocate
+  readonly tally: Tally
+  now(): Now
+  /** Sends over the link to another place. */
+  send(to: Place, message: PeerMessage): void
+  /** The link to a place that is gone can be forgotten. */
+  dropLink(to: Place): void
+}
+
+export class Channels implements ChannelDoor {
+  readonly #options: ChannelsOptions
+  readonly #ports: ChannelsPorts
+  readonly #groups = new Map<string, LocalGroup>()
+  readonly #clients = new Map<string, ChannelClient>()
+  readonly #partitions = new Map<number, PartitionMaster>()
+  readonly #dirty = new Set<PartitionMaster>()
+  readonly #mastership: Mastership
+  #loop: { from: Place; message: PeerMessage }[] = []
+  #isSweeping = false
+
+  constructor(options: ChannelsOptions, ports: ChannelsPorts) {
+    this.#options = options
+    this.#ports = ports
+    this.#mastership = new Mastership(options.self, options.workers)
+  }
+
+  get viewVersion(): number {
+    return this.#mastership.viewVersion
+  }
+
+  /** Counts for metrics. */
+  counts(): { groups: number; clients: number; partitions: number; attachments: number } {
+    let attachments = 0
+    for (const group of this.#groups.values()) attachments += group.liveCount
+    return {
+      groups: this.#groups.size,
+      clients: this.#clients.size,
+      partitions: this.#partitions.size,
+      attachments
+    }
+  }
+
+  attach(
+    channel: string,
+    ears: Ears,
+    variant: Variant,
+    from: ChannelSerial | undefined
+  ): Seat {
+    const member: GroupMember = ears
+    return this.#group(channel).attach(member, variant, standingOf(from))
+  }
+
+  detach(channel: string, seat: object): void {
+    this.#groups.get(channel)?.detach(seat as Seat)
+  }
+
+  submit(channel: string, publish: AdmittedPublish, onOutcome: (outcome: Outcome) => void): void {
+    const { id, idSpace, connectionId, messages } = publish
+    const payload = encodeMessages(messages)
+    const op = { id, idSpace, connectionId, messageCount: messages.length, payload }
+    this.#group(channel).submit(op, onOutcome)
+  }
+
+  /** A new view, or new generations of workers: masters start and stop, clients Join again. */
+  onView(view: View, generations: Generations, gone: ReadonlySet<string>): void {
+    const before = new Map<ChannelClient, string>()
+    for (const client of this.#clients.values()) {
+      before.set(client, this.#mastership.masterLife(client.channel))
+    }
+    const { ended, anew } = this.#mastership.learn(view, generations, gone)
+    for (const place of ended) {
+      this.#forgetPlace(place)
+      this.#ports.dropLink(place)
+    }
+    for (const place of anew) this.onPeerRestarted(place)
+    this.#stopForeignPartitions()
+    for (const [client, life] of before) {
+      if (this.#mastership.masterLife(client.channel) !== life) client.onMasterUncertain()
+    }
+    this.runLoop()
+  }
+
+  onPeerMessage(from: Place, message: PeerMessage): void {
+    this.#dispatch(from, message)
+    this.runLoop()
+  }
+
+  /** What was said to `place` may be lost. */
+  onLinkReset(place: Place): void {
+    for (const client of this.#clients.values()) {
+      const master = this.#mastership.masterPlace(client.channel)
+      if (master !== undefined && isSamePlace(master, place)) client.onMasterUncertain()
+    }
+    if (place.incarnation !== this.#options.self.incarnation) return
+    for (const group of this.#groups.values()) {
+      if (this.#mastership.homeWorker(group.channel) === place.worker) group.onHomeLost()
+    }
+  }
+
+  /** A place is a new life: its clients and groups are gone, and what it mastered or homed. */
+  onPeerRestarted(place: Place): void {
+    this.#forgetPlace(place)
+    this.onLinkReset(place)
+  }
+
+  /** Handles what parts of this worker said to each other, until nobody says anything. */
+  runLoop(): void {
+    while (this.#loop.length > 0) {
+      const loop = this.#loop
+      this.#loop = []
+      for (const { from, message } of loop) this.#dispatch(from, message)
+    }
+  }
+
+  /** End of a turn: what the masters decided goes to the log. */
+  flush(nowMs: number): void {
+    this.runLoop()
+    for (const partition of this.#dirty) partition.flush(nowMs)
+    this.#dirty.clear()
+  }
+
+  /** Everything here in one line each, for /debug. */
+  describe(): string[] {
+    const parts = [...this.#partitions.values(), ...this.#clients.values(),
+      ...this.#groups.values()]
+    return parts.map((part) => part.describe())
+  }
+
+  #dispatch(from: Place, message: PeerMessage): void {
+    switch (message.kind) {
+      case 'attach':
+      case 'submit':
+      case 'groupEmpty':
+      case 'variantUnused':
+        this.#toClient(from, message)
+        return
+      case 'attached':
+      case 'attachRefused':
+      case 'submitted':
+      case 'broadcast':
+      case 'continuityLost':
+        this.#groups.get(message.channel)?.onClientMessage(message)
+        return
+      case 'join':
+      case 'part':
+      case 'publish':
+      case 'backfill':
+        this.#toMaster(from, message)
+        return
+      default:
+        this.#clients.get(message.channel)?.onMasterMessage(message)
+    }
+  }
+
+  #toClient(from: Place, message: ToClientFromGroup): void {
+    let client = this.#clients.get(message.channel)
+    if (client === undefined) {
+      if (message.kind === 'groupEmpty' || message.kind === 'variantUnused') return
+      client = this.#newClient(message.channel)
+    }
+    client.onGroupMessage(from.worker, message)
+  }
+
+  #toMaster(from: Place, message: ToMaster): void {
+    const partitionNo = this.#mastership.partitionOf(message.channel)
+    if (!this.#mastership.isMine(partitionNo)) {
+      if (message.kind !== 'join') return
+      const { channel, joinNo } = message
+      const { viewVersion } = this
+      this.#send(from, { kind: 'notMaster', channel, joinNo, viewVersion })
+      return
+    }
+    let partition = this.#partitions.get(partitionNo)
+    if (partition === undefined) {
+      if (message.kind !== 'join') return
+      partition = this.#newPartition(partitionNo)
+    }
+    partition.onMessage(from, message)
+  }
+
+  #newClient(channel: string): ChannelClient {
+    const client = new ChannelClient(channel, {
+      deadlines: this.#ports.deadlines,
+      random: this.#ports.random,
+      allocate: this.#ports.allocate,
+      nowMs: () => this.#ports.now().monoMs,
+      viewVersion: () => this.viewVersion,
+      toMaster: (name, message) => {
+        const master = this.#mastership.masterPlace(name)
+        if (master === undefined) return false
+        this.#send(master, message)
+        return true
+      },
+      toGroup: (worker, message) => {
+        this.#send({ incarnation: this.#options.self.incarnation, worker }, message as ToGroup)
+      }
+    })
+    this.#clients.set(channel, client)
+    this.#sweepLater()
+    return client
+  }
+
+  #newPartition(partitionNo: number): PartitionMaster {
+    const claimant = {
+      partition: partitionNo,
+      viewVersion: this.viewVersion,
+      incarnation: this.#options.self.incarnation,
+      workerGeneration: this.#options.generation
+    }
+    const { outbox, deadlines, random } = this.#ports
+    const partition: PartitionMaster = new PartitionMaster(claimant, {
+      log: outbox,
+      deadlines,
+      random,
+      now: () => this.#ports.now(),
+      send: (to, message) => this.#send(to, message),
+      wantsFlush: (which) => this.#dirty.add(which),
+      onDeposed: (no) => {
+        this.#partitions.delete(no)
+      },
+      note: (text) => outbox.note(text)
+    })
+    this.#partitions.set(partitionNo, partition)
+    return partition
+  }
+
+  #group(channel: string): LocalGroup {
+    let group = this.#groups.get(channel)
+    if (group === undefined) {
+      group = new LocalGroup(channel, {
+        deadlines: this.#ports.deadlines,
+        tally: this.#ports.tally,
+        nowMs: () => this.#ports.now().monoMs,
+        toClient: (name, message) => {
+          const worker = this.#mastership.homeWorker(name)
+          const { incarnation } = this.#options.self
+          this.#send({ incarnation, worker }, message as ToClientFromGroup)
+        }
+      })
+      this.#groups.set(channel, group)
+      this.#sweepLater()
+    }
+    return group
+  }
+
+  #send(to: Place, message: PeerMessage | ToClientFromMaster): void {
+    const { self } = this.#options
+    if (isSamePlace(to, self)) this.#loop.push({ from: self, message })
+    else this.#ports.send(to, message)
+  }
+
+  #stopForeignPartitions(): void {
+    for (const [no, partition] of this.#partitions) {
+      if (this.#mastership.isMine(no)) continue
+      partition.stop()
+      this.#partitions.delete(no)
+    }
+  }
+
+  #forgetPlace(place: Place): void {
+    for (const partition of this.#partitions.values()) {
+      partition.onPlaceGone((other) => isSamePlace(other, place))
+    }
+    if (place.incarnation !== this.#options.self.incarnation) return
+    for (const client of this.#clients.values()) client.onWorkerGone(place.worker)
+  }
+
+  #sweepLater(): void {
+    if (this.#isSweeping) return
+    this.#isSweeping = true
+    this.#ports.deadlines.at(this.#ports.now().monoMs + SWEEP_MS, (nowMs) => {
+      this.#isSweeping = false
+      for (const [name, group] of this.#groups) if (group.isSpent(nowMs)) this.#groups.delete(name)
+      for (const [name, client] of this.#clients) {
+        if (!client.isSpent(nowMs)) continue
+        client.close()
+        this.#clients.delete(name)
+      }
+      this.runLoop()
+      if (this.#groups.size > 0 || this.#clients.size > 0) this.#sweepLater()
+    })
+  }
+}
+
+function standingOf(serial: ChannelSerial | undefined): Standing | undefined {
+  if (serial === undefined) return undefined
+  const { lineage, seq, epoch, entry } = serial
+  return { lineage, seq, epoch: Number(epoch), entry }
+}

@@ -1,0 +1,111 @@
+/**
+ * Who masters what, as this worker knows it: the view, the lives of workers, and who is known to
+ * be gone although the view cannot say so yet (rule 10). Channels and clients are told places and
+ * partitions only; the ring stops here.
+ */
+
+import { present } from '../base/assert.ts'
+import { partitionOf } from '../base/hash.ts'
+import { type Place, placeKey } from '../peer/place.ts'
+import { homeWorkerOf, masterOf, type Member, ownersOf, type View } from '../ring/view.ts'
+
+export type Generations = ReadonlyMap<string, readonly number[]>
+
+export class Mastership {
+  readonly #self: Place
+  readonly #workers: number
+  #view: View | undefined
+  #generations: Generations = new Map()
+  #gone: ReadonlySet<string> = new Set()
+
+  /** `workers`: how many this node has. */
+  constructor(self: Place, workers: number) {
+    this.#self = self
+    this.#workers = workers
+  }
+
+  get viewVersion(): number {
+    return this.#view?.version ?? 0
+  }
+
+  /** Takes what the main thread knows; returns the places that ended, and those that live anew. */
+  learn(
+    view: View,
+    generations: Generations,
+    gone: ReadonlySet<string>
+  ): { ended: Place[]; anew: Place[] } {
+    const ended = this.#placesNotIn(view)
+    const anew = this.#placesAnew(generations)
+    this.#view = view
+    this.#generations = generations
+    this.#gone = gone
+    return { ended, anew }
+  }
+
+  /** The channel's partition. There is a view before there are sockets, so it is always known. */
+  partitionOf(channel: string): number {
+    return partitionOf(channel, present(this.#view, 'a view').partitionCount)
+  }
+
+  /** The worker of this node on which the channel's parts live. */
+  homeWorker(channel: string): number {
+    return this.partitionOf(channel) % this.#workers
+  }
+
+  /** Where the channel's master is, if anybody is. */
+  masterPlace(channel: string): Place | undefined {
+    if (this.#view === undefined) return undefined
+    const partition = this.partitionOf(channel)
+    const member = this.#actingMaster(partition, this.#view)
+    if (member === undefined) return undefined
+    return { incarnation: member.incarnation, worker: homeWorkerOf(partition, member) }
+  }
+
+  /** The master's place with the life of its worker: when this changes, clients Join again. */
+  masterLife(channel: string): string {
+    const place = this.masterPlace(channel)
+    if (place === undefined) return 'nobody'
+    const generation = this.#generations.get(place.incarnation)?.[place.worker] ?? 0
+    return `${placeKey(place)}/${generation}`
+  }
+
+  /** True if this very worker is to master the partition. */
+  isMine(partition: number): boolean {
+    const member = this.#view && this.#actingMaster(partition, this.#view)
+    return (
+      member !== undefined &&
+      member.incarnation === this.#self.incarnation &&
+      homeWorkerOf(partition, member) === this.#self.worker
+    )
+  }
+
+  /** The partition's master, or the first owner after it that is not known to be gone. */
+  #actingMaster(partition: number, view: View): Member | undefined {
+    if (this.#gone.size === 0) return masterOf(partition, view)
+    return ownersOf(partition, view).find(({ incarnation }) => !this.#gone.has(incarnation))
+  }
+
+  #placesNotIn(view: View): Place[] {
+    const living = new Set(view.members.map((member) => member.incarnation))
+    const places: Place[] = []
+    for (const { incarnation, workers } of this.#view?.members ?? []) {
+      if (living.has(incarnation)) continue
+      for (let worker = 0; worker < workers; worker++) places.push({ incarnation, worker })
+    }
+    return places
+  }
+
+  #placesAnew(generations: Generations): Place[] {
+    const places: Place[] = []
+    for (const [incarnation, known] of generations) {
+      for (const [worker, generation] of known.entries()) {
+        const former = this.#generations.get(incarnation)?.[worker]
+        const isSelf = incarnation === this.#self.incarnation && worker === this.#self.worker
+        if (former !== undefined && former !== generation && !isSelf) {
+          places.push({ incarnation, worker })
+        }
+      }
+    }
+    return places
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * When and what a node proposes (rule 7): it judges which change the view needs, waits for its
+ * turn among those who may propose, and writes the next view on what the object surely holds.
+ */
+
+import type { Now } from '../base/clock.ts'
+import type { Roster } from '../ring/roster.ts'
+import {
+  type Change,
+  isUrgent,
+  nextView,
+  noChange,
+  proposersOf,
+  wantedChange
+} from '../ring/succession.ts'
+import type { Timing } from '../ring/timing.ts'
+import type { RingDesk } from './member-ring.ts'
+import type { ViewDesk } from './member-views.ts'
+
+/** What the proposer works with: the desks and the roster of its node. */
+export interface ProposerParts {
+  readonly self: string
+  readonly timing: Timing
+  readonly roster: Roster
+  readonly views: ViewDesk
+  readonly ring: RingDesk
+  note(text: string): void
+}
+
+export class Proposer {
+  readonly #parts: ProposerParts
+  /** Since when a change has been wanted. */
+  #wantedSinceMs: number | undefined
+  /** When the view that is held was taken. */
+  #viewSinceMs = 0
+
+  constructor(parts: ProposerParts) {
+    this.#parts = parts
+  }
+
+  /** A view was taken: what was wanted of the former is judged anew. */
+  onView(nowMs: number): void {
+    this.#viewSinceMs = nowMs
+    this.#wantedSinceMs = undefined
+  }
+
+  /** When `step` may have something to do, or Infinity. */
+  nextDeadlineMs(nowMs: number): number {
+    return this.#wantedSinceMs === undefined ? Infinity : nowMs + this.#parts.timing.joinSettleMs
+  }
+
+  /** Proposes, if a change is wanted and it is this node's turn. */
+  step(now: Now): void {
+    const { self, timing, roster, views, ring } = this.#parts
+    const view = views.current
+    const nowMs = now.monoMs
+    if (view === undefined || views.isBehind(nowMs)) return
+    const facts = roster.facts(view, nowMs)
+    const isOld = view.version > 0 && ring.isOlderThan(view, this.#viewSinceMs)
+    const change = wantedChange(view, facts) ?? (isOld ? noChange : undefined)
+    const rank = proposersOf(view, facts).indexOf(self)
+    if (change === undefined || rank < 0) {
+      this.#wantedSinceMs = undefined
+      return
+    }
+    this.#wantedSinceMs ??= nowMs
+    const settleMs = isUrgent(change) ? 0 : timing.joinSettleMs
+    if (nowMs < this.#wantedSinceMs + rank * timing.proposeDelayMs + settleMs) return
+    if (!ring.canWrite(nowMs)) return
+    if (view.version > 0 && !isOld && !ring.holds(view)) {
+      // We hold a view by word of mouth: see it in the object before writing after it.
+      ring.forget()
+      ring.step(nowMs)
+      return
+    }
+    const version = Math.max(views.highestVersion, ring.storedVersion) + 1
+    this.#parts.note(`proposing view ${version}: ${wordsOf(change)}`)
+    ring.write(nextView(view, change, version, now.wallMs, timing.tombstoneKeptMs))
+  }
+}
+
+/** A change in words, for the log. */
+function wordsOf(change: Change): string {
+  const words = [
+    ...[...change.removed].map(([incarnation, evidence]) => `${incarnation} gone (${evidence})`),
+    ...[...change.leaving].map((incarnation) => `${incarnation} leaves`),
+    ...[...change.promoted].map((incarnation) => `${incarnation} serves`),
+    ...change.joined.map(({ incarnation }) => `${incarnation} joins`)
+  ]
+  return words.join(', ') || 'written again'
+}

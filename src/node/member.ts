@@ -1,0 +1,440 @@
+/**
+ * A node as a member of its ring: the machine on a node's main thread that finds out who is there,
+ * agrees with the others on the view by compare-and-swap, and tells the rest of the node what to
+ * believe. It puts together the roster (who is alive), the watcher (whom I watch), and three desks
+ * (the views that travel, the ring object, the workers' generations).
+ *
+ * Every input ends in the same `#step`: it does what is due, judges the facts, proposes a change
+ * if it is this node's turn, and says what has become different. The states are those of
+ * `Standing` (member-ports.ts). Rules 7, 8, 10 and 11; it must never announce a view that is not
+ * surely written, and never act as a member that the view does not list.
+ */
+
+import { assert } from '../base/assert.ts'
+import type { Now } from '../base/clock.ts'
+import { Random } from '../base/random.ts'
+import {
+  type Beat,
+  type BeatAck,
+  type Member,
+  MEMBERSHIP_FORMAT_VERSION,
+  type MembershipBody,
+  type MembershipMessage,
+  type WorkerState
+} from '../peer/membership.ts'
+import { Roster } from '../ring/roster.ts'
+import { checkTiming, defaultTiming, type Timing } from '../ring/timing.ts'
+import { emptyView, flawOf, isTombstoned, memberOf, type View } from '../ring/view.ts'
+import { Watcher } from '../ring/watcher.ts'
+import { GenerationsDesk } from './member-generations.ts'
+import type { MemberIdentity, MemberInput, MemberOutbox, ProbeOutcome, Standing }
+  from './member-ports.ts'
+import { ProbeDesk } from './member-probes.ts'
+import { Proposer } from './member-proposer.ts'
+import { RingDesk, type RingNews } from './member-ring.ts'
+import { ViewDesk } from './member-views.ts'
+
+const PARTITION_COUNT_DEFAULT = 4096
+
+export interface MemberOptions {
+  readonly identity: MemberIdentity
+  /** Names the stream of random pauses. */
+  readonly seed: string
+  /** Owners of a partition besides its master, for a ring that nobody wrote yet. */
+  readonly successorCount?: number
+  readonly timing?: Timing
+}
+
+export class MemberNode {
+  readonly #identity: MemberIdentity
+  readonly #self: string
+  readonly #successorCount: number
+  readonly #timing: Timing
+  readonly #outbox: MemberOutbox
+  readonly #roster: Roster
+  readonly #watcher: Watcher
+  readonly #views: ViewDesk
+  readonly #ring: RingDesk
+  readonly #generations: GenerationsDesk
+  readonly #probes: ProbeDesk
+  readonly #proposer: Proposer
+  #standing: Standing = 'waiting'
+  #isMeshUp = false
+  #isApiAway = false
+  #isDraining = false
+  #isHandedOver = false
+  #workers: readonly WorkerState[] = []
+  #drainUntilMs = Infinity
+  #helloAtMs = 0
+  #adopted = ''
+  #dueMs = Infinity
+  #now: Now = { monoMs: 0, wallMs: 0 }
+
+  constructor(options: MemberOptions, outbox: MemberOutbox) {
+    const { identity, seed, successorCount = 2, timing = defaultTiming } = options
+    checkTiming(timing)
+    this.#identity = identity
+    this.#self = identity.incarnation
+    this.#successorCount = successorCount
+    this.#timing = timing
+    this.#outbox = outbox
+    const send = (to: string, body: MembershipBody): void => this.#send(to, body)
+    this.#roster = new Roster(timing)
+    this.#watcher = new Watcher(identity.incarnation, timing)
+    this.#views = new ViewDesk(timing, send)
+    this.#ring = new RingDesk(timing, new Random(`${seed}/ring`), outbox)
+    this.#generations = new GenerationsDesk(identity.incarnation, timing, send)
+    this.#probes = new ProbeDesk(timing, outbox)
+    this.#proposer = new Proposer({
+      self: identity.incarnation,
+      timing,
+      roster: this.#roster,
+      views: this.#views,
+      ring: this.#ring,
+      note: (text) => this.#note('info', text)
+    })
+  }
+
+  /** Handles one input; what is to be done about it is in the outbox afterwards. */
+  turn(input: MemberInput, now: Now): void {
+    if (isFinal(this.#standing)) return
+    const isLate = now.monoMs - this.#dueMs > this.#timing.lateMs
+    this.#now = now
+    if (isLate) this.#wake()
+    this.#handle(input)
+    this.#step()
+    this.#dueMs = this.nextDeadlineMs()
+  }
+
+  /** When a `deadline` is next due (monotonic), or Infinity. */
+  nextDeadlineMs(): number {
+    if (isFinal(this.#standing)) return Infinity
+    const nowMs = this.#now.monoMs
+    const isSpeaking = this.#isMeshUp && this.#standing !== 'serving'
+    return Math.min(
+      this.#ring.nextDeadlineMs(),
+      this.#watcher.nextDeadlineMs(),
+      this.#roster.nextDeadlineMs(nowMs),
+      isSpeaking ? Math.max(this.#helloAtMs, nowMs + 1) : Infinity,
+      this.#proposer.nextDeadlineMs(nowMs),
+      this.#probes.nextDeadlineMs(),
+      this.#drainUntilMs
+    )
+  }
+
+  /** Asserts what always holds: a whole view, and a standing that it bears out. */
+  check(): void {
+    const view = this.#views.current
+    if (view === undefined) return
+    const flaw = flawOf(view)
+    assert(flaw === undefined, `the view held is whole: ${flaw}`)
+    const listed = memberOf(this.#self, view)
+    const isMember = this.#standing === 'joining' || this.#standing === 'serving'
+    assert(!isMember || listed?.state === this.#standing, 'who serves is listed as serving')
+  }
+
+  /** One line: who this is, what it holds, whom it misses. */
+  describe(): string {
+    const view = this.#views.current
+    const members = view?.members.map(({ node, state }) => `${node} ${state}`) ?? []
+    const suspects = this.#watcher.suspicions().map(({ incarnation }) => incarnation)
+    const missing = suspects.length === 0 ? '' : `, misses ${suspects.join(' ')}`
+    const { node } = this.#identity
+    return `${node} ${this.#standing}, view ${this.#views.version}: ${members.join(', ')}${missing}`
+  }
+
+  #handle(input: MemberInput): void {
+    const nowMs = this.#now.monoMs
+    switch (input.kind) {
+      case 'pods':
+        this.#isApiAway = false
+        this.#roster.onPods(input.pods)
+        return
+      case 'podsAway':
+        this.#isApiAway = true
+        this.#roster.onPodsAway()
+        return
+      case 'mesh':
+        this.#isMeshUp = input.isUp
+        this.#probes.onHeard(nowMs)
+        this.#watcher.onMesh(input.isUp, nowMs)
+        return
+      case 'peer':
+        this.#onPeer(input.message)
+        return
+      case 'heardView':
+        this.#views.onHeard(input.version, input.from, nowMs)
+        return
+      case 'ringRead':
+        this.#onRingNews(this.#ring.onRead(input.ticket, input.reading, nowMs))
+        return
+      case 'ringWritten':
+        this.#onRingNews(this.#ring.onWritten(input.ticket, input.writing, nowMs))
+        return
+      case 'probed':
+        this.#onProbed(input.ticket, input.outcome)
+        return
+      case 'workers':
+        this.#workers = input.workers
+        this.#generations.onWorkers(input.workers.map(({ generation }) => generation))
+        return
+      case 'drain':
+        this.#leave()
+        return
+      case 'handedOver':
+        this.#isHandedOver = true
+        this.#helloAtMs = nowMs
+        return
+      case 'deadline':
+    }
+  }
+
+  #onPeer(message: MembershipMessage): void {
+    // Messages of a later format are of a later release, which also speaks this one to us.
+    if (message.formatVersion !== MEMBERSHIP_FORMAT_VERSION) return
+    const nowMs = this.#now.monoMs
+    const from = message.sender.incarnation
+    this.#probes.onHeard(nowMs)
+    this.#roster.onHeard(from, nowMs)
+    this.#watcher.onHeard(from, nowMs)
+    this.#views.onHeard(message.viewVersion, from, nowMs)
+    switch (message.kind) {
+      case 'hello':
+        this.#roster.onHello(message.member, message.viewVersion, nowMs)
+        this.#generations.merge([message.generations])
+        return
+      case 'leaving':
+        this.#roster.onLeaving(from, message.isHandedOver)
+        return
+      case 'beat':
+        this.#send(from, { kind: 'beatAck', beatNo: message.beatNo, ...this.#digests() })
+        this.#compare(from, message)
+        return
+      case 'beatAck':
+        this.#compare(from, message)
+        return
+      case 'suspicions': {
+        this.#roster.onSuspicions(from, message.suspects, nowMs)
+        const isMe = message.suspects.some(({ incarnation }) => incarnation === this.#self)
+        if (isMe) this.#send('all', { kind: 'refute' })
+        return
+      }
+      case 'viewDelta':
+        this.#take(this.#views.onDelta(message.delta, from, nowMs))
+        return
+      case 'viewPull':
+        this.#views.onPull(from, message.viewVersion, message.viewDigest)
+        return
+      case 'viewFull':
+        this.#take(this.#views.onFull(message.view))
+        return
+      case 'generations':
+        this.#generations.merge(message.entries)
+        return
+      case 'generationsPull':
+        this.#generations.onPull(from)
+    }
+  }
+
+  #onRingNews(news: RingNews | undefined): void {
+    if (news === undefined || news.kind === 'open') return
+    if (news.kind === 'trouble') {
+      this.#note('warn', news.reason)
+      return
+    }
+    if (news.view !== undefined) {
+      if (this.#views.yieldsTo(news.view)) this.#take(news.view)
+      if (news.isOurs) this.#views.announce()
+    } else if (this.#views.current === undefined) {
+      const partitionCount = news.partitionCount ?? PARTITION_COUNT_DEFAULT
+      this.#take(emptyView(partitionCount, this.#successorCount))
+    }
+  }
+
+  /** Holds a view that is surely written (or the empty one before the first). */
+  #take(view: View | undefined): void {
+    if (view === undefined) return
+    const nowMs = this.#now.monoMs
+    this.#views.hold(view)
+    this.#proposer.onView(nowMs)
+    this.#roster.onView(view, nowMs)
+    this.#watcher.onView(view, nowMs)
+    this.#generations.onView(view)
+    this.#helloAtMs = nowMs
+  }
+
+  #onProbed(ticket: number, outcome: ProbeOutcome): void {
+    const probe = this.#probes.take(ticket)
+    if (probe === undefined) return
+    const { incarnation } = probe.member
+    const isFailed = outcome === 'silent' || outcome === 'refused'
+    if (outcome === 'otherIncarnation') {
+      this.#roster.onFoundGone(incarnation, 'another incarnation answers in its place')
+    }
+    if (probe.purpose === 'watch') {
+      this.#watcher.onProbed(incarnation, isFailed, this.#now.monoMs)
+    } else if (probe.purpose === 'orphan' && isFailed) {
+      this.#roster.onFoundGone(incarnation, 'nobody listed was heard, and it does not answer')
+    } else if (probe.purpose === 'cutOff' && outcome === 'alive') {
+      const isAlone = this.#probes.hasHeardNobody(this.#now.monoMs)
+      if (isAlone) this.#become('removed', `cut off, while ${probe.member.node} has its mesh`)
+    }
+  }
+
+  #step(): void {
+    if (isFinal(this.#standing)) return
+    const nowMs = this.#now.monoMs
+    this.#ring.step(nowMs)
+    this.#watch()
+    this.#speak()
+    this.#askPeers()
+    if (this.#isMeshUp) this.#proposer.step(this.#now)
+    this.#judgeStanding()
+    this.#adopt()
+    if (nowMs >= this.#drainUntilMs) this.#become('left', 'leaving took too long')
+  }
+
+  #watch(): void {
+    const { beatTo, probes, suspicions } = this.#watcher.duties(this.#now.monoMs)
+    for (const to of beatTo) {
+      const beatNo = Math.floor(this.#now.monoMs)
+      this.#send(to, { kind: 'beat', beatNo, workers: this.#workers, ...this.#digests() })
+    }
+    for (const member of probes) this.#probes.ask(member, 'watch')
+    if (suspicions === undefined) return
+    this.#roster.onSuspicions(this.#self, suspicions, this.#now.monoMs)
+    this.#send('all', { kind: 'suspicions', suspects: suspicions })
+  }
+
+  /** Candidates and joining nodes say hello, leaving ones that they leave; again and again. */
+  #speak(): void {
+    const nowMs = this.#now.monoMs
+    if (!this.#isMeshUp || nowMs < this.#helloAtMs || this.#views.current === undefined) return
+    const listed = memberOf(this.#self, this.#views.current)
+    if (this.#isDraining) {
+      if (listed === undefined) return
+      this.#roster.onLeaving(this.#self, this.#isHandedOver)
+      this.#send('all', { kind: 'leaving', isHandedOver: this.#isHandedOver })
+    } else if (listed === undefined || listed.state === 'joining') {
+      const member: Member = { ...this.#identity, state: 'joining' }
+      this.#roster.onHello(member, this.#views.version, nowMs)
+      this.#send('all', { kind: 'hello', member, generations: this.#generations.own })
+    } else {
+      return
+    }
+    this.#helloAtMs = nowMs + this.#timing.helloMs
+  }
+
+  /** When the mesh alone cannot tell, asks others' private ports (ProbeDesk says when). */
+  #askPeers(): void {
+    const view = this.#views.current
+    if (view === undefined) return
+    const others = view.members.filter(({ incarnation }) => incarnation !== this.#self)
+    if (this.#standing === 'candidate') {
+      const heardAtMs = others.map(({ incarnation }) => this.#roster.heardAtMs(incarnation))
+      this.#probes.askIfOrphan(others, Math.max(...heardAtMs), this.#now.monoMs)
+    } else if (this.#standing === 'joining' || this.#standing === 'serving') {
+      // Two nodes that do not hear each other, both with a mesh, cannot tell who is cut off.
+      const canTell = others.length > 1 || !this.#isMeshUp
+      this.#probes.askIfAlone(canTell ? others : [], this.#now.monoMs)
+    }
+  }
+
+  #judgeStanding(): void {
+    const view = this.#views.current
+    const listed = view && memberOf(this.#self, view)
+    if (listed !== undefined) {
+      if (listed.state === 'leaving') this.#leave()
+      const standing = this.#isDraining ? 'leaving' : listed.state
+      this.#become(standing, `listed as ${listed.state} in view ${view!.version}`)
+    } else if (this.#isDraining || this.#standing === 'leaving') {
+      this.#become('left', 'not in the view any more')
+    } else if (this.#standing === 'joining' || this.#standing === 'serving') {
+      this.#become('removed', `view ${view?.version} does not list this node`)
+    } else if (view !== undefined && isTombstoned(this.#self, view)) {
+      this.#become('removed', 'this incarnation was removed')
+    } else {
+      const { node, uid } = this.#identity
+      const missing = view === undefined ? 'the ring'
+        : !this.#isMeshUp ? 'the mesh'
+          : this.#roster.podOf(node, uid) === undefined ? 'its own pod in the API' : undefined
+      if (missing === undefined) this.#become('candidate', 'heard and seen')
+      else this.#become('waiting', `waiting for ${missing}`)
+    }
+  }
+
+  /** Begins to leave: asked to, or listed as leaving because its pod is being deleted. */
+  #leave(): void {
+    if (this.#isDraining) return
+    const nowMs = this.#now.monoMs
+    this.#isDraining = true
+    this.#drainUntilMs = nowMs + this.#timing.drainMs
+    this.#helloAtMs = nowMs
+  }
+
+  #become(standing: Standing, reason: string): void {
+    if (this.#standing === standing || isFinal(this.#standing)) return
+    this.#standing = standing
+    this.#outbox.push({ kind: 'standing', standing, reason })
+  }
+
+  /** Tells the rest of the node what to believe, if that is different from before. */
+  #adopt(): void {
+    const view = this.#views.current
+    if (view === undefined || view.version === 0) return
+    const generations = this.#generations.of(view)
+    // While the view can be written it is the view that says who is gone (rule 10).
+    const gone = this.#isApiAway
+      ? new Set(this.#roster.facts(view, this.#now.monoMs).gone.keys())
+      : new Set<string>()
+    const adopted = JSON.stringify([view.version, [...generations], [...gone]])
+    if (adopted === this.#adopted) return
+    this.#adopted = adopted
+    this.#outbox.push({ kind: 'adopt', view, generations, gone })
+  }
+
+  /** Another member's digests: two views of one version, or other generations, are mended. */
+  #compare(from: string, { viewVersion, viewDigest, generationsDigest }: Beat | BeatAck): void {
+    const view = this.#views.current
+    if (view === undefined || viewVersion !== view.version) return
+    if (viewDigest !== this.#views.digest) this.#ring.wantRead()
+    const isSame = generationsDigest === this.#generations.digest(view)
+    if (!isSame) this.#generations.onOtherDigest(from, this.#now.monoMs)
+  }
+
+  #digests(): { viewDigest: number; generationsDigest: number } {
+    const view = this.#views.current
+    const generationsDigest = view === undefined ? 0 : this.#generations.digest(view)
+    return { viewDigest: this.#views.digest, generationsDigest }
+  }
+
+  #send(to: string, body: MembershipBody): void {
+    if (!this.#isMeshUp) return
+    const { node, uid, incarnation } = this.#identity
+    const envelope = {
+      formatVersion: MEMBERSHIP_FORMAT_VERSION,
+      viewVersion: this.#views.version,
+      sender: { node, uid, incarnation }
+    }
+    this.#outbox.push({ kind: 'send', to, message: { ...envelope, ...body } })
+  }
+
+  /**
+   * After standing still: it could not hear anybody, so it must not call them silent, and what it
+   * believes of the ring is old, so it looks before it writes (scenario E3).
+   */
+  #wake(): void {
+    this.#watcher.restart(this.#now.monoMs)
+    this.#probes.onHeard(this.#now.monoMs)
+    this.#ring.forget()
+  }
+
+  #note(level: 'info' | 'warn', text: string): void {
+    this.#outbox.push({ kind: 'note', level, text, fields: { viewVersion: this.#views.version } })
+  }
+}
+
+/** Nothing comes after these: the shell ends the process, or begins a new life. */
+function isFinal(standing: Standing): boolean {
+  return standing === 'left' || standing === 'removed'
+}

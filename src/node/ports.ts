@@ -1,0 +1,63 @@
+/**
+ * The ports of a node: what its shell provides, and what of it the simulator replaces. The worker's
+ * side of them is `WorkerInput` and `Outbox`; these are the shapes that shells implement.
+ */
+
+import type { AppDirectory } from '../auth/app.ts'
+import type { Clock, Now } from '../base/clock.ts'
+import type { AppendOutcome, LogAnswer, ReadOutcome } from '../log/port.ts'
+import type { LinkFrame } from '../peer/link.ts'
+import type { Place } from '../peer/place.ts'
+import type { View } from '../ring/view.ts'
+import type { Socket } from './outbox.ts'
+
+export type { Clock, Now, Place, Socket }
+
+/**
+ * Sends to a place: at most once, in order per sender, silent loss possible; nothing else is
+ * promised (rule 13).
+ */
+export interface Bus {
+  send(to: Place, frame: LinkFrame): void
+}
+
+/** A partition's log (rule 1). Promises never reject: whatever fails is an outcome. */
+export interface Log {
+  read(partition: number, from: number): Promise<ReadOutcome>
+  append(partition: number, expectedSeq: number, bytes: Uint8Array): Promise<AppendOutcome>
+  trim(partition: number, below: number): Promise<void>
+  /** This worker masters the partition no longer. */
+  release(partition: number): void
+}
+
+/** How a socket introduces itself: the query of its URL, decoded. */
+export interface SocketOpening {
+  readonly socket: Socket
+  readonly query: ReadonlyMap<string, string>
+  readonly isTls: boolean
+}
+
+/** Everything that can happen to a worker: the one way in. */
+export type WorkerInput =
+  | { readonly kind: 'socketOpened'; readonly opening: SocketOpening }
+  | {
+      readonly kind: 'socketFrame'
+      readonly socket: Socket
+      readonly data: Uint8Array | string
+      readonly isBinary: boolean
+    }
+  | { readonly kind: 'socketHeard'; readonly socket: Socket }
+  | { readonly kind: 'socketClosed'; readonly socket: Socket }
+  | { readonly kind: 'peerFrame'; readonly frame: LinkFrame }
+  | { readonly kind: 'log'; readonly answer: LogAnswer }
+  | {
+      readonly kind: 'view'
+      readonly view: View
+      /** Current generation of each worker, by incarnation, as far as known. */
+      readonly generations: ReadonlyMap<string, readonly number[]>
+      /** Listed incarnations known to be gone: the next owners act in their place (rule 10). */
+      readonly gone: ReadonlySet<string>
+    }
+  | { readonly kind: 'apps'; readonly directory: AppDirectory }
+  | { readonly kind: 'drain'; readonly withinMs: number }
+  | { readonly kind: 'deadline' }

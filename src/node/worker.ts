@@ -1,0 +1,169 @@
+/**
+ * A whole worker minus its I/O: the only way in is `turn`, the only way out is the outbox. The
+ * same code runs in production, in dev mode and under simulation.
+ *
+ * A turn handles one input to the end. When all that is due is handled the shell calls `settle`,
+ * which sends answers, gives the log what waits and closes the links' batches, and then drains the
+ * outbox. Nothing waits for time to pass: an idle worker sends at once.
+ */
+
+import type { ConnectionKeys } from '../auth/connection-key.ts'
+import { exhaustive } from '../base/assert.ts'
+import type { Now } from '../base/clock.ts'
+import { Deadlines } from '../base/deadlines.ts'
+import type { Random } from '../base/random.ts'
+import type { Tally } from '../base/tally.ts'
+import type { Allocate } from '../channel/encoding.ts'
+import { weightOf } from '../peer/codec.ts'
+import { Links } from '../peer/link.ts'
+import type { Place } from '../peer/place.ts'
+import { Channels } from './channels.ts'
+import type { Outbox } from './outbox.ts'
+import type { WorkerInput } from './ports.ts'
+import { Sessions } from './sessions.ts'
+
+export interface WorkerOptions {
+  readonly self: Place
+  readonly generation: number
+  readonly workers: number
+  /** Told in connectionDetails, for people who debug. */
+  readonly serverId: string
+  readonly siteCode: string
+  readonly connectionKeys: ConnectionKeys
+  readonly allocate: Allocate
+  readonly tally: Tally
+}
+
+/** What metrics want to know of a worker. */
+export interface WorkerCounts {
+  readonly connections: number
+  readonly attachments: number
+  readonly groups: number
+  readonly clients: number
+  readonly partitions: number
+  readonly unconfirmedBytes: number
+  readonly deadlines: number
+}
+
+export class Worker {
+  readonly #deadlines = new Deadlines()
+  readonly #outbox: Outbox
+  readonly #links: Links
+  readonly #channels: Channels
+  readonly #sessions: Sessions
+  #now: Now = { monoMs: 0, wallMs: 0 }
+
+  constructor(options: WorkerOptions, outbox: Outbox, random: Random) {
+    this.#outbox = outbox
+    const { self, generation, workers, serverId, siteCode } = options
+    const now = (): Now => this.#now
+    this.#links = new Links(
+      { self, generation, viewVersion: () => this.#channels.viewVersion },
+      {
+        sendFrame: (to, frame) => outbox.send(to, frame),
+        onLinkReset: (place) => this.#channels.onLinkReset(place),
+        onPeerRestarted: (place) => this.#channels.onPeerRestarted(place),
+        onPeerMessage: (from, message) => this.#channels.onPeerMessage(from, message)
+      },
+      this.#deadlines,
+      random.fork('links')
+    )
+    this.#channels = new Channels(
+      { self, generation, workers },
+      {
+        outbox,
+        deadlines: this.#deadlines,
+        random: random.fork('channels'),
+        allocate: options.allocate,
+        tally: options.tally,
+        now,
+        send: (to, message) => {
+          this.#links.send(to, message, weightOf(message), this.#now.monoMs)
+        },
+        dropLink: (to) => this.#links.drop(to)
+      }
+    )
+    this.#sessions = new Sessions(
+      { serverId, siteCode },
+      {
+        channels: this.#channels,
+        outbox,
+        deadlines: this.#deadlines,
+        random: random.fork('ids'),
+        connectionKeys: options.connectionKeys,
+        tally: options.tally,
+        now
+      }
+    )
+  }
+
+  /** Handles one input. */
+  turn(input: WorkerInput, now: Now): void {
+    this.#now = now
+    switch (input.kind) {
+      case 'socketOpened':
+        this.#sessions.onOpened(input.opening)
+        break
+      case 'socketFrame':
+        this.#sessions.onFrame(input.socket, input.data, input.isBinary)
+        break
+      case 'socketHeard':
+        this.#sessions.onHeard(input.socket)
+        break
+      case 'socketClosed':
+        this.#sessions.onClosed(input.socket)
+        break
+      case 'peerFrame':
+        this.#links.onFrame(input.frame, now.monoMs)
+        break
+      case 'log':
+        this.#outbox.onLogAnswer(input.answer)
+        break
+      case 'view':
+        this.#channels.onView(input.view, input.generations, input.gone)
+        break
+      case 'apps':
+        this.#sessions.onApps(input.directory)
+        break
+      case 'drain':
+        this.#sessions.drain(input.withinMs)
+        break
+      case 'deadline':
+        this.#deadlines.fire(now.monoMs)
+        break
+      default:
+        exhaustive(input, 'worker input')
+    }
+    this.#channels.runLoop()
+  }
+
+  /** Ends a turn: everything that was decided is in the outbox afterwards. */
+  settle(now: Now): void {
+    this.#now = now
+    this.#channels.flush(now.monoMs)
+    this.#sessions.flush()
+    this.#links.flush(now.monoMs)
+  }
+
+  /** When `turn({kind: 'deadline'})` is next due (monotonic), or Infinity. */
+  nextDeadlineMs(): number {
+    return this.#deadlines.nextMs()
+  }
+
+  counts(): WorkerCounts {
+    const { attachments, groups, clients, partitions } = this.#channels.counts()
+    return {
+      connections: this.#sessions.count,
+      attachments,
+      groups,
+      clients,
+      partitions,
+      unconfirmedBytes: this.#links.unconfirmedBytes(),
+      deadlines: this.#deadlines.size
+    }
+  }
+
+  describe(): string[] {
+    return [...this.#channels.describe(), ...this.#sessions.describe()]
+  }
+}

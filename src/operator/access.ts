@@ -1,0 +1,51 @@
+/*
+What the nodes of a region may do: watch their peers, keep their ring, and read the one Secret that
+the operator compiles for them.
+*/
+
+import type { Manifest } from './manifest.ts'
+import { group, objectLabels, regionNames } from './names.ts'
+
+/** ServiceAccount, Role and RoleBinding of the nodes. */
+export function nodeAccess (name: string, namespace: string): Manifest[] {
+  const names = regionNames(name)
+  const metadata = { name: names.account, namespace, labels: objectLabels(name, 'node') }
+  const rbac = 'rbac.authorization.k8s.io'
+  return [{
+    apiVersion: 'v1',
+    kind: 'ServiceAccount',
+    metadata,
+    // Pods ask for their token themselves; nothing else should get one by accident.
+    automountServiceAccountToken: false
+  }, {
+    apiVersion: `${rbac}/v1`,
+    kind: 'Role',
+    metadata,
+    rules: [
+      { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch'] },
+      {
+        apiGroups: [group],
+        resources: ['realtimerings'],
+        verbs: ['get', 'list', 'watch', 'create']
+      },
+      {
+        apiGroups: [group],
+        resources: ['realtimerings/status'],
+        resourceNames: [names.node],
+        verbs: ['get', 'update', 'patch']
+      },
+      {
+        apiGroups: [''],
+        resources: ['secrets'],
+        resourceNames: [names.apps],
+        verbs: ['get', 'list', 'watch']
+      }
+    ]
+  }, {
+    apiVersion: `${rbac}/v1`,
+    kind: 'RoleBinding',
+    metadata,
+    roleRef: { apiGroup: rbac, kind: 'Role', name: names.account },
+    subjects: [{ kind: 'ServiceAccount', name: names.account, namespace }]
+  }]
+}

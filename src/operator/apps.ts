@@ -1,0 +1,162 @@
+/*
+Apps and their keys. A key is made once and then never changes: what is in the Secret stays, and
+what got lost with the Secret is taken back from what the nodes were last given.
+*/
+
+import { createHash } from 'node:crypto'
+import type { AppSpec, KeySpec } from './spec.ts'
+
+/** One key as the nodes read it in `apps.json`. */
+export interface CompiledKey {
+  id: string
+  name: string
+  secret: string
+  capability: Record<string, string[]>
+  revocableTokens: boolean
+}
+
+/** One app as the nodes read it in `apps.json`. */
+export interface CompiledApp {
+  appId: string
+  name: string
+  keys: CompiledKey[]
+  namespaces: object[]
+  limits: Record<string, number>
+}
+
+export interface AppsFile { apps: CompiledApp[] }
+
+/** The parts of an API key, `appId.keyId:secret`. */
+export interface KeyParts { appId: string, keyId: string, secret: string }
+
+/** Undefined when the text is not an API key. */
+export function keyPartsOf (key: string): KeyParts | undefined {
+  const parts = /^([A-Za-z0-9]{6})\.([A-Za-z0-9]{6}):([^.:\s]{8,})$/.exec(key)
+  if (parts === null) return undefined
+  const [, appId = '', keyId = '', secret = ''] = parts
+  return { appId, keyId, secret }
+}
+
+const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
+
+/** Six characters that follow from the parts: the same app gets the same id in every region. */
+export function identifierOf (...parts: string[]): string {
+  const digest = createHash('sha256').update(parts.join('\n')).digest()
+  let rest = digest.readBigUInt64BE()
+  let id = ''
+  for (let at = 0; at < 6; at++) {
+    id += alphabet[Number(rest % 62n)]
+    rest /= 62n
+  }
+  return id
+}
+
+/**
+ * The app's identifier: what the spec says, else what its keys already say, else one that follows
+ * from its name.
+ */
+export function appIdOf (
+  spec: AppSpec, namespace: string, name: string, entries: Record<string, string>
+): string {
+  if (spec.appId !== undefined) return spec.appId
+  for (const key of spec.keys) {
+    const parts = keyPartsOf(entries[key.name] ?? '')
+    if (parts !== undefined) return parts.appId
+  }
+  return identifierOf('app', namespace, name)
+}
+
+/**
+ * Entries of the Secret that the operator keeps: those of the spec's keys that exist and are whole
+ * stay, the rest is made.
+ *
+ * @param lost keys to take back before making new ones, by name, because the Secret is gone
+ */
+export function keyEntries (
+  spec: AppSpec, appId: string, entries: Record<string, string>,
+  lost: Record<string, string>, random: () => string
+): Record<string, string> {
+  return Object.fromEntries(spec.keys.map(({ name }) => {
+    const candidates = [entries[name], lost[name]]
+    const kept = candidates.find(key => keyPartsOf(key ?? '')?.appId === appId)
+    return [name, kept ?? `${appId}.${identifierOf('key', appId, name)}:${random()}`]
+  }))
+}
+
+/** Of several apps that claim one identifier, the oldest has it. */
+export function ownsAppId (
+  app: Claim, others: Claim[]
+): boolean {
+  return !others.some(other =>
+    other.appId === app.appId && other.name !== app.name && isBefore(other, app))
+}
+
+export interface Claim { appId: string, name: string, createdAt: string }
+
+function isBefore (a: Claim, b: Claim): boolean {
+  return a.createdAt === b.createdAt ? a.name < b.name : a.createdAt < b.createdAt
+}
+
+/** What stands between an app and its being served: names of keys, with what is wrong. */
+export function keyProblems (
+  spec: AppSpec, appId: string, entries: Record<string, string>
+): string[] {
+  return spec.keys.flatMap(({ name }) => {
+    const entry = entries[name]
+    if (entry === undefined) return [`has no entry ${name}`]
+    const parts = keyPartsOf(entry)
+    if (parts === undefined) return [`entry ${name} is not an API key (appId.keyId:secret)`]
+    return parts.appId === appId ? [] : [`entry ${name} belongs to another app than ${appId}`]
+  })
+}
+
+/** The app as the nodes read it. Every key must be whole (`keyProblems`). */
+export function compileApp (
+  name: string, spec: AppSpec, appId: string, entries: Record<string, string>
+): CompiledApp {
+  return {
+    appId,
+    name,
+    keys: spec.keys.map(key => compileKey(key, entries[key.name] ?? '')),
+    namespaces: spec.namespaces ?? [],
+    limits: spec.limits ?? {}
+  }
+}
+
+function compileKey (key: KeySpec, entry: string): CompiledKey {
+  const parts = keyPartsOf(entry)
+  if (parts === undefined) throw new Error(`the key ${key.name} was not checked`)
+  return {
+    id: parts.keyId,
+    name: key.name,
+    secret: parts.secret,
+    capability: key.capability,
+    revocableTokens: key.revocableTokens
+  }
+}
+
+/** The text of `apps.json`, in an order that does not depend on the order of events. */
+export function appsJsonOf (apps: CompiledApp[]): string {
+  const sorted = apps.toSorted((a, b) => (a.name < b.name ? -1 : 1))
+  return JSON.stringify({ apps: sorted } satisfies AppsFile)
+}
+
+/** What the nodes were last given; nothing when the text is not ours. */
+export function parseAppsJson (text: string | undefined): CompiledApp[] {
+  if (text === undefined) return []
+  try {
+    const { apps } = JSON.parse(text) as Partial<AppsFile>
+    return Array.isArray(apps) ? apps : []
+  } catch (error) {
+    // Somebody has edited the Secret by hand; it is about to be written anew.
+    if (error instanceof SyntaxError) return []
+    throw error
+  }
+}
+
+/** The keys of a compiled app as entries of a Secret. */
+export function entriesOfCompiled (app: CompiledApp | undefined): Record<string, string> {
+  return Object.fromEntries((app?.keys ?? []).map(
+    key => [key.name, `${app?.appId}.${key.id}:${key.secret}`]
+  ))
+}

@@ -1,0 +1,31 @@
+/*
+What a pass over an object is given to see and act with, and what it says when it is done.
+*/
+
+import type { KubeObject } from '../kube/resource.ts'
+import type { OperatorDefaults } from './desired.ts'
+import type { Inventory } from './inventory.ts'
+import type { Pod } from './plan.ts'
+import type { Writer } from './writer.ts'
+
+/** The answer of a node to "may you restart now?". */
+export type RestartAnswer = { isAllowed: true } | { isAllowed: false, reason: string }
+
+export interface PassContext {
+  inventory: Inventory
+  writer: Writer
+  defaults: OperatorDefaults
+  /** Asks a node over its private port. Never throws: no answer is a no. */
+  askRestart: (pod: Pod) => Promise<RestartAnswer>
+  /** Records an event. */
+  tell: (
+    about: KubeObject, type: 'Normal' | 'Warning', reason: string, action: string, note: string
+  ) => void
+  /** A new secret: 32 random characters without `.`, `:` or white space, a letter first. */
+  random: () => string
+  /** Now, as the API writes it, in whole seconds. */
+  now: () => string
+}
+
+/** When to look again, if nothing happens before. */
+export interface Outlook { afterMs?: number }

@@ -1,0 +1,259 @@
+/*
+One look at one RealtimeRegion: apply what the spec says, take the one next step, say how it is.
+
+    read ─▶ paused? ─▶ invalid? ─▶ facts ─▶ apply ─▶ prune ─▶ plan ─▶ step ─▶ status
+
+Each stage either goes on or ends the pass with a condition; whatever happens, the status is the
+last thing written, and the next pass starts from the world as it then is.
+*/
+
+import type { KubeObject } from '../kube/resource.ts'
+import { appsJsonOf } from './apps.ts'
+import { onRegion } from './conditions.ts'
+import type { Judgement } from './conditions.ts'
+import { desiredManifests, digestOf, natsSecretOf, secretEntries } from './desired.ts'
+import type { Facts } from './desired.ts'
+import { compileApps } from './keyring.ts'
+import type { Manifest } from './manifest.ts'
+import {
+  annotations, labels, ownedResources, podResource, regionNames, regionResource, secretResource,
+  statefulSetResource
+} from './names.ts'
+import { imageOfNodes } from './node-manifests.ts'
+import type { NatsCredentials } from './node-manifests.ts'
+import type { Outlook, PassContext } from './pass.ts'
+import { nextStep, replicasOf } from './plan.ts'
+import type { Pod, Situation, StatefulSet } from './plan.ts'
+import { describeViolations, parseRegion } from './spec.ts'
+import type { RealtimeRegion, RegionSpec, RegionStatus } from './spec.ts'
+import { refusedStatus, regionStatus } from './status.ts'
+import { takeStep } from './steps.ts'
+
+/** A Secret may hold 1 MiB; base64 and the rest of the object need their share. */
+const appsJsonBytesMax = 700 * 1024
+
+/** A pass ends early with what a person must mend. */
+interface Refusal { judgement: Judgement<'ConfigApplied'>, afterMs?: number }
+
+/** Moves one region one step towards its spec. Throws when the API server could not be asked. */
+export async function reconcileRegion (
+  context: PassContext, namespace: string, name: string
+): Promise<Outlook> {
+  const { inventory } = context
+  const region = inventory.get<RealtimeRegion>(regionResource, { namespace, name })
+  if (region === undefined || region.metadata.deletionTimestamp !== undefined) return {}
+  if (region.metadata.annotations?.[annotations.paused] === 'true') {
+    return await pause(context, region)
+  }
+  const parsed = parseRegion(region, inForceOf(context, region))
+  if (!parsed.isValid) {
+    return await refuse(context, region, refusal(
+      'SpecInvalid', describeViolations(parsed.violations)
+    ))
+  }
+  const { spec } = parsed
+  const facts = await gatherFacts(context, region, spec)
+  if ('judgement' in facts) return await refuse(context, region, facts)
+  const build = (replicas: number) => desiredManifests(
+    region, spec, { ...facts, replicas }, context.defaults
+  )
+  const trouble = await applyAll(context, region, build(facts.replicas))
+  if (trouble !== undefined) return await refuse(context, region, trouble)
+  return await advance(context, region, spec, build)
+}
+
+async function advance (
+  context: PassContext, region: RealtimeRegion, spec: RegionSpec,
+  build: (replicas: number) => Manifest[]
+): Promise<Outlook> {
+  const { inventory, writer, defaults } = context
+  const { name = '', namespace = '' } = region.metadata
+  const situation = situationOf(context, region, spec)
+  const step = nextStep(situation)
+  const taken = await takeStep(context, region, step, replicas => {
+    const manifest = build(replicas).find(
+      ({ kind, metadata }) => kind === 'StatefulSet' && metadata.name === name
+    )
+    if (manifest === undefined) throw new Error('a region without a StatefulSet')
+    return manifest
+  })
+  const seen = {
+    ...situationOf(context, region, spec),
+    step,
+    nats: inventory.get<StatefulSet>(
+      statefulSetResource, { namespace, name: regionNames(name).nats }
+    ),
+    ...(taken.refusal === undefined ? {} : { refusal: taken.refusal })
+  }
+  const status: RegionStatus = {
+    ...regionStatus(region, spec, imageOfNodes({ spec, defaults }), seen, context.now()),
+    ...(taken.rollout === undefined ? {} : { rollout: taken.rollout })
+  }
+  if (await writer.status(regionResource, region, status)) {
+    tellOfReadiness(context, region, status)
+  }
+  return { afterMs: taken.afterMs }
+}
+
+function inForceOf (
+  { inventory }: PassContext, region: RealtimeRegion
+): { region?: string, partitionCount?: number } {
+  const { name = '', namespace = '' } = region.metadata
+  const ringResource = ownedResources.find(({ kind }) => kind === 'RealtimeRing')
+  const ring = ringResource === undefined
+    ? undefined
+    : inventory.get<KubeObject & { spec?: { partitionCount?: number } }>(
+      ringResource, { namespace, name }
+    )
+  const partitionCount = ring?.spec?.partitionCount
+  const identifier = region.status?.region
+  return {
+    ...(identifier === undefined ? {} : { region: identifier }),
+    ...(partitionCount === undefined ? {} : { partitionCount })
+  }
+}
+
+function situationOf (
+  { inventory }: PassContext, region: RealtimeRegion, spec: RegionSpec
+): Situation {
+  const { name = '', namespace = '' } = region.metadata
+  return {
+    wanted: spec.nodes,
+    statefulSet: inventory.get<StatefulSet>(statefulSetResource, { namespace, name }),
+    pods: inventory.list<Pod>(podResource, namespace).filter(
+      ({ metadata }) => metadata.labels?.[labels.region] === name &&
+        metadata.ownerReferences?.some(({ kind }) => kind === 'StatefulSet') === true
+    )
+  }
+}
+
+async function gatherFacts (
+  context: PassContext, region: RealtimeRegion, spec: RegionSpec
+): Promise<Facts | Refusal> {
+  const { writer, inventory } = context
+  const { name = '', namespace = '' } = region.metadata
+  const apps = await compileApps(writer, inventory, namespace, name)
+  const appsJson = appsJsonOf(apps)
+  if (Buffer.byteLength(appsJson) > appsJsonBytesMax) {
+    return refusal('AppsTooLarge', `the ${apps.length} apps of the region do not fit in one ` +
+      `Secret (${Buffer.byteLength(appsJson)} of ${appsJsonBytesMax} bytes); use another region`)
+  }
+  const replicas = replicasOf(situationOf(context, region, spec))
+  const none = { credentials: 'none', digest: '' } as const
+  if (spec.nats.type === 'External') {
+    const externalNats = await externalNatsOf(context, namespace, spec.nats.external.secretName)
+    return 'judgement' in externalNats
+      ? externalNats
+      : { replicas, appsJson, natsSecret: {}, externalNats }
+  }
+  const existing = await writer.find<KubeObject>(
+    secretResource, { metadata: { name: regionNames(name).natsSecret, namespace } }
+  )
+  const natsSecret = natsSecretOf(secretEntries(existing), context.random)
+  return { replicas, appsJson, natsSecret, externalNats: none }
+}
+
+async function externalNatsOf (
+  { writer }: PassContext, namespace: string, secretName: string | undefined
+): Promise<Facts['externalNats'] | Refusal> {
+  if (secretName === undefined) return { credentials: 'none', digest: '' }
+  const secret = await writer.find<KubeObject>(
+    secretResource, { metadata: { name: secretName, namespace } }
+  )
+  const entries = secretEntries(secret)
+  const credentials = credentialsIn(entries)
+  if (secret === undefined || credentials === undefined) {
+    const lack = secret === undefined
+      ? 'does not exist'
+      : 'has neither user and password, nor token, nor nats.creds'
+    return { ...refusal('NatsSecretMissing', `Secret ${secretName} ${lack}`), afterMs: 5_000 }
+  }
+  return { credentials, digest: digestOf(entries) }
+}
+
+function credentialsIn (entries: Record<string, string>): NatsCredentials | undefined {
+  if (entries['nats.creds'] !== undefined) return 'file'
+  if (entries.user !== undefined && entries.password !== undefined) return 'password'
+  return entries.token === undefined ? undefined : 'token'
+}
+
+/** Applies every manifest, then removes what is no longer among them. */
+async function applyAll (
+  context: PassContext, region: RealtimeRegion, manifests: Manifest[]
+): Promise<Refusal | undefined> {
+  const { writer } = context
+  const clashes: string[] = []
+  const refused: string[] = []
+  let isReplaced = false
+  for (const manifest of manifests) {
+    const what = `${manifest.kind} ${manifest.metadata.name}`
+    const applied = await writer.apply(manifest)
+    if (applied.outcome === 'created' || applied.outcome === 'updated') {
+      const verb = applied.outcome === 'created' ? 'Created' : 'Updated'
+      context.tell(region, 'Normal', verb, 'Apply', `${verb.toLowerCase()} ${what}`)
+    }
+    if (applied.outcome === 'replaced') {
+      isReplaced = true
+      context.tell(region, 'Normal', 'Replaced', 'Apply',
+        `${what} is made anew for a change of an immutable field; its pods stay`)
+    }
+    if (applied.outcome === 'clash') clashes.push(what)
+    if (applied.outcome === 'refused') refused.push(`${what}: ${applied.message}`)
+  }
+  for (const object of await writer.prune(region, manifests)) {
+    context.tell(region, 'Normal', 'Removed', 'Prune',
+      `removed ${object.kind} ${object.metadata.name}`)
+  }
+  if (clashes.length > 0) {
+    return {
+      ...refusal('NameClash', `${clashes.join(', ')} exist and belong to somebody else`),
+      afterMs: 30_000
+    }
+  }
+  if (refused.length > 0) {
+    return { ...refusal('Refused', refused.join('; ')), afterMs: 60_000 }
+  }
+  return isReplaced
+    ? { ...refusal('Refused', 'an object is being made anew'), afterMs: 100 }
+    : undefined
+}
+
+function refusal (
+  reason: Parameters<typeof onRegion<'ConfigApplied'>>[2], message: string
+): Refusal {
+  return { judgement: onRegion('ConfigApplied', false, reason, message) }
+}
+
+async function refuse (
+  context: PassContext, region: RealtimeRegion, { judgement, afterMs }: Refusal
+): Promise<Outlook> {
+  const status = refusedStatus(region, judgement, context.now())
+  if (await context.writer.status(regionResource, region, status)) {
+    context.tell(region, 'Warning', judgement.reason, 'Apply', judgement.message)
+  }
+  return afterMs === undefined ? {} : { afterMs }
+}
+
+async function pause (context: PassContext, region: RealtimeRegion): Promise<Outlook> {
+  const message = `the annotation ${annotations.paused} holds the operator back`
+  const status = refusedStatus(
+    region, onRegion('Paused', true, 'PausedByAnnotation', message), context.now()
+  )
+  if (await context.writer.status(regionResource, region, status)) {
+    context.tell(region, 'Normal', 'Paused', 'Pause', message)
+  }
+  return {}
+}
+
+function tellOfReadiness (
+  context: PassContext, region: RealtimeRegion, status: RegionStatus
+): void {
+  const readyIn = (of: RegionStatus | undefined) => of?.conditions?.find(
+    ({ type }) => type === 'Ready'
+  )
+  const [before, after] = [readyIn(region.status), readyIn(status)]
+  if (after === undefined || before?.status === after.status) return
+  const isReady = after.status === 'True'
+  context.tell(region, isReady ? 'Normal' : 'Warning',
+    isReady ? 'Ready' : 'NotReady', 'Reconcile', after.message)
+}

@@ -1,0 +1,49 @@
+/*
+The RealtimeRing: the view that the nodes of a region agree on. The operator makes the object and
+never touches its status, which the nodes write by compare-and-swap.
+*/
+
+import { integer, list, record, text } from './schema.ts'
+import type { RecordSchema } from './schema.ts'
+
+export const ringSpecSchema: RecordSchema = record('What never changes about the ring.', {
+  partitionCount: integer('How many partitions there are. Immutable.', {
+    minimum: 16,
+    maximum: 65536,
+    default: 4096,
+    rules: [{
+      cel: 'self == oldSelf',
+      message: 'partitionCount is immutable: every channel would move to another log'
+    }]
+  })
+}, { default: {} })
+
+const memberSchema = record('One node of the ring.', {
+  node: text('Pod name.'),
+  uid: text('Pod uid.'),
+  incarnation: text('Which start of that pod this is.'),
+  startedAt: integer('When it started, in milliseconds since 1970.', { format: 'int64' }),
+  workers: integer('How many worker threads it has.'),
+  zone: text('Zone it runs in; successors are chosen in other zones.'),
+  meshVersion: integer('Version of the mesh protocol it speaks.'),
+  state: text('Where it is in its life.', { choices: ['joining', 'serving', 'leaving'] }),
+  host: text('Address of its private port.'),
+  privatePort: integer('Its private port.')
+}, { required: ['node', 'uid', 'incarnation', 'state'] })
+
+const tombstoneSchema = record('A node that was removed and never returns.', {
+  node: text('Pod name.'),
+  incarnation: text('Which start of that pod it was.'),
+  removedAtMs: integer('When it was removed, in milliseconds since 1970.', { format: 'int64' })
+}, { required: ['node', 'incarnation', 'removedAtMs'] })
+
+export const ringStatusSchema: RecordSchema = record('The view, written by the nodes.', {
+  version: integer('Number of this view; it only grows.', { format: 'int64' }),
+  members: list('The nodes of this view.', memberSchema, { maxItems: 1000 }),
+  tombstones: list('Nodes removed lately.', tombstoneSchema, { maxItems: 2000 }),
+  assignment: text('Master and successors of every partition: the table, in base64.',
+    { maxLength: 1048576 }),
+  successorCount: integer('How many successors each partition has.'),
+  updatedBy: text('Node that wrote this view.'),
+  updatedAt: text('When.', { format: 'date-time' })
+})

@@ -1,0 +1,77 @@
+/**
+ * Prometheus metrics of a node, read from what its workers last said. Labels are closed sets:
+ * nothing is labelled by channel, app or client.
+ */
+
+import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
+import type { WorkerStatus } from './thread-messages.ts'
+
+/** What metrics are read from at each scrape. */
+export interface MetricSource {
+  statuses(): readonly (WorkerStatus | undefined)[]
+  viewVersion(): number
+  memberCount(): number
+  standing(): string
+  workerRestarts(): number
+}
+
+const STANDINGS = ['waiting', 'candidate', 'joining', 'serving', 'leaving', 'left', 'removed']
+
+/** A registry whose values are read from `source` when it is scraped. */
+export function nodeMetrics(source: MetricSource): Registry {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry, prefix: 'ringcast_' })
+  const read = (name: string, help: string, value: () => number): void => {
+    new Gauge({ name, help, registers: [registry], collect() { this.set(value()) } })
+  }
+  const count = (name: string, help: string, value: () => number): void => {
+    new Counter({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.reset()
+        this.inc(value())
+      }
+    })
+  }
+  const sum = (pick: (status: WorkerStatus) => number): number => {
+    let total = 0
+    for (const status of source.statuses()) if (status !== undefined) total += pick(status)
+    return total
+  }
+  read('ringcast_connections', 'Open client connections', () => sum((s) => s.counts.connections))
+  read('ringcast_attachments', 'Live attachments', () => sum((s) => s.counts.attachments))
+  read('ringcast_channel_clients', 'ChannelClients', () => sum((s) => s.counts.clients))
+  read('ringcast_partitions', 'Partitions with a running master',
+    () => sum((s) => s.counts.partitions))
+  read('ringcast_link_unconfirmed_bytes', 'Bytes on links without confirmation',
+    () => sum((s) => s.counts.unconfirmedBytes))
+  count('ringcast_publishes_total', 'Publishes admitted',
+    () => sum((s) => s.tally.publishCount ?? 0))
+  count('ringcast_messages_total', 'Messages admitted', () => sum((s) => s.tally.messageCount ?? 0))
+  count('ringcast_refusals_total', 'Publishes refused', () => sum((s) => s.tally.refusedCount ?? 0))
+  count('ringcast_deliveries_total', 'Frames delivered to sockets by fan-out',
+    () => sum((s) => s.tally.deliveryCount ?? 0))
+  count('ringcast_sockets_opened_total', 'Connections accepted',
+    () => sum((s) => s.tally.openedCount ?? 0))
+  count('ringcast_sockets_turned_away_total', 'Connections refused',
+    () => sum((s) => s.tally.turnedAwayCount ?? 0))
+  read('ringcast_workers_with_mesh', 'Workers whose mesh connection is up',
+    () => sum((s) => (s.isMeshUp ? 1 : 0)))
+  count('ringcast_worker_restarts_total', 'Worker threads started anew', source.workerRestarts)
+  read('ringcast_view_version', 'Version of the view this node holds', source.viewVersion)
+  read('ringcast_view_members', 'Members of that view', source.memberCount)
+  new Gauge({
+    name: 'ringcast_standing',
+    help: '1 for the standing of this node in its ring',
+    labelNames: ['standing'],
+    registers: [registry],
+    collect() {
+      for (const standing of STANDINGS) {
+        this.set({ standing }, standing === source.standing() ? 1 : 0)
+      }
+    }
+  })
+  return registry
+}

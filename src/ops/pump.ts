@@ -1,0 +1,98 @@
+/**
+ * The heart of a worker's shell: inputs go to the core as they come, and once everything that is
+ * due has been handled the outbox is drained. "Everything that is due" is what the event loop had
+ * ready in its poll phase: the drain runs in the check phase right after it. Under load a drain
+ * carries much, when idle it follows its only input at once; no timer is involved.
+ */
+
+import type { Clock, Log, WorkerInput, Bus } from '../node/ports.ts'
+import type { Outbox } from '../node/outbox.ts'
+import type { Worker } from '../node/worker.ts'
+import type { LogRequest } from '../log/port.ts'
+
+export interface PumpPorts {
+  readonly clock: Clock
+  readonly bus: Bus
+  readonly log: Log
+  note(text: string): void
+}
+
+export class Pump {
+  readonly #worker: Worker
+  readonly #outbox: Outbox
+  readonly #ports: PumpPorts
+  #isDrainDue = false
+  #timer: NodeJS.Timeout | undefined
+  #timerAtMs = Infinity
+  #turnCount = 0
+
+  constructor(worker: Worker, outbox: Outbox, ports: PumpPorts) {
+    this.#worker = worker
+    this.#outbox = outbox
+    this.#ports = ports
+  }
+
+  /** How many inputs were handled: what shows that the worker lives. */
+  get turnCount(): number {
+    return this.#turnCount
+  }
+
+  /** Handles one input now; the outbox is drained soon. */
+  input(input: WorkerInput): void {
+    this.#turnCount++
+    this.#worker.turn(input, this.#ports.clock.now())
+    if (this.#isDrainDue) return
+    this.#isDrainDue = true
+    setImmediate(() => this.#drain())
+  }
+
+  #drain(): void {
+    this.#isDrainDue = false
+    const now = this.#ports.clock.now()
+    if (this.#worker.nextDeadlineMs() <= now.monoMs) {
+      this.#worker.turn({ kind: 'deadline' }, now)
+    }
+    this.#worker.settle(now)
+    for (const request of this.#outbox.takeLogRequests()) this.#perform(request)
+    for (const { to, frame } of this.#outbox.takeFrames()) this.#ports.bus.send(to, frame)
+    this.#outbox.drainSockets()
+    for (const text of this.#outbox.takeNotes()) this.#ports.note(text)
+    this.#arm(now.monoMs)
+  }
+
+  /** One real timer, for the earliest deadline. */
+  #arm(nowMs: number): void {
+    const atMs = this.#worker.nextDeadlineMs()
+    if (atMs === this.#timerAtMs) return
+    clearTimeout(this.#timer)
+    this.#timerAtMs = atMs
+    if (atMs === Infinity) return
+    this.#timer = setTimeout(() => {
+      this.#timerAtMs = Infinity
+      this.input({ kind: 'deadline' })
+    }, Math.max(0, Math.ceil(atMs - nowMs)))
+  }
+
+  #perform(request: LogRequest): void {
+    const { log } = this.#ports
+    const { ticket, partition } = request
+    switch (request.kind) {
+      case 'read':
+        void log.read(partition, request.from).then((outcome) => {
+          this.input({ kind: 'log', answer: { kind: 'read', ticket, outcome } })
+        })
+        return
+      case 'append':
+        void log.append(partition, request.expectedSeq, request.bytes).then((outcome) => {
+          this.input({ kind: 'log', answer: { kind: 'append', ticket, outcome } })
+        })
+        return
+      case 'trim':
+        void log.trim(partition, request.below)
+        return
+      case 'release':
+        log.release(partition)
+        return
+    }
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * What the main thread of a node and its worker threads say to each other, by postMessage.
+ */
+
+import type { MessagePort } from 'node:worker_threads'
+import type { AppConfig } from '../auth/app.ts'
+import type { ErrorInfo } from '../wire/errors.ts'
+import type { WorkerCounts } from '../node/worker.ts'
+import type { View } from '../ring/view.ts'
+
+/** How a worker thread reaches other nodes. */
+export type MeshSettings =
+  | {
+      readonly kind: 'nats'
+      readonly servers: readonly string[]
+      readonly user?: string
+      readonly password?: string
+      readonly token?: string
+      /** The text of a credentials file. */
+      readonly credentials?: string
+    }
+  | { readonly kind: 'hub'; readonly port: MessagePort }
+
+/** What a worker thread is started with. */
+export interface WorkerStart {
+  readonly worker: number
+  readonly generation: number
+  readonly workers: number
+  readonly incarnation: string
+  readonly node: string
+  readonly siteCode: string
+  /** See bus/subjects.ts. */
+  readonly prefix: string
+  readonly mesh: MeshSettings
+  readonly host: string
+  readonly port: number
+  /** Serves the sandbox API. */
+  readonly isDev: boolean
+  /** Signs connection keys. */
+  readonly secret: Uint8Array
+}
+
+export type ToWorker =
+  | { readonly kind: 'sibling'; readonly worker: number; readonly port: MessagePort }
+  | {
+      readonly kind: 'view'
+      readonly view: View
+      readonly generations: ReadonlyMap<string, readonly number[]>
+      readonly gone: ReadonlySet<string>
+    }
+  /** Answered with `appsKnown`. */
+  | { readonly kind: 'apps'; readonly apps: readonly AppConfig[]; readonly ticket: number }
+  | { readonly kind: 'drain'; readonly withinMs: number }
+  | { readonly kind: 'provisioned'; readonly ticket: number; readonly answer: ProvisionAnswer }
+  | { readonly kind: 'describe'; readonly ticket: number }
+  | { readonly kind: 'stop' }
+
+/** What the sandbox API asks of the main thread, where apps are kept. */
+export type ProvisionRequest =
+  | { readonly kind: 'createApp'; readonly body: unknown }
+  | { readonly kind: 'deleteApp'; readonly appId: string }
+
+export type ProvisionAnswer =
+  | { readonly kind: 'created'; readonly app: object }
+  | { readonly kind: 'refused'; readonly error: ErrorInfo }
+  | { readonly kind: 'deleted'; readonly existed: boolean }
+
+/** What shows that a worker lives, said every second. */
+export interface WorkerStatus {
+  readonly turnCount: number
+  readonly isMeshUp: boolean
+  readonly counts: WorkerCounts
+  /** Totals since the thread started. */
+  readonly tally: Readonly<Record<string, number>>
+  readonly heapBytes: number
+}
+
+export type FromWorker =
+  | { readonly kind: 'listening'; readonly port: number }
+  | { readonly kind: 'failed'; readonly reason: string }
+  | { readonly kind: 'status'; readonly status: WorkerStatus }
+  | { readonly kind: 'provision'; readonly ticket: number; readonly request: ProvisionRequest }
+  | { readonly kind: 'appsKnown'; readonly ticket: number }
+  | { readonly kind: 'described'; readonly ticket: number; readonly lines: readonly string[] }
+  | { readonly kind: 'note'; readonly level: 'info' | 'warn'; readonly text: string }

@@ -1,0 +1,286 @@
+/**
+ * Link frames between nodes, as MessagePack. Objects become arrays in a fixed order of fields, so
+ * that names cost nothing; a message that goes to many nodes is encoded once and its bytes are
+ * put into each node's batch. Talk between threads of one node is not encoded at all.
+ *
+ * Cost of one delivered publish to N nodes: one encode of the Deliver, N copies into batches.
+ */
+
+import { Decoder, Encoder } from '@msgpack/msgpack'
+import { exhaustive } from '../base/assert.ts'
+import type { Confirmation, LinkFrame, Stream } from './link.ts'
+import { MESH_FORMAT_VERSION } from './message.ts'
+import type {
+  PeerMessage,
+  Publication,
+  PublishOp,
+  PublishOutcome,
+  Standing,
+  ToClientFromMaster,
+  ToMaster
+} from './message.ts'
+
+type Fields = readonly unknown[]
+
+/** What crosses the mesh; the other messages never leave their node. */
+export type MeshMessage = ToMaster | ToClientFromMaster
+
+const KINDS = [
+  'join',
+  'part',
+  'publish',
+  'backfill',
+  'joined',
+  'notMaster',
+  'result',
+  'deliver',
+  'backfilled'
+] as const satisfies readonly MeshMessage['kind'][]
+
+const FRAME_KINDS = ['batch', 'confirm', 'ask', 'unknownStream'] as const
+
+const encoder = new Encoder()
+const decoder = new Decoder()
+
+/** Encodes and decodes link frames; remembers the encoding of messages that many links carry. */
+export class PeerCodec {
+  readonly #encoded = new WeakMap<PeerMessage, Uint8Array>()
+
+  /** A whole frame as bytes for the bus. */
+  encodeFrame(frame: LinkFrame): Uint8Array {
+    const head = [
+      frame.formatVersion,
+      FRAME_KINDS.indexOf(frame.kind),
+      frame.from.incarnation,
+      frame.from.worker,
+      frame.to.incarnation,
+      frame.to.worker,
+      frame.viewVersion
+    ]
+    switch (frame.kind) {
+      case 'batch': {
+        const messages = frame.messages.map((message) => this.#message(message))
+        const confirms = frame.confirms === undefined ? null : confirmationFields(frame.confirms)
+        const body = [...streamFields(frame.stream), frame.batchNo, confirms, messages]
+        return encoder.encode([...head, ...body])
+      }
+      case 'confirm':
+        return encoder.encode([...head, confirmationFields(frame.confirms)])
+      case 'ask':
+        return encoder.encode([...head, ...streamFields(frame.stream), frame.lastBatchNo])
+      case 'unknownStream':
+        return encoder.encode([...head, ...streamFields(frame.stream)])
+      default:
+        return exhaustive(frame, 'link frame')
+    }
+  }
+
+  /**
+   * A frame from bytes of the bus; undefined for what is not a frame of a version we speak (the
+   * sender is told nothing: a link asks again, and members speak the lowest version of the View).
+   */
+  decodeFrame(bytes: Uint8Array): LinkFrame | undefined {
+    try {
+      const fields = decoder.decode(bytes) as Fields
+      if (!Array.isArray(fields) || fields[0] !== MESH_FORMAT_VERSION) return undefined
+      return frameFromFields(fields)
+    } catch {
+      return undefined // Not MessagePack: nobody of this mesh wrote it.
+    }
+  }
+
+  #message(message: PeerMessage): Uint8Array {
+    const known = this.#encoded.get(message)
+    if (known !== undefined) return known
+    const bytes = encoder.encode(messageFields(message))
+    if (message.kind === 'deliver') this.#encoded.set(message, bytes)
+    return bytes
+  }
+}
+
+/** About how many bytes `message` takes on a link: for bounds, not for billing. */
+export function weightOf(message: PeerMessage): number {
+  switch (message.kind) {
+    case 'publish':
+    case 'submit':
+      return 160 + message.op.payload.byteLength
+    case 'deliver':
+      return publicationsWeight(message.publications)
+    case 'joined':
+      return publicationsWeight(message.backlog)
+    case 'backfilled':
+      return publicationsWeight(message.publications)
+    case 'broadcast':
+      return 100 + 100 * message.items.length
+    default:
+      return 160
+  }
+}
+
+function publicationsWeight(publications: readonly Publication[]): number {
+  let bytes = 100
+  for (const publication of publications) bytes += 160 + publication.payload.byteLength
+  return bytes
+}
+
+function streamFields(stream: Stream): Fields {
+  return [stream.generation, stream.number]
+}
+
+function confirmationFields(confirms: Confirmation): Fields {
+  return [...streamFields(confirms.stream), confirms.batchNo, confirms.isGap]
+}
+
+function confirmationFrom(fields: Fields): Confirmation {
+  const [generation, number, batchNo, isGap] = fields as [number, number, number, boolean]
+  return { stream: { generation, number }, batchNo, isGap }
+}
+
+function frameFromFields(fields: Fields): LinkFrame {
+  const [formatVersion, kindNo, fromNode, fromWorker, toNode, toWorker, viewVersion, ...body] =
+    fields as [number, number, string, number, string, number, number, ...unknown[]]
+  const head = {
+    formatVersion,
+    from: { incarnation: fromNode, worker: fromWorker },
+    to: { incarnation: toNode, worker: toWorker },
+    viewVersion
+  }
+  const stream = { generation: body[0] as number, number: body[1] as number }
+  const kind = FRAME_KINDS[kindNo]
+  switch (kind) {
+    case 'batch': {
+      const confirms = body[3] === null ? undefined : confirmationFrom(body[3] as Fields)
+      const messages = (body[4] as Uint8Array[]).map(
+        (bytes) => messageFromFields(decoder.decode(bytes) as Fields)
+      )
+      return { ...head, kind, stream, batchNo: body[2] as number, confirms, messages }
+    }
+    case 'confirm':
+      return { ...head, kind, confirms: confirmationFrom(body[0] as Fields) }
+    case 'ask':
+      return { ...head, kind, stream, lastBatchNo: body[2] as number }
+    case 'unknownStream':
+      return { ...head, kind, stream }
+    default:
+      throw new RangeError(`unknown frame kind ${kindNo}`)
+  }
+}
+
+function standingFields(standing: Standing | undefined): Fields | null {
+  if (standing === undefined) return null
+  return [standing.lineage, standing.seq, standing.epoch, standing.entry]
+}
+
+function standingFrom(value: unknown): Standing {
+  const [lineage, seq, epoch, entry] = value as [string, number, number, number]
+  return { lineage, seq, epoch, entry }
+}
+
+function opFields(op: PublishOp): Fields {
+  const isClientSpace = op.idSpace === 'client'
+  return [op.id, isClientSpace, op.connectionId ?? null, op.messageCount, op.payload]
+}
+
+function opFrom(value: unknown): PublishOp {
+  const [id, isClientSpace, connectionId, messageCount, payload] = value as [
+    string,
+    boolean,
+    string | null,
+    number,
+    Uint8Array
+  ]
+  return {
+    id,
+    idSpace: isClientSpace ? 'client' : 'connection',
+    connectionId: connectionId ?? undefined,
+    messageCount,
+    payload
+  }
+}
+
+/** A publication's fields in the order that logs and meshes keep. */
+export function publicationFields(publication: Publication): Fields {
+  const { seq, entry, timestamp, counter } = publication
+  return [seq, entry, timestamp, counter, ...opFields(publication)]
+}
+
+/** The inverse of `publicationFields`; throws a TypeError for what is not that. */
+export function publicationFrom(value: unknown): Publication {
+  const [seq, entry, timestamp, counter, ...op] = value as [number, number, number, number]
+  return { seq, entry, timestamp, counter, ...opFrom(op) }
+}
+
+function outcomeFields(outcome: PublishOutcome): Fields {
+  return outcome.kind === 'committed' ? [outcome.serials, null] : [null, outcome.error]
+}
+
+function outcomeFrom(value: unknown): PublishOutcome {
+  const [serials, error] = value as [string[] | null, Record<string, unknown> | null]
+  if (serials !== null) return { kind: 'committed', serials }
+  return { kind: 'refused', error: error as never }
+}
+
+function messageFields(message: PeerMessage): Fields {
+  const m = message as MeshMessage
+  const code = KINDS.indexOf(m.kind)
+  switch (m.kind) {
+    case 'join':
+      return [code, m.channel, m.joinNo, m.clientId, m.viewVersion, standingFields(m.from),
+        m.wantsDeliveries]
+    case 'part':
+      return [code, m.channel, m.clientId]
+    case 'publish':
+      return [code, m.channel, m.clientId, m.epoch, m.opNo, m.answeredThrough, opFields(m.op)]
+    case 'backfill':
+      return [code, m.channel, m.clientId, m.requestNo, m.epoch, standingFields(m.from)]
+    case 'joined':
+      return [code, m.channel, m.joinNo, m.epoch, standingFields(m.standing), m.isContinuation,
+        m.backlog.map(publicationFields)]
+    case 'notMaster':
+      return [code, m.channel, m.joinNo, m.viewVersion]
+    case 'result':
+      return [code, m.channel, m.clientId, m.epoch, m.opNo, outcomeFields(m.outcome)]
+    case 'deliver':
+      return [code, m.channel, m.epoch, m.publications.map(publicationFields)]
+    case 'backfilled':
+      return [code, m.channel, m.clientId, m.requestNo, m.epoch, m.isContinuation,
+        standingFields(m.standing), m.publications.map(publicationFields)]
+    default:
+      return exhaustive(m, 'mesh message')
+  }
+}
+
+function messageFromFields(fields: Fields): MeshMessage {
+  const [code, channel, ...f] = fields as [number, string, ...never[]]
+  const kind = KINDS[code]
+  switch (kind) {
+    case 'join':
+      return { kind, channel, joinNo: f[0]!, clientId: f[1]!, viewVersion: f[2]!,
+        from: f[3] === null ? undefined : standingFrom(f[3]), wantsDeliveries: f[4]! }
+    case 'part':
+      return { kind, channel, clientId: f[0]! }
+    case 'publish':
+      return { kind, channel, clientId: f[0]!, epoch: f[1]!, opNo: f[2]!,
+        answeredThrough: f[3]!, op: opFrom(f[4]) }
+    case 'backfill':
+      return { kind, channel, clientId: f[0]!, requestNo: f[1]!, epoch: f[2]!,
+        from: standingFrom(f[3]) }
+    case 'joined':
+      return { kind, channel, joinNo: f[0]!, epoch: f[1]!, standing: standingFrom(f[2]),
+        isContinuation: f[3]!, backlog: (f[4]! as unknown[]).map(publicationFrom) }
+    case 'notMaster':
+      return { kind, channel, joinNo: f[0]!, viewVersion: f[1]! }
+    case 'result':
+      return { kind, channel, clientId: f[0]!, epoch: f[1]!, opNo: f[2]!,
+        outcome: outcomeFrom(f[3]) }
+    case 'deliver':
+      return { kind, channel, epoch: f[0]!,
+        publications: (f[1]! as unknown[]).map(publicationFrom) }
+    case 'backfilled':
+      return { kind, channel, clientId: f[0]!, requestNo: f[1]!, epoch: f[2]!,
+        isContinuation: f[3]!, standing: standingFrom(f[4]),
+        publications: (f[5]! as unknown[]).map(publicationFrom) }
+    default:
+      throw new RangeError(`unknown message kind ${code}`)
+  }
+}

@@ -1,0 +1,367 @@
+/**
+ * Links: numbered batches between two places, confirmed cumulatively (rule 13). The bus below
+ * promises order per sender and nothing else; a link notices every loss, also of the last batch
+ * before an idle hour, and is silent once everything is confirmed.
+ *
+ * Each direction is a *stream*, named by its sender's worker generation and a number that the
+ * sender raises when it starts anew. A receiver takes batch 1 of a newer stream, then only the
+ * next of it. What it cannot follow it says (`unknownStream`): it was restarted and remembers
+ * nothing, so the sender raises its stream. What a raised stream leaves behind may be lost, so the
+ * owners at both ends start over (`onLinkReset`): one for what it said, one for what it waits for.
+ *
+ *   sender    open ──batch──▶ unconfirmed ──ack──▶ open
+ *                               │ silence: ask, with growing pauses
+ *                               │ ack with a gap: send again from there, once per gap
+ *                               │ unknownStream, or too many bytes: raise the stream, reset
+ *   receiver  unknown ──batch 1──▶ following ──repeat: confirm ──gap: confirm as gap──▶ …
+ *
+ * It must never deliver twice, out of order or with a hole inside one stream; and it must never
+ * re-send into a newer stream, since what was said to a dead worker is not meant for its heir.
+ */
+
+import type { Deadline, Deadlines } from '../base/deadlines.ts'
+import { limits } from '../base/limits.ts'
+import type { Random } from '../base/random.ts'
+import { MESH_FORMAT_VERSION, type PeerMessage } from './message.ts'
+import { type Place, placeKey } from './place.ts'
+
+/** One direction of a link, for one life of its sender. */
+export interface Stream {
+  readonly generation: number
+  readonly number: number
+}
+
+/** What has arrived of a stream; `isGap`: something after it came, so send again. */
+export interface Confirmation {
+  readonly stream: Stream
+  readonly batchNo: number
+  readonly isGap: boolean
+}
+
+interface LinkFrameHead {
+  readonly formatVersion: number
+  readonly from: Place
+  readonly to: Place
+  /** A hint to catch up (rule 9); never a reason to refuse. */
+  readonly viewVersion: number
+}
+
+/** What travels on the bus between two places. */
+export type LinkFrame = LinkFrameHead &
+  (
+    | {
+        readonly kind: 'batch'
+        readonly stream: Stream
+        readonly batchNo: number
+        readonly confirms: Confirmation | undefined
+        readonly messages: readonly PeerMessage[]
+      }
+    | { readonly kind: 'confirm'; readonly confirms: Confirmation }
+    | { readonly kind: 'ask'; readonly stream: Stream; readonly lastBatchNo: number }
+    | { readonly kind: 'unknownStream'; readonly stream: Stream }
+  )
+
+/** What the owner of links provides. */
+export interface LinkOwner {
+  /** Hands a frame to the bus. */
+  sendFrame(to: Place, frame: LinkFrame): void
+  /** Something said to or by `place` may be lost for good: say and ask again what matters. */
+  onLinkReset(place: Place, now: number): void
+  /** `place` is a new life: what it knew and what it was promised is gone. */
+  onPeerRestarted(place: Place, now: number): void
+  onPeerMessage(from: Place, message: PeerMessage): void
+}
+
+interface Unconfirmed {
+  readonly batchNo: number
+  readonly messages: readonly PeerMessage[]
+  readonly bytes: number
+}
+
+class Link {
+  readonly place: Place
+  streamNumber: number
+  nextBatchNo = 1
+  pending: PeerMessage[] = []
+  pendingBytes = 0
+  unconfirmed: Unconfirmed[] = []
+  unconfirmedBytes = 0
+  askMs: number = limits.linkAskMs
+  askDeadline: Deadline | undefined
+  following: Stream | undefined
+  followedThrough = 0
+  /** The batch after which a gap was last told: one gap is told once, else it is asked about. */
+  gapToldAfter = -1
+  /** A stream could not be followed: what it carried is lost, and the next one says so. */
+  hasMissed = false
+  confirmDeadline: Deadline | undefined
+  isConfirmDue = false
+
+  constructor(place: Place, streamNumber: number) {
+    this.place = place
+    this.streamNumber = streamNumber
+  }
+}
+
+export interface LinksOptions {
+  readonly self: Place
+  readonly generation: number
+  viewVersion(): number
+}
+
+/** All links of one worker. */
+export class Links {
+  readonly #options: LinksOptions
+  readonly #owner: LinkOwner
+  readonly #deadlines: Deadlines
+  readonly #random: Random
+  readonly #links = new Map<string, Link>()
+  /** Counts over all links, so that one that was dropped and begins again is not mistaken. */
+  #streamCount = 0
+  #dirty: Link[] = []
+  #nowMs = 0
+
+  constructor(options: LinksOptions, owner: LinkOwner, deadlines: Deadlines, random: Random) {
+    this.#options = options
+    this.#owner = owner
+    this.#deadlines = deadlines
+    this.#random = random
+  }
+
+  /** Adds `message` (about `bytes` long) to the turn's batch for `place`. */
+  send(place: Place, message: PeerMessage, bytes: number, nowMs: number): void {
+    this.#nowMs = nowMs
+    const link = this.#link(place)
+    if (link.pending.length === 0) this.#dirty.push(link)
+    link.pending.push(message)
+    link.pendingBytes += bytes
+    if (link.pendingBytes >= limits.batchBytesMax) this.#sendBatch(link)
+  }
+
+  /** Sends what the turn has gathered: one batch per place. */
+  flush(nowMs: number): void {
+    this.#nowMs = nowMs
+    while (this.#dirty.length > 0) {
+      const dirty = this.#dirty
+      this.#dirty = []
+      for (const link of dirty) if (link.pending.length > 0) this.#sendBatch(link)
+    }
+  }
+
+  /** Forgets the link to a place that is gone for good; nothing is told to anybody. */
+  drop(place: Place): void {
+    const link = this.#links.get(placeKey(place))
+    if (link === undefined) return
+    this.#deadlines.cancel(link.askDeadline)
+    this.#deadlines.cancel(link.confirmDeadline)
+    link.pending = []
+    this.#links.delete(placeKey(place))
+  }
+
+  /** The places that there are links to. */
+  places(): Place[] {
+    return [...this.#links.values()].map((link) => link.place)
+  }
+
+  /** Takes a frame from the bus. Frames that are not for this life of this place are ignored. */
+  onFrame(frame: LinkFrame, nowMs: number): void {
+    this.#nowMs = nowMs
+    const link = this.#link(frame.from)
+    if (frame.kind === 'batch') {
+      if (frame.confirms !== undefined) this.#onConfirmation(link, frame.confirms)
+      this.#onBatch(link, frame.stream, frame.batchNo, frame.messages)
+    } else if (frame.kind === 'confirm') {
+      this.#onConfirmation(link, frame.confirms)
+    } else if (frame.kind === 'ask') {
+      this.#onAsk(link, frame.stream, frame.lastBatchNo)
+    } else if (this.#isMine(link, frame.stream)) {
+      this.#reset(link)
+    }
+  }
+
+  /** Bytes that are sent and not confirmed, over all links. */
+  unconfirmedBytes(): number {
+    let sum = 0
+    for (const link of this.#links.values()) sum += link.unconfirmedBytes
+    return sum
+  }
+
+  #link(place: Place): Link {
+    const key = placeKey(place)
+    let link = this.#links.get(key)
+    if (link === undefined) {
+      link = new Link(place, ++this.#streamCount)
+      this.#links.set(key, link)
+    }
+    return link
+  }
+
+  #head(link: Link): LinkFrameHead {
+    return {
+      formatVersion: MESH_FORMAT_VERSION,
+      from: this.#options.self,
+      to: link.place,
+      viewVersion: this.#options.viewVersion()
+    }
+  }
+
+  #sendBatch(link: Link): void {
+    const batch = {
+      batchNo: link.nextBatchNo++,
+      messages: link.pending,
+      bytes: link.pendingBytes
+    }
+    link.pending = []
+    link.pendingBytes = 0
+    link.unconfirmed.push(batch)
+    link.unconfirmedBytes += batch.bytes
+    this.#transmit(link, batch)
+    if (link.unconfirmedBytes > limits.linkBytesMax) this.#reset(link)
+    else if (link.askDeadline === undefined) this.#askLater(link)
+  }
+
+  #transmit(link: Link, batch: Unconfirmed): void {
+    const confirms = link.isConfirmDue ? this.#confirmation(link, false) : undefined
+    this.#owner.sendFrame(link.place, {
+      ...this.#head(link),
+      kind: 'batch',
+      stream: this.#stream(link),
+      batchNo: batch.batchNo,
+      confirms,
+      messages: batch.messages
+    })
+  }
+
+  #stream(link: Link): Stream {
+    return { generation: this.#options.generation, number: link.streamNumber }
+  }
+
+  #isMine(link: Link, stream: Stream): boolean {
+    return stream.generation === this.#options.generation && stream.number === link.streamNumber
+  }
+
+  #askLater(link: Link): void {
+    link.askDeadline = this.#deadlines.at(
+      this.#nowMs + this.#random.jitter(link.askMs, 0.2),
+      (nowMs) => {
+        this.#nowMs = nowMs
+        link.askDeadline = undefined
+        if (link.unconfirmed.length === 0) return
+        link.askMs = Math.min(link.askMs * 2, limits.linkAskMaxMs)
+        this.#owner.sendFrame(link.place, {
+          ...this.#head(link),
+          kind: 'ask',
+          stream: this.#stream(link),
+          lastBatchNo: link.nextBatchNo - 1
+        })
+        this.#askLater(link)
+      }
+    )
+  }
+
+  #onConfirmation(link: Link, confirms: Confirmation): void {
+    if (!this.#isMine(link, confirms.stream)) return
+    let spent = 0
+    while (spent < link.unconfirmed.length) {
+      const batch = link.unconfirmed[spent]!
+      if (batch.batchNo > confirms.batchNo) break
+      link.unconfirmedBytes -= batch.bytes
+      spent++
+    }
+    if (spent > 0) {
+      link.unconfirmed.splice(0, spent)
+      link.askMs = limits.linkAskMs
+      this.#deadlines.cancel(link.askDeadline)
+      link.askDeadline = undefined
+      if (link.unconfirmed.length > 0) this.#askLater(link)
+    }
+    if (!confirms.isGap) return
+    const isHeld = link.unconfirmed[0]?.batchNo === confirms.batchNo + 1
+    if (isHeld) for (const batch of link.unconfirmed) this.#transmit(link, batch)
+    // Confirmed by a former life, missed by its heir: nothing can fill this gap.
+    else if (confirms.batchNo + 1 < link.nextBatchNo) this.#reset(link)
+  }
+
+  #onAsk(link: Link, stream: Stream, lastBatchNo: number): void {
+    const known = link.following
+    if (known === undefined || isOlder(known, stream)) {
+      // Batch 1 of a stream that is new to us was lost, or we are a new life: for the sender the
+      // first is cured by sending again, and so is the second if nothing was confirmed yet.
+      if (lastBatchNo >= 1 && known === undefined) this.#sayUnknown(link, stream)
+      else this.#sendConfirm(link, { stream, batchNo: 0, isGap: true })
+    } else if (!isOlder(stream, known)) {
+      this.#sendConfirm(link, this.#confirmation(link, link.followedThrough < lastBatchNo))
+    }
+  }
+
+  #onBatch(
+    link: Link,
+    stream: Stream,
+    batchNo: number,
+    messages: readonly PeerMessage[]
+  ): void {
+    const known = link.following
+    if (known === undefined || isOlder(known, stream)) {
+      if (batchNo !== 1) {
+        if (known === undefined) this.#sayUnknown(link, stream)
+        else if (link.gapToldAfter !== 0) this.#tellGap(link, stream, 0)
+        return
+      }
+      this.#follow(link, stream)
+    } else if (isOlder(stream, known)) {
+      return
+    }
+    if (batchNo !== link.followedThrough + 1) {
+      if (batchNo <= link.followedThrough) this.#confirmLater(link)
+      else if (link.gapToldAfter !== batchNo) this.#tellGap(link, stream, link.followedThrough)
+      return
+    }
+    link.followedThrough = batchNo
+    this.#confirmLater(link)
+    for (const message of messages) this.#owner.onPeerMessage(link.place, message)
+  }
+
+  #sayUnknown(link: Link, stream: Stream): void {
+    this.#owner.sendFrame(link.place, { ...this.#head(link), kind: 'unknownStream', stream })
+  }
+
+  #confirmation(link: Link, isGap: boolean): Confirmation {
+    link.isConfirmDue = false
+    this.#deadlines.cancel(link.confirmDeadline)
+    link.confirmDeadline = undefined
+    const stream = link.following ?? { generation: 0, number: 0 }
+    return { stream, batchNo: link.followedThrough, isGap }
+  }
+
+  #confirmLater(link: Link): void {
+    if (link.isConfirmDue) return
+    link.isConfirmDue = true
+    link.confirmDeadline = this.#deadlines.at(this.#nowMs + limits.linkAckMs, (nowMs) => {
+      this.#nowMs = nowMs
+      link.confirmDeadline = undefined
+      if (link.isConfirmDue) this.#sendConfirm(link, this.#confirmation(link, false))
+    })
+  }
+
+  #sendConfirm(link: Link, confirms: Confirmation): void {
+    this.#owner.sendFrame(link.place, { ...this.#head(link), kind: 'confirm', confirms })
+  }
+
+  #reset(link: Link): void {
+    const hadSaid = link.nextBatchNo > 1 || link.pending.length > 0
+    link.streamNumber++
+    link.nextBatchNo = 1
+    link.pending = []
+    link.pendingBytes = 0
+    link.unconfirmed = []
+    link.unconfirmedBytes = 0
+    link.askMs = limits.linkAskMs
+    this.#deadlines.cancel(link.askDeadline)
+    link.askDeadline = undefined
+    if (hadSaid) this.#owner.onLinkReset(link.place, this.#nowMs)
+  }
+}
+
+function isOlder(a: Stream, b: Stream): boolean {
+  return a.generation < b.generation || (a.generation === b.generation && a.number < b.number)
+}

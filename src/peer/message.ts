@@ -1,0 +1,252 @@
+/**
+ * What the parts of a region say to each other about channels: one closed union. Between threads
+ * of a node the same objects travel by structured clone, between nodes as MessagePack
+ * (peer/codec.ts). They travel on links (peer/link.ts), in order; a link that lost something is
+ * reset, and then the sender's parts say again what still matters.
+ *
+ * Three kinds of talk, in this order on the way of a publish:
+ *   LocalGroup → ChannelClient   attach, detach, submit         (same node, any worker)
+ *   ChannelClient → ChannelMaster  join, part, publish, backfill  (any node)
+ *   and the answers back: attached, submitted, broadcast; joined, result, deliver, backfilled.
+ *
+ * Every message names its channel by key (`appId/name`), never by an id that a restart forgets.
+ */
+
+import type { Frame } from '../wire/frame.ts'
+import type { ErrorInfo } from '../wire/protocol-message.ts'
+
+/** The version of these messages and of the batches that carry them. */
+export const MESH_FORMAT_VERSION = 1
+
+/** A point in a channel's order; comparable only inside one lineage (rule 5). */
+export interface Position {
+  readonly lineage: string
+  readonly seq: number
+}
+
+/** Where somebody stands in a channel, with what proves or disproves a rollback (rule 4). */
+export interface Standing extends Position {
+  /** The epoch that wrote the entry at this position. */
+  readonly epoch: number
+  /** That entry's number in its partition's log. */
+  readonly entry: number
+}
+
+/** One publish as its session admitted it: what the master needs to know, and the bytes. */
+export interface PublishOp {
+  /** `connectionId:msgSerial`, or the base id that the client chose. */
+  readonly id: string
+  /** The key space that `id` belongs to, so that nobody forges another connection's (rule 17). */
+  readonly idSpace: 'connection' | 'client'
+  readonly connectionId: string | undefined
+  /** How many messages `payload` holds. */
+  readonly messageCount: number
+  /** MessagePack of the messages, canonical form; encoded once, by the session's worker. */
+  readonly payload: Uint8Array
+}
+
+/** A committed publish: what the log holds and what every ChannelClient is given. */
+export interface Publication {
+  readonly seq: number
+  /** The number of the log entry it stands in. */
+  readonly entry: number
+  readonly id: string
+  readonly idSpace: 'connection' | 'client'
+  readonly connectionId: string | undefined
+  /** Milliseconds since the Unix epoch; also the serials' time. */
+  readonly timestamp: number
+  /** Tells apart the publishes of one millisecond in the serials. */
+  readonly counter: number
+  readonly messageCount: number
+  readonly payload: Uint8Array
+}
+
+/** What became of a publish. */
+export type PublishOutcome =
+  | { readonly kind: 'committed'; readonly serials: readonly string[] }
+  | { readonly kind: 'refused'; readonly error: ErrorInfo }
+
+/** How one set of attachments wants its frames: encoded alike, so encoded once. */
+export interface Variant {
+  readonly format: 'json' | 'msgpack'
+  /** The channel's name exactly as the client wrote it, qualifiers included. */
+  readonly wireName: string
+}
+
+interface OnChannel {
+  /** `appId/name`. */
+  readonly channel: string
+}
+
+/** LocalGroup → ChannelClient: an attachment wants to live from here on, or from `from`. */
+export interface Attach extends OnChannel {
+  readonly kind: 'attach'
+  readonly attachId: number
+  readonly variantId: number
+  readonly variant: Variant
+  readonly from: Standing | undefined
+}
+
+/** ChannelClient → LocalGroup: the answer to `attach`; later broadcasts are after `standing`. */
+export interface Attached extends OnChannel {
+  readonly kind: 'attached'
+  readonly attachId: number
+  readonly standing: Standing
+  readonly isResumed: boolean
+  /** Why a wanted continuation is not one. */
+  readonly error: ErrorInfo | undefined
+  /** What the attachment missed, oldest first, encoded in its variant. */
+  readonly backlog: readonly BroadcastItem[]
+}
+
+/** ChannelClient → LocalGroup: the attachment cannot be had (the master refuses or is lost). */
+export interface AttachRefused extends OnChannel {
+  readonly kind: 'attachRefused'
+  readonly attachId: number
+  readonly error: ErrorInfo
+}
+
+/** LocalGroup → ChannelClient: nobody here is attached to the channel any more. */
+export interface GroupEmpty extends OnChannel {
+  readonly kind: 'groupEmpty'
+}
+
+/** LocalGroup → ChannelClient: nobody here wants frames of this variant any more. */
+export interface VariantUnused extends OnChannel {
+  readonly kind: 'variantUnused'
+  readonly variantId: number
+}
+
+/** LocalGroup → ChannelClient: a publish of one of the node's sessions. */
+export interface Submit extends OnChannel {
+  readonly kind: 'submit'
+  readonly submitId: number
+  readonly op: PublishOp
+}
+
+/** ChannelClient → LocalGroup: the answer to `submit`. */
+export interface Submitted extends OnChannel {
+  readonly kind: 'submitted'
+  readonly submitId: number
+  readonly outcome: PublishOutcome
+}
+
+/** One publication, encoded once per variant that the receiving group uses. */
+export interface BroadcastItem {
+  readonly seq: number
+  /** The publisher's connection, for those who do not want to hear themselves. */
+  readonly connectionId: string | undefined
+  /** Sparse, by variantId. */
+  readonly frames: readonly (Frame | undefined)[]
+}
+
+/** ChannelClient → LocalGroup: committed publications, in order, without a hole. */
+export interface Broadcast extends OnChannel {
+  readonly kind: 'broadcast'
+  readonly standing: Standing
+  readonly items: readonly BroadcastItem[]
+}
+
+/** ChannelClient → LocalGroup: messages may be missing before `standing`; say so to everybody. */
+export interface ContinuityLost extends OnChannel {
+  readonly kind: 'continuityLost'
+  readonly standing: Standing
+  readonly error: ErrorInfo
+}
+
+/** ChannelClient → master: I have this channel's clients of my node; start me after `from`. */
+export interface Join extends OnChannel {
+  readonly kind: 'join'
+  /** Grows with every Join of this client; answers to earlier ones are ignored. */
+  readonly joinNo: number
+  /** The client's own number, random per life: a client born anew is another one. */
+  readonly clientId: string
+  readonly viewVersion: number
+  readonly from: Standing | undefined
+  /** False for a client that only publishes: it is given no deliveries. */
+  readonly wantsDeliveries: boolean
+}
+
+/** Master → ChannelClient: deliveries after `standing` follow on this link. */
+export interface Joined extends OnChannel {
+  readonly kind: 'joined'
+  readonly joinNo: number
+  readonly epoch: number
+  readonly standing: Standing
+  /** True if `backlog` is everything between `from` and `standing`. */
+  readonly isContinuation: boolean
+  readonly backlog: readonly Publication[]
+}
+
+/** Master → ChannelClient: ask there instead (rule 9); `master` absent while nobody is known. */
+export interface NotMaster extends OnChannel {
+  readonly kind: 'notMaster'
+  readonly joinNo: number
+  readonly viewVersion: number
+}
+
+/** ChannelClient → master: no deliveries any more, and no further publishes of this client. */
+export interface Part extends OnChannel {
+  readonly kind: 'part'
+  readonly clientId: string
+}
+
+/** ChannelClient → master: the `opNo`-th publish of this client in this epoch (rule 16). */
+export interface Publish extends OnChannel {
+  readonly kind: 'publish'
+  readonly clientId: string
+  readonly epoch: number
+  readonly opNo: number
+  /** The client has heard the outcome of every op up to this one. */
+  readonly answeredThrough: number
+  readonly op: PublishOp
+}
+
+/** Master → ChannelClient: what became of publish `opNo`. */
+export interface Result extends OnChannel {
+  readonly kind: 'result'
+  readonly clientId: string
+  readonly epoch: number
+  readonly opNo: number
+  readonly outcome: PublishOutcome
+}
+
+/** Master → ChannelClient: committed publications, in order. */
+export interface Deliver extends OnChannel {
+  readonly kind: 'deliver'
+  readonly epoch: number
+  readonly publications: readonly Publication[]
+}
+
+/** ChannelClient → master: what is there after `from`? For one attachment that is behind. */
+export interface Backfill extends OnChannel {
+  readonly kind: 'backfill'
+  readonly clientId: string
+  readonly requestNo: number
+  readonly epoch: number
+  readonly from: Standing
+}
+
+/** Master → ChannelClient: everything after `from` up to `standing`, or that it is gone. */
+export interface Backfilled extends OnChannel {
+  readonly kind: 'backfilled'
+  readonly clientId: string
+  readonly requestNo: number
+  readonly epoch: number
+  readonly isContinuation: boolean
+  readonly standing: Standing
+  readonly publications: readonly Publication[]
+}
+
+export type ToClientFromGroup = Attach | GroupEmpty | VariantUnused | Submit
+export type ToGroup =
+  | Attached
+  | AttachRefused
+  | Submitted
+  | Broadcast
+  | ContinuityLost
+export type ToMaster = Join | Part | Publish | Backfill
+export type ToClientFromMaster = Joined | NotMaster | Result | Deliver | Backfilled
+
+/** Everything that travels on links between workers. */
+export type PeerMessage = ToClientFromGroup | ToGroup | ToMaster | ToClientFromMaster

@@ -1,0 +1,301 @@
+/**
+ * Who is alive: everything this node has learnt about the others, and the judgement of rule 8.
+ * Three kinds of evidence make a listed incarnation gone:
+ *
+ * 1. *An API fact*, at once. Its pod is not in the list any more, has failed or succeeded, or its
+ *    container ended after the incarnation started. Pods are given as whole lists and judged as
+ *    they stand, so a missed event does no harm. A list may be older than a member: one whose pod
+ *    was never seen must be lacking for a while.
+ * 2. *A newer incarnation* of the same node, heard on the mesh or met by a probe.
+ * 3. *Silence*: told by min(2, living − 1) watchers whose probes of its private port failed too,
+ *    and never while this node itself hears it. A watcher that has no mesh tells nothing. If more
+ *    than a third (and more than one) are told silent at once, silence says something about the
+ *    mesh, and only API facts count. A deletionTimestamp is never more than leaving.
+ *
+ * A wrong judgement costs a pause and never data: the log fences (rule 2).
+ */
+
+import type { Member, Suspicion } from '../peer/membership.ts'
+import type { Facts } from './succession.ts'
+import { ringLimits, type Timing } from './timing.ts'
+import { isTombstoned, type View } from './view.ts'
+
+/** What the Kubernetes API says about one pod of the region. */
+export interface PodFact {
+  /** The pod's name. */
+  readonly node: string
+  readonly uid: string
+  readonly phase: string
+  readonly isReady: boolean
+  /** The pod's address; undefined until it has one. */
+  readonly host: string | undefined
+  readonly zone: string
+  /** It has a deletionTimestamp: it is leaving, not gone. */
+  readonly isTerminating: boolean
+  /** Its phase is Failed or Succeeded, or its node container does not run any more. */
+  readonly isTerminated: boolean
+  /**
+   * When its node container last ended (`finishedAt` of `state` or `lastState`), in milliseconds
+   * since the Unix epoch. The clock of the same machine stamps `startedAt` of the incarnations in
+   * it, so this tells the ended one from the one that was started after it, however late the list
+   * comes. Absent: `isTerminated` is believed as it stands.
+   */
+  readonly containerEndedAtMs?: number | undefined
+}
+
+interface Heard {
+  readonly member: Member
+  readonly atMs: number
+  readonly viewVersion: number
+}
+
+interface Report {
+  readonly atMs: number
+  readonly suspects: readonly Suspicion[]
+}
+
+/** What a roster thinks of the silence of one member. */
+interface Silence {
+  readonly toldCount: number
+  readonly failedCount: number
+}
+
+export class Roster {
+  readonly #timing: Timing
+  #pods: ReadonlyMap<string, PodFact> | undefined
+  #isApiAway = false
+  readonly #seenUids = new Set<string>()
+  /** Since when a listed member's pod has been lacking, if it was never seen. */
+  readonly #lackingSinceMs = new Map<string, number>()
+  /** Who wants in, or waits to serve, by incarnation: the last hello. */
+  readonly #hellos = new Map<string, Heard>()
+  /** The newest start of each node that was heard of. */
+  readonly #newest = new Map<string, { incarnation: string; startedAt: number }>()
+  readonly #heardAtMs = new Map<string, number>()
+  readonly #reports = new Map<string, Report>()
+  readonly #toldSinceMs = new Map<string, number>()
+  readonly #listedSince = new Map<string, number>()
+  readonly #leaving = new Set<string>()
+  readonly #handedOver = new Set<string>()
+  /** Found gone by a way of this node's own: probes that met another, or nobody anywhere. */
+  readonly #foundGone = new Map<string, string>()
+
+  constructor(timing: Timing) {
+    this.#timing = timing
+  }
+
+  /** All pods of the region, by name. */
+  onPods(pods: readonly PodFact[]): void {
+    this.#isApiAway = false
+    this.#pods = new Map(pods.map((pod) => [pod.node, pod]))
+    for (const { uid } of pods) this.#seenUids.add(uid)
+  }
+
+  /** The last list stands; what is absent from it proves nothing new. */
+  onPodsAway(): void {
+    this.#isApiAway = true
+    this.#lackingSinceMs.clear()
+  }
+
+  /** The pod with this uid, if the last list has it. */
+  podOf(node: string, uid: string): PodFact | undefined {
+    const pod = this.#pods?.get(node)
+    return pod?.uid === uid ? pod : undefined
+  }
+
+  /** Forgets all about incarnations that are neither listed nor candidates. */
+  onView(view: View, nowMs: number): void {
+    const listed = new Set(view.members.map(({ incarnation }) => incarnation))
+    const isKept = (incarnation: string) => listed.has(incarnation)
+    for (const { node, incarnation, startedAt } of view.members) {
+      this.#noteStart(node, incarnation, startedAt)
+      if (!this.#listedSince.has(incarnation)) this.#listedSince.set(incarnation, view.version)
+    }
+    for (const known of [
+      this.#lackingSinceMs, this.#toldSinceMs, this.#listedSince, this.#foundGone, this.#reports
+    ]) keep(known, isKept)
+    for (const known of [this.#leaving, this.#handedOver]) keep(known, isKept)
+    const nodes = new Set(view.members.map(({ node }) => node))
+    keep(this.#newest, (node) => nodes.has(node) || this.#pods?.has(node) === true)
+    const uids = new Set(view.members.map(({ uid }) => uid))
+    for (const { uid } of this.#pods?.values() ?? []) uids.add(uid)
+    keep(this.#seenUids, (uid) => uids.has(uid))
+    this.#forgetCandidates(nowMs)
+    keep(this.#heardAtMs, (incarnation) => listed.has(incarnation) ||
+      this.#hellos.has(incarnation))
+    keep(this.#hellos, (incarnation) => !isTombstoned(incarnation, view))
+  }
+
+  /** A message of this incarnation came in. */
+  onHeard(incarnation: string, nowMs: number): void {
+    if (!this.#listedSince.has(incarnation) && !this.#hellos.has(incarnation)) return
+    this.#heardAtMs.set(incarnation, nowMs)
+    this.#foundGone.delete(incarnation)
+  }
+
+  /** A node, perhaps this one, wants in; `viewVersion` is that of the view it holds. */
+  onHello(member: Member, viewVersion: number, nowMs: number): void {
+    if (this.#hellos.size >= ringLimits.candidatesMax) this.#forgetCandidates(nowMs)
+    if (this.#hellos.size >= ringLimits.candidatesMax) return
+    this.#noteStart(member.node, member.incarnation, member.startedAt)
+    this.#hellos.set(member.incarnation, { member, atMs: nowMs, viewVersion })
+  }
+
+  /** A node leaves, or has nothing left. */
+  onLeaving(incarnation: string, isHandedOver: boolean): void {
+    if (!this.#listedSince.has(incarnation)) return
+    this.#leaving.add(incarnation)
+    if (isHandedOver) this.#handedOver.add(incarnation)
+  }
+
+  /** All that `watcher` suspects now. */
+  onSuspicions(watcher: string, suspects: readonly Suspicion[], nowMs: number): void {
+    if (this.#listedSince.has(watcher)) this.#reports.set(watcher, { atMs: nowMs, suspects })
+  }
+
+  /** This node saw for itself that a listed incarnation does not live any more. */
+  onFoundGone(incarnation: string, evidence: string): void {
+    if (this.#listedSince.has(incarnation)) this.#foundGone.set(incarnation, evidence)
+  }
+
+  /** When `incarnation` was last heard; −Infinity for never. */
+  heardAtMs(incarnation: string): number {
+    return this.#heardAtMs.get(incarnation) ?? -Infinity
+  }
+
+  /** The judgement about everybody in `view` and about those who want in. */
+  facts(view: View, nowMs: number): Facts {
+    const gone = new Map<string, string>()
+    for (const member of view.members) {
+      const evidence = this.#evidence(member, nowMs)
+      if (evidence !== undefined) gone.set(member.incarnation, evidence)
+    }
+    for (const incarnation of this.#silentlyGone(view, gone, nowMs)) {
+      gone.set(incarnation, 'silent, and its private port too')
+    }
+    const leaving = new Set(this.#leaving)
+    const confirmed = new Set<string>()
+    for (const { node, uid, incarnation } of view.members) {
+      if (this.podOf(node, uid)?.isTerminating === true) leaving.add(incarnation)
+      const listedSince = this.#listedSince.get(incarnation) ?? Infinity
+      const held = this.#hellos.get(incarnation)?.viewVersion ?? -1
+      if (held >= listedSince) confirmed.add(incarnation)
+    }
+    const candidates = this.#candidates(view, nowMs)
+    return { gone, leaving, handedOver: this.#handedOver, candidates, confirmed }
+  }
+
+  /** When the facts may differ though nothing more is heard, or Infinity. */
+  nextDeadlineMs(nowMs: number): number {
+    const isWaiting = this.#reports.size > 0 || this.#lackingSinceMs.size > 0
+    return isWaiting ? nowMs + this.#timing.beatMs / 5 : Infinity
+  }
+
+  #evidence({ node, uid, incarnation, startedAt }: Member, nowMs: number): string | undefined {
+    const found = this.#foundGone.get(incarnation)
+    if (found !== undefined) return found
+    const newest = this.#newest.get(node)
+    if (newest !== undefined && newest.incarnation !== incarnation &&
+      newest.startedAt > startedAt) return 'a newer incarnation was heard'
+    const pod = this.podOf(node, uid)
+    if (pod === undefined) {
+      return this.#isLackingForGood(incarnation, uid, nowMs) ? 'its pod is gone' : undefined
+    }
+    this.#lackingSinceMs.delete(incarnation)
+    return endedIn(pod, startedAt) ? 'its container ended' : undefined
+  }
+
+  #isLackingForGood(incarnation: string, uid: string, nowMs: number): boolean {
+    if (this.#pods === undefined) return false
+    if (this.#seenUids.has(uid)) return true
+    if (this.#isApiAway) return false
+    const since = this.#lackingSinceMs.get(incarnation) ?? nowMs
+    this.#lackingSinceMs.set(incarnation, since)
+    return nowMs - since >= this.#timing.podUnseenMs
+  }
+
+  #silentlyGone(view: View, gone: ReadonlyMap<string, string>, nowMs: number): string[] {
+    const { suspicionKeptMs, suspectSettleMs } = this.#timing
+    keep(this.#reports, (watcher) =>
+      nowMs - this.#reports.get(watcher)!.atMs < suspicionKeptMs)
+    const living = view.members.filter(({ incarnation }) => !gone.has(incarnation))
+    const told = new Map<string, Silence>()
+    for (const { incarnation } of living) {
+      const silence = this.#silenceOf(incarnation, gone)
+      const isHeard = nowMs - this.heardAtMs(incarnation) < this.#timing.silenceMs
+      if (silence.toldCount === 0 || isHeard) this.#toldSinceMs.delete(incarnation)
+      else told.set(incarnation, silence)
+    }
+    for (const incarnation of told.keys()) {
+      if (!this.#toldSinceMs.has(incarnation)) this.#toldSinceMs.set(incarnation, nowMs)
+    }
+    // One alone is always too few to be an outage, or two nodes could never lose one.
+    if (told.size > Math.max(1, Math.floor(living.length / 3))) return []
+    const needed = Math.min(2, living.length - 1)
+    return [...told]
+      .filter(([incarnation, { failedCount }]) => failedCount >= needed &&
+        nowMs - this.#toldSinceMs.get(incarnation)! >= suspectSettleMs)
+      .map(([incarnation]) => incarnation)
+  }
+
+  #silenceOf(incarnation: string, gone: ReadonlyMap<string, string>): Silence {
+    let toldCount = 0
+    let failedCount = 0
+    for (const [watcher, { suspects }] of this.#reports) {
+      if (watcher === incarnation || gone.has(watcher)) continue
+      const suspicion = suspects.find((suspect) => suspect.incarnation === incarnation)
+      if (suspicion === undefined) continue
+      toldCount++
+      if (suspicion.isProbeFailed) failedCount++
+    }
+    return { toldCount, failedCount }
+  }
+
+  #candidates(view: View, nowMs: number): Member[] {
+    return [...this.#hellos.values()]
+      .filter(({ member, atMs }) => {
+        const { node, uid, incarnation, startedAt } = member
+        const pod = this.podOf(node, uid)
+        return nowMs - atMs < this.#timing.helloKeptMs &&
+          pod !== undefined && !pod.isTerminating && !endedIn(pod, startedAt) &&
+          this.#isNewest(node, incarnation, nowMs) &&
+          !this.#listedSince.has(incarnation) && !isTombstoned(incarnation, view)
+      })
+      .map(({ member }) => member)
+      .sort((a, b) => a.startedAt - b.startedAt || (a.incarnation < b.incarnation ? -1 : 1))
+  }
+
+  /** Unless a newer start of the node is about: a clock set back must not shut it out for ever. */
+  #isNewest(node: string, incarnation: string, nowMs: number): boolean {
+    const newest = this.#newest.get(node)?.incarnation
+    if (newest === undefined || newest === incarnation) return true
+    const hello = this.#hellos.get(newest)
+    const isAbout = hello !== undefined && nowMs - hello.atMs < this.#timing.helloKeptMs
+    return !isAbout && !this.#listedSince.has(newest)
+  }
+
+  #noteStart(node: string, incarnation: string, startedAt: number): void {
+    const newest = this.#newest.get(node)
+    if (newest === undefined || startedAt > newest.startedAt) {
+      this.#newest.set(node, { incarnation, startedAt })
+    }
+  }
+
+  #forgetCandidates(nowMs: number): void {
+    keep(this.#hellos, (incarnation) => this.#listedSince.has(incarnation) ||
+      nowMs - this.#hellos.get(incarnation)!.atMs < this.#timing.helloKeptMs)
+  }
+}
+
+function endedIn(pod: PodFact, startedAt: number): boolean {
+  const { isTerminated, containerEndedAtMs } = pod
+  return containerEndedAtMs === undefined ? isTerminated : startedAt <= containerEndedAtMs
+}
+
+function keep<K>(
+  known: { keys(): Iterable<K>; delete(key: K): unknown }, isKept: (key: K) => boolean
+): void {
+  for (const key of [...known.keys()]) {
+    if (!isKept(key)) known.delete(key)
+  }
+}

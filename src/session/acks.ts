@@ -1,0 +1,75 @@
+/**
+ * The answers that a socket is owed. SDKs take an ACK that jumps ahead as success of what it
+ * skipped, so answers cover exactly the msgSerials that were received, in order, contiguous, and
+ * never twice (rule 18): an outcome that comes early waits for those before it.
+ *
+ * What is contiguous at the end of a turn goes out in as few frames as it can: one ACK for a run
+ * of successes, one NACK for a run of the same error.
+ */
+
+import { Queue } from '../base/queue.ts'
+import { Action } from '../wire/actions.ts'
+import type { ErrorInfo } from '../wire/errors.ts'
+import type { ProtocolMessage } from '../wire/protocol-message.ts'
+import type { Outcome } from './door.ts'
+
+/** One received frame that wants an answer. */
+export interface Owed {
+  readonly msgSerial: number
+  readonly receivedAtMs: number
+  outcome: Outcome | undefined
+}
+
+export class Acks {
+  readonly #owed = new Queue<Owed>()
+
+  /** How many frames have no answer yet. */
+  get length(): number {
+    return this.#owed.length
+  }
+
+  /** A frame was received; settle its outcome by setting it and taking `answers`. */
+  owe(msgSerial: number, receivedAtMs: number): Owed {
+    const owed = { msgSerial, receivedAtMs, outcome: undefined }
+    this.#owed.push(owed)
+    return owed
+  }
+
+  /** When the oldest frame without answer was received, or undefined when all have theirs. */
+  oldestAtMs(): number | undefined {
+    return this.#owed.peek()?.receivedAtMs
+  }
+
+  /** The frames that can be sent now, in order. */
+  *answers(): Generator<ProtocolMessage> {
+    for (;;) {
+      const first = this.#owed.peek()
+      if (first?.outcome === undefined) return
+      if (first.outcome.kind === 'committed') yield this.#ackRun(first)
+      else yield this.#nackRun(first, first.outcome.error)
+    }
+  }
+
+  #ackRun(first: Owed): ProtocolMessage {
+    const res: { serials: string[] }[] = []
+    for (let owed: Owed | undefined = first; owed !== undefined; owed = this.#owed.peek()) {
+      const isNext = owed.msgSerial === first.msgSerial + res.length
+      if (!isNext || owed.outcome?.kind !== 'committed') break
+      res.push({ serials: [...owed.outcome.serials] })
+      this.#owed.shift()
+    }
+    return { action: Action.ACK, msgSerial: first.msgSerial, count: res.length, res }
+  }
+
+  #nackRun(first: Owed, error: ErrorInfo): ProtocolMessage {
+    let count = 0
+    for (let owed: Owed | undefined = first; owed !== undefined; owed = this.#owed.peek()) {
+      const { outcome } = owed
+      const isNext = owed.msgSerial === first.msgSerial + count
+      if (!isNext || outcome?.kind !== 'refused' || outcome.error.code !== error.code) break
+      count++
+      this.#owed.shift()
+    }
+    return { action: Action.NACK, msgSerial: first.msgSerial, count, error }
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * What is let in: the pure judgements of a session on what its client asks. Each returns a value
+ * or the error to answer with.
+ */
+
+import { allows } from '../auth/capability.ts'
+import type { Credentials } from '../auth/key.ts'
+import { limits } from '../base/limits.ts'
+import { Flag, MessageAction } from '../wire/actions.ts'
+import { type ErrorInfo, errors, type Feature } from '../wire/errors.ts'
+import {
+  asPublished,
+  checkClientIds,
+  checkPublishIds,
+  effectiveClientId,
+  publishSize
+} from '../wire/message.ts'
+import { type ChannelName, type ChannelParams, parseChannelParams } from '../wire/params.ts'
+import type { Message, ProtocolMessage } from '../wire/protocol-message.ts'
+import type { Grant } from './attachment.ts'
+import type { AdmittedPublish } from './door.ts'
+
+/** Which operation each mode needs (protocol 7.2). */
+const MODE_OPERATIONS = [
+  [Flag.SUBSCRIBE, 'subscribe'],
+  [Flag.PUBLISH, 'publish'],
+  [Flag.PRESENCE, 'presence'],
+  [Flag.PRESENCE_SUBSCRIBE, 'subscribe'],
+  [Flag.ANNOTATION_PUBLISH, 'annotation-publish'],
+  [Flag.ANNOTATION_SUBSCRIBE, 'annotation-subscribe'],
+  [Flag.OBJECT_SUBSCRIBE, 'object-subscribe'],
+  [Flag.OBJECT_PUBLISH, 'object-publish']
+] as const
+
+/** What of the modes and params that an ATTACH asks for is granted, or why nothing is. */
+export function grantOf(
+  name: ChannelName,
+  message: ProtocolMessage,
+  credentials: Credentials,
+  echoes: boolean
+): Grant | ErrorInfo {
+  const asked = parseChannelParams(message.params, name.qualifier?.params, message.flags ?? 0)
+  if (!asked.ok) return asked.error.info
+  const missing = missingFeature(asked) ?? missingKind(name)
+  if (missing !== undefined) return errors.notSupported(missing).info
+  let modeBits = 0
+  for (const [bit, operation] of MODE_OPERATIONS) {
+    const isAsked = (asked.modeBits & bit) !== 0
+    if (isAsked && allows(credentials.capability, operation, name)) modeBits |= bit
+  }
+  if (modeBits === 0) return errors.capabilityDenied('attach', name.wire).info
+  const hearsItself = echoes && asked.params.echo !== 'false'
+  return { modeBits, params: asked.params, hearsItself }
+}
+
+/** What is asked for and cannot be had yet: refused, since silence would look like success. */
+function missingFeature(asked: ChannelParams): Feature | undefined {
+  if (asked.rewind !== undefined) return 'rewind'
+  if (asked.delta !== undefined) return 'delta'
+  return asked.occupancy === undefined ? undefined : 'occupancy'
+}
+
+/** Derived and metachannels are not the plain channel of the same base. */
+export function missingKind(name: ChannelName): Feature | undefined {
+  if (name.qualifier?.meta === true) return 'metachannels'
+  return name.qualifier?.filter === undefined ? undefined : 'filter'
+}
+
+/** Why these messages cannot be published by this identity, if they cannot (protocol 6). */
+export function contentRefusal(
+  messages: readonly Message[],
+  identity: string | undefined,
+  channel: string
+): ErrorInfo | undefined {
+  if (messages.length === 0) return errors.invalidBody('The publish has no messages').info
+  if (messages.length > limits.messagesPerPublishMax) {
+    return errors.tooManyMessages(messages.length, limits.messagesPerPublishMax).info
+  }
+  const size = publishSize(messages)
+  if (size > limits.messageBytesMax) {
+    return errors.messageTooLarge(size, limits.messageBytesMax).info
+  }
+  for (const { action } of messages) {
+    if (action !== undefined && action !== MessageAction.CREATE) {
+      return errors.mutableNotEnabled(channel).info
+    }
+  }
+  const clientIds = checkClientIds(messages, identity)
+  if (!clientIds.ok) return clientIds.error.info
+  const ids = checkPublishIds(messages)
+  return ids.ok ? undefined : ids.error.info
+}
+
+/** The publish as channels take it: with its id, and the clientIds that are implied. */
+export function admitted(
+  connectionId: string,
+  msgSerial: number,
+  messages: readonly Message[],
+  identity: string | undefined
+): AdmittedPublish {
+  const items = messages.map((message) => ({
+    ...asPublished(message),
+    clientId: effectiveClientId(message.clientId, identity)
+  }))
+  const ids = checkPublishIds(messages)
+  const first = ids.ok ? ids.first : undefined
+  if (first === undefined) {
+    const id = `${connectionId}:${msgSerial}`
+    return { id, idSpace: 'connection', connectionId, messages: items }
+  }
+  return { id: first, idSpace: 'client', connectionId, messages: items }
+}

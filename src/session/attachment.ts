@@ -1,0 +1,111 @@
+/**
+ * Session × channel. It is the ears that a channel speaks to, and it turns what it hears into
+ * frames of its session's socket.
+ *
+ *   attaching ──onAttached──▶ attached ──DETACH, or the session ends──▶ gone
+ *       │ onAttachRefused: DETACHED with the cause, retriable, gone
+ *
+ * MESSAGE frames are dropped by SDKs unless the channel is attached, so nothing is sent before
+ * ATTACHED or after DETACHED (protocol 7.2).
+ */
+
+import { Action, Flag } from '../wire/actions.ts'
+import { type ErrorInfo, errors } from '../wire/errors.ts'
+import type { Frame } from '../wire/frame.ts'
+import type { ProtocolMessage } from '../wire/protocol-message.ts'
+import type { Beginning, Ears } from './door.ts'
+
+/** What an attachment calls on its session. */
+export interface AttachmentOwner {
+  readonly connectionId: string
+  readonly echoes: boolean
+  sendFrame(frame: Frame): void
+  send(message: ProtocolMessage): void
+  onAttachmentRefused(attachment: Attachment): void
+}
+
+/** What was granted. */
+export interface Grant {
+  readonly modeBits: number
+  /** Echoed in ATTACHED. */
+  readonly params: Readonly<Record<string, string>>
+  readonly hearsItself: boolean
+}
+
+export class Attachment implements Ears {
+  readonly wireName: string
+  /** `appId/name`. */
+  readonly channel: string
+  readonly #owner: AttachmentOwner
+  readonly #grant: Grant
+  readonly #isForeign: boolean
+  #isAttached = false
+  seat: object | undefined
+
+  /** `isForeign`: the client stood at a channelSerial that nobody here wrote. */
+  constructor(
+    wireName: string,
+    channel: string,
+    owner: AttachmentOwner,
+    grant: Grant,
+    isForeign: boolean
+  ) {
+    this.#isForeign = isForeign
+    this.wireName = wireName
+    this.channel = channel
+    this.#owner = owner
+    this.#grant = grant
+  }
+
+  get connectionId(): string {
+    return this.#owner.connectionId
+  }
+
+  get hearsItself(): boolean {
+    return this.#grant.hearsItself
+  }
+
+  get subscribes(): boolean {
+    return (this.#grant.modeBits & Flag.SUBSCRIBE) !== 0
+  }
+
+  /** True if the mode was granted. */
+  has(modeBit: number): boolean {
+    return (this.#grant.modeBits & modeBit) !== 0
+  }
+
+  onFrame(frame: Frame): void {
+    this.#owner.sendFrame(frame)
+  }
+
+  onAttached(how: Beginning): void {
+    this.#isAttached = true
+    let flags = this.#grant.modeBits
+    if (how.isResumed) flags |= Flag.RESUMED
+    if (how.hasBacklog) flags |= Flag.HAS_BACKLOG
+    const isLost = this.#isForeign && how.error === undefined
+    this.#say(how.channelSerial, flags, isLost ? errors.continuityLost().info : how.error)
+  }
+
+  onAttachRefused(error: ErrorInfo): void {
+    this.#owner.onAttachmentRefused(this)
+    this.#owner.send({ action: Action.DETACHED, channel: this.wireName, error })
+  }
+
+  onContinuityLost(channelSerial: string, error: ErrorInfo): void {
+    if (this.#isAttached) this.#say(channelSerial, this.#grant.modeBits, error)
+  }
+
+  #say(channelSerial: string, flags: number, error: ErrorInfo | undefined): void {
+    const { params } = this.#grant
+    const hasParams = Object.keys(params).length > 0
+    this.#owner.send({
+      action: Action.ATTACHED,
+      channel: this.wireName,
+      channelSerial,
+      flags,
+      params: hasParams ? { ...params } : undefined,
+      error
+    })
+  }
+}

@@ -1,0 +1,26 @@
+/**
+ * A token bucket: so many frames in a second, the unused part of one second saved for bursts.
+ */
+
+export class TokenBucket {
+  readonly #perSecond: number
+  #tokens: number
+  #filledAtMs: number
+
+  /** Starts full. */
+  constructor(perSecond: number, nowMs: number) {
+    this.#perSecond = perSecond
+    this.#tokens = perSecond
+    this.#filledAtMs = nowMs
+  }
+
+  /** Takes one token; false when there is none. */
+  take(nowMs: number): boolean {
+    const gained = ((nowMs - this.#filledAtMs) / 1000) * this.#perSecond
+    this.#tokens = Math.min(this.#perSecond, this.#tokens + gained)
+    this.#filledAtMs = nowMs
+    if (this.#tokens < 1) return false
+    this.#tokens--
+    return true
+  }
+}

@@ -1,0 +1,375 @@
+/**
+ * The server side of one connection. It reads what the client sends, decides what the client may,
+ * and owes it an answer to everything that wants one.
+ *
+ *   open ──CLOSE──▶ closed          CLOSED, then the socket is closed
+ *     │ ──socket gone──▶ closed     attachments leave their channels
+ *     │ ──protocol broken──▶ closed ERROR or DISCONNECTED with the cause
+ *
+ * Rules it keeps: answers on a socket are contiguous and in order (rule 18); each publish has its
+ * id before its first hop (rule 16); an outcome that does not come in time ends the socket,
+ * retriable, since only the client can send again what may or may not have been taken.
+ */
+
+import { allows } from '../auth/capability.ts'
+import type { Credentials } from '../auth/key.ts'
+import type { Deadline, Deadlines } from '../base/deadlines.ts'
+import type { Now } from '../base/clock.ts'
+import { limits } from '../base/limits.ts'
+import type { Tally } from '../base/tally.ts'
+import { Action, Flag } from '../wire/actions.ts'
+import { decodeProtocolMessage } from '../wire/codec.ts'
+import { type ErrorInfo, errors, type ProtocolError } from '../wire/errors.ts'
+import { encodeFrame, type Frame } from '../wire/frame.ts'
+import { type ChannelName, parseChannelName } from '../wire/params.ts'
+import type { Format, Message, ProtocolMessage } from '../wire/protocol-message.ts'
+import { parseChannelSerial } from '../wire/serial.ts'
+import { Acks, type Owed } from './acks.ts'
+import { admitted, contentRefusal, grantOf, missingKind } from './admission.ts'
+import { Attachment, type AttachmentOwner } from './attachment.ts'
+import type { ChannelDoor } from './door.ts'
+import { TokenBucket } from './rate.ts'
+
+/** What a session is, from its socket's opening on. */
+export interface SessionOptions {
+  readonly connectionId: string
+  readonly connectionKey: string
+  readonly credentials: Credentials
+  readonly format: Format
+  /** False: the connection's own messages are not sent back to it. */
+  readonly echoes: boolean
+  /** True: the client wants HEARTBEAT frames; false: transport pings do. */
+  readonly heartbeats: boolean
+  readonly serverId: string
+  readonly siteCode: string
+}
+
+/** What a session needs from its worker. */
+export interface SessionPorts {
+  readonly channels: ChannelDoor
+  readonly deadlines: Deadlines
+  readonly tally: Tally
+  now(): Now
+  /** Gives a frame to the session's socket. */
+  write(frame: Frame): void
+  /** Closes the socket after what was written. */
+  closeSocket(): void
+  /** Answers have become ready: `flushAnswers` is to be called at the end of the turn. */
+  answersReady(session: Session): void
+  note(text: string): void
+}
+
+export class Session implements AttachmentOwner {
+  readonly #options: SessionOptions
+  readonly #ports: SessionPorts
+  #attachments: Map<string, Attachment> | undefined
+  #acks: Acks | undefined
+  #rate: TokenBucket | undefined
+  #overdue: Deadline | undefined
+  #isOpen = true
+  heardAtMs: number
+
+  constructor(options: SessionOptions, ports: SessionPorts) {
+    this.#options = options
+    this.#ports = ports
+    this.heardAtMs = ports.now().monoMs
+  }
+
+  get connectionId(): string {
+    return this.#options.connectionId
+  }
+
+  get echoes(): boolean {
+    return this.#options.echoes
+  }
+
+  get appId(): string {
+    return this.#options.credentials.appId
+  }
+
+  get keyName(): string {
+    return this.#options.credentials.keyName
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen
+  }
+
+  get wantsHeartbeats(): boolean {
+    return this.#options.heartbeats
+  }
+
+  get format(): Format {
+    return this.#options.format
+  }
+
+  get attachmentCount(): number {
+    return this.#attachments?.size ?? 0
+  }
+
+  /** Says CONNECTED (protocol 4.1); `error` says why a wanted resume was not one. */
+  connected(error?: ErrorInfo): void {
+    const { connectionId, connectionKey, credentials, serverId, siteCode } = this.#options
+    this.send({
+      action: Action.CONNECTED,
+      connectionId,
+      connectionKey,
+      connectionDetails: {
+        clientId: credentials.clientId,
+        connectionKey,
+        connectionStateTtl: limits.connectionStateTtlMs,
+        maxIdleInterval: limits.maxIdleIntervalMs,
+        maxMessageSize: limits.messageBytesMax,
+        maxFrameSize: limits.frameBytesMax,
+        maxInboundRate: limits.publishesPerSecondMax,
+        serverId,
+        objectsGCGracePeriod: 86_400_000,
+        siteCode
+      },
+      error
+    })
+  }
+
+  send(message: ProtocolMessage): void {
+    if (this.#isOpen) this.#ports.write(encodeFrame(message, this.#options.format))
+  }
+
+  sendFrame(frame: Frame): void {
+    this.#ports.write(frame)
+  }
+
+  /** Takes one frame of the client. */
+  onFrame(data: Uint8Array | string, isBinary: boolean): void {
+    if (!this.#isOpen) return
+    this.heardAtMs = this.#ports.now().monoMs
+    const decoded = decodeProtocolMessage(data, isBinary ? 'msgpack' : 'json')
+    if (decoded.ok) {
+      this.#onMessage(decoded.message)
+      return
+    }
+    const { error, envelope } = decoded
+    if (error.scope === 'message' && envelope?.msgSerial !== undefined) {
+      this.#refuse(this.#owe(envelope.msgSerial), error.info)
+    } else if (error.scope === 'channel' && envelope?.channel !== undefined) {
+      this.#channelError(envelope.channel, error.info)
+    } else {
+      this.end(error)
+    }
+  }
+
+  /** Ends the connection for good: ERROR without a channel (protocol 4.4). */
+  end(error: ProtocolError): void {
+    this.send({ action: Action.ERROR, error: error.info })
+    this.#close()
+    this.#ports.closeSocket()
+  }
+
+  /** Ends the socket; the client is to come back. */
+  disconnect(error: ErrorInfo): void {
+    this.send({ action: Action.DISCONNECTED, error })
+    this.#close()
+    this.#ports.closeSocket()
+  }
+
+  /** The socket is gone. */
+  onSocketClosed(): void {
+    this.#close()
+  }
+
+  /** Sends what answers are contiguous by now. */
+  flushAnswers(): void {
+    if (this.#acks === undefined || !this.#isOpen) return
+    for (const answer of this.#acks.answers()) this.send(answer)
+  }
+
+  onAttachmentRefused(attachment: Attachment): void {
+    this.#attachments?.delete(attachment.wireName)
+  }
+
+  describe(): string {
+    const { connectionId, format } = this.#options
+    const owed = this.#acks?.length ?? 0
+    return `session ${connectionId} ${format} ${this.attachmentCount} attached, ${owed} owed`
+  }
+
+  #onMessage(message: ProtocolMessage): void {
+    switch (message.action) {
+      case Action.HEARTBEAT:
+        if (message.id !== undefined) this.send({ action: Action.HEARTBEAT, id: message.id })
+        return
+      case Action.CLOSE:
+        this.send({ action: Action.CLOSED })
+        this.#close()
+        this.#ports.closeSocket()
+        return
+      case Action.DISCONNECT:
+        this.#close()
+        this.#ports.closeSocket()
+        return
+      case Action.ATTACH:
+        this.#onAttach(message)
+        return
+      case Action.DETACH:
+        this.#onDetach(message.channel ?? '')
+        return
+      case Action.MESSAGE:
+        this.#onPublish(message)
+        return
+      case Action.SYNC:
+        // Nobody can be present yet, so the complete set is empty.
+        this.send({ action: Action.SYNC, channel: message.channel, presence: [] })
+        return
+      case Action.AUTH:
+        this.end(errors.notSupported('tokens'))
+        return
+      default:
+        this.#onUnsupported(message)
+    }
+  }
+
+  /** What we do not do yet is refused by its own code; what nobody knows is let pass. */
+  #onUnsupported(message: ProtocolMessage): void {
+    const { action, msgSerial } = message
+    if (msgSerial === undefined) {
+      this.#ports.note(`session ${this.connectionId}: ignored a frame of action ${action}`)
+      return
+    }
+    const owed = this.#owe(msgSerial)
+    if (action === Action.PRESENCE) this.#refuse(owed, errors.notSupported('presence').info)
+    else if (action === Action.ANNOTATION) {
+      this.#refuse(owed, errors.notSupported('annotations').info)
+    } else if (action === Action.OBJECT) this.#refuse(owed, errors.notSupported('objects').info)
+    else this.#refuse(owed, errors.badRequest(`Unknown action ${action}`).info)
+  }
+
+  #onAttach(message: ProtocolMessage): void {
+    const wireName = message.channel ?? ''
+    const parsed = parseChannelName(wireName)
+    if (!parsed.ok) {
+      this.#channelError(wireName, parsed.error.info)
+      return
+    }
+    const grant = grantOf(parsed.name, message, this.#options.credentials, this.echoes)
+    if ('code' in grant) {
+      this.#channelError(wireName, grant)
+      return
+    }
+    this.#attachments ??= new Map()
+    const former = this.#attachments.get(wireName)
+    if (former === undefined && this.#attachments.size >= limits.attachmentsPerSessionMax) {
+      const error = errors.tooManyChannels(limits.attachmentsPerSessionMax)
+      this.#channelError(wireName, error.info)
+      return
+    }
+    if (former?.seat !== undefined) this.#ports.channels.detach(former.channel, former.seat)
+    const channel = `${this.appId}/${parsed.name.base}`
+    const serial = message.channelSerial
+    const from = serial === undefined ? undefined : parseChannelSerial(serial)
+    const isForeign = serial !== undefined && from === undefined
+    const attachment = new Attachment(wireName, channel, this, grant, isForeign)
+    this.#attachments.set(wireName, attachment)
+    const variant = { format: this.#options.format, wireName }
+    attachment.seat = this.#ports.channels.attach(channel, attachment, variant, from)
+  }
+
+  #onDetach(wireName: string): void {
+    this.#drop(wireName)
+    this.send({ action: Action.DETACHED, channel: wireName })
+  }
+
+  #drop(wireName: string): void {
+    const attachment = this.#attachments?.get(wireName)
+    if (attachment === undefined) return
+    this.#attachments?.delete(wireName)
+    if (attachment.seat !== undefined) {
+      this.#ports.channels.detach(attachment.channel, attachment.seat)
+    }
+  }
+
+  #channelError(wireName: string, error: ErrorInfo): void {
+    this.#drop(wireName)
+    this.send({ action: Action.ERROR, channel: wireName, error })
+  }
+
+  #onPublish(message: ProtocolMessage): void {
+    const { msgSerial } = message
+    if (msgSerial === undefined) {
+      this.end(errors.protocolError('A MESSAGE must have a msgSerial'))
+      return
+    }
+    const owed = this.#owe(msgSerial)
+    const parsed = parseChannelName(message.channel ?? '')
+    if (!parsed.ok) {
+      this.#refuse(owed, parsed.error.info)
+      return
+    }
+    const messages = message.messages ?? []
+    const refusal = this.#publishRefusal(parsed.name, messages)
+    if (refusal !== undefined) {
+      this.#refuse(owed, refusal)
+      return
+    }
+    const channel = `${this.appId}/${parsed.name.base}`
+    this.#ports.tally.publishCount++
+    this.#ports.tally.messageCount += messages.length
+    const { connectionId, credentials } = this.#options
+    const publish = admitted(connectionId, msgSerial, messages, credentials.clientId)
+    this.#ports.channels.submit(channel, publish, (outcome) => {
+      owed.outcome = outcome
+      this.#ports.answersReady(this)
+    })
+  }
+
+  #publishRefusal(name: ChannelName, messages: readonly Message[]): ErrorInfo | undefined {
+    const missing = missingKind(name)
+    if (missing !== undefined) return errors.notSupported(missing).info
+    const { credentials } = this.#options
+    const { monoMs } = this.#ports.now()
+    this.#rate ??= new TokenBucket(limits.publishesPerSecondMax, monoMs)
+    if (!this.#rate.take(monoMs)) return errors.rateLimited().info
+    if (this.#acks !== undefined && this.#acks.length > limits.unansweredPerSessionMax) {
+      return errors.rateLimited('Too many publishes without acknowledgement').info
+    }
+    if (!allows(credentials.capability, 'publish', name)) {
+      return errors.capabilityDenied('publish', name.wire).info
+    }
+    const attachment = this.#attachments?.get(name.wire)
+    if (attachment !== undefined && !attachment.has(Flag.PUBLISH)) {
+      return errors.modeDenied('publish', name.wire).info
+    }
+    return contentRefusal(messages, credentials.clientId, name.wire)
+  }
+
+  #owe(msgSerial: number): Owed {
+    const nowMs = this.#ports.now().monoMs
+    this.#acks ??= new Acks()
+    const owed = this.#acks.owe(msgSerial, nowMs)
+    if (this.#overdue === undefined) this.#watchOverdue(nowMs)
+    return owed
+  }
+
+  #refuse(owed: Owed, error: ErrorInfo): void {
+    this.#ports.tally.refusedCount++
+    owed.outcome = { kind: 'refused', error }
+    this.#ports.answersReady(this)
+  }
+
+  /** One deadline for all that is owed: it looks at the oldest, and again when that was young. */
+  #watchOverdue(oldestAtMs: number): void {
+    const atMs = oldestAtMs + limits.publishOutcomeMs
+    this.#overdue = this.#ports.deadlines.at(atMs, (nowMs) => {
+      this.#overdue = undefined
+      const stillOldest = this.#acks?.oldestAtMs()
+      if (stillOldest === undefined) return
+      if (stillOldest + limits.publishOutcomeMs > nowMs) this.#watchOverdue(stillOldest)
+      else this.disconnect(errors.timeout().info)
+    })
+  }
+
+  #close(): void {
+    if (!this.#isOpen) return
+    this.#isOpen = false
+    this.#ports.deadlines.cancel(this.#overdue)
+    for (const wireName of this.#attachments?.keys() ?? []) this.#drop(wireName)
+  }
+}

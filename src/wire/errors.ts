@@ -1,0 +1,206 @@
+/**
+ * The catalogue: everything that a client can be told to have gone wrong, each with its code,
+ * status and scope (ably-protocol 22). An error is a value that is returned, never thrown, and its
+ * text names the cause without ever holding a secret: no key, no token, no message data.
+ *
+ * The scope says what the error ends: one message (NACK), one channel (ERROR with `channel`), the
+ * connection (ERROR or DISCONNECTED without it), or one HTTP request. SDKs act on the numbers:
+ * 40140–40149 make them renew a token, a status above 500 makes them try another host, and an
+ * ERROR with neither meaning is final. So a code is chosen for what the client will do next.
+ */
+
+/** An error as it stands on the wire. */
+export interface ErrorInfo {
+  readonly code: number
+  readonly statusCode: number
+  readonly message: string
+  readonly href?: string
+}
+
+/** What an error ends. */
+export type ErrorScope = 'message' | 'channel' | 'connection' | 'request'
+
+/** An error with what it ends. */
+export interface ProtocolError {
+  readonly info: ErrorInfo
+  readonly scope: ErrorScope
+}
+
+/** What the protocol has and this server has not yet, each refused with the closest code. */
+export type Feature =
+  | 'tokens' | 'presence' | 'annotations' | 'objects' | 'history' | 'rewind' | 'delta' | 'filter'
+  | 'metachannels' | 'mutableMessages' | 'occupancy' | 'push' | 'recover'
+
+function error(scope: ErrorScope, code: number, statusCode: number, message: string)
+  : ProtocolError {
+  return { info: errorInfo(code, statusCode, message), scope }
+}
+
+/** An ErrorInfo with its help link. */
+export function errorInfo(code: number, statusCode: number, message: string): ErrorInfo {
+  return { code, statusCode, message, href: `https://help.ably.io/error/${code}` }
+}
+
+/** The same error, ending something else: a denied publish is NACKed, a denied attach is not. */
+export function inScope(error: ProtocolError, scope: ErrorScope): ProtocolError {
+  return { info: error.info, scope }
+}
+
+/** What is quoted from a client is cut short, so that an error is never a big frame. */
+function quoted(text: string): string {
+  return JSON.stringify(text.length > 64 ? `${text.slice(0, 64)}…` : text)
+}
+
+/** Who someone is, and what they may do: section 4.5, 4.7, 11. */
+const credentialErrors = {
+  invalidCredentials: (detail = 'Invalid credentials') =>
+    error('connection', 40101, 401, detail),
+  noCredentials: () =>
+    error('connection', 40101, 401, 'No credentials: give a key or an access token'),
+  malformedKey: () =>
+    error('connection', 40101, 401,
+      'Malformed API key: expected the form appId.keyId:secret'),
+  unknownApp: (appId: string) =>
+    error('connection', 40101, 401, `No application with id ${quoted(appId)}`),
+  unknownKey: (keyName?: string) =>
+    error('connection', 40101, 401,
+      keyName === undefined ? 'No such API key' : `No API key with name ${quoted(keyName)}`),
+  keySecretWrong: () =>
+    error('connection', 40101, 401, 'Invalid API key: the secret does not match'),
+  tokenNotAccepted: (detail = 'Token not accepted') =>
+    error('connection', 40140, 401, detail),
+  tokenRevoked: () => error('connection', 40141, 401, 'Token revoked'),
+  tokenExpired: () => error('connection', 40142, 401, 'Token expired'),
+  tokenUnrecognised: () => error('connection', 40143, 401, 'Token unrecognised'),
+  incompatibleCredentials: (detail = 'Credentials are not those of this connection') =>
+    error('connection', 40102, 401, detail),
+  tlsRequired: () => error('connection', 40311, 403, 'This application requires TLS'),
+  invalidClientId: (detail = 'Invalid clientId') => error('connection', 40012, 400, detail),
+  clientIdMismatch: (detail = 'The clientId is not the one of the connection') =>
+    error('message', 40012, 400, detail),
+  identityRequired: () =>
+    error('message', 40161, 401, 'This namespace requires an identified client'),
+  capabilityDenied: (operation: string, channel: string) =>
+    error('message', 40160, 401,
+      `The credentials do not permit ${operation} on channel ${quoted(channel)}`),
+  modeDenied: (mode: string, channel: string) =>
+    error('message', 40165, 401,
+      `Channel ${quoted(channel)} is attached without the mode ${mode}`)
+} as const
+
+/** What was asked, and how it was put: sections 3, 6, 7, 20. */
+const requestErrors = {
+  badRequest: (detail: string) => error('request', 40000, 400, detail),
+  invalidBody: (detail: string) => error('message', 40001, 400, detail),
+  malformedBody: (problem: string) =>
+    error('request', 40001, 400, `Malformed body: ${problem}`),
+  invalidParam: (name: string, detail = 'invalid value') =>
+    error('request', 40003, 400, `Parameter ${quoted(name)}: ${detail}`),
+  messageTooLarge: (sizeBytes: number, maxBytes: number) =>
+    error('message', 40009, 413,
+      `The publish has ${sizeBytes} bytes; at most ${maxBytes} are allowed`),
+  frameTooLarge: (maxBytes: number) =>
+    error('connection', 40009, 413, `The frame is larger than ${maxBytes} bytes`),
+  invalidChannelName: (name: string, detail = 'not a channel name') =>
+    error('channel', 40010, 400, `Invalid channel name ${quoted(name)}: ${detail}`),
+  invalidData: (detail: string) => error('message', 40013, 400, detail),
+  invalidMessageName: () =>
+    error('message', 40016, 400, 'The name of a message must be a string'),
+  unsupportedVersion: (version: string) =>
+    error('connection', 40017, 400,
+      `Protocol version ${quoted(version)} is not supported; this server speaks 2 to 6`),
+  invalidMessageId: (detail: string) => error('message', 40031, 400, detail),
+  invalidExtras: (detail: string) => error('message', 40032, 400, detail),
+  tooManyMessages: (count: number, countMax: number) =>
+    error('message', 40034, 400,
+      `The publish has ${count} messages; at most ${countMax} are allowed`),
+  notFound: (what: string) => error('request', 40400, 404, `Not found: ${what}`),
+  methodNotAllowed: (method: string) =>
+    error('request', 40500, 405, `Method ${quoted(method)} is not allowed here`),
+  rateLimited: (detail = 'Connection publish rate exceeded') =>
+    error('message', 42911, 429, detail),
+  mutableNotEnabled: (channel: string) =>
+    error('message', 93002, 400,
+      `The namespace of channel ${quoted(channel)} does not have mutableMessages`)
+} as const
+
+/** What became of a connection or of its resume: section 4. */
+const connectionErrors = {
+  disconnectedSlowConsumer: () =>
+    error('connection', 80003, 503, 'Disconnected: the client reads too slowly'),
+  disconnected: (detail: string) => error('connection', 80003, 503, detail),
+  connectionExpired: () =>
+    error('connection', 80008, 400, 'Unable to recover the connection: its state has expired'),
+  resumeIncompatible: () =>
+    error('connection', 80011, 401,
+      'Unable to recover the connection: it belongs to other credentials'),
+  protocolError: (detail: string) => error('connection', 80013, 400, detail),
+  idleTimeout: () =>
+    error('connection', 80014, 408, 'Nothing was heard from the client in time'),
+  connectionReplaced: () =>
+    error('connection', 80016, 410, 'The connection was taken over by a newer transport'),
+  connectionClosed: () => error('connection', 80017, 400, 'The connection is closed'),
+  invalidConnectionKey: () =>
+    error('connection', 80018, 400, 'Unable to recover the connection: invalid connection key'),
+  connectionNotFound: () => error('connection', 80022, 410, 'No such connection')
+} as const
+
+/** What became of a channel: section 7, 8. */
+const channelErrors = {
+  continuityLost: (detail = 'Unable to recover the channel: messages may have been lost') =>
+    error('channel', 90003, 404, detail),
+  backlogTooLarge: () =>
+    error('channel', 90004, 404, 'Unable to recover the channel: too many messages were missed'),
+  channelOpTimeout: (operation: string) =>
+    error('channel', 90007, 408, `The channel could not ${operation} in time`),
+  tooManyChannels: (countMax: number) =>
+    error('channel', 90010, 400, `A connection may attach to at most ${countMax} channels`),
+  presenceWithoutClientId: () =>
+    error('message', 91000, 400, 'Presence needs a clientId'),
+  notAttached: (channel: string) =>
+    error('message', 91001, 400, `Channel ${quoted(channel)} is not attached`)
+} as const
+
+/** What is our fault or our state; statuses above 500 send the SDK to another host. */
+const serverErrors = {
+  internal: (detail = 'Internal error') => error('request', 50000, 500, detail),
+  timeout: (detail = 'The server did not answer in time; the outcome is unknown') =>
+    error('message', 50003, 503, detail),
+  capacity: (detail = 'The server is busy') => error('message', 50004, 503, detail),
+  unavailable: (detail = 'The service is unavailable at the moment') =>
+    error('connection', 50005, 503, detail),
+  notSupported: (what: Feature): ProtocolError => {
+    const [scope, code, statusCode] = UNSUPPORTED[what]
+    return error(scope, code, statusCode, `This server does not support ${what} yet`)
+  }
+} as const
+
+/**
+ * Tokens are not answered with 40140–40149: renewal cannot help, so 40101 ends the connection for
+ * good instead of a loop of renewals. Channel features fail the channel or the message alone, so
+ * that the rest of an application goes on.
+ */
+const UNSUPPORTED: Readonly<Record<Feature, readonly [ErrorScope, number, number]>> = {
+  tokens: ['connection', 40101, 401],
+  presence: ['message', 40021, 400],
+  annotations: ['message', 40021, 400],
+  objects: ['message', 40021, 400],
+  mutableMessages: ['message', 93002, 400],
+  history: ['request', 90002, 404],
+  rewind: ['channel', 40003, 400],
+  delta: ['channel', 40003, 400],
+  occupancy: ['channel', 40003, 400],
+  filter: ['channel', 40010, 400],
+  metachannels: ['channel', 40010, 400],
+  push: ['request', 40021, 400],
+  recover: ['connection', 80018, 400]
+}
+
+/** The whole catalogue. */
+export const errors = {
+  ...credentialErrors,
+  ...requestErrors,
+  ...connectionErrors,
+  ...channelErrors,
+  ...serverErrors
+} as const

@@ -1,0 +1,310 @@
+/**
+ * What one frame says. These are the shapes that the whole core speaks of; the bytes around them
+ * are the codec's business. `checkProtocolMessage` is the only door by which something from a
+ * socket becomes one of them: it reads every field that anybody behind it reads, once, so that no
+ * one there ever has to ask what type a field is.
+ *
+ * It judges form alone. Who may do what, what a name or a param means, and which sizes are allowed
+ * is not decided here. Fields that only a server may set (`connectionId`, `timestamp` and such)
+ * are read too, since clients use this door as well; `asPublished` in message.ts takes off what a
+ * client has no say in. Unknown fields and unknown actions pass unread (ably-protocol 3).
+ */
+
+import { Action } from './actions.ts'
+import type { ErrorInfo, ProtocolError } from './errors.ts'
+import { errors, inScope } from './errors.ts'
+import type { Fields } from './fields.ts'
+import { Reader, isJsonOrBytes, isMap } from './fields.ts'
+import type { Payload } from './payload.ts'
+import { canonicalPayload } from './payload.ts'
+
+export type { ErrorInfo } from './errors.ts'
+
+/** The two encodings of the wire: text frames and binary frames. */
+export type Format = 'json' | 'msgpack'
+
+/** The JSON map that a client hangs on an item (headers, ref, ephemeral …). */
+export type Extras = Record<string, unknown>
+
+/** Which version of a message an item shows, and who made it (ably-protocol 6.1). */
+export interface MessageVersion {
+  serial?: string
+  timestamp?: number
+  clientId?: string
+  description?: string
+  metadata?: Record<string, unknown>
+}
+
+/** One message; data and encoding in canonical form (payload.ts), times in ms. */
+export interface Message extends Payload {
+  id?: string
+  name?: string
+  clientId?: string
+  connectionId?: string
+  connectionKey?: string
+  timestamp?: number
+  extras?: Extras
+  action?: number
+  serial?: string
+  version?: MessageVersion
+  annotations?: Record<string, unknown>
+}
+
+/** One presence event or member (ably-protocol 8.1). */
+export interface PresenceMessage extends Payload {
+  id?: string
+  action?: number
+  clientId?: string
+  connectionId?: string
+  timestamp?: number
+  extras?: Extras
+}
+
+/** One annotation (ably-protocol 9); fields beyond these are not read. */
+export interface Annotation extends Payload {
+  id?: string
+  action?: number
+  clientId?: string
+  connectionId?: string
+  timestamp?: number
+  serial?: string
+  messageSerial?: string
+  type?: string
+  name?: string
+  count?: number
+  extras?: Extras
+}
+
+/** What CONNECTED tells about the connection (ably-protocol 4.1); durations in ms. */
+export interface ConnectionDetails {
+  clientId?: string
+  connectionKey?: string
+  connectionStateTtl?: number
+  maxIdleInterval?: number
+  maxMessageSize?: number
+  maxFrameSize?: number
+  maxInboundRate?: number
+  serverId?: string
+  objectsGCGracePeriod?: number
+  siteCode?: string
+}
+
+/** The serials that one acknowledged frame's items got; null where there is none. */
+export interface AckResult {
+  serials: (string | null)[]
+}
+
+/** One frame (ably-protocol 3.1). */
+export interface ProtocolMessage {
+  action: number
+  flags?: number
+  id?: string
+  timestamp?: number
+  connectionId?: string
+  connectionKey?: string
+  connectionDetails?: ConnectionDetails
+  /** Always there on the channel-scoped actions of a client; `''` when it sent none. */
+  channel?: string
+  channelSerial?: string
+  msgSerial?: number
+  count?: number
+  error?: ErrorInfo
+  auth?: { accessToken?: string }
+  messages?: Message[]
+  presence?: PresenceMessage[]
+  annotations?: Annotation[]
+  /** LiveObjects items, whose form nobody has looked at. */
+  state?: Fields[]
+  params?: Record<string, string>
+  res?: AckResult[]
+}
+
+/** What can be told of a frame that was refused: enough to answer it. */
+export interface Envelope {
+  readonly action: number
+  readonly channel?: string
+  readonly msgSerial?: number
+}
+
+/**
+ * A frame that was read, or why not. An error of scope `message` always comes with the envelope
+ * and its msgSerial, so that it can be NACKed; all other errors end the connection.
+ */
+export type CheckedProtocolMessage =
+  | { readonly ok: true; readonly message: ProtocolMessage }
+  | { readonly ok: false; readonly error: ProtocolError; readonly envelope?: Envelope }
+
+const CHANNEL_ACTIONS: ReadonlySet<number> = new Set([
+  Action.ATTACH, Action.DETACH, Action.PRESENCE, Action.MESSAGE, Action.SYNC, Action.OBJECT,
+  Action.OBJECT_SYNC, Action.ANNOTATION
+])
+
+/**
+ * Reads a decoded value as a protocol message; never throws. What only servers send and only
+ * clients read (`error`, `connectionDetails`, `res`) is checked to be plain maps, not further.
+ */
+export function checkProtocolMessage(value: unknown): CheckedProtocolMessage {
+  if (!isMap(value)) {
+    return { ok: false, error: errors.protocolError('A protocol message must be a map') }
+  }
+  const outer = new Reader()
+  const action = outer.count(value, 'action')
+  if (action === undefined) {
+    return { ok: false, error: errors.protocolError('A protocol message must have an action') }
+  }
+  const channel = readChannel(value, action, outer)
+  const msgSerial = outer.count(value, 'msgSerial')
+  const envelope: Envelope = { action, channel, msgSerial }
+  if (outer.problem !== undefined) {
+    return { ok: false, error: inScope(outer.problem, 'connection'), envelope }
+  }
+  const reader = new Reader()
+  const message = readBody(value, action, envelope, reader)
+  if (reader.problem === undefined) return { ok: true, message }
+  const scope = msgSerial === undefined ? 'connection' : 'message'
+  return { ok: false, error: inScope(reader.problem, scope), envelope }
+}
+
+/** The name exactly as it came: a client knows its channel by no other, however odd (7.1). */
+function readChannel(value: Fields, action: number, reader: Reader): string | undefined {
+  const channel = value['channel']
+  if (typeof channel === 'string') return channel
+  return reader.text(value, 'channel') ?? (CHANNEL_ACTIONS.has(action) ? '' : undefined)
+}
+
+function readBody(
+  value: Fields, action: number, { channel, msgSerial }: Envelope, reader: Reader
+): ProtocolMessage {
+  return {
+    action,
+    flags: reader.count(value, 'flags'),
+    id: reader.text(value, 'id'),
+    timestamp: reader.count(value, 'timestamp'),
+    connectionId: reader.text(value, 'connectionId'),
+    connectionKey: reader.text(value, 'connectionKey'),
+    connectionDetails: reader.map(value, 'connectionDetails') as ConnectionDetails | undefined,
+    channel,
+    channelSerial: serialOrNone(value['channelSerial']),
+    msgSerial,
+    count: reader.count(value, 'count'),
+    error: reader.map(value, 'error') as unknown as ErrorInfo | undefined,
+    auth: readAuth(value, reader),
+    messages: reader.list(value, 'messages', readMessage),
+    presence: reader.list(value, 'presence', readPresence),
+    annotations: reader.list(value, 'annotations', readAnnotation),
+    state: reader.list(value, 'state', readState),
+    params: reader.texts(value, 'params'),
+    res: reader.list(value, 'res', (item) => item) as AckResult[] | undefined
+  }
+}
+
+/**
+ * Reads the messages of a publish over HTTP: one map or a list of them. A wrong form is refused
+ * with the error that names the field.
+ */
+export function checkMessages(
+  value: unknown
+): { readonly ok: true; readonly messages: Message[] } | {
+  readonly ok: false; readonly error: ProtocolError
+} {
+  const reader = new Reader()
+  const messages = reader.list(
+    { messages: isMap(value) ? [value] : value }, 'messages', readMessage)
+  if (reader.problem !== undefined) return { ok: false, error: inScope(reader.problem, 'request') }
+  return { ok: true, messages: messages ?? [] }
+}
+
+/** A channelSerial of a wrong type is like a foreign one: not resumable, never fatal (7.4). */
+function serialOrNone(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined
+}
+
+function readAuth(value: Fields, reader: Reader): { accessToken?: string } | undefined {
+  const auth = reader.map(value, 'auth')
+  return auth === undefined ? undefined : { accessToken: reader.text(auth, 'accessToken') }
+}
+
+/** Kept as it is, so long as it can be encoded again. */
+function readState(fields: Fields, reader: Reader): Fields {
+  if (!isJsonOrBytes(fields)) reader.refuse(errors.invalidBody('state is nested too deeply'))
+  return fields
+}
+
+const wrongId = () => errors.invalidMessageId('The id of a message must be a string')
+const wrongClientId = () => errors.clientIdMismatch('The clientId must be a string')
+const wrongEncoding = () => errors.invalidData('The encoding must be a string')
+
+/** Reads data and encoding into `item`, in canonical form. */
+function readPayload<T extends Payload>(fields: Fields, item: T, reader: Reader): T {
+  const payload = canonicalPayload(fields['data'], reader.text(fields, 'encoding', wrongEncoding))
+  if (!payload.ok) {
+    reader.refuse(errors.invalidData(payload.problem))
+    return item
+  }
+  item.data = payload.data
+  item.encoding = payload.encoding
+  return item
+}
+
+function readMessage(fields: Fields, reader: Reader): Message {
+  return readPayload(fields, {
+    id: reader.text(fields, 'id', wrongId),
+    name: reader.text(fields, 'name', errors.invalidMessageName),
+    data: undefined,
+    encoding: undefined,
+    clientId: reader.text(fields, 'clientId', wrongClientId),
+    connectionId: reader.text(fields, 'connectionId'),
+    connectionKey: reader.text(fields, 'connectionKey'),
+    timestamp: reader.count(fields, 'timestamp'),
+    extras: reader.map(fields, 'extras', errors.invalidExtras),
+    action: reader.count(fields, 'action'),
+    serial: reader.text(fields, 'serial'),
+    version: readVersion(fields, reader),
+    annotations: reader.map(fields, 'annotations')
+  }, reader)
+}
+
+/** Clients of protocol versions up to 3 know the version as a text, which nobody reads. */
+function readVersion(fields: Fields, reader: Reader): MessageVersion | undefined {
+  if (typeof fields['version'] === 'string') return undefined
+  const version = reader.map(fields, 'version')
+  if (version === undefined) return undefined
+  return {
+    serial: reader.text(version, 'serial'),
+    timestamp: reader.count(version, 'timestamp'),
+    clientId: reader.text(version, 'clientId', wrongClientId),
+    description: reader.text(version, 'description'),
+    metadata: reader.map(version, 'metadata')
+  }
+}
+
+function readPresence(fields: Fields, reader: Reader): PresenceMessage {
+  return readPayload(fields, {
+    id: reader.text(fields, 'id', wrongId),
+    action: reader.count(fields, 'action'),
+    data: undefined,
+    encoding: undefined,
+    clientId: reader.text(fields, 'clientId', wrongClientId),
+    connectionId: reader.text(fields, 'connectionId'),
+    timestamp: reader.count(fields, 'timestamp'),
+    extras: reader.map(fields, 'extras', errors.invalidExtras)
+  }, reader)
+}
+
+function readAnnotation(fields: Fields, reader: Reader): Annotation {
+  return readPayload(fields, {
+    id: reader.text(fields, 'id', wrongId),
+    action: reader.count(fields, 'action'),
+    data: undefined,
+    encoding: undefined,
+    clientId: reader.text(fields, 'clientId', wrongClientId),
+    connectionId: reader.text(fields, 'connectionId'),
+    timestamp: reader.count(fields, 'timestamp'),
+    serial: reader.text(fields, 'serial'),
+    messageSerial: reader.text(fields, 'messageSerial'),
+    type: reader.text(fields, 'type'),
+    name: reader.text(fields, 'name'),
+    count: reader.count(fields, 'count'),
+    extras: reader.map(fields, 'extras', errors.invalidExtras)
+  }, reader)
+}

@@ -1,0 +1,197 @@
+/**
+ * A region on real pods: the chart, the operator, the nodes and NATS as users run them, and the
+ * published SDK against them. Prints how long it took from `kubectl apply` to the first message.
+ */
+
+import type * as Ably from 'ably'
+import t, { type Test } from 'tap'
+import { Cluster } from '../cluster/cluster.ts'
+import { apiKey, applyExample, installChart } from '../cluster/install.ts'
+import { clusterObstacles } from '../cluster/prerequisites.ts'
+import { ablyClient, until } from '../support/ably-clients.ts'
+
+const POD_BOUND_MS = 60_000
+
+const options = { skip: clusterObstacles(), timeout: 1_200_000 }
+
+t.test('a region on a real cluster', options, async (t) => {
+  const cluster = await Cluster.start({ name: 'e2e', report: (line) => console.log(`# ${line}`) })
+  t.teardown(() => cluster.stop())
+  await installChart(cluster.kubeconfigPath, false)
+  const appliedAtMs = performance.now()
+  await applyExample(cluster.kubeconfigPath)
+  const key = await apiKey(cluster.kubeconfigPath)
+  const world = { cluster, key, url: await serviceUrl(t, cluster) }
+  t.test('the first message', (t) => firstMessage(t, world, appliedAtMs))
+  for (const useBinaryProtocol of [false, true]) {
+    const name = useBinaryProtocol ? 'MessagePack' : 'JSON'
+    t.test(`1,000 messages from node 0 to node 2, ${name}`, (t) =>
+      betweenNodes(t, world, useBinaryProtocol))
+  }
+  t.test('helm test publishes and receives', async (t) => {
+    await cluster.helm(['test', 'ringcast', '--namespace', 'ringcast', '--timeout', '3m'])
+    t.pass('it did')
+  })
+  t.test('a pod killed under load is noticed, and clients go on', (t) => killUnderLoad(t, world))
+  t.test('kubectl scale to 4 and back to 3', (t) => scale(t, world))
+  t.test('kubectl delete removes everything', (t) => removal(t, world))
+})
+
+interface World {
+  readonly cluster: Cluster
+  readonly key: string
+  readonly url: string
+}
+
+async function serviceUrl(t: Test, cluster: Cluster): Promise<string> {
+  const forward = await cluster.forward(await cluster.serviceTarget('default', 'main', 80))
+  t.teardown(() => forward.close())
+  return `http://127.0.0.1:${forward.port}`
+}
+
+async function podUrl(t: Test, cluster: Cluster, pod: string): Promise<string> {
+  const host = await cluster.kubectl(['get', 'pod', pod, '-o', 'jsonpath={.status.podIP}'])
+  const forward = await cluster.forward({ host, port: 8080 })
+  t.teardown(() => forward.close())
+  return `http://127.0.0.1:${forward.port}`
+}
+
+async function firstMessage(t: Test, { url, key }: World, appliedAtMs: number): Promise<void> {
+  const channel = ablyClient(t, url, key).channels.get('first')
+  let isHeard = false
+  await channel.subscribe(() => {
+    isHeard = true
+  })
+  await channel.publish('n', 'x')
+  await until('heard', () => isHeard)
+  const tookS = ((performance.now() - appliedAtMs) / 1_000).toFixed(1)
+  t.comment(`from kubectl apply to the first message delivered: ${tookS} s`)
+  console.log(`# from kubectl apply to the first message delivered: ${tookS} s`)
+}
+
+async function betweenNodes(t: Test, world: World, useBinaryProtocol: boolean): Promise<void> {
+  const { cluster, key } = world
+  const name = `between-${useBinaryProtocol}`
+  const reader = ablyClient(t, await podUrl(t, cluster, 'main-2'), key, { useBinaryProtocol })
+  const writer = ablyClient(t, await podUrl(t, cluster, 'main-0'), key, { useBinaryProtocol })
+  const received: string[] = []
+  await reader.channels.get(name).subscribe(({ data }) => void received.push(data))
+  const sent = Array.from({ length: 1_000 }, (_, at) => `m${at}`)
+  await Promise.all(sent.map((data) => writer.channels.get(name).publish('n', data)))
+  await until('all received', () => received.length >= sent.length, 30_000)
+  t.same(received, sent, 'in order, none lost or repeated')
+}
+
+async function killUnderLoad(t: Test, world: World): Promise<void> {
+  const { cluster, key, url } = world
+  const names = Array.from({ length: 20 }, (_, at) => `load-${at}`)
+  const reader = ablyClient(t, url, key)
+  const writer = ablyClient(t, url, key)
+  const received = new Map<string, number[]>()
+  for (const name of names) {
+    received.set(name, [])
+    await reader.channels.get(name).subscribe(({ data }) => {
+      received.get(name)!.push(Number(data))
+    })
+  }
+  const load = { count: 0, acknowledged: 0, isOver: false }
+  const loading = publishUntil(load, names, writer)
+  await until('load runs', () => load.acknowledged > 100)
+  const before = await viewVersion(cluster)
+  await cluster.kubectl(['delete', 'pod', 'main-1', '--grace-period=0', '--force'])
+  await untilAsync('the view changes', async () => (await viewVersion(cluster)) > before)
+  const atKill = load.acknowledged
+  await until('load goes on', () => load.acknowledged > atKill + 500, POD_BOUND_MS)
+  load.isOver = true
+  await loading
+  const last = load.count
+  for (const name of names) {
+    await writer.channels.get(name).publish('n', String(last))
+  }
+  await until('every channel hears the last', () =>
+    names.every((name) => received.get(name)!.includes(last)), POD_BOUND_MS)
+  await waitReady(cluster, 3)
+  t.ok(load.acknowledged > 0)
+  t.equal(writer.connection.state, 'connected')
+}
+
+interface Load {
+  count: number
+  acknowledged: number
+  isOver: boolean
+}
+
+/** Publishes to the channels in turn; a publish that fails while a node dies is tried again. */
+async function publishUntil(load: Load, names: readonly string[], writer: Ably.Realtime) {
+  while (!load.isOver) {
+    const data = String(load.count++)
+    const channel = writer.channels.get(names[load.count % names.length]!)
+    try {
+      await channel.publish('n', data)
+      load.acknowledged++
+    } catch (error) {
+      if ((error as Ably.ErrorInfo).statusCode < 500) throw error
+    }
+  }
+}
+
+async function scale(t: Test, { cluster, key, url }: World): Promise<void> {
+  const channel = ablyClient(t, url, key).channels.get('scaled')
+  const received: string[] = []
+  await channel.subscribe(({ data }) => void received.push(data))
+  for (const nodes of [4, 3]) {
+    await cluster.kubectl(['scale', 'realtimeregion/main', `--replicas=${nodes}`])
+    await waitReady(cluster, nodes)
+    await untilAsync(`${nodes} pods`, async () => {
+      const pods = await cluster.kubectl([
+        'get', 'pods', '-l', 'ringcast.dev/region=main,app.kubernetes.io/component=node',
+        '-o', 'name'
+      ])
+      return pods.trim().split('\n').length === nodes
+    })
+    await channel.publish('n', `at ${nodes}`)
+    await until('heard', () => received.at(-1) === `at ${nodes}`, POD_BOUND_MS)
+    t.pass(`${nodes} nodes serve`)
+  }
+}
+
+async function removal(t: Test, { cluster }: World): Promise<void> {
+  await cluster.kubectl(['delete', 'realtimeregion/main', '--timeout=60s'])
+  const kinds = 'statefulsets,services,poddisruptionbudgets,realtimerings,pods'
+  await untilAsync('nothing is left', async () => {
+    const left = await cluster.kubectl([
+      'get', kinds, '-l', 'ringcast.dev/region=main', '-o', 'name', '--ignore-not-found'
+    ])
+    return left.trim() === ''
+  })
+  t.pass('nothing is left')
+}
+
+async function viewVersion(cluster: Cluster): Promise<number> {
+  return Number(await cluster.kubectl([
+    'get', 'realtimering/main', '-o', 'jsonpath={.status.version}'
+  ]))
+}
+
+/** The region is Ready with this many nodes, and every one of them serves in the ring. */
+async function waitReady(cluster: Cluster, nodes: number): Promise<void> {
+  await untilAsync(`${nodes} nodes serve`, async () => {
+    const states = await cluster.kubectl([
+      'get', 'realtimering/main', '-o', 'jsonpath={.status.members[*].state}'
+    ])
+    const serving = states.split(' ').filter((state) => state === 'serving')
+    if (serving.length !== nodes || states.trim().split(' ').length !== nodes) return false
+    const ready = await cluster.kubectl([
+      'get', 'realtimeregion/main', '-o', 'jsonpath={.status.readyNodeCount}'
+    ])
+    return Number(ready) === nodes
+  })
+}
+
+async function untilAsync(what: string, isTrue: () => Promise<boolean>): Promise<void> {
+  const endMs = performance.now() + 2 * POD_BOUND_MS
+  while (!(await isTrue())) {
+    if (performance.now() > endMs) throw new Error(`never: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 250))
+  }
+}

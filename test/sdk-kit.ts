@@ -1,0 +1,30 @@
+/**
+ * Runs the conformance kit (an official SDK's own tests) against a dev region that it starts:
+ *
+ *   node test/sdk-kit.ts <path of the kit> [arguments for its run.mjs]
+ */
+
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { startDevRegion } from '../src/commands/dev.ts'
+
+const [kit, ...args] = process.argv.slice(2)
+const script = join(resolve(kit ?? ''), 'run.mjs')
+if (kit === undefined || !existsSync(script)) {
+  console.error(`no conformance kit at ${resolve(kit ?? '.')}: give its path, KIT=…`)
+  process.exit(2)
+}
+const region = await startDevRegion({
+  nodes: 1,
+  port: 0,
+  host: '127.0.0.1',
+  workers: 0,
+  logLevel: 'error'
+})
+const run = spawn(process.execPath, [script, '--server', region.urls[0]!, ...args], {
+  stdio: 'inherit'
+})
+const code = await new Promise<number>((done) => run.on('exit', (status) => done(status ?? 1)))
+await region.stop()
+process.exit(code)

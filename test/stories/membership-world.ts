@@ -1,0 +1,194 @@
+/**
+ * A region's main threads in one deterministic world: virtual time, a mesh, pods, one ring object
+ * with compare-and-swap. Nothing happens until `run` lets time pass.
+ */
+
+import { MemberNode } from '../../src/node/member.ts'
+import type { MemberInput, MemberOutput, PodFact, Standing } from '../../src/node/member-ports.ts'
+import type { View } from '../../src/ring/view.ts'
+
+const DELAY_MS = 2
+const PROBE_TIMEOUT_MS = 1_000
+
+interface Resident {
+  readonly node: string
+  readonly incarnation: string
+  readonly machine: MemberNode
+  readonly outputs: MemberOutput[]
+  standing: Standing
+  view: View | undefined
+  isAlive: boolean
+  isFrozen: boolean
+  isMeshUp: boolean
+}
+
+export class MembershipWorld {
+  nowMs = 1_000
+  isApiUp = true
+  /** What became of writes: for stories of unknown outcomes. */
+  nextWrite: 'fine' | 'unknown, happened' | 'unknown, did not' = 'fine'
+  readonly residents = new Map<string, Resident>()
+  readonly events: string[] = []
+  #pods = new Map<string, PodFact>()
+  #ring: { version: number; view: View | undefined } = { version: 1, view: undefined }
+  #queue: { atMs: number; order: number; run: () => void }[] = []
+  #order = 0
+  #starts = 0
+
+  /** Starts a pod and the node in it. */
+  start(node: string): Resident {
+    const incarnation = `${node}#${++this.#starts}`
+    const outputs: MemberOutput[] = []
+    const identity = {
+      node, uid: `uid-${incarnation}`, incarnation, startedAt: this.nowMs, workers: 1, zone: '',
+      meshVersion: 1, host: node, privatePort: 1
+    }
+    const machine = new MemberNode({ identity, seed: incarnation, successorCount: 1 }, outputs)
+    const resident: Resident = {
+      node, incarnation, machine, outputs, standing: 'waiting', view: undefined, isAlive: true,
+      isFrozen: false, isMeshUp: true
+    }
+    this.residents.set(incarnation, resident)
+    this.#pods.set(node, {
+      node, uid: identity.uid, phase: 'Running', isReady: true, host: node, zone: '',
+      isTerminating: false, isTerminated: false
+    })
+    this.input(resident, { kind: 'mesh', isUp: true })
+    this.#tellPods()
+    return resident
+  }
+
+  /** The node is gone; the API says so if `isSeen`. */
+  kill(resident: Resident, isSeen: boolean): void {
+    resident.isAlive = false
+    if (!isSeen) return
+    this.#pods.delete(resident.node)
+    this.#tellPods()
+  }
+
+  setMesh(resident: Resident, isUp: boolean): void {
+    resident.isMeshUp = isUp
+    this.input(resident, { kind: 'mesh', isUp })
+  }
+
+  input(resident: Resident, input: MemberInput): void {
+    if (!resident.isAlive || resident.isFrozen) return
+    resident.machine.turn(input, { monoMs: this.nowMs, wallMs: this.nowMs })
+    resident.machine.check()
+    for (const output of resident.outputs.splice(0)) this.#perform(resident, output)
+  }
+
+  /** Lets `forMs` of time pass. */
+  run(forMs: number): void {
+    const endMs = this.nowMs + forMs
+    for (;;) {
+      let nextMs = this.#queue[0]?.atMs ?? Infinity
+      for (const { isAlive, isFrozen, machine } of this.residents.values()) {
+        if (isAlive && !isFrozen) nextMs = Math.min(nextMs, machine.nextDeadlineMs())
+      }
+      if (nextMs > endMs) break
+      this.nowMs = Math.max(this.nowMs + 0.001, nextMs)
+      while (this.#queue.length > 0 && this.#queue[0]!.atMs <= this.nowMs) {
+        this.#queue.shift()!.run()
+      }
+      for (const resident of this.residents.values()) {
+        const isDue = resident.machine.nextDeadlineMs() <= this.nowMs
+        if (isDue) this.input(resident, { kind: 'deadline' })
+      }
+    }
+    this.nowMs = endMs
+  }
+
+  /** `node:state` of the members of the view that everybody who lives and serves holds. */
+  members(): string[] {
+    return (this.#ring.view?.members ?? []).map(({ node, state }) => `${node}:${state}`)
+  }
+
+  /** The versions that the living hold. */
+  versions(): number[] {
+    const living = [...this.residents.values()].filter(({ isAlive }) => isAlive)
+    return [...new Set(living.map(({ view }) => view?.version ?? 0))]
+  }
+
+  #at(delayMs: number, run: () => void): void {
+    this.#queue.push({ atMs: this.nowMs + delayMs, order: this.#order++, run })
+    this.#queue.sort((a, b) => a.atMs - b.atMs || a.order - b.order)
+  }
+
+  #tellPods(): void {
+    if (!this.isApiUp) return
+    const pods = [...this.#pods.values()]
+    for (const resident of this.residents.values()) {
+      this.#at(DELAY_MS, () => this.input(resident, { kind: 'pods', pods }))
+    }
+  }
+
+  #perform(from: Resident, output: MemberOutput): void {
+    switch (output.kind) {
+      case 'send':
+        this.#carry(from, output)
+        return
+      case 'readRing':
+        this.#at(DELAY_MS, () => this.#read(from, output.ticket))
+        return
+      case 'writeRing':
+        this.#at(DELAY_MS, () => this.#write(from, output))
+        return
+      case 'probe':
+        this.#probe(from, output)
+        return
+      case 'adopt':
+        from.view = output.view
+        return
+      case 'standing':
+        from.standing = output.standing
+        this.events.push(`${from.incarnation} ${output.standing}`)
+        return
+      case 'note':
+    }
+  }
+
+  #carry(from: Resident, { to, message }: MemberOutput & { kind: 'send' }): void {
+    if (!from.isMeshUp) return
+    for (const resident of this.residents.values()) {
+      if (resident === from || (to !== 'all' && to !== resident.incarnation)) continue
+      this.#at(DELAY_MS, () => {
+        if (resident.isMeshUp) this.input(resident, { kind: 'peer', message })
+      })
+    }
+  }
+
+  #read(to: Resident, ticket: number): void {
+    const stored = {
+      resourceVersion: String(this.#ring.version), partitionCount: 16, view: this.#ring.view
+    }
+    this.input(to, {
+      kind: 'ringRead', ticket,
+      reading: this.isApiUp ? { outcome: 'found', stored } : { outcome: 'failed', reason: 'away' }
+    })
+  }
+
+  #write(from: Resident, output: MemberOutput & { kind: 'writeRing' }): void {
+    const { ticket, expected, view } = output
+    const mode = this.nextWrite
+    this.nextWrite = 'fine'
+    const isRefused = !this.isApiUp || mode === 'unknown, did not'
+    const isConflict = expected !== String(this.#ring.version)
+    if (!isRefused && !isConflict) this.#ring = { version: this.#ring.version + 1, view }
+    const resourceVersion = String(this.#ring.version)
+    const unknown = { outcome: 'unknown', reason: 'no answer' } as const
+    const writing = !this.isApiUp || mode !== 'fine' ? unknown
+      : isConflict ? { outcome: 'conflict' } as const
+        : { outcome: 'written', resourceVersion } as const
+    this.input(from, { kind: 'ringWritten', ticket, writing })
+  }
+
+  #probe(from: Resident, { ticket, incarnation }: MemberOutput & { kind: 'probe' }): void {
+    const asked = this.residents.get(incarnation)
+    const isSilent = asked === undefined || !asked.isAlive || asked.isFrozen
+    const outcome = isSilent ? 'silent' : asked.isMeshUp ? 'alive' : 'noMesh'
+    this.#at(isSilent ? PROBE_TIMEOUT_MS : DELAY_MS, () => {
+      this.input(from, { kind: 'probed', ticket, outcome })
+    })
+  }
+}

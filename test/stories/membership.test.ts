@@ -1,0 +1,131 @@
+import t from 'tap'
+import { masterOf } from '../../src/ring/view.ts'
+import { MembershipWorld } from './membership-world.ts'
+
+/** Three nodes that serve. */
+function three() {
+  const world = new MembershipWorld()
+  const [a, b, c] = ['a', 'b', 'c'].map((node) => world.start(node)) as [
+    ReturnType<MembershipWorld['start']>, ReturnType<MembershipWorld['start']>,
+    ReturnType<MembershipWorld['start']>
+  ]
+  world.run(5_000)
+  return { world, a, b, c }
+}
+
+const serving = (...nodes: string[]): string[] => nodes.map((node) => `${node}:serving`)
+
+t.test('three nodes that start together serve together, and agree', async (t) => {
+  const { world, a } = three()
+  t.same(world.members().sort(), serving('a', 'b', 'c'))
+  t.equal(world.versions().length, 1)
+  const masters = new Set<string>()
+  for (let partition = 0; partition < 16; partition++) {
+    masters.add(masterOf(partition, a.view!)!.node)
+  }
+  t.same([...masters].sort(), ['a', 'b', 'c'], 'each masters a share')
+})
+
+t.test('a fourth joins, and takes its share', async (t) => {
+  const { world } = three()
+  const d = world.start('d')
+  world.run(3_000)
+  t.same(world.members().sort(), serving('a', 'b', 'c', 'd'))
+  t.equal(d.standing, 'serving')
+  t.equal(world.versions().length, 1)
+})
+
+t.test('[rule 8] a node whose pod is gone is removed at once', async (t) => {
+  const { world, b } = three()
+  world.kill(b, true)
+  world.run(500)
+  t.same(world.members().sort(), serving('a', 'c'))
+})
+
+t.test('[rule 8] a node that falls silent is removed, by witness and probe', async (t) => {
+  const { world, b } = three()
+  world.kill(b, false)
+  world.run(1_500)
+  t.equal(world.members().length, 3, 'not before it was silent for long enough')
+  world.run(4_500)
+  t.same(world.members().sort(), serving('a', 'c'))
+})
+
+t.test('[H1] when the mesh is away from everybody, nobody is removed', async (t) => {
+  const { world, a, b, c } = three()
+  for (const each of [a, b, c]) world.setMesh(each, false)
+  world.run(60_000)
+  t.same(world.members().sort(), serving('a', 'b', 'c'))
+  for (const each of [a, b, c]) world.setMesh(each, true)
+  world.run(10_000)
+  t.same(world.members().sort(), serving('a', 'b', 'c'))
+  t.same([a, b, c].map(({ standing }) => standing), ['serving', 'serving', 'serving'])
+})
+
+t.test('[E2] a node that alone is cut off finds out, and is nobody any more', async (t) => {
+  const { world, c } = three()
+  world.setMesh(c, false)
+  world.run(15_000)
+  t.equal(c.standing, 'removed')
+})
+
+t.test('[rule 10] with the API away nothing moves; a death is mended after', async (t) => {
+  const { world, a, b } = three()
+  world.isApiUp = false
+  for (const each of world.residents.values()) world.input(each, { kind: 'podsAway' })
+  world.run(30_000)
+  t.same(world.members().sort(), serving('a', 'b', 'c'))
+  world.kill(b, false)
+  world.run(10_000)
+  t.equal(a.standing, 'serving')
+  world.isApiUp = true
+  world.run(30_000)
+  t.same(world.members().sort(), serving('a', 'c'))
+})
+
+t.test('[rule 7] a write with an unknown outcome is read before anybody is told', async (t) => {
+  for (const what of ['unknown, happened', 'unknown, did not'] as const) {
+    const { world } = three()
+    world.nextWrite = what
+    world.start('d')
+    world.run(10_000)
+    t.same(world.members().sort(), serving('a', 'b', 'c', 'd'), what)
+    t.equal(world.versions().length, 1, what)
+  }
+})
+
+t.test('a node that drains leaves the table first and the view then', async (t) => {
+  const { world, c, a } = three()
+  world.input(c, { kind: 'drain' })
+  world.run(2_000)
+  t.equal(c.standing, 'leaving')
+  for (let partition = 0; partition < 16; partition++) {
+    t.not(masterOf(partition, a.view!)!.node, 'c')
+  }
+  world.input(c, { kind: 'handedOver' })
+  world.run(2_000)
+  t.same(world.members().sort(), serving('a', 'b'))
+  t.equal(c.standing, 'left')
+})
+
+t.test('[rule 7] the first proposer dies: the next one proposes', async (t) => {
+  const { world } = three()
+  const first = world.residents.get([...world.residents.keys()][0]!)!
+  world.kill(first, true)
+  world.run(3_000)
+  t.equal(world.members().length, 2)
+  world.start('e')
+  world.run(3_000)
+  t.equal(world.members().length, 3)
+})
+
+t.test('a zombie that was removed while it stood still finds itself removed', async (t) => {
+  const { world, b } = three()
+  b.isFrozen = true
+  world.run(10_000)
+  t.same(world.members().sort(), serving('a', 'c'))
+  b.isFrozen = false
+  world.run(10_000)
+  t.equal(b.standing, 'removed')
+  t.same(world.members().sort(), serving('a', 'c'))
+})

@@ -1,0 +1,53 @@
+/**
+ * Clients of the published SDK for tests: made for a port of this machine, closed at the end.
+ */
+
+import * as Ably from 'ably'
+
+/** What of the SDK's options tests vary. */
+export interface AblyOptions {
+  readonly useBinaryProtocol?: boolean
+  readonly echoMessages?: boolean
+  readonly clientId?: string
+}
+
+/** Something that runs a function when it ends, as tap's tests do. */
+export interface Closing {
+  teardown(run: () => unknown): void
+}
+
+/** A realtime client of the node at `url`; it is closed when `t` ends. */
+export function ablyClient(
+  t: Closing,
+  url: string,
+  key: string,
+  options: AblyOptions = {}
+): Ably.Realtime {
+  const { hostname, port } = new URL(url)
+  // The SDK's types leave out the retry times, which it takes all the same.
+  const quick = { disconnectedRetryTimeout: 200, suspendedRetryTimeout: 500,
+    channelRetryTimeout: 200 }
+  const where = { key, endpoint: hostname, port: Number(port), tls: false, logLevel: 0 as const }
+  const client = new Ably.Realtime({ ...where, ...quick, ...options } as Ably.ClientOptions)
+  t.teardown(() => client.close())
+  return client
+}
+
+/** Resolves once `isTrue`; rejects, naming `what`, when that takes longer than the bound. */
+export async function until(what: string, isTrue: () => boolean, boundMs = 15_000): Promise<void> {
+  const endMs = performance.now() + boundMs
+  while (!isTrue()) {
+    if (performance.now() > endMs) throw new Error(`not within ${boundMs} ms: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}
+
+/** The error that a promise is rejected with. */
+export async function errorOf(promise: Promise<unknown>): Promise<Ably.ErrorInfo> {
+  try {
+    await promise
+  } catch (error) {
+    return error as Ably.ErrorInfo
+  }
+  throw new Error('it was not rejected')
+}

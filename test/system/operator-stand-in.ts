@@ -1,0 +1,162 @@
+/*
+What envtest lacks, as far as the operator needs it: a StatefulSet controller and kubelets that
+make pods ready, driven by watches on a real API server. Pods whose image contains `bad` never
+become ready; others do at once. No process runs in them.
+*/
+
+import { createHash } from 'node:crypto'
+import type { KubeClient } from '../../src/kube/client.ts'
+import { ListWatch } from '../../src/kube/list-watch.ts'
+import type { KubeObject } from '../../src/kube/resource.ts'
+import { WorkQueue } from '../../src/kube/work-queue.ts'
+import { podResource, statefulSetResource } from '../../src/operator/names.ts'
+import type { Pod } from '../../src/operator/plan.ts'
+
+interface StatefulSetObject extends KubeObject {
+  spec: {
+    replicas: number
+    selector: { matchLabels: Record<string, string> }
+    template: { metadata: { labels: Record<string, string> }, spec: Record<string, unknown> }
+  }
+}
+
+export class StandInCluster {
+  /** Most pods of one StatefulSet that were ever missing or unready after all had been ready. */
+  unavailableMax = 0
+  readonly #client: KubeClient
+  readonly #sets: ListWatch<StatefulSetObject>
+  readonly #pods: ListWatch<Pod>
+  readonly #queue: WorkQueue
+  readonly #onceReady = new Set<string>()
+
+  constructor (client: KubeClient) {
+    this.#client = client
+    this.#queue = new WorkQueue({
+      handle: async key => await this.#reconcile(key),
+      onError: () => {},
+      workerCount: 4,
+      backoff: { baseMs: 5, maxMs: 50 },
+      bucket: { perSecond: 1000, burst: 1000 }
+    })
+    const add = (namespace = '', name = '') => this.#queue.add(`${namespace}/${name}`)
+    const onProblem = () => {}
+    this.#sets = new ListWatch<StatefulSetObject>({
+      client,
+      resource: statefulSetResource,
+      onProblem,
+      onChange: ({ object: { metadata } }) => add(metadata.namespace, metadata.name)
+    })
+    this.#pods = new ListWatch<Pod>({
+      client,
+      resource: podResource,
+      onProblem,
+      onChange: ({ object: { metadata } }) =>
+        add(metadata.namespace, metadata.ownerReferences?.[0]?.name)
+    })
+  }
+
+  async start (): Promise<void> {
+    this.#sets.start()
+    this.#pods.start()
+    await Promise.all([this.#sets.synced, this.#pods.synced])
+    this.#queue.start()
+  }
+
+  async stop (): Promise<void> {
+    this.#sets.stop()
+    this.#pods.stop()
+    await this.#queue.stop()
+  }
+
+  async #reconcile (key: string): Promise<void> {
+    const [namespace = '', name = ''] = key.split('/')
+    const set = this.#sets.get({ namespace, name })
+    if (set === undefined) return
+    const revision = `${name}-${createHash('sha256')
+      .update(JSON.stringify(set.spec.template)).digest('hex').slice(0, 10)}`
+    const pods = this.#pods.list().filter(({ metadata }) =>
+      metadata.namespace === namespace && metadata.ownerReferences?.[0]?.name === name)
+    const existing = new Set(pods.map(({ metadata }) => metadata.name))
+    for (let ordinal = 0; ordinal < set.spec.replicas; ordinal++) {
+      const podName = `${name}-${ordinal}`
+      if (!existing.has(podName)) await this.#createPod(set, podName, revision)
+    }
+    for (const pod of pods) {
+      const ordinal = Number(pod.metadata.name?.slice(name.length + 1))
+      if (ordinal >= set.spec.replicas) {
+        await this.#client.remove(podResource, { namespace, name: `${pod.metadata.name}` })
+      } else if (pod.status?.phase !== 'Running') {
+        await this.#startPod(pod)
+      }
+    }
+    const readyReplicas = pods.filter(isPodReady).length
+    this.#countUnavailable(key, set.spec.replicas, readyReplicas)
+    await this.#client.mergePatch(statefulSetResource, { namespace, name }, {
+      status: {
+        observedGeneration: set.metadata.generation,
+        updateRevision: revision,
+        replicas: pods.length,
+        readyReplicas
+      }
+    }, { subresource: 'status' })
+  }
+
+  #countUnavailable (key: string, replicas: number, ready: number): void {
+    if (ready >= replicas) this.#onceReady.add(key)
+    if (this.#onceReady.has(key)) {
+      this.unavailableMax = Math.max(this.unavailableMax, replicas - ready)
+    }
+  }
+
+  async #createPod (set: StatefulSetObject, name: string, revision: string): Promise<void> {
+    const { template } = set.spec
+    const { namespace = '', uid = '' } = set.metadata
+    await this.#client.create(podResource, {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: {
+        ...template.metadata,
+        name,
+        namespace,
+        labels: { ...template.metadata.labels, 'controller-revision-hash': revision },
+        ownerReferences: [{
+          apiVersion: 'apps/v1', kind: 'StatefulSet', name: `${set.metadata.name}`, uid,
+          controller: true
+        }]
+      },
+      // Without a service account the API server has nothing to mount and asks for none.
+      spec: {
+        ...withoutVolumes(template.spec), serviceAccountName: 'default',
+        automountServiceAccountToken: false
+      }
+    } as KubeObject)
+  }
+
+  async #startPod (pod: Pod): Promise<void> {
+    const { name = '', namespace = '' } = pod.metadata
+    const isBad = pod.spec?.containers?.some(({ image }) => image?.includes('bad') === true)
+    await this.#client.mergePatch(podResource, { namespace, name }, {
+      status: {
+        phase: 'Running',
+        podIP: '10.0.0.1',
+        conditions: [{ type: 'Ready', status: isBad === true ? 'False' : 'True' }]
+      }
+    }, { subresource: 'status' })
+  }
+}
+
+function isPodReady (pod: Pod): boolean {
+  return pod.status?.conditions?.some(
+    ({ type, status }) => type === 'Ready' && status === 'True'
+  ) === true
+}
+
+/** Claims of volumes are made by the real controller; these pods never run. */
+function withoutVolumes (spec: Record<string, unknown>): Record<string, unknown> {
+  const containers = spec.containers as Array<Record<string, unknown>>
+  return {
+    ...spec,
+    volumes: [],
+    containers: containers.map(container => ({ ...container, volumeMounts: [] }))
+  }
+}

@@ -1,0 +1,88 @@
+import t from 'tap'
+import {
+  appIdOf, appsJsonOf, compileApp, entriesOfCompiled, identifierOf, keyEntries, keyPartsOf,
+  keyProblems, ownsAppId, parseAppsJson
+} from '../../../src/operator/apps.ts'
+import { parseApp } from '../../../src/operator/spec.ts'
+import type { AppSpec } from '../../../src/operator/spec.ts'
+
+function specOf (spec: object = {}): AppSpec {
+  const parsed = parseApp({
+    apiVersion: '',
+    kind: '',
+    metadata: { name: 'chat' },
+    spec: { regionRef: { name: 'eu' }, keys: [{ name: 'a' }, { name: 'b' }], ...spec }
+  })
+  if (!parsed.isValid) throw new Error('a bad spec')
+  return parsed.spec
+}
+
+function counter (): () => string {
+  let count = 0
+  return () => `secretsecret${count++}`
+}
+
+t.test('a key is told from what only looks like one', async t => {
+  t.same(keyPartsOf('AbC123.k1y2z3:secretsecret'),
+    { appId: 'AbC123', keyId: 'k1y2z3', secret: 'secretsecret' })
+  for (const text of [
+    '', 'AbC123', 'AbC123.k1y2z3', 'AbC12.k1y2z3:secretsecret', 'AbC123.k1y2z3:sec ret12',
+    'AbC123.k1y2z3:se.cret12', 'AbC123.k1y2z3:short', 'AbC123.k1y2z3:secretsecret\n'
+  ]) t.equal(keyPartsOf(text), undefined, text)
+})
+
+t.test('the id of an app: the spec, else its keys, else its name', async t => {
+  const entries = { b: 'FromKy.k1y2z3:secretsecret' }
+  t.equal(appIdOf(specOf({ appId: 'Pinned' }), 'ns', 'chat', entries), 'Pinned')
+  t.equal(appIdOf(specOf(), 'ns', 'chat', entries), 'FromKy')
+  const derived = appIdOf(specOf(), 'ns', 'chat', {})
+  t.match(derived, /^[A-Za-z0-9]{6}$/)
+  t.equal(derived, appIdOf(specOf(), 'ns', 'chat', {}), 'the same in every region')
+  t.not(derived, appIdOf(specOf(), 'other', 'chat', {}))
+  t.not(identifierOf('a', 'bc'), identifierOf('ab', 'c'))
+})
+
+t.test('keys that exist stay, lost ones come back, the rest is made', async t => {
+  const whole = 'AbC123.k1y2z3:secretsecret'
+  t.equal(keyEntries(specOf(), 'AbC123', { a: whole }, {}, counter()).a, whole)
+  t.equal(keyEntries(specOf(), 'AbC123', {}, { a: whole }, counter()).a, whole)
+  t.equal(keyEntries(specOf(), 'AbC123', { a: whole }, { a: 'x' }, counter()).a, whole)
+  const made = keyEntries(specOf(), 'AbC123', { a: 'broken', c: whole }, {}, counter())
+  t.same(Object.keys(made), ['a', 'b'], 'a key the spec does not name goes')
+  t.match(made.a, /^AbC123\.[A-Za-z0-9]{6}:secretsecret0$/)
+  t.not(keyPartsOf(made.a ?? '')?.keyId, keyPartsOf(made.b ?? '')?.keyId)
+})
+
+t.test('what is wrong with a Secret is told without its contents', async t => {
+  const problems = keyProblems(specOf({ keys: [{ name: 'a' }, { name: 'b' }, { name: 'c' }] }),
+    'AbC123', { a: 'hunter2', b: 'Other1.k1y2z3:secretsecret' })
+  t.same(problems, [
+    'entry a is not an API key (appId.keyId:secret)',
+    'entry b belongs to another app than AbC123',
+    'has no entry c'
+  ])
+})
+
+t.test('apps.json is the same whatever the order, and read back', async t => {
+  const entries = keyEntries(specOf(), 'AbC123', {}, {}, counter())
+  const chat = compileApp('chat', specOf(), 'AbC123', entries)
+  const other = compileApp('another', specOf(), 'AbC124',
+    keyEntries(specOf(), 'AbC124', {}, {}, counter()))
+  t.equal(appsJsonOf([chat, other]), appsJsonOf([other, chat]))
+  t.same(parseAppsJson(appsJsonOf([chat, other])), [other, chat])
+  t.same(entriesOfCompiled(chat), entries)
+  t.same(parseAppsJson('{"apps":'), [])
+  t.same(parseAppsJson('{"apps":1}'), [])
+  t.same(parseAppsJson(undefined), [])
+})
+
+t.test('of apps that claim one id the oldest has it', async t => {
+  const first = { appId: 'AbC123', name: 'z', createdAt: '2030-01-01T00:00:00Z' }
+  const later = { ...first, name: 'a', createdAt: '2030-01-02T00:00:00Z' }
+  const twin = { ...first, name: 'y' }
+  t.ok(ownsAppId(first, [first, later]))
+  t.notOk(ownsAppId(later, [first, later]))
+  t.ok(ownsAppId(twin, [first, twin]), 'of equals the first by name')
+  t.notOk(ownsAppId(first, [first, twin]))
+  t.ok(ownsAppId(later, [later, { ...first, appId: 'Other1' }]))
+})
