@@ -5,17 +5,32 @@
  */
 
 import type { Member } from '../peer/membership.ts'
+import type { Roster } from '../ring/roster.ts'
 import { ringLimits, type Timing } from '../ring/timing.ts'
-import type { MemberOutbox } from './member-ports.ts'
+import type { View } from '../ring/view.ts'
+import type { Watcher } from '../ring/watcher.ts'
+import type { MemberOutbox, ProbeOutcome, Standing } from './member-ports.ts'
 
-/** Why a private port was asked. */
-export interface Probe {
+/** What the desk works with: who it is, who is told of answers, where questions go. */
+export interface ProbeParts {
+  readonly self: string
+  readonly timing: Timing
+  readonly roster: Roster
+  readonly watcher: Watcher
+  readonly outbox: MemberOutbox
+}
+
+/** A question under way, and why it was asked. */
+interface Probe {
   readonly member: Member
   readonly purpose: 'watch' | 'cutOff' | 'orphan'
 }
 
 export class ProbeDesk {
+  readonly #self: string
   readonly #timing: Timing
+  readonly #roster: Roster
+  readonly #watcher: Watcher
   readonly #outbox: MemberOutbox
   readonly #open = new Map<number, Probe>()
   #ticket = 0
@@ -23,8 +38,11 @@ export class ProbeDesk {
   #askAtMs = Infinity
   #aloneSinceMs: number | undefined
 
-  constructor(timing: Timing, outbox: MemberOutbox) {
+  constructor({ self, timing, roster, watcher, outbox }: ProbeParts) {
+    this.#self = self
     this.#timing = timing
+    this.#roster = roster
+    this.#watcher = watcher
     this.#outbox = outbox
   }
 
@@ -33,45 +51,66 @@ export class ProbeDesk {
     this.#heardAnyAtMs = nowMs
   }
 
-  /** True if nobody was heard for as long as others need to notice that we are silent. */
-  hasHeardNobody(nowMs: number): boolean {
-    return nowMs - this.#heardAnyAtMs >= this.#timing.cutOffMs
-  }
-
-  /** When `askIfAlone` will have something to do, or Infinity. */
+  /** When `step` will have something to do, or Infinity. */
   nextDeadlineMs(): number {
     return this.#askAtMs
   }
 
-  /** Asks `member`'s private port. */
-  ask(member: Member, purpose: Probe['purpose']): void {
+  /** Asks the private port of a member that the watcher misses. */
+  ask(member: Member): void {
+    this.#ask(member, 'watch')
+  }
+
+  /** Asks peers' private ports when the mesh alone cannot tell. */
+  step(view: View, standing: Standing, isMeshUp: boolean, nowMs: number): void {
+    const others = view.members.filter(({ incarnation }) => incarnation !== this.#self)
+    if (standing === 'candidate') {
+      this.#askIfOrphan(others, nowMs)
+    } else if (standing === 'joining' || standing === 'serving') {
+      this.#aloneSinceMs = undefined
+      // Two nodes that do not hear each other, both with a mesh, cannot tell who is cut off.
+      const canTell = others.length > 1 || !isMeshUp
+      const asked = canTell ? others.slice(0, ringLimits.askedPeersMax) : []
+      this.#askIfUnheard(asked, 'cutOff', this.#heardAnyAtMs, nowMs)
+    }
+  }
+
+  /** An answer. If it shows that this node is cut off: the peer that has its mesh. */
+  onProbed(ticket: number, outcome: ProbeOutcome, nowMs: number): Member | undefined {
+    const probe = this.#open.get(ticket)
+    if (probe === undefined) return undefined
+    this.#open.delete(ticket)
+    const { member, purpose } = probe
+    const { incarnation } = member
+    const isFailed = outcome === 'silent' || outcome === 'refused'
+    if (outcome === 'otherIncarnation') {
+      this.#roster.onFoundGone(incarnation, 'another incarnation answers in its place')
+    }
+    if (purpose === 'watch') {
+      this.#watcher.onProbed(incarnation, isFailed, nowMs)
+    } else if (purpose === 'orphan' && isFailed) {
+      this.#roster.onFoundGone(incarnation, 'nobody listed was heard, and it does not answer')
+    } else if (purpose === 'cutOff' && outcome === 'alive') {
+      return nowMs - this.#heardAnyAtMs >= this.#timing.cutOffMs ? member : undefined
+    }
+    return undefined
+  }
+
+  #ask(member: Member, purpose: Probe['purpose']): void {
     const ticket = ++this.#ticket
     this.#open.set(ticket, { member, purpose })
     const { host, privatePort, incarnation } = member
     this.#outbox.push({ kind: 'probe', ticket, host, privatePort, incarnation })
   }
 
-  /** What was asked with this ticket, once. */
-  take(ticket: number): Probe | undefined {
-    const probe = this.#open.get(ticket)
-    this.#open.delete(ticket)
-    return probe
-  }
-
-  /** A listed node: asks a few others, if nobody at all was heard for long. */
-  askIfAlone(others: readonly Member[], nowMs: number): void {
-    this.#aloneSinceMs = undefined
-    const asked = others.slice(0, ringLimits.askedPeersMax)
-    this.#askIfUnheard(asked, 'cutOff', this.#heardAnyAtMs, nowMs)
-  }
-
   /**
    * A candidate: asks all who are listed, if none of them was heard for long. Other candidates
    * may be heard all the while: they wait for the same dead.
    */
-  askIfOrphan(listed: readonly Member[], heardAtMs: number, nowMs: number): void {
+  #askIfOrphan(listed: readonly Member[], nowMs: number): void {
     this.#aloneSinceMs ??= nowMs
-    this.#askIfUnheard(listed, 'orphan', Math.max(heardAtMs, this.#aloneSinceMs), nowMs)
+    const heardAtMs = listed.map(({ incarnation }) => this.#roster.heardAtMs(incarnation))
+    this.#askIfUnheard(listed, 'orphan', Math.max(...heardAtMs, this.#aloneSinceMs), nowMs)
   }
 
   #askIfUnheard(
@@ -85,6 +124,6 @@ export class ProbeDesk {
     if (nowMs < dueMs) this.#askAtMs = dueMs
     if (nowMs < this.#askAtMs) return
     this.#askAtMs = nowMs + this.#timing.cutOffMs
-    for (const member of asked) this.ask(member, purpose)
+    for (const member of asked) this.#ask(member, purpose)
   }
 }

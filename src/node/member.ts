@@ -26,9 +26,9 @@ import { Roster } from '../ring/roster.ts'
 import { checkTiming, defaultTiming, type Timing } from '../ring/timing.ts'
 import { emptyView, flawOf, isTombstoned, memberOf, type View } from '../ring/view.ts'
 import { Watcher } from '../ring/watcher.ts'
+import { Announcer } from './member-announcer.ts'
 import { GenerationsDesk } from './member-generations.ts'
-import type { MemberIdentity, MemberInput, MemberOutbox, ProbeOutcome, Standing }
-  from './member-ports.ts'
+import type { MemberIdentity, MemberInput, MemberOutbox, Standing } from './member-ports.ts'
 import { ProbeDesk } from './member-probes.ts'
 import { Proposer } from './member-proposer.ts'
 import { RingDesk, type RingNews } from './member-ring.ts'
@@ -56,16 +56,15 @@ export class MemberNode {
   readonly #views: ViewDesk
   readonly #ring: RingDesk
   readonly #generations: GenerationsDesk
+  readonly #announcer: Announcer
   readonly #probes: ProbeDesk
   readonly #proposer: Proposer
   #standing: Standing = 'waiting'
   #isMeshUp = false
   #isApiAway = false
   #isDraining = false
-  #isHandedOver = false
   #workers: readonly WorkerState[] = []
   #drainUntilMs = Infinity
-  #helloAtMs = 0
   #adopted = ''
   #dueMs = Infinity
   #now: Now = { monoMs: 0, wallMs: 0 }
@@ -84,7 +83,12 @@ export class MemberNode {
     this.#views = new ViewDesk(timing, send)
     this.#ring = new RingDesk(timing, new Random(`${seed}/ring`), outbox)
     this.#generations = new GenerationsDesk(identity.incarnation, timing, send)
-    this.#probes = new ProbeDesk(timing, outbox)
+    this.#announcer = new Announcer({
+      identity, timing, roster: this.#roster, generations: this.#generations, send
+    })
+    this.#probes = new ProbeDesk({
+      self: this.#self, timing, roster: this.#roster, watcher: this.#watcher, outbox
+    })
     this.#proposer = new Proposer({
       self: identity.incarnation,
       timing,
@@ -110,12 +114,12 @@ export class MemberNode {
   nextDeadlineMs(): number {
     if (isFinal(this.#standing)) return Infinity
     const nowMs = this.#now.monoMs
-    const isSpeaking = this.#isMeshUp && this.#standing !== 'serving'
+    const isServing = this.#standing === 'serving'
     return Math.min(
       this.#ring.nextDeadlineMs(),
       this.#watcher.nextDeadlineMs(),
       this.#roster.nextDeadlineMs(nowMs),
-      isSpeaking ? Math.max(this.#helloAtMs, nowMs + 1) : Infinity,
+      this.#isMeshUp ? this.#announcer.nextDeadlineMs(isServing, nowMs) : Infinity,
       this.#proposer.nextDeadlineMs(nowMs),
       this.#probes.nextDeadlineMs(),
       this.#drainUntilMs
@@ -172,7 +176,7 @@ export class MemberNode {
         this.#onRingNews(this.#ring.onWritten(input.ticket, input.writing, nowMs))
         return
       case 'probed':
-        this.#onProbed(input.ticket, input.outcome)
+        this.#onCutOff(this.#probes.onProbed(input.ticket, input.outcome, nowMs))
         return
       case 'workers':
         this.#workers = input.workers
@@ -182,8 +186,7 @@ export class MemberNode {
         this.#leave()
         return
       case 'handedOver':
-        this.#isHandedOver = true
-        this.#helloAtMs = nowMs
+        this.#announcer.onHandedOver(nowMs)
         return
       case 'deadline':
     }
@@ -260,25 +263,11 @@ export class MemberNode {
     this.#roster.onView(view, nowMs)
     this.#watcher.onView(view, nowMs)
     this.#generations.onView(view)
-    this.#helloAtMs = nowMs
+    this.#announcer.hurry(nowMs)
   }
 
-  #onProbed(ticket: number, outcome: ProbeOutcome): void {
-    const probe = this.#probes.take(ticket)
-    if (probe === undefined) return
-    const { incarnation } = probe.member
-    const isFailed = outcome === 'silent' || outcome === 'refused'
-    if (outcome === 'otherIncarnation') {
-      this.#roster.onFoundGone(incarnation, 'another incarnation answers in its place')
-    }
-    if (probe.purpose === 'watch') {
-      this.#watcher.onProbed(incarnation, isFailed, this.#now.monoMs)
-    } else if (probe.purpose === 'orphan' && isFailed) {
-      this.#roster.onFoundGone(incarnation, 'nobody listed was heard, and it does not answer')
-    } else if (probe.purpose === 'cutOff' && outcome === 'alive') {
-      const isAlone = this.#probes.hasHeardNobody(this.#now.monoMs)
-      if (isAlone) this.#become('removed', `cut off, while ${probe.member.node} has its mesh`)
-    }
+  #onCutOff(peer: Member | undefined): void {
+    if (peer !== undefined) this.#become('removed', `cut off, while ${peer.node} has its mesh`)
   }
 
   #step(): void {
@@ -286,8 +275,9 @@ export class MemberNode {
     const nowMs = this.#now.monoMs
     this.#ring.step(nowMs)
     this.#watch()
-    this.#speak()
-    this.#askPeers()
+    const view = this.#views.current
+    if (view !== undefined && this.#isMeshUp) this.#announcer.step(view, this.#isDraining, nowMs)
+    if (view !== undefined) this.#probes.step(view, this.#standing, this.#isMeshUp, nowMs)
     if (this.#isMeshUp) this.#proposer.step(this.#now)
     this.#judgeStanding()
     this.#adopt()
@@ -300,44 +290,10 @@ export class MemberNode {
       const beatNo = Math.floor(this.#now.monoMs)
       this.#send(to, { kind: 'beat', beatNo, workers: this.#workers, ...this.#digests() })
     }
-    for (const member of probes) this.#probes.ask(member, 'watch')
+    for (const member of probes) this.#probes.ask(member)
     if (suspicions === undefined) return
     this.#roster.onSuspicions(this.#self, suspicions, this.#now.monoMs)
     this.#send('all', { kind: 'suspicions', suspects: suspicions })
-  }
-
-  /** Candidates and joining nodes say hello, leaving ones that they leave; again and again. */
-  #speak(): void {
-    const nowMs = this.#now.monoMs
-    if (!this.#isMeshUp || nowMs < this.#helloAtMs || this.#views.current === undefined) return
-    const listed = memberOf(this.#self, this.#views.current)
-    if (this.#isDraining) {
-      if (listed === undefined) return
-      this.#roster.onLeaving(this.#self, this.#isHandedOver)
-      this.#send('all', { kind: 'leaving', isHandedOver: this.#isHandedOver })
-    } else if (listed === undefined || listed.state === 'joining') {
-      const member: Member = { ...this.#identity, state: 'joining' }
-      this.#roster.onHello(member, this.#views.version, nowMs)
-      this.#send('all', { kind: 'hello', member, generations: this.#generations.own })
-    } else {
-      return
-    }
-    this.#helloAtMs = nowMs + this.#timing.helloMs
-  }
-
-  /** When the mesh alone cannot tell, asks others' private ports (ProbeDesk says when). */
-  #askPeers(): void {
-    const view = this.#views.current
-    if (view === undefined) return
-    const others = view.members.filter(({ incarnation }) => incarnation !== this.#self)
-    if (this.#standing === 'candidate') {
-      const heardAtMs = others.map(({ incarnation }) => this.#roster.heardAtMs(incarnation))
-      this.#probes.askIfOrphan(others, Math.max(...heardAtMs), this.#now.monoMs)
-    } else if (this.#standing === 'joining' || this.#standing === 'serving') {
-      // Two nodes that do not hear each other, both with a mesh, cannot tell who is cut off.
-      const canTell = others.length > 1 || !this.#isMeshUp
-      this.#probes.askIfAlone(canTell ? others : [], this.#now.monoMs)
-    }
   }
 
   #judgeStanding(): void {
@@ -369,7 +325,7 @@ export class MemberNode {
     const nowMs = this.#now.monoMs
     this.#isDraining = true
     this.#drainUntilMs = nowMs + this.#timing.drainMs
-    this.#helloAtMs = nowMs
+    this.#announcer.hurry(nowMs)
   }
 
   #become(standing: Standing, reason: string): void {

@@ -90,8 +90,8 @@ class Link {
   askDeadline: Deadline | undefined
   following: Stream | undefined
   followedThrough = 0
-  /** The batch after which a gap was last told: one gap is told once, else it is asked about. */
-  gapToldAfter = -1
+  /** The gap that was told last: it is told once, and then only when asked about. */
+  gapTold: { readonly stream: Stream; readonly batchNo: number } | undefined
   /** A stream could not be followed: what it carried is lost, and the next one says so. */
   hasMissed = false
   confirmDeadline: Deadline | undefined
@@ -304,7 +304,7 @@ export class Links {
     if (known === undefined || isOlder(known, stream)) {
       if (batchNo !== 1) {
         if (known === undefined) this.#sayUnknown(link, stream)
-        else if (link.gapToldAfter !== 0) this.#tellGap(link, stream, 0)
+        else this.#tellGap(link, stream, 0)
         return
       }
       this.#follow(link, stream)
@@ -313,15 +313,38 @@ export class Links {
     }
     if (batchNo !== link.followedThrough + 1) {
       if (batchNo <= link.followedThrough) this.#confirmLater(link)
-      else if (link.gapToldAfter !== batchNo) this.#tellGap(link, stream, link.followedThrough)
+      else this.#tellGap(link, stream, link.followedThrough)
       return
     }
     link.followedThrough = batchNo
+    link.gapTold = undefined
     this.#confirmLater(link)
     for (const message of messages) this.#owner.onPeerMessage(link.place, message)
   }
 
+  /** Follows a stream from its first batch; the owner hears what the one before left behind. */
+  #follow(link: Link, stream: Stream): void {
+    const known = link.following
+    const isNewLife = known !== undefined && known.generation !== stream.generation
+    const isRaised = known !== undefined && !isNewLife
+    const hasMissed = link.hasMissed
+    link.following = stream
+    link.followedThrough = 0
+    link.hasMissed = false
+    link.gapTold = undefined
+    if (isNewLife) this.#owner.onPeerRestarted(link.place, this.#nowMs)
+    else if (isRaised || hasMissed) this.#owner.onLinkReset(link.place, this.#nowMs)
+  }
+
+  #tellGap(link: Link, stream: Stream, batchNo: number): void {
+    const told = link.gapTold
+    if (told !== undefined && told.batchNo === batchNo && isSame(told.stream, stream)) return
+    link.gapTold = { stream, batchNo }
+    this.#sendConfirm(link, { stream, batchNo, isGap: true })
+  }
+
   #sayUnknown(link: Link, stream: Stream): void {
+    link.hasMissed = true
     this.#owner.sendFrame(link.place, { ...this.#head(link), kind: 'unknownStream', stream })
   }
 
@@ -360,6 +383,10 @@ export class Links {
     link.askDeadline = undefined
     if (hadSaid) this.#owner.onLinkReset(link.place, this.#nowMs)
   }
+}
+
+function isSame(a: Stream, b: Stream): boolean {
+  return a.generation === b.generation && a.number === b.number
 }
 
 function isOlder(a: Stream, b: Stream): boolean {

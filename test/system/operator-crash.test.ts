@@ -69,7 +69,7 @@ t.test('crash', { skip, timeout: 180_000 }, async t => {
   t.ok(crashCount < writeCountMax, 'and none left out')
 })
 
-/** A client whose owner dies at its `at`-th write: every other time just before, else just after. */
+/** A client whose owner dies at its `at`-th write: just before it or, every other time, after. */
 function dyingAt (client: KubeClient, at: number): { client: KubeClient, isDead: () => boolean } {
   let count = 0
   const gone = () => new KubeError({ status: 0, reason: 'Unreachable', message: 'died' })

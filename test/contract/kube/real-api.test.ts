@@ -94,7 +94,7 @@ t.test('against a real API server', { skip: missingTools(...apiServerTools) }, a
     t.equal(await client.has({ ...maps, group: 'monitoring.coreos.com' }), false)
   })
 
-  t.test('a list-watch follows the server: pages, changes, labels that leave the selection', async t => {
+  t.test('a list-watch follows the server: pages, changes, labels', async t => {
     const labelled = (name: string, data = {}): ConfigMap => {
       const object = map(name, data)
       object.metadata.labels = { 'test/list-watch': 'yes' }
