@@ -25,11 +25,14 @@ interface Waiting {
 class Connection {
   readonly #socket: WebSocket
   readonly #waiting: Waiting[] = []
+  readonly #ending = Promise.withResolvers<never>()
   #msgSerial = 0
   onMessage: (message: Message) => void = () => undefined
 
   private constructor(socket: WebSocket) {
     this.#socket = socket
+    // Nobody need be waiting when the connection ends.
+    this.#ending.promise.catch(() => undefined)
     socket.addEventListener('message', (event) => this.#onFrame(String(event.data)))
     socket.addEventListener('close', () => {
       this.#fail(new Error('the server closed the connection'))
@@ -37,8 +40,7 @@ class Connection {
   }
 
   static async open({ url, key }: ClientOptions): Promise<Connection> {
-    const address = new URL(url)
-    address.protocol = address.protocol.replace('http', 'ws')
+    const address = addressOf(url)
     address.search = new URLSearchParams({ key, format: 'json', v: '6' }).toString()
     const socket = new WebSocket(address)
     const connection = new Connection(socket)
@@ -48,6 +50,11 @@ class Connection {
     })
     await connected
     return connection
+  }
+
+  /** Never resolves; rejects with the cause when the connection has ended. */
+  get ended(): Promise<never> {
+    return this.#ending.promise
   }
 
   async attach(channel: string): Promise<void> {
@@ -92,8 +99,20 @@ class Connection {
   }
 
   #fail(error: Error): void {
+    this.#ending.reject(error)
     for (const { reject } of this.#waiting.splice(0)) reject(error)
   }
+}
+
+/** Where the WebSocket of `url` is. Throws an Error that quotes a `url` that is none. */
+function addressOf(url: string): URL {
+  const address = URL.canParse(url) ? new URL(url) : undefined
+  const protocol = address?.protocol.replace('http', 'ws')
+  if (address === undefined || (protocol !== 'ws:' && protocol !== 'wss:')) {
+    throw new Error(`${url} is no URL of a node: expected http://… or https://…`)
+  }
+  address.protocol = protocol
+  return address
 }
 
 /** Publishes `count` messages and ends when all are acknowledged. */
@@ -116,13 +135,14 @@ export async function subscribeCommand(options: ClientOptions & { count: number 
   await bounded(options.timeout, async () => {
     const connection = await Connection.open(options)
     let count = 0
-    await new Promise<void>((resolve, reject) => {
+    const received = new Promise<void>((resolve) => {
       connection.onMessage = ({ name, data, id, serial }) => {
         process.stdout.write(`${JSON.stringify({ name, data, id, serial })}\n`)
         if (++count === options.count) resolve()
       }
-      connection.attach(options.channel).catch(reject)
     })
+    await connection.attach(options.channel)
+    await Promise.race([received, connection.ended])
     connection.close()
   })
 }
@@ -140,7 +160,7 @@ export async function checkCommand(options: ClientOptions): Promise<void> {
     await connection.attach(options.channel)
     const startMs = performance.now()
     await connection.publish(options.channel, [{ name: 'check', data: token }])
-    await received
+    await Promise.race([received, connection.ended])
     const tookMs = Math.round(performance.now() - startMs)
     process.stdout.write(`published and received on ${options.channel} in ${tookMs} ms\n`)
     connection.close()

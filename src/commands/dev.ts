@@ -4,6 +4,7 @@
  */
 
 import { randomBytes } from 'node:crypto'
+import { type AddressInfo, createServer, type Server } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { MessageChannel } from 'node:worker_threads'
 import { Hub } from '../bus/hub.ts'
@@ -15,6 +16,8 @@ import { type NodePorts, NodeRuntime } from './node-runtime.ts'
 
 const READY_CHECK_MS = 20
 const PARTITION_COUNT = 4096
+const PORT_MAX = 65_535
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
 
 export interface DevOptions {
   readonly nodes: number
@@ -40,6 +43,7 @@ export interface DevRegion {
  * (a port in use, say).
  */
 export async function startDevRegion(options: DevOptions): Promise<DevRegion> {
+  checkOptions(options)
   const hub = new Hub()
   const ring = new LocalRing(PARTITION_COUNT)
   const names = Array.from({ length: options.nodes }, (_, index) => `dev-${index}`)
@@ -85,8 +89,21 @@ export async function startDevRegion(options: DevOptions): Promise<DevRegion> {
     await stop()
     throw error
   }
-  const urls = ports.map((port) => `http://${options.host}:${port}`)
+  const authority = options.host.includes(':') ? `[${options.host}]` : options.host
+  const urls = ports.map((port) => `http://${authority}:${port}`)
   return { urls, key, nodes: runtimes, stop }
+}
+
+function checkOptions({ nodes, port, logLevel }: DevOptions): void {
+  if (nodes < 1) throw new Error('--nodes must be 1 or more')
+  const lastPort = port + nodes - 1
+  if (port > 0 && lastPort > PORT_MAX) {
+    throw new Error(`${nodes} nodes from port ${port} on would need port ${lastPort}; ` +
+      `the highest is ${PORT_MAX}`)
+  }
+  if (!LOG_LEVELS.includes(logLevel)) {
+    throw new Error(`--log-level ${logLevel} is none of ${LOG_LEVELS.join(', ')}`)
+  }
 }
 
 /** Runs until interrupted, and prints how to use it. */
@@ -144,26 +161,32 @@ function podOf(node: string): PodFact {
   }
 }
 
-/** All workers of a node share one port, so a free one must be known before they start. */
-async function portsFor(options: DevOptions): Promise<number[]> {
-  const { createServer } = await import('node:net')
-  const ports: number[] = []
-  for (let index = 0; index < options.nodes; index++) {
-    const wanted = options.port === 0 ? 0 : options.port + index
-    const port = await new Promise<number>((resolve, reject) => {
-      const server = createServer()
-      server.once('error', (error) => {
-        const { host } = options
-        reject(new Error(`cannot listen on ${host}:${wanted}: ${error.message}`))
-      })
-      server.listen(wanted, options.host, () => {
-        const address = server.address() as { port: number }
-        server.close(() => resolve(address.port))
-      })
-    })
-    ports.push(port)
+/**
+ * All workers of a node share one port, so a free one must be known before they start. Each is
+ * held until all are found, or the system could name one of them twice.
+ */
+async function portsFor({ host, port, nodes }: DevOptions): Promise<number[]> {
+  const holders: Server[] = []
+  try {
+    for (let index = 0; index < nodes; index++) {
+      holders.push(await holdPort(host, port === 0 ? 0 : port + index))
+    }
+    return holders.map((holder) => (holder.address() as AddressInfo).port)
+  } finally {
+    await Promise.all(holders.map((holder) => {
+      return new Promise<void>((resolve) => holder.close(() => resolve()))
+    }))
   }
-  return ports
+}
+
+function holdPort(host: string, port: number): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', (error) => {
+      reject(new Error(`cannot listen on ${host}:${port}: ${error.message}`))
+    })
+    server.listen(port, host, () => resolve(server))
+  })
 }
 
 function servingOrFailed(runtime: NodeRuntime): Promise<void> {

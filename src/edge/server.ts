@@ -4,9 +4,10 @@
  */
 
 import websocket from '@fastify/websocket'
-import fastify, { type FastifyInstance } from 'fastify'
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { limits } from '../base/limits.ts'
-import type { WorkerInput } from '../node/ports.ts'
+import type { SocketOpening, WorkerInput } from '../node/ports.ts'
 import { answer, useRestConventions } from './rest.ts'
 import { type Provisioner, serveSandbox } from './sandbox.ts'
 import { WebSocketTransport } from './socket.ts'
@@ -60,23 +61,41 @@ export async function startEdge(options: EdgeOptions, ports: EdgePorts): Promise
 }
 
 function serveSockets(server: FastifyInstance, ports: EdgePorts): void {
-  server.get('/', { websocket: true }, (webSocket, request) => {
-    const socket = new WebSocketTransport(webSocket, request.raw.socket)
+  const responses = new WeakMap<IncomingMessage, ServerResponse>()
+  const preHandler = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    responses.set(request.raw, reply.raw)
+  }
+  server.get('/', { websocket: true, preHandler }, (webSocket, request) => {
+    const stream = request.raw.socket
+    const isTls = 'encrypted' in stream
     const query = new Map<string, string>()
     for (const [name, value] of Object.entries(request.query as Record<string, unknown>)) {
       if (typeof value === 'string') query.set(name, value)
     }
-    webSocket.on('message', (data: Buffer, isBinary: boolean) => {
-      ports.input({ kind: 'socketFrame', socket, data, isBinary })
-    })
-    webSocket.on('pong', () => ports.input({ kind: 'socketHeard', socket }))
-    webSocket.on('close', () => ports.input({ kind: 'socketClosed', socket }))
-    webSocket.on('error', (error) => {
-      // The close event follows; what the client did wrong (a frame too large, not UTF-8) it is
-      // told by the closing code.
-      ports.note(`socket error: ${error.message}`)
-    })
-    const isTls = 'encrypted' in request.raw.socket
-    ports.input({ kind: 'socketOpened', opening: { socket, query, isTls } })
+    // The HTTP request, its response and what the framework made of them would live as long as
+    // the socket, at several KB each, through the listeners that were set while upgrading.
+    webSocket.removeAllListeners('error')
+    responses.get(request.raw)?.detachSocket(stream)
+    responses.delete(request.raw)
+    open(new WebSocketTransport(webSocket, stream), { query, isTls }, ports)
   })
+}
+
+function open(
+  socket: WebSocketTransport,
+  how: Pick<SocketOpening, 'query' | 'isTls'>,
+  ports: EdgePorts
+): void {
+  const { webSocket } = socket
+  webSocket.on('message', (data: Buffer, isBinary: boolean) => {
+    ports.input({ kind: 'socketFrame', socket, data, isBinary })
+  })
+  webSocket.on('pong', () => ports.input({ kind: 'socketHeard', socket }))
+  webSocket.on('close', () => ports.input({ kind: 'socketClosed', socket }))
+  webSocket.on('error', (error) => {
+    // The close event follows; what the client did wrong (a frame too large, not UTF-8) it is
+    // told by the closing code.
+    ports.note(`socket error: ${error.message}`)
+  })
+  ports.input({ kind: 'socketOpened', opening: { socket, ...how } })
 }

@@ -13,11 +13,11 @@ import type { FrameSequence, Socket } from '../node/outbox.ts'
 const PING_FRAME = Buffer.from([0x89, 0x00])
 
 export class WebSocketTransport implements Socket {
-  readonly #webSocket: WebSocket
+  readonly webSocket: WebSocket
   readonly #stream: Stream
 
   constructor(webSocket: WebSocket, stream: Stream) {
-    this.#webSocket = webSocket
+    this.webSocket = webSocket
     this.#stream = stream
   }
 
@@ -32,6 +32,6 @@ export class WebSocketTransport implements Socket {
   }
 
   close(): void {
-    this.#webSocket.close()
+    this.webSocket.close()
   }
 }

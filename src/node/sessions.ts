@@ -16,10 +16,11 @@ import { limits } from '../base/limits.ts'
 import type { Random } from '../base/random.ts'
 import type { Tally } from '../base/tally.ts'
 import type { ChannelDoor } from '../session/door.ts'
-import { Session } from '../session/session.ts'
+import { Session, type SessionOptions, type SessionPorts, type Transport }
+  from '../session/session.ts'
 import { Action } from '../wire/actions.ts'
 import { errors, type ProtocolError } from '../wire/errors.ts'
-import { encodeFrame } from '../wire/frame.ts'
+import { encodeFrame, type Frame } from '../wire/frame.ts'
 import { type ConnectParams, parseConnectParams } from '../wire/params.ts'
 import type { Format } from '../wire/protocol-message.ts'
 import { type Outbox, type Socket, SocketSlot } from './outbox.ts'
@@ -49,13 +50,33 @@ export interface SessionsPorts {
   now(): Now
 }
 
-interface Connected {
+/** A socket that is open, and the session behind it. */
+class Connected implements Transport {
   readonly slot: SocketSlot
-  readonly session: Session
   readonly row: Set<Connected>
+  readonly session: Session
+  readonly #sessions: Sessions
+
+  constructor(slot: SocketSlot, row: Set<Connected>, sessions: Sessions, options: SessionOptions) {
+    this.slot = slot
+    this.row = row
+    this.#sessions = sessions
+    this.session = new Session(options, this, sessions.sessionPorts)
+  }
+
+  write(frame: Frame): void {
+    this.slot.write(frame)
+  }
+
+  close(): void {
+    this.slot.close()
+    this.#sessions.forget(this.slot.socket)
+  }
 }
 
 export class Sessions {
+  /** What every session is given. */
+  readonly sessionPorts: SessionPorts
   readonly #options: SessionsOptions
   readonly #ports: SessionsPorts
   readonly #connected = new Map<Socket, Connected>()
@@ -69,6 +90,15 @@ export class Sessions {
   constructor(options: SessionsOptions, ports: SessionsPorts) {
     this.#options = options
     this.#ports = ports
+    const { channels, deadlines, tally, outbox, now } = ports
+    this.sessionPorts = {
+      channels,
+      deadlines,
+      tally,
+      now,
+      answersReady: (session) => void this.#ready.add(session),
+      note: (text) => outbox.note(text)
+    }
     for (let row = 0; row < BEAT_ROWS; row++) this.#rows.push(new Set())
   }
 
@@ -101,7 +131,7 @@ export class Sessions {
     const connected = this.#connected.get(socket)
     if (connected === undefined) return
     connected.session.onFrame(data, isBinary)
-    if (!connected.session.isOpen) this.#forget(socket)
+    if (!connected.session.isOpen) this.forget(socket)
   }
 
   onHeard(socket: Socket): void {
@@ -111,7 +141,7 @@ export class Sessions {
 
   onClosed(socket: Socket): void {
     this.#connected.get(socket)?.session.onSocketClosed()
-    this.#forget(socket)
+    this.forget(socket)
   }
 
   /** Asks everybody to go elsewhere, evenly over `withinMs`; newcomers are refused. */
@@ -158,29 +188,15 @@ export class Sessions {
       heartbeats: params.heartbeats,
       ...this.#options
     }
-    const { channels, deadlines, outbox, tally } = this.#ports
-    tally.openedCount++
-    const session: Session = new Session(options, {
-      channels,
-      deadlines,
-      tally,
-      now: () => this.#ports.now(),
-      write: (frame) => slot.write(frame),
-      closeSocket: () => {
-        slot.close()
-        this.#forget(slot.socket)
-      },
-      answersReady: (ready) => this.#ready.add(ready),
-      note: (text) => outbox.note(text)
-    })
-    const connected = { slot, session, row }
+    this.#ports.tally.openedCount++
+    const connected = new Connected(slot, row, this, options)
     this.#connected.set(slot.socket, connected)
     row.add(connected)
     if (!this.#isBeating) this.#beatLater(0)
     // Whatever a connection was before is not kept across sockets yet: it begins anew, and its
     // channels continue by their channelSerials.
     const wantedMore = params.resume !== undefined || params.recover !== undefined
-    session.connected(wantedMore ? errors.connectionExpired().info : undefined)
+    connected.session.connected(wantedMore ? errors.connectionExpired().info : undefined)
   }
 
   #turnAway(slot: SocketSlot, format: Format, error: ProtocolError): void {
@@ -191,7 +207,8 @@ export class Sessions {
     slot.close()
   }
 
-  #forget(socket: Socket): void {
+  /** The socket is closed, or about to be: nothing of it counts any more. */
+  forget(socket: Socket): void {
     const connected = this.#connected.get(socket)
     if (connected === undefined) return
     connected.row.delete(connected)

@@ -50,7 +50,18 @@ export function grantOf(
   }
   if (modeBits === 0) return errors.capabilityDenied('attach', name.wire).info
   const hearsItself = echoes && asked.params.echo !== 'false'
-  return { modeBits, params: asked.params, hearsItself }
+  return shared({ modeBits, params: asked.params, hearsItself })
+}
+
+/** Grants without params, of which there are few: attachments share them. */
+const plainGrants = new Map<number, Grant>()
+
+function shared(grant: Grant): Grant {
+  if (Object.keys(grant.params).length > 0) return grant
+  const key = grant.modeBits * 2 + (grant.hearsItself ? 1 : 0)
+  const known = plainGrants.get(key)
+  if (known === undefined) plainGrants.set(key, grant)
+  return known ?? grant
 }
 
 /** What is asked for and cannot be had yet: refused, since silence would look like success. */

@@ -44,16 +44,19 @@ export interface SessionOptions {
   readonly siteCode: string
 }
 
-/** What a session needs from its worker. */
+/** A session's own transport. */
+export interface Transport {
+  write(frame: Frame): void
+  /** Closes after what was written. */
+  close(): void
+}
+
+/** What a session needs from its worker: one object for all of them. */
 export interface SessionPorts {
   readonly channels: ChannelDoor
   readonly deadlines: Deadlines
   readonly tally: Tally
   now(): Now
-  /** Gives a frame to the session's socket. */
-  write(frame: Frame): void
-  /** Closes the socket after what was written. */
-  closeSocket(): void
   /** Answers have become ready: `flushAnswers` is to be called at the end of the turn. */
   answersReady(session: Session): void
   note(text: string): void
@@ -61,6 +64,7 @@ export interface SessionPorts {
 
 export class Session implements AttachmentOwner {
   readonly #options: SessionOptions
+  readonly #transport: Transport
   readonly #ports: SessionPorts
   #attachments: Map<string, Attachment> | undefined
   #acks: Acks | undefined
@@ -69,8 +73,9 @@ export class Session implements AttachmentOwner {
   #isOpen = true
   heardAtMs: number
 
-  constructor(options: SessionOptions, ports: SessionPorts) {
+  constructor(options: SessionOptions, transport: Transport, ports: SessionPorts) {
     this.#options = options
+    this.#transport = transport
     this.#ports = ports
     this.heardAtMs = ports.now().monoMs
   }
@@ -131,11 +136,11 @@ export class Session implements AttachmentOwner {
   }
 
   send(message: ProtocolMessage): void {
-    if (this.#isOpen) this.#ports.write(encodeFrame(message, this.#options.format))
+    if (this.#isOpen) this.#transport.write(encodeFrame(message, this.#options.format))
   }
 
   sendFrame(frame: Frame): void {
-    this.#ports.write(frame)
+    this.#transport.write(frame)
   }
 
   /** Takes one frame of the client. */
@@ -161,14 +166,14 @@ export class Session implements AttachmentOwner {
   end(error: ProtocolError): void {
     this.send({ action: Action.ERROR, error: error.info })
     this.#close()
-    this.#ports.closeSocket()
+    this.#transport.close()
   }
 
   /** Ends the socket; the client is to come back. */
   disconnect(error: ErrorInfo): void {
     this.send({ action: Action.DISCONNECTED, error })
     this.#close()
-    this.#ports.closeSocket()
+    this.#transport.close()
   }
 
   /** The socket is gone. */
@@ -200,11 +205,11 @@ export class Session implements AttachmentOwner {
       case Action.CLOSE:
         this.send({ action: Action.CLOSED })
         this.#close()
-        this.#ports.closeSocket()
+        this.#transport.close()
         return
       case Action.DISCONNECT:
         this.#close()
-        this.#ports.closeSocket()
+        this.#transport.close()
         return
       case Action.ATTACH:
         this.#onAttach(message)
