@@ -277,6 +277,9 @@ export class NodeLife {
       case 'note':
         this.#ports.logger[message.level]({ worker }, message.text)
         return
+      case 'heardView':
+        this.#pump.input(message)
+        return
       case 'described':
         this.#describing.get(message.ticket)?.(message.lines)
         this.#describing.delete(message.ticket)

@@ -148,7 +148,13 @@ async function run(): Promise<void> {
     pump.input({ kind: 'peerFrame', frame })
   })
   const log = new MemoryLog(LOG_BYTES_MAX)
-  const pump = new Pump(worker, outbox, { clock: systemClock, bus, log, note })
+  const pump = new Pump(worker, outbox, {
+    clock: systemClock,
+    bus,
+    log,
+    onViewHeard: (version, from) => say({ kind: 'heardView', version, from }),
+    note
+  })
   const provisioning = new Provisioning()
   const opening = new Opening(pump, provisioning)
   let appsVersion = 0

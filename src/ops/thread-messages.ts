@@ -82,4 +82,5 @@ export type FromWorker =
   | { readonly kind: 'provision'; readonly ticket: number; readonly request: ProvisionRequest }
   | { readonly kind: 'appsKnown'; readonly ticket: number }
   | { readonly kind: 'described'; readonly ticket: number; readonly lines: readonly string[] }
+  | { readonly kind: 'heardView'; readonly version: number; readonly from: string | undefined }
   | { readonly kind: 'note'; readonly level: 'info' | 'warn'; readonly text: string }

@@ -9,7 +9,8 @@ import type {
   LogRecord,
   LogRequest
 } from '../../../src/log/port.ts'
-import { Recovery } from '../../../src/log/recovery.ts'
+import { type Claimant, Recovery } from '../../../src/log/recovery.ts'
+import type { RecoveredLog } from '../../../src/log/replay.ts'
 import { LogWriter, type WriterStart } from '../../../src/log/writer.ts'
 
 type Question = LogRequest & { onAnswer?: ((answer: LogAnswer) => void) | undefined }
@@ -66,6 +67,8 @@ class Rig {
   readonly deadlines = new Deadlines()
   readonly committed: number[] = []
   isDeposed = false
+  isRolledBack = false
+  readonly heardViews: number[] = []
   nowMs = 0
 
   writer(start: Partial<WriterStart> = {}): LogWriter {
@@ -76,8 +79,11 @@ class Rig {
       },
       onDeposed: () => {
         this.isDeposed = true
+      },
+      onRolledBack: () => {
+        this.isRolledBack = true
       }
-    }, this.log, this.deadlines, new Random('writer'))
+    }, this.log, this.deadlines, new Random('writer'), this.nowMs)
   }
 
   later(): void {
@@ -85,18 +91,25 @@ class Rig {
     this.deadlines.fire(this.nowMs)
   }
 
-  claim(viewVersion: number) {
-    const found: Entry[] = []
-    let claimed: { start: WriterStart; lineage: string } | undefined
-    const claimant = { partition: 1, viewVersion, incarnation: 'n', workerGeneration: 1 }
+  claim(viewVersion: number, doubt: Pick<Claimant, 'known' | 'mustStartLineage'> = {}) {
+    let claimed: { start: WriterStart; log: RecoveredLog } | undefined
+    const notes: string[] = []
+    const claimant = {
+      partition: 1, viewVersion: () => viewVersion, incarnation: 'n', workerGeneration: 1, ...doubt
+    }
     new Recovery(claimant, {
-      onRecovered: (entry) => found.push(entry),
-      onBrokenChain: () => found.splice(0),
-      onClaimed: (start, lineage) => {
-        claimed = { start, lineage }
-      }
-    }, this.log, this.deadlines, new Random(`claim/${viewVersion}`), this.nowMs)
-    return { found, claimed: () => claimed }
+      onClaimed: (start, log) => {
+        claimed = { start, log }
+      },
+      onViewHeard: (version) => this.heardViews.push(version),
+      note: (text) => notes.push(text)
+    }, {
+      log: this.log,
+      deadlines: this.deadlines,
+      random: new Random(`claim/${viewVersion}`),
+      nowMs: () => this.nowMs
+    })
+    return { claimed: () => claimed, notes }
   }
 }
 
@@ -113,9 +126,8 @@ t.test('[rule 2] one append is under way; what comes meanwhile goes together', a
   writer.flush(0)
   rig.log.answer()
   t.same(rig.committed, [1, 2, 3, 4])
-  const second = decodeAppend(rig.log.records[1]!.bytes)!
-  t.match(second, { epoch: 7, previousSeq: 3, firstEntry: 2 })
-  t.equal(second.entries.length, 3)
+  const second = decodeAppend(rig.log.records[1]!.bytes)
+  t.match(second, { append: { epoch: 7, previousSeq: 3, firstEntry: 2, entries: { length: 3 } } })
 })
 
 t.test('[rule 2] unknown: the same bytes again; that it landed is found out', async (t) => {
@@ -161,7 +173,7 @@ t.test('[rule 4] an empty log gives a new lineage, one with history keeps its ow
   const first = rig.claim(1)
   rig.log.answer()
   rig.log.answer()
-  const { start, lineage } = first.claimed()!
+  const { start, log: { lineage } } = first.claimed()!
   const writer = rig.writer(start)
   writer.add(publication(start.nextEntry))
   writer.flush(0)
@@ -169,9 +181,10 @@ t.test('[rule 4] an empty log gives a new lineage, one with history keeps its ow
   const second = rig.claim(2)
   rig.log.answer()
   rig.log.answer()
-  t.equal(second.claimed()!.lineage, lineage)
+  t.equal(second.claimed()!.log.lineage, lineage)
   t.ok(second.claimed()!.start.epoch > start.epoch)
-  t.same(second.found.map(({ kind }) => kind), ['epoch', 'publication', 'epoch'])
+  const { entries } = second.claimed()!.log
+  t.same(entries.map(({ entry }) => entry.kind), ['epoch', 'publication', 'epoch'])
   const other = new Rig().claim(3)
   t.equal(other.claimed(), undefined, 'nothing is claimed before the log said so')
 })
@@ -190,5 +203,5 @@ t.test('[rule 2] a claim that meets a newer entry reads on and claims above it',
   rig.log.answer()
   rig.log.answer()
   t.ok(slow.claimed()!.start.epoch > quick.claimed()!.start.epoch, 'each attempt is above the last')
-  t.equal(slow.claimed()!.lineage, quick.claimed()!.lineage)
+  t.equal(slow.claimed()!.log.lineage, quick.claimed()!.log.lineage)
 })
