@@ -31,7 +31,7 @@ export class Confirming {
     else if (message.kind !== 'publish') this.#hold(from, message, undefined)
   }
 
-  /** True if the message asks for what only the master may say, and we may not be it: it is kept. */
+  /** True if it asks for what only the master may say, and we may not be it: it is kept. */
   mustWait(from: Place, message: ToMaster, writer: LogWriter, nowMs: number): boolean {
     const asks = message.kind === 'backfill' ||
       (message.kind === 'join' && (message.wantsDeliveries || message.from !== undefined))

@@ -101,7 +101,7 @@ export class Recovery {
     const { newerFormat } = this.#replay
     if (newerFormat !== undefined) {
       // Passing it over would lose what it says; whoever can read it is to take the partition.
-      this.#owner.note(`its log has records of format ${newerFormat}, which this release can't read`)
+      this.#owner.note(`its log is of format ${newerFormat}, of a later release`)
       this.#anew()
     } else if (!outcome.isEnd) {
       this.#read()

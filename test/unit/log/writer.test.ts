@@ -1,66 +1,11 @@
 import t from 'tap'
 import { Deadlines } from '../../../src/base/deadlines.ts'
 import { Random } from '../../../src/base/random.ts'
-import { decodeAppend, type Entry } from '../../../src/log/entry.ts'
-import type {
-  AppendOutcome,
-  LogAnswer,
-  LogOutbox,
-  LogRecord,
-  LogRequest
-} from '../../../src/log/port.ts'
+import { decodeAppend } from '../../../src/log/entry.ts'
 import { type Claimant, Recovery } from '../../../src/log/recovery.ts'
 import type { RecoveredLog } from '../../../src/log/replay.ts'
 import { LogWriter, type WriterStart } from '../../../src/log/writer.ts'
-
-type Question = LogRequest & { onAnswer?: ((answer: LogAnswer) => void) | undefined }
-
-/** A log whose answers the test decides; questions wait until it does. */
-class TestLog implements LogOutbox {
-  records: LogRecord[] = []
-  readonly questions: Question[] = []
-  #ticket = 0
-
-  ask(request: Parameters<LogOutbox['ask']>[0], onAnswer?: (answer: LogAnswer) => void): void {
-    this.questions.push({ ...request, ticket: ++this.#ticket, onAnswer } as Question)
-  }
-
-  get lastSeq(): number {
-    return this.records.at(-1)?.seq ?? 0
-  }
-
-  /** Does what an append asks, without answering. */
-  store(question: Question): AppendOutcome {
-    if (question.kind !== 'append') throw new Error('not an append')
-    if (question.expectedSeq !== this.lastSeq) return { kind: 'conflict', lastSeq: this.lastSeq }
-    const seq = this.lastSeq + 3
-    this.records.push({ seq, bytes: question.bytes })
-    return { kind: 'appended', seq }
-  }
-
-  /** Answers the oldest question, honestly unless told otherwise. */
-  answer(outcome?: AppendOutcome): void {
-    const question = this.questions.shift()!
-    const { ticket, onAnswer } = question
-    if (question.kind === 'append') {
-      onAnswer?.({ kind: 'append', ticket, outcome: outcome ?? this.store(question) })
-    } else if (question.kind === 'read') {
-      const records = this.records.filter(({ seq }) => seq >= question.from)
-      onAnswer?.({ kind: 'read', ticket, outcome: { kind: 'page', records, isEnd: true } })
-    }
-  }
-}
-
-function publication(no: number): Entry {
-  return {
-    kind: 'publication',
-    channel: 'app/c',
-    publication: {
-      seq: no, entry: no, id: `c:${no}`, idSpace: 'connection', connectionId: 'c', timestamp: no,
-      counter: 0, messageCount: 1, payload: new Uint8Array([no])
-    }
-  }
-}
+import { publication, TestLog } from './test-log.ts'
 
 class Rig {
   readonly log = new TestLog()
@@ -204,4 +149,38 @@ t.test('[rule 2] a claim that meets a newer entry reads on and claims above it',
   rig.log.answer()
   t.ok(slow.claimed()!.start.epoch > quick.claimed()!.start.epoch, 'each attempt is above the last')
   t.equal(slow.claimed()!.log.lineage, quick.claimed()!.log.lineage)
+})
+
+t.test('[4] a log that lost what it had accepted is noticed, one look is not believed', async (t) => {
+  const rig = new Rig()
+  const writer = rig.writer({ lastSeq: 30 })
+  writer.add(publication(1))
+  writer.flush(0)
+  for (let look = 0; look < 4; look++) {
+    rig.log.answer({ kind: 'conflict', lastSeq: 12 })
+    rig.log.answer()
+    t.notOk(rig.isRolledBack, `look ${look}`)
+    rig.later()
+  }
+  rig.log.answer({ kind: 'conflict', lastSeq: 12 })
+  rig.log.answer()
+  t.ok(rig.isRolledBack)
+  t.notOk(rig.isDeposed)
+  t.same(rig.committed, [])
+})
+
+t.test('[11] the word of a master is as old as the append that began last', async (t) => {
+  const rig = new Rig()
+  rig.nowMs = 100
+  const writer = rig.writer()
+  t.equal(writer.confirmedAtMs, 100, 'its claim was accepted')
+  writer.add({ kind: 'confirm' })
+  const { nextCounter } = writer
+  writer.flush(200)
+  t.equal(writer.confirmedAtMs, 100, 'a question proves nothing')
+  rig.log.answer({ kind: 'unknown', reason: 'late' })
+  rig.later()
+  rig.log.answer()
+  t.equal(writer.confirmedAtMs, 200)
+  t.equal(writer.confirmedCounter, nextCounter)
 })
