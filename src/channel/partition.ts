@@ -12,21 +12,20 @@
  * in hand is decided by the log alone (rule 3), and the clients send it again to the next master.
  */
 
-import { exhaustive } from '../base/assert.ts'
-import type { Now } from '../base/clock.ts'
-import type { Deadlines } from '../base/deadlines.ts'
+import { assert, exhaustive } from '../base/assert.ts'
 import { limits } from '../base/limits.ts'
-import type { Random } from '../base/random.ts'
 import type { Entry } from '../log/entry.ts'
-import type { LogOutbox } from '../log/port.ts'
 import { type Claimant, Recovery } from '../log/recovery.ts'
 import type { RecordExtent, RecoveredLog } from '../log/replay.ts'
 import { Retention } from '../log/retention.ts'
 import { LogWriter, type WriterStart } from '../log/writer.ts'
+import type { ToRegister } from '../peer/claim-message.ts'
 import type { PeerMessage, Publication, Standing, ToMaster } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
+import { ClaimRegister } from './claims.ts'
 import { Confirming } from './confirming.ts'
 import { ChannelMaster, type MasterPorts } from './master.ts'
+import type { PartitionPorts } from './partition-ports.ts'
 import {
   type Birth,
   type ChannelState,
@@ -36,22 +35,6 @@ import {
 } from './partition-state.ts'
 
 const SWEEP_MS = 5_000
-
-/** What a mastership needs from its worker. */
-export interface PartitionPorts {
-  readonly log: LogOutbox
-  readonly deadlines: Deadlines
-  readonly random: Random
-  now(): Now
-  send(place: Place, message: PeerMessage): void
-  /** Something waits for the log: `flush` at the end of the turn. */
-  wantsFlush(master: PartitionMaster): void
-  /** The mastership ended because another one writes the log. */
-  onDeposed(partition: number): void
-  /** The log has seen this view. */
-  onViewHeard(viewVersion: number): void
-  note(text: string): void
-}
 
 interface Serving {
   readonly kind: 'serving'
@@ -72,6 +55,7 @@ export class PartitionMaster {
   readonly #channels = new Map<string, ChannelMaster>()
   readonly #masterPorts = this.#makeMasterPorts()
   readonly #confirming = new Confirming()
+  readonly #claims: ClaimRegister
   #state: State = { kind: 'over' }
   #lineage = ''
   /** What the channels that were let go have used up: those born again start above (rule 5). */
@@ -85,6 +69,14 @@ export class PartitionMaster {
     this.partition = claimant.partition
     this.#claimant = claimant
     this.#ports = ports
+    this.#claims = new ClaimRegister({
+      deadlines: ports.deadlines,
+      now: () => ports.now(),
+      viewVersion: () => claimant.viewVersion(),
+      fateOf: (incarnation) => ports.fateOf(incarnation),
+      send: (place, message) => ports.send(place, message),
+      append: (entry) => this.#append(entry)
+    })
     this.#recover({})
   }
 
@@ -120,8 +112,19 @@ export class PartitionMaster {
     }
   }
 
+  /** Takes a message about who holds a connection. */
+  onClaimMessage(from: Place, message: ToRegister): void {
+    if (this.#state.kind !== 'over') this.#claims.onMessage(from, message)
+  }
+
+  /** What was said to `place` may be lost; clients see to themselves. */
+  onLinkReset(place: Place): void {
+    this.#claims.onLinkReset(place)
+  }
+
   /** Forgets the clients of places that are gone. */
   onPlaceGone(isGone: (place: Place) => boolean): void {
+    this.#claims.onPlaceGone(isGone)
     this.#confirming.forget(isGone)
     for (const channel of this.#channels.values()) channel.onPlaceGone(isGone)
   }
@@ -198,15 +201,18 @@ export class PartitionMaster {
     this.#state = { kind: 'serving', writer, start, retention }
     this.#restore(found, nowMs)
     for (const { from, message } of this.#confirming.takeAll()) this.onMessage(from, message)
-    if (this.#channels.size > 0) this.#sweepLater()
+    this.#claims.begin(found.lineage)
+    if (this.#channels.size > 0 || this.#claims.size > 0) this.#sweepLater()
   }
 
   #restore(found: RecoveredLog, nowMs: number): void {
     const state = found.state === undefined ? emptyState : decodeState(found.state)
     this.#letGo = state.letGo
     for (const channel of state.channels) this.#bornOf(channel, nowMs)
+    for (const record of state.claims) this.#claims.restore(record)
     for (const { entry, number, epoch } of found.entries) {
       this.#lastEntry = number
+      if (entry.kind === 'claim' && number > found.asOf) this.#claims.restore(entry.record)
       if (entry.kind !== 'publication') continue
       const { channel, publication } = entry
       const birth = { seq: publication.seq - 1, entry: publication.entry }
@@ -241,6 +247,7 @@ export class PartitionMaster {
     if (this.#state.kind === 'recovering') this.#state.recovery.stop()
     if (this.#state.kind === 'serving') this.#state.writer.stop()
     this.#channels.clear()
+    this.#claims.end()
   }
 
   #onCommitted(entries: readonly Entry[], firstEntry: number, record: RecordExtent): void {
@@ -253,7 +260,10 @@ export class PartitionMaster {
     const byChannel = new Map<string, Publication[]>()
     for (const [index, entry] of entries.entries()) {
       this.#lastEntry = firstEntry + index
-      if (entry.kind !== 'publication') continue
+      if (entry.kind !== 'publication') {
+        this.#claims.onCommitted(entry, this.#lastEntry)
+        continue
+      }
       this.#channels.get(entry.channel)?.onCommitted(entry.publication, nowMs)
       const publications = byChannel.get(entry.channel)
       if (publications === undefined) byChannel.set(entry.channel, [entry.publication])
@@ -271,7 +281,8 @@ export class PartitionMaster {
 
   #writeSnapshot({ writer, retention }: Serving): void {
     const channels = [...this.#channels.values()].map((channel) => channel.state())
-    const bytes = encodeState({ letGo: this.#letGo, channels })
+    const claims = this.#claims.state()
+    const bytes = encodeState({ letGo: this.#letGo, channels, claims })
     for (const entry of retention.begin(this.#lastEntry, bytes, this.#lineage)) writer.add(entry)
     this.#ports.wantsFlush(this)
   }
@@ -305,6 +316,15 @@ export class PartitionMaster {
     const master = new ChannelMaster(channel, { standing, birth }, this.#masterPorts, nowMs)
     master.restoreState(state, nowMs)
     this.#channels.set(channel, master)
+  }
+
+  /** Adds an entry of the register; only one that serves has any. */
+  #append(entry: Entry): number {
+    const state = this.#state
+    assert(state.kind === 'serving', 'only a serving master writes')
+    this.#ports.wantsFlush(this)
+    this.#sweepLater()
+    return state.writer.add(entry)
   }
 
   #makeMasterPorts(): MasterPorts {
@@ -358,11 +378,13 @@ export class PartitionMaster {
       this.#letGo = { seq, entry: Math.max(this.#letGo.entry, channel.lastEntry) }
       this.#channels.delete(name)
     }
+    this.#claims.expire(nowMs)
     const { retention } = state
     if (retention.wantsSnapshot(nowMs)) this.#writeSnapshot(state)
     const below = retention.trimBelow(nowMs)
     const { partition } = this
     if (below !== undefined) this.#ports.log.ask({ kind: 'trim', partition, below })
-    if (this.#channels.size > 0 || retention.isShrinking) this.#sweepLater()
+    const isUsed = this.#channels.size > 0 || this.#claims.size > 0
+    if (isUsed || retention.isShrinking) this.#sweepLater()
   }
 }

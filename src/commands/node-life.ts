@@ -218,7 +218,7 @@ export class NodeLife {
 
   #startOf(worker: number, generation: number) {
     const { settings, transfer } = this.#ports.workerMesh()
-    const { workers, node, siteCode, prefix, isDev, secret } = this.#options
+    const { workers, node, siteCode, prefix, isDev, secret, formerSecrets = [] } = this.#options
     const start = {
       worker,
       generation,
@@ -231,7 +231,8 @@ export class NodeLife {
       host: this.#options.publicHost,
       port: this.#options.publicPort,
       isDev,
-      secret
+      secret,
+      formerSecrets
     }
     return { start, transfer }
   }

@@ -46,6 +46,8 @@ export interface NodeOptions {
   readonly drainMs: number
   /** Signs connection keys; the same on all nodes of a region. */
   readonly secret: Uint8Array
+  /** What signed them before, while there may be connections of then. */
+  readonly formerSecrets?: readonly Uint8Array[]
 }
 
 /** Stops what was started. */

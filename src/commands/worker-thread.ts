@@ -136,7 +136,7 @@ async function run(): Promise<void> {
       workers: start.workers,
       serverId,
       siteCode: start.siteCode,
-      connectionKeys: new ConnectionKeys(start.secret, `${start.incarnation}/${start.worker}`),
+      connectionKeys: new ConnectionKeys(start.secret, start.formerSecrets),
       allocate: start.workers > 1 ? sharedSlabs() : privateMemory(),
       tally
     },

@@ -15,6 +15,7 @@ import { ChannelClient } from '../channel/client.ts'
 import { type Allocate, encodeMessages } from '../channel/encoding.ts'
 import { type GroupMember, LocalGroup, type Seat } from '../channel/group.ts'
 import { PartitionMaster } from '../channel/partition.ts'
+import { type FromRegister, isClaimMessage, type ToRegister } from '../peer/claim-message.ts'
 import type {
   PeerMessage,
   Standing,
@@ -28,6 +29,7 @@ import { isSamePlace, type Place } from '../peer/place.ts'
 import type { View } from '../ring/view.ts'
 import type { AdmittedPublish, ChannelDoor, Ears, Outcome } from '../session/door.ts'
 import type { ChannelSerial } from '../wire/serial.ts'
+import { Lives } from './lives.ts'
 import { type Generations, Mastership } from './mastership.ts'
 import type { Outbox } from './outbox.ts'
 
@@ -51,6 +53,8 @@ export interface ChannelsPorts {
   send(to: Place, message: PeerMessage): void
   /** The link to a place that is gone can be forgotten. */
   dropLink(to: Place): void
+  /** A register of connections says something to this worker's sessions. */
+  onClaimMessage(from: Place, message: FromRegister): void
 }
 
 export class Channels implements ChannelDoor {
@@ -61,6 +65,7 @@ export class Channels implements ChannelDoor {
   readonly #partitions = new Map<number, PartitionMaster>()
   readonly #dirty = new Set<PartitionMaster>()
   readonly #mastership: Mastership
+  readonly #lives = new Lives()
   #loop: { from: Place; message: PeerMessage }[] = []
   #isSweeping = false
 
@@ -113,6 +118,7 @@ export class Channels implements ChannelDoor {
     for (const client of this.#clients.values()) {
       before.set(client, this.#mastership.masterLife(client.channel))
     }
+    this.#lives.learn(view, gone, this.#ports.now().monoMs)
     const { ended, anew } = this.#mastership.learn(view, generations, gone)
     for (const place of ended) {
       this.#forgetPlace(place)
@@ -126,6 +132,12 @@ export class Channels implements ChannelDoor {
     this.runLoop()
   }
 
+  /** Sends to the register that the connection's id falls into, if anybody is known to be it. */
+  toRegister(connectionId: string, message: ToRegister): void {
+    const master = this.#mastership.masterPlace(connectionId)
+    if (master !== undefined) this.send(master, message)
+  }
+
   onPeerMessage(from: Place, message: PeerMessage): void {
     this.#dispatch(from, message)
     this.runLoop()
@@ -133,6 +145,7 @@ export class Channels implements ChannelDoor {
 
   /** What was said to `place` may be lost. */
   onLinkReset(place: Place): void {
+    for (const partition of this.#partitions.values()) partition.onLinkReset(place)
     for (const client of this.#clients.values()) {
       const master = this.#mastership.masterPlace(client.channel)
       if (master !== undefined && isSamePlace(master, place)) client.onMasterUncertain()
@@ -173,6 +186,10 @@ export class Channels implements ChannelDoor {
   }
 
   #dispatch(from: Place, message: PeerMessage): void {
+    if (isClaimMessage(message)) {
+      this.#onClaimMessage(from, message)
+      return
+    }
     switch (message.kind) {
       case 'attach':
       case 'submit':
@@ -213,7 +230,7 @@ export class Channels implements ChannelDoor {
       if (message.kind !== 'join') return
       const { channel, joinNo } = message
       const { viewVersion } = this
-      this.#send(from, { kind: 'notMaster', channel, joinNo, viewVersion })
+      this.send(from, { kind: 'notMaster', channel, joinNo, viewVersion })
       return
     }
     let partition = this.#partitions.get(partitionNo)
@@ -222,6 +239,21 @@ export class Channels implements ChannelDoor {
       partition = this.#newPartition(partitionNo)
     }
     partition.onMessage(from, message)
+  }
+
+  #onClaimMessage(from: Place, message: ToRegister | FromRegister): void {
+    if (message.kind !== 'claim' && message.kind !== 'prove' && message.kind !== 'holding') {
+      this.#ports.onClaimMessage(from, message)
+      return
+    }
+    const partitionNo = this.#mastership.partitionOf(message.connectionId)
+    // Whoever asks one that is not the register asks again, and knows by then who is.
+    if (!this.#mastership.isMine(partitionNo)) return
+    let partition = this.#partitions.get(partitionNo)
+    if (partition === undefined && message.kind !== 'holding') {
+      partition = this.#newPartition(partitionNo)
+    }
+    partition?.onClaimMessage(from, message)
   }
 
   #newClient(channel: string): ChannelClient {
@@ -234,11 +266,11 @@ export class Channels implements ChannelDoor {
       toMaster: (name, message) => {
         const master = this.#mastership.masterPlace(name)
         if (master === undefined) return false
-        this.#send(master, message)
+        this.send(master, message)
         return true
       },
       toGroup: (worker, message) => {
-        this.#send({ incarnation: this.#options.self.incarnation, worker }, message as ToGroup)
+        this.send({ incarnation: this.#options.self.incarnation, worker }, message as ToGroup)
       }
     })
     this.#clients.set(channel, client)
@@ -259,7 +291,8 @@ export class Channels implements ChannelDoor {
       deadlines,
       random,
       now: () => this.#ports.now(),
-      send: (to, message) => this.#send(to, message),
+      fateOf: (incarnation) => this.#lives.fateOf(incarnation, this.#ports.now()),
+      send: (to, message) => this.send(to, message),
       wantsFlush: (which) => this.#dirty.add(which),
       onDeposed: (no) => {
         this.#partitions.delete(no)
@@ -281,7 +314,7 @@ export class Channels implements ChannelDoor {
         toClient: (name, message) => {
           const worker = this.#mastership.homeWorker(name)
           const { incarnation } = this.#options.self
-          this.#send({ incarnation, worker }, message as ToClientFromGroup)
+          this.send({ incarnation, worker }, message as ToClientFromGroup)
         }
       })
       this.#groups.set(channel, group)
@@ -290,7 +323,8 @@ export class Channels implements ChannelDoor {
     return group
   }
 
-  #send(to: Place, message: PeerMessage | ToClientFromMaster): void {
+  /** Sends to another place, or to another part of this one. */
+  send(to: Place, message: PeerMessage | ToClientFromMaster): void {
     const { self } = this.#options
     if (isSamePlace(to, self)) this.#loop.push({ from: self, message })
     else this.#ports.send(to, message)
