@@ -95,6 +95,7 @@ export class ChannelClient {
         return
       case 'groupEmpty':
         this.#doors.onGroupEmpty(worker)
+        this.#forgetAttaches(worker)
         return
       case 'variantUnused':
         this.#doors.onVariantUnused(worker, message.variantId)
@@ -132,10 +133,8 @@ export class ChannelClient {
   /** A worker of this node is gone, and its group with it; its heir attaches anew. */
   onWorkerGone(worker: number): void {
     this.#doors.forget(worker)
-    this.#waiting = this.#waiting.filter((waiting) => waiting.worker !== worker)
-    for (const [no, waiting] of this.#backfills) {
-      if (waiting.worker === worker) this.#backfills.delete(no)
-    }
+    this.#unanswered.forgetWorker(worker)
+    this.#forgetAttaches(worker)
   }
 
   /** True when nobody has used the client for its linger time; the owner lets it go then. */
@@ -173,6 +172,14 @@ export class ChannelClient {
       if (!this.#wantsDeliveries) this.#standing = undefined
       this.#wantsDeliveries = true
       this.#join()
+    }
+  }
+
+  /** Nobody of that group waits any more; its next seats may bear the same numbers. */
+  #forgetAttaches(worker: number): void {
+    this.#waiting = this.#waiting.filter((waiting) => waiting.worker !== worker)
+    for (const [no, waiting] of this.#backfills) {
+      if (waiting.worker === worker) this.#backfills.delete(no)
     }
   }
 
@@ -224,20 +231,17 @@ export class ChannelClient {
   #onResult(result: Result): void {
     if (result.clientId !== this.#clientId) return
     const answered = this.#unanswered.answer(result.epoch, result.opNo)
-    if (answered === undefined) return
+    if (answered?.worker === undefined) return
     const { channel } = this
     const { outcome } = result
-    this.#ports.toGroup(answered.worker, {
-      kind: 'submitted',
-      channel,
-      submitId: answered.submitId,
-      outcome
-    })
+    const { worker, submitId } = answered
+    this.#ports.toGroup(worker, { kind: 'submitted', channel, submitId, outcome })
   }
 
   #onBackfilled(answer: Backfilled): void {
     const waiting = this.#backfills.get(answer.requestNo)
-    if (waiting === undefined || this.#standing === undefined) return
+    const isOurs = answer.clientId === this.#clientId
+    if (!isOurs || waiting === undefined || this.#standing === undefined) return
     this.#backfills.delete(answer.requestNo)
     const { worker, attach } = waiting
     if (!answer.isContinuation) {

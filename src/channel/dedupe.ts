@@ -58,8 +58,14 @@ export class Dedupe {
   }
 
   /** The publish is in the log; its waiters are told, and it is known from now for the window. */
-  commit(op: Pick<PublishOp, 'id' | 'idSpace'>, taken: Taken, nowMs: number): void {
+  commit(
+    op: Pick<PublishOp, 'id' | 'idSpace'>,
+    { timestamp, counter, messageCount }: Taken,
+    nowMs: number
+  ): void {
     const key = keyOf(op)
+    // These fields alone: an id outlives its message, whose payload must not stay with it.
+    const taken = { timestamp, counter, messageCount }
     const waiters = this.#known.get(key)?.waiters
     this.#known.set(key, { taken, waiters: undefined })
     this.#expiries.push({ key, atMs: nowMs + limits.idKeptMs })

@@ -19,7 +19,7 @@ import type {
   PublishOutcome,
   Standing
 } from '../peer/message.ts'
-import { isSamePlace, type Place, placeKey } from '../peer/place.ts'
+import { type Place, placeKey } from '../peer/place.ts'
 import { errors } from '../wire/errors.ts'
 import type { ErrorInfo } from '../wire/protocol-message.ts'
 import { messageSerial, SerialClock } from '../wire/serial.ts'
@@ -159,8 +159,9 @@ export class ChannelMaster {
       this.#answer(place, publish, { kind: 'refused', error: refused })
       return
     }
-    if (opNo === interest.nextOpNo) interest.nextOpNo++
-    this.#take(place, interest, publish, now)
+    const isRepeat = opNo < interest.nextOpNo
+    if (!isRepeat) interest.nextOpNo++
+    this.#take(place, interest, publish, isRepeat, now)
   }
 
   /** The entry is in the log: everybody is told. `deliver` is sent once per turn and channel. */
@@ -200,10 +201,17 @@ export class ChannelMaster {
     return `master ${this.channel} at ${lineage}:${seq} for ${nodes.join(' ') || 'nobody'}`
   }
 
-  #take(place: Place, interest: Interest, publish: Publish, now: Now): void {
+  #take(
+    place: Place,
+    interest: Interest,
+    publish: Publish,
+    isRepeat: boolean,
+    now: Now
+  ): void {
     const { op } = publish
     const answer = (taken: Taken): void => {
-      if (!isSamePlace(place, interest.place)) return
+      // Whoever asked may be gone, or live anew and know nothing of it.
+      if (this.#interests.get(placeKey(place)) !== interest) return
       this.#answer(place, publish, { kind: 'committed', serials: this.#serials(taken) })
     }
     const known = this.#dedupe.find(op)
@@ -213,6 +221,11 @@ export class ChannelMaster {
     }
     if (known !== 'new') {
       answer(known)
+      return
+    }
+    if (isRepeat) {
+      // It was decided once, and so long ago that nobody knows how: it must not be taken again.
+      this.#answer(place, publish, { kind: 'refused', error: errors.timeout().info })
       return
     }
     const refusal = this.#refusal()

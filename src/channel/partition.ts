@@ -146,6 +146,8 @@ export class PartitionMaster {
     this.#lastEntry = number
     if (entry.kind === 'epoch') {
       if (this.#state.kind === 'recovering') this.#state.lastEpoch = entry.epoch
+      // A former master began anew here; what stands before is of no channel that it served.
+      if (entry.lineage !== this.#lineage) this.#channels.clear()
       this.#lineage = entry.lineage
       return
     }

@@ -198,7 +198,7 @@ export class NodeLife {
     this.#pump.input({ kind: 'drain' })
     this.#supervisor.tellAll({ kind: 'drain', withinMs: withinMs / 2 })
     this.#handOverTimer = setInterval(() => {
-      const isEmpty = this.connectionCount === 0 && !this.#mastersAnything()
+      const isEmpty = this.#areClientsGone() && !this.#mastersAnything()
       if (isEmpty) this.#pump.input({ kind: 'handedOver' })
     }, HANDED_OVER_CHECK_MS)
   }
@@ -257,6 +257,13 @@ export class NodeLife {
     this.#ports.logger.info({ standing, reason, incarnation: this.incarnation }, 'standing')
     if (standing === 'left') this.#ports.onLeft()
     if (standing === 'removed') this.#ports.onRemoved(reason)
+  }
+
+  /** What a worker said before it drained does not count: clients may have come since. */
+  #areClientsGone(): boolean {
+    return this.statuses.every((status) => {
+      return status !== undefined && status.isDraining && status.counts.connections === 0
+    })
   }
 
   #mastersAnything(): boolean {

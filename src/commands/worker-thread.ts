@@ -152,6 +152,7 @@ async function run(): Promise<void> {
   const provisioning = new Provisioning()
   const opening = new Opening(pump, provisioning)
   let appsVersion = 0
+  let isDraining = false
   main.on('message', (message: ToWorker) => {
     switch (message.kind) {
       case 'sibling':
@@ -169,6 +170,7 @@ async function run(): Promise<void> {
         say({ kind: 'appsKnown', ticket: message.ticket })
         return
       case 'drain':
+        isDraining = true
         pump.input({ kind: 'drain', withinMs: message.withinMs })
         return
       case 'provisioned':
@@ -185,7 +187,8 @@ async function run(): Promise<void> {
     const { turnCount } = pump
     const counts = worker.counts()
     const heapBytes = process.memoryUsage().heapUsed
-    const status = { turnCount, isMeshUp: mesh.isUp, counts, tally: { ...tally }, heapBytes }
+    const { isUp: isMeshUp } = mesh
+    const status = { turnCount, isMeshUp, isDraining, counts, tally: { ...tally }, heapBytes }
     say({ kind: 'status', status })
   }, STATUS_MS)
 }

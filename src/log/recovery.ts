@@ -13,13 +13,15 @@
 
 import type { Deadline, Deadlines } from '../base/deadlines.ts'
 import type { Random } from '../base/random.ts'
-import { nextEpoch } from '../peer/epoch.ts'
+import { epochOf, nextEpoch } from '../peer/epoch.ts'
 import { type Append, decodeAppend, encodeAppend, encodeEntry, type Entry } from './entry.ts'
 import type { LogAnswer, LogOutbox } from './port.ts'
 import type { WriterStart } from './writer.ts'
 
 const RETRY_FIRST_MS = 20
 const RETRY_MAX_MS = 2_000
+/** A log without a past says nothing of attempts elsewhere: the first is drawn from so many. */
+const FIRST_ATTEMPTS = 32_768
 
 /** Who claims, and in which view. */
 export interface Claimant {
@@ -99,6 +101,8 @@ export class Recovery {
 
   #onRecord(seq: number, bytes: Uint8Array): void {
     const append = decodeAppend(bytes)
+    // Also what stands behind a hole was somebody's epoch, and must never be one again.
+    this.#lastEpoch = Math.max(this.#lastEpoch, append?.epoch ?? 0)
     const problem = this.#problemWith(append)
     if (problem !== undefined || append === undefined) {
       this.#owner.onBrokenChain(problem ?? 'unreadable record')
@@ -110,10 +114,7 @@ export class Recovery {
     this.#snapshotSeq = append.snapshotSeq
     let number = append.firstEntry
     for (const entry of append.entries) {
-      if (entry.kind === 'epoch') {
-        this.#lastEpoch = Math.max(this.#lastEpoch, entry.epoch)
-        this.#lineage = entry.lineage
-      }
+      if (entry.kind === 'epoch') this.#lineage = entry.lineage
       this.#owner.onRecovered(entry, number++)
     }
     this.#nextEntry = number
@@ -130,7 +131,7 @@ export class Recovery {
 
   #claim(): void {
     const { partition, viewVersion, incarnation, workerGeneration } = this.#claimant
-    const epoch = nextEpoch(viewVersion, this.#lastEpoch)
+    const epoch = this.#nextEpoch(viewVersion)
     const lineage = this.#lineage ?? this.#random.id(10)
     const entry: Entry = {
       kind: 'epoch',
@@ -168,6 +169,17 @@ export class Recovery {
       }
     }
     this.#log.ask(append, onAnswer)
+  }
+
+  /**
+   * Above every epoch of this log. A log that was lost, or that each master keeps for itself, has
+   * forgotten what this view's other attempts were; clients have not, and would take what the
+   * former master says for this one's.
+   */
+  #nextEpoch(viewVersion: number): number {
+    const next = nextEpoch(viewVersion, this.#lastEpoch)
+    if (this.#lineage !== undefined) return next
+    return Math.max(next, epochOf(viewVersion, 1 + this.#random.below(FIRST_ATTEMPTS)))
   }
 
   #later(run: () => void): void {

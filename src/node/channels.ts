@@ -113,17 +113,30 @@ export class Channels implements ChannelDoor {
     for (const client of this.#clients.values()) {
       before.set(client, this.#mastership.masterLife(client.channel))
     }
-    const { ended, anew } = this.#mastership.learn(view, generations, gone)
+    const news = this.#mastership.learn(view, generations, gone)
+    const { ended, anew, heardAnew, hasSkipped } = news
     for (const place of ended) {
       this.#forgetPlace(place)
       this.#ports.dropLink(place)
     }
     for (const place of anew) this.onPeerRestarted(place)
+    for (const place of heardAnew) this.onLinkReset(place)
     this.#stopForeignPartitions()
     for (const [client, life] of before) {
-      if (this.#mastership.masterLife(client.channel) !== life) client.onMasterUncertain()
+      const isAnother = this.#mastership.masterLife(client.channel) !== life
+      if (isAnother || hasSkipped) client.onMasterUncertain()
     }
     this.runLoop()
+  }
+
+  /** True for a place whose node was removed: what it asked for nobody would ever take back. */
+  isRemoved(place: Place): boolean {
+    return this.#mastership.isRemoved(place)
+  }
+
+  /** A batch of this life of `place` came in. */
+  onPeerHeard(place: Place, generation: number): void {
+    this.#mastership.hear(place, generation)
   }
 
   onPeerMessage(from: Place, message: PeerMessage): void {

@@ -15,7 +15,7 @@ import type { Random } from '../base/random.ts'
 import type { Tally } from '../base/tally.ts'
 import type { Allocate } from '../channel/encoding.ts'
 import { weightOf } from '../peer/codec.ts'
-import { Links } from '../peer/link.ts'
+import { type LinkFrame, Links } from '../peer/link.ts'
 import type { Place } from '../peer/place.ts'
 import { Channels } from './channels.ts'
 import type { Outbox } from './outbox.ts'
@@ -114,7 +114,7 @@ export class Worker {
         this.#sessions.onClosed(input.socket)
         break
       case 'peerFrame':
-        this.#links.onFrame(input.frame, now.monoMs)
+        this.#onPeerFrame(input.frame)
         break
       case 'log':
         this.#outbox.onLogAnswer(input.answer)
@@ -165,5 +165,11 @@ export class Worker {
 
   describe(): string[] {
     return [...this.#channels.describe(), ...this.#sessions.describe()]
+  }
+
+  #onPeerFrame(frame: LinkFrame): void {
+    if (this.#channels.isRemoved(frame.from)) return
+    this.#links.onFrame(frame, this.#now.monoMs)
+    if (frame.kind === 'batch') this.#channels.onPeerHeard(frame.from, frame.stream.generation)
   }
 }

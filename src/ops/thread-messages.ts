@@ -69,6 +69,8 @@ export type ProvisionAnswer =
 export interface WorkerStatus {
   readonly turnCount: number
   readonly isMeshUp: boolean
+  /** Clients are being asked to leave and newcomers are refused: their count only falls. */
+  readonly isDraining: boolean
   readonly counts: WorkerCounts
   /** Totals since the thread started. */
   readonly tally: Readonly<Record<string, number>>
