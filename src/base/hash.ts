@@ -19,6 +19,13 @@ export function hash32(text: string): number {
   return (hash ^ (hash >>> 16)) >>> 0
 }
 
+/** A 32-bit digest of `bytes`, an unsigned integer: tells torn from whole, not friend from foe. */
+export function digest32(bytes: Uint8Array, seed = 0x811c9dc5): number {
+  let hash = seed
+  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193)
+  return hash >>> 0
+}
+
 /** The partition, in [0, partitionCount), that a channel's key belongs to. */
 export function partitionOf(channelKey: string, partitionCount: number): number {
   return hash32(channelKey) % partitionCount

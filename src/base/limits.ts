@@ -43,6 +43,18 @@ export const limits = {
   waitingEntriesBytesMax: 16 * 1024 * 1024,
   /** One append to a log; more waits for the next. */
   appendBytesMax: 512 * 1024,
+  /** One chunk of a snapshot: an entry like others, so it shares appends with them. */
+  snapshotChunkBytesMax: 128 * 1024,
+  /** A snapshot is written when this much was appended since the last one, or twice its size. */
+  snapshotEveryBytes: 1024 * 1024,
+  /** What a partition's log holds besides its last snapshot; above it the tail is cut. */
+  partitionLogBytesMax: 32 * 1024 * 1024,
+  /** Epochs whose ends a log remembers, to prove a rollback by. */
+  epochEndsMax: 64,
+  /** A master's word counts this long after its last accepted append began (rule 11). */
+  confirmedMs: 1_500,
+  /** Joins and backfills of one partition that wait for its master's claim or Confirm. */
+  confirmingMax: 100_000,
 
   // -- hot state ------------------------------------------------------------------------------
   /** How long committed messages stay readable for those who were away. */

@@ -111,6 +111,9 @@ export class ChannelClient {
       case 'notMaster':
         this.#onNotMaster(message)
         return
+      case 'joinAgain':
+        if (this.#state.kind === 'live') this.onMasterUncertain()
+        return
       case 'deliver':
         this.#onDeliver(message)
         return

@@ -18,6 +18,11 @@ export interface Taken {
   readonly messageCount: number
 }
 
+/** A committed publish with the key it is known by. */
+export interface KnownId extends Taken {
+  readonly key: string
+}
+
 /** Someone who waits for the outcome of a publish that is under way. */
 export type Waiter = (taken: Taken) => void
 
@@ -67,9 +72,22 @@ export class Dedupe {
     // These fields alone: an id outlives its message, whose payload must not stay with it.
     const taken = { timestamp, counter, messageCount }
     const waiters = this.#known.get(key)?.waiters
-    this.#known.set(key, { taken, waiters: undefined })
-    this.#expiries.push({ key, atMs: nowMs + limits.idKeptMs })
+    this.#commit(key, taken, nowMs)
     if (waiters !== undefined) for (const waiter of waiters) waiter(taken)
+  }
+
+  /** Everything committed that is still known, oldest first. */
+  committed(): KnownId[] {
+    const ids: KnownId[] = []
+    for (const [key, { taken }] of this.#known) if (taken !== undefined) ids.push({ key, ...taken })
+    return ids
+  }
+
+  /** Takes over what a former master knew; the time counts in full again. */
+  restore(ids: readonly KnownId[], nowMs: number): void {
+    for (const { key, timestamp, counter, messageCount } of ids) {
+      this.#commit(key, { timestamp, counter, messageCount }, nowMs)
+    }
   }
 
   /** Forgets what was committed longer ago than any client can still repeat. */
@@ -80,6 +98,11 @@ export class Dedupe {
       this.#expiries.shift()
       this.#known.delete(oldest.key)
     }
+  }
+
+  #commit(key: string, taken: Taken, nowMs: number): void {
+    this.#known.set(key, { taken, waiters: undefined })
+    this.#expiries.push({ key, atMs: nowMs + limits.idKeptMs })
   }
 }
 

@@ -24,6 +24,7 @@ import { errors } from '../wire/errors.ts'
 import type { ErrorInfo } from '../wire/protocol-message.ts'
 import { messageSerial, SerialClock } from '../wire/serial.ts'
 import { Dedupe, type Taken } from './dedupe.ts'
+import type { Birth, ChannelState } from './partition-state.ts'
 import { Tail } from './tail.ts'
 
 /** A ChannelClient as its master knows it. */
@@ -42,6 +43,8 @@ export interface MasterPorts {
   readonly lineage: string
   /** False while the log takes nothing (rule 6). */
   readonly hasRoom: boolean
+  /** False for a standing whose epoch is forgotten, or did not reach so far (rule 4). */
+  isKnown(standing: Standing): boolean
   /** Adds the publication to what waits for the log. */
   append(channel: string, op: Omit<Publication, 'entry'>): void
   send(place: Place, message: PeerMessage): void
@@ -50,12 +53,13 @@ export interface MasterPorts {
 /** Where a channel stands when its master begins. */
 export interface ChannelStart {
   readonly standing: Standing
+  readonly birth: Birth
 }
 
 export class ChannelMaster {
   readonly channel: string
   readonly #ports: MasterPorts
-  readonly #tail: Tail
+  #tail: Tail
   readonly #dedupe = new Dedupe()
   readonly #interests = new Map<string, Interest>()
   /** The last committed entry. */
@@ -63,6 +67,8 @@ export class ChannelMaster {
   /** The last seq given out; ahead of `#standing` by what waits for the log. */
   #lastSeq: number
   readonly #clock = new SerialClock()
+  /** Where the channel began, for the first time or after it had been let go. */
+  #birth: Birth
   #usedAtMs: number
 
   constructor(channel: string, start: ChannelStart, ports: MasterPorts, nowMs: number) {
@@ -70,6 +76,7 @@ export class ChannelMaster {
     this.#ports = ports
     this.#standing = start.standing
     this.#lastSeq = start.standing.seq
+    this.#birth = start.birth
     this.#tail = new Tail(start.standing.seq)
     this.#usedAtMs = nowMs
   }
@@ -83,11 +90,49 @@ export class ChannelMaster {
     return this.#tail.bytes
   }
 
-  /** Takes a committed entry from the log of an earlier epoch into the state. */
-  restore(publication: Publication, epoch: number, nowMs: number): void {
+  /** The entry of the last publication. */
+  get lastEntry(): number {
+    return this.#standing.entry
+  }
+
+  /** What a snapshot keeps of this channel: what is committed, and nothing else. */
+  state(): ChannelState {
+    const { seq, epoch, entry } = this.#standing
+    const { channel } = this
+    const tick = this.#clock.last()
+    return { channel, seq, epoch, entry, birth: this.#birth, tick, ids: this.#dedupe.committed() }
+  }
+
+  /** Goes on from a snapshot. */
+  restoreState({ tick, ids }: ChannelState, nowMs: number): void {
+    this.#clock.followTick(tick)
+    this.#dedupe.restore(ids, nowMs)
+  }
+
+  /**
+   * Takes a committed publication from the log. `isCovered`: the state that we went on from knows
+   * it, so that it is only to be read again by those who were away.
+   */
+  restore(publication: Publication, epoch: number, isCovered: boolean, nowMs: number): void {
+    const { seq, entry } = publication
+    if (seq !== this.#tail.lastSeq + 1) {
+      // Older ones are trimmed; or the channel was let go meanwhile, and born again further on.
+      this.#tail = new Tail(seq - 1)
+      if (!isCovered) this.#birth = { seq: seq - 1, entry }
+    }
+    if (isCovered) {
+      this.#tail.push(publication, nowMs)
+      return
+    }
     this.#clock.followTick({ ms: publication.timestamp, counter: publication.counter })
-    this.#lastSeq = publication.seq
+    this.#lastSeq = seq
     this.#note(publication, epoch, nowMs)
+  }
+
+  /** Everything is restored: a tail that does not lead up to where we stand is of no use. */
+  endRestore(): void {
+    const { seq } = this.#standing
+    if (this.#tail.lastSeq !== seq) this.#tail = new Tail(seq)
   }
 
   onJoin(place: Place, join: Join, now: Now): void {
@@ -182,6 +227,14 @@ export class ChannelMaster {
     }
   }
 
+  /** Every client is to look for its master again. */
+  sayJoinAgain(): void {
+    const { channel } = this
+    for (const { place } of this.#interests.values()) {
+      this.#ports.send(place, { kind: 'joinAgain', channel })
+    }
+  }
+
   /** Lets go what has had its time; true when nothing is left that anybody could ask for. */
   expire(nowMs: number): boolean {
     this.#dedupe.expire(nowMs)
@@ -265,7 +318,10 @@ export class ChannelMaster {
   /** What came after `from`, or undefined where continuity cannot be shown (rule 19). */
   #after(from: Standing): Publication[] | undefined {
     if (from.lineage !== this.#standing.lineage || from.seq > this.#standing.seq) return undefined
-    return this.#tail.after(from.seq)
+    if (!this.#ports.isKnown(from)) return undefined
+    // Before the channel was let go, and so late that nothing of it was there to be missed.
+    const isBornSince = from.seq < this.#birth.seq && from.entry >= this.#birth.entry
+    return this.#tail.after(isBornSince ? this.#birth.seq : from.seq)
   }
 
   #answer(place: Place, publish: Publish, outcome: PublishOutcome): void {

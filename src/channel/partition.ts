@@ -3,26 +3,39 @@
  * that write through one fenced writer, until the view or the log says that it is over.
  *
  *   recovering ──claimed──▶ serving ──deposed by the log, or told by the view──▶ over
+ *        ▲                     │ the log, or a client's standing, shows a rollback
+ *        └─────────────────────┘
  *
  * Before `serving` nobody is answered: a Join that comes meanwhile is kept (bounded by the number
- * of channels' clients) and answered then. After `over` nothing is said any more: what was in hand
- * is decided by the log alone (rule 3), and the clients send it again to the next master.
+ * of channels' clients) and answered then; so is one that comes when it is not sure enough that
+ * this is still the master (`confirming`, rule 11). After `over` nothing is said any more: what was
+ * in hand is decided by the log alone (rule 3), and the clients send it again to the next master.
  */
 
 import { exhaustive } from '../base/assert.ts'
 import type { Now } from '../base/clock.ts'
 import type { Deadlines } from '../base/deadlines.ts'
+import { limits } from '../base/limits.ts'
 import type { Random } from '../base/random.ts'
 import type { Entry } from '../log/entry.ts'
 import type { LogOutbox } from '../log/port.ts'
 import { type Claimant, Recovery } from '../log/recovery.ts'
+import type { RecordExtent, RecoveredLog } from '../log/replay.ts'
+import { Retention } from '../log/retention.ts'
 import { LogWriter, type WriterStart } from '../log/writer.ts'
-import type { PeerMessage, Publication, ToMaster } from '../peer/message.ts'
+import type { PeerMessage, Publication, Standing, ToMaster } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
+import { Confirming } from './confirming.ts'
 import { ChannelMaster, type MasterPorts } from './master.ts'
+import {
+  type Birth,
+  type ChannelState,
+  decodeState,
+  emptyState,
+  encodeState
+} from './partition-state.ts'
 
-const EXPIRY_SWEEP_MS = 5_000
-const EARLY_JOINS_MAX = 100_000
+const SWEEP_MS = 5_000
 
 /** What a mastership needs from its worker. */
 export interface PartitionPorts {
@@ -35,45 +48,44 @@ export interface PartitionPorts {
   wantsFlush(master: PartitionMaster): void
   /** The mastership ended because another one writes the log. */
   onDeposed(partition: number): void
+  /** The log has seen this view. */
+  onViewHeard(viewVersion: number): void
   note(text: string): void
 }
 
-type State =
-  | { readonly kind: 'recovering'; readonly recovery: Recovery; lastEpoch: number }
-  | { readonly kind: 'serving'; readonly writer: LogWriter; readonly start: WriterStart }
-  | { readonly kind: 'over' }
-
-interface EarlyMessage {
-  readonly from: Place
-  readonly message: ToMaster
+interface Serving {
+  readonly kind: 'serving'
+  readonly writer: LogWriter
+  readonly start: WriterStart
+  readonly retention: Retention
 }
+
+type State =
+  | { readonly kind: 'recovering'; readonly recovery: Recovery }
+  | Serving
+  | { readonly kind: 'over' }
 
 export class PartitionMaster {
   readonly partition: number
+  readonly #claimant: Claimant
   readonly #ports: PartitionPorts
   readonly #channels = new Map<string, ChannelMaster>()
   readonly #masterPorts = this.#makeMasterPorts()
-  #state: State
+  readonly #confirming = new Confirming()
+  #state: State = { kind: 'over' }
   #lineage = ''
-  /** The highest seq of any channel that was let go: those born again start above (rule 5). */
-  #letGoSeq = 0
+  /** What the channels that were let go have used up: those born again start above (rule 5). */
+  #letGo: Birth = emptyState.letGo
+  /** The number of the last committed entry. */
   #lastEntry = 0
-  #early: EarlyMessage[] = []
-  /** An idle partition costs nothing: the sweep runs only while there are channels. */
+  /** An idle partition costs nothing: the sweep runs only while there is something to do. */
   #isSweeping = false
 
   constructor(claimant: Claimant, ports: PartitionPorts) {
     this.partition = claimant.partition
+    this.#claimant = claimant
     this.#ports = ports
-    const owner = {
-      onRecovered: (entry: Entry, number: number) => this.#onRecovered(entry, number),
-      onBrokenChain: (reason: string) => this.#onBrokenChain(reason),
-      onClaimed: (start: WriterStart, lineage: string) => this.#onClaimed(start, lineage)
-    }
-    const { log, deadlines, random } = ports
-    const nowMs = ports.now().monoMs
-    const recovery = new Recovery(claimant, owner, log, deadlines, random, nowMs)
-    this.#state = { kind: 'recovering', recovery, lastEpoch: 0 }
+    this.#recover({})
   }
 
   get isServing(): boolean {
@@ -91,11 +103,60 @@ export class PartitionMaster {
 
   /** Takes a message of a ChannelClient. */
   onMessage(from: Place, message: ToMaster): void {
-    if (this.#state.kind === 'over') return
-    if (this.#state.kind === 'recovering') {
-      if (this.#early.length < EARLY_JOINS_MAX) this.#early.push({ from, message })
-      return
+    const state = this.#state
+    if (state.kind === 'over') return
+    if (state.kind === 'recovering') {
+      this.#confirming.holdUntilClaimed(from, message)
+    } else if (this.#confirming.mustWait(from, message, state.writer, this.#ports.now().monoMs)) {
+      this.#confirm(state)
+    } else if (message.kind === 'join' && this.#disproves(message.from, state)) {
+      // Somebody newer may have the log by now: only a record of ours after this Join shows that
+      // the log itself has lost what the client was shown.
+      const isProven = !this.#confirming.holdUntilNext(from, message, state.writer)
+      if (isProven) this.#onRolledBack('a client stands where the log has nothing', true)
+      else this.#confirm(state)
+    } else {
+      this.#onMessage(from, message, state)
     }
+  }
+
+  /** Forgets the clients of places that are gone. */
+  onPlaceGone(isGone: (place: Place) => boolean): void {
+    this.#confirming.forget(isGone)
+    for (const channel of this.#channels.values()) channel.onPlaceGone(isGone)
+  }
+
+  /** End of a turn: what the channels decided goes to the log. */
+  flush(nowMs: number): void {
+    if (this.#state.kind === 'serving') this.#state.writer.flush(nowMs)
+  }
+
+  /** The view gave the partition to somebody else. */
+  stop(): void {
+    this.#end()
+    this.#state = { kind: 'over' }
+    this.#confirming.clear()
+    this.#ports.log.ask({ kind: 'release', partition: this.partition })
+  }
+
+  describe(): string {
+    const { kind } = this.#state
+    return `partition ${this.partition} ${kind} ${this.#channels.size} channels`
+  }
+
+  #recover(doubt: Pick<Claimant, 'known' | 'mustStartLineage'>): void {
+    const { log, deadlines, random } = this.#ports
+    const owner = {
+      onClaimed: (start: WriterStart, found: RecoveredLog) => this.#onClaimed(start, found),
+      onViewHeard: (viewVersion: number) => this.#ports.onViewHeard(viewVersion),
+      note: (text: string) => this.#ports.note(`partition ${this.partition}: ${text}`)
+    }
+    const ports = { log, deadlines, random, nowMs: () => this.#ports.now().monoMs }
+    const recovery = new Recovery({ ...this.#claimant, ...doubt }, owner, ports)
+    this.#state = { kind: 'recovering', recovery }
+  }
+
+  #onMessage(from: Place, message: ToMaster, { start }: Serving): void {
     const now = this.#ports.now()
     const channel = this.#channel(message.channel)
     switch (message.kind) {
@@ -107,7 +168,7 @@ export class PartitionMaster {
         return
       case 'publish':
         // An op of another epoch was numbered for another mastership; its client Joins again.
-        if (message.epoch === this.#state.start.epoch) channel.onPublish(from, message, now)
+        if (message.epoch === start.epoch) channel.onPublish(from, message, now)
         return
       case 'backfill':
         channel.onBackfill(from, message, now)
@@ -117,79 +178,78 @@ export class PartitionMaster {
     }
   }
 
-  /** Forgets the clients of places that are gone. */
-  onPlaceGone(isGone: (place: Place) => boolean): void {
-    this.#early = this.#early.filter(({ from }) => !isGone(from))
-    for (const channel of this.#channels.values()) channel.onPlaceGone(isGone)
+  #confirm({ writer }: Serving): void {
+    if (writer.isIdle) writer.add({ kind: 'confirm' })
+    this.#ports.wantsFlush(this)
   }
 
-  /** End of a turn: what the channels decided goes to the log. */
-  flush(nowMs: number): void {
-    if (this.#state.kind === 'serving') this.#state.writer.flush(nowMs)
-  }
-
-  /** The view gave the partition to somebody else. */
-  stop(): void {
-    if (this.#state.kind === 'recovering') this.#state.recovery.stop()
-    if (this.#state.kind === 'serving') this.#state.writer.stop()
-    this.#state = { kind: 'over' }
-    this.#channels.clear()
-    this.#early = []
-    this.#ports.log.ask({ kind: 'release', partition: this.partition })
-  }
-
-  describe(): string {
-    return `partition ${this.partition} ${this.#state.kind} ${this.#channels.size} channels`
-  }
-
-  #onRecovered(entry: Entry, number: number): void {
-    this.#lastEntry = number
-    if (entry.kind === 'epoch') {
-      if (this.#state.kind === 'recovering') this.#state.lastEpoch = entry.epoch
-      // A former master began anew here; what stands before is of no channel that it served.
-      if (entry.lineage !== this.#lineage) this.#channels.clear()
-      this.#lineage = entry.lineage
-      return
-    }
-    const epoch = this.#state.kind === 'recovering' ? this.#state.lastEpoch : 0
-    const { channel, publication } = entry
-    let master = this.#channels.get(channel)
-    if (master === undefined) {
-      master = this.#born(channel, publication.seq - 1)
-      this.#channels.set(channel, master)
-    }
-    master.restore(publication, epoch, this.#ports.now().monoMs)
-  }
-
-  #onBrokenChain(reason: string): void {
-    this.#ports.note(`partition ${this.partition}: ${reason}; continuity is lost`)
-    this.#channels.clear()
-  }
-
-  #onClaimed(start: WriterStart, lineage: string): void {
+  #onClaimed(start: WriterStart, found: RecoveredLog): void {
     const { log, deadlines, random } = this.#ports
+    const nowMs = this.#ports.now().monoMs
     const owner = {
-      onCommitted: (entries: readonly Entry[], firstEntry: number) =>
-        this.#onCommitted(entries, firstEntry),
-      onDeposed: () => this.#onDeposed()
+      onCommitted: (entries: readonly Entry[], firstEntry: number, record: RecordExtent) =>
+        this.#onCommitted(entries, firstEntry, record),
+      onDeposed: () => this.#onDeposed(),
+      onRolledBack: () => this.#onRolledBack('the log has not what it had accepted', false)
     }
-    const writer = new LogWriter(start, owner, log, deadlines, random)
-    this.#lineage = lineage
-    this.#state = { kind: 'serving', writer, start }
-    const early = this.#early
-    this.#early = []
-    for (const { from, message } of early) this.onMessage(from, message)
-    if (this.#channels.size > 0 && !this.#isSweeping) this.#sweepLater()
+    const writer = new LogWriter(start, owner, log, deadlines, random, nowMs)
+    const retention = new Retention(start.epoch, found, nowMs)
+    this.#lineage = found.lineage
+    this.#state = { kind: 'serving', writer, start, retention }
+    this.#restore(found, nowMs)
+    for (const { from, message } of this.#confirming.takeAll()) this.onMessage(from, message)
+    if (this.#channels.size > 0) this.#sweepLater()
+  }
+
+  #restore(found: RecoveredLog, nowMs: number): void {
+    const state = found.state === undefined ? emptyState : decodeState(found.state)
+    this.#letGo = state.letGo
+    for (const channel of state.channels) this.#bornOf(channel, nowMs)
+    for (const { entry, number, epoch } of found.entries) {
+      this.#lastEntry = number
+      if (entry.kind !== 'publication') continue
+      const { channel, publication } = entry
+      const birth = { seq: publication.seq - 1, entry: publication.entry }
+      const master = this.#channels.get(channel) ?? this.#born(channel, birth, epoch, nowMs)
+      master.restore(publication, epoch, number <= found.asOf, nowMs)
+    }
+    for (const master of this.#channels.values()) master.endRestore()
   }
 
   #onDeposed(): void {
+    this.#sayJoinAgain()
     this.stop()
     this.#ports.onDeposed(this.partition)
   }
 
-  #onCommitted(entries: readonly Entry[], firstEntry: number): void {
+  /** Everything is read again, and claimed with a new lineage if that shows the same (rule 4). */
+  #onRolledBack(reason: string, mustStartLineage: boolean): void {
+    if (this.#state.kind !== 'serving') return
+    this.#ports.note(`partition ${this.partition}: ${reason}`)
+    const { writer, start } = this.#state
+    const known = { lastSeq: writer.lastSeq, epoch: start.epoch }
+    this.#sayJoinAgain()
+    this.#end()
+    this.#recover({ known, mustStartLineage })
+  }
+
+  #sayJoinAgain(): void {
+    for (const channel of this.#channels.values()) channel.sayJoinAgain()
+  }
+
+  #end(): void {
+    if (this.#state.kind === 'recovering') this.#state.recovery.stop()
+    if (this.#state.kind === 'serving') this.#state.writer.stop()
+    this.#channels.clear()
+  }
+
+  #onCommitted(entries: readonly Entry[], firstEntry: number, record: RecordExtent): void {
+    if (this.#state.kind !== 'serving') return
+    const { writer, retention } = this.#state
     const nowMs = this.#ports.now().monoMs
     this.#ports.wantsFlush(this)
+    const snapshotSeq = retention.onCommitted(entries, record, nowMs)
+    if (snapshotSeq !== undefined) writer.snapshotSeq = snapshotSeq
     const byChannel = new Map<string, Publication[]>()
     for (const [index, entry] of entries.entries()) {
       this.#lastEntry = firstEntry + index
@@ -202,22 +262,49 @@ export class PartitionMaster {
     for (const [channel, publications] of byChannel) {
       this.#channels.get(channel)?.deliver(publications)
     }
+    if (retention.wantsSnapshot(nowMs)) this.#writeSnapshot(this.#state)
+    for (const { from, message } of this.#confirming.takeReady(writer, nowMs)) {
+      this.onMessage(from, message)
+    }
+    if (this.#confirming.size > 0) this.#confirm(this.#state)
+  }
+
+  #writeSnapshot({ writer, retention }: Serving): void {
+    const channels = [...this.#channels.values()].map((channel) => channel.state())
+    const bytes = encodeState({ letGo: this.#letGo, channels })
+    for (const entry of retention.begin(this.#lastEntry, bytes, this.#lineage)) writer.add(entry)
+    this.#ports.wantsFlush(this)
+  }
+
+  /** True if the log cannot have what the client says that it was shown. */
+  #disproves(from: Standing | undefined, { start, retention }: Serving): boolean {
+    if (from === undefined || from.lineage !== this.#lineage) return false
+    if (from.epoch > start.epoch) return true
+    const end = from.epoch === start.epoch ? this.#lastEntry : retention.endOf(from.epoch)
+    return end !== undefined && from.entry > end
   }
 
   #channel(name: string): ChannelMaster {
-    let channel = this.#channels.get(name)
-    if (channel === undefined) {
-      channel = this.#born(name, this.#letGoSeq)
-      this.#channels.set(name, channel)
-      if (!this.#isSweeping) this.#sweepLater()
-    }
-    return channel
+    const known = this.#channels.get(name)
+    if (known !== undefined) return known
+    this.#sweepLater()
+    return this.#born(name, this.#letGo, this.epoch, this.#ports.now().monoMs)
   }
 
-  #born(name: string, seq: number): ChannelMaster {
-    const lineage = this.#lineage
-    const standing = { lineage, seq, epoch: this.epoch, entry: this.#lastEntry }
-    return new ChannelMaster(name, { standing }, this.#masterPorts, this.#ports.now().monoMs)
+  #born(name: string, birth: Birth, epoch: number, nowMs: number): ChannelMaster {
+    const { seq } = birth
+    const standing = { lineage: this.#lineage, seq, epoch, entry: this.#lastEntry }
+    const master = new ChannelMaster(name, { standing, birth }, this.#masterPorts, nowMs)
+    this.#channels.set(name, master)
+    return master
+  }
+
+  #bornOf(state: ChannelState, nowMs: number): void {
+    const { channel, seq, epoch, entry, birth } = state
+    const standing = { lineage: this.#lineage, seq, epoch, entry }
+    const master = new ChannelMaster(channel, { standing, birth }, this.#masterPorts, nowMs)
+    master.restoreState(state, nowMs)
+    this.#channels.set(channel, master)
   }
 
   #makeMasterPorts(): MasterPorts {
@@ -230,7 +317,16 @@ export class PartitionMaster {
         return partition.#lineage
       },
       get hasRoom(): boolean {
-        return partition.#state.kind === 'serving' && partition.#state.writer.hasRoom
+        const state = partition.#state
+        if (state.kind !== 'serving') return false
+        const isHeld = state.retention.bytes < 2 * limits.partitionLogBytesMax
+        return isHeld && state.writer.hasRoom
+      },
+      isKnown(standing: Standing): boolean {
+        const state = partition.#state
+        if (state.kind !== 'serving' || partition.#disproves(standing, state)) return false
+        const isOurs = standing.epoch === state.start.epoch
+        return isOurs || state.retention.endOf(standing.epoch) !== undefined
       },
       append(channel: string, op: Omit<Publication, 'entry'>): void {
         const state = partition.#state
@@ -246,17 +342,27 @@ export class PartitionMaster {
   }
 
   #sweepLater(): void {
+    if (this.#isSweeping) return
     this.#isSweeping = true
-    const atMs = this.#ports.now().monoMs + EXPIRY_SWEEP_MS
+    const atMs = this.#ports.now().monoMs + SWEEP_MS
     this.#ports.deadlines.at(atMs, (nowMs) => {
-      if (this.#state.kind !== 'serving') return
-      for (const [name, channel] of this.#channels) {
-        if (!channel.expire(nowMs)) continue
-        this.#letGoSeq = Math.max(this.#letGoSeq, channel.lastSeq)
-        this.#channels.delete(name)
-      }
-      if (this.#channels.size > 0) this.#sweepLater()
-      else this.#isSweeping = false
+      this.#isSweeping = false
+      if (this.#state.kind === 'serving') this.#sweep(this.#state, nowMs)
     })
+  }
+
+  #sweep(state: Serving, nowMs: number): void {
+    for (const [name, channel] of this.#channels) {
+      if (!channel.expire(nowMs)) continue
+      const seq = Math.max(this.#letGo.seq, channel.lastSeq)
+      this.#letGo = { seq, entry: Math.max(this.#letGo.entry, channel.lastEntry) }
+      this.#channels.delete(name)
+    }
+    const { retention } = state
+    if (retention.wantsSnapshot(nowMs)) this.#writeSnapshot(state)
+    const below = retention.trimBelow(nowMs)
+    const { partition } = this
+    if (below !== undefined) this.#ports.log.ask({ kind: 'trim', partition, below })
+    if (this.#channels.size > 0 || retention.isShrinking) this.#sweepLater()
   }
 }

@@ -32,6 +32,11 @@ export class Tail {
     return this.#trimmedThrough
   }
 
+  /** The seq of the newest publication, held or let go. */
+  get lastSeq(): number {
+    return this.#trimmedThrough + this.length
+  }
+
   get bytes(): number {
     return this.#bytes
   }

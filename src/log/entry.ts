@@ -21,6 +21,8 @@ export interface EpochEntry {
   readonly epoch: number
   /** The log's unbroken history; minted when the log was found empty or rolled back. */
   readonly lineage: string
+  /** True if `lineage` begins here: nothing before this entry counts any more. */
+  readonly startsLineage: boolean
   readonly viewVersion: number
   readonly incarnation: string
   readonly workerGeneration: number
@@ -33,7 +35,39 @@ export interface PublicationEntry {
   readonly publication: Publication
 }
 
-export type Entry = EpochEntry | PublicationEntry
+/** Says nothing: that it is in the log proves that its writer still masters the partition. */
+export interface ConfirmEntry {
+  readonly kind: 'confirm'
+}
+
+/** A part of a snapshot: the masters' state after entry `asOf`, cut into chunks. */
+export interface SnapshotChunkEntry {
+  readonly kind: 'snapshot'
+  /** Unique in the log; a snapshot that was begun and not ended is none. */
+  readonly id: string
+  readonly asOf: number
+  /** Counts from 0. */
+  readonly chunkNo: number
+  readonly bytes: Uint8Array
+}
+
+/** Makes a snapshot whole, and carries on what epochs that are trimmed away have said. */
+export interface SnapshotEndEntry {
+  readonly kind: 'snapshotEnd'
+  readonly id: string
+  readonly chunkCount: number
+  readonly digest: number
+  readonly lineage: string
+  /** Ended epochs with the number of their last entry, oldest first. */
+  readonly epochEnds: readonly (readonly [epoch: number, lastEntry: number])[]
+}
+
+export type Entry =
+  | EpochEntry
+  | PublicationEntry
+  | ConfirmEntry
+  | SnapshotChunkEntry
+  | SnapshotEndEntry
 
 /** One record: written whole or not at all. */
 export interface Append {
@@ -51,6 +85,9 @@ export interface Append {
 
 const KIND_EPOCH = 0
 const KIND_PUBLICATION = 1
+const KIND_CONFIRM = 2
+const KIND_SNAPSHOT = 3
+const KIND_SNAPSHOT_END = 4
 
 const encoder = new Encoder()
 const decoder = new Decoder()
@@ -63,6 +100,7 @@ export function encodeEntry(entry: Entry): Uint8Array {
         KIND_EPOCH,
         entry.epoch,
         entry.lineage,
+        entry.startsLineage,
         entry.viewVersion,
         entry.incarnation,
         entry.workerGeneration
@@ -73,6 +111,16 @@ export function encodeEntry(entry: Entry): Uint8Array {
         entry.channel,
         publicationFields(entry.publication)
       ])
+    case 'confirm':
+      return encoder.encode([KIND_CONFIRM])
+    case 'snapshot': {
+      const { id, asOf, chunkNo, bytes } = entry
+      return encoder.encode([KIND_SNAPSHOT, id, asOf, chunkNo, bytes])
+    }
+    case 'snapshotEnd': {
+      const { id, chunkCount, digest, lineage, epochEnds } = entry
+      return encoder.encode([KIND_SNAPSHOT_END, id, chunkCount, digest, lineage, epochEnds])
+    }
     default:
       return exhaustive(entry, 'log entry')
   }
@@ -94,13 +142,29 @@ export function encodeAppend(
   ])
 }
 
-/** The append in a record's bytes, or undefined for what this release cannot read. */
+/**
+ * The append in a record's bytes. `newer`: a later release wrote it, so it must not be passed
+ * over; `garbage`: nobody of ours did.
+ */
+export type Decoded =
+  | { readonly kind: 'append'; readonly append: Append }
+  | { readonly kind: 'newer'; readonly formatVersion: number }
+  | { readonly kind: 'garbage' }
+
+/** The append in a record's bytes; undefined for what this release cannot read. */
 export function decodeAppend(bytes: Uint8Array): Append | undefined {
+  const decoded = decodeRecord(bytes)
+  return decoded.kind === 'append' ? decoded.append : undefined
+}
+
+/** Reads a record. */
+export function decodeRecord(bytes: Uint8Array): Decoded {
   try {
     const fields = decoder.decode(bytes) as unknown[]
-    if (!Array.isArray(fields) || fields[0] !== LOG_FORMAT_VERSION) return undefined
-    const [, epoch, counter, previousSeq, firstEntry, snapshotSeq, encoded] = fields as [
-      number,
+    if (!Array.isArray(fields) || typeof fields[0] !== 'number') return { kind: 'garbage' }
+    const [formatVersion, ...rest] = fields as [number, ...unknown[]]
+    if (formatVersion > LOG_FORMAT_VERSION) return { kind: 'newer', formatVersion }
+    const [epoch, counter, previousSeq, firstEntry, snapshotSeq, encoded] = rest as [
       number,
       number,
       number,
@@ -109,26 +173,29 @@ export function decodeAppend(bytes: Uint8Array): Append | undefined {
       Uint8Array[]
     ]
     const entries = encoded.map(entryFrom)
-    return { epoch, counter, previousSeq, firstEntry, snapshotSeq, entries }
+    const head = { epoch, counter, previousSeq, firstEntry, snapshotSeq }
+    return { kind: 'append', append: { ...head, entries } }
   } catch {
-    return undefined // Not a record of ours; the reader treats it as a broken chain.
+    return { kind: 'garbage' }
   }
 }
 
 function entryFrom(bytes: Uint8Array): Entry {
-  const fields = decoder.decode(bytes) as never[]
-  if (fields[0] === KIND_EPOCH) {
-    return {
-      kind: 'epoch',
-      epoch: fields[1]!,
-      lineage: fields[2]!,
-      viewVersion: fields[3]!,
-      incarnation: fields[4]!,
-      workerGeneration: fields[5]!
-    }
+  const [kind, ...f] = decoder.decode(bytes) as [number, ...never[]]
+  switch (kind) {
+    case KIND_EPOCH:
+      return { kind: 'epoch', epoch: f[0]!, lineage: f[1]!, startsLineage: f[2]!,
+        viewVersion: f[3]!, incarnation: f[4]!, workerGeneration: f[5]! }
+    case KIND_PUBLICATION:
+      return { kind: 'publication', channel: f[0]!, publication: publicationFrom(f[1]) }
+    case KIND_CONFIRM:
+      return { kind: 'confirm' }
+    case KIND_SNAPSHOT:
+      return { kind: 'snapshot', id: f[0]!, asOf: f[1]!, chunkNo: f[2]!, bytes: f[3]! }
+    case KIND_SNAPSHOT_END:
+      return { kind: 'snapshotEnd', id: f[0]!, chunkCount: f[1]!, digest: f[2]!,
+        lineage: f[3]!, epochEnds: f[4]! }
+    default:
+      throw new RangeError(`unknown entry kind ${kind}`)
   }
-  if (fields[0] === KIND_PUBLICATION) {
-    return { kind: 'publication', channel: fields[1]!, publication: publicationFrom(fields[2]) }
-  }
-  throw new RangeError(`unknown entry kind ${String(fields[0])}`)
 }

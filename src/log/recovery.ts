@@ -4,189 +4,212 @@
  * end was the end; from then on the former master's appends are refused by the log.
  *
  *   reading ──page──▶ reading ──end──▶ claiming ──appended──▶ done
- *      │ unreadable: again, later        │ conflict: somebody wrote meanwhile: read on
- *      │                                 │ unknown, busy, refused: the same bytes again
- *      ▼ broken chain: a new lineage (rule 4)
+ *    ▲  │ unreadable: again, later      │ conflict: somebody wrote meanwhile: read on
+ *    │  │                               │ unknown, busy, refused: the same bytes again
+ *    └──┴─ a flaw, or shorter than we know it was: from the beginning, a few times, and if it
+ *          stays so, a new lineage (rule 4)
  *
- * It must never serve, and must never let a claim with an unknown outcome go.
+ * It must never serve, never let a claim with an unknown outcome go, and never begin a new lineage
+ * for what a lagging copy or a trim under way has shown.
  */
 
 import type { Deadline, Deadlines } from '../base/deadlines.ts'
 import type { Random } from '../base/random.ts'
-import { epochOf, nextEpoch } from '../peer/epoch.ts'
-import { type Append, decodeAppend, encodeAppend, encodeEntry, type Entry } from './entry.ts'
-import type { LogAnswer, LogOutbox } from './port.ts'
+import { epochOf, nextEpoch, viewVersionOf } from '../peer/epoch.ts'
+import { encodeAppend, encodeEntry, type EpochEntry } from './entry.ts'
+import type { AppendOutcome, LogOutbox, ReadOutcome } from './port.ts'
+import { type RecoveredLog, Replay } from './replay.ts'
 import type { WriterStart } from './writer.ts'
 
 const RETRY_FIRST_MS = 20
 const RETRY_MAX_MS = 2_000
 /** A log without a past says nothing of attempts elsewhere: the first is drawn from so many. */
 const FIRST_ATTEMPTS = 32_768
+/** So many readings must show a flaw before it is believed. */
+const READINGS = 5
+/** How long a view that the log has already seen is waited for (rule 2). */
+const VIEW_WAIT_MS = 3_000
 
-/** Who claims, and in which view. */
+/** Who claims. */
 export interface Claimant {
   readonly partition: number
-  readonly viewVersion: number
   readonly incarnation: string
   readonly workerGeneration: number
+  /** The version of the view held now; a log may have seen a newer one. */
+  viewVersion(): number
+  /** What the claimant knows to have been in this log: a log without it was rolled back. */
+  readonly known?: { readonly lastSeq: number; readonly epoch: number }
+  /** True where the log's continuity was disproved otherwise: a new lineage begins. */
+  readonly mustStartLineage?: boolean
 }
 
 /** What the owner of a recovery hears. */
 export interface RecoveryOwner {
-  /** An entry that is committed, in order; `number` is its number in the partition. */
-  onRecovered(entry: Entry, number: number): void
-  /** The history that was read so far does not join: forget it (a new lineage follows). */
-  onBrokenChain(reason: string): void
-  /** The partition is ours in `start.epoch`; `lineage` is new if the log was empty or broken. */
-  onClaimed(start: WriterStart, lineage: string): void
+  /** The partition is ours in `start.epoch`; this is what we go on from. */
+  onClaimed(start: WriterStart, log: RecoveredLog): void
+  /** The log has seen this view, and we have not. */
+  onViewHeard(viewVersion: number): void
+  note(text: string): void
+}
+
+export interface RecoveryPorts {
+  readonly log: LogOutbox
+  readonly deadlines: Deadlines
+  readonly random: Random
+  nowMs(): number
 }
 
 /** One takeover of one partition. */
 export class Recovery {
   readonly #claimant: Claimant
   readonly #owner: RecoveryOwner
-  readonly #log: LogOutbox
-  readonly #deadlines: Deadlines
-  readonly #random: Random
-  #lastSeq = 0
-  #nextEntry = 1
-  #lastEpoch = 0
-  #lineage: string | undefined
-  #snapshotSeq = 0
+  readonly #ports: RecoveryPorts
+  #replay = new Replay()
+  #flawCount = 0
   #retryMs = RETRY_FIRST_MS
   #retry: Deadline | undefined
+  #viewWaitUntilMs: number | undefined
   #isStopped = false
-  #nowMs: number
 
-  constructor(
-    claimant: Claimant,
-    owner: RecoveryOwner,
-    log: LogOutbox,
-    deadlines: Deadlines,
-    random: Random,
-    nowMs: number
-  ) {
+  constructor(claimant: Claimant, owner: RecoveryOwner, ports: RecoveryPorts) {
     this.#claimant = claimant
     this.#owner = owner
-    this.#log = log
-    this.#deadlines = deadlines
-    this.#random = random
-    this.#nowMs = nowMs
+    this.#ports = ports
     this.#read()
   }
 
   /** Gives the takeover up (the view changed its mind). A claim that lands later is harmless. */
   stop(): void {
     this.#isStopped = true
-    this.#deadlines.cancel(this.#retry)
+    this.#ports.deadlines.cancel(this.#retry)
   }
 
   #read(): void {
-    const request = {
-      kind: 'read' as const,
-      partition: this.#claimant.partition,
-      from: this.#lastSeq + 1
-    }
-    this.#log.ask(request, (answer) => {
-      if (this.#isStopped || answer.kind !== 'read') return
-      if (answer.outcome.kind === 'unreadable') {
-        this.#later(() => this.#read())
-        return
-      }
-      for (const record of answer.outcome.records) this.#onRecord(record.seq, record.bytes)
-      if (answer.outcome.isEnd) this.#claim()
-      else this.#read()
+    const { partition } = this.#claimant
+    const from = this.#replay.lastSeq + 1
+    this.#ports.log.ask({ kind: 'read', partition, from }, (answer) => {
+      if (!this.#isStopped && answer.kind === 'read') this.#onRead(answer.outcome)
     })
   }
 
-  #onRecord(seq: number, bytes: Uint8Array): void {
-    const append = decodeAppend(bytes)
-    // Also what stands behind a hole was somebody's epoch, and must never be one again.
-    this.#lastEpoch = Math.max(this.#lastEpoch, append?.epoch ?? 0)
-    const problem = this.#problemWith(append)
-    if (problem !== undefined || append === undefined) {
-      this.#owner.onBrokenChain(problem ?? 'unreadable record')
-      this.#lineage = undefined
-      this.#lastSeq = seq
+  #onRead(outcome: ReadOutcome): void {
+    if (outcome.kind === 'unreadable') {
+      this.#later(() => this.#read())
       return
     }
-    this.#lastSeq = seq
-    this.#snapshotSeq = append.snapshotSeq
-    let number = append.firstEntry
-    for (const entry of append.entries) {
-      if (entry.kind === 'epoch') this.#lineage = entry.lineage
-      this.#owner.onRecovered(entry, number++)
+    for (const record of outcome.records) this.#replay.take(record)
+    const { newerFormat } = this.#replay
+    if (newerFormat !== undefined) {
+      // Passing it over would lose what it says; whoever can read it is to take the partition.
+      this.#owner.note(`its log is of format ${newerFormat}, of a later release`)
+      this.#anew()
+    } else if (!outcome.isEnd) {
+      this.#read()
+    } else {
+      this.#judge()
     }
-    this.#nextEntry = number
   }
 
-  #problemWith(append: Append | undefined): string | undefined {
-    if (append === undefined) return 'unreadable record'
-    const isFirst = this.#lastSeq === 0
-    if (isFirst) return undefined
-    if (append.previousSeq !== this.#lastSeq) return 'a record is missing'
-    if (append.firstEntry !== this.#nextEntry) return 'entry numbers do not join'
-    return undefined
+  #judge(): void {
+    const { viewVersion } = this.#claimant
+    const seen = viewVersionOf(this.#replay.lastEpoch)
+    const nowMs = this.#ports.nowMs()
+    if (seen > viewVersion()) {
+      this.#viewWaitUntilMs ??= nowMs + VIEW_WAIT_MS
+      this.#owner.onViewHeard(seen)
+      if (nowMs < this.#viewWaitUntilMs) {
+        this.#later(() => this.#read())
+        return
+      }
+    }
+    const flaw = this.#flaw()
+    if (flaw === undefined) {
+      this.#claim(this.#claimant.mustStartLineage === true)
+    } else if (++this.#flawCount < READINGS) {
+      this.#anew()
+    } else {
+      this.#owner.note(`${flaw}; continuity is lost`)
+      this.#claim(true)
+    }
   }
 
-  #claim(): void {
+  #flaw(): string | undefined {
+    const { known } = this.#claimant
+    const { lastSeq, lastEpoch, flaw } = this.#replay
+    const isShort = known !== undefined && lastSeq < known.lastSeq && lastEpoch <= known.epoch
+    return isShort ? `the log ends at ${lastSeq}, and was at ${known.lastSeq}` : flaw
+  }
+
+  #anew(): void {
+    this.#replay = new Replay()
+    this.#later(() => this.#read())
+  }
+
+  #claim(startsLineage: boolean): void {
+    const replay = this.#replay
+    if (startsLineage) replay.disown()
     const { partition, viewVersion, incarnation, workerGeneration } = this.#claimant
-    const epoch = this.#nextEpoch(viewVersion)
-    const lineage = this.#lineage ?? this.#random.id(10)
-    const entry: Entry = {
+    const { lastSeq, nextEntry: firstEntry, snapshotSeq } = replay
+    const epoch = this.#nextEpoch()
+    const lineage = replay.lineage ?? this.#ports.random.id(10)
+    const entry: EpochEntry = {
       kind: 'epoch',
       epoch,
       lineage,
-      viewVersion,
+      startsLineage: replay.lineage === undefined,
+      viewVersion: viewVersion(),
       incarnation,
       workerGeneration
     }
-    const firstEntry = this.#nextEntry
-    const head = {
-      epoch,
-      counter: -1,
-      previousSeq: this.#lastSeq,
-      firstEntry,
-      snapshotSeq: this.#snapshotSeq
-    }
+    const head = { epoch, counter: -1, previousSeq: lastSeq, firstEntry, snapshotSeq }
     const bytes = encodeAppend(head, [encodeEntry(entry)])
-    const append = { kind: 'append' as const, partition, expectedSeq: this.#lastSeq, bytes }
-    const onAnswer = (answer: LogAnswer): void => {
+    const append = { kind: 'append' as const, partition, expectedSeq: lastSeq, bytes }
+    const ask = (): void => this.#ports.log.ask(append, (answer) => {
       if (this.#isStopped || answer.kind !== 'append') return
       const { outcome } = answer
-      if (outcome.kind === 'appended') {
-        this.#owner.onRecovered(entry, firstEntry)
-        const nextEntry = firstEntry + 1
-        const snapshotSeq = this.#snapshotSeq
-        const start = { partition, epoch, lastSeq: outcome.seq, nextEntry, snapshotSeq }
-        this.#owner.onClaimed(start, lineage)
-      } else if (outcome.kind === 'conflict') {
-        // Somebody appended meanwhile, or an earlier try of ours landed: read on, claim again
-        // above whatever epoch is found. A claim of ours that landed is only one more epoch.
-        this.#later(() => this.#read())
-      } else {
-        this.#later(() => this.#log.ask(append, onAnswer))
-      }
-    }
-    this.#log.ask(append, onAnswer)
+      if (outcome.kind === 'appended') this.#onClaimed(outcome.seq, bytes, epoch, lineage)
+      else this.#onNotClaimed(outcome, startsLineage, ask)
+    })
+    ask()
   }
 
   /**
-   * Above every epoch of this log. A log that was lost, or that each master keeps for itself, has
-   * forgotten what this view's other attempts were; clients have not, and would take what the
-   * former master says for this one's.
+   * Above every epoch of this log. A log that was lost, or is a master's own, has forgotten what
+   * this view's other attempts were; clients have not, and would take what a former master says
+   * for this one's.
    */
-  #nextEpoch(viewVersion: number): number {
-    const next = nextEpoch(viewVersion, this.#lastEpoch)
-    if (this.#lineage !== undefined) return next
-    return Math.max(next, epochOf(viewVersion, 1 + this.#random.below(FIRST_ATTEMPTS)))
+  #nextEpoch(): number {
+    const viewVersion = this.#claimant.viewVersion()
+    const next = nextEpoch(viewVersion, this.#replay.lastEpoch)
+    if (this.#replay.lineage !== undefined) return next
+    return Math.max(next, epochOf(viewVersion, 1 + this.#ports.random.below(FIRST_ATTEMPTS)))
+  }
+
+  #onClaimed(seq: number, bytes: Uint8Array, epoch: number, lineage: string): void {
+    const replay = this.#replay
+    replay.take({ seq, bytes })
+    const { partition } = this.#claimant
+    const { nextEntry, snapshotSeq } = replay
+    const start = { partition, epoch, lastSeq: seq, nextEntry, snapshotSeq }
+    this.#owner.onClaimed(start, replay.recovered(lineage))
+  }
+
+  /**
+   * Conflict: somebody appended meanwhile, or an earlier try of ours landed; read on and claim
+   * above whatever epoch is found (a claim of ours that landed is only one more epoch). What was
+   * disowned for a flaw is read anew: the reading may have been that of a lagging copy.
+   */
+  #onNotClaimed(outcome: AppendOutcome, hadDisowned: boolean, again: () => void): void {
+    if (outcome.kind !== 'conflict') this.#later(again)
+    else if (hadDisowned) this.#anew()
+    else this.#later(() => this.#read())
   }
 
   #later(run: () => void): void {
-    const pauseMs = this.#random.jitter(this.#retryMs)
+    const { deadlines, random } = this.#ports
+    const pauseMs = random.jitter(this.#retryMs)
     this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS)
-    this.#retry = this.#deadlines.at(this.#nowMs + pauseMs, (nowMs) => {
-      this.#nowMs = nowMs
+    this.#retry = deadlines.at(this.#ports.nowMs() + pauseMs, () => {
       if (!this.#isStopped) run()
     })
   }

@@ -3,7 +3,8 @@
  * (group commit), each expecting the sequence of the one before (rule 2).
  *
  *   idle ──add──▶ appending ──appended──▶ idle, or appending what waited meanwhile
- *                    │ conflict: ours has landed after all? go on. Otherwise: deposed
+ *                    │ conflict: ours has landed after all? go on. A newer epoch: deposed.
+ *                    │   Nothing there, again and again: the log was rolled back (rule 4)
  *                    │ unknown, busy: the same bytes again, until appended or conflict
  *                    │ refused: nothing was stored; the same bytes again, after a pause
  *
@@ -15,17 +16,22 @@ import type { Deadline, Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
 import type { Random } from '../base/random.ts'
 import { decodeAppend, encodeAppend, encodeEntry, type Entry } from './entry.ts'
-import type { LogAnswer, LogOutbox } from './port.ts'
+import type { LogAnswer, LogOutbox, LogRecord } from './port.ts'
+import type { RecordExtent } from './replay.ts'
 
 const RETRY_FIRST_MS = 10
 const RETRY_MAX_MS = 1_000
+/** So many conflicts with nobody must be seen before the log is called rolled back. */
+const MISSING_MAX = 5
 
 /** What the writer's owner hears. */
 export interface WriterOwner {
-  /** These entries, the first of them numbered `firstEntry`, are in the log. */
-  onCommitted(entries: readonly Entry[], firstEntry: number): void
+  /** These entries, the first of them numbered `firstEntry`, are in the log, in one record. */
+  onCommitted(entries: readonly Entry[], firstEntry: number, record: RecordExtent): void
   /** Another mastership writes; whatever waited is decided by the log alone (rule 3). */
   onDeposed(): void
+  /** The log does not hold any more what it had accepted from us (rule 4). */
+  onRolledBack(): void
 }
 
 export interface WriterStart {
@@ -41,7 +47,10 @@ interface UnderWay {
   readonly firstEntry: number
   readonly bytes: Uint8Array
   readonly counter: number
+  /** When the first try was asked. */
+  readonly askedAtMs: number
   retryMs: number
+  missingCount: number
 }
 
 /** Appends the entries of one epoch of one partition. */
@@ -60,14 +69,18 @@ export class LogWriter {
   #underWay: UnderWay | undefined
   #retry: Deadline | undefined
   #isStopped = false
-  #nowMs = 0
+  #nowMs: number
+  #confirmedAtMs: number
+  #confirmedCounter = -1
+  #snapshotSeq: number
 
   constructor(
     start: WriterStart,
     owner: WriterOwner,
     log: LogOutbox,
     deadlines: Deadlines,
-    random: Random
+    random: Random,
+    nowMs: number
   ) {
     this.#start = start
     this.#owner = owner
@@ -76,6 +89,38 @@ export class LogWriter {
     this.#random = random
     this.#lastSeq = start.lastSeq
     this.#nextEntry = start.nextEntry
+    this.#snapshotSeq = start.snapshotSeq
+    this.#nowMs = nowMs
+    this.#confirmedAtMs = nowMs
+  }
+
+  /** The engine's sequence of our last record. */
+  get lastSeq(): number {
+    return this.#lastSeq
+  }
+
+  /** When the last append that was accepted began: until then surely nobody else was master. */
+  get confirmedAtMs(): number {
+    return this.#confirmedAtMs
+  }
+
+  /** The counter of the next append that begins, and of the last one that was accepted. */
+  get nextCounter(): number {
+    return this.#counter
+  }
+
+  get confirmedCounter(): number {
+    return this.#confirmedCounter
+  }
+
+  /** The last whole snapshot begins at this record; appends say so from now on. */
+  set snapshotSeq(seq: number) {
+    this.#snapshotSeq = seq
+  }
+
+  /** True if nothing waits and nothing is under way. */
+  get isIdle(): boolean {
+    return this.#underWay === undefined && this.#waiting.length === 0
   }
 
   /** The number that the next added entry will have. */
@@ -107,10 +152,12 @@ export class LogWriter {
     for (const bytes of encoded) this.#waitingBytes -= bytes.byteLength
     const firstEntry = this.#nextEntry - this.#waiting.length - entries.length
     const counter = this.#counter++
-    const { epoch, snapshotSeq } = this.#start
+    const { epoch } = this.#start
+    const snapshotSeq = this.#snapshotSeq
     const head = { epoch, counter, previousSeq: this.#lastSeq, firstEntry, snapshotSeq }
     const bytes = encodeAppend(head, encoded)
-    this.#underWay = { entries, firstEntry, bytes, counter, retryMs: RETRY_FIRST_MS }
+    const state = { askedAtMs: nowMs, retryMs: RETRY_FIRST_MS, missingCount: 0 }
+    this.#underWay = { entries, firstEntry, bytes, counter, ...state }
     this.#append(this.#underWay)
   }
 
@@ -163,9 +210,13 @@ export class LogWriter {
   }
 
   #onLanded(underWay: UnderWay, seq: number): void {
+    const { entries, firstEntry, bytes, askedAtMs, counter } = underWay
     this.#lastSeq = seq
     this.#underWay = undefined
-    this.#owner.onCommitted(underWay.entries, underWay.firstEntry)
+    this.#confirmedAtMs = askedAtMs
+    this.#confirmedCounter = counter
+    const lastEntry = firstEntry + entries.length - 1
+    this.#owner.onCommitted(entries, firstEntry, { seq, lastEntry, bytes: bytes.byteLength })
   }
 
   #appendLater(underWay: UnderWay): void {
@@ -182,16 +233,28 @@ export class LogWriter {
     const from = this.#lastSeq + 1
     this.#log.ask({ kind: 'read', partition: this.#start.partition, from }, (answer) => {
       if (this.#isStopped || answer.kind !== 'read' || this.#underWay !== underWay) return
-      if (answer.outcome.kind !== 'page' || answer.outcome.records.length === 0) {
-        this.#appendLater(underWay)
-        return
-      }
-      const first = answer.outcome.records[0]!
-      const append = decodeAppend(first.bytes)
-      const isOurs =
-        append?.epoch === this.#start.epoch && append.counter === underWay.counter
-      if (isOurs) this.#onLanded(underWay, first.seq)
-      else this.#owner.onDeposed()
+      const first = answer.outcome.kind === 'page' ? answer.outcome.records[0] : undefined
+      if (first !== undefined) this.#onConflicting(underWay, first)
+      else if (answer.outcome.kind === 'page') this.#onNothingThere(underWay)
+      else this.#appendLater(underWay)
     })
+  }
+
+  #onConflicting(underWay: UnderWay, { seq, bytes }: LogRecord): void {
+    const append = decodeAppend(bytes)
+    const { epoch } = this.#start
+    if (append === undefined || append.epoch > epoch) {
+      this.#owner.onDeposed()
+    } else if (append.epoch === epoch && append.counter === underWay.counter) {
+      this.#onLanded(underWay, seq)
+    } else {
+      this.#owner.onRolledBack()
+    }
+  }
+
+  /** A copy that lags shows nothing either: one look is not believed. */
+  #onNothingThere(underWay: UnderWay): void {
+    if (++underWay.missingCount < MISSING_MAX) this.#appendLater(underWay)
+    else this.#owner.onRolledBack()
   }
 }

@@ -262,7 +262,7 @@ export class Channels implements ChannelDoor {
   #newPartition(partitionNo: number): PartitionMaster {
     const claimant = {
       partition: partitionNo,
-      viewVersion: this.viewVersion,
+      viewVersion: () => this.viewVersion,
       incarnation: this.#options.self.incarnation,
       workerGeneration: this.#options.generation
     }
@@ -277,6 +277,7 @@ export class Channels implements ChannelDoor {
       onDeposed: (no) => {
         this.#partitions.delete(no)
       },
+      onViewHeard: (viewVersion) => outbox.heardView(viewVersion, undefined),
       note: (text) => outbox.note(text)
     })
     this.#partitions.set(partitionNo, partition)

@@ -127,6 +127,12 @@ export interface OutgoingFrame {
   readonly frame: LinkFrame
 }
 
+/** A view that is newer than ours; `from` is an incarnation that has it, if it was one. */
+export interface HeardView {
+  readonly version: number
+  readonly from: string | undefined
+}
+
 /** The outbox of one worker. */
 export class Outbox implements LogOutbox {
   #root = new FrameSequence()
@@ -136,6 +142,7 @@ export class Outbox implements LogOutbox {
   readonly #logTickets = new Map<number, (answer: LogAnswer) => void>()
   #ticket = 0
   #notes: string[] = []
+  #heardView: HeardView | undefined
 
   /** For slots: the empty sequence of this turn; the slot is drained at its end. */
   begin(slot: SocketSlot): FrameSequence {
@@ -183,6 +190,18 @@ export class Outbox implements LogOutbox {
     const frames = this.#frames
     if (frames.length > 0) this.#frames = []
     return frames
+  }
+
+  /** Somebody, or a log, has seen a newer view: whoever keeps the view is to ask for it. */
+  heardView(version: number, from: string | undefined): void {
+    if (version > (this.#heardView?.version ?? 0)) this.#heardView = { version, from }
+  }
+
+  /** The newest view that was heard of since the last call. */
+  takeHeardView(): HeardView | undefined {
+    const heard = this.#heardView
+    this.#heardView = undefined
+    return heard
   }
 
   takeNotes(): string[] {

@@ -168,8 +168,12 @@ export class Worker {
   }
 
   #onPeerFrame(frame: LinkFrame): void {
-    if (this.#channels.isRemoved(frame.from)) return
+    const { viewVersion, from } = frame
+    if (viewVersion > this.#channels.viewVersion) {
+      this.#outbox.heardView(viewVersion, from.incarnation)
+    }
+    if (this.#channels.isRemoved(from)) return
     this.#links.onFrame(frame, this.#now.monoMs)
-    if (frame.kind === 'batch') this.#channels.onPeerHeard(frame.from, frame.stream.generation)
+    if (frame.kind === 'batch') this.#channels.onPeerHeard(from, frame.stream.generation)
   }
 }

@@ -14,6 +14,8 @@ export interface PumpPorts {
   readonly clock: Clock
   readonly bus: Bus
   readonly log: Log
+  /** Somebody has a newer view than this worker was given. */
+  onViewHeard(version: number, from: string | undefined): void
   note(text: string): void
 }
 
@@ -25,6 +27,7 @@ export class Pump {
   #timer: NodeJS.Timeout | undefined
   #timerAtMs = Infinity
   #turnCount = 0
+  #heardVersion = 0
 
   constructor(worker: Worker, outbox: Outbox, ports: PumpPorts) {
     this.#worker = worker
@@ -57,7 +60,15 @@ export class Pump {
     for (const { to, frame } of this.#outbox.takeFrames()) this.#ports.bus.send(to, frame)
     this.#outbox.drainSockets()
     for (const text of this.#outbox.takeNotes()) this.#ports.note(text)
+    this.#tellHeardView()
     this.#arm(now.monoMs)
+  }
+
+  #tellHeardView(): void {
+    const heard = this.#outbox.takeHeardView()
+    if (heard === undefined || heard.version <= this.#heardVersion) return
+    this.#heardVersion = heard.version
+    this.#ports.onViewHeard(heard.version, heard.from)
   }
 
   /** One real timer, for the earliest deadline. */

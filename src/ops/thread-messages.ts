@@ -19,7 +19,8 @@ export type MeshSettings =
       /** The text of a credentials file. */
       readonly credentials?: string
     }
-  | { readonly kind: 'hub'; readonly port: MessagePort }
+  /** Dev mode; `log` leads to the process's log (store/embedded.ts). */
+  | { readonly kind: 'hub'; readonly port: MessagePort; readonly log: MessagePort }
 
 /** What a worker thread is started with. */
 export interface WorkerStart {
@@ -84,4 +85,5 @@ export type FromWorker =
   | { readonly kind: 'provision'; readonly ticket: number; readonly request: ProvisionRequest }
   | { readonly kind: 'appsKnown'; readonly ticket: number }
   | { readonly kind: 'described'; readonly ticket: number; readonly lines: readonly string[] }
+  | { readonly kind: 'heardView'; readonly version: number; readonly from: string | undefined }
   | { readonly kind: 'note'; readonly level: 'info' | 'warn'; readonly text: string }

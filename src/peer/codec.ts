@@ -34,7 +34,8 @@ const KINDS = [
   'notMaster',
   'result',
   'deliver',
-  'backfilled'
+  'backfilled',
+  'joinAgain'
 ] as const satisfies readonly MeshMessage['kind'][]
 
 const FRAME_KINDS = ['batch', 'confirm', 'ask', 'unknownStream'] as const
@@ -245,6 +246,8 @@ function messageFields(message: PeerMessage): Fields {
     case 'backfilled':
       return [code, m.channel, m.clientId, m.requestNo, m.epoch, m.isContinuation,
         standingFields(m.standing), m.publications.map(publicationFields)]
+    case 'joinAgain':
+      return [code, m.channel]
     default:
       return exhaustive(m, 'mesh message')
   }
@@ -280,6 +283,8 @@ function messageFromFields(fields: Fields): MeshMessage {
       return { kind, channel, clientId: f[0]!, requestNo: f[1]!, epoch: f[2]!,
         isContinuation: f[3]!, standing: standingFrom(f[4]),
         publications: (f[5]! as unknown[]).map(publicationFrom) }
+    case 'joinAgain':
+      return { kind, channel }
     default:
       throw new RangeError(`unknown message kind ${code}`)
   }

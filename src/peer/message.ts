@@ -185,6 +185,11 @@ export interface NotMaster extends OnChannel {
   readonly viewVersion: number
 }
 
+/** Master → ChannelClient: this mastership is over; look for the next one. */
+export interface JoinAgain extends OnChannel {
+  readonly kind: 'joinAgain'
+}
+
 /** ChannelClient → master: no deliveries any more, and no further publishes of this client. */
 export interface Part extends OnChannel {
   readonly kind: 'part'
@@ -246,7 +251,7 @@ export type ToGroup =
   | Broadcast
   | ContinuityLost
 export type ToMaster = Join | Part | Publish | Backfill
-export type ToClientFromMaster = Joined | NotMaster | Result | Deliver | Backfilled
+export type ToClientFromMaster = Joined | NotMaster | JoinAgain | Result | Deliver | Backfilled
 
 /** Everything that travels on links between workers. */
 export type PeerMessage = ToClientFromGroup | ToGroup | ToMaster | ToClientFromMaster

@@ -30,12 +30,13 @@ export class MasterBench {
 
   constructor(start: Standing = standing(0), epoch = 7) {
     const bench = this
-    this.master = new ChannelMaster(CHANNEL, { standing: start }, {
+    this.master = new ChannelMaster(CHANNEL, { standing: start, birth: { seq: 0, entry: 0 } }, {
       epoch,
       lineage: LINEAGE,
       get hasRoom(): boolean {
         return bench.hasRoom
       },
+      isKnown: () => true,
       append: (_, publication) => {
         this.waiting.push({ ...publication, entry: ++this.#entry })
       },

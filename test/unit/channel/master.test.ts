@@ -219,7 +219,7 @@ t.test('[19] a Join continues if the lineage is the same and nothing after it wa
 t.test('[A6] seq goes on and serials rise, whatever the clock of this master says', async (t) => {
   const bench = new MasterBench(standing(0))
   const restored = publication(1, { timestamp: 1_000_400, counter: 5 })
-  bench.master.restore(restored, 3, 0)
+  bench.master.restore(restored, 3, false, 0)
   bench.join(a)
   bench.wallMs = 1_000_000
   bench.publish(a, 1, 'x:1')
@@ -238,7 +238,7 @@ t.test('[A6] seq goes on and serials rise, whatever the clock of this master say
 t.test('[A8] what is found in the log keeps its place, and its publisher\'s repeat is known',
   async (t) => {
     const bench = new MasterBench(standing(4), 9)
-    for (const seq of [5, 6]) bench.master.restore(publication(seq), 7, 0)
+    for (const seq of [5, 6]) bench.master.restore(publication(seq), 7, false, 0)
     bench.join(a, { from: standing(4) })
     const [answer] = ofKind(bench.sent(a), 'joined')
     t.match(answer, { epoch: 9, isContinuation: true, standing: { seq: 6, epoch: 7, entry: 6 } })

@@ -37,9 +37,11 @@ export class SharedLog {
 
   /** Ids of all publications, in the order of the log, with their places. */
   content(): string[] {
-    return this.records.flatMap(({ bytes }) => decodeAppend(bytes)!.entries).map((entry) =>
-      entry.kind === 'epoch' ? `epoch ${entry.lineage}`
-        : `${entry.publication.seq} ${entry.publication.id}`)
+    return this.records.flatMap(({ bytes }) => decodeAppend(bytes)!.entries).map((entry) => {
+      if (entry.kind === 'epoch') return `epoch ${entry.lineage}`
+      if (entry.kind !== 'publication') return entry.kind
+      return `${entry.publication.seq} ${entry.publication.id}`
+    })
   }
 }
 
@@ -59,7 +61,9 @@ export class PartitionBench {
   constructor(log: SharedLog, viewVersion = 1, seed = 'partition') {
     this.log = log
     const incarnation = `m${viewVersion}`
-    const claimant = { partition: 9, viewVersion, incarnation, workerGeneration: 1 }
+    const claimant = {
+      partition: 9, viewVersion: () => viewVersion, incarnation, workerGeneration: 1
+    }
     this.master = new PartitionMaster(claimant, {
       log: { ask: (request, onAnswer) => this.#ask(request, onAnswer) },
       deadlines: this.deadlines,
@@ -72,6 +76,7 @@ export class PartitionBench {
       onDeposed: () => {
         this.isDeposed = true
       },
+      onViewHeard: () => undefined,
       note: (text) => void this.notes.push(text)
     })
   }
@@ -94,6 +99,8 @@ export class PartitionBench {
     if (request.kind === 'append') {
       const honest = outcome ?? this.log.store(request.expectedSeq, request.bytes)
       onAnswer?.({ kind: 'append', ticket: 0, outcome: honest })
+    } else if (request.kind === 'trim') {
+      this.log.records = this.log.records.filter(({ seq }) => seq >= request.below)
     } else if (request.kind === 'read') {
       const records = this.log.records.filter(({ seq }) => seq >= request.from)
       onAnswer?.({ kind: 'read', ticket: 0, outcome: { kind: 'page', records, isEnd: true } })
@@ -112,6 +119,14 @@ export class PartitionBench {
     this.monoMs += ms
     this.deadlines.fire(this.monoMs)
     this.flush()
+  }
+
+  /** A long time in which the log answers what it is asked. */
+  live(ms: number): void {
+    for (let at = 0; at < ms; at += 10_000) {
+      this.pass(10_000)
+      this.settle()
+    }
   }
 
   join(place: Place, over: Partial<Join> = {}): void {

@@ -1,240 +1,212 @@
 import t from 'tap'
 import { Deadlines } from '../../../src/base/deadlines.ts'
 import { Random } from '../../../src/base/random.ts'
-import {
-  type Append, decodeAppend, encodeAppend, encodeEntry, type Entry
-} from '../../../src/log/entry.ts'
-import type {
-  AppendOutcome, LogAnswer, LogOutbox, LogRecord, LogRequest, ReadOutcome
-} from '../../../src/log/port.ts'
-import { Recovery } from '../../../src/log/recovery.ts'
-import type { WriterStart } from '../../../src/log/writer.ts'
 import { epochOf } from '../../../src/peer/epoch.ts'
+import { type Claimant, Recovery } from '../../../src/log/recovery.ts'
+import type { RecoveredLog } from '../../../src/log/replay.ts'
+import { snapshotEntries } from '../../../src/log/snapshot.ts'
+import type { WriterStart } from '../../../src/log/writer.ts'
+import { Author, TestLog } from './test-log.ts'
 
-type Question = LogRequest & { onAnswer?: ((answer: LogAnswer) => void) | undefined }
-
-function publication(no: number): Entry {
-  return {
-    kind: 'publication', channel: 'app/c',
-    publication: {
-      seq: no, entry: no, id: `c:${no}`, idSpace: 'connection', connectionId: 'c', timestamp: no,
-      counter: 0, messageCount: 1, payload: new Uint8Array([no])
-    }
-  }
-}
-
-function epochEntry(epoch: number, lineage: string): Entry {
-  return { kind: 'epoch', epoch, lineage, viewVersion: 1, incarnation: 'n', workerGeneration: 1 }
-}
-
-/** A takeover with a log that answers when and as the test says. */
-class Takeover implements LogOutbox {
-  records: LogRecord[]
-  readonly questions: Question[] = []
-  readonly found: string[] = []
-  readonly broken: string[] = []
+class Rig {
+  readonly log = new TestLog()
+  readonly author = new Author(this.log)
   readonly deadlines = new Deadlines()
-  readonly recovery: Recovery
-  claimed: { start: WriterStart; lineage: string } | undefined
+  readonly heardViews: number[] = []
+  readonly notes: string[] = []
+  claimed: { start: WriterStart; log: RecoveredLog } | undefined
+  viewVersion = 1
   nowMs = 0
 
-  constructor(records: LogRecord[] = [], seed = 'takeover', viewVersion = 1) {
-    this.records = records
-    const claimant = { partition: 1, viewVersion, incarnation: 'n', workerGeneration: 1 }
-    this.recovery = new Recovery(claimant, {
-      onRecovered: (entry, number) => {
-        const what = entry.kind === 'epoch' ? 'epoch' : String(entry.publication.seq)
-        this.found.push(`${number}: ${what}`)
+  recover(doubt: Pick<Claimant, 'known' | 'mustStartLineage'> = {}): void {
+    const claimant = { partition: 1, incarnation: 'n', workerGeneration: 1, ...doubt }
+    new Recovery({ ...claimant, viewVersion: () => this.viewVersion }, {
+      onClaimed: (start, log) => {
+        this.claimed = { start, log }
       },
-      onBrokenChain: (reason) => {
-        this.found.splice(0)
-        this.broken.push(reason)
-      },
-      onClaimed: (start, lineage) => {
-        if (this.claimed !== undefined) throw new Error('claimed twice')
-        this.claimed = { start, lineage }
-      }
-    }, this, this.deadlines, new Random(seed), 0)
+      onViewHeard: (version) => this.heardViews.push(version),
+      note: (text) => this.notes.push(text)
+    }, {
+      log: this.log,
+      deadlines: this.deadlines,
+      random: new Random('recovery'),
+      nowMs: () => this.nowMs
+    })
   }
 
-  ask(request: Parameters<LogOutbox['ask']>[0], onAnswer?: (answer: LogAnswer) => void): void {
-    this.questions.push({ ...request, ticket: 0, onAnswer } as Question)
-  }
-
-  /** Answers the question that is open with this, or honestly. */
-  answer(outcome?: AppendOutcome | ReadOutcome): void {
-    const question = this.questions.shift()!
-    const { ticket, onAnswer } = question
-    if (question.kind === 'read') {
-      const records = this.records.filter(({ seq }) => seq >= question.from)
-      const honest = { kind: 'page' as const, records, isEnd: true }
-      onAnswer?.({ kind: 'read', ticket, outcome: (outcome as ReadOutcome) ?? honest })
-    } else if (question.kind === 'append') {
-      const told = outcome as AppendOutcome | undefined
-      const honest = told ?? this.#append(question.expectedSeq, question.bytes)
-      onAnswer?.({ kind: 'append', ticket, outcome: honest })
+  /** Answers honestly and lets time pass until the claim is accepted. */
+  finish(): RecoveredLog {
+    for (let round = 0; round < 50 && this.claimed === undefined; round++) {
+      this.log.answerAll()
+      this.later()
     }
+    return this.claimed!.log
   }
 
   later(): void {
-    this.nowMs += 10_000
+    this.nowMs += 2_500
     this.deadlines.fire(this.nowMs)
   }
 
-  #append(expectedSeq: number, bytes: Uint8Array): AppendOutcome {
-    const lastSeq = this.records.at(-1)?.seq ?? 0
-    if (expectedSeq !== lastSeq) return { kind: 'conflict', lastSeq }
-    this.records.push({ seq: lastSeq + 3, bytes })
-    return { kind: 'appended', seq: lastSeq + 3 }
+  /** Writes a snapshot in the middle of other traffic; returns where it begins. */
+  snapshot(asOf: number, state = new Uint8Array([1, 2, 3])): number {
+    const [chunk, end] = snapshotEntries('s', asOf, state, 'lin', [[65_536, 1]])
+    const seq = this.author.write(chunk!)
+    this.author.publish(77)
+    this.author.write(end!)
+    return seq
   }
 }
 
-/** A log of one epoch and some publishes, two to a record. */
-function history(recordCount: number, epoch = epochOf(1, 1)): LogRecord[] {
-  const records: LogRecord[] = []
-  let firstEntry = 1
-  for (let no = 0; no < recordCount; no++) {
-    const entries = no === 0 ? [epochEntry(epoch, 'line')]
-      : [publication(2 * no - 1), publication(2 * no)]
-    const previousSeq = records.at(-1)?.seq ?? 0
-    const head = { epoch, counter: no - 1, previousSeq, firstEntry, snapshotSeq: 0 }
-    records.push({ seq: previousSeq + 3, bytes: encodeAppend(head, entries.map(encodeEntry)) })
-    firstEntry += entries.length
-  }
-  return records
+function kinds({ entries }: RecoveredLog): string[] {
+  return entries.map(({ entry }) => entry.kind)
 }
 
-const lastOf = (takeover: Takeover): Append => decodeAppend(takeover.records.at(-1)!.bytes)!
-
-t.test('[2] a log is read page by page, and claimed at what proves to be its end', async (t) => {
-  const takeover = new Takeover(history(5))
-  const { records } = takeover
-  for (const page of [records.slice(0, 2), [], records.slice(2, 4)]) {
-    takeover.answer({ kind: 'page', records: page, isEnd: false })
-  }
-  t.match(takeover.questions[0], { kind: 'read', from: records[3]!.seq + 1 })
-  takeover.answer()
-  t.match(takeover.questions[0], { kind: 'append', expectedSeq: records[4]!.seq })
-  t.equal(takeover.claimed, undefined, 'nothing is claimed before the log said so')
-  takeover.answer()
-  t.same(takeover.found.join(), '1: epoch,2: 1,3: 2,4: 3,5: 4,6: 5,7: 6,8: 7,9: 8,10: epoch')
-  t.match(takeover.claimed, {
-    lineage: 'line', start: { epoch: epochOf(1, 2), lastSeq: 18, nextEntry: 11 }
+t.test('[6] state as of the snapshot, and every entry after it, those between its chunks too',
+  async (t) => {
+    const rig = new Rig()
+    rig.author.begin('lin')
+    for (let seq = 1; seq <= 3; seq++) rig.author.publish(seq)
+    const first = rig.snapshot(4)
+    rig.author.publish(78)
+    rig.log.records = rig.log.records.filter(({ seq }) => seq >= first)
+    rig.recover()
+    const log = rig.finish()
+    t.equal(log.lineage, 'lin', 'the snapshot carries it on')
+    t.same(log.state, new Uint8Array([1, 2, 3]))
+    t.equal(log.asOf, 4)
+    t.equal(log.epochEnds.get(65_536), 1)
+    t.same(kinds(log), ['snapshot', 'publication', 'snapshotEnd', 'publication', 'epoch'])
+    t.equal(rig.claimed!.start.nextEntry, 10)
+    t.equal(rig.claimed!.start.snapshotSeq, first)
   })
-  t.match(lastOf(takeover), { previousSeq: 15, firstEntry: 10, epoch: epochOf(1, 2) })
-})
 
-t.test('[2] what the end hid is read before the claim is tried again', async (t) => {
-  const all = history(4)
-  const takeover = new Takeover(all.slice(0, 2))
-  takeover.answer()
-  takeover.records.push(...all.slice(2))
-  takeover.answer()
-  t.equal(takeover.claimed, undefined)
-  takeover.later()
-  takeover.answer()
-  takeover.answer()
-  t.same(takeover.found.join(), '1: epoch,2: 1,3: 2,4: 3,5: 4,6: 5,7: 6,8: epoch')
-  t.equal(takeover.claimed?.lineage, 'line')
-})
-
-t.test('[2] unreadable, refused, busy, unknown: tried again, the claim with its bytes', async (t) => {
-  const takeover = new Takeover(history(2))
-  takeover.answer({ kind: 'unreadable', reason: 'test' })
-  t.equal(takeover.questions.length, 0, 'not at once')
-  takeover.later()
-  takeover.answer()
-  const { bytes } = takeover.questions[0] as { bytes: Uint8Array }
-  const reason = 'test'
-  for (const outcome of [
-    { kind: 'refused', reason }, { kind: 'busy' }, { kind: 'unknown', reason }
-  ] as const) {
-    takeover.answer(outcome)
-    takeover.later()
-    t.equal((takeover.questions[0] as { bytes: Uint8Array }).bytes, bytes, outcome.kind)
-    t.equal(takeover.questions.length, 1)
-  }
-  takeover.answer()
-  t.ok(takeover.claimed)
-})
-
-t.test('[2] a claim of which nobody knew landed: it is one epoch more, and ours', async (t) => {
-  const takeover = new Takeover(history(2))
-  takeover.answer()
-  const { bytes } = takeover.questions[0] as { bytes: Uint8Array }
-  takeover.records.push({ seq: 9, bytes })
-  takeover.answer({ kind: 'unknown', reason: 'test' })
-  takeover.later()
-  takeover.answer()
-  takeover.later()
-  takeover.answer()
-  takeover.answer()
-  t.match(takeover.claimed, { lineage: 'line', start: { epoch: epochOf(1, 3), nextEntry: 6 } })
-})
-
-t.test('[4] a history that does not join is forgotten, and a new lineage says so', async (t) => {
-  const whole = history(5)
-  const damages: [string, LogRecord[]][] = [
-    ['a record is missing', [...whole.slice(0, 2), ...whole.slice(3)]],
-    ['unreadable record', [...whole.slice(0, 2), { seq: 9, bytes: new Uint8Array([1]) }]],
-    ['unreadable record', [{ seq: 3, bytes: new Uint8Array() }, ...whole.slice(1)]]
-  ]
-  for (const [reason, records] of damages) {
-    const takeover = new Takeover(records)
-    takeover.answer()
-    takeover.answer()
-    t.equal(takeover.broken[0], reason)
-    t.not(takeover.claimed?.lineage, 'line')
-    t.same(takeover.found.map((each) => each.split(' ')[1]), ['epoch'], 'nothing of it is shown')
-    const next = new Takeover(takeover.records, 'the next one')
-    next.answer()
-    next.answer()
-    t.equal(next.claimed?.lineage, takeover.claimed?.lineage, 'and that lineage holds')
-    t.ok(next.claimed!.start.epoch > takeover.claimed!.start.epoch)
+t.test('[6] a snapshot that was never ended, or is torn, is none', async (t) => {
+  for (const fault of ['open', 'torn'] as const) {
+    const rig = new Rig()
+    rig.author.begin('lin')
+    rig.author.publish(1)
+    const [chunk, end] = snapshotEntries('s', 2, new Uint8Array([1]), 'lin', [])
+    rig.author.write(chunk!)
+    if (fault === 'torn') rig.author.write({ ...end!, digest: 1 } as never)
+    rig.recover()
+    const log = rig.finish()
+    t.equal(log.state, undefined, fault)
+    t.equal(log.lineage, 'lin')
+    t.equal(log.asOf, 0)
   }
 })
 
-t.test('[A5] an epoch is above every one that stands in the log, behind a hole too', async (t) => {
-  const records = history(2)
-  const epoch = epochOf(1, 50_000)
-  const head = { epoch, counter: -1, previousSeq: 99, firstEntry: 40, snapshotSeq: 0 }
-  records.push({ seq: 102, bytes: encodeAppend(head, [encodeEntry(epochEntry(epoch, 'line'))]) })
-  const takeover = new Takeover(records)
-  takeover.answer()
-  takeover.answer()
-  t.ok(takeover.claimed!.start.epoch > epoch)
+t.test('[6] a hole that a trim under way has made is gone at the next reading', async (t) => {
+  const rig = new Rig()
+  rig.author.begin('lin')
+  rig.author.publish(1)
+  rig.snapshot(2)
+  rig.recover()
+  const [epoch, , ...rest] = rig.log.records
+  rig.log.answer({ kind: 'page', records: [epoch!, ...rest], isEnd: true })
+  const log = rig.finish()
+  t.equal(log.lineage, 'lin')
+  t.same(rig.notes, [])
 })
 
-t.test('[A5, 9] masters whose logs begin empty in one view have epochs of their own', async (t) => {
-  const epochs = Array.from({ length: 20 }, (_, no) => {
-    const takeover = new Takeover([], `life ${no}`, 3)
-    takeover.answer()
-    takeover.answer()
-    return takeover.claimed!.start.epoch
-  })
-  t.equal(new Set(epochs).size, 20, 'or one\'s deliveries would pass for the other\'s')
-  for (const epoch of epochs) t.ok(epoch > epochOf(3, 0) && epoch < epochOf(4, 0))
-  const later = new Takeover([], 'later', 4)
-  later.answer()
-  later.answer()
-  t.ok(later.claimed!.start.epoch > Math.max(...epochs), 'and a later view\'s are above')
+t.test('[4] a hole that stays is lost continuity: a new lineage', async (t) => {
+  const rig = new Rig()
+  rig.author.begin('lin')
+  for (let seq = 1; seq <= 3; seq++) rig.author.publish(seq)
+  rig.log.records.splice(2, 1)
+  rig.recover()
+  const log = rig.finish()
+  t.not(log.lineage, 'lin')
+  t.same(kinds(log), ['epoch'])
+  t.match(rig.notes, [/continuity is lost/])
+  t.equal(rig.claimed!.start.nextEntry, 6, 'entries are numbered on')
+  const again = new Rig()
+  again.log.records = rig.log.records
+  again.recover()
+  t.equal(again.finish().lineage, log.lineage, 'what was disowned is not stumbled over again')
+  t.same(again.notes, [])
 })
 
-t.test('a takeover that was given up says and asks nothing any more', async (t) => {
-  for (const answeredCount of [0, 1]) {
-    const takeover = new Takeover(history(3))
-    for (let count = 0; count < answeredCount; count++) takeover.answer()
-    const found = takeover.found.length
-    takeover.recovery.stop()
-    takeover.answer()
-    takeover.later()
-    t.equal(takeover.questions.length, 0)
-    t.equal(takeover.claimed, undefined)
-    t.equal(takeover.found.length, found)
+t.test('[4] what came first is gone without a snapshot: a new lineage', async (t) => {
+  const rig = new Rig()
+  rig.author.begin('lin')
+  rig.author.publish(1)
+  rig.author.publish(2)
+  rig.log.records.shift()
+  rig.recover()
+  t.not(rig.finish().lineage, 'lin')
+})
+
+t.test('[4, A4] a log shorter than its master knows it was has been rolled back', async (t) => {
+  const rig = new Rig()
+  rig.author.begin('lin')
+  const { epoch } = rig.author
+  rig.recover({ known: { lastSeq: 9, epoch } })
+  const log = rig.finish()
+  t.not(log.lineage, 'lin')
+  t.match(rig.notes, [/ends at 3, and was at 9/])
+})
+
+t.test('[2, 4] a copy that lags is no rollback: the log itself says how far it goes', async (t) => {
+  const rig = new Rig()
+  rig.author.begin('lin')
+  rig.author.publish(1)
+  rig.author.publish(2)
+  const { epoch } = rig.author
+  rig.recover({ known: { lastSeq: 9, epoch } })
+  const lagging = rig.log.records.slice(0, 1)
+  for (let reading = 0; reading < 5; reading++) {
+    rig.log.answer({ kind: 'page', records: lagging, isEnd: true })
+    if (rig.log.questions.length === 0) rig.later()
   }
-  const waiting = new Takeover(history(3))
-  waiting.answer({ kind: 'unreadable', reason: 'test' })
-  waiting.recovery.stop()
-  waiting.later()
-  t.equal(waiting.questions.length, 0, 'nor does its retry')
+  t.equal(rig.log.questions[0]!.kind, 'append', 'now it is believed, if the log agrees')
+  const log = rig.finish()
+  t.equal(log.lineage, 'lin')
+  t.same(kinds(log), ['epoch', 'publication', 'publication', 'epoch'])
+})
+
+t.test('[4] whoever disproved continuity begins a new lineage', async (t) => {
+  const rig = new Rig()
+  rig.author.begin('lin')
+  rig.author.publish(1)
+  rig.recover({ mustStartLineage: true })
+  const log = rig.finish()
+  t.not(log.lineage, 'lin')
+  t.equal(log.coveredThrough, 2, 'what is disowned may be trimmed')
+})
+
+t.test('[2] a claim below a view that the log has seen waits for that view', async (t) => {
+  const rig = new Rig()
+  rig.author.epoch = epochOf(7, 1)
+  rig.author.begin('lin')
+  rig.recover()
+  rig.log.answer()
+  t.same(rig.heardViews, [7])
+  t.same(rig.log.questions, [], 'nothing is claimed meanwhile')
+  rig.viewVersion = 8
+  rig.finish()
+  t.equal(rig.claimed!.start.epoch, epochOf(8, 1))
+})
+
+t.test('[2] a view that nobody can give is waited for no longer than a bound', async (t) => {
+  const rig = new Rig()
+  rig.author.epoch = epochOf(7, 1)
+  rig.author.begin('lin')
+  rig.recover()
+  rig.finish()
+  t.equal(rig.claimed!.start.epoch, epochOf(7, 2), 'still above what the log has seen')
+})
+
+t.test('records of a later release are not passed over', async (t) => {
+  const rig = new Rig()
+  rig.author.begin('lin')
+  rig.log.records.push({ seq: 6, bytes: new Uint8Array([0x91, 0x63]) })
+  rig.recover()
+  for (let round = 0; round < 20; round++) {
+    rig.log.answerAll()
+    rig.later()
+  }
+  t.equal(rig.claimed, undefined)
+  t.match(rig.notes[0], /format 99/)
 })

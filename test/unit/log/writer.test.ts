@@ -1,71 +1,19 @@
 import t from 'tap'
 import { Deadlines } from '../../../src/base/deadlines.ts'
 import { Random } from '../../../src/base/random.ts'
-import { decodeAppend, type Entry } from '../../../src/log/entry.ts'
-import type {
-  AppendOutcome,
-  LogAnswer,
-  LogOutbox,
-  LogRecord,
-  LogRequest
-} from '../../../src/log/port.ts'
-import { Recovery } from '../../../src/log/recovery.ts'
+import { decodeAppend } from '../../../src/log/entry.ts'
+import { type Claimant, Recovery } from '../../../src/log/recovery.ts'
+import type { RecoveredLog } from '../../../src/log/replay.ts'
 import { LogWriter, type WriterStart } from '../../../src/log/writer.ts'
-
-type Question = LogRequest & { onAnswer?: ((answer: LogAnswer) => void) | undefined }
-
-/** A log whose answers the test decides; questions wait until it does. */
-class TestLog implements LogOutbox {
-  records: LogRecord[] = []
-  readonly questions: Question[] = []
-  #ticket = 0
-
-  ask(request: Parameters<LogOutbox['ask']>[0], onAnswer?: (answer: LogAnswer) => void): void {
-    this.questions.push({ ...request, ticket: ++this.#ticket, onAnswer } as Question)
-  }
-
-  get lastSeq(): number {
-    return this.records.at(-1)?.seq ?? 0
-  }
-
-  /** Does what an append asks, without answering. */
-  store(question: Question): AppendOutcome {
-    if (question.kind !== 'append') throw new Error('not an append')
-    if (question.expectedSeq !== this.lastSeq) return { kind: 'conflict', lastSeq: this.lastSeq }
-    const seq = this.lastSeq + 3
-    this.records.push({ seq, bytes: question.bytes })
-    return { kind: 'appended', seq }
-  }
-
-  /** Answers the oldest question, honestly unless told otherwise. */
-  answer(outcome?: AppendOutcome): void {
-    const question = this.questions.shift()!
-    const { ticket, onAnswer } = question
-    if (question.kind === 'append') {
-      onAnswer?.({ kind: 'append', ticket, outcome: outcome ?? this.store(question) })
-    } else if (question.kind === 'read') {
-      const records = this.records.filter(({ seq }) => seq >= question.from)
-      onAnswer?.({ kind: 'read', ticket, outcome: { kind: 'page', records, isEnd: true } })
-    }
-  }
-}
-
-function publication(no: number): Entry {
-  return {
-    kind: 'publication',
-    channel: 'app/c',
-    publication: {
-      seq: no, entry: no, id: `c:${no}`, idSpace: 'connection', connectionId: 'c', timestamp: no,
-      counter: 0, messageCount: 1, payload: new Uint8Array([no])
-    }
-  }
-}
+import { publication, TestLog } from './test-log.ts'
 
 class Rig {
   readonly log = new TestLog()
   readonly deadlines = new Deadlines()
   readonly committed: number[] = []
   isDeposed = false
+  isRolledBack = false
+  readonly heardViews: number[] = []
   nowMs = 0
 
   writer(start: Partial<WriterStart> = {}): LogWriter {
@@ -76,8 +24,11 @@ class Rig {
       },
       onDeposed: () => {
         this.isDeposed = true
+      },
+      onRolledBack: () => {
+        this.isRolledBack = true
       }
-    }, this.log, this.deadlines, new Random('writer'))
+    }, this.log, this.deadlines, new Random('writer'), this.nowMs)
   }
 
   later(): void {
@@ -85,18 +36,25 @@ class Rig {
     this.deadlines.fire(this.nowMs)
   }
 
-  claim(viewVersion: number) {
-    const found: Entry[] = []
-    let claimed: { start: WriterStart; lineage: string } | undefined
-    const claimant = { partition: 1, viewVersion, incarnation: 'n', workerGeneration: 1 }
+  claim(viewVersion: number, doubt: Pick<Claimant, 'known' | 'mustStartLineage'> = {}) {
+    let claimed: { start: WriterStart; log: RecoveredLog } | undefined
+    const notes: string[] = []
+    const claimant = {
+      partition: 1, viewVersion: () => viewVersion, incarnation: 'n', workerGeneration: 1, ...doubt
+    }
     new Recovery(claimant, {
-      onRecovered: (entry) => found.push(entry),
-      onBrokenChain: () => found.splice(0),
-      onClaimed: (start, lineage) => {
-        claimed = { start, lineage }
-      }
-    }, this.log, this.deadlines, new Random(`claim/${viewVersion}`), this.nowMs)
-    return { found, claimed: () => claimed }
+      onClaimed: (start, log) => {
+        claimed = { start, log }
+      },
+      onViewHeard: (version) => this.heardViews.push(version),
+      note: (text) => notes.push(text)
+    }, {
+      log: this.log,
+      deadlines: this.deadlines,
+      random: new Random(`claim/${viewVersion}`),
+      nowMs: () => this.nowMs
+    })
+    return { claimed: () => claimed, notes }
   }
 }
 
@@ -113,9 +71,8 @@ t.test('[rule 2] one append is under way; what comes meanwhile goes together', a
   writer.flush(0)
   rig.log.answer()
   t.same(rig.committed, [1, 2, 3, 4])
-  const second = decodeAppend(rig.log.records[1]!.bytes)!
-  t.match(second, { epoch: 7, previousSeq: 3, firstEntry: 2 })
-  t.equal(second.entries.length, 3)
+  const second = decodeAppend(rig.log.records[1]!.bytes)
+  t.match(second, { epoch: 7, previousSeq: 3, firstEntry: 2, entries: { length: 3 } })
 })
 
 t.test('[rule 2] unknown: the same bytes again; that it landed is found out', async (t) => {
@@ -161,7 +118,7 @@ t.test('[rule 4] an empty log gives a new lineage, one with history keeps its ow
   const first = rig.claim(1)
   rig.log.answer()
   rig.log.answer()
-  const { start, lineage } = first.claimed()!
+  const { start, log: { lineage } } = first.claimed()!
   const writer = rig.writer(start)
   writer.add(publication(start.nextEntry))
   writer.flush(0)
@@ -169,9 +126,10 @@ t.test('[rule 4] an empty log gives a new lineage, one with history keeps its ow
   const second = rig.claim(2)
   rig.log.answer()
   rig.log.answer()
-  t.equal(second.claimed()!.lineage, lineage)
+  t.equal(second.claimed()!.log.lineage, lineage)
   t.ok(second.claimed()!.start.epoch > start.epoch)
-  t.same(second.found.map(({ kind }) => kind), ['epoch', 'publication', 'epoch'])
+  const { entries } = second.claimed()!.log
+  t.same(entries.map(({ entry }) => entry.kind), ['epoch', 'publication', 'epoch'])
   const other = new Rig().claim(3)
   t.equal(other.claimed(), undefined, 'nothing is claimed before the log said so')
 })
@@ -190,5 +148,39 @@ t.test('[rule 2] a claim that meets a newer entry reads on and claims above it',
   rig.log.answer()
   rig.log.answer()
   t.ok(slow.claimed()!.start.epoch > quick.claimed()!.start.epoch, 'each attempt is above the last')
-  t.equal(slow.claimed()!.lineage, quick.claimed()!.lineage)
+  t.equal(slow.claimed()!.log.lineage, quick.claimed()!.log.lineage)
+})
+
+t.test('[4] a log that lost what it had accepted is noticed, one look is not believed', async (t) => {
+  const rig = new Rig()
+  const writer = rig.writer({ lastSeq: 30 })
+  writer.add(publication(1))
+  writer.flush(0)
+  for (let look = 0; look < 4; look++) {
+    rig.log.answer({ kind: 'conflict', lastSeq: 12 })
+    rig.log.answer()
+    t.notOk(rig.isRolledBack, `look ${look}`)
+    rig.later()
+  }
+  rig.log.answer({ kind: 'conflict', lastSeq: 12 })
+  rig.log.answer()
+  t.ok(rig.isRolledBack)
+  t.notOk(rig.isDeposed)
+  t.same(rig.committed, [])
+})
+
+t.test('[11] the word of a master is as old as the append that began last', async (t) => {
+  const rig = new Rig()
+  rig.nowMs = 100
+  const writer = rig.writer()
+  t.equal(writer.confirmedAtMs, 100, 'its claim was accepted')
+  writer.add({ kind: 'confirm' })
+  const { nextCounter } = writer
+  writer.flush(200)
+  t.equal(writer.confirmedAtMs, 100, 'a question proves nothing')
+  rig.log.answer({ kind: 'unknown', reason: 'late' })
+  rig.later()
+  rig.log.answer()
+  t.equal(writer.confirmedAtMs, 200)
+  t.equal(writer.confirmedCounter, nextCounter)
 })

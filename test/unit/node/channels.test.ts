@@ -129,7 +129,7 @@ const publishOf = (id: string) => ({
   id, idSpace: 'client' as const, connectionId: 'c', messages: [{ data: id }]
 })
 
-t.test('[9] one that is not the master says so to a Join, with the view that it holds', async (t) => {
+t.test('[9] one that is not the master says so to a Join, with its view', async (t) => {
   const rig = new Rig()
   const channel = rig.channelOf('n1')
   rig.join(other, channel, 7)
@@ -153,7 +153,7 @@ t.test('[2] the master answers nobody before its Epoch is in the log', async (t)
   t.equal(rig.log.epochs(partitionOf(channel, 16)).length, 1)
 })
 
-t.test('what is local needs no link: attach, publish and hear in the turns of one worker', async (t) => {
+t.test('what is local needs no link: attach, publish, hear', async (t) => {
   const rig = new Rig()
   const channel = rig.channelOf('n0')
   const [one, two] = [ears(), ears()]
@@ -221,7 +221,7 @@ t.test('[10] a master that is known to be gone is not asked, nor waited for', as
   t.match(rig.channels.counts(), { partitions: 0 })
 })
 
-t.test('[12] a partition that is given away is stopped, released and asked for elsewhere', async (t) => {
+t.test('[12] a partition that is given away is stopped and released', async (t) => {
   const rig = new Rig()
   const channel = rig.channelOf('n0')
   rig.join(peer, channel)
@@ -315,7 +315,7 @@ t.test('[11] the home worker lives anew: who waits there asks again, heard or no
   }
 })
 
-t.test('[13] a link that lost something is made good with its place, and only with it', async (t) => {
+t.test('[13] a link that lost something is made good with its place alone', async (t) => {
   const rig = new Rig()
   rig.channels.attach(rig.channelOf('n1'), ears(), JSON_VARIANT, undefined)
   rig.settle().said()

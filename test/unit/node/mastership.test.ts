@@ -50,7 +50,7 @@ t.test('before any view nobody masters anything', async (t) => {
   t.notOk(mastership.isMine(3))
 })
 
-t.test('[10] the next owner acts for one known to be gone, and all nodes agree on it', async (t) => {
+t.test('[10] the next owner acts for one known to be gone, and all agree on it', async (t) => {
   const [master, next, last] = ownersOf(5, view) as [Member, Member, Member]
   const at = (gone: Member[]): Mastership[] =>
     view.members.map(({ incarnation }) => {

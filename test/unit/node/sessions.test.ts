@@ -51,7 +51,7 @@ t.test('who connects is told who it is; who may not is told why, and let go', as
   t.match(worker.tally, { turnedAwayCount: knocks.length - 3 })
 })
 
-t.test('before it knows any app a worker sends clients elsewhere, and turns none away', async (t) => {
+t.test('before it knows any app a worker sends clients elsewhere', async (t) => {
   const outbox = new Outbox()
   const now = { monoMs: 0, wallMs: 0 }
   const sessions = new Sessions({ serverId: 's', siteCode: 't' }, {
@@ -159,7 +159,7 @@ t.test('draining asks everybody to go, evenly, and lets nobody in', async (t) =>
   t.match(worker.worker.counts(), { connections: 0, attachments: 0 })
 })
 
-t.test('what was published before its client is asked to go is answered or sent again', async (t) => {
+t.test('a publish of a client that is asked to go is not lost nor doubled', async (t) => {
   const world = new WorkerWorld('leaving', { nodes: 2 })
   const [a, b] = world.nodes as [never, never]
   const subscriber = world.client(b).attach('c')

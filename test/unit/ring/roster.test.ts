@@ -92,7 +92,7 @@ t.test('[8] a pod that no list has had must be lacking for a while', async (t) =
   t.equal(rig.gone(), 'n8#1')
 })
 
-t.test('[10] while the API is away what is lacking from its last list proves nothing', async (t) => {
+t.test('[10] while the API is away what its last list lacks proves nothing', async (t) => {
   const rig = new Rig(3)
   rig.view = after(rig.view, { joined: [memberNo(8, { state: 'joining' })] })
   rig.roster.onView(rig.view, rig.nowMs)

@@ -63,7 +63,7 @@ t.test('one change carries all that is known', async (t) => {
   t.notOk(isUrgent(wantedChange(view, facts({ candidates: [candidate(9)] }))!))
 })
 
-t.test('a node that confirms and dies is removed, and one that joins and drains leaves', async (t) => {
+t.test('who confirms and dies is removed, who joins and drains leaves', async (t) => {
   const view = after(viewOf(membersOf(2)), { joined: [candidate(2), candidate(3)] })
   const change = wantedChange(view, facts({
     gone: gone('n2#1'), confirmed: new Set(['n2#1', 'n3#1']), leaving: new Set(['n3#1'])

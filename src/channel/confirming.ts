@@ -1,0 +1,95 @@
+/**
+ * Messages that a master must not answer yet (rule 11): before its claim, or when the last append
+ * that the log accepted from it is too old to show that it is still the master. A few are kept, one
+ * per question, until the log has taken something of ours again.
+ */
+
+import { limits } from '../base/limits.ts'
+import type { LogWriter } from '../log/writer.ts'
+import type { ToMaster } from '../peer/message.ts'
+import { type Place, placeKey } from '../peer/place.ts'
+
+interface Held {
+  readonly from: Place
+  readonly message: ToMaster
+  /** An append with at least this counter must be accepted; undefined: any recent one will do. */
+  readonly counter: number | undefined
+}
+
+export class Confirming {
+  readonly #held = new Map<string, Held>()
+  /** Proven by an append of ours that began after they came. */
+  readonly #proven = new Set<ToMaster>()
+
+  get size(): number {
+    return this.#held.size
+  }
+
+  /** Keeps what comes before the claim; publishes need none, for their client has not joined. */
+  holdUntilClaimed(from: Place, message: ToMaster): void {
+    if (message.kind === 'part') this.#held.delete(keyOf(from, 'join', message.channel))
+    else if (message.kind !== 'publish') this.#hold(from, message, undefined)
+  }
+
+  /** True if it asks for what only the master may say, and we may not be it: it is kept. */
+  mustWait(from: Place, message: ToMaster, writer: LogWriter, nowMs: number): boolean {
+    const asks = message.kind === 'backfill' ||
+      (message.kind === 'join' && (message.wantsDeliveries || message.from !== undefined))
+    if (!asks || isRecent(writer, nowMs)) return false
+    this.#hold(from, message, undefined)
+    return true
+  }
+
+  /** Keeps the message until an append that begins after it; false if there was one by now. */
+  holdUntilNext(from: Place, message: ToMaster, writer: LogWriter): boolean {
+    if (this.#proven.delete(message)) return false
+    this.#hold(from, message, writer.nextCounter)
+    return true
+  }
+
+  /** What can be answered now; it is kept no longer. */
+  takeReady(writer: LogWriter, nowMs: number): Held[] {
+    if (this.#held.size === 0 || !isRecent(writer, nowMs)) return []
+    const ready: Held[] = []
+    for (const [key, held] of this.#held) {
+      if (held.counter !== undefined && held.counter > writer.confirmedCounter) continue
+      this.#held.delete(key)
+      if (held.counter !== undefined) this.#proven.add(held.message)
+      ready.push(held)
+    }
+    return ready
+  }
+
+  takeAll(): Held[] {
+    const all = [...this.#held.values()]
+    this.clear()
+    return all
+  }
+
+  /** Forgets the messages of places that are gone. */
+  forget(isGone: (place: Place) => boolean): void {
+    for (const [key, { from }] of this.#held) if (isGone(from)) this.#held.delete(key)
+  }
+
+  clear(): void {
+    this.#held.clear()
+    this.#proven.clear()
+  }
+
+  #hold(from: Place, message: ToMaster, counter: number | undefined): void {
+    const no = message.kind === 'backfill' ? message.requestNo : 0
+    const key = keyOf(from, message.kind, message.channel, no)
+    if (this.#held.has(key) || this.#held.size < limits.confirmingMax) {
+      this.#held.set(key, { from, message, counter })
+    }
+  }
+}
+
+function isRecent(writer: LogWriter, nowMs: number): boolean {
+  return nowMs - writer.confirmedAtMs <= limits.confirmedMs
+}
+
+/** A question asked again takes the place of the first. */
+function keyOf(from: Place, kind: ToMaster['kind'], channel: string, no = 0): string {
+  return `${kind} ${no} ${placeKey(from)} ${channel}`
+}

@@ -1,0 +1,113 @@
+/**
+ * The state of a partition's channels as bytes: what a snapshot holds (rule 6). Messages are not
+ * in it, for the tail of the log has them; what must outlive them is: where each channel stands,
+ * its clock, and its exact de-duplication.
+ *
+ * Ids derived from connections stand in runs, by differences, since they come in order: a publish
+ * takes about five bytes.
+ */
+
+import { Decoder, Encoder } from '@msgpack/msgpack'
+import type { KnownId } from './dedupe.ts'
+
+const STATE_FORMAT_VERSION = 1
+
+/** Where a channel was born (again): see ChannelMaster. */
+export interface Birth {
+  readonly seq: number
+  /** Of no channel that was let go before, anything stood after this entry. */
+  readonly entry: number
+}
+
+export interface ChannelState {
+  readonly channel: string
+  readonly seq: number
+  /** The epoch and the entry of the last publication. */
+  readonly epoch: number
+  readonly entry: number
+  readonly birth: Birth
+  /** The last tick of the channel's serials. */
+  readonly tick: { readonly ms: number; readonly counter: number }
+  readonly ids: readonly KnownId[]
+}
+
+export interface PartitionState {
+  /** A channel born again starts here. */
+  readonly letGo: Birth
+  readonly channels: readonly ChannelState[]
+}
+
+/** Nothing has happened yet. */
+export const emptyState: PartitionState = { letGo: { seq: 0, entry: 0 }, channels: [] }
+
+const encoder = new Encoder()
+const decoder = new Decoder()
+
+/** The state as bytes. */
+export function encodeState({ letGo, channels }: PartitionState): Uint8Array {
+  const rows = channels.map(({ channel, seq, epoch, entry, birth, tick, ids }) => {
+    return [channel, seq, epoch, entry, birth.seq, birth.entry, tick.ms, tick.counter,
+      runsOf(ids)]
+  })
+  return encoder.encode([STATE_FORMAT_VERSION, letGo.seq, letGo.entry, rows])
+}
+
+/** The state in a snapshot's bytes; throws a RangeError for a format of a later release. */
+export function decodeState(bytes: Uint8Array): PartitionState {
+  const [version, seq, entry, rows] = decoder.decode(bytes) as [number, number, number, never[][]]
+  if (version !== STATE_FORMAT_VERSION) throw new RangeError(`state of format ${version}`)
+  const channels = rows.map((row): ChannelState => ({
+    channel: row[0]!,
+    seq: row[1]!,
+    epoch: row[2]!,
+    entry: row[3]!,
+    birth: { seq: row[4]!, entry: row[5]! },
+    tick: { ms: row[6]!, counter: row[7]! },
+    ids: idsOf(row[8]!)
+  }))
+  return { letGo: { seq, entry }, channels }
+}
+
+/** `[serial, ms, counter, messageCount]…` of one connection, the first two as differences. */
+type Run = [connectionId: string, numbers: number[]]
+
+type Other = [key: string, timestamp: number, counter: number, messageCount: number]
+
+const DERIVED = /^([^~].*):(0|[1-9][0-9]{0,14})$/
+
+function runsOf(ids: readonly KnownId[]): [Run[], Other[]] {
+  const runs = new Map<string, { numbers: number[]; serial: number; ms: number }>()
+  const others: Other[] = []
+  for (const { key, timestamp, counter, messageCount } of ids) {
+    const match = DERIVED.exec(key)
+    if (match === null) {
+      others.push([key, timestamp, counter, messageCount])
+      continue
+    }
+    const [, connectionId, digits] = match as unknown as [string, string, string]
+    const serial = Number(digits)
+    const run = runs.get(connectionId) ?? { numbers: [], serial: 0, ms: 0 }
+    runs.set(connectionId, run)
+    run.numbers.push(serial - run.serial, timestamp - run.ms, counter, messageCount)
+    run.serial = serial
+    run.ms = timestamp
+  }
+  return [[...runs].map(([connectionId, { numbers }]): Run => [connectionId, numbers]), others]
+}
+
+function idsOf([runs, others]: [Run[], Other[]]): KnownId[] {
+  const ids = others.map(([key, timestamp, counter, messageCount]): KnownId => {
+    return { key, timestamp, counter, messageCount }
+  })
+  for (const [connectionId, numbers] of runs) {
+    let serial = 0
+    let timestamp = 0
+    for (let at = 0; at < numbers.length; at += 4) {
+      serial += numbers[at]!
+      timestamp += numbers[at + 1]!
+      const [counter, messageCount] = [numbers[at + 2]!, numbers[at + 3]!]
+      ids.push({ key: `${connectionId}:${serial}`, timestamp, counter, messageCount })
+    }
+  }
+  return ids
+}

@@ -1,0 +1,125 @@
+/**
+ * One partition's masters over one log: each rig is a life of a mastership, with a client's ear
+ * for what it says. The log answers at once and honestly unless it is told otherwise.
+ */
+
+import { Deadlines } from '../../../src/base/deadlines.ts'
+import { Random } from '../../../src/base/random.ts'
+import { PartitionMaster } from '../../../src/channel/partition.ts'
+import type { Joined, PeerMessage, Standing, ToMaster } from '../../../src/peer/message.ts'
+import type { Place } from '../../../src/peer/place.ts'
+import { TestLog } from '../log/test-log.ts'
+
+export const CHANNEL = 'app/c'
+
+export class World {
+  readonly log = new TestLog()
+  readonly deadlines = new Deadlines()
+  nowMs = 1_000_000
+  #lifeCount = 0
+
+  /** A new mastership, which has claimed the partition unless `isHonest` is false. */
+  master(isHonest = true): Life {
+    const life = new Life(this, ++this.#lifeCount)
+    if (isHonest) life.settle()
+    return life
+  }
+
+  /** Lets time pass in steps, as sweeps and retries want it. */
+  pass(ms: number, ...lives: Life[]): void {
+    const endMs = this.nowMs + ms
+    while (this.nowMs < endMs) {
+      this.nowMs = Math.min(endMs, this.nowMs + 1_000)
+      this.deadlines.fire(this.nowMs)
+      for (const life of lives) life.settle()
+    }
+  }
+}
+
+export class Life {
+  readonly world: World
+  readonly said: PeerMessage[] = []
+  readonly notes: string[] = []
+  readonly master: PartitionMaster
+  readonly client: Place = { incarnation: 'client', worker: 0 }
+  isDeposed = false
+  #joinNo = 0
+  readonly #opNos = new Map<string, number>()
+  #isDirty = false
+
+  constructor(world: World, no: number) {
+    this.world = world
+    const claimant = {
+      partition: 1, viewVersion: () => 1, incarnation: `n${no}`, workerGeneration: 1
+    }
+    this.master = new PartitionMaster(claimant, {
+      log: world.log,
+      deadlines: world.deadlines,
+      random: new Random(`life/${no}`),
+      now: () => ({ monoMs: world.nowMs, wallMs: world.nowMs }),
+      send: (_, message) => this.said.push(message),
+      wantsFlush: () => {
+        this.#isDirty = true
+      },
+      onDeposed: () => {
+        this.isDeposed = true
+      },
+      onViewHeard: () => undefined,
+      note: (text) => this.notes.push(text)
+    })
+  }
+
+  /** Turns until neither the master nor the log has anything to do. */
+  settle(): void {
+    do {
+      this.#isDirty = false
+      this.master.flush(this.world.nowMs)
+      this.world.log.answerAll()
+    } while (this.#isDirty)
+  }
+
+  tell(message: ToMaster): void {
+    this.master.onMessage(this.client, message)
+  }
+
+  /** Joins and returns the answer, if there is one. */
+  join(from?: Standing, channel = CHANNEL): Joined | undefined {
+    const joinNo = ++this.#joinNo
+    const join = { kind: 'join', channel, joinNo, clientId: 'k', viewVersion: 1, from } as const
+    this.tell({ ...join, wantsDeliveries: true })
+    this.settle()
+    return this.joined(joinNo)
+  }
+
+  joined(joinNo = this.#joinNo): Joined | undefined {
+    return this.said.find((each): each is Joined => {
+      return each.kind === 'joined' && each.joinNo === joinNo
+    })
+  }
+
+  publish(id: string, channel = CHANNEL): void {
+    const opNo = (this.#opNos.get(channel) ?? 0) + 1
+    this.#opNos.set(channel, opNo)
+    this.tell({
+      kind: 'publish',
+      channel,
+      clientId: 'k',
+      epoch: this.master.epoch,
+      opNo,
+      answeredThrough: opNo - 1,
+      op: {
+        id, idSpace: 'connection', connectionId: id.split(':')[0], messageCount: 1,
+        payload: new Uint8Array(1_000)
+      }
+    })
+    this.settle()
+  }
+
+  /** The serials that were answered for publishes, in order. */
+  serials(): (readonly string[])[] {
+    return this.said.flatMap((each) => {
+      return each.kind === 'result' && each.outcome.kind === 'committed'
+        ? [each.outcome.serials] : []
+    })
+  }
+}

@@ -1,0 +1,107 @@
+/** A partition's log whose answers the test decides; questions wait until it does. */
+
+import { encodeAppend, encodeEntry, type Entry } from '../../../src/log/entry.ts'
+import type {
+  AppendOutcome,
+  LogAnswer,
+  LogOutbox,
+  LogRecord,
+  LogRequest,
+  ReadOutcome
+} from '../../../src/log/port.ts'
+
+export type Question = LogRequest & { onAnswer?: ((answer: LogAnswer) => void) | undefined }
+
+export class TestLog implements LogOutbox {
+  records: LogRecord[] = []
+  readonly questions: Question[] = []
+  #ticket = 0
+
+  ask(request: Parameters<LogOutbox['ask']>[0], onAnswer?: (answer: LogAnswer) => void): void {
+    this.questions.push({ ...request, ticket: ++this.#ticket, onAnswer } as Question)
+  }
+
+  get lastSeq(): number {
+    return this.records.at(-1)?.seq ?? 0
+  }
+
+  /** Does what an append asks, without answering. */
+  store(question: Question): AppendOutcome {
+    if (question.kind !== 'append') throw new Error('not an append')
+    if (question.expectedSeq !== this.lastSeq) return { kind: 'conflict', lastSeq: this.lastSeq }
+    const seq = this.lastSeq + 3
+    this.records.push({ seq, bytes: question.bytes })
+    return { kind: 'appended', seq }
+  }
+
+  /** Answers the oldest question, honestly unless told otherwise. */
+  answer(outcome?: AppendOutcome | ReadOutcome): void {
+    const question = this.questions.shift()!
+    const { ticket, onAnswer } = question
+    if (question.kind === 'append') {
+      const given = (outcome as AppendOutcome | undefined) ?? this.store(question)
+      onAnswer?.({ kind: 'append', ticket, outcome: given })
+    } else if (question.kind === 'read') {
+      const records = this.records.filter(({ seq }) => seq >= question.from)
+      const given = outcome as ReadOutcome | undefined
+      onAnswer?.({
+        kind: 'read', ticket, outcome: given ?? { kind: 'page', records, isEnd: true }
+      })
+    } else if (question.kind === 'trim') {
+      this.records = this.records.filter(({ seq }) => seq >= question.below)
+    }
+  }
+
+  /** Answers honestly until nobody asks. */
+  answerAll(): void {
+    while (this.questions.length > 0) this.answer()
+  }
+}
+
+/** Writes records as a correct master would. */
+export class Author {
+  readonly log: TestLog
+  epoch = 65_537
+  nextEntry = 1
+  #counter = 0
+
+  constructor(log: TestLog) {
+    this.log = log
+  }
+
+  /** One record of these entries; returns its sequence. */
+  write(...entries: Entry[]): number {
+    const previousSeq = this.log.lastSeq
+    const head = {
+      epoch: this.epoch, counter: this.#counter++, previousSeq, firstEntry: this.nextEntry,
+      snapshotSeq: 0
+    }
+    this.nextEntry += entries.length
+    const seq = previousSeq + 3
+    this.log.records.push({ seq, bytes: encodeAppend(head, entries.map(encodeEntry)) })
+    return seq
+  }
+
+  begin(lineage: string, startsLineage = true): number {
+    return this.write({
+      kind: 'epoch', epoch: this.epoch, lineage, startsLineage, viewVersion: 1, incarnation: 'x',
+      workerGeneration: 1
+    })
+  }
+
+  publish(seq: number): number {
+    return this.write(publication(seq, this.nextEntry))
+  }
+}
+
+/** A publication of channel `app/c`. */
+export function publication(seq: number, entry = seq): Entry {
+  return {
+    kind: 'publication',
+    channel: 'app/c',
+    publication: {
+      seq, entry, id: `c:${seq}`, idSpace: 'connection', connectionId: 'c', timestamp: seq,
+      counter: 0, messageCount: 1, payload: new Uint8Array([seq])
+    }
+  }
+}
