@@ -268,6 +268,11 @@ export class LocalGroup {
   }
 
   #remove(seat: Seat): void {
+    const isUnanswered = this.#seats.has(seat.attachId) && seat.state !== 'live'
+    if (isUnanswered) {
+      const { channel } = this
+      this.#ports.toClient(channel, { kind: 'attachGone', channel, attachId: seat.attachId })
+    }
     this.#ports.deadlines.cancel(seat.deadline)
     this.#seats.delete(seat.attachId)
     if (seat.state === 'live') {

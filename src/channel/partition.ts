@@ -133,6 +133,7 @@ export class PartitionMaster {
 
   /** The view gave the partition to somebody else. */
   stop(): void {
+    this.#sayJoinAgain()
     this.#end()
     this.#state = { kind: 'over' }
     this.#confirming.clear()
@@ -217,7 +218,6 @@ export class PartitionMaster {
   }
 
   #onDeposed(): void {
-    this.#sayJoinAgain()
     this.stop()
     this.#ports.onDeposed(this.partition)
   }

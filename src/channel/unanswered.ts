@@ -54,16 +54,18 @@ export class Unanswered {
   }
 
   /**
-   * A Join was answered: everything unanswered is to be sent again. In the epoch of before with
-   * the numbers of before (some may have been taken); in a new one numbered from 1.
+   * A Join was answered: everything unanswered is to be sent again. With the numbers of before if
+   * the mastership still is at them (some may have been taken), otherwise numbered anew from
+   * where it says that it is: it may be a new one, or have forgotten us meanwhile.
    */
-  startEpoch(epoch: number): void {
-    const isNew = epoch !== this.#epoch
+  startEpoch(epoch: number, nextOpNo: number): void {
+    const isOurs = nextOpNo > this.#answeredThrough() && nextOpNo <= this.#nextOpNo
+    const isSame = epoch === this.#epoch && isOurs
     this.#epoch = epoch
     this.#unsent = [...this.#ops.values()]
-    if (!isNew) return
+    if (isSame) return
     this.#byNo.clear()
-    this.#nextOpNo = 1
+    this.#nextOpNo = nextOpNo
     for (const op of this.#unsent) op.opNo = 0
   }
 

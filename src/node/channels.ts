@@ -189,6 +189,7 @@ export class Channels implements ChannelDoor {
     switch (message.kind) {
       case 'attach':
       case 'submit':
+      case 'attachGone':
       case 'groupEmpty':
       case 'variantUnused':
         this.#toClient(from, message)
@@ -214,7 +215,7 @@ export class Channels implements ChannelDoor {
   #toClient(from: Place, message: ToClientFromGroup): void {
     let client = this.#clients.get(message.channel)
     if (client === undefined) {
-      if (message.kind === 'groupEmpty' || message.kind === 'variantUnused') return
+      if (message.kind !== 'attach' && message.kind !== 'submit') return
       client = this.#newClient(message.channel)
     }
     client.onGroupMessage(from.worker, message)

@@ -134,7 +134,7 @@ t.test('closed while joining: it says goodbye and asks no more', async (t) => {
   t.equal(bench.deadlines.nextMs(), Infinity)
   bench.client.onMasterMessage({
     kind: 'joined', channel: CHANNEL, joinNo: join!.joinNo, epoch: 1, standing: standing(0),
-    isContinuation: true, backlog: []
+    isContinuation: true, startsAfter: 0, backlog: [], isWhole: true, nextOpNo: 1
   })
   bench.client.onMasterUncertain()
   t.same([...bench.told(), ...bench.said()], [])

@@ -25,7 +25,7 @@ t.test('the first attach joins from nowhere; the answer is where the master stan
   const { joinNo } = join!
   bench.client.onMasterMessage({
     kind: 'joined', channel: CHANNEL, joinNo, epoch: 1, standing: standing(5),
-    isContinuation: true, backlog: []
+    isContinuation: true, startsAfter: 5, backlog: [], isWhole: true, nextOpNo: 1
   })
   const [first, second] = [bench.told(0), bench.told(1)]
   t.match(first, [{ kind: 'attached', attachId, isResumed: false, standing: { seq: 5 } }])
@@ -69,13 +69,60 @@ t.test('[14] whatever makes it join again, one Join is asked about', async (t) =
   t.equal(bench.deadlines.nextMs(), Infinity)
 })
 
+t.test('a backlog comes page by page, and nobody is answered before the last one', async (t) => {
+  const bench = new ClientBench()
+  const attachId = bench.attach({ from: standing(0) })
+  bench.join({ standing: standing(2) })
+  t.match(ofKind(bench.said(), 'backfill'), [{ from: { seq: 0 } }])
+  bench.client.onMasterUncertain()
+  bench.join({ standing: standing(4), backlog: publications(3, 4), isWhole: false })
+  t.match(ofKind(bench.said(), 'publish'), [])
+  bench.deliver(publications(5, 5))
+  t.match(bench.told().map(({ kind }) => kind), ['broadcast'], 'the page, and nothing else yet')
+  bench.client.onMasterUncertain()
+  bench.join({ standing: standing(6), backlog: publications(5, 6) })
+  const [asked] = ofKind(bench.said(), 'backfill')
+  const page = { kind: 'backfilled', channel: CHANNEL, epoch: 1, isContinuation: true } as const
+  const { clientId, requestNo } = asked!
+  bench.client.onMasterMessage({
+    ...page, clientId, requestNo, standing: standing(3), publications: publications(1, 3)
+  })
+  const [next] = ofKind(bench.said(), 'backfill')
+  t.match(next, { from: { seq: 3 } })
+  bench.client.onMasterMessage({
+    ...page, clientId, requestNo: next!.requestNo, standing: standing(6),
+    publications: publications(4, 6)
+  })
+  const attached = bench.told().find(({ kind }) => kind === 'attached')
+  t.match(attached, { attachId, isResumed: true, backlog: { length: 6 } })
+})
+
+t.test('[3, 19] a backlog with a hole, or too short, is announced as lost', async (t) => {
+  for (const backlog of [publications(7, 8), publications(6, 7), []]) {
+    const bench = liveAt5()
+    bench.client.onMasterUncertain()
+    bench.join({ standing: standing(8), startsAfter: 5, backlog })
+    t.ok(bench.told().some(({ kind }) => kind === 'continuityLost'), `${backlog.length}`)
+  }
+})
+
+t.test('[5] a channel born again further on: nothing was there to be missed', async (t) => {
+  const bench = liveAt5()
+  bench.client.onMasterUncertain()
+  bench.join({ standing: standing(21), startsAfter: 20, backlog: publications(21, 21) })
+  t.match(bench.told(), [{ kind: 'broadcast', items: [{ seq: 21 }] }])
+})
+
 t.test('only the answer to the last Join counts; what older ones bring is dropped', async (t) => {
   const bench = new ClientBench()
   bench.attach()
   const [first] = ofKind(bench.said(), 'join')
   bench.pass()
   const { joinNo } = first!
-  const answer = { kind: 'joined', channel: CHANNEL, epoch: 1, isContinuation: true } as const
+  const answer = {
+    kind: 'joined', channel: CHANNEL, epoch: 1, isContinuation: true, startsAfter: 3,
+    isWhole: true, nextOpNo: 1
+  } as const
   bench.client.onMasterMessage({ ...answer, joinNo, standing: standing(3), backlog: [] })
   bench.deliver(publications(4, 4))
   t.same(bench.told(), [])

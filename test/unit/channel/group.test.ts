@@ -74,7 +74,7 @@ t.test('a detach while attaching: nothing is called on the member any more', asy
   const seat = bench.group.attach(member, json, undefined)
   const [attach] = ofKind(bench.said(), 'attach')
   bench.group.detach(seat)
-  t.same(bench.saidKinds(), ['variantUnused', 'groupEmpty'])
+  t.same(bench.saidKinds(), ['attachGone', 'variantUnused', 'groupEmpty'])
   bench.answer(attach!, 5, { backlog: [item(5)] })
   bench.broadcast(item(6))
   bench.pass(limits.attachAnswerMs)
@@ -107,7 +107,7 @@ t.test('[19] no answer in time: refused, retriable, and a late answer is nobody\
   t.same(member.take(), [])
   bench.pass(1)
   t.same(member.take(), ['refused 90007'])
-  t.same(bench.saidKinds(), ['variantUnused', 'groupEmpty'],
+  t.same(bench.saidKinds(), ['attachGone', 'variantUnused', 'groupEmpty'],
     'the ChannelClient is told, or it would feed nobody for ever')
   bench.answer(attach!, 5)
   bench.broadcast(item(6))
@@ -128,12 +128,12 @@ t.test('a refused attach leaves like one that detached', async (t) => {
     return seat
   }
   const seat = refuse()
-  t.same(bench.saidKinds(), ['variantUnused'])
+  t.same(bench.saidKinds(), ['attachGone', 'variantUnused'])
   bench.group.detach(seat)
   bench.group.detach(otherSeat)
   t.same(bench.saidKinds(), ['variantUnused', 'groupEmpty'])
   refuse()
-  t.same(bench.saidKinds(), ['variantUnused', 'groupEmpty'])
+  t.same(bench.saidKinds(), ['attachGone', 'variantUnused', 'groupEmpty'])
   t.equal(bench.deadlines.nextMs(), Infinity, 'no deadline is left behind')
 })
 
@@ -214,7 +214,7 @@ t.test('[11] a member that leaves while its seat rejoins is left in peace', asyn
   bench.group.onHomeLost()
   const [ask] = ofKind(bench.said(), 'attach')
   bench.group.detach(seat)
-  t.same(bench.saidKinds(), ['variantUnused', 'groupEmpty'])
+  t.same(bench.saidKinds(), ['attachGone', 'variantUnused', 'groupEmpty'])
   bench.answer(ask!, 9, { error: lost })
   t.same(member.take(), [])
   t.equal(bench.group.liveCount, 0)

@@ -149,9 +149,11 @@ export class ClientBench {
   join(over: Partial<Joined> = {}): PeerMessage[] {
     const said = this.said()
     const { joinNo } = ofKind(said, 'join').at(-1)!
+    const where = over.standing ?? standing(0)
+    const startsAfter = where.seq - (over.backlog?.length ?? 0)
     this.client.onMasterMessage({
-      kind: 'joined', channel: CHANNEL, joinNo, epoch: 1, standing: standing(0),
-      isContinuation: true, backlog: [], ...over
+      kind: 'joined', channel: CHANNEL, joinNo, epoch: 1, standing: where, isContinuation: true,
+      startsAfter, backlog: [], isWhole: true, nextOpNo: 1, ...over
     })
     return said
   }

@@ -18,7 +18,7 @@ function unsent(ops: Unanswered): string[] {
 
 t.test('[16, B1] numbered from 1 in order of submission, each sent once', async (t) => {
   const ops = new Unanswered()
-  ops.startEpoch(7)
+  ops.startEpoch(7, 1)
   for (const id of [1, 2]) ops.add(0, submit(id))
   t.same(unsent(ops), ['1 a:1', '2 a:2'])
   t.same(unsent(ops), [])
@@ -28,31 +28,45 @@ t.test('[16, B1] numbered from 1 in order of submission, each sent once', async 
 
 t.test('[16, B1] the same epoch again: all unanswered again, under their numbers', async (t) => {
   const ops = new Unanswered()
-  ops.startEpoch(7)
+  ops.startEpoch(7, 1)
   for (const id of [1, 2, 3]) ops.add(0, submit(id))
   unsent(ops)
   t.match(ops.answer(7, 2), { submitId: 2 })
   ops.add(0, submit(4))
-  ops.startEpoch(7)
+  ops.startEpoch(7, 1)
   t.same(unsent(ops), ['1 a:1', '3 a:3', '4 a:4'])
 })
 
 t.test('[16] a new epoch: what is unanswered is numbered from 1, in the old order', async (t) => {
   const ops = new Unanswered()
-  ops.startEpoch(7)
+  ops.startEpoch(7, 1)
   for (const id of [1, 2, 3, 4]) ops.add(0, submit(id))
   unsent(ops)
   ops.answer(7, 3)
   ops.answer(7, 1)
-  ops.startEpoch(8)
+  ops.startEpoch(8, 1)
   t.same(unsent(ops), ['1 a:2', '2 a:4'])
   t.equal(ops.answer(7, 1), undefined, 'a late answer of the old epoch is of another op')
   t.match(ops.answer(8, 1), { submitId: 2 })
 })
 
+t.test('[16, 18] a mastership that knows us otherwise: numbered on from its count', async (t) => {
+  const ops = new Unanswered()
+  ops.startEpoch(7, 1)
+  for (const id of [1, 2, 3]) ops.add(0, submit(id))
+  unsent(ops)
+  ops.answer(7, 1)
+  ops.startEpoch(7, 1)
+  t.same(unsent(ops), ['1 a:2', '2 a:3'], 'it has forgotten us meanwhile')
+  t.equal(ops.answer(7, 3), undefined)
+  ops.startEpoch(8, 5)
+  t.same(unsent(ops), ['5 a:2', '6 a:3'], 'it still knows what we said before')
+  t.match(ops.answer(8, 6), { submitId: 3 })
+})
+
 t.test('an answer counts once, in any order, and for ops that were sent only', async (t) => {
   const ops = new Unanswered()
-  ops.startEpoch(1)
+  ops.startEpoch(1, 1)
   for (const id of [1, 2, 3]) ops.add(5, submit(id))
   t.equal(ops.answer(1, 1), undefined, 'not sent yet')
   unsent(ops)
@@ -64,7 +78,7 @@ t.test('an answer counts once, in any order, and for ops that were sent only', a
 
 t.test('answeredThrough is below the oldest unanswered, and never jumps over it', async (t) => {
   const ops = new Unanswered()
-  ops.startEpoch(1)
+  ops.startEpoch(1, 1)
   const through = (submitId: number): number => {
     ops.add(0, submit(submitId))
     return [...ops.takeUnsent()].at(-1)!.answeredThrough
@@ -82,7 +96,7 @@ t.test('answeredThrough is below the oldest unanswered, and never jumps over it'
 
 t.test('[25] refused at the bound of bytes; answered bytes make room', async (t) => {
   const ops = new Unanswered()
-  ops.startEpoch(1)
+  ops.startEpoch(1, 1)
   const quarter = limits.unansweredPerClientBytesMax / 4
   for (const id of [1, 2, 3, 4]) t.equal(ops.add(0, submit(id, quarter)), undefined)
   unsent(ops)
@@ -96,7 +110,7 @@ t.test('[25] refused at the bound of bytes; answered bytes make room', async (t)
 
 t.test('[11] ops of a worker that is gone go on, and nobody is told', async (t) => {
   const ops = new Unanswered()
-  ops.startEpoch(1)
+  ops.startEpoch(1, 1)
   ops.add(1, submit(1))
   ops.add(2, submit(2))
   ops.forgetWorker(1)
@@ -141,7 +155,7 @@ t.test('[16, B1] whatever masters do: per epoch no number is skipped or given tw
           epoch++
           nextNo = 1
         }
-        bench.join({ epoch })
+        bench.join({ epoch, nextOpNo: nextNo })
       }
     }
     bench.said()

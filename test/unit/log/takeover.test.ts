@@ -141,7 +141,7 @@ t.test('[2] what the end hid is read before the claim is tried again', async (t)
   t.equal(takeover.claimed?.lineage, 'line')
 })
 
-t.test('[2] unreadable, refused, busy, unknown: tried again, the claim with its bytes', async (t) => {
+t.test('[2] unreadable, refused, busy, unknown: again, a claim with its bytes', async (t) => {
   const takeover = new Takeover(history(2))
   takeover.answer({ kind: 'unreadable', reason: 'test' })
   t.equal(takeover.questions.length, 0, 'not at once')
@@ -179,7 +179,8 @@ t.test('[4] a history that does not join is forgotten, and a new lineage says so
   const whole = history(5)
   const damages: [string, LogRecord[]][] = [
     ['a record before 12 is gone', [...whole.slice(0, 2), ...whole.slice(3)]],
-    ['the record at 9 cannot be read', [...whole.slice(0, 2), { seq: 9, bytes: new Uint8Array([1]) }]],
+    ['the record at 9 cannot be read',
+      [...whole.slice(0, 2), { seq: 9, bytes: new Uint8Array([1]) }]],
     ['the record at 3 cannot be read', [{ seq: 3, bytes: new Uint8Array() }, ...whole.slice(1)]]
   ]
   for (const [reason, records] of damages) {

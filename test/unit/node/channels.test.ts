@@ -184,7 +184,7 @@ t.test('[14] who moved is joined anew, who did not is left alone', async (t) => 
   const answer = (channel: string, from: Place): void => {
     rig.hear(from, {
       kind: 'joined', channel, joinNo: 1, epoch: 1, isContinuation: true, backlog: [],
-      standing: { lineage: 'l', seq: 0, epoch: 1, entry: 1 }
+      startsAfter: 0, isWhole: true, nextOpNo: 1, standing: { lineage: 'l', seq: 0, epoch: 1, entry: 1 }
     })
   }
   answer(moving, peer)
@@ -231,7 +231,7 @@ t.test('[12] a partition that is given away is stopped and released', async (t) 
   t.same(rig.released, [partitionOf(channel, 16)])
   t.match(rig.channels.counts(), { partitions: 0 })
   rig.join(peer, channel, 2)
-  t.same(rig.said(), ['n1 notMaster'])
+  t.same(rig.said(), ['n1 joinAgain', 'n1 notMaster'])
   rig.hear(peer, { kind: 'part', channel, clientId: 'of n1#1' })
   t.same(rig.said(), [], 'what is said to a former master is for nobody')
 })
@@ -368,7 +368,7 @@ t.test('what nobody uses is let go after its linger time, and the master is told
   rig.settle().said()
   rig.hear(peer, {
     kind: 'joined', channel, joinNo: 1, epoch: 1, isContinuation: true, backlog: [],
-    standing: { lineage: 'l', seq: 0, epoch: 1, entry: 1 }
+    startsAfter: 0, isWhole: true, nextOpNo: 1, standing: { lineage: 'l', seq: 0, epoch: 1, entry: 1 }
   })
   rig.later(3 * limits.lingerMs)
   t.match(rig.channels.counts(), { groups: 1, clients: 1 }, 'not while somebody is attached')
