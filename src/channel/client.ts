@@ -33,6 +33,7 @@ import type {
 } from '../peer/message.ts'
 import { errors } from '../wire/errors.ts'
 import type { Allocate } from './encoding.ts'
+import { type Arrival, CatchUp } from './catch-up.ts'
 import { Doors } from './doors.ts'
 import { Unanswered } from './unanswered.ts'
 
@@ -49,11 +50,6 @@ export interface ClientPorts {
   toGroup(worker: number, message: PeerMessage): void
 }
 
-interface WaitingAttach {
-  readonly worker: number
-  readonly attach: Attach
-}
-
 type State =
   | { readonly kind: 'idle' }
   | { readonly kind: 'joining'; readonly joinNo: number; readonly retry: Deadline }
@@ -64,14 +60,12 @@ export class ChannelClient {
   readonly #ports: ClientPorts
   readonly #clientId: string
   readonly #doors: Doors
-  readonly #backfills = new Map<number, WaitingAttach>()
+  readonly #catchUp = new CatchUp()
   readonly #unanswered: Unanswered
   #state: State = { kind: 'idle' }
   #standing: Standing | undefined
   #joinNo = 0
-  #requestNo = 0
   #joinRetryMs: number = limits.joinRetryMs
-  #waiting: WaitingAttach[] = []
   #wantsDeliveries = false
   #usedAtMs: number
 
@@ -93,8 +87,12 @@ export class ChannelClient {
       case 'submit':
         this.#onSubmit(worker, message)
         return
+      case 'attachGone':
+        this.#catchUp.forget(worker, message.attachId)
+        return
       case 'groupEmpty':
         this.#doors.onGroupEmpty(worker)
+        this.#catchUp.forget(worker)
         return
       case 'variantUnused':
         this.#doors.onVariantUnused(worker, message.variantId)
@@ -135,15 +133,13 @@ export class ChannelClient {
   /** A worker of this node is gone, and its group with it; its heir attaches anew. */
   onWorkerGone(worker: number): void {
     this.#doors.forget(worker)
-    this.#waiting = this.#waiting.filter((waiting) => waiting.worker !== worker)
-    for (const [no, waiting] of this.#backfills) {
-      if (waiting.worker === worker) this.#backfills.delete(no)
-    }
+    this.#unanswered.forgetWorker(worker)
+    this.#catchUp.forget(worker)
   }
 
   /** True when nobody has used the client for its linger time; the owner lets it go then. */
   isSpent(nowMs: number): boolean {
-    if (this.#unanswered.size > 0 || this.#waiting.length > 0) return false
+    if (this.#unanswered.size > 0 || this.#catchUp.size > 0) return false
     if (this.#doors.isAnyAttached) return false
     return nowMs - this.#usedAtMs > limits.lingerMs
   }
@@ -165,12 +161,13 @@ export class ChannelClient {
 
   #onAttach(worker: number, attach: Attach): void {
     this.#doors.onAttach(worker, attach)
+    const arrival = { worker, attach, from: attach.from, missed: [] }
     const isLive = this.#state.kind === 'live' && this.#wantsDeliveries
     if (isLive) {
-      this.#answerAttach({ worker, attach })
+      this.#answerAttach(arrival)
       return
     }
-    this.#waiting.push({ worker, attach })
+    this.#catchUp.wait(arrival)
     if (!this.#wantsDeliveries || this.#state.kind === 'idle') {
       // A client that only published has let deliveries pass: it stands nowhere.
       if (!this.#wantsDeliveries) this.#standing = undefined
@@ -195,20 +192,22 @@ export class ChannelClient {
   #onJoined(joined: Joined): void {
     if (this.#state.kind !== 'joining' || joined.joinNo !== this.#state.joinNo) return
     this.#ports.deadlines.cancel(this.#state.retry)
-    this.#state = { kind: 'live', epoch: joined.epoch }
     this.#joinRetryMs = limits.joinRetryMs
     const had = this.#standing
-    if (had !== undefined && joined.isContinuation) this.#pass(joined.backlog, joined.epoch)
-    this.#standing = joined.standing
-    if (had !== undefined && !joined.isContinuation) this.#sayContinuityLost(joined.standing)
-    for (const [no, waiting] of this.#backfills) {
-      this.#backfills.delete(no)
-      this.#waiting.push(waiting)
+    const continues = had !== undefined && joined.isContinuation && isUnbroken(had, joined)
+    if (continues) {
+      this.#standing = { ...had, seq: joined.startsAfter }
+      this.#broadcast(joined.backlog, had.lineage, joined.epoch)
     }
-    const waiting = this.#waiting
-    this.#waiting = []
-    for (const each of waiting) this.#answerAttach(each)
-    this.#unanswered.startEpoch(joined.epoch)
+    this.#standing = joined.standing
+    if (continues && !joined.isWhole) {
+      this.#join()
+      return
+    }
+    this.#state = { kind: 'live', epoch: joined.epoch }
+    if (had !== undefined && !continues) this.#sayContinuityLost(joined.standing)
+    for (const arrival of this.#catchUp.takeAll()) this.#answerAttach(arrival)
+    this.#unanswered.startEpoch(joined.epoch, joined.nextOpNo)
     this.#publishNew(joined.epoch)
   }
 
@@ -227,41 +226,34 @@ export class ChannelClient {
   #onResult(result: Result): void {
     if (result.clientId !== this.#clientId) return
     const answered = this.#unanswered.answer(result.epoch, result.opNo)
-    if (answered === undefined) return
+    if (answered?.worker === undefined) return
     const { channel } = this
     const { outcome } = result
-    this.#ports.toGroup(answered.worker, {
-      kind: 'submitted',
-      channel,
-      submitId: answered.submitId,
-      outcome
-    })
+    const { worker, submitId } = answered
+    this.#ports.toGroup(worker, { kind: 'submitted', channel, submitId, outcome })
   }
 
   #onBackfilled(answer: Backfilled): void {
-    const waiting = this.#backfills.get(answer.requestNo)
-    if (waiting === undefined || this.#standing === undefined) return
-    this.#backfills.delete(answer.requestNo)
-    const { worker, attach } = waiting
+    if (answer.clientId !== this.#clientId || this.#standing === undefined) return
+    const asked = this.#catchUp.answered(answer.requestNo)
+    if (asked === undefined) return
     if (!answer.isContinuation) {
-      this.#refuseContinuation(worker, attach)
+      this.#refuseContinuation(asked.worker, asked.attach)
       return
     }
     // The link keeps order, so what the master delivered before this answer has passed here. An
     // answer that is ahead all the same is asked for again, once we are there.
     const here = this.#standing
     if (answer.standing.seq > here.seq) {
-      this.#waiting.push(waiting)
+      this.#catchUp.wait(asked)
       this.onMasterUncertain()
       return
     }
-    const missed = answer.publications.filter((publication) => publication.seq <= here.seq)
-    const last = missed.at(-1)?.seq ?? attach.from?.seq ?? here.seq
-    if (last < here.seq) {
-      this.#askBackfill(worker, attach)
-      return
-    }
-    this.#sayAttached(worker, attach, true, missed)
+    const lastSeq = asked.missed.at(-1)?.seq ?? 0
+    const missed = [...asked.missed, ...answer.publications.filter(({ seq }) => seq > lastSeq)]
+    const arrival = { ...asked, from: answer.standing, missed }
+    if (answer.standing.seq < here.seq) this.#askBackfill(arrival)
+    else this.#sayAttached(arrival, true)
   }
 
   /** Gives publications that are next in order to every group; a hole is asked for instead. */
@@ -290,48 +282,40 @@ export class ChannelClient {
     this.#doors.broadcast(publications, this.#standing)
   }
 
-  #answerAttach(waiting: WaitingAttach): void {
-    const { worker, attach } = waiting
+  #answerAttach(arrival: Arrival): void {
     const here = this.#standing
     assert(here !== undefined, 'a live client stands somewhere')
-    const { from } = attach
+    const { worker, attach, from } = arrival
     if (from === undefined) {
-      this.#sayAttached(worker, attach, false, [])
+      this.#sayAttached(arrival, false)
     } else if (from.lineage !== here.lineage) {
       this.#refuseContinuation(worker, attach)
     } else if (from.seq === here.seq) {
-      this.#sayAttached(worker, attach, true, [])
+      this.#sayAttached(arrival, true)
     } else {
       // Behind us: the master has what it missed. Ahead of us: what it saw is on its way here;
       // the master knows, and says if nobody ever got that far.
-      this.#askBackfill(worker, attach)
+      this.#askBackfill(arrival)
     }
   }
 
-  #askBackfill(worker: number, attach: Attach): void {
-    if (this.#state.kind !== 'live' || attach.from === undefined) {
-      this.#waiting.push({ worker, attach })
+  #askBackfill(arrival: Arrival): void {
+    if (this.#state.kind !== 'live' || arrival.from === undefined) {
+      this.#catchUp.wait(arrival)
       return
     }
-    const requestNo = ++this.#requestNo
-    this.#backfills.set(requestNo, { worker, attach })
     const { channel } = this
     this.#ports.toMaster(channel, {
       kind: 'backfill',
       channel,
       clientId: this.#clientId,
-      requestNo,
+      requestNo: this.#catchUp.ask(arrival),
       epoch: this.#state.epoch,
-      from: attach.from
+      from: arrival.from
     })
   }
 
-  #sayAttached(
-    worker: number,
-    attach: Attach,
-    isResumed: boolean,
-    missed: readonly Publication[]
-  ): void {
+  #sayAttached({ worker, attach, missed }: Arrival, isResumed: boolean): void {
     const { channel } = this
     const standing = this.#standing!
     const backlog = this.#doors.backlog(worker, missed, standing)
@@ -393,4 +377,10 @@ export class ChannelClient {
       this.#ports.toMaster(channel, { kind: 'publish', ...publish })
     }
   }
+}
+
+/** True if the backlog leads from where we stand to where the master says, without a hole. */
+function isUnbroken(had: Standing, { startsAfter, backlog, standing }: Joined): boolean {
+  if (startsAfter < had.seq || startsAfter + backlog.length !== standing.seq) return false
+  return backlog.every(({ seq }, at) => seq === startsAfter + at + 1)
 }

@@ -130,12 +130,7 @@ export class LocalGroup {
 
   /** The member leaves; nothing more is called on it. */
   detach(seat: Seat): void {
-    if (seat.state === 'gone') return
-    this.#remove(seat)
-    this.#usedAtMs = this.#ports.nowMs()
-    if (this.#seats.size === 0 && this.#liveCount === 0) {
-      this.#ports.toClient(this.channel, { kind: 'groupEmpty', channel: this.channel })
-    }
+    if (seat.state !== 'gone') this.#remove(seat)
   }
 
   /** Sends a publish on its way; `submitter` hears the outcome, once, or never (see acks). */
@@ -175,6 +170,7 @@ export class LocalGroup {
 
   /** The home worker forgot us: seat everybody again where they stand, submit again. */
   onHomeLost(): void {
+    this.#sayIfEmpty()
     for (const row of this.#rows) {
       const live = row.live.splice(0)
       this.#liveCount -= live.length
@@ -272,6 +268,11 @@ export class LocalGroup {
   }
 
   #remove(seat: Seat): void {
+    const isUnanswered = this.#seats.has(seat.attachId) && seat.state !== 'live'
+    if (isUnanswered) {
+      const { channel } = this
+      this.#ports.toClient(channel, { kind: 'attachGone', channel, attachId: seat.attachId })
+    }
     this.#ports.deadlines.cancel(seat.deadline)
     this.#seats.delete(seat.attachId)
     if (seat.state === 'live') {
@@ -285,10 +286,18 @@ export class LocalGroup {
       this.#liveCount--
     }
     seat.state = 'gone'
+    this.#usedAtMs = this.#ports.nowMs()
     if (--seat.row.seatCount > 0) return
     const { channel } = this
     const { variantId } = seat.row
     this.#ports.toClient(channel, { kind: 'variantUnused', channel, variantId })
+    this.#sayIfEmpty()
+  }
+
+  /** The ChannelClient is told when nobody is left here, whichever way the last one went. */
+  #sayIfEmpty(): void {
+    if (this.#seats.size > 0 || this.#liveCount > 0) return
+    this.#ports.toClient(this.channel, { kind: 'groupEmpty', channel: this.channel })
   }
 
   #ask(seat: Seat): void {

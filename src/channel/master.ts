@@ -19,7 +19,7 @@ import type {
   PublishOutcome,
   Standing
 } from '../peer/message.ts'
-import { isSamePlace, type Place, placeKey } from '../peer/place.ts'
+import { type Place, placeKey } from '../peer/place.ts'
 import { errors } from '../wire/errors.ts'
 import type { ErrorInfo } from '../wire/protocol-message.ts'
 import { messageSerial, SerialClock } from '../wire/serial.ts'
@@ -35,6 +35,16 @@ interface Interest {
   nextOpNo: number
   /** Outcomes of refused ops that the client may not have heard: a repeat is refused again. */
   readonly refused: Map<number, ErrorInfo>
+}
+
+/** A stretch of the channel. */
+interface Page {
+  readonly isContinuation: boolean
+  readonly startsAfter: number
+  readonly publications: readonly Publication[]
+  /** Where the last of them leads. */
+  readonly standing: Standing
+  readonly isWhole: boolean
 }
 
 /** What a channel's master needs from its partition. */
@@ -137,28 +147,20 @@ export class ChannelMaster {
 
   onJoin(place: Place, join: Join, now: Now): void {
     this.#usedAtMs = now.monoMs
-    const key = placeKey(place)
-    const known = this.#interests.get(key)
-    if (known === undefined || known.clientId !== join.clientId) {
-      this.#interests.set(key, {
-        place,
-        clientId: join.clientId,
-        wantsDeliveries: join.wantsDeliveries,
-        nextOpNo: 1,
-        refused: new Map()
-      })
-    } else {
-      known.wantsDeliveries = join.wantsDeliveries
-    }
-    const backlog = join.from === undefined ? [] : this.#after(join.from)
+    const page = this.#pageAfter(join.from)
+    const interest = this.#interestOf(place, join.clientId)
+    interest.wantsDeliveries = join.wantsDeliveries && page.isWhole
     this.#ports.send(place, {
       kind: 'joined',
       channel: this.channel,
       joinNo: join.joinNo,
       epoch: this.#ports.epoch,
-      standing: this.#standing,
-      isContinuation: backlog !== undefined,
-      backlog: backlog ?? []
+      standing: page.standing,
+      isContinuation: page.isContinuation,
+      startsAfter: page.startsAfter,
+      backlog: page.publications,
+      isWhole: page.isWhole,
+      nextOpNo: interest.nextOpNo
     })
   }
 
@@ -176,16 +178,16 @@ export class ChannelMaster {
 
   onBackfill(place: Place, ask: Backfill, now: Now): void {
     this.#usedAtMs = now.monoMs
-    const publications = this.#after(ask.from)
+    const { isContinuation, standing, publications } = this.#pageAfter(ask.from)
     this.#ports.send(place, {
       kind: 'backfilled',
       channel: this.channel,
       clientId: ask.clientId,
       requestNo: ask.requestNo,
       epoch: this.#ports.epoch,
-      isContinuation: publications !== undefined,
-      standing: this.#standing,
-      publications: publications ?? []
+      isContinuation,
+      standing,
+      publications
     })
   }
 
@@ -204,8 +206,9 @@ export class ChannelMaster {
       this.#answer(place, publish, { kind: 'refused', error: refused })
       return
     }
-    if (opNo === interest.nextOpNo) interest.nextOpNo++
-    this.#take(place, interest, publish, now)
+    const isRepeat = opNo < interest.nextOpNo
+    if (!isRepeat) interest.nextOpNo++
+    this.#take(place, interest, publish, isRepeat, now)
   }
 
   /** The entry is in the log: everybody is told. `deliver` is sent once per turn and channel. */
@@ -253,10 +256,28 @@ export class ChannelMaster {
     return `master ${this.channel} at ${lineage}:${seq} for ${nodes.join(' ') || 'nobody'}`
   }
 
-  #take(place: Place, interest: Interest, publish: Publish, now: Now): void {
+  #interestOf(place: Place, clientId: string): Interest {
+    const key = placeKey(place)
+    let interest = this.#interests.get(key)
+    if (interest === undefined || interest.clientId !== clientId) {
+      const refused = new Map<number, ErrorInfo>()
+      interest = { place, clientId, wantsDeliveries: false, nextOpNo: 1, refused }
+      this.#interests.set(key, interest)
+    }
+    return interest
+  }
+
+  #take(
+    place: Place,
+    interest: Interest,
+    publish: Publish,
+    isRepeat: boolean,
+    now: Now
+  ): void {
     const { op } = publish
     const answer = (taken: Taken): void => {
-      if (!isSamePlace(place, interest.place)) return
+      // Whoever asked may be gone, or live anew and know nothing of it.
+      if (this.#interests.get(placeKey(place)) !== interest) return
       this.#answer(place, publish, { kind: 'committed', serials: this.#serials(taken) })
     }
     const known = this.#dedupe.find(op)
@@ -266,6 +287,11 @@ export class ChannelMaster {
     }
     if (known !== 'new') {
       answer(known)
+      return
+    }
+    if (isRepeat) {
+      // It was decided once, and so long ago that nobody knows how: it must not be taken again.
+      this.#answer(place, publish, { kind: 'refused', error: errors.timeout().info })
       return
     }
     const refusal = this.#refusal()
@@ -302,13 +328,44 @@ export class ChannelMaster {
     this.#dedupe.commit(publication, publication, nowMs)
   }
 
+  /** What came after `from`, as much as one message takes. */
+  #pageAfter(from: Standing | undefined): Page {
+    const standing = this.#standing
+    const here = { standing, startsAfter: standing.seq, publications: [], isWhole: true }
+    if (from === undefined) return { ...here, isContinuation: true }
+    const found = this.#after(from)
+    if (found === undefined) return { ...here, isContinuation: false }
+    const { startsAfter, publications } = found
+    let bytes = 0
+    let count = 0
+    for (const { payload } of publications) {
+      bytes += payload.byteLength
+      if (count > 0 && bytes > limits.backlogPageBytesMax) break
+      count++
+    }
+    const isContinuation = true
+    if (count === publications.length) {
+      return { standing, startsAfter, publications, isContinuation, isWhole: true }
+    }
+    const { seq, entry } = publications[count - 1]!
+    return {
+      standing: { lineage: standing.lineage, seq, epoch: this.#ports.epoch, entry },
+      startsAfter,
+      publications: publications.slice(0, count),
+      isContinuation,
+      isWhole: false
+    }
+  }
+
   /** What came after `from`, or undefined where continuity cannot be shown (rule 19). */
-  #after(from: Standing): Publication[] | undefined {
+  #after(from: Standing): Pick<Page, 'startsAfter' | 'publications'> | undefined {
     if (from.lineage !== this.#standing.lineage || from.seq > this.#standing.seq) return undefined
     if (!this.#ports.isKnown(from)) return undefined
     // Before the channel was let go, and so late that nothing of it was there to be missed.
     const isBornSince = from.seq < this.#birth.seq && from.entry >= this.#birth.entry
-    return this.#tail.after(isBornSince ? this.#birth.seq : from.seq)
+    const startsAfter = isBornSince ? this.#birth.seq : from.seq
+    const publications = this.#tail.after(startsAfter)
+    return publications && { startsAfter, publications }
   }
 
   #answer(place: Place, publish: Publish, outcome: PublishOutcome): void {

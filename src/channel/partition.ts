@@ -136,6 +136,7 @@ export class PartitionMaster {
 
   /** The view gave the partition to somebody else. */
   stop(): void {
+    this.#sayJoinAgain()
     this.#end()
     this.#state = { kind: 'over' }
     this.#confirming.clear()
@@ -144,7 +145,7 @@ export class PartitionMaster {
 
   describe(): string {
     const { kind } = this.#state
-    return `partition ${this.partition} ${kind} ${this.epoch} ${this.#channels.size} channels`
+    return `partition ${this.partition} ${kind} ${this.#channels.size} channels`
   }
 
   #recover(doubt: Pick<Claimant, 'known' | 'mustStartLineage'>): void {
@@ -223,7 +224,6 @@ export class PartitionMaster {
   }
 
   #onDeposed(): void {
-    this.#sayJoinAgain()
     this.stop()
     this.#ports.onDeposed(this.partition)
   }

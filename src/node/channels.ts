@@ -119,15 +119,18 @@ export class Channels implements ChannelDoor {
       before.set(client, this.#mastership.masterLife(client.channel))
     }
     this.#lives.learn(view, gone, this.#ports.now().monoMs)
-    const { ended, anew } = this.#mastership.learn(view, generations, gone)
+    const news = this.#mastership.learn(view, generations, gone)
+    const { ended, anew, heardAnew, hasSkipped } = news
     for (const place of ended) {
       this.#forgetPlace(place)
       this.#ports.dropLink(place)
     }
     for (const place of anew) this.onPeerRestarted(place)
+    for (const place of heardAnew) this.onLinkReset(place)
     this.#stopForeignPartitions()
     for (const [client, life] of before) {
-      if (this.#mastership.masterLife(client.channel) !== life) client.onMasterUncertain()
+      const isAnother = this.#mastership.masterLife(client.channel) !== life
+      if (isAnother || hasSkipped) client.onMasterUncertain()
     }
     this.runLoop()
   }
@@ -136,6 +139,16 @@ export class Channels implements ChannelDoor {
   toRegister(connectionId: string, message: ToRegister): void {
     const master = this.#mastership.masterPlace(connectionId)
     if (master !== undefined) this.send(master, message)
+  }
+
+  /** True for a place whose node was removed: what it asked for nobody would ever take back. */
+  isRemoved(place: Place): boolean {
+    return this.#mastership.isRemoved(place)
+  }
+
+  /** A batch of this life of `place` came in. */
+  onPeerHeard(place: Place, generation: number): void {
+    this.#mastership.hear(place, generation)
   }
 
   onPeerMessage(from: Place, message: PeerMessage): void {
@@ -193,6 +206,7 @@ export class Channels implements ChannelDoor {
     switch (message.kind) {
       case 'attach':
       case 'submit':
+      case 'attachGone':
       case 'groupEmpty':
       case 'variantUnused':
         this.#toClient(from, message)
@@ -218,7 +232,7 @@ export class Channels implements ChannelDoor {
   #toClient(from: Place, message: ToClientFromGroup): void {
     let client = this.#clients.get(message.channel)
     if (client === undefined) {
-      if (message.kind === 'groupEmpty' || message.kind === 'variantUnused') return
+      if (message.kind !== 'attach' && message.kind !== 'submit') return
       client = this.#newClient(message.channel)
     }
     client.onGroupMessage(from.worker, message)

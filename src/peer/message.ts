@@ -108,6 +108,12 @@ export interface AttachRefused extends OnChannel {
   readonly error: ErrorInfo
 }
 
+/** LocalGroup → ChannelClient: this attachment left before it was answered. */
+export interface AttachGone extends OnChannel {
+  readonly kind: 'attachGone'
+  readonly attachId: number
+}
+
 /** LocalGroup → ChannelClient: nobody here is attached to the channel any more. */
 export interface GroupEmpty extends OnChannel {
   readonly kind: 'groupEmpty'
@@ -177,7 +183,13 @@ export interface Joined extends OnChannel {
   readonly standing: Standing
   /** True if `backlog` is everything between `from` and `standing`. */
   readonly isContinuation: boolean
+  /** `backlog` begins after this seq: that of `from`, or later if nothing was between. */
+  readonly startsAfter: number
   readonly backlog: readonly Publication[]
+  /** False: `backlog` is a page of more; Join again from `standing`, nothing is delivered yet. */
+  readonly isWhole: boolean
+  /** The number that the master takes for the client's next op (rule 16). */
+  readonly nextOpNo: number
 }
 
 /** Master → ChannelClient: ask there instead (rule 9); `master` absent while nobody is known. */
@@ -234,18 +246,19 @@ export interface Backfill extends OnChannel {
   readonly from: Standing
 }
 
-/** Master → ChannelClient: everything after `from` up to `standing`, or that it is gone. */
+/** Master → ChannelClient: what came after `from`, or that it is gone. */
 export interface Backfilled extends OnChannel {
   readonly kind: 'backfilled'
   readonly clientId: string
   readonly requestNo: number
   readonly epoch: number
   readonly isContinuation: boolean
+  /** Where the last of `publications` leads; there may be more after it. */
   readonly standing: Standing
   readonly publications: readonly Publication[]
 }
 
-export type ToClientFromGroup = Attach | GroupEmpty | VariantUnused | Submit
+export type ToClientFromGroup = Attach | AttachGone | GroupEmpty | VariantUnused | Submit
 export type ToGroup =
   | Attached
   | AttachRefused
