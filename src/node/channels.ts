@@ -24,7 +24,7 @@ import type {
   ToMaster,
   Variant
 } from '../peer/message.ts'
-import { isSamePlace, type Place } from '../peer/place.ts'
+import { isSamePlace, type Place, placeKey } from '../peer/place.ts'
 import type { View } from '../ring/view.ts'
 import type { AdmittedPublish, ChannelDoor, Ears, Outcome } from '../session/door.ts'
 import type { ChannelSerial } from '../wire/serial.ts'
@@ -32,6 +32,8 @@ import { type Generations, Mastership } from './mastership.ts'
 import type { Outbox } from './outbox.ts'
 
 const SWEEP_MS = 5_000
+/** Joins that wait for a view; further ones are asked again by their clients. */
+const EARLY_JOINS_MAX = 10_000
 
 export interface ChannelsOptions {
   readonly self: Place
@@ -61,6 +63,7 @@ export class Channels implements ChannelDoor {
   readonly #partitions = new Map<number, PartitionMaster>()
   readonly #dirty = new Set<PartitionMaster>()
   readonly #mastership: Mastership
+  readonly #early = new Map<string, { from: Place; message: ToMaster }>()
   #loop: { from: Place; message: PeerMessage }[] = []
   #isSweeping = false
 
@@ -122,6 +125,7 @@ export class Channels implements ChannelDoor {
     for (const place of anew) this.onPeerRestarted(place)
     for (const place of heardAnew) this.onLinkReset(place)
     this.#stopForeignPartitions()
+    this.#takeEarlyJoins()
     for (const [client, life] of before) {
       const isAnother = this.#mastership.masterLife(client.channel) !== life
       if (isAnother || hasSkipped) client.onMasterUncertain()
@@ -225,6 +229,12 @@ export class Channels implements ChannelDoor {
     const partitionNo = this.#mastership.partitionOf(message.channel)
     if (!this.#mastership.isMine(partitionNo)) {
       if (message.kind !== 'join') return
+      if (message.viewVersion > this.viewVersion) {
+        // It knows a newer view, in which this may be the master: answered when that is here.
+        const key = `${placeKey(from)} ${message.channel}`
+        if (this.#early.size < EARLY_JOINS_MAX) this.#early.set(key, { from, message })
+        return
+      }
       const { channel, joinNo } = message
       const { viewVersion } = this
       this.#send(from, { kind: 'notMaster', channel, joinNo, viewVersion })
@@ -308,6 +318,12 @@ export class Channels implements ChannelDoor {
     const { self } = this.#options
     if (isSamePlace(to, self)) this.#loop.push({ from: self, message })
     else this.#ports.send(to, message)
+  }
+
+  #takeEarlyJoins(): void {
+    const early = [...this.#early.values()]
+    this.#early.clear()
+    for (const { from, message } of early) if (!this.isRemoved(from)) this.#toMaster(from, message)
   }
 
   #stopForeignPartitions(): void {

@@ -221,6 +221,22 @@ t.test('[10] a master that is known to be gone is not asked, nor waited for', as
   t.match(rig.channels.counts(), { partitions: 0 })
 })
 
+t.test('[9, 12] a Join of a newer view waits until that view is here', async (t) => {
+  const rig = new Rig()
+  const channel = rig.channelOf('n1')
+  const next = after(rig.view, { leaving: new Set(['n1#1']) })
+  const { version } = next
+  const join = { kind: 'join', channel, clientId: 'k', from: undefined } as const
+  for (const joinNo of [1, 2]) {
+    rig.hear(other, { ...join, joinNo, viewVersion: version, wantsDeliveries: true })
+  }
+  t.same(rig.said(), [], 'nobody is sent away who may be right')
+  rig.tell(next)
+  rig.settle()
+  const isMine = masterOf(partitionOf(channel, 16), next)!.node === 'n0'
+  t.same(rig.said(), [isMine ? 'n2 joined' : 'n2 notMaster'], 'its newest Join, once')
+})
+
 t.test('[12] a partition that is given away is stopped and released', async (t) => {
   const rig = new Rig()
   const channel = rig.channelOf('n0')
