@@ -15,7 +15,7 @@ import { ChannelClient } from '../channel/client.ts'
 import { type Allocate, encodeMessages } from '../channel/encoding.ts'
 import { type GroupMember, LocalGroup, type Seat } from '../channel/group.ts'
 import { PartitionMaster } from '../channel/partition.ts'
-import { type FromRegister, isClaimMessage, type ToRegister } from '../peer/claim-message.ts'
+import { type FromRegister, isClaimMessage } from '../peer/claim-message.ts'
 import type {
   PeerMessage,
   Standing,
@@ -25,15 +25,17 @@ import type {
   ToMaster,
   Variant
 } from '../peer/message.ts'
-import { isSamePlace, type Place } from '../peer/place.ts'
+import { isSamePlace, type Place, placeKey } from '../peer/place.ts'
 import type { View } from '../ring/view.ts'
 import type { AdmittedPublish, ChannelDoor, Ears, Outcome } from '../session/door.ts'
 import type { ChannelSerial } from '../wire/serial.ts'
-import { Lives } from './lives.ts'
 import { type Generations, Mastership } from './mastership.ts'
 import type { Outbox } from './outbox.ts'
+import { Registers } from './registers.ts'
 
 const SWEEP_MS = 5_000
+/** Joins that wait for a view; further ones are asked again by their clients. */
+const EARLY_JOINS_MAX = 10_000
 
 export interface ChannelsOptions {
   readonly self: Place
@@ -58,6 +60,7 @@ export interface ChannelsPorts {
 }
 
 export class Channels implements ChannelDoor {
+  readonly registers: Registers
   readonly #options: ChannelsOptions
   readonly #ports: ChannelsPorts
   readonly #groups = new Map<string, LocalGroup>()
@@ -65,7 +68,7 @@ export class Channels implements ChannelDoor {
   readonly #partitions = new Map<number, PartitionMaster>()
   readonly #dirty = new Set<PartitionMaster>()
   readonly #mastership: Mastership
-  readonly #lives = new Lives()
+  readonly #early = new Map<string, { from: Place; message: ToMaster }>()
   #loop: { from: Place; message: PeerMessage }[] = []
   #isSweeping = false
 
@@ -73,6 +76,12 @@ export class Channels implements ChannelDoor {
     this.#options = options
     this.#ports = ports
     this.#mastership = new Mastership(options.self, options.workers)
+    this.registers = new Registers(this.#mastership, {
+      now: () => ports.now(),
+      send: (to, message) => this.#send(to, message),
+      partition: (no) => this.#partitions.get(no) ?? this.#newPartition(no),
+      onClaimMessage: (from, message) => ports.onClaimMessage(from, message)
+    })
   }
 
   get viewVersion(): number {
@@ -118,7 +127,7 @@ export class Channels implements ChannelDoor {
     for (const client of this.#clients.values()) {
       before.set(client, this.#mastership.masterLife(client.channel))
     }
-    this.#lives.learn(view, gone, this.#ports.now().monoMs)
+    this.registers.learn(view, gone)
     const news = this.#mastership.learn(view, generations, gone)
     const { ended, anew, heardAnew, hasSkipped } = news
     for (const place of ended) {
@@ -128,17 +137,12 @@ export class Channels implements ChannelDoor {
     for (const place of anew) this.onPeerRestarted(place)
     for (const place of heardAnew) this.onLinkReset(place)
     this.#stopForeignPartitions()
+    this.#takeEarlyJoins()
     for (const [client, life] of before) {
       const isAnother = this.#mastership.masterLife(client.channel) !== life
       if (isAnother || hasSkipped) client.onMasterUncertain()
     }
     this.runLoop()
-  }
-
-  /** Sends to the register that the connection's id falls into, if anybody is known to be it. */
-  toRegister(connectionId: string, message: ToRegister): void {
-    const master = this.#mastership.masterPlace(connectionId)
-    if (master !== undefined) this.send(master, message)
   }
 
   /** True for a place whose node was removed: what it asked for nobody would ever take back. */
@@ -200,7 +204,7 @@ export class Channels implements ChannelDoor {
 
   #dispatch(from: Place, message: PeerMessage): void {
     if (isClaimMessage(message)) {
-      this.#onClaimMessage(from, message)
+      this.registers.onMessage(from, message)
       return
     }
     switch (message.kind) {
@@ -242,9 +246,15 @@ export class Channels implements ChannelDoor {
     const partitionNo = this.#mastership.partitionOf(message.channel)
     if (!this.#mastership.isMine(partitionNo)) {
       if (message.kind !== 'join') return
+      if (message.viewVersion > this.viewVersion) {
+        // It knows a newer view, in which this may be the master: answered when that is here.
+        const key = `${placeKey(from)} ${message.channel}`
+        if (this.#early.size < EARLY_JOINS_MAX) this.#early.set(key, { from, message })
+        return
+      }
       const { channel, joinNo } = message
       const { viewVersion } = this
-      this.send(from, { kind: 'notMaster', channel, joinNo, viewVersion })
+      this.#send(from, { kind: 'notMaster', channel, joinNo, viewVersion })
       return
     }
     let partition = this.#partitions.get(partitionNo)
@@ -253,21 +263,6 @@ export class Channels implements ChannelDoor {
       partition = this.#newPartition(partitionNo)
     }
     partition.onMessage(from, message)
-  }
-
-  #onClaimMessage(from: Place, message: ToRegister | FromRegister): void {
-    if (message.kind !== 'claim' && message.kind !== 'prove' && message.kind !== 'holding') {
-      this.#ports.onClaimMessage(from, message)
-      return
-    }
-    const partitionNo = this.#mastership.partitionOf(message.connectionId)
-    // Whoever asks one that is not the register asks again, and knows by then who is.
-    if (!this.#mastership.isMine(partitionNo)) return
-    let partition = this.#partitions.get(partitionNo)
-    if (partition === undefined && message.kind !== 'holding') {
-      partition = this.#newPartition(partitionNo)
-    }
-    partition?.onClaimMessage(from, message)
   }
 
   #newClient(channel: string): ChannelClient {
@@ -280,11 +275,11 @@ export class Channels implements ChannelDoor {
       toMaster: (name, message) => {
         const master = this.#mastership.masterPlace(name)
         if (master === undefined) return false
-        this.send(master, message)
+        this.#send(master, message)
         return true
       },
       toGroup: (worker, message) => {
-        this.send({ incarnation: this.#options.self.incarnation, worker }, message as ToGroup)
+        this.#send({ incarnation: this.#options.self.incarnation, worker }, message as ToGroup)
       }
     })
     this.#clients.set(channel, client)
@@ -305,8 +300,8 @@ export class Channels implements ChannelDoor {
       deadlines,
       random,
       now: () => this.#ports.now(),
-      fateOf: (incarnation) => this.#lives.fateOf(incarnation, this.#ports.now()),
-      send: (to, message) => this.send(to, message),
+      fateOf: (incarnation) => this.registers.fateOf(incarnation),
+      send: (to, message) => this.#send(to, message),
       wantsFlush: (which) => this.#dirty.add(which),
       onDeposed: (no) => {
         this.#partitions.delete(no)
@@ -328,7 +323,7 @@ export class Channels implements ChannelDoor {
         toClient: (name, message) => {
           const worker = this.#mastership.homeWorker(name)
           const { incarnation } = this.#options.self
-          this.send({ incarnation, worker }, message as ToClientFromGroup)
+          this.#send({ incarnation, worker }, message as ToClientFromGroup)
         }
       })
       this.#groups.set(channel, group)
@@ -337,11 +332,16 @@ export class Channels implements ChannelDoor {
     return group
   }
 
-  /** Sends to another place, or to another part of this one. */
-  send(to: Place, message: PeerMessage | ToClientFromMaster): void {
+  #send(to: Place, message: PeerMessage | ToClientFromMaster): void {
     const { self } = this.#options
     if (isSamePlace(to, self)) this.#loop.push({ from: self, message })
     else this.#ports.send(to, message)
+  }
+
+  #takeEarlyJoins(): void {
+    const early = [...this.#early.values()]
+    this.#early.clear()
+    for (const { from, message } of early) if (!this.isRemoved(from)) this.#toMaster(from, message)
   }
 
   #stopForeignPartitions(): void {

@@ -38,10 +38,9 @@ export interface DeskPorts {
   readonly random: Random
   now(): Now
   viewVersion(): number
-  /** Sends to the register of the connection, if anybody is known to be it. */
-  toRegister(connectionId: string, message: ToRegister): void
-  /** Sends to a register that asked. */
-  send(to: Place, message: ToRegister): void
+  /** Sends to the connection's register, if anybody is known to be it. */
+  askRegister(connectionId: string, message: ToRegister): void
+  answerRegister(to: Place, message: ToRegister): void
 }
 
 export type ClaimOutcome =
@@ -150,7 +149,7 @@ export class ClaimDesk {
     const holding: Holding = isFormer && held.kind !== 'held' ? { kind: 'formerLife', livedMs }
       : held
     if (mustEnd) this.#holder.endHeld(connectionId)
-    this.#ports.send(from, { kind: 'holding', connectionId, claimId, holding })
+    this.#ports.answerRegister(from, { kind: 'holding', connectionId, claimId, holding })
   }
 
   #asked(message: Asking['message'], untilMs: number, onOutcome: Asking['onOutcome']): Asking {
@@ -170,7 +169,7 @@ export class ClaimDesk {
       if (atMs === untilMs) this.#giveUp(asking)
       else this.#ask(asking)
     })
-    if (!asking.isResting) this.#ports.toRegister(message.connectionId, message)
+    if (!asking.isResting) this.#ports.askRegister(message.connectionId, message)
   }
 
   #giveUp({ message }: Asking): void {

@@ -57,8 +57,9 @@ export interface SessionsPorts {
   readonly tally: Tally
   now(): Now
   viewVersion(): number
-  toRegister(connectionId: string, message: ToRegister): void
-  send(to: Place, message: ToRegister): void
+  /** Sends to the connection's register, if anybody is known to be it; answers one that asked. */
+  askRegister(connectionId: string, message: ToRegister): void
+  answerRegister(to: Place, message: ToRegister): void
 }
 
 /** Which connection a session is: a new one, or one that goes on. */
@@ -244,7 +245,9 @@ export class Sessions implements Holder, ResumesOwner {
 
   describe(): string[] {
     const sessions = [...this.#connected.values()].map(({ session }) => session.describe())
-    return [...sessions, `${this.#parking.size} sessions parked, ${this.#resumes.count} resuming`]
+    const [parked, resuming] = [this.#parking.size, this.#resumes.count]
+    if (parked + resuming > 0) sessions.push(`${parked} sessions parked, ${resuming} resuming`)
+    return sessions
   }
 
   #admit(params: ConnectParams): { credentials: Credentials } | { error: ProtocolError } {

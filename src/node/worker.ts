@@ -95,8 +95,8 @@ export class Worker {
         tally: options.tally,
         now,
         viewVersion: () => this.#channels.viewVersion,
-        toRegister: (connectionId, message) => this.#channels.toRegister(connectionId, message),
-        send: (to, message) => this.#channels.send(to, message)
+        askRegister: (id, message) => this.#channels.registers.ask(id, message),
+        answerRegister: (to, message) => this.#channels.registers.answer(to, message)
       }
     )
   }

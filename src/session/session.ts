@@ -190,7 +190,7 @@ export class Session implements AttachmentOwner, Parked {
 
   /** The socket is gone. */
   onSocketClosed(): void {
-    this.#close('parked')
+    this.#close('parked', false)
   }
 
   /** Sends what answers are contiguous by now. */
@@ -381,12 +381,12 @@ export class Session implements AttachmentOwner, Parked {
     })
   }
 
-  #close(ending: Ending): void {
+  #close(ending: Ending, hasSocket = true): void {
     if (!this.#isOpen) return
     this.#isOpen = false
     this.#ports.deadlines.cancel(this.#overdue)
     for (const wireName of this.#attachments?.keys() ?? []) this.#drop(wireName)
-    this.#transport.close()
+    if (hasSocket) this.#transport.close()
     this.#ports.ended(this, ending)
   }
 }

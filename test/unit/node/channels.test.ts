@@ -39,7 +39,8 @@ class Rig {
       allocate: (bytes) => new Uint8Array(bytes), tally: new Tally(),
       now: () => ({ monoMs: this.nowMs, wallMs: this.nowMs }),
       send: (to, message) => void this.sent.push({ to: to.incarnation.slice(0, 2), message }),
-      dropLink: (to) => void this.dropped.push(to)
+      dropLink: (to) => void this.dropped.push(to),
+      onClaimMessage: () => undefined
     })
     this.tell(this.view)
   }
@@ -193,7 +194,7 @@ t.test('[14] who moved is joined anew, who did not is left alone', async (t) => 
   t.same(rig.settle().said(), [], 'a view in which nothing moved disturbs nobody')
   rig.tell(after(rig.view, { leaving: new Set(['n1#1']) }))
   const to = masterOf(partitionOf(moving, 16), rig.view)!.node
-  t.same(rig.settle().sent.map(({ message }) => message.channel), to === 'n0' ? [] : [moving])
+  t.same(rig.settle().sent.flatMap(({ message }) => 'channel' in message ? message.channel : []), to === 'n0' ? [] : [moving])
   t.match(rig.channels.describe().find((line) => line.startsWith(`client ${staying}`)), /live/)
 })
 
@@ -219,6 +220,22 @@ t.test('[10] a master that is known to be gone is not asked, nor waited for', as
   rig.tell(rig.view, [])
   t.same(rig.settle().said(), ['n1 join'])
   t.match(rig.channels.counts(), { partitions: 0 })
+})
+
+t.test('[9, 12] a Join of a newer view waits until that view is here', async (t) => {
+  const rig = new Rig()
+  const channel = rig.channelOf('n1')
+  const next = after(rig.view, { leaving: new Set(['n1#1']) })
+  const { version } = next
+  const join = { kind: 'join', channel, clientId: 'k', from: undefined } as const
+  for (const joinNo of [1, 2]) {
+    rig.hear(other, { ...join, joinNo, viewVersion: version, wantsDeliveries: true })
+  }
+  t.same(rig.said(), [], 'nobody is sent away who may be right')
+  rig.tell(next)
+  rig.settle()
+  const isMine = masterOf(partitionOf(channel, 16), next)!.node === 'n0'
+  t.same(rig.said(), [isMine ? 'n2 joined' : 'n2 notMaster'], 'its newest Join, once')
 })
 
 t.test('[12] a partition that is given away is stopped and released', async (t) => {
