@@ -169,7 +169,7 @@ export class ClaimRegister {
       if (message.viewVersion > this.#ports.viewVersion()) return
       const answered = this.#answered.get(message.claimId)
       if (answered !== undefined) {
-        this.#send(from, answered.answer)
+        this.#send(from, this.#stillTrue(answered.answer))
         return
       }
     }
@@ -181,6 +181,16 @@ export class ClaimRegister {
     const { waiting } = underWay
     const isKnown = [underWay, ...waiting].some((other) => isSame(other.message, message))
     if (!isKnown && waiting.length < limits.claimsWaitingMax) waiting.push(request)
+  }
+
+  /** What was granted may be another's by now. */
+  #stillTrue(answer: FromRegister): FromRegister {
+    if (answer.kind !== 'claimGranted') return answer
+    const { connectionId, claimId } = answer
+    const record = this.#records.get(connectionId)?.record
+    if (record === undefined || record.claimId === claimId) return answer
+    const error = errors.invalidConnectionKey().info
+    return { kind: 'claimRefused', connectionId, claimId, error }
   }
 
   #begin({ from, message }: Request, waiting: Request[]): void {
@@ -237,8 +247,11 @@ export class ClaimRegister {
 
   #sayStillHeld(claim: Claim, { generation, ...place }: Life, refusal?: ErrorInfo): void {
     const { connectionId, claimId } = claim
+    const record = this.#records.get(connectionId)?.record
+    const isRecorded = record !== undefined && isSamePlace(record.holder, place)
+    const heldAs = isRecorded ? record.claimId : undefined
     const mustEnd = refusal !== undefined
-    this.#send(place, { kind: 'stillHeld', connectionId, claimId, generation, mustEnd })
+    this.#send(place, { kind: 'stillHeld', connectionId, claimId, generation, heldAs, mustEnd })
   }
 
   #onHolding(from: Place, { connectionId, claimId, holding }: HoldingTold): void {

@@ -141,13 +141,17 @@ export class ClaimDesk {
     }
   }
 
-  #onStillHeld(from: Place, { connectionId, claimId, generation, mustEnd }: StillHeld): void {
+  #onStillHeld(from: Place, asked: StillHeld): void {
+    const { connectionId, claimId, generation, heldAs, mustEnd } = asked
     const isFormer = generation < this.#ports.self.generation
     const nowMs = this.#ports.now().monoMs
     const livedMs = nowMs - (this.#bornAtMs ?? nowMs)
-    const held = this.#holder.holdingOf(connectionId)
-    const holding: Holding = isFormer && held.kind !== 'held' ? { kind: 'formerLife', livedMs }
-      : held
+    let holding: Holding = this.#holder.holdingOf(connectionId)
+    if (holding.kind !== 'held') {
+      const isOnItsWay = heldAs !== undefined && this.#claims.has(heldAs)
+      if (isOnItsWay) holding = { kind: 'held', claim: 0, isProven: false }
+      else if (isFormer) holding = { kind: 'formerLife', livedMs }
+    }
     if (mustEnd) this.#holder.endHeld(connectionId)
     this.#ports.answerRegister(from, { kind: 'holding', connectionId, claimId, holding })
   }

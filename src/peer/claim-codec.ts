@@ -55,7 +55,7 @@ export function claimMessageFields(m: ClaimMessage): Fields {
     case 'claimRefused':
       return [connectionId, m.claimId, m.error]
     case 'stillHeld':
-      return [connectionId, m.claimId, m.generation, m.mustEnd]
+      return [connectionId, m.claimId, m.generation, m.heldAs ?? null, m.mustEnd]
     case 'holding':
       return [connectionId, m.claimId, holdingFields(m.holding)]
     case 'superseded':
@@ -79,7 +79,8 @@ export function claimMessageFrom(kind: ClaimMessage['kind'], fields: Fields): Cl
     case 'claimRefused':
       return { kind, connectionId, claimId: f[0]!, error: f[1]! }
     case 'stillHeld':
-      return { kind, connectionId, claimId: f[0]!, generation: f[1]!, mustEnd: f[2]! }
+      return { kind, connectionId, claimId: f[0]!, generation: f[1]!,
+        heldAs: f[2] ?? undefined, mustEnd: f[3]! }
     case 'holding':
       return { kind, connectionId, claimId: f[0]!, holding: holdingFrom(f[1]) }
     case 'superseded':

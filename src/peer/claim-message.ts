@@ -71,6 +71,8 @@ export interface StillHeld extends OnConnection {
   readonly kind: 'stillHeld'
   readonly claimId: string
   readonly generation: number
+  /** The request by which it came to hold it; undefined for a connection never claimed. */
+  readonly heldAs: string | undefined
   /** True: and end it, for it cannot be resumed any more. */
   readonly mustEnd: boolean
 }

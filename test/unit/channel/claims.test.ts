@@ -162,7 +162,7 @@ t.test('a request that comes again is answered again, and granted once', async (
   bench.commit()
   bench.take(n1)
   bench.claim(n1, claim('a'))
-  t.same(bench.take(n1), ['claimGranted a 1 lin'], 'late: it does not take the session back')
+  t.same(bench.take(n1), ['claimRefused a 80018'], 'late: it is another\'s by now')
   t.equal(bench.register.state()[0]!.claim, 2)
   t.equal(bench.entries.length, 0)
 })

@@ -382,8 +382,9 @@ t.test('[25] a client that does not wait for CONNECTED is heard, up to a bound',
   const { connectionId } = client
   client.drop()
   client.resume(workerOf(third))
-  client.publish(channel, 'early')
+  client.send({ action: Action.MESSAGE, channel, msgSerial: 0, messages: [{ data: 'early' }] })
   world.run(200)
+  t.match(client.received.at(-1), { action: Action.ACK, msgSerial: 0 })
   t.equal(told(client, connectionId), 'resumed')
   client.drop()
   client.resume(workerOf(third))

@@ -45,7 +45,7 @@ class ClientSocket implements Socket {
       const format = frame.isBinary ? 'msgpack' : 'json'
       const decoded = decodeProtocolMessage(payloadOf(frame), format)
       if (!decoded.ok) this.#client.flaws.push('a frame that cannot be read')
-      else if (!this.isClosed) this.#client.onMessage(decoded.message)
+      else if (!this.isClosed) this.#client.onMessage(decoded.message, this)
     }
     return this.#client.queuedBytes
   }
@@ -164,7 +164,8 @@ export class WorldClient {
     return this.story(channel).filter((word) => !TOLD.has(word))
   }
 
-  onMessage(message: ProtocolMessage): void {
+  onMessage(message: ProtocolMessage, from: object): void {
+    if (from !== this.#socket) return
     this.received.push(message)
     switch (message.action) {
       case Action.CONNECTED:
@@ -221,7 +222,7 @@ export class WorldClient {
   #publish(message: ProtocolMessage): void {
     const numbered = { ...message, msgSerial: this.#msgSerial++ }
     this.#pending.push(numbered)
-    this.send(numbered)
+    if (!this.#isResuming) this.send(numbered)
   }
 
   #onAnswer({ action, msgSerial, count, error, res }: ProtocolMessage): void {
