@@ -135,7 +135,7 @@ export class ProbeDesk {
       return
     }
     const dueMs = heardAtMs + this.#timing.cutOffMs
-    if (nowMs < dueMs) this.#askAtMs = dueMs
+    if (nowMs < dueMs || this.#askAtMs === Infinity) this.#askAtMs = dueMs
     if (nowMs < this.#askAtMs) return
     this.#askAtMs = nowMs + this.#timing.cutOffMs
     for (const member of asked) this.#ask(member, purpose)

@@ -25,6 +25,7 @@ class Rig {
       }
     })
     this.desk.onHeard(0)
+    this.answersAt(1)
   }
 
   /** Steps to `nowMs`; whoever is asked then says that it has its mesh. True: cut off. */
