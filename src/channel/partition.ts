@@ -20,7 +20,14 @@ import type { RecordExtent, RecoveredLog } from '../log/replay.ts'
 import { Retention } from '../log/retention.ts'
 import { LogWriter, type WriterStart } from '../log/writer.ts'
 import type { ToRegister } from '../peer/claim-message.ts'
-import type { PeerMessage, Publication, Standing, ToMaster } from '../peer/message.ts'
+import type {
+  Backfill,
+  Join,
+  PeerMessage,
+  Publication,
+  Standing,
+  ToMaster
+} from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
 import { ClaimRegister } from './claims.ts'
 import { Confirming } from './confirming.ts'
@@ -101,12 +108,8 @@ export class PartitionMaster {
       this.#confirming.holdUntilClaimed(from, message)
     } else if (this.#confirming.mustWait(from, message, state.writer, this.#ports.now().monoMs)) {
       this.#confirm(state)
-    } else if (message.kind === 'join' && this.#disproves(message.from, state)) {
-      // Somebody newer may have the log by now: only a record of ours after this Join shows that
-      // the log itself has lost what the client was shown.
-      const isProven = !this.#confirming.holdUntilNext(from, message, state.writer)
-      if (isProven) this.#onRolledBack('a client stands where the log has nothing', true)
-      else this.#confirm(state)
+    } else if ('from' in message && this.#disproves(message.from, state)) {
+      this.#onImpossible(from, message, state)
     } else {
       this.#onMessage(from, message, state)
     }
@@ -146,6 +149,17 @@ export class PartitionMaster {
   describe(): string {
     const { kind } = this.#state
     return `partition ${this.partition} ${kind} ${this.#channels.size} channels`
+  }
+
+  /**
+   * Somebody newer may have the log by now: only a record of ours after this message shows that
+   * the log itself has lost what was shown. The word of a ChannelClient (a Join) is proof then;
+   * where an attachment stands (a backfill) its client says, who may say anything.
+   */
+  #onImpossible(from: Place, message: Join | Backfill, state: Serving): void {
+    if (this.#confirming.holdUntilNext(from, message, state.writer)) this.#confirm(state)
+    else if (message.kind === 'backfill') this.#onMessage(from, message, state)
+    else this.#onRolledBack('a client stands where the log has nothing', true)
   }
 
   #recover(doubt: Pick<Claimant, 'known' | 'mustStartLineage'>): void {

@@ -175,6 +175,23 @@ t.test('[4] a forged position of an attachment is refused and harms nobody', asy
   t.equal(life.join()!.standing.lineage, standing.lineage)
 })
 
+t.test('[11] a stale master refuses no attachment that stands further than it knows', async (t) => {
+  const world = new World()
+  const stale = world.master()
+  stale.join()
+  const next = world.master()
+  next.join()
+  next.publish('a:0')
+  const { standing } = next.join()!
+  stale.tell({
+    kind: 'backfill', channel: 'app/c', clientId: 'k', requestNo: 1, epoch: stale.master.epoch,
+    from: standing
+  })
+  stale.settle()
+  t.notOk(stale.said.some(({ kind }) => kind === 'backfilled'))
+  t.ok(stale.isDeposed)
+})
+
 t.test('[4] a log made anew under its master: a new lineage, all are told', async (t) => {
   const world = new World()
   const life = world.master()
