@@ -128,6 +128,7 @@ export class ClaimRegister {
   /** An entry is in the log. */
   onCommitted(entry: Entry, number: number): void {
     if (entry.kind === 'claim') this.#keep(entry.record)
+    if (this.#onCommit.size === 0) return
     const then = this.#onCommit.get(number)
     this.#onCommit.delete(number)
     then?.()

@@ -76,14 +76,9 @@ export class PartitionMaster {
     this.partition = claimant.partition
     this.#claimant = claimant
     this.#ports = ports
-    this.#claims = new ClaimRegister({
-      deadlines: ports.deadlines,
-      now: () => ports.now(),
-      viewVersion: () => claimant.viewVersion(),
-      fateOf: (incarnation) => ports.fateOf(incarnation),
-      send: (place, message) => ports.send(place, message),
-      append: (entry) => this.#append(entry)
-    })
+    const { viewVersion } = claimant
+    const append = (entry: Entry): number => this.#append(entry)
+    this.#claims = new ClaimRegister({ ...ports, viewVersion, append })
     this.#recover({})
   }
 
@@ -94,6 +89,10 @@ export class PartitionMaster {
   /** The epoch of this mastership, or 0 before it is claimed. */
   get epoch(): number {
     return this.#state.kind === 'serving' ? this.#state.start.epoch : 0
+  }
+
+  get #isUsed(): boolean {
+    return this.#channels.size > 0 || this.#claims.size > 0
   }
 
   get channelCount(): number {
@@ -217,7 +216,7 @@ export class PartitionMaster {
     this.#restore(found, nowMs)
     for (const { from, message } of this.#confirming.takeAll()) this.onMessage(from, message)
     this.#claims.begin(found.lineage)
-    if (this.#channels.size > 0 || this.#claims.size > 0) this.#sweepLater()
+    if (this.#isUsed) this.#sweepLater()
   }
 
   #restore(found: RecoveredLog, nowMs: number): void {
@@ -274,10 +273,8 @@ export class PartitionMaster {
     const byChannel = new Map<string, Publication[]>()
     for (const [index, entry] of entries.entries()) {
       this.#lastEntry = firstEntry + index
-      if (entry.kind !== 'publication') {
-        this.#claims.onCommitted(entry, this.#lastEntry)
-        continue
-      }
+      this.#claims.onCommitted(entry, this.#lastEntry)
+      if (entry.kind !== 'publication') continue
       this.#channels.get(entry.channel)?.onCommitted(entry.publication, nowMs)
       const publications = byChannel.get(entry.channel)
       if (publications === undefined) byChannel.set(entry.channel, [entry.publication])
@@ -398,7 +395,6 @@ export class PartitionMaster {
     const below = retention.trimBelow(nowMs)
     const { partition } = this
     if (below !== undefined) this.#ports.log.ask({ kind: 'trim', partition, below })
-    const isUsed = this.#channels.size > 0 || this.#claims.size > 0
-    if (isUsed || retention.isShrinking) this.#sweepLater()
+    if (this.#isUsed || retention.isShrinking) this.#sweepLater()
   }
 }

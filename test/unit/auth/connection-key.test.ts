@@ -40,7 +40,7 @@ t.test('[20] what another region has signed, or nobody, is no key', async (t) =>
   }
 })
 
-t.test('[20] a secret that was changed: the former one is still good, if it is named', async (t) => {
+t.test('[20] a secret that was changed: the former is still good, if it is named', async (t) => {
   const old = new ConnectionKeys(secret(1)).issue(facts)
   const keys = new ConnectionKeys(secret(2), [secret(1)])
   t.same(keys.open(old), facts)

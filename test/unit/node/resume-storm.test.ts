@@ -78,7 +78,7 @@ class Wanderers {
   }
 }
 
-t.test('[20, 18, B9] clients that wander in bad weather: nothing lost, nothing twice', async (t) => {
+t.test('[20, 18, B9] clients wander in bad weather: nothing lost, nothing twice', async (t) => {
   for (let no = 0; no < SEEDS; no++) {
     const seed = `wander/${no}`
     const wanderers = new Wanderers(seed, 3, 1 + (no % 2))
