@@ -64,6 +64,10 @@ interface UnderWay extends Request {
   hasWaited: boolean
 }
 
+type Held = Pick<Holding & { kind: 'held' }, 'claim' | 'doubtfulThrough'>
+
+const nothingHeld: Held = { claim: 0, doubtfulThrough: -1 }
+
 interface Kept {
   readonly record: ClaimRecord
   readonly atMs: number
@@ -224,9 +228,9 @@ export class ClaimRegister {
       underWay.asked = holder
       this.#sayStillHeld(claim, holder, underWay.refusal)
       // Silent, it may be cut off from us alone: the claim in the log is what ends it then.
-      this.#later(underWay, () => this.#grant(underWay, claim, holder, 0))
+      this.#later(underWay, () => this.#grant(underWay, claim, holder, nothingHeld))
     } else if (fate === 'gone') {
-      this.#grant(underWay, claim, holder, 0)
+      this.#grant(underWay, claim, holder, nothingHeld)
     } else if (fate === 'unheard' && !underWay.hasWaited) {
       underWay.hasWaited = true
       this.#later(underWay, () => this.#judge(underWay, claim))
@@ -263,10 +267,10 @@ export class ClaimRegister {
     this.#ports.deadlines.cancel(underWay.deadline)
     const refusal = refusalOf(holding, message)
     if (refusal !== undefined) this.#refuse(underWay, message, refusal)
-    else this.#grant(underWay, message, asked, holding.kind === 'held' ? holding.claim : 0)
+    else this.#grant(underWay, message, asked, holding.kind === 'held' ? holding : nothingHeld)
   }
 
-  #grant(underWay: UnderWay, message: Claim, holder: Life, heldClaim: number): void {
+  #grant(underWay: UnderWay, message: Claim, holder: Life, held: Held): void {
     if (underWay.refusal !== undefined) {
       this.#refuse(underWay, message, underWay.refusal)
       return
@@ -275,7 +279,7 @@ export class ClaimRegister {
     const { connectionId, keyClaim, claimId, generation } = message
     const { from } = underWay
     const known = this.#records.get(connectionId)?.record
-    const claim = Math.max(keyClaim, known?.claim ?? 0, heldClaim) + 1
+    const claim = Math.max(keyClaim, known?.claim ?? 0, held.claim) + 1
     // Who shows a key has it, and uses none before it any more.
     const proven = Math.max(keyClaim, known?.proven ?? 0)
     const former = { incarnation: holder.incarnation, worker: holder.worker }
@@ -288,13 +292,14 @@ export class ClaimRegister {
     }
     const number = this.#ports.append({ kind: 'claim', record })
     this.#onCommit.set(number, () => {
-      this.#answer(underWay, message, this.#grantOf(record))
+      this.#answer(underWay, message, this.#grantOf(record, held.doubtfulThrough))
       this.#tellFormers(record)
     })
   }
 
-  #grantOf({ connectionId, claimId, claim }: ClaimRecord): FromRegister {
-    return { kind: 'claimGranted', connectionId, claimId, claim, lineage: this.#lineage! }
+  #grantOf({ connectionId, claimId, claim }: ClaimRecord, doubtfulThrough = -1): FromRegister {
+    const lineage = this.#lineage!
+    return { kind: 'claimGranted', connectionId, claimId, claim, lineage, doubtfulThrough }
   }
 
   #refuse(underWay: UnderWay, { connectionId, claimId }: Claim, error: ErrorInfo): void {

@@ -13,6 +13,7 @@ import { limits } from '../base/limits.ts'
 import type { Random } from '../base/random.ts'
 import type {
   Claim,
+  ClaimGranted,
   FromRegister,
   Holding,
   Life,
@@ -44,7 +45,7 @@ export interface DeskPorts {
 }
 
 export type ClaimOutcome =
-  | { readonly kind: 'granted'; readonly claim: number; readonly lineage: string }
+  | ({ readonly kind: 'granted' } & Pick<ClaimGranted, 'claim' | 'lineage' | 'doubtfulThrough'>)
   | { readonly kind: 'refused'; readonly error: ErrorInfo }
 
 /** A request that is sent again until it is answered. */
@@ -120,8 +121,8 @@ export class ClaimDesk {
     const { connectionId } = message
     switch (message.kind) {
       case 'claimGranted': {
-        const { claim, lineage } = message
-        this.#settle(message.claimId, { kind: 'granted', claim, lineage })
+        const { claim, lineage, doubtfulThrough } = message
+        this.#settle(message.claimId, { kind: 'granted', claim, lineage, doubtfulThrough })
         return
       }
       case 'claimRefused':
@@ -149,7 +150,7 @@ export class ClaimDesk {
     let holding: Holding = this.#holder.holdingOf(connectionId)
     if (holding.kind !== 'held') {
       const isOnItsWay = heldAs !== undefined && this.#claims.has(heldAs)
-      if (isOnItsWay) holding = { kind: 'held', claim: 0, isProven: false }
+      if (isOnItsWay) holding = onItsWay
       else if (isFormer) holding = { kind: 'formerLife', livedMs }
     }
     if (mustEnd) this.#holder.endHeld(connectionId)
@@ -194,5 +195,7 @@ export class ClaimDesk {
     this.#proofs.delete(connectionId)
   }
 }
+
+const onItsWay: Holding = { kind: 'held', claim: 0, isProven: false, doubtfulThrough: -1 }
 
 const refusal: ClaimOutcome = { kind: 'refused', error: errors.connectionExpired().info }

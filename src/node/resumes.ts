@@ -31,7 +31,7 @@ export interface Resuming {
 export interface ResumesOwner {
   onDecided(resuming: Resuming, outcome: ClaimOutcome): void
   /** The connection is ours, and nobody is there any more. */
-  onGrantedLate(connectionId: string, claim: number): void
+  onGrantedLate(connectionId: string, claim: number, doubtfulThrough: number): void
   turnAway(resuming: Resuming, error: ErrorInfo): void
 }
 
@@ -57,7 +57,8 @@ export class Resumes {
       const isHere = this.#waiting.delete(socket)
       if (isHere) this.#owner.onDecided(resuming, outcome)
       else if (outcome.kind === 'granted') {
-        this.#owner.onGrantedLate(facts.connectionId, outcome.claim)
+        const { claim, doubtfulThrough } = outcome
+        this.#owner.onGrantedLate(facts.connectionId, claim, doubtfulThrough)
       }
     })
     this.#waiting.set(socket, { resuming, claimId })

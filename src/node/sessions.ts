@@ -67,6 +67,7 @@ interface Identity {
   readonly connectionId: string
   readonly claim: number
   readonly lineage: string | undefined
+  readonly doubtfulThrough: number
 }
 
 /** A socket that is open, and the session behind it. */
@@ -191,7 +192,8 @@ export class Sessions implements Holder, ResumesOwner {
   holdingOf(connectionId: string): Holding {
     const held = this.#byConnection.get(connectionId) ?? this.#parking.find(connectionId)
     if (held === undefined) return { kind: 'ended', error: this.#parking.endOf(connectionId) }
-    return { kind: 'held', claim: held.claim, isProven: held.isProven }
+    const { claim, isProven, doubtfulThrough } = held
+    return { kind: 'held', claim, isProven, doubtfulThrough }
   }
 
   endHeld(connectionId: string): void {
@@ -211,16 +213,15 @@ export class Sessions implements Holder, ResumesOwner {
       this.#open(slot, params, credentials, this.#newIdentity(), outcome.error)
     } else {
       const { connectionId } = facts
-      const { claim, lineage } = outcome
-      this.onSuperseded(connectionId, claim)
-      this.#open(slot, params, credentials, { connectionId, claim, lineage })
+      this.onSuperseded(connectionId, outcome.claim)
+      this.#open(slot, params, credentials, { connectionId, ...outcome })
     }
     for (const { data, isBinary } of early) this.onFrame(slot.socket, data, isBinary)
   }
 
-  onGrantedLate(connectionId: string, claim: number): void {
+  onGrantedLate(connectionId: string, claim: number, doubtfulThrough: number): void {
     this.onSuperseded(connectionId, claim)
-    this.#parking.park({ connectionId, claim, isProven: false })
+    this.#parking.park({ connectionId, claim, isProven: false, doubtfulThrough })
   }
 
   turnAway({ slot, params }: Resuming, info: ErrorInfo): void {
@@ -280,7 +281,8 @@ export class Sessions implements Holder, ResumesOwner {
   }
 
   #newIdentity(): Identity {
-    return { connectionId: this.#ports.random.id(10), claim: 0, lineage: undefined }
+    const connectionId = this.#ports.random.id(10)
+    return { connectionId, claim: 0, lineage: undefined, doubtfulThrough: -1 }
   }
 
   #open(
@@ -292,14 +294,15 @@ export class Sessions implements Holder, ResumesOwner {
   ): void {
     const { appId, keyName, clientId } = credentials
     const { self: home, serverId, siteCode } = this.#options
-    const facts = { ...identity, appId, keyName, clientId, home }
-    const { connectionId, claim } = identity
+    const { connectionId, claim, lineage, doubtfulThrough } = identity
+    const facts = { connectionId, appId, keyName, clientId, home, claim, lineage }
     const row = this.#rows[this.#nextRow++ % BEAT_ROWS]!
     this.#ports.tally.openedCount++
     const connected = new Connected(slot, row, this, {
       connectionId,
       connectionKey: this.#ports.connectionKeys.issue(facts),
       claim,
+      doubtfulThrough,
       credentials,
       format,
       echoes: echo,
@@ -315,10 +318,11 @@ export class Sessions implements Holder, ResumesOwner {
   }
 
   #onEnded(session: Session, ending: Ending): void {
-    const { connectionId, claim, isProven } = session
+    const { connectionId, claim, isProven, doubtfulThrough } = session
     if (this.#byConnection.get(connectionId) !== session) return
     this.#byConnection.delete(connectionId)
-    if (ending === 'parked') this.#parking.park({ connectionId, claim, isProven })
+    const parked = { connectionId, claim, isProven, doubtfulThrough }
+    if (ending === 'parked') this.#parking.park(parked)
     else if (ending === 'closed') this.#parking.close(connectionId)
   }
 

@@ -33,13 +33,15 @@ export function claimRecordFrom(fields: Fields): ClaimRecord {
 }
 
 function holdingFields(holding: Holding): Fields {
-  if (holding.kind === 'held') return [0, holding.claim, holding.isProven]
+  if (holding.kind === 'held') {
+    return [0, holding.claim, holding.isProven, holding.doubtfulThrough]
+  }
   return holding.kind === 'ended' ? [1, holding.error] : [2, holding.livedMs]
 }
 
 function holdingFrom(value: unknown): Holding {
-  const [kind, first, second] = value as [number, never, never]
-  if (kind === 0) return { kind: 'held', claim: first, isProven: second }
+  const [kind, first, second, third] = value as [number, never, never, never]
+  if (kind === 0) return { kind: 'held', claim: first, isProven: second, doubtfulThrough: third }
   return kind === 1 ? { kind: 'ended', error: first } : { kind: 'formerLife', livedMs: first }
 }
 
@@ -51,7 +53,7 @@ export function claimMessageFields(m: ClaimMessage): Fields {
       return [connectionId, m.claimId, m.generation, m.keyClaim, lifeFields(m.home),
         m.lineage ?? null, m.viewVersion]
     case 'claimGranted':
-      return [connectionId, m.claimId, m.claim, m.lineage]
+      return [connectionId, m.claimId, m.claim, m.lineage, m.doubtfulThrough]
     case 'claimRefused':
       return [connectionId, m.claimId, m.error]
     case 'stillHeld':
@@ -75,7 +77,8 @@ export function claimMessageFrom(kind: ClaimMessage['kind'], fields: Fields): Cl
       return { kind, connectionId, claimId: f[0]!, generation: f[1]!, keyClaim: f[2]!,
         home: lifeFrom(f[3]), lineage: f[4] ?? undefined, viewVersion: f[5]! }
     case 'claimGranted':
-      return { kind, connectionId, claimId: f[0]!, claim: f[1]!, lineage: f[2]! }
+      return { kind, connectionId, claimId: f[0]!, claim: f[1]!, lineage: f[2]!,
+        doubtfulThrough: f[3]! }
     case 'claimRefused':
       return { kind, connectionId, claimId: f[0]!, error: f[1]! }
     case 'stillHeld':

@@ -57,6 +57,8 @@ export interface ClaimGranted extends OnConnection {
   readonly claimId: string
   readonly claim: number
   readonly lineage: string
+  /** As the former holder told it: see Holding. */
+  readonly doubtfulThrough: number
 }
 
 /** Register → node: the connection cannot go on. */
@@ -79,8 +81,15 @@ export interface StillHeld extends OnConnection {
 
 /** What a place knows of a connection. */
 export type Holding =
-  /** It has a socket, or is parked. `isProven`: its client has the key of this claim. */
-  | { readonly kind: 'held'; readonly claim: number; readonly isProven: boolean }
+  | {
+      /** It has a socket, or is parked. */
+      readonly kind: 'held'
+      readonly claim: number
+      /** Its client has the key of this claim. */
+      readonly isProven: boolean
+      /** Publishes up to this msgSerial had no outcome in time (rule 18); −1: none. */
+      readonly doubtfulThrough: number
+    }
   | { readonly kind: 'ended'; readonly error: ErrorInfo }
   /** The one asked about is gone; its heir has lived so long. */
   | { readonly kind: 'formerLife'; readonly livedMs: number }

@@ -17,6 +17,8 @@ export interface Parked {
   readonly claim: number
   /** Its client was heard on the socket of this claim, so it has that claim's key. */
   readonly isProven: boolean
+  /** Publishes up to this msgSerial had no outcome in time; −1: none (rule 18). */
+  readonly doubtfulThrough: number
 }
 
 /** What parking needs; `onForgotten` hears of each session that nobody can resume any more. */

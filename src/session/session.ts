@@ -15,7 +15,7 @@
 
 import { allows } from '../auth/capability.ts'
 import type { Credentials } from '../auth/key.ts'
-import type { Deadline, Deadlines } from '../base/deadlines.ts'
+import type { Deadlines } from '../base/deadlines.ts'
 import type { Now } from '../base/clock.ts'
 import { limits } from '../base/limits.ts'
 import type { Tally } from '../base/tally.ts'
@@ -31,6 +31,7 @@ import { admitted, contentRefusal, grantOf, missingKind } from './admission.ts'
 import { Attachment, type AttachmentOwner } from './attachment.ts'
 import type { ChannelDoor } from './door.ts'
 import { greeting } from './greeting.ts'
+import { Overdue } from './overdue.ts'
 import type { Parked } from './parking.ts'
 import { TokenBucket } from './rate.ts'
 
@@ -40,6 +41,8 @@ export interface SessionOptions {
   readonly connectionKey: string
   /** How often the connection was taken over so far (rule 20). */
   readonly claim: number
+  /** Publishes up to this msgSerial had no outcome in time on a former socket (rule 18). */
+  readonly doubtfulThrough: number
   readonly credentials: Credentials
   readonly format: Format
   /** False: the connection's own messages are not sent back to it. */
@@ -82,13 +85,15 @@ export class Session implements AttachmentOwner, Parked {
   #attachments: Map<string, Attachment> | undefined
   #acks: Acks | undefined
   #rate: TokenBucket | undefined
-  #overdue: Deadline | undefined
+  #overdue: Overdue | undefined
   #isOpen = true
   #isProven = false
+  #doubtfulThrough: number
   heardAtMs: number
 
   constructor(options: SessionOptions, transport: Transport, ports: SessionPorts) {
     this.#options = options
+    this.#doubtfulThrough = options.doubtfulThrough
     this.#transport = transport
     this.#ports = ports
     this.heardAtMs = ports.now().monoMs
@@ -100,6 +105,10 @@ export class Session implements AttachmentOwner, Parked {
 
   get claim(): number {
     return this.#options.claim
+  }
+
+  get doubtfulThrough(): number {
+    return this.#doubtfulThrough
   }
 
   get isProven(): boolean {
@@ -358,9 +367,16 @@ export class Session implements AttachmentOwner, Parked {
   #owe(msgSerial: number): Owed {
     const nowMs = this.#ports.now().monoMs
     this.#acks ??= new Acks()
-    const owed = this.#acks.owe(msgSerial, nowMs)
-    if (this.#overdue === undefined) this.#watchOverdue(nowMs)
-    return owed
+    this.#overdue ??= new Overdue(this.#acks, this.#doubtfulThrough, {
+      onAnswersReady: () => this.#ports.answersReady(this),
+      onOverdue: (doubtfulThrough) => {
+        this.#doubtfulThrough = doubtfulThrough
+        this.flushAnswers()
+        this.disconnect(errors.timeout().info)
+      }
+    }, this.#ports.deadlines)
+    this.#overdue.watch(nowMs)
+    return this.#acks.owe(msgSerial, nowMs)
   }
 
   #refuse(owed: Owed, error: ErrorInfo): void {
@@ -369,22 +385,10 @@ export class Session implements AttachmentOwner, Parked {
     this.#ports.answersReady(this)
   }
 
-  /** One deadline for all that is owed: it looks at the oldest, and again when that was young. */
-  #watchOverdue(oldestAtMs: number): void {
-    const atMs = oldestAtMs + limits.publishOutcomeMs
-    this.#overdue = this.#ports.deadlines.at(atMs, (nowMs) => {
-      this.#overdue = undefined
-      const stillOldest = this.#acks?.oldestAtMs()
-      if (stillOldest === undefined) return
-      if (stillOldest + limits.publishOutcomeMs > nowMs) this.#watchOverdue(stillOldest)
-      else this.disconnect(errors.timeout().info)
-    })
-  }
-
   #close(ending: Ending, hasSocket = true): void {
     if (!this.#isOpen) return
     this.#isOpen = false
-    this.#ports.deadlines.cancel(this.#overdue)
+    this.#overdue?.stop()
     for (const wireName of this.#attachments?.keys() ?? []) this.#drop(wireName)
     if (hasSocket) this.#transport.close()
     this.#ports.ended(this, ending)

@@ -3,7 +3,7 @@ import { limits } from '../../../src/base/limits.ts'
 import { decodeState, emptyState, encodeState } from '../../../src/channel/partition-state.ts'
 import { decodeAppend } from '../../../src/log/entry.ts'
 import type { ClaimRecord } from '../../../src/peer/claim-message.ts'
-import { claim, home, n1, n2, RegisterBench } from './register-bench.ts'
+import { certain, claim, home, n1, n2, RegisterBench } from './register-bench.ts'
 import { World } from './partition-world.ts'
 
 const TTL_MS = limits.connectionStateTtlMs
@@ -13,7 +13,7 @@ t.test('[20] a claim is granted once it is in the log; the former holder is told
   bench.claim(n1, claim('a'))
   t.same(bench.take(home), ['stillHeld a 1'])
   t.same(bench.take(n1), [])
-  bench.hold(home, 'a', { kind: 'held', claim: 0, isProven: true })
+  bench.hold(home, 'a', { kind: 'held', claim: 0, isProven: true, ...certain })
   t.same([bench.take(n1), bench.take(home)], [[], []], 'nothing is said before')
   bench.commit()
   t.same(bench.take(n1), ['claimGranted a 1 lin'])
@@ -100,7 +100,7 @@ t.test('[20, 4] another lineage: the old session is ended, then the resume fails
   t.same(bench.take(home), ['stillHeld a 1 mustEnd'])
   bench.commit()
   t.same(bench.take(n1), [], 'it is ended first')
-  bench.hold(home, 'a', { kind: 'held', claim: 2, isProven: true })
+  bench.hold(home, 'a', { kind: 'held', claim: 2, isProven: true, ...certain })
   bench.commit()
   t.same(bench.take(n1), ['claimRefused a 80008'])
 })
@@ -111,7 +111,7 @@ t.test('[20, D2] the old key works until the newer one was seen in use', async (
   // CONNECTED was lost on the wire: the client tries again with the key that it has.
   bench.claim(n2, claim('b'))
   t.same(bench.take(n1), ['stillHeld b 1'], 'who holds it now is asked, not the key\'s home')
-  bench.hold(n1, 'b', { kind: 'held', claim: 1, isProven: false })
+  bench.hold(n1, 'b', { kind: 'held', claim: 1, isProven: false, ...certain })
   bench.commit()
   t.same(bench.take(n2), ['claimGranted b 2 lin'])
   t.same(bench.take(n1), ['superseded 2'])
@@ -122,7 +122,7 @@ t.test('[20, D2] the old key works until the newer one was seen in use', async (
   bench.commit()
   t.same(bench.take(n1), ['claimRefused c 80018'], 'retired')
   bench.claim(n1, claim('d', { keyClaim: 2, home: { ...n2, generation: 1 }, lineage: 'lin' }))
-  bench.hold(n2, 'd', { kind: 'held', claim: 2, isProven: true })
+  bench.hold(n2, 'd', { kind: 'held', claim: 2, isProven: true, ...certain })
   bench.commit()
   t.same(bench.take(n1), ['claimGranted d 3 lin'])
 })
@@ -131,7 +131,7 @@ t.test('[20, D2] a holder that has seen the newer key in use is believed', async
   const bench = new RegisterBench()
   bench.grant(n1, 'a')
   bench.claim(n2, claim('b'))
-  bench.hold(n1, 'b', { kind: 'held', claim: 1, isProven: true })
+  bench.hold(n1, 'b', { kind: 'held', claim: 1, isProven: true, ...certain })
   bench.commit()
   t.same(bench.take(n2), ['claimRefused b 80018'])
 })
@@ -142,10 +142,10 @@ t.test('[20, D1] claims of one connection are decided one after the other', asyn
   bench.claim(n2, claim('b'))
   bench.claim(n2, claim('b'))
   t.same(bench.take(home), ['stillHeld a 1'], 'the second waits')
-  bench.hold(home, 'a', { kind: 'held', claim: 0, isProven: true })
+  bench.hold(home, 'a', { kind: 'held', claim: 0, isProven: true, ...certain })
   bench.commit()
   t.same(bench.take(n1), ['claimGranted a 1 lin', 'stillHeld b 1'])
-  bench.hold(n1, 'b', { kind: 'held', claim: 1, isProven: false })
+  bench.hold(n1, 'b', { kind: 'held', claim: 1, isProven: false, ...certain })
   bench.commit()
   t.same(bench.take(n2), ['claimGranted b 2 lin'])
   t.same(bench.take(n1), ['superseded 2'])
@@ -158,7 +158,7 @@ t.test('a request that comes again is answered again, and granted once', async (
   bench.claim(n1, claim('a'))
   t.same(bench.take(n1), ['claimGranted a 1 lin'])
   bench.claim(n2, claim('b'))
-  bench.hold(n1, 'b', { kind: 'held', claim: 1, isProven: false })
+  bench.hold(n1, 'b', { kind: 'held', claim: 1, isProven: false, ...certain })
   bench.commit()
   bench.take(n1)
   bench.claim(n1, claim('a'))
@@ -208,7 +208,7 @@ t.test('[17, 20] claims live as long as ids, and no longer', async (t) => {
   t.equal(bench.register.size, 0)
   // The key knows what the register has forgotten.
   bench.claim(n2, claim('b', { keyClaim: 1, home: { ...n1, generation: 1 }, lineage: 'lin' }))
-  bench.hold(n1, 'b', { kind: 'held', claim: 1, isProven: true })
+  bench.hold(n1, 'b', { kind: 'held', claim: 1, isProven: true, ...certain })
   bench.commit()
   t.same(bench.take(n2), ['claimGranted b 2 lin'])
 })
@@ -218,7 +218,7 @@ t.test('[20, A17] the next master knows the claims, from the log or its snapshot
     const world = new World()
     const first = world.master()
     first.master.onClaimMessage(n1, claim('a'))
-    const held = { kind: 'held', claim: 0, isProven: true } as const
+    const held = { kind: 'held', claim: 0, isProven: true, ...certain } as const
     first.master.onClaimMessage(home, {
       kind: 'holding', connectionId: 'c', claimId: 'a', holding: held
     })

@@ -10,6 +10,9 @@ export const home: Place = { incarnation: 'home', worker: 0 }
 export const n1: Place = { incarnation: 'n1', worker: 1 }
 export const n2: Place = { incarnation: 'n2', worker: 0 }
 
+/** No publish is without outcome. */
+export const certain = { doubtfulThrough: -1 }
+
 /** A claim of connection `c` with its first key, issued by `home`. */
 export function claim(claimId: string, over: Partial<Claim> = {}): Claim {
   return {
@@ -71,7 +74,7 @@ export class RegisterBench {
   /** Connection `c`, held at its home, is granted to `to`. */
   grant(to: Place, claimId: string): void {
     this.claim(to, claim(claimId))
-    this.hold(home, claimId, { kind: 'held', claim: 0, isProven: true })
+    this.hold(home, claimId, { kind: 'held', claim: 0, isProven: true, ...certain })
     this.commit()
     this.take(to)
     this.take(home)

@@ -8,6 +8,8 @@ import type { Claim, Holding, ToRegister } from '../../../src/peer/claim-message
 
 const register = { incarnation: 'r', worker: 0 }
 
+const certain = { doubtfulThrough: -1 }
+
 const facts: ConnectionFacts = {
   connectionId: 'c', appId: 'app', keyName: 'app.k', clientId: '*', claim: 0, lineage: undefined,
   home: { incarnation: 'home', worker: 0, generation: 1 }
@@ -68,10 +70,10 @@ t.test('[20] a claim is asked for again, as the same, until it is answered', asy
   const { claimId } = first
   for (let no = 0; no < 2; no++) {
     rig.desk.onMessage(register, {
-      kind: 'claimGranted', connectionId: 'c', claimId, claim: 1, lineage: 'l'
+      kind: 'claimGranted', connectionId: 'c', claimId, claim: 1, lineage: 'l', ...certain
     })
   }
-  t.same(rig.outcomes, [{ kind: 'granted', claim: 1, lineage: 'l' }], 'once')
+  t.same(rig.outcomes, [{ kind: 'granted', claim: 1, lineage: 'l', ...certain }], 'once')
   rig.pass(60_000)
   t.equal(rig.deadlines.size, 0)
   t.not(rig.claim().claimId, claimId)
@@ -95,7 +97,7 @@ t.test('[20] a claim that nobody waits for is not asked for again', async (t) =>
   t.equal(rig.asked.length, 1, 'its client may have gone elsewhere')
   t.equal(rig.ask(3, claimId).kind, 'held', 'but what is on its way to us is ours')
   rig.desk.onMessage(register, {
-    kind: 'claimGranted', connectionId: 'c', claimId, claim: 1, lineage: 'l'
+    kind: 'claimGranted', connectionId: 'c', claimId, claim: 1, lineage: 'l', ...certain
   })
   t.match(rig.outcomes, [{ kind: 'granted' }])
 })
@@ -130,7 +132,7 @@ t.test('[11, 20] a holder answers for itself, and for the life before it', async
   rig.pass(7_000)
   t.match(rig.ask(3), { kind: 'ended', error: { code: 80008 } })
   t.same(rig.ask(2), { kind: 'formerLife', livedMs: 7_000 })
-  rig.holding = { kind: 'held', claim: 1, isProven: true }
+  rig.holding = { kind: 'held', claim: 1, isProven: true, ...certain }
   t.same(rig.ask(3), rig.holding)
   t.same(rig.ask(2), rig.holding, 'it came back to us meanwhile')
   t.same(rig.ended, [])

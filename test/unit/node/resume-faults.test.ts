@@ -159,3 +159,27 @@ t.test('[20] a socket that goes while it waits: the same key is good elsewhere',
   world.run(100)
   t.equal(told(client, connectionId), 'resumed')
 })
+
+t.test('[18, B8] a channel without a master: sent away once, told that nobody knows', async (t) => {
+  const { world, client, home, register, third, channel } = region('unknown')
+  const { connectionId } = client
+  workerOf(third).isFrozen = true
+  client.publish(channel, 'x')
+  world.run(limits.publishOutcomeMs + 100)
+  t.equal(endOf(client), 50003)
+  for (const node of [home, register]) {
+    client.resume(workerOf(node))
+    world.run(limits.publishOutcomeMs - 100)
+    t.equal(told(client, connectionId), 'resumed')
+    if (node === home) client.drop()
+  }
+  t.same(client.nackCodes, [])
+  world.run(200)
+  t.same(client.nackCodes, [50003])
+  t.ok(client.isOpen)
+  world.thaw(workerOf(third))
+  world.run(5_000)
+  client.publish(channel, 'y')
+  world.run(100)
+  t.same([client.ackCount, client.flaws], [1, []])
+})

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { limits } from '../../../src/base/limits.ts'
 import { Action } from '../../../src/wire/actions.ts'
 import { errors } from '../../../src/wire/errors.ts'
 import { SessionBench } from './session-bench.ts'
@@ -41,4 +42,34 @@ t.test('[20, D2] the first frame shows that the client has its key', async (t) =
   bench.send({ action: Action.HEARTBEAT })
   t.ok(bench.session.isProven)
   t.equal(bench.provenCount, 1)
+})
+
+t.test('[18, B8] unknown again: NACK 50003 instead of one more socket', async (t) => {
+  const first = new SessionBench()
+  for (const serial of [0, 1, 2]) first.publish(serial)
+  first.commit()
+  first.pass(limits.publishOutcomeMs)
+  t.same(first.endings, ['parked'])
+  const { doubtfulThrough } = first.session
+  t.equal(doubtfulThrough, 2)
+  const second = new SessionBench({ claim: 1, doubtfulThrough })
+  for (const serial of [1, 2]) second.publish(serial)
+  second.pass(limits.publishOutcomeMs / 2)
+  second.publish(3)
+  t.same(second.said(), [], 'they have their time once more')
+  second.pass(limits.publishOutcomeMs / 2)
+  t.match(second.said(), [{ action: Action.NACK, msgSerial: 1, count: 2, error: { code: 50003 } }])
+  t.same(second.endings, [])
+  second.pass(limits.publishOutcomeMs / 2)
+  t.same(second.endings, ['parked'], 'the third was not doubtful before')
+  t.equal(second.session.doubtfulThrough, 3)
+})
+
+t.test('[18, B8] what is known is said before the socket is ended', async (t) => {
+  const bench = new SessionBench({ claim: 1, doubtfulThrough: 0 })
+  for (const serial of [0, 1]) bench.publish(serial)
+  bench.pass(limits.publishOutcomeMs)
+  t.match(bench.said(), [
+    { action: Action.NACK, msgSerial: 0, count: 1 }, { action: Action.DISCONNECTED }
+  ])
 })

@@ -84,7 +84,8 @@ export class SessionBench {
 
   constructor(over: Partial<SessionOptions> = {}) {
     this.session = new Session({
-      connectionId: 'conn', connectionKey: 'conn!key', claim: 0, credentials: credentials(),
+      connectionId: 'conn', connectionKey: 'conn!key', claim: 0, doubtfulThrough: -1,
+      credentials: credentials(),
       format: 'json', echoes: true, heartbeats: true, serverId: 'node', siteCode: 'here', ...over
     }, {
       write: (frame) => void this.#written.push(frame),
