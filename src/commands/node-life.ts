@@ -2,6 +2,7 @@
  * One incarnation of a node: its membership, and its worker threads from their start to their end.
  */
 
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Transferable } from 'node:worker_threads'
 import type { AppConfig } from '../auth/app.ts'
 import type { Mesh } from '../bus/mesh.ts'
@@ -29,6 +30,8 @@ const MESH_VERSION = 1
 const LOG_STREAM_COUNT = 6
 const APPS_KNOWN_MS = 2_000
 const HANDED_OVER_CHECK_MS = 100
+/** How long workers may take to tell their clients. */
+const DISMISS_MS = 250
 
 export interface NodeLifeOptions extends NodeOptions {
   readonly incarnation: string
@@ -173,6 +176,12 @@ export class NodeLife {
     this.#pump.stop()
     this.#logKeeper?.stop()
     await this.#supervisor.stop()
+  }
+
+  /** Sends every client elsewhere, now: this life is over, and theirs go on (rule 11). */
+  async dismiss(): Promise<void> {
+    this.#supervisor.tellAll({ kind: 'drain', withinMs: 0 })
+    await delay(DISMISS_MS)
   }
 
   onMesh(isUp: boolean): void {

@@ -209,7 +209,7 @@ export class NodeRuntime<M extends Mesh = Mesh> {
   #beginAnew(life: NodeLife, reason: string): void {
     if (this.#life !== life || this.#isDraining) return
     this.#ports.logger.warn({ reason }, 'removed from the ring; joining again as a new member')
-    void life.end().then(() => {
+    void life.dismiss().then(() => life.end()).then(() => {
       if (!this.#aborter.signal.aborted) this.#begin()
     })
   }

@@ -129,7 +129,7 @@ export class Sessions implements Holder, ResumesOwner {
     }
     for (let row = 0; row < BEAT_ROWS; row++) this.#rows.push(new Set())
     const nowMs = (): number => ports.now().monoMs
-    this.#parking = new Parking({ deadlines, nowMs, onForgotten: () => undefined })
+    this.#parking = new Parking({ deadlines, nowMs })
     this.#desk = new ClaimDesk({ ...ports, self: options.self }, this)
     this.#resumes = new Resumes(this, this.#desk)
   }

@@ -21,11 +21,9 @@ export interface Parked {
   readonly doubtfulThrough: number
 }
 
-/** What parking needs; `onForgotten` hears of each session that nobody can resume any more. */
 export interface ParkingPorts {
   readonly deadlines: Deadlines
   nowMs(): number
-  onForgotten(parked: Parked): void
 }
 
 export class Parking {
@@ -82,9 +80,8 @@ export class Parking {
   }
 
   #forgetOldest(): void {
-    for (const [connectionId, { parked }] of this.#parked) {
+    for (const connectionId of this.#parked.keys()) {
       this.#parked.delete(connectionId)
-      this.#ports.onForgotten(parked)
       return
     }
   }

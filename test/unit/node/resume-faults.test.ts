@@ -123,26 +123,28 @@ t.test('[20, 4] the register lost its log: what it had claimed cannot go on', as
   t.equal(endOf(client), 80016, 'and the old session is ended')
 })
 
-t.test('[20, D8] a node that leaves sends its clients away; they go on elsewhere', async (t) => {
-  const { world, client, home, third, channel } = region('drain')
-  const { connectionId } = client
-  client.attach(channel)
-  world.run(100)
-  world.input(workerOf(home), { kind: 'drain', withinMs: 1_000 })
-  world.run(2_000)
-  t.notOk(client.isOpen)
-  t.match(client.received.at(-1), { action: Action.DISCONNECTED, error: { statusCode: 503 } })
-  client.resume(workerOf(third))
-  world.run(100)
-  t.equal(told(client, connectionId), 'resumed')
-  client.drop()
-  world.kill(home)
-  world.remove(home)
-  world.run(100)
-  client.resume(workerOf(third))
-  world.run(100)
-  t.equal(told(client, connectionId), 'resumed')
-  t.same(client.story(channel), ['attached', 'resumed', 'resumed'])
+t.test('[20, D8, E2] a node that leaves sends its clients away; they go on elsewhere', async (t) => {
+  for (const withinMs of [0, 1_000]) {
+    const { world, client, home, third, channel } = region(`drain/${withinMs}`)
+    const { connectionId } = client
+    client.attach(channel)
+    world.run(100)
+    world.input(workerOf(home), { kind: 'drain', withinMs })
+    world.run(2_000)
+    t.notOk(client.isOpen)
+    t.match(client.received.at(-1), { action: Action.DISCONNECTED, error: { statusCode: 503 } })
+    client.resume(workerOf(third))
+    world.run(100)
+    t.equal(told(client, connectionId), 'resumed')
+    client.drop()
+    world.kill(home)
+    world.remove(home)
+    world.run(100)
+    client.resume(workerOf(third))
+    world.run(100)
+    t.equal(told(client, connectionId), 'resumed')
+    t.same(client.story(channel), ['attached', 'resumed', 'resumed'])
+  }
 })
 
 t.test('[20] a socket that goes while it waits: the same key is good elsewhere', async (t) => {
