@@ -24,14 +24,14 @@ import type {
 import { masterOf, type View } from '../ring/view.ts'
 import type { NodeOptions } from './node-runtime.ts'
 
+/** How long workers may take to tell their clients. */
+const DISMISS_MS = 250
 const WORKER_ENTRY = new URL('./worker-thread.ts', import.meta.url)
 const MESH_VERSION = 1
 /** A multiple of the usual numbers of servers, so that each leads as many. */
 const LOG_STREAM_COUNT = 6
 const APPS_KNOWN_MS = 2_000
 const HANDED_OVER_CHECK_MS = 100
-/** How long workers may take to tell their clients. */
-const DISMISS_MS = 250
 
 export interface NodeLifeOptions extends NodeOptions {
   readonly incarnation: string
