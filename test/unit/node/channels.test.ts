@@ -184,7 +184,8 @@ t.test('[14] who moved is joined anew, who did not is left alone', async (t) => 
   const answer = (channel: string, from: Place): void => {
     rig.hear(from, {
       kind: 'joined', channel, joinNo: 1, epoch: 1, isContinuation: true, backlog: [],
-      startsAfter: 0, isWhole: true, nextOpNo: 1, standing: { lineage: 'l', seq: 0, epoch: 1, entry: 1 }
+      startsAfter: 0, isWhole: true, nextOpNo: 1,
+      standing: { lineage: 'l', seq: 0, epoch: 1, entry: 1 }
     })
   }
   answer(moving, peer)
@@ -384,7 +385,8 @@ t.test('what nobody uses is let go after its linger time, and the master is told
   rig.settle().said()
   rig.hear(peer, {
     kind: 'joined', channel, joinNo: 1, epoch: 1, isContinuation: true, backlog: [],
-    startsAfter: 0, isWhole: true, nextOpNo: 1, standing: { lineage: 'l', seq: 0, epoch: 1, entry: 1 }
+    startsAfter: 0, isWhole: true, nextOpNo: 1,
+    standing: { lineage: 'l', seq: 0, epoch: 1, entry: 1 }
   })
   rig.later(3 * limits.lingerMs)
   t.match(rig.channels.counts(), { groups: 1, clients: 1 }, 'not while somebody is attached')
