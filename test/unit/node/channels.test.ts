@@ -19,7 +19,6 @@ const places = [0, 1, 2].map((no): Place => ({ incarnation: `n${no}#1`, worker: 
 const [, peer, other] = places as [Place, Place, Place]
 
 const sibling: Place = { incarnation: 'n0#1', worker: 1 }
-
 /** The channels of worker 0 of n0 in a region of three; its log answers in `settle`. */
 class Rig {
   readonly deadlines = new Deadlines()
