@@ -65,14 +65,15 @@ export const limits = {
   claimAnswerMs: 8_000,
   /** A home that is asked whether it still holds a session, and is silent, is taken to hold it. */
   holderAnswerMs: 1_500,
-  /** Claims that one partition's register keeps; at the bound a resume fails with 80008. */
+  /** Claims that one partition's register keeps; at the bound a resume fails with 80008. As many
+   * may be under way, above they are asked for again; as many answers are kept for repeats. */
   claimsPerPartitionMax: 10_000,
   /** Requests for one connection that wait for the one under way; above: asked again later. */
   claimsWaitingMax: 8,
   /** Former holders that a claim names: who held it before that has been told often enough. */
   claimFormersMax: 4,
-  /** Frames that a client sends before it is connected; above: DISCONNECTED. */
-  earlyFramesMax: 100,
+  /** What a client sends before it is connected; above: DISCONNECTED. */
+  earlyBytesMax: 524_288,
 
   // -- hot state ------------------------------------------------------------------------------
   /** How long committed messages stay readable for those who were away. */
@@ -98,8 +99,10 @@ export const limits = {
   // -- links between places -------------------------------------------------------------------
   /** One page of a backlog; a Join or backfill that is behind by more asks again. */
   backlogPageBytesMax: 256 * 1024,
-  /** Unconfirmed bytes of one link; above: the link is reset, its clients Join again. */
+  /** Unconfirmed bytes of one link; above: the link rests, is reset, its clients Join again. */
   linkBytesMax: 64 * 1024 * 1024,
+  /** How long a link that was full takes nothing, so that what is said again finds room. */
+  linkRestMs: 1_000,
   /** One batch; below NATS's max_payload of 1 MiB with room for one largest message. */
   batchBytesMax: 256 * 1024,
   /** How long an acknowledgement may wait for a batch of the other direction. */

@@ -90,9 +90,14 @@ export class ClaimRegister {
     this.#ports = ports
   }
 
-  /** How many connections it has something to say of. */
+  /** How many connections were taken over lately. */
   get size(): number {
-    return this.#records.size + this.#underWay.size
+    return this.#records.size
+  }
+
+  /** True while time alone will let something go. */
+  get isShrinking(): boolean {
+    return this.#records.size > 0 || this.#answered.size > 0
   }
 
   /** The committed records, for a snapshot. */
@@ -180,7 +185,7 @@ export class ClaimRegister {
     }
     const underWay = this.#underWay.get(message.connectionId)
     if (underWay === undefined) {
-      this.#begin(request, [])
+      if (this.#underWay.size < limits.claimsPerPartitionMax) this.#begin(request, [])
       return
     }
     const { waiting } = underWay
@@ -325,11 +330,19 @@ export class ClaimRegister {
     const { from, waiting } = underWay
     if (message.kind === 'claim') {
       this.#answered.set(message.claimId, { answer, atMs: this.#ports.now().monoMs })
+      if (this.#answered.size > limits.claimsPerPartitionMax) this.#forgetAnswer()
     }
     this.#send(from, answer)
     this.#underWay.delete(message.connectionId)
     const next = waiting.shift()
     if (next !== undefined) this.#begin(next, waiting)
+  }
+
+  #forgetAnswer(): void {
+    for (const oldest of this.#answered.keys()) {
+      this.#answered.delete(oldest)
+      return
+    }
   }
 
   #tellFormers({ connectionId, claim, formers }: ClaimRecord, only?: Place): void {

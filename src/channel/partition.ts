@@ -92,7 +92,7 @@ export class PartitionMaster {
   }
 
   get #isUsed(): boolean {
-    return this.#channels.size > 0 || this.#claims.size > 0
+    return this.#channels.size > 0 || this.#claims.isShrinking
   }
 
   get channelCount(): number {

@@ -30,6 +30,8 @@ const WORKER_ENTRY = new URL('./worker-thread.ts', import.meta.url)
 const MESH_VERSION = 1
 /** A multiple of the usual numbers of servers, so that each leads as many. */
 const LOG_STREAM_COUNT = 6
+/** Who take a partition over in turn while the view cannot be written; copies are the log's. */
+const SUCCESSOR_COUNT = 2
 const APPS_KNOWN_MS = 2_000
 const HANDED_OVER_CHECK_MS = 100
 
@@ -159,7 +161,7 @@ export class NodeLife {
           privatePort
         },
         seed: this.incarnation,
-        successorCount: redundancy - 1,
+        successorCount: SUCCESSOR_COUNT,
         log
       },
       this.#pump.outbox

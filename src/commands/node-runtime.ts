@@ -30,7 +30,7 @@ export interface NodeOptions {
   readonly region: string
   /** The region's id as clients are told it. */
   readonly siteCode: string
-  /** How many owners a partition has in the View, its master included. */
+  /** How many copies the log of a partition has. */
   readonly redundancy: number
   /** The pod's name and uid. */
   readonly node: string

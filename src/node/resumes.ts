@@ -18,6 +18,9 @@ interface Frame {
   readonly isBinary: boolean
 }
 
+/** What a frame costs at least. */
+const FRAME_BYTES = 64
+
 /** A socket that waits. */
 export interface Resuming {
   readonly slot: SocketSlot
@@ -38,7 +41,7 @@ export interface ResumesOwner {
 export class Resumes {
   readonly #owner: ResumesOwner
   readonly #desk: ClaimDesk
-  readonly #waiting = new Map<Socket, { resuming: Resuming; claimId: string }>()
+  readonly #waiting = new Map<Socket, { resuming: Resuming; claimId: string; bytes: number }>()
 
   constructor(owner: ResumesOwner, desk: ClaimDesk) {
     this.#owner = owner
@@ -61,14 +64,14 @@ export class Resumes {
         this.#owner.onGrantedLate(facts.connectionId, claim, doubtfulThrough)
       }
     })
-    this.#waiting.set(socket, { resuming, claimId })
+    this.#waiting.set(socket, { resuming, claimId, bytes: 0 })
   }
 
   onFrame(socket: Socket, frame: Frame): void {
     const waiting = this.#waiting.get(socket)
     if (waiting === undefined) return
-    const { resuming } = waiting
-    if (resuming.early.length < limits.earlyFramesMax) resuming.early.push(frame)
+    waiting.bytes += FRAME_BYTES + frame.data.length
+    if (waiting.bytes <= limits.earlyBytesMax) waiting.resuming.early.push(frame)
     else this.#turnAway(socket, errors.disconnected('Sent too much before CONNECTED').info)
   }
 

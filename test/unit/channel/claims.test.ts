@@ -188,6 +188,25 @@ t.test('[25] many ask for one connection, or for many: bounded', async (t) => {
   t.equal(granted.length, 1 + limits.claimsWaitingMax)
 })
 
+t.test('[25] at the bound a resume is refused, never a claim forgotten', async (t) => {
+  const bench = new RegisterBench()
+  const { claimsPerPartitionMax } = limits
+  for (let no = 0; no < claimsPerPartitionMax; no++) {
+    bench.register.restore({
+      connectionId: `x${no}`, claim: 1, claimId: `x${no}`, holder: { ...n1, generation: 1 },
+      proven: 1, formers: []
+    })
+  }
+  bench.claim(n2, claim('a'))
+  t.same(bench.take(home), ['stillHeld a 1 mustEnd'])
+  bench.hold(home, 'a', { kind: 'held', claim: 0, isProven: true, ...certain })
+  bench.commit()
+  t.same(bench.take(n2), ['claimRefused a 80008'])
+  t.equal(bench.register.size, claimsPerPartitionMax)
+  bench.claim(n2, claim('b', { connectionId: 'x1', keyClaim: 1 }))
+  t.same(bench.take(n1), ['stillHeld b 1'], 'who has a record may go on')
+})
+
 t.test('[20] a link lost something: who was asked or told is asked and told again', async (t) => {
   const bench = new RegisterBench()
   bench.grant(n1, 'a')

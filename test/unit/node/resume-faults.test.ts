@@ -123,7 +123,7 @@ t.test('[20, 4] the register lost its log: what it had claimed cannot go on', as
   t.equal(endOf(client), 80016, 'and the old session is ended')
 })
 
-t.test('[20, D8, E2] a node that leaves sends its clients away; they go on elsewhere', async (t) => {
+t.test('[20, D8, E2] a node that leaves sends its clients away; they go on', async (t) => {
   for (const withinMs of [0, 1_000]) {
     const { world, client, home, third, channel } = region(`drain/${withinMs}`)
     const { connectionId } = client
