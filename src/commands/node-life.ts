@@ -48,7 +48,7 @@ export interface NodeLifePorts {
   readonly logStreams: LogStreams | undefined
   workerMesh(): { settings: MeshSettings; transfer: Transferable[] }
   provision?(request: ProvisionRequest): Promise<ProvisionAnswer>
-  onLeft(): void
+  onLeft(reason: string): void
   onRemoved(reason: string): void
   onWorkerRestart(): void
 }
@@ -221,6 +221,7 @@ export class NodeLife {
 
   /** Leaves: clients go over half of the time, so that channels can follow in the rest. */
   drain(withinMs: number): void {
+    if (this.#handOverTimer !== undefined) return
     this.#pump.input({ kind: 'drain' })
     this.#supervisor.tellAll({ kind: 'drain', withinMs: withinMs / 2 })
     this.#handOverTimer = setInterval(() => {
@@ -283,7 +284,9 @@ export class NodeLife {
   #onStanding(standing: Standing, reason: string): void {
     this.#standing = standing
     this.#ports.logger.info({ standing, reason, incarnation: this.incarnation }, 'standing')
-    if (standing === 'left') this.#ports.onLeft()
+    // Asked by the ring: its pod is being deleted, or has the annotation.
+    if (standing === 'leaving') this.drain(this.#options.drainMs)
+    if (standing === 'left') this.#ports.onLeft(reason)
     if (standing === 'removed') this.#ports.onRemoved(reason)
   }
 

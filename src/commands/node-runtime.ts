@@ -193,7 +193,10 @@ export class NodeRuntime<M extends Mesh = Mesh> {
         logStreams: this.#ports.logStreams?.(mesh, this.#prefix),
         workerMesh: () => this.#ports.workerMesh(),
         provision: this.#ports.provision,
-        onLeft: () => this.#onLeft(),
+        onLeft: (reason) => {
+          if (this.#isDraining) this.#onLeft()
+          else this.#beginAnew(life, reason)
+        },
         onRemoved: (reason) => this.#beginAnew(life, reason),
         onWorkerRestart: () => {
           this.#restartCount++
@@ -208,7 +211,7 @@ export class NodeRuntime<M extends Mesh = Mesh> {
 
   #beginAnew(life: NodeLife, reason: string): void {
     if (this.#life !== life || this.#isDraining) return
-    this.#ports.logger.warn({ reason }, 'removed from the ring; joining again as a new member')
+    this.#ports.logger.warn({ reason }, 'out of the ring; joining again as a new member')
     void life.dismiss().then(() => life.end()).then(() => {
       if (!this.#aborter.signal.aborted) this.#begin()
     })

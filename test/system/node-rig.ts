@@ -186,6 +186,13 @@ export class NodeRig {
     await this.#client.remove(podResource, target, { gracePeriodSeconds: 0 })
   }
 
+  /** Asks the pod's node to drain, or no longer, as a person would: by annotation. */
+  async annotateDrain(index: number, isAsked: boolean): Promise<void> {
+    const target = { namespace: NAMESPACE, name: `${REGION}-${index}` }
+    const annotations = { 'ringcast.dev/drain': isAsked ? 'true' : null }
+    await this.#client.mergePatch(podResource, target, { metadata: { annotations } })
+  }
+
   /** The view as the RealtimeRing has it; undefined before the first. */
   async view(): Promise<View | undefined> {
     interface Ring extends KubeObject { spec: { partitionCount: number }, status?: object }
