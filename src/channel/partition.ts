@@ -12,17 +12,14 @@
  * in hand is decided by the log alone (rule 3), and the clients send it again to the next master.
  */
 
-import { exhaustive } from '../base/assert.ts'
-import type { Now } from '../base/clock.ts'
-import type { Deadlines } from '../base/deadlines.ts'
+import { assert, exhaustive } from '../base/assert.ts'
 import { limits } from '../base/limits.ts'
-import type { Random } from '../base/random.ts'
 import type { Entry } from '../log/entry.ts'
-import type { LogOutbox } from '../log/port.ts'
 import { type Claimant, Recovery } from '../log/recovery.ts'
 import type { RecordExtent, RecoveredLog } from '../log/replay.ts'
 import { Retention } from '../log/retention.ts'
 import { LogWriter, type WriterStart } from '../log/writer.ts'
+import type { ToRegister } from '../peer/claim-message.ts'
 import type {
   Backfill,
   Join,
@@ -32,8 +29,10 @@ import type {
   ToMaster
 } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
+import { ClaimRegister } from './claims.ts'
 import { Confirming } from './confirming.ts'
 import { ChannelMaster, type MasterPorts } from './master.ts'
+import type { PartitionPorts } from './partition-ports.ts'
 import {
   type Birth,
   type ChannelState,
@@ -43,22 +42,6 @@ import {
 } from './partition-state.ts'
 
 const SWEEP_MS = 5_000
-
-/** What a mastership needs from its worker. */
-export interface PartitionPorts {
-  readonly log: LogOutbox
-  readonly deadlines: Deadlines
-  readonly random: Random
-  now(): Now
-  send(place: Place, message: PeerMessage): void
-  /** Something waits for the log: `flush` at the end of the turn. */
-  wantsFlush(master: PartitionMaster): void
-  /** The mastership ended because another one writes the log. */
-  onDeposed(partition: number): void
-  /** The log has seen this view. */
-  onViewHeard(viewVersion: number): void
-  note(text: string): void
-}
 
 interface Serving {
   readonly kind: 'serving'
@@ -79,6 +62,7 @@ export class PartitionMaster {
   readonly #channels = new Map<string, ChannelMaster>()
   readonly #masterPorts = this.#makeMasterPorts()
   readonly #confirming = new Confirming()
+  readonly #claims: ClaimRegister
   #state: State = { kind: 'over' }
   #lineage = ''
   /** What the channels that were let go have used up: those born again start above (rule 5). */
@@ -92,6 +76,9 @@ export class PartitionMaster {
     this.partition = claimant.partition
     this.#claimant = claimant
     this.#ports = ports
+    const { viewVersion } = claimant
+    const append = (entry: Entry): number => this.#append(entry)
+    this.#claims = new ClaimRegister({ ...ports, viewVersion, append })
     this.#recover({})
   }
 
@@ -102,6 +89,10 @@ export class PartitionMaster {
   /** The epoch of this mastership, or 0 before it is claimed. */
   get epoch(): number {
     return this.#state.kind === 'serving' ? this.#state.start.epoch : 0
+  }
+
+  get #isUsed(): boolean {
+    return this.#channels.size > 0 || this.#claims.isShrinking
   }
 
   get channelCount(): number {
@@ -123,8 +114,19 @@ export class PartitionMaster {
     }
   }
 
+  /** Takes a message about who holds a connection. */
+  onClaimMessage(from: Place, message: ToRegister): void {
+    if (this.#state.kind !== 'over') this.#claims.onMessage(from, message)
+  }
+
+  /** What was said to `place` may be lost; clients see to themselves. */
+  onLinkReset(place: Place): void {
+    this.#claims.onLinkReset(place)
+  }
+
   /** Forgets the clients of places that are gone. */
   onPlaceGone(isGone: (place: Place) => boolean): void {
+    this.#claims.onPlaceGone(isGone)
     this.#confirming.forget(isGone)
     for (const channel of this.#channels.values()) channel.onPlaceGone(isGone)
   }
@@ -213,15 +215,18 @@ export class PartitionMaster {
     this.#state = { kind: 'serving', writer, start, retention }
     this.#restore(found, nowMs)
     for (const { from, message } of this.#confirming.takeAll()) this.onMessage(from, message)
-    if (this.#channels.size > 0) this.#sweepLater()
+    this.#claims.begin(found.lineage)
+    if (this.#isUsed) this.#sweepLater()
   }
 
   #restore(found: RecoveredLog, nowMs: number): void {
     const state = found.state === undefined ? emptyState : decodeState(found.state)
     this.#letGo = state.letGo
     for (const channel of state.channels) this.#bornOf(channel, nowMs)
+    for (const record of state.claims) this.#claims.restore(record)
     for (const { entry, number, epoch } of found.entries) {
       this.#lastEntry = number
+      if (entry.kind === 'claim' && number > found.asOf) this.#claims.restore(entry.record)
       if (entry.kind !== 'publication') continue
       const { channel, publication } = entry
       const birth = { seq: publication.seq - 1, entry: publication.entry }
@@ -255,6 +260,7 @@ export class PartitionMaster {
     if (this.#state.kind === 'recovering') this.#state.recovery.stop()
     if (this.#state.kind === 'serving') this.#state.writer.stop()
     this.#channels.clear()
+    this.#claims.end()
   }
 
   #onCommitted(entries: readonly Entry[], firstEntry: number, record: RecordExtent): void {
@@ -267,6 +273,7 @@ export class PartitionMaster {
     const byChannel = new Map<string, Publication[]>()
     for (const [index, entry] of entries.entries()) {
       this.#lastEntry = firstEntry + index
+      this.#claims.onCommitted(entry, this.#lastEntry)
       if (entry.kind !== 'publication') continue
       this.#channels.get(entry.channel)?.onCommitted(entry.publication, nowMs)
       const publications = byChannel.get(entry.channel)
@@ -285,7 +292,8 @@ export class PartitionMaster {
 
   #writeSnapshot({ writer, retention }: Serving): void {
     const channels = [...this.#channels.values()].map((channel) => channel.state())
-    const bytes = encodeState({ letGo: this.#letGo, channels })
+    const claims = this.#claims.state()
+    const bytes = encodeState({ letGo: this.#letGo, channels, claims })
     for (const entry of retention.begin(this.#lastEntry, bytes, this.#lineage)) writer.add(entry)
     this.#ports.wantsFlush(this)
   }
@@ -319,6 +327,15 @@ export class PartitionMaster {
     const master = new ChannelMaster(channel, { standing, birth }, this.#masterPorts, nowMs)
     master.restoreState(state, nowMs)
     this.#channels.set(channel, master)
+  }
+
+  /** Adds an entry of the register; only one that serves has any. */
+  #append(entry: Entry): number {
+    const state = this.#state
+    assert(state.kind === 'serving', 'only a serving master writes')
+    this.#ports.wantsFlush(this)
+    this.#sweepLater()
+    return state.writer.add(entry)
   }
 
   #makeMasterPorts(): MasterPorts {
@@ -372,11 +389,12 @@ export class PartitionMaster {
       this.#letGo = { seq, entry: Math.max(this.#letGo.entry, channel.lastEntry) }
       this.#channels.delete(name)
     }
+    this.#claims.expire(nowMs)
     const { retention } = state
     if (retention.wantsSnapshot(nowMs)) this.#writeSnapshot(state)
     const below = retention.trimBelow(nowMs)
     const { partition } = this
     if (below !== undefined) this.#ports.log.ask({ kind: 'trim', partition, below })
-    if (this.#channels.size > 0 || retention.isShrinking) this.#sweepLater()
+    if (this.#isUsed || retention.isShrinking) this.#sweepLater()
   }
 }

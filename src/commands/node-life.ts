@@ -2,6 +2,7 @@
  * One incarnation of a node: its membership, and its worker threads from their start to their end.
  */
 
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Transferable } from 'node:worker_threads'
 import type { AppConfig } from '../auth/app.ts'
 import type { Mesh } from '../bus/mesh.ts'
@@ -23,6 +24,8 @@ import type {
 import { masterOf, type View } from '../ring/view.ts'
 import type { NodeOptions } from './node-runtime.ts'
 
+/** How long workers may take to tell their clients. */
+const DISMISS_MS = 250
 const WORKER_ENTRY = new URL('./worker-thread.ts', import.meta.url)
 const MESH_VERSION = 1
 /** A multiple of the usual numbers of servers, so that each leads as many. */
@@ -177,6 +180,12 @@ export class NodeLife {
     await this.#supervisor.stop()
   }
 
+  /** Sends every client elsewhere, now: this life is over, and theirs go on (rule 11). */
+  async dismiss(): Promise<void> {
+    this.#supervisor.tellAll({ kind: 'drain', withinMs: 0 })
+    await delay(DISMISS_MS)
+  }
+
   onMesh(isUp: boolean): void {
     this.#pump.input({ kind: 'mesh', isUp })
   }
@@ -236,7 +245,7 @@ export class NodeLife {
 
   #startOf(worker: number, generation: number) {
     const { settings, transfer } = this.#ports.workerMesh()
-    const { workers, node, siteCode, prefix, isDev, secret } = this.#options
+    const { workers, node, siteCode, prefix, isDev, secret, formerSecrets = [] } = this.#options
     const start = {
       worker,
       generation,
@@ -249,7 +258,8 @@ export class NodeLife {
       host: this.#options.publicHost,
       port: this.#options.publicPort,
       isDev,
-      secret
+      secret,
+      formerSecrets
     }
     return { start, transfer }
   }

@@ -158,7 +158,7 @@ function newWorker(self: Place, outbox: Outbox, tally: Tally): Worker {
       workers: start.workers,
       serverId: `${start.node}.${start.worker}`,
       siteCode: start.siteCode,
-      connectionKeys: new ConnectionKeys(start.secret, `${start.incarnation}/${start.worker}`),
+      connectionKeys: new ConnectionKeys(start.secret, start.formerSecrets),
       allocate: start.workers > 1 ? sharedSlabs() : privateMemory(),
       tally
     },

@@ -9,6 +9,8 @@
 
 import { Decoder, Encoder } from '@msgpack/msgpack'
 import { exhaustive } from '../base/assert.ts'
+import { claimRecordFields, claimRecordFrom } from '../peer/claim-codec.ts'
+import type { ClaimRecord } from '../peer/claim-message.ts'
 import { publicationFields, publicationFrom } from '../peer/codec.ts'
 import type { Publication } from '../peer/message.ts'
 
@@ -33,6 +35,12 @@ export interface PublicationEntry {
   readonly kind: 'publication'
   readonly channel: string
   readonly publication: Publication
+}
+
+/** Who holds a connection from here on, or which of its keys are retired (rule 20). */
+export interface ClaimEntry {
+  readonly kind: 'claim'
+  readonly record: ClaimRecord
 }
 
 /** Says nothing: that it is in the log proves that its writer still masters the partition. */
@@ -65,6 +73,7 @@ export interface SnapshotEndEntry {
 export type Entry =
   | EpochEntry
   | PublicationEntry
+  | ClaimEntry
   | ConfirmEntry
   | SnapshotChunkEntry
   | SnapshotEndEntry
@@ -88,6 +97,7 @@ const KIND_PUBLICATION = 1
 const KIND_CONFIRM = 2
 const KIND_SNAPSHOT = 3
 const KIND_SNAPSHOT_END = 4
+const KIND_CLAIM = 5
 
 const encoder = new Encoder()
 const decoder = new Decoder()
@@ -111,6 +121,8 @@ export function encodeEntry(entry: Entry): Uint8Array {
         entry.channel,
         publicationFields(entry.publication)
       ])
+    case 'claim':
+      return encoder.encode([KIND_CLAIM, ...claimRecordFields(entry.record)])
     case 'confirm':
       return encoder.encode([KIND_CONFIRM])
     case 'snapshot': {
@@ -188,6 +200,8 @@ function entryFrom(bytes: Uint8Array): Entry {
         viewVersion: f[3]!, incarnation: f[4]!, workerGeneration: f[5]! }
     case KIND_PUBLICATION:
       return { kind: 'publication', channel: f[0]!, publication: publicationFrom(f[1]) }
+    case KIND_CLAIM:
+      return { kind: 'claim', record: claimRecordFrom(f) }
     case KIND_CONFIRM:
       return { kind: 'confirm' }
     case KIND_SNAPSHOT:

@@ -15,6 +15,7 @@ import { ChannelClient } from '../channel/client.ts'
 import { type Allocate, encodeMessages } from '../channel/encoding.ts'
 import { type GroupMember, LocalGroup, type Seat } from '../channel/group.ts'
 import { PartitionMaster } from '../channel/partition.ts'
+import { type FromRegister, isClaimMessage } from '../peer/claim-message.ts'
 import type {
   PeerMessage,
   Standing,
@@ -30,6 +31,7 @@ import type { AdmittedPublish, ChannelDoor, Ears, Outcome } from '../session/doo
 import type { ChannelSerial } from '../wire/serial.ts'
 import { type Generations, Mastership } from './mastership.ts'
 import type { Outbox } from './outbox.ts'
+import { Registers } from './registers.ts'
 
 const SWEEP_MS = 5_000
 /** Joins that wait for a view; further ones are asked again by their clients. */
@@ -53,9 +55,12 @@ export interface ChannelsPorts {
   send(to: Place, message: PeerMessage): void
   /** The link to a place that is gone can be forgotten. */
   dropLink(to: Place): void
+  /** A register of connections says something to this worker's sessions. */
+  onClaimMessage(from: Place, message: FromRegister): void
 }
 
 export class Channels implements ChannelDoor {
+  readonly registers: Registers
   readonly #options: ChannelsOptions
   readonly #ports: ChannelsPorts
   readonly #groups = new Map<string, LocalGroup>()
@@ -71,6 +76,12 @@ export class Channels implements ChannelDoor {
     this.#options = options
     this.#ports = ports
     this.#mastership = new Mastership(options.self, options.workers)
+    this.registers = new Registers(this.#mastership, {
+      now: () => ports.now(),
+      send: (to, message) => this.#send(to, message),
+      partition: (no) => this.#partitions.get(no) ?? this.#newPartition(no),
+      onClaimMessage: (from, message) => ports.onClaimMessage(from, message)
+    })
   }
 
   get viewVersion(): number {
@@ -116,6 +127,7 @@ export class Channels implements ChannelDoor {
     for (const client of this.#clients.values()) {
       before.set(client, this.#mastership.masterLife(client.channel))
     }
+    this.registers.learn(view, gone)
     const news = this.#mastership.learn(view, generations, gone)
     const { ended, anew, heardAnew, hasSkipped } = news
     for (const place of ended) {
@@ -150,6 +162,7 @@ export class Channels implements ChannelDoor {
 
   /** What was said to `place` may be lost. */
   onLinkReset(place: Place): void {
+    for (const partition of this.#partitions.values()) partition.onLinkReset(place)
     for (const client of this.#clients.values()) {
       const master = this.#mastership.masterPlace(client.channel)
       if (master !== undefined && isSamePlace(master, place)) client.onMasterUncertain()
@@ -190,6 +203,10 @@ export class Channels implements ChannelDoor {
   }
 
   #dispatch(from: Place, message: PeerMessage): void {
+    if (isClaimMessage(message)) {
+      this.registers.onMessage(from, message)
+      return
+    }
     switch (message.kind) {
       case 'attach':
       case 'submit':
@@ -283,6 +300,7 @@ export class Channels implements ChannelDoor {
       deadlines,
       random,
       now: () => this.#ports.now(),
+      fateOf: (incarnation) => this.registers.fateOf(incarnation),
       send: (to, message) => this.#send(to, message),
       wantsFlush: (which) => this.#dirty.add(which),
       onDeposed: (no) => {

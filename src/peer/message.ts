@@ -10,10 +10,12 @@
  *   and the answers back: attached, submitted, broadcast; joined, result, deliver, backfilled.
  *
  * Every message names its channel by key (`appId/name`), never by an id that a restart forgets.
+ * Who holds a session is another talk of its own (peer/claim-message.ts).
  */
 
 import type { Frame } from '../wire/frame.ts'
 import type { ErrorInfo } from '../wire/protocol-message.ts'
+import type { ClaimMessage } from './claim-message.ts'
 
 /** The version of these messages and of the batches that carry them. */
 export const MESH_FORMAT_VERSION = 1
@@ -267,4 +269,4 @@ export type ToMaster = Join | Part | Publish | Backfill
 export type ToClientFromMaster = Joined | NotMaster | JoinAgain | Result | Deliver | Backfilled
 
 /** Everything that travels on links between workers. */
-export type PeerMessage = ToClientFromGroup | ToGroup | ToMaster | ToClientFromMaster
+export type PeerMessage = ToClientFromGroup | ToGroup | ToMaster | ToClientFromMaster | ClaimMessage

@@ -3,8 +3,10 @@
  * and owes it an answer to everything that wants one.
  *
  *   open ──CLOSE──▶ closed          CLOSED, then the socket is closed
- *     │ ──socket gone──▶ closed     attachments leave their channels
- *     │ ──protocol broken──▶ closed ERROR or DISCONNECTED with the cause
+ *     │ ──protocol broken──▶ closed ERROR with the cause
+ *     │ ──socket gone──▶ parked     attachments leave their channels; what the client needs to
+ *     │                             be resumed outlives the session (session/parking.ts)
+ *     └ ──a higher claim──▶ superseded  DISCONNECTED 80016 (rule 20)
  *
  * Rules it keeps: answers on a socket are contiguous and in order (rule 18); each publish has its
  * id before its first hop (rule 16); an outcome that does not come in time ends the socket,
@@ -13,7 +15,7 @@
 
 import { allows } from '../auth/capability.ts'
 import type { Credentials } from '../auth/key.ts'
-import type { Deadline, Deadlines } from '../base/deadlines.ts'
+import type { Deadlines } from '../base/deadlines.ts'
 import type { Now } from '../base/clock.ts'
 import { limits } from '../base/limits.ts'
 import type { Tally } from '../base/tally.ts'
@@ -28,12 +30,19 @@ import { Acks, type Owed } from './acks.ts'
 import { admitted, contentRefusal, grantOf, missingKind } from './admission.ts'
 import { Attachment, type AttachmentOwner } from './attachment.ts'
 import type { ChannelDoor } from './door.ts'
+import { greeting } from './greeting.ts'
+import { Overdue } from './overdue.ts'
+import type { Parked } from './parking.ts'
 import { TokenBucket } from './rate.ts'
 
 /** What a session is, from its socket's opening on. */
 export interface SessionOptions {
   readonly connectionId: string
   readonly connectionKey: string
+  /** How often the connection was taken over so far (rule 20). */
+  readonly claim: number
+  /** Publishes up to this msgSerial had no outcome in time on a former socket (rule 18). */
+  readonly doubtfulThrough: number
   readonly credentials: Credentials
   readonly format: Format
   /** False: the connection's own messages are not sent back to it. */
@@ -51,6 +60,9 @@ export interface Transport {
   close(): void
 }
 
+/** How a session ends: without its socket; for good; or because another one carries it on. */
+export type Ending = 'parked' | 'closed' | 'superseded'
+
 /** What a session needs from its worker: one object for all of them. */
 export interface SessionPorts {
   readonly channels: ChannelDoor
@@ -59,22 +71,29 @@ export interface SessionPorts {
   now(): Now
   /** Answers have become ready: `flushAnswers` is to be called at the end of the turn. */
   answersReady(session: Session): void
+  /** The first frame of the client: it has the key of this session's claim. */
+  proven(session: Session): void
+  /** Called once. */
+  ended(session: Session, ending: Ending): void
   note(text: string): void
 }
 
-export class Session implements AttachmentOwner {
+export class Session implements AttachmentOwner, Parked {
   readonly #options: SessionOptions
   readonly #transport: Transport
   readonly #ports: SessionPorts
   #attachments: Map<string, Attachment> | undefined
   #acks: Acks | undefined
   #rate: TokenBucket | undefined
-  #overdue: Deadline | undefined
+  #overdue: Overdue | undefined
   #isOpen = true
+  #isProven = false
+  #doubtfulThrough: number
   heardAtMs: number
 
   constructor(options: SessionOptions, transport: Transport, ports: SessionPorts) {
     this.#options = options
+    this.#doubtfulThrough = options.doubtfulThrough
     this.#transport = transport
     this.#ports = ports
     this.heardAtMs = ports.now().monoMs
@@ -82,6 +101,18 @@ export class Session implements AttachmentOwner {
 
   get connectionId(): string {
     return this.#options.connectionId
+  }
+
+  get claim(): number {
+    return this.#options.claim
+  }
+
+  get doubtfulThrough(): number {
+    return this.#doubtfulThrough
+  }
+
+  get isProven(): boolean {
+    return this.#isProven
   }
 
   get echoes(): boolean {
@@ -114,25 +145,7 @@ export class Session implements AttachmentOwner {
 
   /** Says CONNECTED (protocol 4.1); `error` says why a wanted resume was not one. */
   connected(error?: ErrorInfo): void {
-    const { connectionId, connectionKey, credentials, serverId, siteCode } = this.#options
-    this.send({
-      action: Action.CONNECTED,
-      connectionId,
-      connectionKey,
-      connectionDetails: {
-        clientId: credentials.clientId,
-        connectionKey,
-        connectionStateTtl: limits.connectionStateTtlMs,
-        maxIdleInterval: limits.maxIdleIntervalMs,
-        maxMessageSize: limits.messageBytesMax,
-        maxFrameSize: limits.frameBytesMax,
-        maxInboundRate: limits.publishesPerSecondMax,
-        serverId,
-        objectsGCGracePeriod: 86_400_000,
-        siteCode
-      },
-      error
-    })
+    this.send(greeting(this.#options, error))
   }
 
   send(message: ProtocolMessage): void {
@@ -147,6 +160,10 @@ export class Session implements AttachmentOwner {
   onFrame(data: Uint8Array | string, isBinary: boolean): void {
     if (!this.#isOpen) return
     this.heardAtMs = this.#ports.now().monoMs
+    if (!this.#isProven) {
+      this.#isProven = true
+      this.#ports.proven(this)
+    }
     const decoded = decodeProtocolMessage(data, isBinary ? 'msgpack' : 'json')
     if (decoded.ok) {
       this.#onMessage(decoded.message)
@@ -165,20 +182,24 @@ export class Session implements AttachmentOwner {
   /** Ends the connection for good: ERROR without a channel (protocol 4.4). */
   end(error: ProtocolError): void {
     this.send({ action: Action.ERROR, error: error.info })
-    this.#close()
-    this.#transport.close()
+    this.#close('closed')
   }
 
   /** Ends the socket; the client is to come back. */
   disconnect(error: ErrorInfo): void {
     this.send({ action: Action.DISCONNECTED, error })
-    this.#close()
-    this.#transport.close()
+    this.#close('parked')
+  }
+
+  /** Another socket, here or elsewhere, carries the connection on. */
+  supersede(): void {
+    this.send({ action: Action.DISCONNECTED, error: errors.connectionReplaced().info })
+    this.#close('superseded')
   }
 
   /** The socket is gone. */
   onSocketClosed(): void {
-    this.#close()
+    this.#close('parked', false)
   }
 
   /** Sends what answers are contiguous by now. */
@@ -204,12 +225,10 @@ export class Session implements AttachmentOwner {
         return
       case Action.CLOSE:
         this.send({ action: Action.CLOSED })
-        this.#close()
-        this.#transport.close()
+        this.#close('closed')
         return
       case Action.DISCONNECT:
-        this.#close()
-        this.#transport.close()
+        this.#close('parked')
         return
       case Action.ATTACH:
         this.#onAttach(message)
@@ -348,9 +367,16 @@ export class Session implements AttachmentOwner {
   #owe(msgSerial: number): Owed {
     const nowMs = this.#ports.now().monoMs
     this.#acks ??= new Acks()
-    const owed = this.#acks.owe(msgSerial, nowMs)
-    if (this.#overdue === undefined) this.#watchOverdue(nowMs)
-    return owed
+    this.#overdue ??= new Overdue(this.#acks, this.#doubtfulThrough, {
+      onAnswersReady: () => this.#ports.answersReady(this),
+      onOverdue: (doubtfulThrough) => {
+        this.#doubtfulThrough = doubtfulThrough
+        this.flushAnswers()
+        this.disconnect(errors.timeout().info)
+      }
+    }, this.#ports.deadlines)
+    this.#overdue.watch(nowMs)
+    return this.#acks.owe(msgSerial, nowMs)
   }
 
   #refuse(owed: Owed, error: ErrorInfo): void {
@@ -359,22 +385,12 @@ export class Session implements AttachmentOwner {
     this.#ports.answersReady(this)
   }
 
-  /** One deadline for all that is owed: it looks at the oldest, and again when that was young. */
-  #watchOverdue(oldestAtMs: number): void {
-    const atMs = oldestAtMs + limits.publishOutcomeMs
-    this.#overdue = this.#ports.deadlines.at(atMs, (nowMs) => {
-      this.#overdue = undefined
-      const stillOldest = this.#acks?.oldestAtMs()
-      if (stillOldest === undefined) return
-      if (stillOldest + limits.publishOutcomeMs > nowMs) this.#watchOverdue(stillOldest)
-      else this.disconnect(errors.timeout().info)
-    })
-  }
-
-  #close(): void {
+  #close(ending: Ending, hasSocket = true): void {
     if (!this.#isOpen) return
     this.#isOpen = false
-    this.#ports.deadlines.cancel(this.#overdue)
+    this.#overdue?.stop()
     for (const wireName of this.#attachments?.keys() ?? []) this.#drop(wireName)
+    if (hasSocket) this.#transport.close()
+    this.#ports.ended(this, ending)
   }
 }

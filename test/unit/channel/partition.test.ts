@@ -54,7 +54,7 @@ t.test('[2, 3] what waited goes in one append, and is shown when the log has it'
   t.same([bench.sent(a), bench.sent(b)], [[], []])
   bench.answer()
   const sent = bench.sent(a)
-  t.same(sent.map(({ kind, channel }) => `${kind} ${channel}`), [
+  t.same(sent.map((each) => `${each.kind} ${'channel' in each ? each.channel : ''}`), [
     'result app/c', 'result app/d', 'deliver app/c', 'deliver app/d'
   ])
   const [deliver] = ofKind(sent, 'deliver')
