@@ -68,6 +68,7 @@ export class NodeLife {
   #failure: string | undefined
   #statusTimer: NodeJS.Timeout | undefined
   #handOverTimer: NodeJS.Timeout | undefined
+  readonly #toldOfMesh: (boolean | undefined)[] = []
 
   constructor(options: NodeLifeOptions, ports: NodeLifePorts) {
     this.incarnation = options.incarnation
@@ -275,6 +276,13 @@ export class NodeLife {
     this.#pump.input({ kind: 'workers', workers })
   }
 
+  /** False for a worker's first word about its mesh, and when that has changed. */
+  #isToldOfMesh(worker: number, isMeshUp: boolean): boolean {
+    const isTold = this.#toldOfMesh[worker] === isMeshUp
+    this.#toldOfMesh[worker] = isMeshUp
+    return isTold
+  }
+
   #onAdopt({ view, generations, gone }: Adopt): void {
     this.#view = view
     this.#logKeeper?.onPlan(view.log)
@@ -311,6 +319,9 @@ export class NodeLife {
       case 'failed':
         this.#failure = message.reason
         this.#ports.logger.error(message.reason)
+        return
+      case 'status':
+        if (!this.#isToldOfMesh(worker, message.status.isMeshUp)) this.#tellWorkers()
         return
       case 'note':
         this.#ports.logger[message.level]({ worker }, message.text)
