@@ -14,7 +14,7 @@ import { assert } from '../base/assert.ts'
 import type { Now } from '../base/clock.ts'
 import { Random } from '../base/random.ts'
 import {
-  type Beat, type BeatAck, type Member, MEMBERSHIP_FORMAT_VERSION, type MembershipBody,
+  type Beat, type BeatAck, MEMBERSHIP_FORMAT_VERSION, type MembershipBody,
   type MembershipMessage, type WorkerState
 } from '../peer/membership.ts'
 import { Roster } from '../ring/roster.ts'
