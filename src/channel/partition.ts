@@ -95,9 +95,7 @@ export class PartitionMaster {
     return this.#channels.size > 0 || this.#claims.isShrinking
   }
 
-  get channelCount(): number {
-    return this.#channels.size
-  }
+  get channelCount(): number { return this.#channels.size }
 
   /** Takes a message of a ChannelClient. */
   onMessage(from: Place, message: ToMaster): void {
@@ -287,7 +285,9 @@ export class PartitionMaster {
     for (const { from, message } of this.#confirming.takeReady(writer, nowMs)) {
       this.onMessage(from, message)
     }
-    if (this.#confirming.size > 0) this.#confirm(this.#state)
+    // What was held may have ended this mastership.
+    const state: State = this.#state
+    if (state.kind === 'serving' && this.#confirming.size > 0) this.#confirm(state)
   }
 
   #writeSnapshot({ writer, retention }: Serving): void {

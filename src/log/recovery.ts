@@ -65,6 +65,8 @@ export class Recovery {
   readonly #owner: RecoveryOwner
   readonly #ports: RecoveryPorts
   #replay = new Replay()
+  /** How far the log surely went. */
+  #known: Claimant['known']
   #flawCount = 0
   #retryMs = RETRY_FIRST_MS
   #retry: Deadline | undefined
@@ -73,6 +75,7 @@ export class Recovery {
 
   constructor(claimant: Claimant, owner: RecoveryOwner, ports: RecoveryPorts) {
     this.#claimant = claimant
+    this.#known = claimant.known
     this.#owner = owner
     this.#ports = ports
     this.#read()
@@ -134,13 +137,15 @@ export class Recovery {
   }
 
   #flaw(): string | undefined {
-    const { known } = this.#claimant
+    const known = this.#known
     const { lastSeq, lastEpoch, flaw } = this.#replay
     const isShort = known !== undefined && lastSeq < known.lastSeq && lastEpoch <= known.epoch
     return isShort ? `the log ends at ${lastSeq}, and was at ${known.lastSeq}` : flaw
   }
 
   #anew(): void {
+    const { lastSeq, lastEpoch: epoch } = this.#replay
+    if (lastSeq > (this.#known?.lastSeq ?? 0)) this.#known = { lastSeq, epoch }
     this.#replay = new Replay()
     this.#later(() => this.#read())
   }
@@ -197,11 +202,12 @@ export class Recovery {
   /**
    * Conflict: somebody appended meanwhile, or an earlier try of ours landed; read on and claim
    * above whatever epoch is found (a claim of ours that landed is only one more epoch). What was
-   * disowned for a flaw is read anew: the reading may have been that of a lagging copy.
+   * disowned for a flaw is read anew: the reading may have been that of a lagging copy. So is a
+   * log that is shorter now than what was read.
    */
   #onNotClaimed(outcome: AppendOutcome, hadDisowned: boolean, again: () => void): void {
     if (outcome.kind !== 'conflict') this.#later(again)
-    else if (hadDisowned) this.#anew()
+    else if (hadDisowned || outcome.lastSeq < this.#replay.lastSeq) this.#anew()
     else this.#later(() => this.#read())
   }
 

@@ -166,6 +166,18 @@ t.test('[2, 4] a copy that lags is no rollback: the log itself says how far it g
   t.same(kinds(log), ['epoch', 'publication', 'publication', 'epoch'])
 })
 
+t.test('[4, A4] a log made anew during the claim is read anew, and is another', async (t) => {
+  const rig = new Rig()
+  rig.author.begin('lin')
+  rig.author.publish(1)
+  rig.recover()
+  rig.log.answer()
+  rig.log.records = []
+  const log = rig.finish()
+  t.not(log.lineage, 'lin')
+  t.match(rig.notes, [/ends at 0, and was at 6/])
+})
+
 t.test('[4] whoever disproved continuity begins a new lineage', async (t) => {
   const rig = new Rig()
   rig.author.begin('lin')
