@@ -244,7 +244,7 @@ export class PartitionMaster {
     if (this.#state.kind !== 'serving') return
     this.#ports.note(`partition ${this.partition}: ${reason}`)
     const { writer, start } = this.#state
-    const known = { lastSeq: writer.lastSeq, epoch: start.epoch }
+    const known = { lastSeq: writer.lastSeq, epoch: start.epoch, lineage: this.#lineage }
     this.#sayJoinAgain()
     this.#end()
     this.#recover({ known, mustStartLineage })
