@@ -51,8 +51,8 @@ export class SimSocket implements Socket {
   connectionId = ''
   /** When the server got it. */
   openedAtMs = 0
-  /** Its client asked to go on with an earlier connection. */
-  asksToResume = false
+  /** The earlier connection that its client asked to go on with, if it did. */
+  resumesId: string | undefined
   /** Nothing arrives any more at either end, and neither is told. */
   isCut = false
   /** The client reads nothing for now. */
@@ -133,7 +133,7 @@ export class SimSocket implements Socket {
         return
       }
       this.openedAtMs = this.#world.nowMs
-      this.asksToResume = query.has('resume')
+      this.resumesId = query.get('resume')?.split('!')[0]
       this.server.onOpened(this, query)
       this.#arriveAtClient(() => this.client.onSocketOpen(this))
     })

@@ -42,9 +42,10 @@ export class Sessions implements Check {
     const { name } = socket.client
     const connectionId = message.connectionId!
     const former = this.#lastSeen.get(name)
-    if (former !== undefined && former.connectionId === connectionId) {
+    // What it asks for counts: a connection that it was given and never heard of it cannot know.
+    if (socket.resumesId === connectionId) {
       this.resumedCount++
-    } else if (former !== undefined && socket.asksToResume) {
+    } else if (former !== undefined && socket.resumesId !== undefined) {
       this.failedCount++
       this.#mayFail(socket, former.atMs, message)
     }
@@ -63,7 +64,7 @@ export class Sessions implements Check {
     const known = this.#lastSeen.get(socket.client.name)
     const isOf = known !== undefined && this.#open.get(socket) === known.connectionId
     if (isOf) known.atMs = this.#region.world.nowMs
-    const isUndecided = socket.asksToResume && !this.#open.has(socket)
+    const isUndecided = socket.resumesId !== undefined && !this.#open.has(socket)
     if (isUndecided) this.#undecided.add(socket.client.name)
     this.#open.delete(socket)
   }
