@@ -20,9 +20,10 @@ import type { Random } from '../base/random.ts'
 import type {
   Attach,
   Backfilled,
+  Declared,
   Deliver,
   Joined,
-  NotMaster,
+  Members,
   PeerMessage,
   Publication,
   Result,
@@ -31,9 +32,9 @@ import type {
   ToClientFromGroup,
   ToClientFromMaster
 } from '../peer/message.ts'
-import { errors } from '../wire/errors.ts'
 import type { Allocate } from './encoding.ts'
 import { Doors } from './doors.ts'
+import { declareParts } from './presence-pages.ts'
 import { Unanswered } from './unanswered.ts'
 
 /** What a client needs from its worker. */
@@ -57,7 +58,7 @@ interface WaitingAttach {
 type State =
   | { readonly kind: 'idle' }
   | { readonly kind: 'joining'; readonly joinNo: number; readonly retry: Deadline }
-  | { readonly kind: 'live'; readonly epoch: number }
+  | { readonly kind: 'live'; readonly epoch: number; readonly isKnown: boolean }
 
 export class ChannelClient {
   readonly channel: string
@@ -99,6 +100,12 @@ export class ChannelClient {
       case 'variantUnused':
         this.#doors.onVariantUnused(worker, message.variantId)
         return
+      case 'syncWanted':
+        this.#doors.onSyncWanted(worker, message)
+        return
+      case 'declared':
+        this.#onDeclared(worker, message)
+        return
     }
   }
 
@@ -108,7 +115,7 @@ export class ChannelClient {
         this.#onJoined(message)
         return
       case 'notMaster':
-        this.#onNotMaster(message)
+        // Who is master the view says soon: the retry asks again, and a view that changes at once.
         return
       case 'joinAgain':
         if (this.#state.kind === 'live') this.onMasterUncertain()
@@ -121,6 +128,9 @@ export class ChannelClient {
         return
       case 'backfilled':
         this.#onBackfilled(message)
+        return
+      case 'members':
+        this.#onMembers(message)
         return
     }
   }
@@ -139,6 +149,17 @@ export class ChannelClient {
     for (const [no, waiting] of this.#backfills) {
       if (waiting.worker === worker) this.#backfills.delete(no)
     }
+  }
+
+  /** The master of this epoch wants to hear of all members. */
+  onRollCalled(epoch: number): void {
+    if (this.#state.kind === 'live' && this.#state.epoch !== epoch) this.onMasterUncertain()
+  }
+
+  /** True once it has. */
+  hasDeclared(epoch: number): boolean {
+    if (this.#state.kind === 'idle') return true
+    return this.#state.kind === 'live' && this.#state.epoch === epoch && this.#doors.hasDeclared
   }
 
   /** True when nobody has used the client for its linger time; the owner lets it go then. */
@@ -195,12 +216,16 @@ export class ChannelClient {
   #onJoined(joined: Joined): void {
     if (this.#state.kind !== 'joining' || joined.joinNo !== this.#state.joinNo) return
     this.#ports.deadlines.cancel(this.#state.retry)
-    this.#state = { kind: 'live', epoch: joined.epoch }
+    const { epoch, hasYours } = joined
+    this.#state = { kind: 'live', epoch, isKnown: hasYours === true }
     this.#joinRetryMs = limits.joinRetryMs
     const had = this.#standing
     if (had !== undefined && joined.isContinuation) this.#pass(joined.backlog, joined.epoch)
     this.#standing = joined.standing
-    if (had !== undefined && !joined.isContinuation) this.#sayContinuityLost(joined.standing)
+    this.#doors.onJoined(joined)
+    const isLost = had !== undefined && !joined.isContinuation
+    if (isLost) this.#doors.sayContinuityLost(joined.standing)
+    else this.#doors.sayWhoWasOwed()
     for (const [no, waiting] of this.#backfills) {
       this.#backfills.delete(no)
       this.#waiting.push(waiting)
@@ -212,10 +237,24 @@ export class ChannelClient {
     this.#publishNew(joined.epoch)
   }
 
-  #onNotMaster(message: NotMaster): void {
-    if (this.#state.kind !== 'joining' || message.joinNo !== this.#state.joinNo) return
-    // Whoever is master, the view says so soon: the retry that is registered asks again, and a
-    // view that changes asks at once.
+  /** The set before our `joined`; or, when it was held, from where we stand. */
+  #onMembers(members: Members): void {
+    if (members.joinNo !== this.#joinNo) return
+    const isLive = this.#state.kind === 'live'
+    if (isLive && members.seq !== this.#standing?.seq) this.onMasterUncertain()
+    else this.#doors.onMembers(members, isLive)
+  }
+
+  /** Whose members live at `worker`: the master is told after the ops that made them so. */
+  #onDeclared(worker: number, declared: Declared): void {
+    if (this.#state.kind === 'idle') this.#join()
+    this.#doors.onDeclared(worker)
+    if (this.#state.kind !== 'live') return
+    const { epoch, isKnown } = this.#state
+    if (declared.members.length === 0 && !isKnown) return
+    for (const part of declareParts(declared, epoch, worker)) {
+      this.#ports.toMaster(this.channel, part)
+    }
   }
 
   #onDeliver(deliver: Deliver): void {
@@ -244,7 +283,7 @@ export class ChannelClient {
     this.#backfills.delete(answer.requestNo)
     const { worker, attach } = waiting
     if (!answer.isContinuation) {
-      this.#refuseContinuation(worker, attach)
+      this.#doors.refuseContinuation(worker, attach, this.#standing)
       return
     }
     // The link keeps order, so what the master delivered before this answer has passed here. An
@@ -261,7 +300,7 @@ export class ChannelClient {
       this.#askBackfill(worker, attach)
       return
     }
-    this.#sayAttached(worker, attach, true, missed)
+    this.#doors.sayAttached(worker, attach, here, true, missed)
   }
 
   /** Gives publications that are next in order to every group; a hole is asked for instead. */
@@ -296,11 +335,11 @@ export class ChannelClient {
     assert(here !== undefined, 'a live client stands somewhere')
     const { from } = attach
     if (from === undefined) {
-      this.#sayAttached(worker, attach, false, [])
+      this.#doors.sayAttached(worker, attach, here, false, [])
     } else if (from.lineage !== here.lineage) {
-      this.#refuseContinuation(worker, attach)
+      this.#doors.refuseContinuation(worker, attach, here)
     } else if (from.seq === here.seq) {
-      this.#sayAttached(worker, attach, true, [])
+      this.#doors.sayAttached(worker, attach, here, true, [])
     } else {
       // Behind us: the master has what it missed. Ahead of us: what it saw is on its way here;
       // the master knows, and says if nobody ever got that far.
@@ -326,46 +365,6 @@ export class ChannelClient {
     })
   }
 
-  #sayAttached(
-    worker: number,
-    attach: Attach,
-    isResumed: boolean,
-    missed: readonly Publication[]
-  ): void {
-    const { channel } = this
-    const standing = this.#standing!
-    const backlog = this.#doors.backlog(worker, missed, standing)
-    const { attachId } = attach
-    this.#ports.toGroup(worker, {
-      kind: 'attached',
-      channel,
-      attachId,
-      standing,
-      isResumed,
-      error: undefined,
-      backlog
-    })
-  }
-
-  #refuseContinuation(worker: number, attach: Attach): void {
-    const { channel } = this
-    this.#ports.toGroup(worker, {
-      kind: 'attached',
-      channel,
-      attachId: attach.attachId,
-      standing: this.#standing!,
-      isResumed: false,
-      error: errors.continuityLost().info,
-      backlog: []
-    })
-  }
-
-  #sayContinuityLost(standing: Standing): void {
-    const { channel } = this
-    const error = errors.continuityLost().info
-    this.#doors.tellAll({ kind: 'continuityLost', channel, standing, error })
-  }
-
   #join(): void {
     if (this.#state.kind === 'joining') this.#ports.deadlines.cancel(this.#state.retry)
     const joinNo = ++this.#joinNo
@@ -381,7 +380,8 @@ export class ChannelClient {
       clientId: this.#clientId,
       viewVersion: this.#ports.viewVersion(),
       from: this.#wantsDeliveries ? this.#standing : undefined,
-      wantsDeliveries: this.#wantsDeliveries
+      wantsDeliveries: this.#wantsDeliveries,
+      hasMembers: this.#standing !== undefined && this.#doors.hasMembers
     })
   }
 

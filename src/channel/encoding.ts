@@ -11,8 +11,9 @@ import { Decoder, Encoder } from '@msgpack/msgpack'
 import type { Publication, Standing, Variant } from '../peer/message.ts'
 import { Action } from '../wire/actions.ts'
 import { encodeFrame, type Frame } from '../wire/frame.ts'
-import type { Message, ProtocolMessage } from '../wire/protocol-message.ts'
+import type { Message, PresenceMessage, ProtocolMessage } from '../wire/protocol-message.ts'
 import { channelSerial, messageSerial } from '../wire/serial.ts'
+import { decodeItems, eventId } from './presence.ts'
 
 const encoder = new Encoder({ ignoreUndefined: true })
 const decoder = new Decoder()
@@ -43,6 +44,7 @@ export class EncodedPublication {
   readonly #allocate: Allocate
   readonly #frames = new Map<string, Frame>()
   #messages: Message[] | undefined
+  #events: PresenceMessage[] | undefined
 
   constructor(publication: Publication, standing: Standing, allocate: Allocate) {
     this.publication = publication
@@ -50,7 +52,7 @@ export class EncodedPublication {
     this.#allocate = allocate
   }
 
-  /** The publication's MESSAGE as a frame of this variant; the same object for equal variants. */
+  /** Its MESSAGE or PRESENCE as a frame of this variant; the same object for equal variants. */
   frame(variant: Variant): Frame {
     const key = `${variant.format}|${variant.wireName}`
     let frame = this.#frames.get(key)
@@ -63,16 +65,26 @@ export class EncodedPublication {
 
   #protocolMessage(wireName: string): ProtocolMessage {
     const { publication } = this
-    this.#messages ??= this.#decode()
+    const isPresence = publication.owner !== undefined
+    if (isPresence) this.#events ??= this.#decodeEvents()
+    else this.#messages ??= this.#decode()
     return {
-      action: Action.MESSAGE,
+      action: isPresence ? Action.PRESENCE : Action.MESSAGE,
       id: publication.id,
       connectionId: publication.connectionId,
       channel: wireName,
       channelSerial: serialOf(this.#standing),
       timestamp: publication.timestamp,
-      messages: this.#messages
+      messages: this.#messages,
+      presence: this.#events
     }
+  }
+
+  #decodeEvents(): PresenceMessage[] {
+    const { publication } = this
+    return decodeItems(publication.payload).map((event, index) => {
+      return { ...event, id: eventId(publication, event, index) }
+    })
   }
 
   /** Items as subscribers see them: the client's fields, and what the master decided. */

@@ -20,10 +20,13 @@ import type { Tally } from '../base/tally.ts'
 import type {
   Attached,
   BroadcastItem,
+  ContinuityLost,
   PeerMessage,
   PublishOp,
   PublishOutcome,
   Standing,
+  Sync,
+  Synced,
   ToGroup,
   Variant
 } from '../peer/message.ts'
@@ -31,12 +34,15 @@ import { errors } from '../wire/errors.ts'
 import type { Frame } from '../wire/frame.ts'
 import type { ErrorInfo } from '../wire/protocol-message.ts'
 import { serialOf } from './encoding.ts'
+import { OwnMembers } from './own-members.ts'
 
 /** How an attachment begins, or begins anew. */
 export interface Attachedness {
   readonly channelSerial: string
   readonly isResumed: boolean
   readonly hasBacklog: boolean
+  /** True: SYNC follows, at once or when it is known who is present. */
+  readonly hasPresence: boolean
   readonly error: ErrorInfo | undefined
 }
 
@@ -47,11 +53,13 @@ export interface GroupMember {
   readonly hearsItself: boolean
   /** False: attached without the SUBSCRIBE mode; it is given no messages. */
   readonly subscribes: boolean
+  /** False: attached without the PRESENCE_SUBSCRIBE mode; it hears of its own members only. */
+  readonly hearsPresence: boolean
   onFrame(frame: Frame): void
   /** Precedes every frame. */
   onAttached(how: Attachedness): void
   onAttachRefused(error: ErrorInfo): void
-  onContinuityLost(channelSerial: string, error: ErrorInfo): void
+  onContinuityLost(channelSerial: string, error: ErrorInfo, hasPresence: boolean): void
 }
 
 /** One attachment's place in its group. */
@@ -64,6 +72,8 @@ export interface Seat {
   /** Its index in the row while live. */
   at: number
   deadline: Deadline | undefined
+  /** True: it was told that SYNC comes later. */
+  awaitsSync: boolean
 }
 
 /** Seats of one variant. An empty row is used again for another one. */
@@ -78,6 +88,8 @@ interface Row {
 export interface GroupPorts {
   readonly deadlines: Deadlines
   readonly tally: Tally
+  /** The life of this worker. */
+  readonly generation: number
   nowMs(): number
   /** Sends to the channel's client on this node. */
   toClient(channel: string, message: PeerMessage): void
@@ -87,6 +99,8 @@ type Submitter = (outcome: PublishOutcome) => void
 
 export class LocalGroup {
   readonly channel: string
+  /** The members of this worker's connections. */
+  readonly own: OwnMembers
   readonly #ports: GroupPorts
   readonly #rows: Row[] = []
   readonly #seats = new Map<number, Seat>()
@@ -101,6 +115,13 @@ export class LocalGroup {
     this.channel = channel
     this.#ports = ports
     this.#usedAtMs = ports.nowMs()
+    const { deadlines, generation, nowMs } = ports
+    this.own = new OwnMembers(channel, generation, {
+      deadlines,
+      nowMs,
+      submit: (op, onOutcome) => this.submit(op, onOutcome),
+      toClient: (message) => ports.toClient(channel, message)
+    })
   }
 
   get liveCount(): number {
@@ -118,7 +139,8 @@ export class LocalGroup {
       attachId,
       from,
       at: -1,
-      deadline: undefined
+      deadline: undefined,
+      awaitsSync: false
     }
     row.seatCount++
     this.#seats.set(attachId, seat)
@@ -142,9 +164,15 @@ export class LocalGroup {
   submit(op: PublishOp, submitter: Submitter): void {
     const submitId = this.#nextSubmitId++
     this.#submits.set(submitId, { op, submitter })
+    if (op.owner !== undefined) this.own.onSubmit(op)
     this.#usedAtMs = this.#ports.nowMs()
     const { channel } = this
     this.#ports.toClient(channel, { kind: 'submit', channel, submitId, op })
+  }
+
+  /** The seat's member wants to be told again who is present. */
+  sync(seat: Seat): void {
+    if (seat.state === 'live' && seat.member.hearsPresence) this.#askSync(seat)
   }
 
   onClientMessage(message: ToGroup): void {
@@ -158,9 +186,13 @@ export class LocalGroup {
         return
       }
       case 'submitted': {
-        const submit = this.#submits.get(message.submitId)
-        this.#submits.delete(message.submitId)
-        submit?.submitter(message.outcome)
+        const { submitId, outcome } = message
+        const submit = this.#submits.get(submitId)
+        if (submit === undefined) return
+        this.#submits.delete(submitId)
+        const { op, submitter } = submit
+        if (op.owner !== undefined) this.own.onOutcome(op, outcome)
+        submitter(outcome)
         return
       }
       case 'broadcast':
@@ -168,7 +200,13 @@ export class LocalGroup {
         for (const item of message.items) this.#fanOut(item)
         return
       case 'continuityLost':
-        this.#onContinuityLost(message.standing, message.error)
+        this.#onContinuityLost(message)
+        return
+      case 'synced':
+        this.#onSynced(message)
+        return
+      case 'declareWanted':
+        this.own.declare()
         return
     }
   }
@@ -191,12 +229,13 @@ export class LocalGroup {
     for (const [submitId, { op }] of this.#submits) {
       this.#ports.toClient(channel, { kind: 'submit', channel, submitId, op })
     }
+    if (!this.own.isEmpty) this.own.declare()
   }
 
   /** True when nobody has used the group for its linger time; the owner lets it go then. */
   isSpent(nowMs: number): boolean {
     const isUsed = this.#liveCount > 0 || this.#seats.size > 0 || this.#submits.size > 0
-    return !isUsed && nowMs - this.#usedAtMs > limits.lingerMs
+    return !isUsed && this.own.isEmpty && nowMs - this.#usedAtMs > limits.lingerMs
   }
 
   describe(): string {
@@ -204,7 +243,11 @@ export class LocalGroup {
   }
 
   #fanOut(item: BroadcastItem): void {
-    const { connectionId, frames } = item
+    const { connectionId, frames, isPresence } = item
+    if (isPresence === true) {
+      for (const row of this.#rows) for (const seat of row.live) this.#give(seat, item)
+      return
+    }
     for (const row of this.#rows) {
       const frame = frames[row.variantId]
       if (frame === undefined) continue
@@ -222,7 +265,7 @@ export class LocalGroup {
   #onAttached(attached: Attached): void {
     const seat = this.#seats.get(attached.attachId)
     if (seat === undefined) return
-    const { standing, isResumed, backlog, error } = attached
+    const { standing, isResumed, backlog, error, sync } = attached
     this.#seats.delete(attached.attachId)
     this.#ports.deadlines.cancel(seat.deadline)
     seat.deadline = undefined
@@ -236,29 +279,65 @@ export class LocalGroup {
       // A backlog's frames carry their own serials; ATTACHED says where the attachment starts.
       const start = backlog.length > 0 ? (seat.from ?? standing) : standing
       const hasBacklog = backlog.length > 0
-      member.onAttached({ channelSerial: serialOf(start), isResumed, hasBacklog, error })
+      const hasPresence = sync !== undefined
+      const channelSerial = serialOf(start)
+      member.onAttached({ channelSerial, isResumed, hasBacklog, hasPresence, error })
     } else if (!isResumed) {
       const lost = error ?? errors.continuityLost().info
-      member.onContinuityLost(serialOf(standing), lost)
+      member.onContinuityLost(serialOf(standing), lost, sync !== undefined)
+    } else if (seat.awaitsSync && sync === undefined) {
+      this.#askSync(seat)
     }
     seat.from = undefined
     for (const item of backlog) this.#give(seat, item)
+    this.#giveSync(seat, sync)
+  }
+
+  /** After the events that were missed, for it says what they have led to. */
+  #giveSync(seat: Seat, sync: Sync | undefined): void {
+    if (sync === undefined) return
+    seat.awaitsSync = sync === 'held'
+    if (sync === 'held') return
+    for (const frame of sync) seat.member.onFrame(frame)
   }
 
   #give(seat: Seat, item: BroadcastItem): void {
     const { member } = seat
     const frame = item.frames[seat.row.variantId]
-    if (frame === undefined || !member.subscribes) return
-    if (!member.hearsItself && member.connectionId === item.connectionId) return
-    member.onFrame(frame)
+    if (frame === undefined) return
+    const isOwn = member.connectionId === item.connectionId
+    if (item.isPresence === true) {
+      // What becomes of its own members a connection hears in any case (protocol 8.3).
+      if (member.hearsPresence || isOwn) member.onFrame(frame)
+    } else if (member.subscribes && (member.hearsItself || !isOwn)) {
+      member.onFrame(frame)
+    }
   }
 
-  #onContinuityLost(standing: Standing, error: ErrorInfo): void {
+  #onContinuityLost({ standing, error, sync }: ContinuityLost): void {
     this.#standing = standing
     const channelSerial = serialOf(standing)
-    for (const row of this.#rows) {
-      for (const seat of row.live) seat.member.onContinuityLost(channelSerial, error)
+    for (const { live, variantId } of this.#rows) {
+      const frames = sync === 'held' ? sync : sync?.[variantId]
+      for (const seat of live) {
+        const own = seat.member.hearsPresence ? frames : undefined
+        seat.member.onContinuityLost(channelSerial, error, own !== undefined)
+        this.#giveSync(seat, own)
+      }
     }
+  }
+
+  #onSynced({ frames }: Synced): void {
+    for (const { live, variantId } of this.#rows) {
+      for (const seat of live) if (seat.awaitsSync) this.#giveSync(seat, frames[variantId])
+    }
+  }
+
+  #askSync(seat: Seat): void {
+    seat.awaitsSync = true
+    const { channel } = this
+    const { variantId } = seat.row
+    this.#ports.toClient(channel, { kind: 'syncWanted', channel, variantId })
   }
 
   #onUnanswered(seat: Seat): void {
@@ -295,7 +374,9 @@ export class LocalGroup {
     const { channel } = this
     const { attachId, row, from } = seat
     const { variantId, variant } = row
-    this.#ports.toClient(channel, { kind: 'attach', channel, attachId, variantId, variant, from })
+    const { hearsPresence } = seat.member
+    const ask = { attachId, variantId, variant, from, hearsPresence }
+    this.#ports.toClient(channel, { kind: 'attach', channel, ...ask })
   }
 
   #row(variant: Variant): Row {

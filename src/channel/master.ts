@@ -10,12 +10,16 @@
 
 import type { Now } from '../base/clock.ts'
 import { limits } from '../base/limits.ts'
+import { Queue } from '../base/queue.ts'
+import type { OwnershipEntry } from '../log/entry.ts'
 import type {
   Backfill,
   Join,
+  MemberOwner,
   PeerMessage,
   Publication,
   Publish,
+  PublishOp,
   PublishOutcome,
   Standing
 } from '../peer/message.ts'
@@ -23,19 +27,11 @@ import { isSamePlace, type Place, placeKey } from '../peer/place.ts'
 import { errors } from '../wire/errors.ts'
 import type { ErrorInfo } from '../wire/protocol-message.ts'
 import { messageSerial, SerialClock } from '../wire/serial.ts'
-import { Dedupe, type Taken } from './dedupe.ts'
+import { Dedupe, type Taken, type Waiter } from './dedupe.ts'
+import { type Interest, Interests } from './interests.ts'
 import type { Birth, ChannelState } from './partition-state.ts'
+import { MasterPresence } from './presence-master.ts'
 import { Tail } from './tail.ts'
-
-/** A ChannelClient as its master knows it. */
-interface Interest {
-  readonly place: Place
-  readonly clientId: string
-  wantsDeliveries: boolean
-  nextOpNo: number
-  /** Outcomes of refused ops that the client may not have heard: a repeat is refused again. */
-  readonly refused: Map<number, ErrorInfo>
-}
 
 /** What a channel's master needs from its partition. */
 export interface MasterPorts {
@@ -45,8 +41,16 @@ export interface MasterPorts {
   readonly hasRoom: boolean
   /** False for a standing whose epoch is forgotten, or did not reach so far (rule 4). */
   isKnown(standing: Standing): boolean
+  /** True while nobody can say who is present (rule 21). */
+  readonly isRollOpen: boolean
+  /** False for a life of a worker that has surely ended. */
+  isAlive(owner: MemberOwner): boolean
   /** Adds the publication to what waits for the log. */
   append(channel: string, op: Omit<Publication, 'entry'>): void
+  own(entry: OwnershipEntry): void
+  now(): Now
+  /** Calls back, unless the channel is let go, or the mastership over, by then. */
+  later(channel: string, afterMs: number, run: (nowMs: number) => void): void
   send(place: Place, message: PeerMessage): void
 }
 
@@ -56,12 +60,18 @@ export interface ChannelStart {
   readonly birth: Birth
 }
 
+/** What is known of an op that has no serials. */
+const UNSEEN: Taken = { timestamp: 0, counter: 0, messageCount: 0 }
+
 export class ChannelMaster {
   readonly channel: string
+  readonly presence: MasterPresence
   readonly #ports: MasterPorts
   #tail: Tail
   readonly #dedupe = new Dedupe()
-  readonly #interests = new Map<string, Interest>()
+  readonly #interests: Interests
+  /** Who is to hear that everything up to a seq is in the log. */
+  readonly #leaves = new Queue<{ readonly seq: number; readonly answer: Waiter }>()
   /** The last committed entry. */
   #standing: Standing
   /** The last seq given out; ahead of `#standing` by what waits for the log. */
@@ -74,6 +84,8 @@ export class ChannelMaster {
   constructor(channel: string, start: ChannelStart, ports: MasterPorts, nowMs: number) {
     this.channel = channel
     this.#ports = ports
+    this.#interests = new Interests((place, message) => ports.send(place, message))
+    this.presence = this.#makePresence()
     this.#standing = start.standing
     this.#lastSeq = start.standing.seq
     this.#birth = start.birth
@@ -100,13 +112,16 @@ export class ChannelMaster {
     const { seq, epoch, entry } = this.#standing
     const { channel } = this
     const tick = this.#clock.last()
-    return { channel, seq, epoch, entry, birth: this.#birth, tick, ids: this.#dedupe.committed() }
+    const ids = this.#dedupe.committed()
+    const members = this.presence.shown()
+    return { channel, seq, epoch, entry, birth: this.#birth, tick, ids, members }
   }
 
   /** Goes on from a snapshot. */
-  restoreState({ tick, ids }: ChannelState, nowMs: number): void {
+  restoreState({ tick, ids, members }: ChannelState, nowMs: number): void {
     this.#clock.followTick(tick)
     this.#dedupe.restore(ids, nowMs)
+    this.presence.restoreMembers(members)
   }
 
   /**
@@ -126,31 +141,22 @@ export class ChannelMaster {
     }
     this.#clock.followTick({ ms: publication.timestamp, counter: publication.counter })
     this.#lastSeq = seq
+    if (publication.owner !== undefined) this.presence.onCommitted(publication, true)
     this.#note(publication, epoch, nowMs)
   }
 
   /** Everything is restored: a tail that does not lead up to where we stand is of no use. */
-  endRestore(): void {
+  endRestore(nowMs: number): void {
     const { seq } = this.#standing
     if (this.#tail.lastSeq !== seq) this.#tail = new Tail(seq)
+    this.presence.checkOwners(nowMs)
   }
 
   onJoin(place: Place, join: Join, now: Now): void {
     this.#usedAtMs = now.monoMs
-    const key = placeKey(place)
-    const known = this.#interests.get(key)
-    if (known === undefined || known.clientId !== join.clientId) {
-      this.#interests.set(key, {
-        place,
-        clientId: join.clientId,
-        wantsDeliveries: join.wantsDeliveries,
-        nextOpNo: 1,
-        refused: new Map()
-      })
-    } else {
-      known.wantsDeliveries = join.wantsDeliveries
-    }
+    this.#interests.join(place, join)
     const backlog = join.from === undefined ? [] : this.#after(join.from)
+    const members = this.presence.onJoin(place, join, backlog !== undefined, this.#standing.seq)
     this.#ports.send(place, {
       kind: 'joined',
       channel: this.channel,
@@ -158,20 +164,25 @@ export class ChannelMaster {
       epoch: this.#ports.epoch,
       standing: this.#standing,
       isContinuation: backlog !== undefined,
-      backlog: backlog ?? []
+      backlog: backlog ?? [],
+      members,
+      hasYours: this.presence.hasMembersOf(place.incarnation)
     })
   }
 
+  /** Everybody has declared whose members live where. */
+  onRollClosed(): void {
+    this.presence.onRollClosed(this.#standing.seq)
+  }
+
   onPart(place: Place, clientId: string): void {
-    const key = placeKey(place)
-    if (this.#interests.get(key)?.clientId === clientId) this.#interests.delete(key)
+    this.#interests.part(place, clientId)
   }
 
   /** A node or worker is gone: so is the interest of the client that lived there. */
   onPlaceGone(isGone: (place: Place) => boolean): void {
-    for (const [key, interest] of this.#interests) {
-      if (isGone(interest.place)) this.#interests.delete(key)
-    }
+    this.#interests.forget(isGone)
+    this.presence.onPlaceGone(isGone)
   }
 
   onBackfill(place: Place, ask: Backfill, now: Now): void {
@@ -210,28 +221,27 @@ export class ChannelMaster {
 
   /** The entry is in the log: everybody is told. `deliver` is sent once per turn and channel. */
   onCommitted(publication: Publication, nowMs: number): void {
+    if (publication.owner !== undefined) this.presence.onCommitted(publication, false)
     this.#note(publication, this.#ports.epoch, nowMs)
+  }
+
+  /** A change of owner is in the log; `isRestored`: it was found there. */
+  onOwned(entry: OwnershipEntry, isRestored: boolean, nowMs: number): void {
+    this.presence.onOwned(entry, isRestored)
+    if (entry.id !== '') this.#dedupe.commit({ ...entry, idSpace: 'connection' }, UNSEEN, nowMs)
   }
 
   /** Sends committed publications to every node that wants them; the same object to all. */
   deliver(publications: readonly Publication[]): void {
-    const message: PeerMessage = {
-      kind: 'deliver',
-      channel: this.channel,
-      epoch: this.#ports.epoch,
-      publications
-    }
-    for (const interest of this.#interests.values()) {
-      if (interest.wantsDeliveries) this.#ports.send(interest.place, message)
-    }
+    const { channel } = this
+    const { epoch } = this.#ports
+    this.#interests.tell({ kind: 'deliver', channel, epoch, publications }, true)
   }
 
   /** Every client is to look for its master again. */
   sayJoinAgain(): void {
     const { channel } = this
-    for (const { place } of this.#interests.values()) {
-      this.#ports.send(place, { kind: 'joinAgain', channel })
-    }
+    this.#interests.tell({ kind: 'joinAgain', channel }, false)
   }
 
   /** Lets go what has had its time; true when nothing is left that anybody could ask for. */
@@ -242,6 +252,7 @@ export class ChannelMaster {
       isTailEmpty &&
       this.#interests.size === 0 &&
       this.#dedupe.size === 0 &&
+      this.presence.isEmpty &&
       this.#lastSeq === this.#standing.seq &&
       nowMs - this.#usedAtMs > limits.idleChannelMs
     )
@@ -249,15 +260,20 @@ export class ChannelMaster {
 
   describe(): string {
     const { lineage, seq } = this.#standing
-    const nodes = [...this.#interests.values()].map((interest) => placeKey(interest.place))
-    return `master ${this.channel} at ${lineage}:${seq} for ${nodes.join(' ') || 'nobody'}`
+    return `master ${this.channel} at ${lineage}:${seq} for ${this.#interests.describe()}`
   }
 
   #take(place: Place, interest: Interest, publish: Publish, now: Now): void {
     const { op } = publish
     const answer = (taken: Taken): void => {
       if (!isSamePlace(place, interest.place)) return
-      this.#answer(place, publish, { kind: 'committed', serials: this.#serials(taken) })
+      const committed = { kind: 'committed' as const, serials: this.#serials(taken) }
+      const { timestamp } = taken
+      this.#answer(place, publish, op.owner ? { ...committed, timestamp } : committed)
+    }
+    if (op.idSpace === 'server') {
+      this.#takeLeaves(place, publish, answer, now)
+      return
     }
     const known = this.#dedupe.find(op)
     if (known === 'pending') {
@@ -268,24 +284,58 @@ export class ChannelMaster {
       answer(known)
       return
     }
-    const refusal = this.#refusal()
+    const changes = op.owner === undefined ? undefined : this.presence.judge(op)
+    const refusal = changes?.kind === 'refused' ? changes.error : this.#refusal()
     if (refusal !== undefined) {
       interest.refused.set(publish.opNo, refusal)
       this.#answer(place, publish, { kind: 'refused', error: refusal })
       return
     }
-    const { ms, counter } = this.#clock.next(now.wallMs)
-    this.#lastSeq++
     this.#dedupe.admit(op, answer)
-    this.#ports.append(this.channel, {
-      seq: this.#lastSeq,
-      id: op.id,
-      idSpace: op.idSpace,
-      connectionId: op.connectionId,
-      timestamp: ms,
-      counter,
-      messageCount: op.messageCount,
-      payload: op.payload
+    if (changes?.kind === 'taken') this.presence.write(op, changes, now.monoMs)
+    else this.#publish(op)
+  }
+
+  /**
+   * Leaves that the client's node decided. They have no id: each names the event that it ends, so
+   * that a repeat ends nothing else. Answered when all that is decided by now is in the log.
+   */
+  #takeLeaves(place: Place, publish: Publish, answer: Waiter, now: Now): void {
+    const refusal = this.#refusal()
+    if (refusal !== undefined) {
+      this.#answer(place, publish, { kind: 'refused', error: refusal })
+      return
+    }
+    const changes = this.presence.judge(publish.op)
+    if (changes.kind === 'taken') this.presence.write(publish.op, changes, now.monoMs)
+    if (this.#lastSeq === this.#standing.seq) answer(UNSEEN)
+    else this.#leaves.push({ seq: this.#lastSeq, answer })
+  }
+
+  /** Gives the op its place in the order. */
+  #publish({ id, idSpace, connectionId, messageCount, payload, owner }: PublishOp)
+    : Omit<Publication, 'entry'> {
+    const { ms: timestamp, counter } = this.#clock.next(this.#ports.now().wallMs)
+    const seq = ++this.#lastSeq
+    const ownId = idSpace === 'server' ? `${this.#ports.lineage}:${seq}` : id
+    const publication = { seq, id: ownId, idSpace, connectionId, timestamp, counter,
+      messageCount, payload, owner }
+    this.#ports.append(this.channel, publication)
+    return publication
+  }
+
+  #makePresence(): MasterPresence {
+    const ports = this.#ports
+    const { channel } = this
+    return new MasterPresence(channel, {
+      hasRoom: () => ports.hasRoom,
+      isRollOpen: () => ports.isRollOpen,
+      isAlive: (owner) => ports.isAlive(owner),
+      publish: (op) => this.#publish(op),
+      own: (entry) => ports.own({ kind: 'ownership', channel, ...entry }),
+      followMs: (ms) => this.#clock.followTick({ ms, counter: 0 }),
+      later: (afterMs, run) => ports.later(channel, afterMs, run),
+      send: (place, message) => ports.send(place, message)
     })
   }
 
@@ -299,7 +349,10 @@ export class ChannelMaster {
     const { lineage } = this.#standing
     this.#standing = { lineage, seq: publication.seq, epoch, entry: publication.entry }
     this.#tail.push(publication, nowMs)
-    this.#dedupe.commit(publication, publication, nowMs)
+    if (publication.idSpace !== 'server') this.#dedupe.commit(publication, publication, nowMs)
+    while (this.#leaves.peek() !== undefined && this.#leaves.peek()!.seq <= publication.seq) {
+      this.#leaves.shift()!.answer(UNSEEN)
+    }
   }
 
   /** What came after `from`, or undefined where continuity cannot be shown (rule 19). */

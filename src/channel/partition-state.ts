@@ -1,13 +1,15 @@
 /**
  * The state of a partition's channels as bytes: what a snapshot holds (rule 6). Messages are not
  * in it, for the tail of the log has them; what must outlive them is: where each channel stands,
- * its clock, and its exact de-duplication.
+ * its clock, its exact de-duplication, and who is present.
  *
  * Ids derived from connections stand in runs, by differences, since they come in order: a publish
  * takes about five bytes.
  */
 
 import { Decoder, Encoder } from '@msgpack/msgpack'
+import { memberFields, memberFrom } from '../peer/fields.ts'
+import type { Member } from '../peer/message.ts'
 import type { KnownId } from './dedupe.ts'
 
 const STATE_FORMAT_VERSION = 1
@@ -29,6 +31,7 @@ export interface ChannelState {
   /** The last tick of the channel's serials. */
   readonly tick: { readonly ms: number; readonly counter: number }
   readonly ids: readonly KnownId[]
+  readonly members: readonly Member[]
 }
 
 export interface PartitionState {
@@ -45,9 +48,9 @@ const decoder = new Decoder()
 
 /** The state as bytes. */
 export function encodeState({ letGo, channels }: PartitionState): Uint8Array {
-  const rows = channels.map(({ channel, seq, epoch, entry, birth, tick, ids }) => {
+  const rows = channels.map(({ channel, seq, epoch, entry, birth, tick, ids, members }) => {
     return [channel, seq, epoch, entry, birth.seq, birth.entry, tick.ms, tick.counter,
-      runsOf(ids)]
+      runsOf(ids), members.map(memberFields)]
   })
   return encoder.encode([STATE_FORMAT_VERSION, letGo.seq, letGo.entry, rows])
 }
@@ -63,7 +66,8 @@ export function decodeState(bytes: Uint8Array): PartitionState {
     entry: row[3]!,
     birth: { seq: row[4]!, entry: row[5]! },
     tick: { ms: row[6]!, counter: row[7]! },
-    ids: idsOf(row[8]!)
+    ids: idsOf(row[8]!),
+    members: (row[9]! as unknown[]).map(memberFrom)
   }))
   return { letGo: { seq, entry }, channels }
 }

@@ -17,23 +17,20 @@ import type { Now } from '../base/clock.ts'
 import type { Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
 import type { Random } from '../base/random.ts'
-import type { Entry } from '../log/entry.ts'
+import type { Entry, OwnershipEntry } from '../log/entry.ts'
 import type { LogOutbox } from '../log/port.ts'
 import { type Claimant, Recovery } from '../log/recovery.ts'
 import type { RecordExtent, RecoveredLog } from '../log/replay.ts'
 import { Retention } from '../log/retention.ts'
 import { LogWriter, type WriterStart } from '../log/writer.ts'
-import type { PeerMessage, Publication, Standing, ToMaster } from '../peer/message.ts'
+import type { MemberOwner, PeerMessage, Publication, Standing, ToMaster }
+  from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
 import { Confirming } from './confirming.ts'
-import { ChannelMaster, type MasterPorts } from './master.ts'
-import {
-  type Birth,
-  type ChannelState,
-  decodeState,
-  emptyState,
-  encodeState
-} from './partition-state.ts'
+import type { ChannelMaster, MasterPorts } from './master.ts'
+import { PartitionChannels } from './partition-channels.ts'
+import { encodeState } from './partition-state.ts'
+import { Roll } from './roll.ts'
 
 const SWEEP_MS = 5_000
 
@@ -44,6 +41,10 @@ export interface PartitionPorts {
   readonly random: Random
   now(): Now
   send(place: Place, message: PeerMessage): void
+  /** Where the nodes of the view have their parts of this partition. */
+  homes(): readonly Place[]
+  /** False for a life of a worker that has surely ended. */
+  isAlive(owner: MemberOwner): boolean
   /** Something waits for the log: `flush` at the end of the turn. */
   wantsFlush(master: PartitionMaster): void
   /** The mastership ended because another one writes the log. */
@@ -69,15 +70,14 @@ export class PartitionMaster {
   readonly partition: number
   readonly #claimant: Claimant
   readonly #ports: PartitionPorts
-  readonly #channels = new Map<string, ChannelMaster>()
-  readonly #masterPorts = this.#makeMasterPorts()
+  readonly #channels = new PartitionChannels(this.#makeMasterPorts())
   readonly #confirming = new Confirming()
   #state: State = { kind: 'over' }
   #lineage = ''
-  /** What the channels that were let go have used up: those born again start above (rule 5). */
-  #letGo: Birth = emptyState.letGo
   /** The number of the last committed entry. */
   #lastEntry = 0
+  /** Open while nobody knows who is present, after a new lineage. */
+  #roll: Roll | undefined
   /** An idle partition costs nothing: the sweep runs only while there is something to do. */
   #isSweeping = false
 
@@ -124,6 +124,18 @@ export class PartitionMaster {
   onPlaceGone(isGone: (place: Place) => boolean): void {
     this.#confirming.forget(isGone)
     for (const channel of this.#channels.values()) channel.onPlaceGone(isGone)
+  }
+
+  /** Nodes or workers have begun or ended. */
+  onPlaces(): void {
+    const nowMs = this.#ports.now().monoMs
+    for (const channel of this.#channels.values()) channel.presence.checkOwners(nowMs)
+    this.#roll?.onPlaces()
+  }
+
+  /** A node has declared all its members of our channels. */
+  onRollAnswered(from: Place, epoch: number): void {
+    if (epoch === this.epoch) this.#roll?.onAnswered(from)
   }
 
   /** End of a turn: what the channels decided goes to the log. */
@@ -173,6 +185,9 @@ export class PartitionMaster {
       case 'backfill':
         channel.onBackfill(from, message, now)
         return
+      case 'declare':
+        if (message.epoch === start.epoch) channel.presence.onDeclare(from, message, now.monoMs)
+        return
       default:
         exhaustive(message, 'message to a master')
     }
@@ -196,24 +211,12 @@ export class PartitionMaster {
     const retention = new Retention(start.epoch, found, nowMs)
     this.#lineage = found.lineage
     this.#state = { kind: 'serving', writer, start, retention }
-    this.#restore(found, nowMs)
+    this.#lastEntry = this.#channels.restore(found, nowMs)
+    if (found.entries.some(({ entry }) => entry.kind === 'epoch' && entry.startsLineage)) {
+      this.#callRoll(start.epoch)
+    }
     for (const { from, message } of this.#confirming.takeAll()) this.onMessage(from, message)
     if (this.#channels.size > 0) this.#sweepLater()
-  }
-
-  #restore(found: RecoveredLog, nowMs: number): void {
-    const state = found.state === undefined ? emptyState : decodeState(found.state)
-    this.#letGo = state.letGo
-    for (const channel of state.channels) this.#bornOf(channel, nowMs)
-    for (const { entry, number, epoch } of found.entries) {
-      this.#lastEntry = number
-      if (entry.kind !== 'publication') continue
-      const { channel, publication } = entry
-      const birth = { seq: publication.seq - 1, entry: publication.entry }
-      const master = this.#channels.get(channel) ?? this.#born(channel, birth, epoch, nowMs)
-      master.restore(publication, epoch, number <= found.asOf, nowMs)
-    }
-    for (const master of this.#channels.values()) master.endRestore()
   }
 
   #onDeposed(): void {
@@ -240,6 +243,7 @@ export class PartitionMaster {
   #end(): void {
     if (this.#state.kind === 'recovering') this.#state.recovery.stop()
     if (this.#state.kind === 'serving') this.#state.writer.stop()
+    this.#roll?.stop()
     this.#channels.clear()
   }
 
@@ -253,6 +257,9 @@ export class PartitionMaster {
     const byChannel = new Map<string, Publication[]>()
     for (const [index, entry] of entries.entries()) {
       this.#lastEntry = firstEntry + index
+      if (entry.kind === 'ownership') {
+        this.#channels.get(entry.channel)?.onOwned(entry, false, nowMs)
+      }
       if (entry.kind !== 'publication') continue
       this.#channels.get(entry.channel)?.onCommitted(entry.publication, nowMs)
       const publications = byChannel.get(entry.channel)
@@ -270,8 +277,7 @@ export class PartitionMaster {
   }
 
   #writeSnapshot({ writer, retention }: Serving): void {
-    const channels = [...this.#channels.values()].map((channel) => channel.state())
-    const bytes = encodeState({ letGo: this.#letGo, channels })
+    const bytes = encodeState(this.#channels.state())
     for (const entry of retention.begin(this.#lastEntry, bytes, this.#lineage)) writer.add(entry)
     this.#ports.wantsFlush(this)
   }
@@ -288,23 +294,7 @@ export class PartitionMaster {
     const known = this.#channels.get(name)
     if (known !== undefined) return known
     this.#sweepLater()
-    return this.#born(name, this.#letGo, this.epoch, this.#ports.now().monoMs)
-  }
-
-  #born(name: string, birth: Birth, epoch: number, nowMs: number): ChannelMaster {
-    const { seq } = birth
-    const standing = { lineage: this.#lineage, seq, epoch, entry: this.#lastEntry }
-    const master = new ChannelMaster(name, { standing, birth }, this.#masterPorts, nowMs)
-    this.#channels.set(name, master)
-    return master
-  }
-
-  #bornOf(state: ChannelState, nowMs: number): void {
-    const { channel, seq, epoch, entry, birth } = state
-    const standing = { lineage: this.#lineage, seq, epoch, entry }
-    const master = new ChannelMaster(channel, { standing, birth }, this.#masterPorts, nowMs)
-    master.restoreState(state, nowMs)
-    this.#channels.set(channel, master)
+    return this.#channels.bear(name, this.#lastEntry, this.#ports.now().monoMs)
   }
 
   #makeMasterPorts(): MasterPorts {
@@ -328,6 +318,20 @@ export class PartitionMaster {
         const isOurs = standing.epoch === state.start.epoch
         return isOurs || state.retention.endOf(standing.epoch) !== undefined
       },
+      get isRollOpen(): boolean {
+        return partition.#roll?.isOpen === true
+      },
+      isAlive: (owner: MemberOwner) => partition.#ports.isAlive(owner),
+      now: () => partition.#ports.now(),
+      later(channel: string, afterMs: number, run: (nowMs: number) => void): void {
+        partition.#later(channel, afterMs, run)
+      },
+      own(entry: OwnershipEntry): void {
+        const state = partition.#state
+        if (state.kind !== 'serving') return
+        state.writer.add(entry)
+        partition.#ports.wantsFlush(partition)
+      },
       append(channel: string, op: Omit<Publication, 'entry'>): void {
         const state = partition.#state
         if (state.kind !== 'serving') return
@@ -341,6 +345,28 @@ export class PartitionMaster {
     }
   }
 
+  #callRoll(epoch: number): void {
+    const { deadlines } = this.#ports
+    this.#roll = new Roll(this.partition, epoch, {
+      deadlines,
+      nowMs: () => this.#ports.now().monoMs,
+      homes: () => this.#ports.homes(),
+      send: (place, message) => this.#ports.send(place, message),
+      onClosed: () => {
+        for (const channel of this.#channels.values()) channel.onRollClosed()
+      }
+    })
+  }
+
+  /** Runs only if the channel is the same by then. */
+  #later(name: string, afterMs: number, run: (nowMs: number) => void): void {
+    const { deadlines, now } = this.#ports
+    deadlines.at(now().monoMs + afterMs, (nowMs) => {
+      const isServing = this.#state.kind === 'serving' && this.#channels.get(name) !== undefined
+      if (isServing) run(nowMs)
+    })
+  }
+
   #sweepLater(): void {
     if (this.#isSweeping) return
     this.#isSweeping = true
@@ -352,12 +378,7 @@ export class PartitionMaster {
   }
 
   #sweep(state: Serving, nowMs: number): void {
-    for (const [name, channel] of this.#channels) {
-      if (!channel.expire(nowMs)) continue
-      const seq = Math.max(this.#letGo.seq, channel.lastSeq)
-      this.#letGo = { seq, entry: Math.max(this.#letGo.entry, channel.lastEntry) }
-      this.#channels.delete(name)
-    }
+    this.#channels.expire(nowMs)
     const { retention } = state
     if (retention.wantsSnapshot(nowMs)) this.#writeSnapshot(state)
     const below = retention.trimBelow(nowMs)

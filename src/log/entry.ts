@@ -9,8 +9,8 @@
 
 import { Decoder, Encoder } from '@msgpack/msgpack'
 import { exhaustive } from '../base/assert.ts'
-import { publicationFields, publicationFrom } from '../peer/codec.ts'
-import type { Publication } from '../peer/message.ts'
+import { ownerFields, ownerFrom, publicationFields, publicationFrom } from '../peer/fields.ts'
+import type { MemberOwner, Publication } from '../peer/message.ts'
 
 /** The version of the records that this release writes. */
 export const LOG_FORMAT_VERSION = 1
@@ -28,11 +28,25 @@ export interface EpochEntry {
   readonly workerGeneration: number
 }
 
-/** A publish of one channel. */
+/** A publish of one channel, of messages or of presence. */
 export interface PublicationEntry {
   readonly kind: 'publication'
   readonly channel: string
   readonly publication: Publication
+}
+
+/**
+ * A presence op that nobody sees, so that it has no place in the channel's order: members that
+ * are present already have another owner, if any have (rule 21), and the op is taken (rule 17).
+ */
+export interface OwnershipEntry {
+  readonly kind: 'ownership'
+  readonly channel: string
+  /** `connectionId:msgSerial`, or empty for what nobody repeats. */
+  readonly id: string
+  readonly connectionId: string
+  readonly clientIds: readonly string[]
+  readonly owner: MemberOwner
 }
 
 /** Says nothing: that it is in the log proves that its writer still masters the partition. */
@@ -65,6 +79,7 @@ export interface SnapshotEndEntry {
 export type Entry =
   | EpochEntry
   | PublicationEntry
+  | OwnershipEntry
   | ConfirmEntry
   | SnapshotChunkEntry
   | SnapshotEndEntry
@@ -88,6 +103,7 @@ const KIND_PUBLICATION = 1
 const KIND_CONFIRM = 2
 const KIND_SNAPSHOT = 3
 const KIND_SNAPSHOT_END = 4
+const KIND_OWNERSHIP = 5
 
 const encoder = new Encoder()
 const decoder = new Decoder()
@@ -111,6 +127,11 @@ export function encodeEntry(entry: Entry): Uint8Array {
         entry.channel,
         publicationFields(entry.publication)
       ])
+    case 'ownership': {
+      const { channel, id, connectionId, clientIds, owner } = entry
+      const fields = [channel, id, connectionId, clientIds, ownerFields(owner)]
+      return encoder.encode([KIND_OWNERSHIP, ...fields])
+    }
     case 'confirm':
       return encoder.encode([KIND_CONFIRM])
     case 'snapshot': {
@@ -182,6 +203,9 @@ function entryFrom(bytes: Uint8Array): Entry {
         viewVersion: f[3]!, incarnation: f[4]!, workerGeneration: f[5]! }
     case KIND_PUBLICATION:
       return { kind: 'publication', channel: f[0]!, publication: publicationFrom(f[1]) }
+    case KIND_OWNERSHIP:
+      return { kind: 'ownership', channel: f[0]!, id: f[1]!, connectionId: f[2]!,
+        clientIds: f[3]!, owner: ownerFrom(f[4]) }
     case KIND_CONFIRM:
       return { kind: 'confirm' }
     case KIND_SNAPSHOT:

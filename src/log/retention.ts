@@ -54,7 +54,7 @@ export class Retention {
 
   /** A record of ours is in the log. Returns where the last whole snapshot begins, if it is new. */
   onCommitted(entries: readonly Entry[], record: RecordExtent, nowMs: number): number | undefined {
-    const isState = entries.some(({ kind }) => kind === 'publication')
+    const isState = entries.some(({ kind }) => kind === 'publication' || kind === 'ownership')
     this.#keep({ ...record, atMs: nowMs, isState })
     const { seq } = record
     let firstSeq: number | undefined

@@ -15,8 +15,10 @@ import { ChannelClient } from '../channel/client.ts'
 import { type Allocate, encodeMessages } from '../channel/encoding.ts'
 import { type GroupMember, LocalGroup, type Seat } from '../channel/group.ts'
 import { PartitionMaster } from '../channel/partition.ts'
+import { encodeItems } from '../channel/presence.ts'
 import type {
   PeerMessage,
+  RollCalled,
   Standing,
   ToClientFromGroup,
   ToClientFromMaster,
@@ -26,10 +28,12 @@ import type {
 } from '../peer/message.ts'
 import { isSamePlace, type Place } from '../peer/place.ts'
 import type { View } from '../ring/view.ts'
-import type { AdmittedPublish, ChannelDoor, Ears, Outcome } from '../session/door.ts'
+import type { AdmittedPresence, AdmittedPublish, ChannelDoor, Ears, Outcome }
+  from '../session/door.ts'
 import type { ChannelSerial } from '../wire/serial.ts'
 import { type Generations, Mastership } from './mastership.ts'
 import type { Outbox } from './outbox.ts'
+import { Rolls } from './rolls.ts'
 
 const SWEEP_MS = 5_000
 
@@ -61,6 +65,7 @@ export class Channels implements ChannelDoor {
   readonly #partitions = new Map<number, PartitionMaster>()
   readonly #dirty = new Set<PartitionMaster>()
   readonly #mastership: Mastership
+  readonly #rolls = new Rolls()
   #loop: { from: Place; message: PeerMessage }[] = []
   #isSweeping = false
 
@@ -107,6 +112,23 @@ export class Channels implements ChannelDoor {
     this.#group(channel).submit(op, onOutcome)
   }
 
+  present(channel: string, said: AdmittedPresence, onOutcome: (outcome: Outcome) => void): void {
+    const { id, connectionId, claim, items, membersMax } = said
+    const { self, generation } = this.#options
+    const owner = { ...self, generation, claim }
+    const op = { id, idSpace: 'connection' as const, connectionId, messageCount: 0 }
+    const payload = encodeItems(items)
+    this.#group(channel).submit({ ...op, payload, owner, membersMax }, onOutcome)
+  }
+
+  leave(channel: string, connectionId: string, claim: number, afterMs: number): void {
+    this.#groups.get(channel)?.own.leave(connectionId, claim, afterMs)
+  }
+
+  sync(channel: string, seat: object): void {
+    this.#groups.get(channel)?.sync(seat as Seat)
+  }
+
   /** A new view, or new generations of workers: masters start and stop, clients Join again. */
   onView(view: View, generations: Generations, gone: ReadonlySet<string>): void {
     const before = new Map<ChannelClient, string>()
@@ -123,6 +145,7 @@ export class Channels implements ChannelDoor {
     for (const [client, life] of before) {
       if (this.#mastership.masterLife(client.channel) !== life) client.onMasterUncertain()
     }
+    for (const partition of this.#partitions.values()) partition.onPlaces()
     this.runLoop()
   }
 
@@ -160,6 +183,7 @@ export class Channels implements ChannelDoor {
 
   /** End of a turn: what the masters decided goes to the log. */
   flush(nowMs: number): void {
+    this.#rolls.flush((to, message) => this.#send(to, message), nowMs)
     this.runLoop()
     for (const partition of this.#dirty) partition.flush(nowMs)
     this.#dirty.clear()
@@ -178,6 +202,8 @@ export class Channels implements ChannelDoor {
       case 'submit':
       case 'groupEmpty':
       case 'variantUnused':
+      case 'syncWanted':
+      case 'declared':
         this.#toClient(from, message)
         return
       case 'attached':
@@ -185,13 +211,22 @@ export class Channels implements ChannelDoor {
       case 'submitted':
       case 'broadcast':
       case 'continuityLost':
+      case 'synced':
+      case 'declareWanted':
         this.#groups.get(message.channel)?.onClientMessage(message)
         return
       case 'join':
       case 'part':
       case 'publish':
       case 'backfill':
+      case 'declare':
         this.#toMaster(from, message)
+        return
+      case 'rollCalled':
+        this.#onRollCalled(from, message)
+        return
+      case 'rollAnswered':
+        this.#partitions.get(message.partition)?.onRollAnswered(from, message.epoch)
         return
       default:
         this.#clients.get(message.channel)?.onMasterMessage(message)
@@ -201,10 +236,19 @@ export class Channels implements ChannelDoor {
   #toClient(from: Place, message: ToClientFromGroup): void {
     let client = this.#clients.get(message.channel)
     if (client === undefined) {
-      if (message.kind === 'groupEmpty' || message.kind === 'variantUnused') return
+      const isWorth = message.kind === 'attach' || message.kind === 'submit' ||
+        (message.kind === 'declared' && message.members.length > 0)
+      if (!isWorth) return
       client = this.#newClient(message.channel)
     }
     client.onGroupMessage(from.worker, message)
+  }
+
+  #onRollCalled(from: Place, call: RollCalled): void {
+    const clients = [...this.#clients.values()].filter(({ channel }) => {
+      return this.#mastership.partitionOf(channel) === call.partition
+    })
+    this.#rolls.onCalled(from, call, clients, this.#ports.now().monoMs)
   }
 
   #toMaster(from: Place, message: ToMaster): void {
@@ -260,6 +304,8 @@ export class Channels implements ChannelDoor {
       random,
       now: () => this.#ports.now(),
       send: (to, message) => this.#send(to, message),
+      homes: () => this.#mastership.homes(partitionNo),
+      isAlive: (owner) => this.#mastership.isAlive(owner),
       wantsFlush: (which) => this.#dirty.add(which),
       onDeposed: (no) => {
         this.#partitions.delete(no)
@@ -277,6 +323,7 @@ export class Channels implements ChannelDoor {
       group = new LocalGroup(channel, {
         deadlines: this.#ports.deadlines,
         tally: this.#ports.tally,
+        generation: this.#options.generation,
         nowMs: () => this.#ports.now().monoMs,
         toClient: (name, message) => {
           const worker = this.#mastership.homeWorker(name)

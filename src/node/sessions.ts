@@ -186,6 +186,11 @@ export class Sessions {
       format: params.format,
       echoes: params.echo,
       heartbeats: params.heartbeats,
+      remainPresentForMs: Math.min(
+        params.remainPresentForMs ?? limits.presenceGraceMs,
+        limits.connectionStateTtlMs
+      ),
+      presenceMembersMax: this.#directory?.app(credentials.appId)?.limits.presenceMemberCountMax,
       ...this.#options
     }
     this.#ports.tally.openedCount++

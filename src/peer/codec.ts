@@ -10,20 +10,29 @@ import { Decoder, Encoder } from '@msgpack/msgpack'
 import { exhaustive } from '../base/assert.ts'
 import type { Confirmation, LinkFrame, Stream } from './link.ts'
 import { MESH_FORMAT_VERSION } from './message.ts'
+import {
+  type Fields,
+  memberFields,
+  memberFrom,
+  opFields,
+  opFrom,
+  publicationFields,
+  publicationFrom,
+  standingFields,
+  standingFrom
+} from './fields.ts'
 import type {
+  Member,
   PeerMessage,
   Publication,
-  PublishOp,
   PublishOutcome,
-  Standing,
+  RollMessage,
   ToClientFromMaster,
   ToMaster
 } from './message.ts'
 
-type Fields = readonly unknown[]
-
 /** What crosses the mesh; the other messages never leave their node. */
-export type MeshMessage = ToMaster | ToClientFromMaster
+export type MeshMessage = ToMaster | ToClientFromMaster | RollMessage
 
 const KINDS = [
   'join',
@@ -35,7 +44,11 @@ const KINDS = [
   'result',
   'deliver',
   'backfilled',
-  'joinAgain'
+  'joinAgain',
+  'members',
+  'declare',
+  'rollCalled',
+  'rollAnswered'
 ] as const satisfies readonly MeshMessage['kind'][]
 
 const FRAME_KINDS = ['batch', 'confirm', 'ask', 'unknownStream'] as const
@@ -113,9 +126,20 @@ export function weightOf(message: PeerMessage): number {
       return publicationsWeight(message.publications)
     case 'broadcast':
       return 100 + 100 * message.items.length
+    case 'members':
+    case 'declare':
+    case 'declared':
+      return membersWeight(message.members)
     default:
       return 160
   }
+}
+
+/** About how many bytes the members take. */
+export function membersWeight(members: readonly Member[]): number {
+  let bytes = 160
+  for (const { data } of members) bytes += 200 + (data?.length ?? 0)
+  return bytes
 }
 
 function publicationsWeight(publications: readonly Publication[]): number {
@@ -167,58 +191,21 @@ function frameFromFields(fields: Fields): LinkFrame {
   }
 }
 
-function standingFields(standing: Standing | undefined): Fields | null {
-  if (standing === undefined) return null
-  return [standing.lineage, standing.seq, standing.epoch, standing.entry]
-}
-
-function standingFrom(value: unknown): Standing {
-  const [lineage, seq, epoch, entry] = value as [string, number, number, number]
-  return { lineage, seq, epoch, entry }
-}
-
-function opFields(op: PublishOp): Fields {
-  const isClientSpace = op.idSpace === 'client'
-  return [op.id, isClientSpace, op.connectionId ?? null, op.messageCount, op.payload]
-}
-
-function opFrom(value: unknown): PublishOp {
-  const [id, isClientSpace, connectionId, messageCount, payload] = value as [
-    string,
-    boolean,
-    string | null,
-    number,
-    Uint8Array
-  ]
-  return {
-    id,
-    idSpace: isClientSpace ? 'client' : 'connection',
-    connectionId: connectionId ?? undefined,
-    messageCount,
-    payload
-  }
-}
-
-/** A publication's fields in the order that logs and meshes keep. */
-export function publicationFields(publication: Publication): Fields {
-  const { seq, entry, timestamp, counter } = publication
-  return [seq, entry, timestamp, counter, ...opFields(publication)]
-}
-
-/** The inverse of `publicationFields`; throws a TypeError for what is not that. */
-export function publicationFrom(value: unknown): Publication {
-  const [seq, entry, timestamp, counter, ...op] = value as [number, number, number, number]
-  return { seq, entry, timestamp, counter, ...opFrom(op) }
-}
-
 function outcomeFields(outcome: PublishOutcome): Fields {
-  return outcome.kind === 'committed' ? [outcome.serials, null] : [null, outcome.error]
+  if (outcome.kind === 'refused') return [null, outcome.error]
+  const { serials, timestamp } = outcome
+  return timestamp === undefined ? [serials, null] : [serials, null, timestamp]
 }
 
 function outcomeFrom(value: unknown): PublishOutcome {
-  const [serials, error] = value as [string[] | null, Record<string, unknown> | null]
-  if (serials !== null) return { kind: 'committed', serials }
-  return { kind: 'refused', error: error as never }
+  const [serials, error, timestamp] = value as [
+    string[] | null,
+    Record<string, unknown> | null,
+    number | undefined
+  ]
+  if (serials === null) return { kind: 'refused', error: error as never }
+  if (timestamp === undefined) return { kind: 'committed', serials }
+  return { kind: 'committed', serials, timestamp }
 }
 
 function messageFields(message: PeerMessage): Fields {
@@ -227,7 +214,7 @@ function messageFields(message: PeerMessage): Fields {
   switch (m.kind) {
     case 'join':
       return [code, m.channel, m.joinNo, m.clientId, m.viewVersion, standingFields(m.from),
-        m.wantsDeliveries]
+        m.wantsDeliveries, m.hasMembers ?? false]
     case 'part':
       return [code, m.channel, m.clientId]
     case 'publish':
@@ -236,7 +223,7 @@ function messageFields(message: PeerMessage): Fields {
       return [code, m.channel, m.clientId, m.requestNo, m.epoch, standingFields(m.from)]
     case 'joined':
       return [code, m.channel, m.joinNo, m.epoch, standingFields(m.standing), m.isContinuation,
-        m.backlog.map(publicationFields)]
+        m.backlog.map(publicationFields), m.members ?? null, m.hasYours ?? false]
     case 'notMaster':
       return [code, m.channel, m.joinNo, m.viewVersion]
     case 'result':
@@ -248,6 +235,14 @@ function messageFields(message: PeerMessage): Fields {
         standingFields(m.standing), m.publications.map(publicationFields)]
     case 'joinAgain':
       return [code, m.channel]
+    case 'members':
+      return [code, m.channel, m.joinNo, m.seq, m.members.map(memberFields), m.isFirst, m.isLast]
+    case 'declare':
+      return [code, m.channel, m.epoch, m.worker, m.generation,
+        m.members.map(memberFields), m.isFirst, m.isLast]
+    case 'rollCalled':
+    case 'rollAnswered':
+      return [code, m.partition, m.epoch]
     default:
       return exhaustive(m, 'mesh message')
   }
@@ -259,7 +254,8 @@ function messageFromFields(fields: Fields): MeshMessage {
   switch (kind) {
     case 'join':
       return { kind, channel, joinNo: f[0]!, clientId: f[1]!, viewVersion: f[2]!,
-        from: f[3] === null ? undefined : standingFrom(f[3]), wantsDeliveries: f[4]! }
+        from: f[3] === null ? undefined : standingFrom(f[3]), wantsDeliveries: f[4]!,
+        hasMembers: f[5]! }
     case 'part':
       return { kind, channel, clientId: f[0]! }
     case 'publish':
@@ -270,7 +266,8 @@ function messageFromFields(fields: Fields): MeshMessage {
         from: standingFrom(f[3]) }
     case 'joined':
       return { kind, channel, joinNo: f[0]!, epoch: f[1]!, standing: standingFrom(f[2]),
-        isContinuation: f[3]!, backlog: (f[4]! as unknown[]).map(publicationFrom) }
+        isContinuation: f[3]!, backlog: (f[4]! as unknown[]).map(publicationFrom),
+        members: f[5] ?? undefined, hasYours: f[6]! }
     case 'notMaster':
       return { kind, channel, joinNo: f[0]!, viewVersion: f[1]! }
     case 'result':
@@ -285,6 +282,15 @@ function messageFromFields(fields: Fields): MeshMessage {
         publications: (f[5]! as unknown[]).map(publicationFrom) }
     case 'joinAgain':
       return { kind, channel }
+    case 'members':
+      return { kind, channel, joinNo: f[0]!, seq: f[1]!,
+        members: (f[2]! as unknown[]).map(memberFrom), isFirst: f[3]!, isLast: f[4]! }
+    case 'declare':
+      return { kind, channel, epoch: f[0]!, worker: f[1]!, generation: f[2]!,
+        members: (f[3]! as unknown[]).map(memberFrom), isFirst: f[4]!, isLast: f[5]! }
+    case 'rollCalled':
+    case 'rollAnswered':
+      return { kind, partition: fields[1] as number, epoch: f[0]! }
     default:
       throw new RangeError(`unknown message kind ${code}`)
   }

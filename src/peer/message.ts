@@ -9,11 +9,15 @@
  *   ChannelClient → ChannelMaster  join, part, publish, backfill  (any node)
  *   and the answers back: attached, submitted, broadcast; joined, result, deliver, backfilled.
  *
- * Every message names its channel by key (`appId/name`), never by an id that a restart forgets.
+ * Presence goes the same ways: its changes are publishes of another content, in the channel's one
+ * order. What is said of it besides is who is a member now, and whose members these are (rule 21).
+ *
+ * Messages name their channel by key (`appId/name`), never by an id that a restart forgets; the
+ * two of a roll name the partition, for it is about all channels of one.
  */
 
 import type { Frame } from '../wire/frame.ts'
-import type { ErrorInfo } from '../wire/protocol-message.ts'
+import type { ErrorInfo, Extras } from '../wire/protocol-message.ts'
 
 /** The version of these messages and of the batches that carry them. */
 export const MESH_FORMAT_VERSION = 1
@@ -32,17 +36,48 @@ export interface Standing extends Position {
   readonly entry: number
 }
 
+/**
+ * The key space of an id, so that nobody forges another connection's (rule 17). What servers
+ * decide of themselves has ids that nobody repeats.
+ */
+export type IdSpace = 'connection' | 'client' | 'server'
+
+/** Who speaks for members of a presence set (rule 21): a life of a worker, by which claim. */
+export interface MemberOwner {
+  readonly incarnation: string
+  readonly worker: number
+  readonly generation: number
+  /** Of the connection (rule 20); 0 for one that was never taken over. */
+  readonly claim: number
+}
+
 /** One publish as its session admitted it: what the master needs to know, and the bytes. */
 export interface PublishOp {
   /** `connectionId:msgSerial`, or the base id that the client chose. */
   readonly id: string
-  /** The key space that `id` belongs to, so that nobody forges another connection's (rule 17). */
-  readonly idSpace: 'connection' | 'client'
+  readonly idSpace: IdSpace
   readonly connectionId: string | undefined
-  /** How many messages `payload` holds. */
+  /** How many messages `payload` holds; 0 for presence, which has no serials. */
   readonly messageCount: number
   /** MessagePack of the messages, canonical form; encoded once, by the session's worker. */
   readonly payload: Uint8Array
+  /** Of presence: `payload` holds presence items, and this is who speaks for their members. */
+  readonly owner?: MemberOwner
+  /** How many members the app's channels may have, where it says. */
+  readonly membersMax?: number
+}
+
+/** One member of a channel's presence set. */
+export interface Member {
+  readonly connectionId: string
+  readonly clientId: string
+  /** Of the event that made it what it is. */
+  readonly id: string
+  readonly timestamp: number
+  readonly data: string | Uint8Array | undefined
+  readonly encoding: string | undefined
+  readonly extras: Extras | undefined
+  readonly owner: MemberOwner
 }
 
 /** A committed publish: what the log holds and what every ChannelClient is given. */
@@ -51,7 +86,7 @@ export interface Publication {
   /** The number of the log entry it stands in. */
   readonly entry: number
   readonly id: string
-  readonly idSpace: 'connection' | 'client'
+  readonly idSpace: IdSpace
   readonly connectionId: string | undefined
   /** Milliseconds since the Unix epoch; also the serials' time. */
   readonly timestamp: number
@@ -59,11 +94,18 @@ export interface Publication {
   readonly counter: number
   readonly messageCount: number
   readonly payload: Uint8Array
+  /** Of presence: `payload` holds presence events, and this is who speaks for their members. */
+  readonly owner?: MemberOwner
 }
 
 /** What became of a publish. */
 export type PublishOutcome =
-  | { readonly kind: 'committed'; readonly serials: readonly string[] }
+  | {
+      readonly kind: 'committed'
+      readonly serials: readonly string[]
+      /** Of presence: when its events are said to have been. */
+      readonly timestamp?: number
+    }
   | { readonly kind: 'refused'; readonly error: ErrorInfo }
 
 /** How one set of attachments wants its frames: encoded alike, so encoded once. */
@@ -72,6 +114,12 @@ export interface Variant {
   /** The channel's name exactly as the client wrote it, qualifiers included. */
   readonly wireName: string
 }
+
+/**
+ * The presence set as SYNC frames of one variant: none for an empty set, whose attachments need
+ * not be told; `held` while the set is not whole: they come later, even for an empty set.
+ */
+export type Sync = 'held' | readonly Frame[]
 
 interface OnChannel {
   /** `appId/name`. */
@@ -85,6 +133,8 @@ export interface Attach extends OnChannel {
   readonly variantId: number
   readonly variant: Variant
   readonly from: Standing | undefined
+  /** True: it wants to know who is present. */
+  readonly hearsPresence?: boolean
 }
 
 /** ChannelClient → LocalGroup: the answer to `attach`; later broadcasts are after `standing`. */
@@ -97,6 +147,8 @@ export interface Attached extends OnChannel {
   readonly error: ErrorInfo | undefined
   /** What the attachment missed, oldest first, encoded in its variant. */
   readonly backlog: readonly BroadcastItem[]
+  /** Who is present at `standing`; absent: nobody, or it does not want to know. */
+  readonly sync?: Sync
 }
 
 /** ChannelClient → LocalGroup: the attachment cannot be had (the master refuses or is lost). */
@@ -138,6 +190,8 @@ export interface BroadcastItem {
   readonly connectionId: string | undefined
   /** Sparse, by variantId. */
   readonly frames: readonly (Frame | undefined)[]
+  /** True for presence events, which are not for the same ears. */
+  readonly isPresence?: boolean
 }
 
 /** ChannelClient → LocalGroup: committed publications, in order, without a hole. */
@@ -152,6 +206,34 @@ export interface ContinuityLost extends OnChannel {
   readonly kind: 'continuityLost'
   readonly standing: Standing
   readonly error: ErrorInfo
+  /** Who is present now; frames sparse, by variantId. Absent: nobody. */
+  readonly sync?: 'held' | readonly (readonly Frame[] | undefined)[]
+}
+
+/** LocalGroup → ChannelClient: an attachment of this variant waits to hear who is present. */
+export interface SyncWanted extends OnChannel {
+  readonly kind: 'syncWanted'
+  readonly variantId: number
+}
+
+/** ChannelClient → LocalGroup: who is present, for all that wait to hear it. */
+export interface Synced extends OnChannel {
+  readonly kind: 'synced'
+  /** Sparse, by variantId. */
+  readonly frames: readonly (readonly Frame[] | undefined)[]
+}
+
+/** ChannelClient → LocalGroup: a new master wants to know whose members live here. */
+export interface DeclareWanted extends OnChannel {
+  readonly kind: 'declareWanted'
+}
+
+/** LocalGroup → ChannelClient: the complete list of the members that live here. */
+export interface Declared extends OnChannel {
+  readonly kind: 'declared'
+  /** The life of the worker that says so. */
+  readonly generation: number
+  readonly members: readonly Member[]
 }
 
 /** ChannelClient → master: I have this channel's clients of my node; start me after `from`. */
@@ -165,6 +247,8 @@ export interface Join extends OnChannel {
   readonly from: Standing | undefined
   /** False for a client that only publishes: it is given no deliveries. */
   readonly wantsDeliveries: boolean
+  /** True: it knows who was present at `from`, and needs to be told only what came after. */
+  readonly hasMembers?: boolean
 }
 
 /** Master → ChannelClient: deliveries after `standing` follow on this link. */
@@ -176,6 +260,24 @@ export interface Joined extends OnChannel {
   /** True if `backlog` is everything between `from` and `standing`. */
   readonly isContinuation: boolean
   readonly backlog: readonly Publication[]
+  /**
+   * Who is present at `standing`. `kept`: whom the client knew, with the backlog; `held`: nobody
+   * can say yet; absent: whom the `members` before this message said.
+   */
+  readonly members?: 'kept' | 'held'
+  /** True if members of the client's node are known: what it does not list any more leaves. */
+  readonly hasYours?: boolean
+}
+
+/** Master → ChannelClient: a part of the presence set, before its `joined` or when held before. */
+export interface Members extends OnChannel {
+  readonly kind: 'members'
+  readonly joinNo: number
+  /** The position at which these are present. */
+  readonly seq: number
+  readonly members: readonly Member[]
+  readonly isFirst: boolean
+  readonly isLast: boolean
 }
 
 /** Master → ChannelClient: ask there instead (rule 9); `master` absent while nobody is known. */
@@ -194,6 +296,31 @@ export interface JoinAgain extends OnChannel {
 export interface Part extends OnChannel {
   readonly kind: 'part'
   readonly clientId: string
+}
+
+/** ChannelClient → master: a part of the complete list of one worker's members (rule 21). */
+export interface Declare extends OnChannel {
+  readonly kind: 'declare'
+  readonly epoch: number
+  readonly worker: number
+  readonly generation: number
+  readonly members: readonly Member[]
+  readonly isFirst: boolean
+  readonly isLast: boolean
+}
+
+/** Master → every node: all your channels of this partition are to join and to declare. */
+export interface RollCalled {
+  readonly kind: 'rollCalled'
+  readonly partition: number
+  readonly epoch: number
+}
+
+/** Node → master: they have. */
+export interface RollAnswered {
+  readonly kind: 'rollAnswered'
+  readonly partition: number
+  readonly epoch: number
 }
 
 /** ChannelClient → master: the `opNo`-th publish of this client in this epoch (rule 16). */
@@ -243,15 +370,36 @@ export interface Backfilled extends OnChannel {
   readonly publications: readonly Publication[]
 }
 
-export type ToClientFromGroup = Attach | GroupEmpty | VariantUnused | Submit
+export type ToClientFromGroup =
+  | Attach
+  | GroupEmpty
+  | VariantUnused
+  | Submit
+  | SyncWanted
+  | Declared
 export type ToGroup =
   | Attached
   | AttachRefused
   | Submitted
   | Broadcast
   | ContinuityLost
-export type ToMaster = Join | Part | Publish | Backfill
-export type ToClientFromMaster = Joined | NotMaster | JoinAgain | Result | Deliver | Backfilled
+  | Synced
+  | DeclareWanted
+export type ToMaster = Join | Part | Publish | Backfill | Declare
+export type ToClientFromMaster =
+  | Joined
+  | NotMaster
+  | JoinAgain
+  | Result
+  | Deliver
+  | Backfilled
+  | Members
+export type RollMessage = RollCalled | RollAnswered
 
 /** Everything that travels on links between workers. */
-export type PeerMessage = ToClientFromGroup | ToGroup | ToMaster | ToClientFromMaster
+export type PeerMessage =
+  | ToClientFromGroup
+  | ToGroup
+  | ToMaster
+  | ToClientFromMaster
+  | RollMessage

@@ -22,12 +22,14 @@ import { decodeProtocolMessage } from '../wire/codec.ts'
 import { type ErrorInfo, errors, type ProtocolError } from '../wire/errors.ts'
 import { encodeFrame, type Frame } from '../wire/frame.ts'
 import { type ChannelName, parseChannelName } from '../wire/params.ts'
-import type { Format, Message, ProtocolMessage } from '../wire/protocol-message.ts'
+import type { Format, Message, PresenceMessage, ProtocolMessage } from '../wire/protocol-message.ts'
 import { parseChannelSerial } from '../wire/serial.ts'
 import { Acks, type Owed } from './acks.ts'
-import { admitted, contentRefusal, grantOf, missingKind } from './admission.ts'
+import { admitted, contentRefusal, grantOf, missingKind, unsupported } from './admission.ts'
 import { Attachment, type AttachmentOwner } from './attachment.ts'
-import type { ChannelDoor } from './door.ts'
+import type { ChannelDoor, Outcome } from './door.ts'
+import { greeting } from './greeting.ts'
+import { admittedItems, presenceRefusal } from './presence.ts'
 import { TokenBucket } from './rate.ts'
 
 /** What a session is, from its socket's opening on. */
@@ -42,6 +44,10 @@ export interface SessionOptions {
   readonly heartbeats: boolean
   readonly serverId: string
   readonly siteCode: string
+  /** How long the connection's presence members outlive a lost socket (protocol 8.5). */
+  readonly remainPresentForMs: number
+  /** How many members the app's channels may have, where it says. */
+  readonly presenceMembersMax: number | undefined
 }
 
 /** A session's own transport. */
@@ -96,6 +102,11 @@ export class Session implements AttachmentOwner {
     return this.#options.credentials.keyName
   }
 
+  /** By which claim the session has its connection (rule 20). */
+  get claim(): number {
+    return 0
+  }
+
   get isOpen(): boolean {
     return this.#isOpen
   }
@@ -114,25 +125,7 @@ export class Session implements AttachmentOwner {
 
   /** Says CONNECTED (protocol 4.1); `error` says why a wanted resume was not one. */
   connected(error?: ErrorInfo): void {
-    const { connectionId, connectionKey, credentials, serverId, siteCode } = this.#options
-    this.send({
-      action: Action.CONNECTED,
-      connectionId,
-      connectionKey,
-      connectionDetails: {
-        clientId: credentials.clientId,
-        connectionKey,
-        connectionStateTtl: limits.connectionStateTtlMs,
-        maxIdleInterval: limits.maxIdleIntervalMs,
-        maxMessageSize: limits.messageBytesMax,
-        maxFrameSize: limits.frameBytesMax,
-        maxInboundRate: limits.publishesPerSecondMax,
-        serverId,
-        objectsGCGracePeriod: 86_400_000,
-        siteCode
-      },
-      error
-    })
+    this.send(greeting(this.#options, error))
   }
 
   send(message: ProtocolMessage): void {
@@ -165,20 +158,20 @@ export class Session implements AttachmentOwner {
   /** Ends the connection for good: ERROR without a channel (protocol 4.4). */
   end(error: ProtocolError): void {
     this.send({ action: Action.ERROR, error: error.info })
-    this.#close()
+    this.#close(0)
     this.#transport.close()
   }
 
   /** Ends the socket; the client is to come back. */
   disconnect(error: ErrorInfo): void {
     this.send({ action: Action.DISCONNECTED, error })
-    this.#close()
+    this.#close(this.#options.remainPresentForMs)
     this.#transport.close()
   }
 
   /** The socket is gone. */
   onSocketClosed(): void {
-    this.#close()
+    this.#close(this.#options.remainPresentForMs)
   }
 
   /** Sends what answers are contiguous by now. */
@@ -204,11 +197,11 @@ export class Session implements AttachmentOwner {
         return
       case Action.CLOSE:
         this.send({ action: Action.CLOSED })
-        this.#close()
+        this.#close(0)
         this.#transport.close()
         return
       case Action.DISCONNECT:
-        this.#close()
+        this.#close(this.#options.remainPresentForMs)
         this.#transport.close()
         return
       case Action.ATTACH:
@@ -218,11 +211,12 @@ export class Session implements AttachmentOwner {
         this.#onDetach(message.channel ?? '')
         return
       case Action.MESSAGE:
-        this.#onPublish(message)
+      case Action.PRESENCE:
+        if (message.msgSerial !== undefined) this.#onSubmission(message, message.msgSerial)
+        else this.end(errors.protocolError('A MESSAGE or PRESENCE must have a msgSerial'))
         return
       case Action.SYNC:
-        // Nobody can be present yet, so the complete set is empty.
-        this.send({ action: Action.SYNC, channel: message.channel, presence: [] })
+        this.#onSync(message.channel ?? '')
         return
       case Action.AUTH:
         this.end(errors.notSupported('tokens'))
@@ -233,18 +227,9 @@ export class Session implements AttachmentOwner {
   }
 
   /** What we do not do yet is refused by its own code; what nobody knows is let pass. */
-  #onUnsupported(message: ProtocolMessage): void {
-    const { action, msgSerial } = message
-    if (msgSerial === undefined) {
-      this.#ports.note(`session ${this.connectionId}: ignored a frame of action ${action}`)
-      return
-    }
-    const owed = this.#owe(msgSerial)
-    if (action === Action.PRESENCE) this.#refuse(owed, errors.notSupported('presence').info)
-    else if (action === Action.ANNOTATION) {
-      this.#refuse(owed, errors.notSupported('annotations').info)
-    } else if (action === Action.OBJECT) this.#refuse(owed, errors.notSupported('objects').info)
-    else this.#refuse(owed, errors.badRequest(`Unknown action ${action}`).info)
+  #onUnsupported({ action, msgSerial }: ProtocolMessage): void {
+    if (msgSerial !== undefined) this.#refuse(this.#owe(msgSerial), unsupported(action))
+    else this.#ports.note(`session ${this.connectionId}: ignored a frame of action ${action}`)
   }
 
   #onAttach(message: ProtocolMessage): void {
@@ -278,63 +263,52 @@ export class Session implements AttachmentOwner {
   }
 
   #onDetach(wireName: string): void {
-    this.#drop(wireName)
+    this.#drop(wireName, 0)
     this.send({ action: Action.DETACHED, channel: wireName })
   }
 
-  #drop(wireName: string): void {
+  /** The connection's members on the channel leave with its last attachment to it. */
+  #drop(wireName: string, leaveAfterMs: number): void {
     const attachment = this.#attachments?.get(wireName)
     if (attachment === undefined) return
+    const { channel, seat } = attachment
+    const { channels } = this.#ports
     this.#attachments?.delete(wireName)
-    if (attachment.seat !== undefined) {
-      this.#ports.channels.detach(attachment.channel, attachment.seat)
-    }
+    if (seat !== undefined) channels.detach(channel, seat)
+    for (const other of this.#attachments!.values()) if (other.channel === channel) return
+    channels.leave(channel, this.connectionId, this.claim, leaveAfterMs)
   }
 
   #channelError(wireName: string, error: ErrorInfo): void {
-    this.#drop(wireName)
+    this.#drop(wireName, 0)
     this.send({ action: Action.ERROR, channel: wireName, error })
   }
 
-  #onPublish(message: ProtocolMessage): void {
-    const { msgSerial } = message
-    if (msgSerial === undefined) {
-      this.end(errors.protocolError('A MESSAGE must have a msgSerial'))
-      return
-    }
+  /** A frame that wants an answer goes on its way, or is refused. */
+  #onSubmission(message: ProtocolMessage, msgSerial: number): void {
     const owed = this.#owe(msgSerial)
     const parsed = parseChannelName(message.channel ?? '')
     if (!parsed.ok) {
       this.#refuse(owed, parsed.error.info)
       return
     }
-    const messages = message.messages ?? []
-    const refusal = this.#publishRefusal(parsed.name, messages)
-    if (refusal !== undefined) {
-      this.#refuse(owed, refusal)
-      return
-    }
-    const channel = `${this.appId}/${parsed.name.base}`
-    this.#ports.tally.publishCount++
-    this.#ports.tally.messageCount += messages.length
-    const { connectionId, credentials } = this.#options
-    const publish = admitted(connectionId, msgSerial, messages, credentials.clientId)
-    this.#ports.channels.submit(channel, publish, (outcome) => {
+    const onOutcome = (outcome: Outcome): void => {
       owed.outcome = outcome
       this.#ports.answersReady(this)
-    })
+    }
+    const refusal = this.#frameRefusal(parsed.name) ?? (message.action === Action.PRESENCE
+      ? this.#present(parsed.name, msgSerial, message.presence ?? [], onOutcome)
+      : this.#publish(parsed.name, msgSerial, message.messages ?? [], onOutcome))
+    if (refusal !== undefined) this.#refuse(owed, refusal)
   }
 
-  #publishRefusal(name: ChannelName, messages: readonly Message[]): ErrorInfo | undefined {
-    const missing = missingKind(name)
-    if (missing !== undefined) return errors.notSupported(missing).info
-    const { credentials } = this.#options
-    const { monoMs } = this.#ports.now()
-    this.#rate ??= new TokenBucket(limits.publishesPerSecondMax, monoMs)
-    if (!this.#rate.take(monoMs)) return errors.rateLimited().info
-    if (this.#acks !== undefined && this.#acks.length > limits.unansweredPerSessionMax) {
-      return errors.rateLimited('Too many publishes without acknowledgement').info
-    }
+  #publish(
+    name: ChannelName,
+    msgSerial: number,
+    messages: readonly Message[],
+    onOutcome: (outcome: Outcome) => void
+  ): ErrorInfo | undefined {
+    const { connectionId, credentials } = this.#options
     if (!allows(credentials.capability, 'publish', name)) {
       return errors.capabilityDenied('publish', name.wire).info
     }
@@ -342,7 +316,50 @@ export class Session implements AttachmentOwner {
     if (attachment !== undefined && !attachment.has(Flag.PUBLISH)) {
       return errors.modeDenied('publish', name.wire).info
     }
-    return contentRefusal(messages, credentials.clientId, name.wire)
+    const refusal = contentRefusal(messages, credentials.clientId, name.wire)
+    if (refusal !== undefined) return refusal
+    const { tally, channels } = this.#ports
+    tally.publishCount++
+    tally.messageCount += messages.length
+    const publish = admitted(connectionId, msgSerial, messages, credentials.clientId)
+    channels.submit(`${this.appId}/${name.base}`, publish, onOutcome)
+    return undefined
+  }
+
+  #present(
+    name: ChannelName,
+    msgSerial: number,
+    said: readonly PresenceMessage[],
+    onOutcome: (outcome: Outcome) => void
+  ): ErrorInfo | undefined {
+    const { credentials, presenceMembersMax: membersMax } = this.#options
+    const refusal = presenceRefusal(name, said, this.#attachments?.get(name.wire), credentials)
+    if (refusal !== undefined) return refusal
+    const { connectionId, claim } = this
+    const id = `${connectionId}:${msgSerial}`
+    const items = admittedItems(id, said, credentials.clientId)
+    const op = { id, connectionId, claim, items, membersMax }
+    this.#ports.channels.present(`${this.appId}/${name.base}`, op, onOutcome)
+    return undefined
+  }
+
+  #onSync(wireName: string): void {
+    const attachment = this.#attachments?.get(wireName)
+    if (attachment?.seat === undefined || this.#frameRefusal() !== undefined) return
+    this.#ports.channels.sync(attachment.channel, attachment.seat)
+  }
+
+  /** Why no frame may be let in now, whatever it says. */
+  #frameRefusal(name?: ChannelName): ErrorInfo | undefined {
+    const missing = name === undefined ? undefined : missingKind(name)
+    if (missing !== undefined) return errors.notSupported(missing).info
+    const { monoMs } = this.#ports.now()
+    this.#rate ??= new TokenBucket(limits.publishesPerSecondMax, monoMs)
+    if (!this.#rate.take(monoMs)) return errors.rateLimited().info
+    if (this.#acks !== undefined && this.#acks.length > limits.unansweredPerSessionMax) {
+      return errors.rateLimited('Too many publishes without acknowledgement').info
+    }
+    return undefined
   }
 
   #owe(msgSerial: number): Owed {
@@ -371,10 +388,10 @@ export class Session implements AttachmentOwner {
     })
   }
 
-  #close(): void {
+  #close(leaveAfterMs: number): void {
     if (!this.#isOpen) return
     this.#isOpen = false
     this.#ports.deadlines.cancel(this.#overdue)
-    for (const wireName of this.#attachments?.keys() ?? []) this.#drop(wireName)
+    for (const wireName of this.#attachments?.keys() ?? []) this.#drop(wireName, leaveAfterMs)
   }
 }
