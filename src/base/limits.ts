@@ -96,6 +96,8 @@ export const limits = {
   joinRetryMaxMs: 4_000,
 
   // -- links between places -------------------------------------------------------------------
+  /** One page of a backlog; a Join or backfill that is behind by more asks again. */
+  backlogPageBytesMax: 256 * 1024,
   /** Unconfirmed bytes of one link; above: the link is reset, its clients Join again. */
   linkBytesMax: 64 * 1024 * 1024,
   /** One batch; below NATS's max_payload of 1 MiB with room for one largest message. */
@@ -111,6 +113,11 @@ assert(limits.frameBytesMax > limits.messageBytesMax, 'a frame holds a largest p
 assert(
   limits.batchBytesMax + limits.frameBytesMax < 1024 * 1024,
   'a batch that one more message overfills stays below NATS max_payload'
+)
+assert(
+  limits.batchBytesMax + limits.appendBytesMax < 1024 * 1024 &&
+    limits.backlogPageBytesMax <= limits.appendBytesMax,
+  'so does one that ends with a whole append, or a page of backlog'
 )
 assert(limits.idKeptMs >= limits.connectionStateTtlMs + 60_000, 'ids outlive re-sends (rule 17)')
 assert(limits.attachAnswerMs < 10_000, 'an attach is answered before the client gives up')

@@ -33,6 +33,7 @@ import type {
   ToClientFromMaster
 } from '../peer/message.ts'
 import type { Allocate } from './encoding.ts'
+import { type Arrival, CatchUp } from './catch-up.ts'
 import { Doors } from './doors.ts'
 import { declareParts } from './presence-pages.ts'
 import { Unanswered } from './unanswered.ts'
@@ -50,11 +51,6 @@ export interface ClientPorts {
   toGroup(worker: number, message: PeerMessage): void
 }
 
-interface WaitingAttach {
-  readonly worker: number
-  readonly attach: Attach
-}
-
 type State =
   | { readonly kind: 'idle' }
   | { readonly kind: 'joining'; readonly joinNo: number; readonly retry: Deadline }
@@ -65,14 +61,12 @@ export class ChannelClient {
   readonly #ports: ClientPorts
   readonly #clientId: string
   readonly #doors: Doors
-  readonly #backfills = new Map<number, WaitingAttach>()
+  readonly #catchUp = new CatchUp()
   readonly #unanswered: Unanswered
   #state: State = { kind: 'idle' }
   #standing: Standing | undefined
   #joinNo = 0
-  #requestNo = 0
   #joinRetryMs: number = limits.joinRetryMs
-  #waiting: WaitingAttach[] = []
   #wantsDeliveries = false
   #usedAtMs: number
 
@@ -94,8 +88,12 @@ export class ChannelClient {
       case 'submit':
         this.#onSubmit(worker, message)
         return
+      case 'attachGone':
+        this.#catchUp.forget(worker, message.attachId)
+        return
       case 'groupEmpty':
         this.#doors.onGroupEmpty(worker)
+        this.#catchUp.forget(worker)
         return
       case 'variantUnused':
         this.#doors.onVariantUnused(worker, message.variantId)
@@ -145,10 +143,8 @@ export class ChannelClient {
   /** A worker of this node is gone, and its group with it; its heir attaches anew. */
   onWorkerGone(worker: number): void {
     this.#doors.forget(worker)
-    this.#waiting = this.#waiting.filter((waiting) => waiting.worker !== worker)
-    for (const [no, waiting] of this.#backfills) {
-      if (waiting.worker === worker) this.#backfills.delete(no)
-    }
+    this.#unanswered.forgetWorker(worker)
+    this.#catchUp.forget(worker)
   }
 
   /** The master of this epoch wants to hear of all members. */
@@ -164,7 +160,7 @@ export class ChannelClient {
 
   /** True when nobody has used the client for its linger time; the owner lets it go then. */
   isSpent(nowMs: number): boolean {
-    if (this.#unanswered.size > 0 || this.#waiting.length > 0) return false
+    if (this.#unanswered.size > 0 || this.#catchUp.size > 0) return false
     if (this.#doors.isAnyAttached) return false
     return nowMs - this.#usedAtMs > limits.lingerMs
   }
@@ -186,12 +182,13 @@ export class ChannelClient {
 
   #onAttach(worker: number, attach: Attach): void {
     this.#doors.onAttach(worker, attach)
+    const arrival = { worker, attach, from: attach.from, missed: [] }
     const isLive = this.#state.kind === 'live' && this.#wantsDeliveries
     if (isLive) {
-      this.#answerAttach({ worker, attach })
+      this.#answerAttach(arrival)
       return
     }
-    this.#waiting.push({ worker, attach })
+    this.#catchUp.wait(arrival)
     if (!this.#wantsDeliveries || this.#state.kind === 'idle') {
       // A client that only published has let deliveries pass: it stands nowhere.
       if (!this.#wantsDeliveries) this.#standing = undefined
@@ -209,6 +206,7 @@ export class ChannelClient {
       this.#ports.toGroup(worker, { kind: 'submitted', channel, submitId, outcome })
       return
     }
+    if (submit.op.owner !== undefined) this.#doors.onPresence(worker)
     if (this.#state.kind === 'live') this.#publishNew(this.#state.epoch)
     else if (this.#state.kind === 'idle') this.#join()
   }
@@ -216,25 +214,26 @@ export class ChannelClient {
   #onJoined(joined: Joined): void {
     if (this.#state.kind !== 'joining' || joined.joinNo !== this.#state.joinNo) return
     this.#ports.deadlines.cancel(this.#state.retry)
-    const { epoch, hasYours } = joined
-    this.#state = { kind: 'live', epoch, isKnown: hasYours === true }
     this.#joinRetryMs = limits.joinRetryMs
     const had = this.#standing
-    if (had !== undefined && joined.isContinuation) this.#pass(joined.backlog, joined.epoch)
-    this.#standing = joined.standing
-    this.#doors.onJoined(joined)
-    const isLost = had !== undefined && !joined.isContinuation
-    if (isLost) this.#doors.sayContinuityLost(joined.standing)
-    else this.#doors.sayWhoWasOwed()
-    for (const [no, waiting] of this.#backfills) {
-      this.#backfills.delete(no)
-      this.#waiting.push(waiting)
+    const continues = had !== undefined && joined.isContinuation && isUnbroken(had, joined)
+    if (continues) {
+      this.#standing = { ...had, seq: joined.startsAfter }
+      this.#broadcast(joined.backlog, had.lineage, joined.epoch)
     }
-    const waiting = this.#waiting
-    this.#waiting = []
-    for (const each of waiting) this.#answerAttach(each)
-    this.#unanswered.startEpoch(joined.epoch)
+    this.#standing = joined.standing
+    if (continues && !joined.isWhole) {
+      this.#join()
+      return
+    }
+    this.#state = { kind: 'live', epoch: joined.epoch, isKnown: joined.hasYours === true }
+    const knowsMembers = this.#doors.onJoined(joined, continues)
+    if (had !== undefined && !continues) this.#doors.sayContinuityLost(joined.standing)
+    else this.#doors.sayWhoWasOwed()
+    for (const arrival of this.#catchUp.takeAll()) this.#answerAttach(arrival)
+    this.#unanswered.startEpoch(joined.epoch, joined.nextOpNo)
     this.#publishNew(joined.epoch)
+    if (!knowsMembers) this.onMasterUncertain()
   }
 
   /** The set before our `joined`; or, when it was held, from where we stand. */
@@ -248,7 +247,7 @@ export class ChannelClient {
   /** Whose members live at `worker`: the master is told after the ops that made them so. */
   #onDeclared(worker: number, declared: Declared): void {
     if (this.#state.kind === 'idle') this.#join()
-    this.#doors.onDeclared(worker)
+    this.#doors.onDeclared(worker, declared.members.length > 0)
     if (this.#state.kind !== 'live') return
     const { epoch, isKnown } = this.#state
     if (declared.members.length === 0 && !isKnown) return
@@ -266,41 +265,34 @@ export class ChannelClient {
   #onResult(result: Result): void {
     if (result.clientId !== this.#clientId) return
     const answered = this.#unanswered.answer(result.epoch, result.opNo)
-    if (answered === undefined) return
+    if (answered?.worker === undefined) return
     const { channel } = this
     const { outcome } = result
-    this.#ports.toGroup(answered.worker, {
-      kind: 'submitted',
-      channel,
-      submitId: answered.submitId,
-      outcome
-    })
+    const { worker, submitId } = answered
+    this.#ports.toGroup(worker, { kind: 'submitted', channel, submitId, outcome })
   }
 
   #onBackfilled(answer: Backfilled): void {
-    const waiting = this.#backfills.get(answer.requestNo)
-    if (waiting === undefined || this.#standing === undefined) return
-    this.#backfills.delete(answer.requestNo)
-    const { worker, attach } = waiting
+    if (answer.clientId !== this.#clientId || this.#standing === undefined) return
+    const asked = this.#catchUp.answered(answer.requestNo)
+    if (asked === undefined) return
     if (!answer.isContinuation) {
-      this.#doors.refuseContinuation(worker, attach, this.#standing)
+      this.#doors.refuseContinuation(asked.worker, asked.attach, this.#standing)
       return
     }
     // The link keeps order, so what the master delivered before this answer has passed here. An
     // answer that is ahead all the same is asked for again, once we are there.
     const here = this.#standing
     if (answer.standing.seq > here.seq) {
-      this.#waiting.push(waiting)
+      this.#catchUp.wait(asked)
       this.onMasterUncertain()
       return
     }
-    const missed = answer.publications.filter((publication) => publication.seq <= here.seq)
-    const last = missed.at(-1)?.seq ?? attach.from?.seq ?? here.seq
-    if (last < here.seq) {
-      this.#askBackfill(worker, attach)
-      return
-    }
-    this.#doors.sayAttached(worker, attach, here, true, missed)
+    const lastSeq = asked.missed.at(-1)?.seq ?? 0
+    const missed = [...asked.missed, ...answer.publications.filter(({ seq }) => seq > lastSeq)]
+    const arrival = { ...asked, from: answer.standing, missed }
+    if (answer.standing.seq < here.seq) this.#askBackfill(arrival)
+    else this.#doors.sayAttached(arrival, here, true)
   }
 
   /** Gives publications that are next in order to every group; a hole is asked for instead. */
@@ -329,39 +321,36 @@ export class ChannelClient {
     this.#doors.broadcast(publications, this.#standing)
   }
 
-  #answerAttach(waiting: WaitingAttach): void {
-    const { worker, attach } = waiting
+  #answerAttach(arrival: Arrival): void {
     const here = this.#standing
     assert(here !== undefined, 'a live client stands somewhere')
-    const { from } = attach
+    const { worker, attach, from } = arrival
     if (from === undefined) {
-      this.#doors.sayAttached(worker, attach, here, false, [])
+      this.#doors.sayAttached(arrival, here, false)
     } else if (from.lineage !== here.lineage) {
       this.#doors.refuseContinuation(worker, attach, here)
     } else if (from.seq === here.seq) {
-      this.#doors.sayAttached(worker, attach, here, true, [])
+      this.#doors.sayAttached(arrival, here, true)
     } else {
       // Behind us: the master has what it missed. Ahead of us: what it saw is on its way here;
       // the master knows, and says if nobody ever got that far.
-      this.#askBackfill(worker, attach)
+      this.#askBackfill(arrival)
     }
   }
 
-  #askBackfill(worker: number, attach: Attach): void {
-    if (this.#state.kind !== 'live' || attach.from === undefined) {
-      this.#waiting.push({ worker, attach })
+  #askBackfill(arrival: Arrival): void {
+    if (this.#state.kind !== 'live' || arrival.from === undefined) {
+      this.#catchUp.wait(arrival)
       return
     }
-    const requestNo = ++this.#requestNo
-    this.#backfills.set(requestNo, { worker, attach })
     const { channel } = this
     this.#ports.toMaster(channel, {
       kind: 'backfill',
       channel,
       clientId: this.#clientId,
-      requestNo,
+      requestNo: this.#catchUp.ask(arrival),
       epoch: this.#state.epoch,
-      from: attach.from
+      from: arrival.from
     })
   }
 
@@ -393,4 +382,10 @@ export class ChannelClient {
       this.#ports.toMaster(channel, { kind: 'publish', ...publish })
     }
   }
+}
+
+/** True if the backlog leads from where we stand to where the master says, without a hole. */
+function isUnbroken(had: Standing, { startsAfter, backlog, standing }: Joined): boolean {
+  if (startsAfter < had.seq || startsAfter + backlog.length !== standing.seq) return false
+  return backlog.every(({ seq }, at) => seq === startsAfter + at + 1)
 }

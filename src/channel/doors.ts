@@ -19,6 +19,7 @@ import type {
 } from '../peer/message.ts'
 import { errors } from '../wire/errors.ts'
 import type { Frame } from '../wire/frame.ts'
+import type { Arrival } from './catch-up.ts'
 import { type Allocate, EncodedPublication } from './encoding.ts'
 import { Replica } from './replica.ts'
 
@@ -28,6 +29,8 @@ interface Door {
   /** Sparse, by the group's variantId. */
   readonly variants: (Variant | undefined)[]
   isAttached: boolean
+  /** False: no member lives there, for nobody there has said anything of presence. */
+  mayHaveMembers: boolean
   /** True: the master that we joined last does not know yet whose members live there. */
   isUndeclared: boolean
 }
@@ -98,18 +101,33 @@ export class Doors {
     this.#doors.delete(worker)
   }
 
-  /** A Join was answered: what it says of presence holds from here on. */
-  onJoined(joined: Joined): void {
-    this.#replica.onJoined(joined)
+  /**
+   * A Join was answered: what it says of presence holds from here on. False: it must be asked
+   * again, for the master believes us to know what we do not.
+   */
+  onJoined(joined: Joined, continues: boolean): boolean {
+    const isMistaken = joined.members === 'kept' && !continues
+    if (isMistaken) this.#replica.forget()
+    else this.#replica.onJoined(joined)
     for (const door of this.#doors.values()) {
+      // Groups that have members, and those of which the master believes that they have some.
+      if (!door.mayHaveMembers && joined.hasYours !== true) continue
       door.isUndeclared = true
       this.#ports.toGroup(door.worker, { kind: 'declareWanted', channel: this.#channel })
     }
+    return !isMistaken
+  }
+
+  /** The group of `worker` has said something of presence. */
+  onPresence(worker: number): void {
+    this.#door(worker).mayHaveMembers = true
   }
 
   /** The group of `worker` has said whose members live there. */
-  onDeclared(worker: number): void {
-    this.#door(worker).isUndeclared = false
+  onDeclared(worker: number, hasMembers: boolean): void {
+    const door = this.#door(worker)
+    door.mayHaveMembers = hasMembers
+    door.isUndeclared = false
   }
 
   /** A part of the presence set, before a `joined` or, if `isLive`, when it was held. */
@@ -136,11 +154,9 @@ export class Doors {
 
   /** Answers an attach; without a word of the present where it does not want to know. */
   sayAttached(
-    worker: number,
-    attach: Attach,
+    { worker, attach, missed }: Omit<Arrival, 'from'>,
     standing: Standing,
-    isResumed: boolean,
-    missed: readonly Publication[]
+    isResumed: boolean
   ): void {
     const backlog = this.backlog(worker, missed, standing)
     this.#answer(worker, attach, { standing, isResumed, error: undefined, backlog })
@@ -224,7 +240,8 @@ export class Doors {
   #door(worker: number): Door {
     let door = this.#doors.get(worker)
     if (door === undefined) {
-      door = { worker, variants: [], isAttached: false, isUndeclared: false }
+      const isNew = { isAttached: false, mayHaveMembers: false, isUndeclared: false }
+      door = { worker, variants: [], ...isNew }
       this.#doors.set(worker, door)
     }
     return door

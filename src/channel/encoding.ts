@@ -12,7 +12,8 @@ import type { Publication, Standing, Variant } from '../peer/message.ts'
 import { Action } from '../wire/actions.ts'
 import { encodeFrame, type Frame } from '../wire/frame.ts'
 import type { Message, PresenceMessage, ProtocolMessage } from '../wire/protocol-message.ts'
-import { channelSerial, messageSerial } from '../wire/serial.ts'
+import { type ChannelSerial, channelSerial, messageSerial } from '../wire/serial.ts'
+import type { Taken } from './dedupe.ts'
 import { decodeItems, eventId } from './presence.ts'
 
 const encoder = new Encoder({ ignoreUndefined: true })
@@ -35,6 +36,21 @@ export function decodeMessages(payload: Uint8Array): Message[] {
 export function serialOf(standing: Standing): string {
   const { lineage, seq, epoch, entry } = standing
   return channelSerial({ lineage, seq, epoch: String(epoch), entry })
+}
+
+/** The inverse, for what a client sent. */
+export function standingOf(serial: ChannelSerial | undefined): Standing | undefined {
+  if (serial === undefined) return undefined
+  const { lineage, seq, epoch, entry } = serial
+  return { lineage, seq, epoch: Number(epoch), entry }
+}
+
+/** The serials of a publish's messages. */
+export function serialsOf({ timestamp, counter, messageCount }: Taken, lineage: string): string[] {
+  const parts = { ms: timestamp, counter, site: lineage }
+  const serials: string[] = []
+  for (let index = 0; index < messageCount; index++) serials.push(messageSerial(parts, index))
+  return serials
 }
 
 /** One publication on its way to the groups of one node. */

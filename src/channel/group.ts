@@ -14,7 +14,7 @@
  */
 
 import { assert } from '../base/assert.ts'
-import type { Deadline, Deadlines } from '../base/deadlines.ts'
+import type { Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
 import type { Tally } from '../base/tally.ts'
 import type {
@@ -31,58 +31,12 @@ import type {
   Variant
 } from '../peer/message.ts'
 import { errors } from '../wire/errors.ts'
-import type { Frame } from '../wire/frame.ts'
 import type { ErrorInfo } from '../wire/protocol-message.ts'
 import { serialOf } from './encoding.ts'
 import { OwnMembers } from './own-members.ts'
+import type { GroupMember, Row, Seat } from './seat.ts'
 
-/** How an attachment begins, or begins anew. */
-export interface Attachedness {
-  readonly channelSerial: string
-  readonly isResumed: boolean
-  readonly hasBacklog: boolean
-  /** True: SYNC follows, at once or when it is known who is present. */
-  readonly hasPresence: boolean
-  readonly error: ErrorInfo | undefined
-}
-
-/** What a group calls on a session's attachment. */
-export interface GroupMember {
-  readonly connectionId: string
-  /** False: the connection's own publishes are not delivered to it. */
-  readonly hearsItself: boolean
-  /** False: attached without the SUBSCRIBE mode; it is given no messages. */
-  readonly subscribes: boolean
-  /** False: attached without the PRESENCE_SUBSCRIBE mode; it hears of its own members only. */
-  readonly hearsPresence: boolean
-  onFrame(frame: Frame): void
-  /** Precedes every frame. */
-  onAttached(how: Attachedness): void
-  onAttachRefused(error: ErrorInfo): void
-  onContinuityLost(channelSerial: string, error: ErrorInfo, hasPresence: boolean): void
-}
-
-/** One attachment's place in its group. */
-export interface Seat {
-  readonly member: GroupMember
-  readonly row: Row
-  state: 'joining' | 'live' | 'rejoining' | 'gone'
-  attachId: number
-  from: Standing | undefined
-  /** Its index in the row while live. */
-  at: number
-  deadline: Deadline | undefined
-  /** True: it was told that SYNC comes later. */
-  awaitsSync: boolean
-}
-
-/** Seats of one variant. An empty row is used again for another one. */
-interface Row {
-  readonly variantId: number
-  variant: Variant
-  readonly live: Seat[]
-  seatCount: number
-}
+export type { Attachedness, GroupMember, Seat } from './seat.ts'
 
 /** What a group needs from its worker. */
 export interface GroupPorts {
@@ -152,12 +106,7 @@ export class LocalGroup {
 
   /** The member leaves; nothing more is called on it. */
   detach(seat: Seat): void {
-    if (seat.state === 'gone') return
-    this.#remove(seat)
-    this.#usedAtMs = this.#ports.nowMs()
-    if (this.#seats.size === 0 && this.#liveCount === 0) {
-      this.#ports.toClient(this.channel, { kind: 'groupEmpty', channel: this.channel })
-    }
+    if (seat.state !== 'gone') this.#remove(seat)
   }
 
   /** Sends a publish on its way; `submitter` hears the outcome, once, or never (see acks). */
@@ -213,6 +162,7 @@ export class LocalGroup {
 
   /** The home worker forgot us: seat everybody again where they stand, submit again. */
   onHomeLost(): void {
+    this.#sayIfEmpty()
     for (const row of this.#rows) {
       const live = row.live.splice(0)
       this.#liveCount -= live.length
@@ -351,6 +301,11 @@ export class LocalGroup {
   }
 
   #remove(seat: Seat): void {
+    const isUnanswered = this.#seats.has(seat.attachId) && seat.state !== 'live'
+    if (isUnanswered) {
+      const { channel } = this
+      this.#ports.toClient(channel, { kind: 'attachGone', channel, attachId: seat.attachId })
+    }
     this.#ports.deadlines.cancel(seat.deadline)
     this.#seats.delete(seat.attachId)
     if (seat.state === 'live') {
@@ -364,10 +319,18 @@ export class LocalGroup {
       this.#liveCount--
     }
     seat.state = 'gone'
+    this.#usedAtMs = this.#ports.nowMs()
     if (--seat.row.seatCount > 0) return
     const { channel } = this
     const { variantId } = seat.row
     this.#ports.toClient(channel, { kind: 'variantUnused', channel, variantId })
+    this.#sayIfEmpty()
+  }
+
+  /** The ChannelClient is told when nobody is left here, whichever way the last one went. */
+  #sayIfEmpty(): void {
+    if (this.#seats.size > 0 || this.#liveCount > 0) return
+    this.#ports.toClient(this.channel, { kind: 'groupEmpty', channel: this.channel })
   }
 
   #ask(seat: Seat): void {

@@ -35,15 +35,20 @@ export class Interests {
     return this.#byPlace.get(key)
   }
 
-  /** A client joins, or joins again; a client born anew counts its ops from the beginning. */
-  join(place: Place, { clientId, wantsDeliveries }: Join): void {
+  /**
+   * A client joins, or joins again; one born anew counts its ops from the beginning. `isWhole`: it
+   * has been told everything up to here, so that deliveries can follow.
+   */
+  join(place: Place, { clientId, wantsDeliveries }: Join, isWhole: boolean): Interest {
     const key = placeKey(place)
-    const known = this.#byPlace.get(key)
-    if (known?.clientId === clientId) known.wantsDeliveries = wantsDeliveries
-    else {
-      const refused = new Map()
-      this.#byPlace.set(key, { place, clientId, wantsDeliveries, nextOpNo: 1, refused })
+    let interest = this.#byPlace.get(key)
+    if (interest?.clientId !== clientId) {
+      const refused = new Map<number, ErrorInfo>()
+      interest = { place, clientId, wantsDeliveries: false, nextOpNo: 1, refused }
+      this.#byPlace.set(key, interest)
     }
+    interest.wantsDeliveries = wantsDeliveries && isWhole
+    return interest
   }
 
   part(place: Place, clientId: string): void {

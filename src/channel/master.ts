@@ -23,12 +23,14 @@ import type {
   PublishOutcome,
   Standing
 } from '../peer/message.ts'
-import { isSamePlace, type Place, placeKey } from '../peer/place.ts'
+import { type Place, placeKey } from '../peer/place.ts'
 import { errors } from '../wire/errors.ts'
 import type { ErrorInfo } from '../wire/protocol-message.ts'
-import { messageSerial, SerialClock } from '../wire/serial.ts'
+import { SerialClock } from '../wire/serial.ts'
 import { Dedupe, type Taken, type Waiter } from './dedupe.ts'
+import { serialsOf } from './encoding.ts'
 import { type Interest, Interests } from './interests.ts'
+import { type Here, pageAfter } from './page.ts'
 import type { Birth, ChannelState } from './partition-state.ts'
 import { MasterPresence } from './presence-master.ts'
 import { Tail } from './tail.ts'
@@ -154,17 +156,23 @@ export class ChannelMaster {
 
   onJoin(place: Place, join: Join, now: Now): void {
     this.#usedAtMs = now.monoMs
-    this.#interests.join(place, join)
-    const backlog = join.from === undefined ? [] : this.#after(join.from)
-    const members = this.presence.onJoin(place, join, backlog !== undefined, this.#standing.seq)
+    const page = pageAfter(this.#here(), join.from)
+    const { isContinuation, isWhole } = page
+    const interest = this.#interests.join(place, join, isWhole)
+    const members = isWhole
+      ? this.presence.onJoin(place, join, isContinuation, this.#standing.seq)
+      : 'kept'
     this.#ports.send(place, {
       kind: 'joined',
       channel: this.channel,
       joinNo: join.joinNo,
       epoch: this.#ports.epoch,
-      standing: this.#standing,
-      isContinuation: backlog !== undefined,
-      backlog: backlog ?? [],
+      standing: page.standing,
+      isContinuation,
+      startsAfter: page.startsAfter,
+      backlog: page.publications,
+      isWhole,
+      nextOpNo: interest.nextOpNo,
       members,
       hasYours: this.presence.hasMembersOf(place.incarnation)
     })
@@ -187,16 +195,16 @@ export class ChannelMaster {
 
   onBackfill(place: Place, ask: Backfill, now: Now): void {
     this.#usedAtMs = now.monoMs
-    const publications = this.#after(ask.from)
+    const { isContinuation, standing, publications } = pageAfter(this.#here(), ask.from)
     this.#ports.send(place, {
       kind: 'backfilled',
       channel: this.channel,
       clientId: ask.clientId,
       requestNo: ask.requestNo,
       epoch: this.#ports.epoch,
-      isContinuation: publications !== undefined,
-      standing: this.#standing,
-      publications: publications ?? []
+      isContinuation,
+      standing,
+      publications
     })
   }
 
@@ -215,8 +223,9 @@ export class ChannelMaster {
       this.#answer(place, publish, { kind: 'refused', error: refused })
       return
     }
-    if (opNo === interest.nextOpNo) interest.nextOpNo++
-    this.#take(place, interest, publish, now)
+    const isRepeat = opNo < interest.nextOpNo
+    if (!isRepeat) interest.nextOpNo++
+    this.#take(place, interest, publish, isRepeat, now)
   }
 
   /** The entry is in the log: everybody is told. `deliver` is sent once per turn and channel. */
@@ -263,12 +272,20 @@ export class ChannelMaster {
     return `master ${this.channel} at ${lineage}:${seq} for ${this.#interests.describe()}`
   }
 
-  #take(place: Place, interest: Interest, publish: Publish, now: Now): void {
+  #take(
+    place: Place,
+    interest: Interest,
+    publish: Publish,
+    isRepeat: boolean,
+    now: Now
+  ): void {
     const { op } = publish
     const answer = (taken: Taken): void => {
-      if (!isSamePlace(place, interest.place)) return
-      const committed = { kind: 'committed' as const, serials: this.#serials(taken) }
+      // Whoever asked may be gone, or live anew and know nothing of it.
+      if (this.#interests.get(placeKey(place)) !== interest) return
       const { timestamp } = taken
+      const serials = serialsOf(taken, this.#ports.lineage)
+      const committed = { kind: 'committed' as const, serials }
       this.#answer(place, publish, op.owner ? { ...committed, timestamp } : committed)
     }
     if (op.idSpace === 'server') {
@@ -282,6 +299,11 @@ export class ChannelMaster {
     }
     if (known !== 'new') {
       answer(known)
+      return
+    }
+    if (isRepeat) {
+      // It was decided once, and so long ago that nobody knows how: it must not be taken again.
+      this.#answer(place, publish, { kind: 'refused', error: errors.timeout().info })
       return
     }
     const changes = op.owner === undefined ? undefined : this.presence.judge(op)
@@ -355,13 +377,10 @@ export class ChannelMaster {
     }
   }
 
-  /** What came after `from`, or undefined where continuity cannot be shown (rule 19). */
-  #after(from: Standing): Publication[] | undefined {
-    if (from.lineage !== this.#standing.lineage || from.seq > this.#standing.seq) return undefined
-    if (!this.#ports.isKnown(from)) return undefined
-    // Before the channel was let go, and so late that nothing of it was there to be missed.
-    const isBornSince = from.seq < this.#birth.seq && from.entry >= this.#birth.entry
-    return this.#tail.after(isBornSince ? this.#birth.seq : from.seq)
+  #here(): Here {
+    const { epoch } = this.#ports
+    const isKnown = (standing: Standing): boolean => this.#ports.isKnown(standing)
+    return { standing: this.#standing, birth: this.#birth, tail: this.#tail, epoch, isKnown }
   }
 
   #answer(place: Place, publish: Publish, outcome: PublishOutcome): void {
@@ -373,14 +392,5 @@ export class ChannelMaster {
       opNo: publish.opNo,
       outcome
     })
-  }
-
-  #serials(taken: Taken): string[] {
-    const parts = { ms: taken.timestamp, counter: taken.counter, site: this.#ports.lineage }
-    const serials: string[] = []
-    for (let index = 0; index < taken.messageCount; index++) {
-      serials.push(messageSerial(parts, index))
-    }
-    return serials
   }
 }

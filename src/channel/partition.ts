@@ -23,8 +23,15 @@ import { type Claimant, Recovery } from '../log/recovery.ts'
 import type { RecordExtent, RecoveredLog } from '../log/replay.ts'
 import { Retention } from '../log/retention.ts'
 import { LogWriter, type WriterStart } from '../log/writer.ts'
-import type { MemberOwner, PeerMessage, Publication, Standing, ToMaster }
-  from '../peer/message.ts'
+import type {
+  Backfill,
+  Join,
+  MemberOwner,
+  PeerMessage,
+  Publication,
+  Standing,
+  ToMaster
+} from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
 import { Confirming } from './confirming.ts'
 import type { ChannelMaster, MasterPorts } from './master.ts'
@@ -109,12 +116,8 @@ export class PartitionMaster {
       this.#confirming.holdUntilClaimed(from, message)
     } else if (this.#confirming.mustWait(from, message, state.writer, this.#ports.now().monoMs)) {
       this.#confirm(state)
-    } else if (message.kind === 'join' && this.#disproves(message.from, state)) {
-      // Somebody newer may have the log by now: only a record of ours after this Join shows that
-      // the log itself has lost what the client was shown.
-      const isProven = !this.#confirming.holdUntilNext(from, message, state.writer)
-      if (isProven) this.#onRolledBack('a client stands where the log has nothing', true)
-      else this.#confirm(state)
+    } else if ('from' in message && this.#disproves(message.from, state)) {
+      this.#onImpossible(from, message, state)
     } else {
       this.#onMessage(from, message, state)
     }
@@ -145,6 +148,7 @@ export class PartitionMaster {
 
   /** The view gave the partition to somebody else. */
   stop(): void {
+    this.#sayJoinAgain()
     this.#end()
     this.#state = { kind: 'over' }
     this.#confirming.clear()
@@ -153,7 +157,18 @@ export class PartitionMaster {
 
   describe(): string {
     const { kind } = this.#state
-    return `partition ${this.partition} ${kind} ${this.epoch} ${this.#channels.size} channels`
+    return `partition ${this.partition} ${kind} ${this.#channels.size} channels`
+  }
+
+  /**
+   * Somebody newer may have the log by now: only a record of ours after this message shows that
+   * the log itself has lost what was shown. The word of a ChannelClient (a Join) is proof then;
+   * where an attachment stands (a backfill) its client says, who may say anything.
+   */
+  #onImpossible(from: Place, message: Join | Backfill, state: Serving): void {
+    if (this.#confirming.holdUntilNext(from, message, state.writer)) this.#confirm(state)
+    else if (message.kind === 'backfill') this.#onMessage(from, message, state)
+    else this.#onRolledBack('a client stands where the log has nothing', true)
   }
 
   #recover(doubt: Pick<Claimant, 'known' | 'mustStartLineage'>): void {
@@ -220,7 +235,6 @@ export class PartitionMaster {
   }
 
   #onDeposed(): void {
-    this.#sayJoinAgain()
     this.stop()
     this.#ports.onDeposed(this.partition)
   }
@@ -346,15 +360,8 @@ export class PartitionMaster {
   }
 
   #callRoll(epoch: number): void {
-    const { deadlines } = this.#ports
-    this.#roll = new Roll(this.partition, epoch, {
-      deadlines,
-      nowMs: () => this.#ports.now().monoMs,
-      homes: () => this.#ports.homes(),
-      send: (place, message) => this.#ports.send(place, message),
-      onClosed: () => {
-        for (const channel of this.#channels.values()) channel.onRollClosed()
-      }
+    this.#roll = new Roll(this.partition, epoch, this.#ports, () => {
+      for (const channel of this.#channels.values()) channel.onRollClosed()
     })
   }
 

@@ -5,6 +5,7 @@
  * lost: it is asked again.
  */
 
+import type { Now } from '../base/clock.ts'
 import type { Deadline, Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
 import type { PeerMessage } from '../peer/message.ts'
@@ -13,26 +14,28 @@ import { type Place, placeKey } from '../peer/place.ts'
 /** What a roll needs from its partition's master. */
 export interface RollPorts {
   readonly deadlines: Deadlines
-  nowMs(): number
+  now(): Now
   /** Where the nodes of the view have their parts of this partition. */
   homes(): readonly Place[]
   send(place: Place, message: PeerMessage): void
-  onClosed(): void
 }
 
 export class Roll {
   readonly #call: PeerMessage
   readonly #ports: RollPorts
+  readonly #onClosed: () => void
   readonly #answered = new Set<string>()
   readonly #untilMs: number
   #deadline: Deadline | undefined
   #isOpen = true
 
-  constructor(partition: number, epoch: number, ports: RollPorts) {
+  constructor(partition: number, epoch: number, ports: RollPorts, onClosed: () => void) {
     this.#call = { kind: 'rollCalled', partition, epoch }
     this.#ports = ports
-    this.#untilMs = ports.nowMs() + limits.rollMs
-    this.#ask()
+    this.#onClosed = onClosed
+    this.#untilMs = ports.now().monoMs + limits.rollMs
+    if (this.#awaited().length > 0) this.#ask()
+    else this.#isOpen = false
   }
 
   get isOpen(): boolean {
@@ -61,7 +64,7 @@ export class Roll {
 
   #ask(): void {
     for (const place of this.#awaited()) this.#ports.send(place, this.#call)
-    const atMs = Math.min(this.#ports.nowMs() + limits.rollRetryMs, this.#untilMs)
+    const atMs = Math.min(this.#ports.now().monoMs + limits.rollRetryMs, this.#untilMs)
     this.#deadline = this.#ports.deadlines.at(atMs, (nowMs) => {
       if (nowMs < this.#untilMs && this.#awaited().length > 0) this.#ask()
       else this.#close()
@@ -70,6 +73,6 @@ export class Roll {
 
   #close(): void {
     this.stop()
-    this.#ports.onClosed()
+    this.#onClosed()
   }
 }

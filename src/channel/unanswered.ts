@@ -10,7 +10,8 @@ import { errors } from '../wire/errors.ts'
 import type { ErrorInfo } from '../wire/protocol-message.ts'
 
 interface Op {
-  readonly worker: number
+  /** Whose submit it is; undefined when that worker is gone. */
+  worker: number | undefined
   readonly submitId: number
   readonly op: PublishOp
   opNo: number
@@ -45,7 +46,7 @@ export class Unanswered {
     ) {
       return errors.rateLimited('Too many publishes of this channel are under way').info
     }
-    const op = { worker, submitId: submit.submitId, op: submit.op, opNo: 0 }
+    const op: Op = { worker, submitId: submit.submitId, op: submit.op, opNo: 0 }
     this.#ops.set(op, op)
     this.#unsent.push(op)
     this.#bytes += bytes
@@ -53,16 +54,18 @@ export class Unanswered {
   }
 
   /**
-   * A Join was answered: everything unanswered is to be sent again. In the epoch of before with
-   * the numbers of before (some may have been taken); in a new one numbered from 1.
+   * A Join was answered: everything unanswered is to be sent again. With the numbers of before if
+   * the mastership still is at them (some may have been taken), otherwise numbered anew from
+   * where it says that it is: it may be a new one, or have forgotten us meanwhile.
    */
-  startEpoch(epoch: number): void {
-    const isNew = epoch !== this.#epoch
+  startEpoch(epoch: number, nextOpNo: number): void {
+    const isOurs = nextOpNo > this.#answeredThrough() && nextOpNo <= this.#nextOpNo
+    const isSame = epoch === this.#epoch && isOurs
     this.#epoch = epoch
     this.#unsent = [...this.#ops.values()]
-    if (!isNew) return
+    if (isSame) return
     this.#byNo.clear()
-    this.#nextOpNo = 1
+    this.#nextOpNo = nextOpNo
     for (const op of this.#unsent) op.opNo = 0
   }
 
@@ -79,8 +82,16 @@ export class Unanswered {
     }
   }
 
+  /**
+   * A worker is gone. What it submitted is carried to its end, but nobody is told: its heir
+   * numbers its submits anew, and would take the outcome for another one's.
+   */
+  forgetWorker(worker: number): void {
+    for (const op of this.#ops.values()) if (op.worker === worker) op.worker = undefined
+  }
+
   /** Who submitted op `opNo` of `epoch`; it is answered now. Undefined for a repeated answer. */
-  answer(epoch: number, opNo: number): { worker: number; submitId: number } | undefined {
+  answer(epoch: number, opNo: number): Pick<Op, 'worker' | 'submitId'> | undefined {
     if (epoch !== this.#epoch) return undefined
     const op = this.#byNo.get(opNo)
     if (op === undefined) return undefined

@@ -45,10 +45,10 @@ class Connection {
     const socket = new WebSocket(address)
     const connection = new Connection(socket)
     const connected = connection.#next((m) => m.action === Action.CONNECTED)
-    socket.addEventListener('error', () => {
-      connection.#fail(new Error(`cannot connect to ${url}`))
-    })
+    const onError = (): void => connection.#fail(new Error(`cannot connect to ${url}`))
+    socket.addEventListener('error', onError)
     await connected
+    socket.removeEventListener('error', onError)
     return connection
   }
 
@@ -91,8 +91,8 @@ class Connection {
       this.#fail(new Error(`${cause} (${code})`))
       return
     }
-    for (const item of message.action === Action.MESSAGE ? message.messages! : []) {
-      this.onMessage(item)
+    for (const [at, item] of (message.messages ?? []).entries()) {
+      if (message.action === Action.MESSAGE) this.onMessage({ id: `${message.id}:${at}`, ...item })
     }
     const at = this.#waiting.findIndex(({ wants }) => wants(message))
     if (at >= 0) this.#waiting.splice(at, 1)[0]!.resolve(message)
@@ -137,6 +137,7 @@ export async function subscribeCommand(options: ClientOptions & { count: number 
     let count = 0
     const received = new Promise<void>((resolve) => {
       connection.onMessage = ({ name, data, id, serial }) => {
+        if (options.count > 0 && count === options.count) return
         process.stdout.write(`${JSON.stringify({ name, data, id, serial })}\n`)
         if (++count === options.count) resolve()
       }

@@ -10,12 +10,15 @@ import { MessageChannel } from 'node:worker_threads'
 import { Hub } from '../bus/hub.ts'
 import type { PodFact } from '../node/member-ports.ts'
 import { makeLogger } from '../ops/notes.ts'
+import { EmbeddedLog } from '../store/embedded.ts'
 import { DevApps } from './dev-apps.ts'
 import { LocalRing } from './local-ring.ts'
 import { type NodePorts, NodeRuntime } from './node-runtime.ts'
 
 const READY_CHECK_MS = 20
 const PARTITION_COUNT = 4096
+/** The whole log of a laptop's region; at the bound publishes are refused. */
+const LOG_BYTES_MAX = 512 * 1024 * 1024
 const PORT_MAX = 65_535
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
 
@@ -45,6 +48,7 @@ export interface DevRegion {
 export async function startDevRegion(options: DevOptions): Promise<DevRegion> {
   checkOptions(options)
   const hub = new Hub()
+  const log = new EmbeddedLog(LOG_BYTES_MAX)
   const ring = new LocalRing(PARTITION_COUNT)
   const names = Array.from({ length: options.nodes }, (_, index) => `dev-${index}`)
   const runtimes: NodeRuntime[] = []
@@ -76,7 +80,7 @@ export async function startDevRegion(options: DevOptions): Promise<DevRegion> {
         drainMs: 2_000,
         secret
       },
-      devPorts(hub, ring, apps, names, logger)
+      devPorts(hub, log, ring, apps, names, logger)
     ))
   }
   const stop = async (): Promise<void> => {
@@ -119,6 +123,7 @@ export async function devCommand(options: DevOptions): Promise<void> {
 
 function devPorts(
   hub: Hub,
+  log: EmbeddedLog,
   ring: LocalRing,
   apps: DevApps,
   names: readonly string[],
@@ -130,9 +135,11 @@ function devPorts(
     ringUid: async () => 'dev',
     connectMesh: async () => hub.mesh(),
     workerMesh: () => {
-      const { port1, port2 } = new MessageChannel()
-      hub.serve(port1)
-      return { settings: { kind: 'hub', port: port2 }, transfer: [port2] }
+      const [mesh, records] = [new MessageChannel(), new MessageChannel()]
+      hub.serve(mesh.port1)
+      log.serve(records.port1)
+      const settings = { kind: 'hub' as const, port: mesh.port2, log: records.port2 }
+      return { settings, transfer: [mesh.port2, records.port2] }
     },
     watchPods: (onPods) => {
       onPods(names.map(podOf))

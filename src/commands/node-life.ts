@@ -7,6 +7,7 @@ import type { AppConfig } from '../auth/app.ts'
 import type { Mesh } from '../bus/mesh.ts'
 import type { Adopt, PodFact, Standing } from '../node/member-ports.ts'
 import { MemberNode } from '../node/member.ts'
+import { LogKeeper, type LogStreams } from '../ops/log-keeper.ts'
 import { MemberPump, type RingStore } from '../ops/member-pump.ts'
 import type { Logger } from '../ops/notes.ts'
 import { probe } from '../ops/probe.ts'
@@ -24,6 +25,8 @@ import type { NodeOptions } from './node-runtime.ts'
 
 const WORKER_ENTRY = new URL('./worker-thread.ts', import.meta.url)
 const MESH_VERSION = 1
+/** A multiple of the usual numbers of servers, so that each leads as many. */
+const LOG_STREAM_COUNT = 6
 const APPS_KNOWN_MS = 2_000
 const HANDED_OVER_CHECK_MS = 100
 
@@ -36,6 +39,8 @@ export interface NodeLifePorts {
   readonly logger: Logger
   readonly ringStore: RingStore
   readonly mesh: Mesh
+  /** Absent where the log is none of the ring's business. */
+  readonly logStreams: LogStreams | undefined
   workerMesh(): { settings: MeshSettings; transfer: Transferable[] }
   provision?(request: ProvisionRequest): Promise<ProvisionAnswer>
   onLeft(): void
@@ -49,6 +54,7 @@ export class NodeLife {
   readonly #ports: NodeLifePorts
   readonly #pump: MemberPump
   readonly #supervisor: Supervisor
+  readonly #logKeeper: LogKeeper | undefined
   readonly #describing = new Map<number, (lines: readonly string[]) => void>()
   readonly #appsKnown = new Map<number, { awaited: Set<number>; resolve: () => void }>()
   #view: View | undefined
@@ -69,8 +75,13 @@ export class NodeLife {
       ringStore: ports.ringStore,
       probe,
       onAdopt: (adopt) => this.#onAdopt(adopt),
+      onMakeLog: (plan) => this.#logKeeper?.make(plan),
       onStanding: (standing, reason) => this.#onStanding(standing, reason),
       note: (level, text, fields) => ports.logger[level](fields, text)
+    })
+    this.#logKeeper = ports.logStreams && new LogKeeper(ports.logStreams, {
+      onMade: (generation) => this.#pump.input({ kind: 'logMade', generation }),
+      note: (level, text) => ports.logger[level](text)
     })
     this.#supervisor = new Supervisor(
       {
@@ -111,7 +122,8 @@ export class NodeLife {
   get unreadyBecause(): string | undefined {
     if (this.#failure !== undefined) return this.#failure
     if (this.#standing !== 'serving') return `${this.#standing} in the ring`
-    return this.#supervisor.isListening ? undefined : 'workers do not listen yet'
+    if (!this.#supervisor.isListening) return 'workers do not listen yet'
+    return this.#logKeeper?.unreadyBecause
   }
 
   /** Why a worker's loop stands still, or undefined. */
@@ -128,7 +140,8 @@ export class NodeLife {
   }
 
   start(): void {
-    const { node, uid, workers, zone, advertisedHost, privatePort } = this.#options
+    const { node, uid, workers, zone, advertisedHost, privatePort, redundancy } = this.#options
+    const log = this.#logKeeper && { streamCount: LOG_STREAM_COUNT, redundancy }
     const machine = new MemberNode(
       {
         identity: {
@@ -143,7 +156,8 @@ export class NodeLife {
           privatePort
         },
         seed: this.incarnation,
-        successorCount: this.#options.redundancy - 1
+        successorCount: redundancy - 1,
+        log
       },
       this.#pump.outbox
     )
@@ -157,6 +171,7 @@ export class NodeLife {
     clearInterval(this.#statusTimer)
     clearInterval(this.#handOverTimer)
     this.#pump.stop()
+    this.#logKeeper?.stop()
     await this.#supervisor.stop()
   }
 
@@ -198,7 +213,7 @@ export class NodeLife {
     this.#pump.input({ kind: 'drain' })
     this.#supervisor.tellAll({ kind: 'drain', withinMs: withinMs / 2 })
     this.#handOverTimer = setInterval(() => {
-      const isEmpty = this.connectionCount === 0 && !this.#mastersAnything()
+      const isEmpty = this.#areClientsGone() && !this.#mastersAnything()
       if (isEmpty) this.#pump.input({ kind: 'handedOver' })
     }, HANDED_OVER_CHECK_MS)
   }
@@ -249,6 +264,7 @@ export class NodeLife {
 
   #onAdopt({ view, generations, gone }: Adopt): void {
     this.#view = view
+    this.#logKeeper?.onPlan(view.log)
     this.#supervisor.tellAll({ kind: 'view', view, generations, gone })
   }
 
@@ -257,6 +273,13 @@ export class NodeLife {
     this.#ports.logger.info({ standing, reason, incarnation: this.incarnation }, 'standing')
     if (standing === 'left') this.#ports.onLeft()
     if (standing === 'removed') this.#ports.onRemoved(reason)
+  }
+
+  /** What a worker said before it drained does not count: clients may have come since. */
+  #areClientsGone(): boolean {
+    return this.statuses.every((status) => {
+      return status !== undefined && status.isDraining && status.counts.connections === 0
+    })
   }
 
   #mastersAnything(): boolean {

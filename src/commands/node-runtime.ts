@@ -14,6 +14,7 @@ import type { AppConfig } from '../auth/app.ts'
 import type { Mesh } from '../bus/mesh.ts'
 import { subjectPrefix } from '../bus/subjects.ts'
 import { nodeMetrics } from '../ops/metrics.ts'
+import type { LogStreams } from '../ops/log-keeper.ts'
 import type { RingStore } from '../ops/member-pump.ts'
 import type { Logger } from '../ops/notes.ts'
 import { type NodeFacts, startPrivateServer } from '../ops/private-server.ts'
@@ -51,13 +52,15 @@ export interface NodeOptions {
 /** Stops what was started. */
 export type Stop = () => void
 
-export interface NodePorts {
+export interface NodePorts<M extends Mesh = Mesh> {
   readonly logger: Logger
   readonly ringStore: RingStore
   /** The ring object's uid, once it is there; retried until then or until the signal aborts. */
   ringUid(signal: AbortSignal): Promise<string>
   /** Connects the main thread's mesh; `onUpOrDown` hears every change afterwards. */
-  connectMesh(onUpOrDown: (isUp: boolean) => void, signal: AbortSignal): Promise<Mesh>
+  connectMesh(onUpOrDown: (isUp: boolean) => void, signal: AbortSignal): Promise<M>
+  /** The streams of the ring's log; absent where the log is none of the ring's business. */
+  logStreams?(mesh: M, prefix: string): LogStreams
   /** How a worker thread is to connect, and what must be transferred for it. */
   workerMesh(): { settings: MeshSettings; transfer: Transferable[] }
   watchPods(onPods: (pods: readonly PodFact[]) => void, onAway: () => void): Stop
@@ -66,15 +69,15 @@ export interface NodePorts {
   provision?(request: ProvisionRequest): Promise<ProvisionAnswer>
 }
 
-export class NodeRuntime {
+export class NodeRuntime<M extends Mesh = Mesh> {
   readonly #options: NodeOptions
-  readonly #ports: NodePorts
+  readonly #ports: NodePorts<M>
   readonly #aborter = new AbortController()
   readonly #stops: Stop[] = []
   readonly #left: Promise<void>
   #onLeft: () => void = () => undefined
   #life: NodeLife | undefined
-  #mesh: Mesh | undefined
+  #mesh: M | undefined
   #prefix = ''
   #apps: readonly AppConfig[] | undefined
   #pods: readonly PodFact[] | undefined
@@ -83,7 +86,7 @@ export class NodeRuntime {
   #waitsFor = 'the ring object'
   #privatePort = 0
 
-  constructor(options: NodeOptions, ports: NodePorts) {
+  constructor(options: NodeOptions, ports: NodePorts<M>) {
     this.#options = options
     this.#ports = ports
     this.#left = new Promise((resolve) => {
@@ -185,6 +188,7 @@ export class NodeRuntime {
         logger: this.#ports.logger,
         ringStore: this.#ports.ringStore,
         mesh,
+        logStreams: this.#ports.logStreams?.(mesh, this.#prefix),
         workerMesh: () => this.#ports.workerMesh(),
         provision: this.#ports.provision,
         onLeft: () => this.#onLeft(),

@@ -8,6 +8,7 @@ import { availableParallelism } from 'node:os'
 import { NatsMesh } from '../bus/nats.ts'
 import { type Environment, kubeConfig, nodeConfig } from '../ops/config.ts'
 import { makeLogger } from '../ops/notes.ts'
+import { JetStreamStreams } from '../store/jetstream-streams.ts'
 import { kubeClient } from './kube-access.ts'
 import { KubeRingStore, watchApps, watchPods } from './kube-ports.ts'
 import { NodeRuntime } from './node-runtime.ts'
@@ -65,6 +66,7 @@ export async function nodeCommand(environment: Environment): Promise<void> {
         }
         return NatsMesh.connect({ ...nats, name: `${node}/main` }, events, signal)
       },
+      logStreams: (mesh, prefix) => new JetStreamStreams(mesh.connection, prefix),
       workerMesh: () => ({ settings: { kind: 'nats', ...nats }, transfer: [] }),
       watchPods: (onPods, onAway) => watchPods(client, scope, logger, onPods, onAway),
       watchApps: (onApps) => watchApps(client, scope, logger, onApps)

@@ -15,6 +15,8 @@ import { NatsMesh } from '../bus/nats.ts'
 import { WorkerBus } from '../bus/worker-bus.ts'
 import { type Edge, startEdge } from '../edge/server.ts'
 import { Outbox } from '../node/outbox.ts'
+import type { LogPlan } from '../node/member-ports.ts'
+import type { Log } from '../node/ports.ts'
 import { Worker } from '../node/worker.ts'
 import { Pump } from '../ops/pump.ts'
 import { privateMemory, sharedSlabs } from '../ops/slabs.ts'
@@ -26,10 +28,10 @@ import type {
   ToWorker,
   WorkerStart
 } from '../ops/thread-messages.ts'
-import { MemoryLog } from '../store/memory.ts'
+import { PortLog } from '../store/embedded.ts'
+import { JetStreamLog } from '../store/jetstream.ts'
 
 const STATUS_MS = 1_000
-const LOG_BYTES_MAX = 256 * 1024 * 1024
 
 const start = workerData as WorkerStart
 const main = present(parentPort, 'a worker thread has a parent')
@@ -42,15 +44,39 @@ function note(text: string): void {
   say({ kind: 'note', level: 'info', text })
 }
 
-async function joinMesh(): Promise<Mesh> {
-  if (start.mesh.kind === 'hub') return new HubMesh(start.mesh.port)
+interface World {
+  readonly mesh: Mesh
+  readonly log: Log
+  /** Takes note of what the view says about the log. */
+  onPlan(plan: LogPlan | undefined): void
+}
+
+async function joinWorld(): Promise<World> {
+  if (start.mesh.kind === 'hub') {
+    const { port, log } = start.mesh
+    return { mesh: new HubMesh(port), log: new PortLog(log), onPlan: () => undefined }
+  }
   const name = `${start.node}/${start.worker}`
   const events = {
     onUp: () => note('mesh is up'),
     onDown: () => say({ kind: 'note', level: 'warn', text: 'mesh is down' }),
     note
   }
-  return NatsMesh.connect({ ...start.mesh, name }, events, new AbortController().signal)
+  const mesh = await NatsMesh.connect({ ...start.mesh, name }, events, new AbortController().signal)
+  const log = new JetStreamLog(mesh.connection, start.prefix)
+  return { mesh, log, onPlan: (plan) => followPlan(log, plan) }
+}
+
+/**
+ * Uses the log once its streams are made. A log of another generation knows nothing of what this
+ * worker's masters have written: it ends, and its heir begins with what is there.
+ */
+function followPlan(log: JetStreamLog, plan: LogPlan | undefined): void {
+  if (plan === undefined || plan.maker !== undefined) return
+  if (log.generation !== undefined && log.generation !== plan.generation) {
+    throw new Error(`the ring's log is ${plan.generation} now, not ${log.generation}`)
+  }
+  log.use(plan)
 }
 
 /** Sandbox requests on their way to the main thread. */
@@ -143,11 +169,10 @@ async function run(): Promise<void> {
     outbox,
     new Random(randomBytes(16).toString('hex'))
   )
-  const mesh = await joinMesh()
+  const { mesh, log, onPlan } = await joinWorld()
   const bus = new WorkerBus(self, start.prefix, mesh, (frame) => {
     pump.input({ kind: 'peerFrame', frame })
   })
-  const log = new MemoryLog(LOG_BYTES_MAX)
   const pump = new Pump(worker, outbox, {
     clock: systemClock,
     bus,
@@ -158,6 +183,7 @@ async function run(): Promise<void> {
   const provisioning = new Provisioning()
   const opening = new Opening(pump, provisioning)
   let appsVersion = 0
+  let isDraining = false
   main.on('message', (message: ToWorker) => {
     switch (message.kind) {
       case 'sibling':
@@ -165,6 +191,7 @@ async function run(): Promise<void> {
         return
       case 'view': {
         const { view, generations, gone } = message
+        onPlan(view.log)
         pump.input({ kind: 'view', view, generations, gone })
         opening.onView()
         return
@@ -175,6 +202,7 @@ async function run(): Promise<void> {
         say({ kind: 'appsKnown', ticket: message.ticket })
         return
       case 'drain':
+        isDraining = true
         pump.input({ kind: 'drain', withinMs: message.withinMs })
         return
       case 'provisioned':
@@ -191,7 +219,8 @@ async function run(): Promise<void> {
     const { turnCount } = pump
     const counts = worker.counts()
     const heapBytes = process.memoryUsage().heapUsed
-    const status = { turnCount, isMeshUp: mesh.isUp, counts, tally: { ...tally }, heapBytes }
+    const { isUp: isMeshUp } = mesh
+    const status = { turnCount, isMeshUp, isDraining, counts, tally: { ...tally }, heapBytes }
     say({ kind: 'status', status })
   }, STATUS_MS)
 }

@@ -172,8 +172,14 @@ export type Decoded =
   | { readonly kind: 'newer'; readonly formatVersion: number }
   | { readonly kind: 'garbage' }
 
+/** The append in a record's bytes; undefined for what this release cannot read. */
+export function decodeAppend(bytes: Uint8Array): Append | undefined {
+  const decoded = decodeRecord(bytes)
+  return decoded.kind === 'append' ? decoded.append : undefined
+}
+
 /** Reads a record. */
-export function decodeAppend(bytes: Uint8Array): Decoded {
+export function decodeRecord(bytes: Uint8Array): Decoded {
   try {
     const fields = decoder.decode(bytes) as unknown[]
     if (!Array.isArray(fields) || typeof fields[0] !== 'number') return { kind: 'garbage' }

@@ -9,7 +9,7 @@
 
 import { limits } from '../base/limits.ts'
 import type { Append, Entry } from './entry.ts'
-import { decodeAppend } from './entry.ts'
+import { decodeRecord } from './entry.ts'
 import type { LogRecord } from './port.ts'
 import { SnapshotAssembly } from './snapshot.ts'
 
@@ -97,7 +97,7 @@ export class Replay {
 
   /** Takes the next record. */
   take({ seq, bytes }: LogRecord): void {
-    const decoded = decodeAppend(bytes)
+    const decoded = decodeRecord(bytes)
     if (decoded.kind === 'newer') {
       this.#newerFormat = decoded.formatVersion
     } else if (decoded.kind === 'garbage') {

@@ -241,11 +241,11 @@ export class LogWriter {
   }
 
   #onConflicting(underWay: UnderWay, { seq, bytes }: LogRecord): void {
-    const decoded = decodeAppend(bytes)
+    const append = decodeAppend(bytes)
     const { epoch } = this.#start
-    if (decoded.kind !== 'append' || decoded.append.epoch > epoch) {
+    if (append === undefined || append.epoch > epoch) {
       this.#owner.onDeposed()
-    } else if (decoded.append.epoch === epoch && decoded.append.counter === underWay.counter) {
+    } else if (append.epoch === epoch && append.counter === underWay.counter) {
       this.#onLanded(underWay, seq)
     } else {
       this.#owner.onRolledBack()

@@ -12,14 +12,13 @@ import type { Deadlines } from '../base/deadlines.ts'
 import type { Random } from '../base/random.ts'
 import type { Tally } from '../base/tally.ts'
 import { ChannelClient } from '../channel/client.ts'
-import { type Allocate, encodeMessages } from '../channel/encoding.ts'
+import { type Allocate, encodeMessages, standingOf } from '../channel/encoding.ts'
 import { type GroupMember, LocalGroup, type Seat } from '../channel/group.ts'
 import { PartitionMaster } from '../channel/partition.ts'
 import { encodeItems } from '../channel/presence.ts'
 import type {
   PeerMessage,
   RollCalled,
-  Standing,
   ToClientFromGroup,
   ToClientFromMaster,
   ToGroup,
@@ -31,6 +30,7 @@ import type { View } from '../ring/view.ts'
 import type { AdmittedPresence, AdmittedPublish, ChannelDoor, Ears, Outcome }
   from '../session/door.ts'
 import type { ChannelSerial } from '../wire/serial.ts'
+import { EarlyJoins } from './early-joins.ts'
 import { type Generations, Mastership } from './mastership.ts'
 import type { Outbox } from './outbox.ts'
 import { Rolls } from './rolls.ts'
@@ -66,6 +66,7 @@ export class Channels implements ChannelDoor {
   readonly #dirty = new Set<PartitionMaster>()
   readonly #mastership: Mastership
   readonly #rolls = new Rolls()
+  readonly #early = new EarlyJoins()
   #loop: { from: Place; message: PeerMessage }[] = []
   #isSweeping = false
 
@@ -113,12 +114,11 @@ export class Channels implements ChannelDoor {
   }
 
   present(channel: string, said: AdmittedPresence, onOutcome: (outcome: Outcome) => void): void {
-    const { id, connectionId, claim, items, membersMax } = said
+    const { claim, items, ...rest } = said
     const { self, generation } = this.#options
     const owner = { ...self, generation, claim }
-    const op = { id, idSpace: 'connection' as const, connectionId, messageCount: 0 }
-    const payload = encodeItems(items)
-    this.#group(channel).submit({ ...op, payload, owner, membersMax }, onOutcome)
+    const op = { ...rest, idSpace: 'connection' as const, messageCount: 0, owner }
+    this.#group(channel).submit({ ...op, payload: encodeItems(items) }, onOutcome)
   }
 
   leave(channel: string, connectionId: string, claim: number, afterMs: number): void {
@@ -135,18 +135,34 @@ export class Channels implements ChannelDoor {
     for (const client of this.#clients.values()) {
       before.set(client, this.#mastership.masterLife(client.channel))
     }
-    const { ended, anew } = this.#mastership.learn(view, generations, gone)
+    const news = this.#mastership.learn(view, generations, gone)
+    const { ended, anew, heardAnew, hasSkipped } = news
     for (const place of ended) {
       this.#forgetPlace(place)
       this.#ports.dropLink(place)
     }
     for (const place of anew) this.onPeerRestarted(place)
+    for (const place of heardAnew) this.onLinkReset(place)
     this.#stopForeignPartitions()
+    for (const { from, join } of this.#early.takeAll()) {
+      if (!this.isRemoved(from)) this.#toMaster(from, join)
+    }
     for (const [client, life] of before) {
-      if (this.#mastership.masterLife(client.channel) !== life) client.onMasterUncertain()
+      const isAnother = this.#mastership.masterLife(client.channel) !== life
+      if (isAnother || hasSkipped) client.onMasterUncertain()
     }
     for (const partition of this.#partitions.values()) partition.onPlaces()
     this.runLoop()
+  }
+
+  /** True for a place whose node was removed: what it asked for nobody would ever take back. */
+  isRemoved(place: Place): boolean {
+    return this.#mastership.isRemoved(place)
+  }
+
+  /** A batch of this life of `place` came in. */
+  onPeerHeard(place: Place, generation: number): void {
+    this.#mastership.hear(place, generation)
   }
 
   onPeerMessage(from: Place, message: PeerMessage): void {
@@ -200,6 +216,7 @@ export class Channels implements ChannelDoor {
     switch (message.kind) {
       case 'attach':
       case 'submit':
+      case 'attachGone':
       case 'groupEmpty':
       case 'variantUnused':
       case 'syncWanted':
@@ -255,6 +272,10 @@ export class Channels implements ChannelDoor {
     const partitionNo = this.#mastership.partitionOf(message.channel)
     if (!this.#mastership.isMine(partitionNo)) {
       if (message.kind !== 'join') return
+      if (message.viewVersion > this.viewVersion) {
+        this.#early.keep(from, message)
+        return
+      }
       const { channel, joinNo } = message
       const { viewVersion } = this
       this.#send(from, { kind: 'notMaster', channel, joinNo, viewVersion })
@@ -374,10 +395,4 @@ export class Channels implements ChannelDoor {
       if (this.#groups.size > 0 || this.#clients.size > 0) this.#sweepLater()
     })
   }
-}
-
-function standingOf(serial: ChannelSerial | undefined): Standing | undefined {
-  if (serial === undefined) return undefined
-  const { lineage, seq, epoch, entry } = serial
-  return { lineage, seq, epoch: Number(epoch), entry }
 }

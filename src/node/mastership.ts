@@ -11,12 +11,31 @@ import { homeWorkerOf, masterOf, type Member, memberOf, ownersOf, type View } fr
 
 export type Generations = ReadonlyMap<string, readonly number[]>
 
+/** What a new view or new generations say about places, beside who masters what. */
+export interface PlaceNews {
+  /** No longer in the view. */
+  readonly ended: readonly Place[]
+  /** A new life has begun there, which has not spoken to us yet. */
+  readonly anew: readonly Place[]
+  /** A new life has begun there, and what it said to us came first: that is to be kept. */
+  readonly heardAnew: readonly Place[]
+  /**
+   * Views between were never seen. Whoever masters now as before may have lost the partition
+   * meanwhile, and knows nothing any more of those who joined it before that.
+   */
+  readonly hasSkipped: boolean
+}
+
 export class Mastership {
   readonly #self: Place
   readonly #workers: number
   #view: View | undefined
   #generations: Generations = new Map()
   #gone: ReadonlySet<string> = new Set()
+  /** Incarnations that were removed: they never return. */
+  #removed: ReadonlySet<string> = new Set()
+  /** The newest generation that spoke to us from each place: links are quicker than the mesh. */
+  readonly #heard = new Map<string, number>()
 
   /** `workers`: how many this node has. */
   constructor(self: Place, workers: number) {
@@ -28,18 +47,28 @@ export class Mastership {
     return this.#view?.version ?? 0
   }
 
-  /** Takes what the main thread knows; returns the places that ended, and those that live anew. */
-  learn(
-    view: View,
-    generations: Generations,
-    gone: ReadonlySet<string>
-  ): { ended: Place[]; anew: Place[] } {
+  /** Takes what the main thread knows; returns what it means for places. */
+  learn(view: View, generations: Generations, gone: ReadonlySet<string>): PlaceNews {
     const ended = this.#placesNotIn(view)
-    const anew = this.#placesAnew(generations)
+    for (const place of ended) this.#heard.delete(placeKey(place))
+    const hasSkipped = this.#view !== undefined && view.version > this.#view.version + 1
+    const news = { ended, ...this.#placesAnew(generations), hasSkipped }
     this.#view = view
+    this.#removed = new Set(view.tombstones.map(({ incarnation }) => incarnation))
     this.#generations = generations
     this.#gone = gone
-    return { ended, anew }
+    return news
+  }
+
+  /** True for the places of an incarnation that was removed, whether it knows that or not. */
+  isRemoved(place: Place): boolean {
+    return this.#removed.has(place.incarnation)
+  }
+
+  /** The life `generation` of `place` has spoken to us. */
+  hear(place: Place, generation: number): void {
+    const key = placeKey(place)
+    if ((this.#heard.get(key) ?? 0) < generation) this.#heard.set(key, generation)
   }
 
   /** The channel's partition. There is a view before there are sockets, so it is always known. */
@@ -109,17 +138,20 @@ export class Mastership {
     return places
   }
 
-  #placesAnew(generations: Generations): Place[] {
-    const places: Place[] = []
+  #placesAnew(generations: Generations): Pick<PlaceNews, 'anew' | 'heardAnew'> {
+    const anew: Place[] = []
+    const heardAnew: Place[] = []
     for (const [incarnation, known] of generations) {
       for (const [worker, generation] of known.entries()) {
         const former = this.#generations.get(incarnation)?.[worker]
         const isSelf = incarnation === this.#self.incarnation && worker === this.#self.worker
-        if (former !== undefined && former !== generation && !isSelf) {
-          places.push({ incarnation, worker })
-        }
+        if (former === undefined || former === generation || isSelf) continue
+        const place = { incarnation, worker }
+        const isHeard = (this.#heard.get(placeKey(place)) ?? 0) >= generation
+        const places = isHeard ? heardAnew : anew
+        places.push(place)
       }
     }
-    return places
+    return { anew, heardAnew }
   }
 }

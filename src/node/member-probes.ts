@@ -37,6 +37,8 @@ export class ProbeDesk {
   #heardAnyAtMs = 0
   #askAtMs = Infinity
   #aloneSinceMs: number | undefined
+  /** When a peer first said that it has its mesh, while we heard nobody. */
+  #aloneAtMs: number | undefined
 
   constructor({ self, timing, roster, watcher, outbox }: ProbeParts) {
     this.#self = self
@@ -49,6 +51,7 @@ export class ProbeDesk {
   /** Somebody was heard, or nobody could have been. */
   onHeard(nowMs: number): void {
     this.#heardAnyAtMs = nowMs
+    this.#aloneAtMs = undefined
   }
 
   /** When `step` will have something to do, or Infinity. */
@@ -91,9 +94,20 @@ export class ProbeDesk {
     } else if (purpose === 'orphan' && isFailed) {
       this.#roster.onFoundGone(incarnation, 'nobody listed was heard, and it does not answer')
     } else if (purpose === 'cutOff' && outcome === 'alive') {
-      return nowMs - this.#heardAnyAtMs >= this.#timing.cutOffMs ? member : undefined
+      return this.#isCutOff(nowMs) ? member : undefined
     }
     return undefined
+  }
+
+  /** One answer is not believed: after an outage, peers may have their mesh back before us. */
+  #isCutOff(nowMs: number): boolean {
+    const { cutOffMs, silenceMs } = this.#timing
+    if (nowMs - this.#heardAnyAtMs < cutOffMs) return false
+    if (this.#aloneAtMs === undefined) {
+      this.#aloneAtMs = nowMs
+      this.#askAtMs = nowMs + silenceMs
+    }
+    return nowMs - this.#aloneAtMs >= silenceMs
   }
 
   #ask(member: Member, purpose: Probe['purpose']): void {
@@ -121,7 +135,7 @@ export class ProbeDesk {
       return
     }
     const dueMs = heardAtMs + this.#timing.cutOffMs
-    if (nowMs < dueMs) this.#askAtMs = dueMs
+    if (nowMs < dueMs || this.#askAtMs === Infinity) this.#askAtMs = dueMs
     if (nowMs < this.#askAtMs) return
     this.#askAtMs = nowMs + this.#timing.cutOffMs
     for (const member of asked) this.#ask(member, purpose)

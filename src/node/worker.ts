@@ -172,6 +172,8 @@ export class Worker {
     if (viewVersion > this.#channels.viewVersion) {
       this.#outbox.heardView(viewVersion, from.incarnation)
     }
+    if (this.#channels.isRemoved(from)) return
     this.#links.onFrame(frame, this.#now.monoMs)
+    if (frame.kind === 'batch') this.#channels.onPeerHeard(from, frame.stream.generation)
   }
 }

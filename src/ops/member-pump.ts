@@ -8,6 +8,7 @@ import type { Mesh } from '../bus/mesh.ts'
 import { everybodySubject, inboxSubject } from '../bus/subjects.ts'
 import type {
   Adopt,
+  LogPlan,
   MemberInput,
   MemberOutput,
   ProbeOutcome,
@@ -39,6 +40,7 @@ export interface MemberPumpPorts {
   readonly ringStore: RingStore
   probe(host: string, privatePort: number, incarnation: string): Promise<ProbeOutcome>
   onAdopt(adopt: Adopt): void
+  onMakeLog(plan: LogPlan): void
   onStanding(standing: Standing, reason: string): void
   note(level: 'info' | 'warn' | 'error', text: string, fields: object): void
 }
@@ -126,6 +128,9 @@ export class MemberPump {
       }
       case 'adopt':
         this.#ports.onAdopt(output)
+        return
+      case 'makeLog':
+        this.#ports.onMakeLog(output.plan)
         return
       case 'standing':
         this.#ports.onStanding(output.standing, output.reason)

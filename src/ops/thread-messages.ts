@@ -19,7 +19,8 @@ export type MeshSettings =
       /** The text of a credentials file. */
       readonly credentials?: string
     }
-  | { readonly kind: 'hub'; readonly port: MessagePort }
+  /** Dev mode; `log` leads to the process's log (store/embedded.ts). */
+  | { readonly kind: 'hub'; readonly port: MessagePort; readonly log: MessagePort }
 
 /** What a worker thread is started with. */
 export interface WorkerStart {
@@ -69,6 +70,8 @@ export type ProvisionAnswer =
 export interface WorkerStatus {
   readonly turnCount: number
   readonly isMeshUp: boolean
+  /** Clients are being asked to leave and newcomers are refused: their count only falls. */
+  readonly isDraining: boolean
   readonly counts: WorkerCounts
   /** Totals since the thread started. */
   readonly tally: Readonly<Record<string, number>>

@@ -223,7 +223,8 @@ function messageFields(message: PeerMessage): Fields {
       return [code, m.channel, m.clientId, m.requestNo, m.epoch, standingFields(m.from)]
     case 'joined':
       return [code, m.channel, m.joinNo, m.epoch, standingFields(m.standing), m.isContinuation,
-        m.backlog.map(publicationFields), m.members ?? null, m.hasYours ?? false]
+        m.startsAfter, m.isWhole, m.nextOpNo, m.backlog.map(publicationFields),
+        m.members ?? null, m.hasYours ?? false]
     case 'notMaster':
       return [code, m.channel, m.joinNo, m.viewVersion]
     case 'result':
@@ -266,8 +267,9 @@ function messageFromFields(fields: Fields): MeshMessage {
         from: standingFrom(f[3]) }
     case 'joined':
       return { kind, channel, joinNo: f[0]!, epoch: f[1]!, standing: standingFrom(f[2]),
-        isContinuation: f[3]!, backlog: (f[4]! as unknown[]).map(publicationFrom),
-        members: f[5] ?? undefined, hasYours: f[6]! }
+        isContinuation: f[3]!, startsAfter: f[4]!, isWhole: f[5]!, nextOpNo: f[6]!,
+        backlog: (f[7]! as unknown[]).map(publicationFrom),
+        members: f[8] ?? undefined, hasYours: f[9]! }
     case 'notMaster':
       return { kind, channel, joinNo: f[0]!, viewVersion: f[1]! }
     case 'result':

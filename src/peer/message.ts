@@ -17,7 +17,33 @@
  */
 
 import type { Frame } from '../wire/frame.ts'
-import type { ErrorInfo, Extras } from '../wire/protocol-message.ts'
+import type { ErrorInfo } from '../wire/protocol-message.ts'
+import type {
+  Declare,
+  Declared,
+  DeclareWanted,
+  MemberOwner,
+  Members,
+  RollAnswered,
+  RollCalled,
+  Sync,
+  Synced,
+  SyncWanted
+} from './presence-message.ts'
+
+export type {
+  Declare,
+  Declared,
+  DeclareWanted,
+  Member,
+  MemberOwner,
+  Members,
+  RollAnswered,
+  RollCalled,
+  Sync,
+  Synced,
+  SyncWanted
+} from './presence-message.ts'
 
 /** The version of these messages and of the batches that carry them. */
 export const MESH_FORMAT_VERSION = 1
@@ -42,15 +68,6 @@ export interface Standing extends Position {
  */
 export type IdSpace = 'connection' | 'client' | 'server'
 
-/** Who speaks for members of a presence set (rule 21): a life of a worker, by which claim. */
-export interface MemberOwner {
-  readonly incarnation: string
-  readonly worker: number
-  readonly generation: number
-  /** Of the connection (rule 20); 0 for one that was never taken over. */
-  readonly claim: number
-}
-
 /** One publish as its session admitted it: what the master needs to know, and the bytes. */
 export interface PublishOp {
   /** `connectionId:msgSerial`, or the base id that the client chose. */
@@ -65,19 +82,6 @@ export interface PublishOp {
   readonly owner?: MemberOwner
   /** How many members the app's channels may have, where it says. */
   readonly membersMax?: number
-}
-
-/** One member of a channel's presence set. */
-export interface Member {
-  readonly connectionId: string
-  readonly clientId: string
-  /** Of the event that made it what it is. */
-  readonly id: string
-  readonly timestamp: number
-  readonly data: string | Uint8Array | undefined
-  readonly encoding: string | undefined
-  readonly extras: Extras | undefined
-  readonly owner: MemberOwner
 }
 
 /** A committed publish: what the log holds and what every ChannelClient is given. */
@@ -115,12 +119,6 @@ export interface Variant {
   readonly wireName: string
 }
 
-/**
- * The presence set as SYNC frames of one variant: none for an empty set, whose attachments need
- * not be told; `held` while the set is not whole: they come later, even for an empty set.
- */
-export type Sync = 'held' | readonly Frame[]
-
 interface OnChannel {
   /** `appId/name`. */
   readonly channel: string
@@ -156,6 +154,12 @@ export interface AttachRefused extends OnChannel {
   readonly kind: 'attachRefused'
   readonly attachId: number
   readonly error: ErrorInfo
+}
+
+/** LocalGroup → ChannelClient: this attachment left before it was answered. */
+export interface AttachGone extends OnChannel {
+  readonly kind: 'attachGone'
+  readonly attachId: number
 }
 
 /** LocalGroup → ChannelClient: nobody here is attached to the channel any more. */
@@ -210,32 +214,6 @@ export interface ContinuityLost extends OnChannel {
   readonly sync?: 'held' | readonly (readonly Frame[] | undefined)[]
 }
 
-/** LocalGroup → ChannelClient: an attachment of this variant waits to hear who is present. */
-export interface SyncWanted extends OnChannel {
-  readonly kind: 'syncWanted'
-  readonly variantId: number
-}
-
-/** ChannelClient → LocalGroup: who is present, for all that wait to hear it. */
-export interface Synced extends OnChannel {
-  readonly kind: 'synced'
-  /** Sparse, by variantId. */
-  readonly frames: readonly (readonly Frame[] | undefined)[]
-}
-
-/** ChannelClient → LocalGroup: a new master wants to know whose members live here. */
-export interface DeclareWanted extends OnChannel {
-  readonly kind: 'declareWanted'
-}
-
-/** LocalGroup → ChannelClient: the complete list of the members that live here. */
-export interface Declared extends OnChannel {
-  readonly kind: 'declared'
-  /** The life of the worker that says so. */
-  readonly generation: number
-  readonly members: readonly Member[]
-}
-
 /** ChannelClient → master: I have this channel's clients of my node; start me after `from`. */
 export interface Join extends OnChannel {
   readonly kind: 'join'
@@ -259,7 +237,13 @@ export interface Joined extends OnChannel {
   readonly standing: Standing
   /** True if `backlog` is everything between `from` and `standing`. */
   readonly isContinuation: boolean
+  /** `backlog` begins after this seq: that of `from`, or later if nothing was between. */
+  readonly startsAfter: number
   readonly backlog: readonly Publication[]
+  /** False: `backlog` is a page of more; Join again from `standing`, nothing is delivered yet. */
+  readonly isWhole: boolean
+  /** The number that the master takes for the client's next op (rule 16). */
+  readonly nextOpNo: number
   /**
    * Who is present at `standing`. `kept`: whom the client knew, with the backlog; `held`: nobody
    * can say yet; absent: whom the `members` before this message said.
@@ -267,17 +251,6 @@ export interface Joined extends OnChannel {
   readonly members?: 'kept' | 'held'
   /** True if members of the client's node are known: what it does not list any more leaves. */
   readonly hasYours?: boolean
-}
-
-/** Master → ChannelClient: a part of the presence set, before its `joined` or when held before. */
-export interface Members extends OnChannel {
-  readonly kind: 'members'
-  readonly joinNo: number
-  /** The position at which these are present. */
-  readonly seq: number
-  readonly members: readonly Member[]
-  readonly isFirst: boolean
-  readonly isLast: boolean
 }
 
 /** Master → ChannelClient: ask there instead (rule 9); `master` absent while nobody is known. */
@@ -296,31 +269,6 @@ export interface JoinAgain extends OnChannel {
 export interface Part extends OnChannel {
   readonly kind: 'part'
   readonly clientId: string
-}
-
-/** ChannelClient → master: a part of the complete list of one worker's members (rule 21). */
-export interface Declare extends OnChannel {
-  readonly kind: 'declare'
-  readonly epoch: number
-  readonly worker: number
-  readonly generation: number
-  readonly members: readonly Member[]
-  readonly isFirst: boolean
-  readonly isLast: boolean
-}
-
-/** Master → every node: all your channels of this partition are to join and to declare. */
-export interface RollCalled {
-  readonly kind: 'rollCalled'
-  readonly partition: number
-  readonly epoch: number
-}
-
-/** Node → master: they have. */
-export interface RollAnswered {
-  readonly kind: 'rollAnswered'
-  readonly partition: number
-  readonly epoch: number
 }
 
 /** ChannelClient → master: the `opNo`-th publish of this client in this epoch (rule 16). */
@@ -359,19 +307,21 @@ export interface Backfill extends OnChannel {
   readonly from: Standing
 }
 
-/** Master → ChannelClient: everything after `from` up to `standing`, or that it is gone. */
+/** Master → ChannelClient: what came after `from`, or that it is gone. */
 export interface Backfilled extends OnChannel {
   readonly kind: 'backfilled'
   readonly clientId: string
   readonly requestNo: number
   readonly epoch: number
   readonly isContinuation: boolean
+  /** Where the last of `publications` leads; there may be more after it. */
   readonly standing: Standing
   readonly publications: readonly Publication[]
 }
 
 export type ToClientFromGroup =
   | Attach
+  | AttachGone
   | GroupEmpty
   | VariantUnused
   | Submit

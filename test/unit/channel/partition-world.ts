@@ -47,7 +47,7 @@ export class Life {
   readonly client: Place = { incarnation: 'client', worker: 0 }
   isDeposed = false
   #joinNo = 0
-  #opNo = 0
+  readonly #opNos = new Map<string, number>()
   #isDirty = false
 
   constructor(world: World, no: number) {
@@ -90,7 +90,6 @@ export class Life {
   /** Joins and returns the answer, if there is one. */
   join(from?: Standing, channel = CHANNEL): Joined | undefined {
     const joinNo = ++this.#joinNo
-    this.#opNo = 0
     const join = { kind: 'join', channel, joinNo, clientId: 'k', viewVersion: 1, from } as const
     this.tell({ ...join, wantsDeliveries: true })
     this.settle()
@@ -104,13 +103,15 @@ export class Life {
   }
 
   publish(id: string, channel = CHANNEL): void {
+    const opNo = (this.#opNos.get(channel) ?? 0) + 1
+    this.#opNos.set(channel, opNo)
     this.tell({
       kind: 'publish',
       channel,
       clientId: 'k',
       epoch: this.master.epoch,
-      opNo: ++this.#opNo,
-      answeredThrough: this.#opNo - 1,
+      opNo,
+      answeredThrough: opNo - 1,
       op: {
         id, idSpace: 'connection', connectionId: id.split(':')[0], messageCount: 1,
         payload: new Uint8Array(1_000)

@@ -1,190 +1,333 @@
 import t from 'tap'
-import { decodeAppend } from '../../../src/log/entry.ts'
-import { World } from './partition-world.ts'
+import { limits } from '../../../src/base/limits.ts'
+import { encodeAppend, encodeEntry, type Entry } from '../../../src/log/entry.ts'
+import { placeKey } from '../../../src/peer/place.ts'
+import { a, b } from './master-bench.ts'
+import { CHANNEL, ofKind, op, publication, standing } from './parts.ts'
+import { PartitionBench, SharedLog } from './partition-bench.ts'
 
-t.test('[3, 5] the next master goes on where the log ends', async (t) => {
-  const world = new World()
-  const first = world.master()
-  first.join()
-  for (let no = 0; no < 5; no++) first.publish(`a:${no}`)
-  const stood = first.join()!.standing
-  first.publish('a:5')
-  const second = world.master()
-  const joined = second.join(stood)!
-  t.ok(joined.isContinuation)
-  t.same(joined.backlog.map(({ seq }) => seq), [6])
-  t.equal(joined.standing.lineage, stood.lineage)
-  second.publish('a:6')
-  t.equal(second.join()!.standing.seq, 7)
-})
-
-t.test('[17, B2] what was taken is known to the next master, with its serials', async (t) => {
-  const world = new World()
-  const first = world.master()
-  first.join()
-  first.publish('a:0')
-  const second = world.master()
-  second.join()
-  second.publish('a:0')
-  t.same(second.serials(), first.serials())
-  t.equal(second.join()!.standing.seq, 1)
-})
-
-t.test('[2] a former master is refused by the log, and says to look elsewhere', async (t) => {
-  const world = new World()
-  const first = world.master()
-  first.join()
-  const second = world.master()
-  first.publish('a:0')
-  t.ok(first.isDeposed)
-  t.same(first.serials(), [])
-  t.ok(first.said.some(({ kind }) => kind === 'joinAgain'))
-  second.join()
-  second.publish('a:0')
-  t.equal(second.serials().length, 1)
-})
-
-t.test('[11, A16] an idle master that was deposed does not answer a Join', async (t) => {
-  const world = new World()
-  const first = world.master()
-  first.join()
-  world.master().publish('x')
-  world.pass(10_000)
-  t.equal(first.join(), undefined)
-  t.ok(first.isDeposed)
-})
-
-t.test('[11] an idle master confirms once for all that wait, then answers', async (t) => {
-  const world = new World()
-  const life = world.master()
-  world.pass(10_000, life)
-  const before = world.log.records.length
-  for (const joinNo of [1, 2, 3]) {
-    const place = { incarnation: `n${joinNo}`, worker: 0 }
-    life.master.onMessage(place, {
-      kind: 'join', channel: 'app/c', joinNo, clientId: 'k', viewVersion: 1, from: undefined,
-      wantsDeliveries: true
-    })
+/** A serving master that both nodes joined, with nothing said that was not taken. */
+function serving(log = new SharedLog(), viewVersion = 1): PartitionBench {
+  const bench = new PartitionBench(log, viewVersion).settle()
+  for (const place of [a, b]) {
+    bench.join(place)
+    bench.sent(place)
   }
-  t.same(life.said, [], 'nothing is said before')
-  life.settle()
-  t.equal(life.said.length, 3)
-  t.equal(world.log.records.length, before + 1)
-  life.join()
-  t.equal(world.log.records.length, before + 1, 'and while that is recent, none is needed')
-})
+  return bench
+}
 
-t.test('[6] the log is cut to what may be asked for, and a takeover still knows all', async (t) => {
-  const world = new World()
-  const first = world.master()
-  first.join()
-  for (let no = 0; no < 3_000; no++) first.publish(`a:${no}`)
-  const stood = first.join()!.standing
-  const written = world.log.records.length
-  world.pass(150_000, first)
-  first.publish('a:3000')
-  world.pass(10_000, first)
-  t.ok(world.log.records.length < written / 2, `${world.log.records.length} of ${written} left`)
-  const second = world.master()
-  const joined = second.join(stood)!
-  t.ok(joined.isContinuation)
-  t.same(joined.backlog.map(({ seq }) => seq), [3_001])
-  const before = second.serials().length
-  for (const no of [0, 1_500, 2_999]) second.publish(`a:${no}`)
-  t.equal(second.serials().length, before + 3, 'ids outlive their messages')
-  t.equal(second.join()!.standing.seq, 3_001, 'and were not taken again')
-})
+/** The standing that a master answers a fresh Join with. */
+function standingOf(bench: PartitionBench) {
+  bench.join(a)
+  return ofKind(bench.sent(a), 'joined').at(-1)!.standing
+}
 
-t.test('[6] an idle partition comes to rest: a small log, and no more work', async (t) => {
-  const world = new World()
-  const life = world.master()
-  life.join()
-  for (let no = 0; no < 50; no++) life.publish(`a:${no}`)
-  life.tell({ kind: 'part', channel: 'app/c', clientId: 'k' })
-  world.pass(1_200_000, life)
-  t.equal(life.master.channelCount, 0)
-  t.ok(world.log.records.length <= 3, `${world.log.records.length} records`)
-  t.equal(world.deadlines.size, 0)
-})
-
-t.test('[19, C5] who stood on a silent channel continues after hours and a takeover', async (t) => {
-  const world = new World()
-  const first = world.master()
-  first.join()
-  first.publish('a:0')
-  const stood = first.join()!.standing
-  first.tell({ kind: 'part', channel: 'app/c', clientId: 'k' })
-  world.pass(3 * 3_600_000, first)
-  t.equal(first.master.channelCount, 0, 'it was let go')
-  const again = first.join(stood)!
-  t.ok(again.isContinuation)
-  t.same(again.backlog, [])
-  const second = world.master()
-  t.ok(second.join(stood)!.isContinuation)
-})
-
-t.test('[5, C5] a channel born again stands above all that was let go', async (t) => {
-  const world = new World()
-  const life = world.master()
-  for (const channel of ['app/a', 'app/b']) {
-    life.join(undefined, channel)
-    const count = channel === 'app/a' ? 5 : 9
-    for (let no = 0; no < count; no++) life.publish(`${channel}:${no}`, channel)
-  }
-  const early = { ...life.join(undefined, 'app/a')!.standing, seq: 2, entry: 3 }
-  for (const channel of ['app/a', 'app/b']) life.tell({ kind: 'part', channel, clientId: 'k' })
-  world.pass(600_000, life)
-  const born = life.join(early, 'app/a')!
-  t.equal(born.standing.seq, 9)
-  t.notOk(born.isContinuation, 'who had not seen everything is told')
-  const second = world.master()
-  second.join(undefined, 'app/a')
-  second.publish('again:0', 'app/a')
-  t.equal(second.join(undefined, 'app/a')!.standing.seq, 10)
-})
-
-t.test('[4, A4] a client that stands beyond the log proves a rollback: a new lineage', async (t) => {
-  const world = new World()
-  const first = world.master()
-  first.join()
-  first.publish('a:0')
-  const kept = [...world.log.records]
-  first.publish('a:1')
-  const stood = first.join()!.standing
-  world.log.records = kept
-  const second = world.master()
-  t.equal(second.join(stood), undefined, 'it is not answered from what cannot be')
-  world.pass(20_000, second)
-  const joined = second.join(stood)!
-  t.not(joined.standing.lineage, stood.lineage)
-  t.notOk(joined.isContinuation)
-  t.ok(second.said.some(({ kind }) => kind === 'joinAgain') || second.notes.length > 0)
-})
-
-t.test('[4] a forged position of an attachment is refused and harms nobody', async (t) => {
-  const world = new World()
-  const life = world.master()
-  const { standing } = life.join()!
-  life.publish('a:0')
-  const from = { ...standing, epoch: standing.epoch + 65_536, entry: 1_000 }
-  life.tell({
-    kind: 'backfill', channel: 'app/c', clientId: 'k', requestNo: 1, epoch: life.master.epoch, from
+t.test('[2] nobody is answered before the log granted the partition; then all, in order',
+  async (t) => {
+    const bench = new PartitionBench(new SharedLog())
+    bench.join(a, { joinNo: 1 })
+    bench.join(b)
+    bench.publish(b, 1, 'y:1')
+    bench.join(a, { joinNo: 2 })
+    bench.answer()
+    t.same([bench.sent(a), bench.sent(b)], [[], []])
+    t.notOk(bench.master.isServing)
+    bench.master.onPlaceGone((place) => place.incarnation === 'b')
+    bench.answer()
+    t.ok(bench.master.isServing)
+    t.same(ofKind(bench.sent(a), 'joined').map(({ joinNo }) => joinNo), [2], 'its newest')
+    t.same(bench.sent(b), [], 'a place that is gone waits for nothing')
   })
-  life.settle()
-  t.match(life.said.at(-1), { kind: 'backfilled', isContinuation: false })
-  t.equal(life.join()!.standing.lineage, standing.lineage)
+
+t.test('[2, 3] what waited goes in one append, and is shown when the log has it', async (t) => {
+  const bench = serving()
+  bench.join(a, { channel: 'app/d' })
+  bench.sent(a)
+  bench.publish(a, 1, 'x:1')
+  bench.publish(b, 1, 'y:1')
+  bench.publish(a, 1, 'z:1', 'app/d')
+  bench.flush()
+  t.equal(bench.questions.length, 1)
+  bench.publish(a, 2, 'x:2')
+  bench.flush()
+  t.equal(bench.questions.length, 1, 'one append is under way')
+  t.same([bench.sent(a), bench.sent(b)], [[], []])
+  bench.answer()
+  const sent = bench.sent(a)
+  t.same(sent.map((each) => `${each.kind} ${'channel' in each ? each.channel : ''}`), [
+    'result app/c', 'result app/d', 'deliver app/c', 'deliver app/d'
+  ])
+  const [deliver] = ofKind(sent, 'deliver')
+  t.same(deliver!.publications.map(({ id }) => id), ['x:1', 'y:1'])
+  t.equal(bench.questions.length, 1, 'what came meanwhile is appended next')
+  bench.answer()
+  t.match(ofKind(bench.sent(b), 'deliver').at(-1), { publications: [{ id: 'x:2', seq: 3 }] })
 })
 
-t.test('[4] a log that was made anew under its master: a new lineage, and all are told', async (t) => {
-  const world = new World()
-  const life = world.master()
-  const { standing } = life.join()!
-  life.publish('a:0')
-  world.log.records = []
-  life.publish('a:1')
-  world.pass(60_000, life)
-  t.ok(life.said.some(({ kind }) => kind === 'joinAgain'))
-  t.not(life.join()!.standing.lineage, standing.lineage)
-  const heads = world.log.records.map(({ bytes }) => decodeAppend(bytes))
-  t.match(heads[0], { kind: 'append', append: { entries: [{ kind: 'epoch', startsLineage: true }] } })
+t.test('[A8] committed and shown to nobody: the next master has it, in its place', async (t) => {
+  const log = new SharedLog()
+  const first = serving(log)
+  first.publish(a, 1, 'x:1')
+  first.settle()
+  const [seen] = ofKind(first.sent(b), 'deliver')
+  const { entry } = seen!.publications[0]!
+  const { lineage } = standingOf(first)
+  first.publish(a, 2, 'x:2')
+  first.flush()
+  const { request } = first.questions.shift()!
+  if (request.kind === 'append') log.store(request.expectedSeq, request.bytes)
+
+  const second = new PartitionBench(log, 2).settle()
+  second.join(b, { from: standing(1, { lineage, entry, epoch: seen!.epoch }) })
+  const [answer] = ofKind(second.sent(b), 'joined')
+  t.match(answer, { isContinuation: true, standing: { lineage, seq: 2 } })
+  t.same(answer!.backlog.map(({ id }) => id), ['x:2'])
+  t.ok(answer!.epoch > seen!.epoch)
+  second.join(a)
+  second.sent(a)
+  second.publish(a, 1, 'x:2')
+  second.publish(a, 2, 'x:3')
+  second.settle()
+  t.same(ofKind(second.sent(a), 'result').map(({ outcome }) => outcome.kind),
+    ['committed', 'committed'])
+  t.same(log.content().filter((text) => !text.startsWith('epoch')), ['1 x:1', '2 x:2', '3 x:3'])
 })
+
+t.test('[17] ids are kept in full again from a takeover, whatever their age', async (t) => {
+  const log = new SharedLog()
+  const first = serving(log)
+  first.publish(a, 1, 'x:1')
+  first.settle()
+  const second = new PartitionBench(log, 2)
+  second.pass(limits.idKeptMs * 5)
+  second.settle()
+  second.pass(limits.idKeptMs - 1)
+  second.join(a)
+  second.settle()
+  second.publish(a, 1, 'x:1')
+  second.settle()
+  t.match(ofKind(second.sent(a), 'result'), [{ outcome: { kind: 'committed' } }])
+  t.equal(log.content().filter((text) => text.endsWith('x:1')).length, 1)
+})
+
+t.test('[3] a deposed master refuses nothing: what it had in hand is said to nobody', async (t) => {
+  const log = new SharedLog()
+  const old = serving(log)
+  const { lineage } = standingOf(old)
+  old.publish(a, 1, 'x:1')
+  old.flush()
+  const next = new PartitionBench(log, 2).settle()
+  old.publish(b, 1, 'y:1')
+  old.settle()
+  t.ok(old.isDeposed)
+  const said = [...old.sent(a), ...old.sent(b)]
+  t.same(said.map(({ kind }) => kind), ['joinAgain', 'joinAgain'])
+  t.equal(log.releaseCount, 1)
+  old.join(a)
+  old.publish(a, 2, 'x:2')
+  old.master.onPlaceGone(() => true)
+  old.pass(1_000_000)
+  t.same([old.sent(a), old.questions], [[], []], 'it is over')
+  next.join(a, { from: standing(0, { lineage }) })
+  next.publish(a, 1, 'x:1')
+  next.settle()
+  const { outcome } = ofKind(next.sent(a), 'result')[0]!
+  t.equal(outcome.kind, 'committed', 'sent again, it is taken')
+})
+
+t.test('[2] unknown outcome: nothing is shown, nothing else goes on, until it is known',
+  async (t) => {
+    for (const hadHappened of [true, false]) {
+      const bench = serving()
+      bench.publish(a, 1, 'x:1')
+      bench.flush()
+      const { request } = bench.questions[0]!
+      if (hadHappened && request.kind === 'append') {
+        bench.log.store(request.expectedSeq, request.bytes)
+      }
+      bench.answer({ kind: 'unknown', reason: 'no answer' })
+      bench.publish(a, 2, 'x:2')
+      bench.publish(a, 1, 'x:1')
+      bench.flush()
+      t.same([bench.sent(a), bench.questions], [[], []])
+      bench.pass(60_000)
+      bench.settle()
+      t.same(ofKind(bench.sent(a), 'result').map(({ opNo }) => opNo), [1, 1, 2])
+      t.same(bench.log.content().slice(1), ['1 x:1', '2 x:2'], `had happened: ${hadHappened}`)
+    }
+  })
+
+t.test('[16] an op of another epoch was numbered for another mastership', async (t) => {
+  const bench = serving()
+  const message = {
+    kind: 'publish', channel: CHANNEL, clientId: 'a/0', opNo: 1, answeredThrough: 0, op: op('x:1')
+  } as const
+  const { epoch } = bench.master
+  for (const other of [epoch - 1, epoch + 1]) {
+    bench.master.onMessage(a, { ...message, epoch: other })
+  }
+  bench.settle()
+  t.equal(bench.log.content().length, 1)
+  bench.master.onMessage(a, { ...message, epoch })
+  bench.settle()
+  t.equal(bench.log.content().length, 2)
+})
+
+t.test('[12] the view took it away: silence at once, whatever the log still answers', async (t) => {
+  const starting = new PartitionBench(new SharedLog())
+  starting.join(a)
+  starting.master.stop()
+  starting.settle()
+  t.same([starting.sent(a), starting.isDeposed], [[], false])
+  for (const isServing of [false, true]) {
+    const trying = new PartitionBench(new SharedLog())
+    if (isServing) trying.settle()
+    else trying.answer()
+    trying.join(a)
+    trying.publish(a, 1, 'x:1')
+    trying.flush()
+    trying.answer({ kind: 'unknown', reason: 'no answer' })
+    trying.master.stop()
+    trying.pass(1_000_000)
+    t.same(trying.questions, [], 'what it tried again it tries no more')
+  }
+  const bench = serving()
+  bench.publish(a, 1, 'x:1')
+  bench.flush()
+  bench.master.stop()
+  bench.settle()
+  bench.pass(1_000_000)
+  t.same([bench.sent(a), bench.sent(b)].map(([only, more]) => [only?.kind, more]),
+    [['joinAgain', undefined], ['joinAgain', undefined]], 'but that it is over')
+  t.same(bench.questions, [])
+  t.equal(bench.log.releaseCount, 1)
+  t.equal(bench.master.channelCount, 0)
+})
+
+t.test('[4] an empty log is a new lineage: what stood in another cannot continue', async (t) => {
+  const one = serving()
+  const other = new PartitionBench(new SharedLog(), 1, 'other').settle()
+  const { lineage } = standingOf(one)
+  other.join(b, { from: standing(0, { lineage }) })
+  t.match(ofKind(other.sent(b), 'joined'), [{ isContinuation: false, backlog: [] }])
+  t.not(standingOf(other).lineage, lineage)
+})
+
+t.test('[4] a record is missing: a new lineage, and nothing of before is shown', async (t) => {
+  const log = new SharedLog()
+  const first = serving(log)
+  for (const no of [1, 2, 3]) {
+    first.publish(a, no, `x:${no}`)
+    first.settle()
+  }
+  const { lineage } = standingOf(first)
+  log.records.splice(2, 1)
+  const second = new PartitionBench(log, 2).settle()
+  second.live(100_000)
+  t.equal(second.notes.length > 0, true)
+  second.join(b, { from: standing(1, { lineage }) })
+  second.settle()
+  t.match(ofKind(second.sent(b), 'joined'), [{ isContinuation: false }])
+  t.not(standingOf(second).lineage, lineage)
+})
+
+t.test('[4] a lineage that ended inside the log: its channels are not those of the next',
+  async (t) => {
+    const log = new SharedLog()
+    const first = serving(log)
+    for (const no of [1, 2, 3]) first.publish(a, no, `x:${no}`)
+    first.settle()
+    const epoch = first.master.epoch + 1
+    const claim: Entry = {
+      kind: 'epoch', epoch, lineage: 'L2', startsLineage: true, viewVersion: 1,
+      incarnation: 'n', workerGeneration: 1
+    }
+    const entry: Entry = {
+      kind: 'publication', channel: CHANNEL, publication: publication(1, { id: 'n:1', entry: 6 })
+    }
+    for (const [at, each] of [claim, entry].entries()) {
+      const previousSeq = log.lastSeq
+      const head = { epoch, counter: at - 1, previousSeq, firstEntry: 5 + at, snapshotSeq: 0 }
+      log.store(previousSeq, encodeAppend(head, [encodeEntry(each)]))
+    }
+    const second = new PartitionBench(log, 2).settle()
+    t.same(second.notes, [], 'the chain is whole')
+    t.match(standingOf(second), { lineage: 'L2', seq: 1 })
+    second.join(b, { from: standing(0, { lineage: 'L2', epoch, entry: 5 }) })
+    const [answer] = ofKind(second.sent(b), 'joined')
+    t.same(answer!.backlog.map(({ id }) => id), ['n:1'])
+  })
+
+t.test('[5, C5] born again a channel starts above what was let go; old serials are refused',
+  async (t) => {
+    const bench = serving()
+    for (const no of [1, 2, 3]) bench.publish(a, no, `x:${no}`)
+    bench.settle()
+    const before = standingOf(bench)
+    for (const place of [a, b]) {
+      const clientId = placeKey(place)
+      bench.master.onMessage(place, { kind: 'part', channel: CHANNEL, clientId })
+    }
+    bench.live(limits.idKeptMs * 10)
+    t.equal(bench.master.channelCount, 0)
+    t.equal(bench.deadlines.nextMs(), Infinity, 'an idle partition costs nothing')
+    bench.join(b, { from: { ...before, seq: 2, entry: 3 } })
+    bench.settle()
+    const [answer] = ofKind(bench.sent(b), 'joined')
+    t.match(answer, { isContinuation: false, standing: { lineage: before.lineage, seq: 3 } })
+    bench.join(a)
+    bench.sent(b)
+    bench.publish(a, 1, 'x:4')
+    bench.settle()
+    t.match(ofKind(bench.sent(b), 'deliver'), [{ publications: [{ seq: 4 }] }])
+  })
+
+t.test('[19] recovered from where it was born: what came before its birth is not claimed',
+  async (t) => {
+    const log = new SharedLog()
+    const first = serving(log)
+    for (const no of [1, 2, 3]) first.publish(a, no, `x:${no}`)
+    first.settle()
+    const stood = standingOf(first)
+    for (const place of [a, b]) {
+      const clientId = placeKey(place)
+      first.master.onMessage(place, { kind: 'part', channel: CHANNEL, clientId })
+    }
+    first.live(limits.idKeptMs * 10)
+    first.join(a, { channel: 'app/d' })
+    first.settle()
+    for (const no of [1, 2]) first.publish(a, no, `y:${no}`, 'app/d')
+    first.settle()
+    const second = new PartitionBench(log, 2).settle()
+    const ask = (seq: number): (boolean | number)[] => {
+      second.join(b, { channel: 'app/d', from: { ...stood, seq, entry: seq + 1 } })
+      const { isContinuation, backlog } = ofKind(second.sent(b), 'joined')[0]!
+      return [isContinuation, ...backlog.map((each) => each.seq)]
+    }
+    t.same([2, 3, 4, 5, 6].map(ask), [[false], [true, 4, 5], [true, 5], [true], [false]])
+  })
+
+t.test('[6, 25] the log is slow: refused at the bound, taken again when it has caught up',
+  async (t) => {
+    const bench = serving()
+    const bytes = 64 * 1024
+    const big = (no: number) => op(`x:${no}`, { payload: new Uint8Array(bytes) })
+    let opNo = 0
+    const refusedAt = (): number | undefined => {
+      const results = ofKind(bench.sent(a), 'result')
+      const refused = results.filter(({ outcome }) => outcome.kind === 'refused')
+      for (const { outcome } of refused) t.match(outcome, { error: { code: 50005 } })
+      return refused[0]?.opNo
+    }
+    bench.publish(a, ++opNo, big(opNo))
+    bench.flush()
+    while (refusedAt() === undefined && opNo < 1_000) bench.publish(a, ++opNo, big(opNo))
+    t.ok(opNo > 2 && opNo * bytes < limits.waitingEntriesBytesMax + 5 * bytes)
+    bench.settle()
+    bench.sent(a)
+    bench.publish(a, ++opNo, big(opNo))
+    bench.settle()
+    t.equal(refusedAt(), undefined)
+    const kept = bench.log.content().filter((text) => !text.startsWith('snapshot'))
+    t.equal(kept.length, opNo, 'an epoch, and all but the one that was refused')
+  })

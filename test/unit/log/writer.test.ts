@@ -72,7 +72,7 @@ t.test('[rule 2] one append is under way; what comes meanwhile goes together', a
   rig.log.answer()
   t.same(rig.committed, [1, 2, 3, 4])
   const second = decodeAppend(rig.log.records[1]!.bytes)
-  t.match(second, { append: { epoch: 7, previousSeq: 3, firstEntry: 2, entries: { length: 3 } } })
+  t.match(second, { epoch: 7, previousSeq: 3, firstEntry: 2, entries: { length: 3 } })
 })
 
 t.test('[rule 2] unknown: the same bytes again; that it landed is found out', async (t) => {

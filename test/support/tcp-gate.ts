@@ -1,0 +1,62 @@
+/**
+ * A gate before a server on this machine: connections pass while it is open. Shut, it refuses
+ * new ones and cuts those that were there, which is how a server looks that was stopped; opened
+ * again, it listens where it did.
+ */
+
+import { connect, createServer, type Server, type Socket } from 'node:net'
+
+export class TcpGate {
+  readonly #targetPort: number
+  readonly #sockets = new Set<Socket>()
+  #server: Server | undefined
+  #port = 0
+
+  private constructor(targetPort: number) {
+    this.#targetPort = targetPort
+  }
+
+  /** A gate, open, before 127.0.0.1:`targetPort`. */
+  static async before(targetPort: number): Promise<TcpGate> {
+    const gate = new TcpGate(targetPort)
+    await gate.open()
+    return gate
+  }
+
+  get port(): number {
+    return this.#port
+  }
+
+  async open(): Promise<void> {
+    const server = createServer((socket) => this.#pass(socket))
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen(this.#port, '127.0.0.1', resolve)
+    })
+    this.#server = server
+    this.#port = (server.address() as { port: number }).port
+  }
+
+  async shut(): Promise<void> {
+    const server = this.#server
+    this.#server = undefined
+    if (server === undefined) return
+    const closed = new Promise((resolve) => server.close(resolve))
+    for (const socket of this.#sockets) socket.destroy()
+    await closed
+  }
+
+  #pass(socket: Socket): void {
+    const onward = connect(this.#targetPort, '127.0.0.1')
+    for (const [here, there] of [[socket, onward], [onward, socket]] as const) {
+      this.#sockets.add(here)
+      // What went wrong on one side is told to the other by its end.
+      here.on('error', () => undefined)
+      here.on('close', () => {
+        this.#sockets.delete(here)
+        there.destroy()
+      })
+      here.pipe(there)
+    }
+  }
+}

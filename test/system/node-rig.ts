@@ -1,0 +1,376 @@
+/*
+A region of real `ringcast node` processes, against a real API server and a real NATS. The rig is
+its operator, its StatefulSet controller and its kubelet: it makes the objects that the operator
+would make, runs each pod's container as a process with the environment that its manifest says, and
+tells the API how the container fares. Every pod has an address of its own on the loopback.
+*/
+
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type * as Ably from 'ably'
+import { partitionOf } from '../../src/base/hash.ts'
+import { RINGS } from '../../src/commands/kube-access.ts'
+import type { KubeClient } from '../../src/kube/client.ts'
+import type { KubeObject } from '../../src/kube/resource.ts'
+import { nodeAccess } from '../../src/operator/access.ts'
+import { resourceOf } from '../../src/operator/desired.ts'
+import { podResource, regionNames } from '../../src/operator/names.ts'
+import { nodeStatefulSet, ring } from '../../src/operator/node-manifests.ts'
+import { parseRegion } from '../../src/operator/spec.ts'
+import { masterOf, type View, viewFromStatus } from '../../src/ring/view.ts'
+import { ablyClient, type AblyOptions } from '../support/ably-clients.ts'
+import { type ApiServer, startApiServer } from '../support/api-server.ts'
+import { type NatsServer, type NatsServerOptions, startNatsServer } from '../support/nats-server.ts'
+import { freePorts, type ServerProcess, startServer } from '../support/server-process.ts'
+import { TcpGate } from '../support/tcp-gate.ts'
+import { clientOf, regionObject, until } from './operator-rig.ts'
+
+export { until }
+
+const MAIN = join(import.meta.dirname, '..', '..', 'src', 'main.ts')
+const NAMESPACE = 'default'
+const REGION = 'eu'
+const KEY = 'chat00.app000:secretOfTheRig'
+const APPS = {
+  apps: [{
+    appId: 'chat00',
+    keys: [{ id: 'app000', secret: 'secretOfTheRig', capability: { '*': ['*'] } }],
+    namespaces: [],
+    limits: {}
+  }]
+}
+
+export interface Teardowns {
+  teardown(run: () => unknown): void
+}
+
+interface Pod extends KubeObject {
+  spec: { containers: { env: EnvironmentEntry[] }[] }
+}
+
+interface EnvironmentEntry {
+  readonly name: string
+  readonly value?: string
+  readonly valueFrom?: { readonly fieldRef: { readonly fieldPath: string } }
+}
+
+/** What `GET /probe` of a private port says, and why the node is not ready, if it is not. */
+export interface NodeState {
+  readonly incarnation: string
+  readonly isMeshUp: boolean
+  readonly viewVersion: number
+  readonly standing: string
+  readonly unreadyBecause: string | undefined
+}
+
+/** One container of a pod: a process, from its start to its end. */
+export interface NodeProcess {
+  readonly name: string
+  readonly host: string
+  readonly url: string
+  readonly process: ServerProcess
+  /** All that it has logged, one JSON line per event. */
+  log(): string
+  /** Rejects when its private port does not answer. */
+  state(): Promise<NodeState>
+}
+
+export class NodeRig {
+  readonly key = KEY
+  readonly #t: Teardowns
+  readonly #api: ApiServer
+  readonly #client: KubeClient
+  readonly #folder: string
+  /** A kubeconfig with the rights of the nodes. */
+  readonly kubeconfigPath: string
+  readonly #ports: readonly [number, number]
+  /** Between the nodes and the API server. */
+  readonly apiGate: TcpGate
+  #nats: NatsServer
+  #startCount = 0
+
+  private constructor(t: Teardowns, parts: {
+    api: ApiServer; client: KubeClient; nats: NatsServer; apiGate: TcpGate; folder: string
+    kubeconfigPath: string; ports: readonly [number, number]
+  }) {
+    this.#t = t
+    this.#api = parts.api
+    this.#client = parts.client
+    this.#nats = parts.nats
+    this.apiGate = parts.apiGate
+    this.#folder = parts.folder
+    this.kubeconfigPath = parts.kubeconfigPath
+    this.#ports = parts.ports
+  }
+
+  /** Starts API server and NATS (which keeps its streams over a stop), and makes the objects of the region; it ends with `t`. */
+  static async start(t: Teardowns): Promise<NodeRig> {
+    const api = await startApiServer({ crds: ['crds'] })
+    t.teardown(() => api.stop())
+    const folder = mkdtempSync(join(tmpdir(), 'ringcast-nodes-'))
+    t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+    const nats = await startNatsServer(natsOptions(folder))
+    const apiGate = await TcpGate.before(Number(new URL(api.url).port))
+    t.teardown(() => apiGate.shut())
+    const client = await clientOf(api)
+    t.teardown(() => client.close())
+    const [publicPort = 0, privatePort = 0] = await freePorts(2)
+    const rig = new NodeRig(t, {
+      api, client, nats, apiGate, folder, ports: [publicPort, privatePort],
+      kubeconfigPath: join(folder, 'kubeconfig')
+    })
+    t.teardown(() => rig.#nats.stop())
+    await rig.#makeRegion()
+    return rig
+  }
+
+  /** Makes pod `index` of the region, unless it is there, and starts its container (again). */
+  async startNode(index: number): Promise<NodeProcess> {
+    const name = `${REGION}-${index}`
+    const target = { namespace: NAMESPACE, name }
+    const known = await this.#client.get<Pod>(podResource, target)
+    const pod = known ?? await this.#client.create<Pod>(podResource, this.#podManifest(name))
+    const host = this.hostOf(index)
+    const lastState = known === undefined ? {} : { terminated: {
+      exitCode: 137, startedAt: known.metadata.creationTimestamp, finishedAt: nowText()
+    } }
+    const node = this.#run(pod, name, host)
+    const container = { name: 'node', image: 'ringcast', imageID: '', restartCount: 0 }
+    await this.#client.mergePatch(podResource, target, {
+      status: {
+        phase: 'Running',
+        podIP: host,
+        podIPs: [{ ip: host }],
+        conditions: [{ type: 'Ready', status: 'False' }],
+        containerStatuses: [{
+          ...container, ready: false, state: { running: { startedAt: nowText() } }, lastState
+        }]
+      }
+    }, { subresource: 'status' })
+    return node
+  }
+
+  /** Starts node `index` and waits until it is ready. */
+  async startReadyNode(index: number): Promise<NodeProcess> {
+    const node = await this.startNode(index)
+    await this.untilReady(node)
+    return node
+  }
+
+  async untilReady(node: NodeProcess): Promise<void> {
+    await this.untilState(node, 'ready', ({ unreadyBecause }) => unreadyBecause === undefined)
+  }
+
+  /** Waits for a state of a node; rejects, with its log, if it ends first. */
+  async untilState(
+    node: NodeProcess, what: string, holds: (state: NodeState) => boolean
+  ): Promise<NodeState> {
+    return await until(`${node.name} ${what}`, async () => {
+      const ending = node.process.ending()
+      if (ending !== undefined) throw new Error(`${node.name} ${ending}\n${node.process.logTail()}`)
+      const state = await node.state().catch(() => undefined)
+      return state !== undefined && holds(state) && state
+    })
+  }
+
+  /** Takes the pod out of the API, as it is once its grace is over. */
+  async deletePod(index: number): Promise<void> {
+    const target = { namespace: NAMESPACE, name: `${REGION}-${index}` }
+    await this.#client.remove(podResource, target, { gracePeriodSeconds: 0 })
+  }
+
+  /** The view as the RealtimeRing has it; undefined before the first. */
+  async view(): Promise<View | undefined> {
+    interface Ring extends KubeObject { spec: { partitionCount: number }, status?: object }
+    const target = { namespace: NAMESPACE, name: REGION }
+    const object = await this.#client.get<Ring>(RINGS, target)
+    if (object?.status === undefined) return undefined
+    const reading = viewFromStatus(object.status, object.spec)
+    if (reading.outcome === 'malformed') throw new Error(`the ring: ${reading.reason}`)
+    return reading.view
+  }
+
+  /** Waits until the ring lists exactly these incarnations, all serving; else tells the story. */
+  async untilServing(incarnations: readonly string[]): Promise<View> {
+    const wanted = incarnations.map((incarnation) => `${incarnation} serving`).sort().join(', ')
+    let listed = ''
+    try {
+      return await until(wanted, async () => {
+        const view = await this.view()
+        const members = view?.members ?? []
+        listed = members.map(({ incarnation, state }) => `${incarnation} ${state}`).sort().join(', ')
+        return listed === wanted && view
+      })
+    } catch (error) {
+      throw new Error(`${(error as Error).message}, but ${listed}\n${this.#story()}`)
+    }
+  }
+
+  /** `count` channels whose master is `incarnation`. */
+  channelsOf(incarnation: string, view: View, count: number, prefix = 'c'): string[] {
+    const names: string[] = []
+    for (let at = 0; names.length < count; at++) {
+      const name = `${prefix}${at}`
+      if (this.isMaster(incarnation, name, view)) names.push(name)
+    }
+    return names
+  }
+
+  isMaster(incarnation: string, channel: string, view: View): boolean {
+    const partition = partitionOf(`chat00/${channel}`, view.partitionCount)
+    return masterOf(partition, view)?.incarnation === incarnation
+  }
+
+  /** An SDK client whose first host is node `index`; the others of `among` are its fallbacks. */
+  client(
+    t: Teardowns, index: number, among: readonly number[] = [index], options: AblyOptions = {}
+  ): Ably.Realtime {
+    const fallbackHosts = among.filter((other) => other !== index)
+      .map((other) => this.hostOf(other))
+    const url = `http://${this.hostOf(index)}:${this.#ports[0]}`
+    return ablyClient(t, url, this.key, { ...options, fallbackHosts })
+  }
+
+  async stopNats(): Promise<void> {
+    await this.#nats.stop()
+  }
+
+  /** Starts NATS again, where it was. */
+  async startNats(): Promise<void> {
+    this.#nats = await startNatsServer({ ...natsOptions(this.#folder), port: this.#nats.port })
+  }
+
+  /** The address of pod `index`; no other process of this machine is likely to listen there. */
+  hostOf(index: number): string {
+    return `127.${20 + process.pid % 200}.0.${index + 1}`
+  }
+
+  /** What all nodes, past ones too, logged of themselves and of the ring, in order. */
+  #story(): string {
+    const files = readdirSync(this.#folder).filter((file) => file.endsWith('.log'))
+    return files.flatMap((file) => readFileSync(join(this.#folder, file), 'utf8').split('\n'))
+      .filter((line) => /standing|proposing|removed|mesh is|draining/.test(line))
+      .sort((a, b) => timeIn(a) < timeIn(b) ? -1 : 1).join('\n')
+  }
+
+  #podManifest(name: string): Pod {
+    const parsed = parseRegion(regionObject(NAMESPACE, REGION, {
+      nats: { type: 'External', external: { urls: [this.#nats.url] } },
+      workers: 1,
+      drain: { timeoutSeconds: 4 }
+    }))
+    if (!parsed.isValid) throw new Error(JSON.stringify(parsed.violations))
+    const { template } = nodeStatefulSet({
+      ...this.#context(), spec: parsed.spec
+    }).spec as { template: Pod }
+    const metadata = { ...template.metadata, name, namespace: NAMESPACE }
+    return { ...template, apiVersion: 'v1', kind: 'Pod', metadata }
+  }
+
+  #context() {
+    return {
+      name: REGION,
+      namespace: NAMESPACE,
+      defaults: { nodeImage: 'ringcast', natsImage: 'nats' },
+      replicas: 3,
+      natsCredentials: 'none' as const,
+      credentialsDigest: ''
+    }
+  }
+
+  /** What the operator makes before there are nodes. */
+  async #makeRegion(): Promise<void> {
+    const parsed = parseRegion(regionObject(NAMESPACE, REGION))
+    if (!parsed.isValid) throw new Error(JSON.stringify(parsed.violations))
+    const names = regionNames(REGION)
+    const apps = {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: names.apps, namespace: NAMESPACE },
+      stringData: { 'apps.json': JSON.stringify(APPS) }
+    }
+    const manifests = [
+      ...nodeAccess(REGION, NAMESPACE), ring({ ...this.#context(), spec: parsed.spec }), apps
+    ]
+    for (const manifest of manifests as KubeObject[]) {
+      await this.#client.create(resourceOf(manifest), manifest)
+    }
+    await this.#writeKubeconfig(names.account)
+  }
+
+  /** The nodes have the rights of their own ServiceAccount, and no others. */
+  async #writeKubeconfig(account: string): Promise<void> {
+    const { body } = await this.#api.call(
+      'POST', `/api/v1/namespaces/${NAMESPACE}/serviceaccounts/${account}/token`,
+      { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} }
+    )
+    const kubeconfig = JSON.parse(readFileSync(this.#api.kubeconfigPath, 'utf8'))
+    kubeconfig.clusters[0].cluster.server = `https://127.0.0.1:${this.apiGate.port}`
+    kubeconfig.users[0].user = { token: body.status.token }
+    writeFileSync(this.kubeconfigPath, JSON.stringify(kubeconfig), { mode: 0o600 })
+  }
+
+  #run(pod: Pod, name: string, host: string): NodeProcess {
+    const [publicPort, privatePort] = this.#ports
+    const logFile = join(this.#folder, `${name}-${++this.#startCount}.log`)
+    const env = {
+      ...environmentOf(pod, host),
+      PATH: process.env.PATH,
+      KUBECONFIG: this.kubeconfigPath,
+      RINGCAST_HOST: host,
+      RINGCAST_PORT: String(publicPort),
+      RINGCAST_PRIVATE_PORT: String(privatePort)
+    }
+    const server = startServer({
+      name, command: process.execPath, args: [MAIN, 'node'], logFile, env
+    })
+    this.#t.teardown(() => server.kill())
+    const ask = async (path: string): Promise<Record<string, any>> => {
+      const signal = AbortSignal.timeout(1_000)
+      const answer = await fetch(`http://${host}:${privatePort}${path}`, { signal })
+      return await answer.json() as Record<string, any>
+    }
+    return {
+      name,
+      host,
+      url: `http://${host}:${publicPort}`,
+      process: server,
+      log: () => readFileSync(logFile, 'utf8'),
+      state: async () => {
+        const [probe, readiness] = await Promise.all([ask('/probe'), ask('/readyz')])
+        return { ...probe, unreadyBecause: readiness.reason } as NodeState
+      }
+    }
+  }
+}
+
+function timeIn(line: string): string {
+  return /"time":"([^"]*)"/.exec(line)?.[1] ?? ''
+}
+
+/** The time as the kubelet writes it. */
+function nowText(): string {
+  return new Date().toISOString()
+}
+
+function natsOptions(folder: string): NatsServerOptions {
+  return { jetstream: true, storeFolder: join(folder, 'jetstream') }
+}
+
+/** The environment of a pod's only container, its references resolved. */
+function environmentOf(pod: Pod, host: string): Record<string, string> {
+  const fields: Record<string, string | undefined> = {
+    'metadata.namespace': pod.metadata.namespace,
+    'metadata.name': pod.metadata.name,
+    'metadata.uid': pod.metadata.uid,
+    'status.podIP': host
+  }
+  const environment: Record<string, string> = {}
+  for (const { name, value, valueFrom } of pod.spec.containers[0]!.env) {
+    const resolved = value ?? fields[valueFrom!.fieldRef.fieldPath]
+    if (resolved === undefined) throw new Error(`${name} cannot be resolved`)
+    environment[name] = resolved
+  }
+  return environment
+}

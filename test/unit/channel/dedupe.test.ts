@@ -1,0 +1,107 @@
+import t from 'tap'
+import { limits } from '../../../src/base/limits.ts'
+import { Random } from '../../../src/base/random.ts'
+import { Dedupe } from '../../../src/channel/dedupe.ts'
+import { op, publication } from './parts.ts'
+
+const taken = { timestamp: 1, counter: 0, messageCount: 1 }
+
+t.test('[B2] everybody who waited is told once, in order, and nobody again later', async (t) => {
+  const dedupe = new Dedupe()
+  const told: string[] = []
+  dedupe.admit(op('a:1'), () => told.push('first'))
+  dedupe.wait(op('a:1'), () => told.push('second'))
+  dedupe.wait(op('a:1'), () => told.push('third'))
+  dedupe.commit(op('a:1'), taken, 0)
+  dedupe.commit(op('a:1'), taken, 0)
+  t.same(told, ['first', 'second', 'third'])
+})
+
+t.test('whoever waits for what nobody knows is not told of another publish', async (t) => {
+  const dedupe = new Dedupe()
+  dedupe.wait(op('a:1'), () => t.fail('nothing was under way'))
+  dedupe.commit(op('a:1'), taken, 0)
+  dedupe.commit(op('a:2'), taken, 0)
+  t.equal(dedupe.size, 2)
+})
+
+t.test('[B3, 17] a publish under way is never forgotten, however long the log takes', async (t) => {
+  const dedupe = new Dedupe()
+  dedupe.admit(op('a:1'), () => {})
+  dedupe.expire(limits.idKeptMs * 10)
+  t.equal(dedupe.find(op('a:1')), 'pending')
+  dedupe.commit(op('a:1'), taken, limits.idKeptMs * 10)
+  dedupe.expire(limits.idKeptMs * 11 - 1)
+  t.same(dedupe.find(op('a:1')), taken, 'its time begins with the commit')
+  dedupe.expire(limits.idKeptMs * 11)
+  t.equal(dedupe.find(op('a:1')), 'new')
+})
+
+t.test('[17] an id is kept apart from its message: the payload can go', async (t) => {
+  const dedupe = new Dedupe()
+  const committed = publication(1)
+  dedupe.commit(committed, committed, 0)
+  t.same(dedupe.find(committed), { timestamp: 1_001, counter: 0, messageCount: 1 })
+})
+
+t.test('[B5] the key spaces never meet, whatever a client chooses', async (t) => {
+  const dedupe = new Dedupe()
+  const texts = ['a:1', '~a:1', '~~a:1', '~', '']
+  for (const [at, id] of texts.entries()) {
+    t.equal(dedupe.find(op(id, { idSpace: 'client' })), 'new', id)
+    dedupe.commit(op(id, { idSpace: 'client' }), { ...taken, counter: at }, 0)
+    t.equal(dedupe.find(op('a:1')), 'new', `${id} is not the connection's`)
+  }
+  for (const [counter, id] of texts.entries()) {
+    t.match(dedupe.find(op(id, { idSpace: 'client' })), { counter })
+  }
+})
+
+t.test('[25] at the bound there is no room, until the oldest have had their time', async (t) => {
+  const max = limits.idsPerChannelMax
+  Object.assign(limits, { idsPerChannelMax: 10 })
+  t.teardown(() => Object.assign(limits, { idsPerChannelMax: max }))
+  const dedupe = new Dedupe()
+  for (let no = 0; no < 10; no++) {
+    t.ok(dedupe.hasRoom)
+    dedupe.commit(op(`a:${no}`), taken, no)
+  }
+  t.notOk(dedupe.hasRoom)
+  dedupe.expire(limits.idKeptMs - 1)
+  t.notOk(dedupe.hasRoom, 'nothing is forgotten early')
+  dedupe.expire(limits.idKeptMs)
+  t.ok(dedupe.hasRoom)
+  t.equal(dedupe.find(op('a:0')), 'new')
+  t.not(dedupe.find(op('a:1')), 'new')
+})
+
+t.test('[B4, 17] exactly the set of what was committed in the last three minutes', async (t) => {
+  for (let seed = 0; seed < 50; seed++) {
+    const random = new Random(`dedupe/${seed}`)
+    const wrong: string[] = []
+    const dedupe = new Dedupe()
+    const known = new Map<string, number | 'pending'>()
+    let nowMs = 0
+    for (let step = 0; step < 300; step++) {
+      nowMs += random.below(4_000)
+      dedupe.expire(nowMs)
+      for (const [id, atMs] of known) {
+        if (atMs !== 'pending' && nowMs - atMs >= limits.idKeptMs) known.delete(id)
+      }
+      const id = `a:${random.below(60)}`
+      const found = dedupe.find(op(id))
+      const state = known.get(id)
+      const wanted = state === undefined ? 'new' : state === 'pending' ? 'pending' : 'taken'
+      if ((typeof found === 'object' ? 'taken' : found) !== wanted) wrong.push(`step ${step}`)
+      if (found === 'new') {
+        dedupe.admit(op(id), () => {})
+        known.set(id, 'pending')
+      } else if (found === 'pending') {
+        dedupe.commit(op(id), taken, nowMs)
+        known.set(id, nowMs)
+      }
+      if (dedupe.size !== known.size) wrong.push(`size at step ${step}`)
+    }
+    t.same(wrong, [], `seed ${seed}`)
+  }
+})

@@ -1,0 +1,94 @@
+/**
+ * A ChannelMaster on a bench: clocks that the test moves, a log that commits when the test says
+ * so, and everything that is sent, by place.
+ */
+
+import { ChannelMaster } from '../../../src/channel/master.ts'
+import type { OwnershipEntry } from '../../../src/log/entry.ts'
+import type {
+  Join,
+  PeerMessage,
+  Publication,
+  Publish,
+  PublishOp,
+  Standing
+} from '../../../src/peer/message.ts'
+import { type Place, placeKey } from '../../../src/peer/place.ts'
+import { CHANNEL, LINEAGE, ofKind, op, standing } from './parts.ts'
+
+export const a: Place = { incarnation: 'a', worker: 0 }
+export const b: Place = { incarnation: 'b', worker: 0 }
+
+export class MasterBench {
+  readonly master: ChannelMaster
+  monoMs = 0
+  wallMs = 1_000_000
+  hasRoom = true
+  /** What was appended and is not in the log yet. */
+  waiting: Publication[] = []
+  readonly owned: OwnershipEntry[] = []
+  #entry = 100
+  #sent: { to: string; message: PeerMessage }[] = []
+
+  constructor(start: Standing = standing(0), epoch = 7) {
+    const bench = this
+    this.master = new ChannelMaster(CHANNEL, { standing: start, birth: { seq: 0, entry: 0 } }, {
+      epoch,
+      lineage: LINEAGE,
+      get hasRoom(): boolean {
+        return bench.hasRoom
+      },
+      isKnown: () => true,
+      isRollOpen: false,
+      isAlive: () => true,
+      own: (entry) => void this.owned.push(entry),
+      now: () => this.now(),
+      later: () => undefined,
+      append: (_, publication) => {
+        this.waiting.push({ ...publication, entry: ++this.#entry })
+      },
+      send: (place, message) => void this.#sent.push({ to: placeKey(place), message })
+    }, this.monoMs)
+  }
+
+  now() {
+    return { monoMs: this.monoMs, wallMs: this.wallMs }
+  }
+
+  /** What was sent to a place since the last call. */
+  sent(place: Place): PeerMessage[] {
+    const key = placeKey(place)
+    const found = this.#sent.filter(({ to }) => to === key).map(({ message }) => message)
+    this.#sent = this.#sent.filter(({ to }) => to !== key)
+    return found
+  }
+
+  join(place: Place, over: Partial<Join> = {}): void {
+    this.master.onJoin(place, {
+      kind: 'join', channel: CHANNEL, joinNo: 1, clientId: `of ${place.incarnation}`,
+      viewVersion: 1, from: undefined, wantsDeliveries: true, ...over
+    }, this.now())
+  }
+
+  publish(place: Place, opNo: number, what: PublishOp | string, over: Partial<Publish> = {}): void {
+    const { op: _, ...rest } = over
+    this.master.onPublish(place, {
+      kind: 'publish', channel: CHANNEL, clientId: `of ${place.incarnation}`, epoch: 7, opNo,
+      answeredThrough: 0, op: typeof what === 'string' ? op(what) : what, ...rest
+    }, this.now())
+  }
+
+  /** The log has the first `count` of what waits. */
+  commit(count = this.waiting.length): Publication[] {
+    const committed = this.waiting.splice(0, count)
+    for (const publication of committed) this.master.onCommitted(publication, this.monoMs)
+    if (committed.length > 0) this.master.deliver(committed)
+    return committed
+  }
+
+  /** The outcomes that a place was told: `opNo: serials`, or `opNo: code`. */
+  outcomes(place: Place): string[] {
+    return ofKind(this.sent(place), 'result').map(({ opNo, outcome }) =>
+      `${opNo}: ${outcome.kind === 'committed' ? outcome.serials : outcome.error.code}`)
+  }
+}
