@@ -228,7 +228,7 @@ export class PartitionMaster {
     this.#state = { kind: 'serving', writer, start, retention }
     this.#lastEntry = this.#channels.restore(found, nowMs)
     if (found.entries.some(({ entry }) => entry.kind === 'epoch' && entry.startsLineage)) {
-      this.#callRoll(start.epoch)
+      this.#callRoll(start.epoch, writer)
     }
     for (const { from, message } of this.#confirming.takeAll()) this.onMessage(from, message)
     if (this.#channels.size > 0) this.#sweepLater()
@@ -283,6 +283,7 @@ export class PartitionMaster {
     for (const [channel, publications] of byChannel) {
       this.#channels.get(channel)?.deliver(publications)
     }
+    this.#roll?.onCommitted()
     if (retention.wantsSnapshot(nowMs)) this.#writeSnapshot(this.#state)
     for (const { from, message } of this.#confirming.takeReady(writer, nowMs)) {
       this.onMessage(from, message)
@@ -337,9 +338,7 @@ export class PartitionMaster {
       },
       isAlive: (owner: MemberOwner) => partition.#ports.isAlive(owner),
       now: () => partition.#ports.now(),
-      later(channel: string, afterMs: number, run: (nowMs: number) => void): void {
-        partition.#later(channel, afterMs, run)
-      },
+      later: (...call: Parameters<MasterPorts['later']>) => partition.#later(...call),
       own(entry: OwnershipEntry): void {
         const state = partition.#state
         if (state.kind !== 'serving') return
@@ -359,9 +358,13 @@ export class PartitionMaster {
     }
   }
 
-  #callRoll(epoch: number): void {
-    this.#roll = new Roll(this.partition, epoch, this.#ports, () => {
-      for (const channel of this.#channels.values()) channel.onRollClosed()
+  #callRoll(epoch: number, writer: LogWriter): void {
+    this.#roll = new Roll(this.partition, epoch, this.#ports, {
+      decidedEntry: () => writer.nextEntry - 1,
+      committedEntry: () => this.#lastEntry,
+      onClosed: () => {
+        for (const channel of this.#channels.values()) channel.onRollClosed()
+      }
     })
   }
 

@@ -20,19 +20,30 @@ export interface RollPorts {
   send(place: Place, message: PeerMessage): void
 }
 
+/** Whose roll it is. */
+export interface RollOwner {
+  /** The last entry that was decided, and the last one that is in the log. */
+  decidedEntry(): number
+  committedEntry(): number
+  /** Who is present is known from now on, and stands in the log. */
+  onClosed(): void
+}
+
 export class Roll {
   readonly #call: PeerMessage
   readonly #ports: RollPorts
-  readonly #onClosed: () => void
+  readonly #owner: RollOwner
   readonly #answered = new Set<string>()
   readonly #untilMs: number
   #deadline: Deadline | undefined
   #isOpen = true
+  /** Everybody has declared; what that has led to is in the log with this entry. */
+  #lastEntry: number | undefined
 
-  constructor(partition: number, epoch: number, ports: RollPorts, onClosed: () => void) {
+  constructor(partition: number, epoch: number, ports: RollPorts, owner: RollOwner) {
     this.#call = { kind: 'rollCalled', partition, epoch }
     this.#ports = ports
-    this.#onClosed = onClosed
+    this.#owner = owner
     this.#untilMs = ports.now().monoMs + limits.rollMs
     if (this.#awaited().length > 0) this.#ask()
     else this.#isOpen = false
@@ -50,6 +61,14 @@ export class Roll {
   /** The view may have changed: only who is in it is waited for. */
   onPlaces(): void {
     if (this.#isOpen && this.#awaited().length === 0) this.#close()
+  }
+
+  /** Something is in the log. */
+  onCommitted(): void {
+    if (!this.#isOpen || this.#lastEntry === undefined) return
+    if (this.#owner.committedEntry() < this.#lastEntry) return
+    this.stop()
+    this.#owner.onClosed()
   }
 
   /** Ends it without a word. */
@@ -71,8 +90,10 @@ export class Roll {
     })
   }
 
+  /** What is shown stands in the log, so the set is whole when all that was declared does. */
   #close(): void {
-    this.stop()
-    this.#onClosed()
+    this.#ports.deadlines.cancel(this.#deadline)
+    this.#lastEntry ??= this.#owner.decidedEntry()
+    this.onCommitted()
   }
 }

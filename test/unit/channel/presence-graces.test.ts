@@ -215,6 +215,22 @@ t.test('[D7] after a new lineage SYNC is held until every node of the view decla
     t.same(life.present(), ['ann x'])
   })
 
+t.test('[3, D7] what was declared is shown when it is in the log, and SYNC is held until then',
+  async (t) => {
+    const world = new PresenceWorld()
+    world.homes = ['a']
+    const life = world.master()
+    life.join('w')
+    life.master.onMessage({ incarnation: 'a', worker: 0 }, {
+      kind: 'declare', channel: 'app/c', epoch: life.master.epoch, worker: 0, generation: 1,
+      members: [member('ann', 'x:0:0')], isFirst: true, isLast: true
+    })
+    life.master.onRollAnswered({ incarnation: 'a', worker: 0 }, life.master.epoch)
+    t.same(life.heard('w'), [], 'the log has nothing yet')
+    life.settle()
+    t.match(presentIn(life.heard('w')), [{ clientId: 'ann' }])
+  })
+
 t.test('[D7] a node that never answers is waited for five seconds, and asked again', async (t) => {
   const world = new PresenceWorld()
   world.homes = ['a', 'b']
