@@ -45,6 +45,8 @@ export interface GroupPorts {
   /** The life of this worker. */
   readonly generation: number
   nowMs(): number
+  /** A name for an op that this worker decides of itself; it never gives the same one again. */
+  nameOp(): string
   /** Sends to the channel's client on this node. */
   toClient(channel: string, message: PeerMessage): void
 }
@@ -69,10 +71,11 @@ export class LocalGroup {
     this.channel = channel
     this.#ports = ports
     this.#usedAtMs = ports.nowMs()
-    const { deadlines, generation, nowMs } = ports
+    const { deadlines, generation, nowMs, nameOp } = ports
     this.own = new OwnMembers(channel, generation, {
       deadlines,
       nowMs,
+      nameOp,
       submit: (op, onOutcome) => this.submit(op, onOutcome),
       toClient: (message) => ports.toClient(channel, message)
     })

@@ -10,7 +10,6 @@
 
 import type { Now } from '../base/clock.ts'
 import { limits } from '../base/limits.ts'
-import { Queue } from '../base/queue.ts'
 import type { OwnershipEntry } from '../log/entry.ts'
 import type {
   Backfill,
@@ -27,7 +26,7 @@ import { type Place, placeKey } from '../peer/place.ts'
 import { errors } from '../wire/errors.ts'
 import type { ErrorInfo } from '../wire/protocol-message.ts'
 import { SerialClock } from '../wire/serial.ts'
-import { Dedupe, type Taken, type Waiter } from './dedupe.ts'
+import { Dedupe, type Taken } from './dedupe.ts'
 import { serialsOf } from './encoding.ts'
 import { type Interest, Interests } from './interests.ts'
 import { type Here, pageAfter } from './page.ts'
@@ -72,8 +71,6 @@ export class ChannelMaster {
   #tail: Tail
   readonly #dedupe = new Dedupe()
   readonly #interests: Interests
-  /** Who is to hear that everything up to a seq is in the log. */
-  readonly #leaves = new Queue<{ readonly seq: number; readonly answer: Waiter }>()
   /** The last committed entry. */
   #standing: Standing
   /** The last seq given out; ahead of `#standing` by what waits for the log. */
@@ -237,7 +234,7 @@ export class ChannelMaster {
   /** A change of owner is in the log; `isRestored`: it was found there. */
   onOwned(entry: OwnershipEntry, isRestored: boolean, nowMs: number): void {
     this.presence.onOwned(entry, isRestored)
-    if (entry.id !== '') this.#dedupe.commit({ ...entry, idSpace: 'connection' }, UNSEEN, nowMs)
+    if (entry.idSpace !== 'master') this.#dedupe.commit(entry, UNSEEN, nowMs)
   }
 
   /** Sends committed publications to every node that wants them; the same object to all. */
@@ -288,10 +285,6 @@ export class ChannelMaster {
       const committed = { kind: 'committed' as const, serials }
       this.#answer(place, publish, op.owner ? { ...committed, timestamp } : committed)
     }
-    if (op.idSpace === 'server') {
-      this.#takeLeaves(place, publish, answer, now)
-      return
-    }
     const known = this.#dedupe.find(op)
     if (known === 'pending') {
       this.#dedupe.wait(op, answer)
@@ -318,28 +311,12 @@ export class ChannelMaster {
     else this.#publish(op)
   }
 
-  /**
-   * Leaves that the client's node decided. They have no id: each names the event that it ends, so
-   * that a repeat ends nothing else. Answered when all that is decided by now is in the log.
-   */
-  #takeLeaves(place: Place, publish: Publish, answer: Waiter, now: Now): void {
-    const refusal = this.#refusal()
-    if (refusal !== undefined) {
-      this.#answer(place, publish, { kind: 'refused', error: refusal })
-      return
-    }
-    const changes = this.presence.judge(publish.op)
-    if (changes.kind === 'taken') this.presence.write(publish.op, changes, now.monoMs)
-    if (this.#lastSeq === this.#standing.seq) answer(UNSEEN)
-    else this.#leaves.push({ seq: this.#lastSeq, answer })
-  }
-
   /** Gives the op its place in the order. */
   #publish({ id, idSpace, connectionId, messageCount, payload, owner }: PublishOp)
     : Omit<Publication, 'entry'> {
     const { ms: timestamp, counter } = this.#clock.next(this.#ports.now().wallMs)
     const seq = ++this.#lastSeq
-    const ownId = idSpace === 'server' ? `${this.#ports.lineage}:${seq}` : id
+    const ownId = idSpace === 'master' ? `${this.#ports.lineage}:${seq}` : id
     const publication = { seq, id: ownId, idSpace, connectionId, timestamp, counter,
       messageCount, payload, owner }
     this.#ports.append(this.channel, publication)
@@ -371,10 +348,7 @@ export class ChannelMaster {
     const { lineage } = this.#standing
     this.#standing = { lineage, seq: publication.seq, epoch, entry: publication.entry }
     this.#tail.push(publication, nowMs)
-    if (publication.idSpace !== 'server') this.#dedupe.commit(publication, publication, nowMs)
-    while (this.#leaves.peek() !== undefined && this.#leaves.peek()!.seq <= publication.seq) {
-      this.#leaves.shift()!.answer(UNSEEN)
-    }
+    if (publication.idSpace !== 'master') this.#dedupe.commit(publication, publication, nowMs)
   }
 
   #here(): Here {

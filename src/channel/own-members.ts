@@ -21,10 +21,18 @@ import { decodeItems, encodeItems, isOlder, type PresenceItem } from './presence
 
 type OfConnection = Map<string, Member>
 
+interface Said {
+  readonly op: PublishOp
+  /** When its events are said to have been; undefined while it has no outcome. */
+  takenAt: number | undefined
+}
+
 /** What the members need from their group. */
 export interface OwnPorts {
   readonly deadlines: Deadlines
   nowMs(): number
+  /** A name for an op that this worker decides of itself; it never gives the same one again. */
+  nameOp(): string
   /** Sends an op on its way. */
   submit(op: PublishOp, onOutcome: (outcome: PublishOutcome) => void): void
   toClient(message: PeerMessage): void
@@ -35,8 +43,8 @@ export class OwnMembers {
   readonly #generation: number
   readonly #ports: OwnPorts
   readonly #taken = new Map<string, OfConnection>()
-  /** Ops without outcome by connection, in order. */
-  readonly #pending = new Map<string, Set<PublishOp>>()
+  /** By connection, in the order in which they were said: ops that count, taken or not yet. */
+  readonly #pending = new Map<string, Said[]>()
   readonly #graces = new Map<string, Deadline>()
 
   /** `generation`: the life of the group's worker. */
@@ -52,19 +60,22 @@ export class OwnMembers {
 
   /** An op goes on its way. */
   onSubmit(op: PublishOp): void {
-    const ops = this.#pending.get(op.connectionId!) ?? new Set()
-    this.#pending.set(op.connectionId!, ops.add(op))
+    const connectionId = op.connectionId!
+    const said = this.#pending.get(connectionId) ?? []
+    said.push({ op, takenAt: undefined })
+    this.#pending.set(connectionId, said)
   }
 
-  /** An op has its outcome. */
+  /** An op has its outcome; they may come in another order than that of the ops. */
   onOutcome(op: PublishOp, outcome: PublishOutcome): void {
     const connectionId = op.connectionId!
-    const ops = this.#pending.get(connectionId)
-    ops?.delete(op)
-    if (ops?.size === 0) this.#pending.delete(connectionId)
-    if (outcome.kind === 'refused') return
+    const said = this.#pending.get(connectionId) ?? []
+    const at = said.findIndex((each) => each.op === op)
+    if (outcome.kind === 'refused') said.splice(at, 1)
+    else said[at]!.takenAt = outcome.timestamp ?? 0
     const members = this.#taken.get(connectionId) ?? new Map<string, Member>()
-    apply(members, op, outcome.timestamp ?? 0)
+    while (said[0]?.takenAt !== undefined) apply(members, said.shift()!)
+    if (said.length === 0) this.#pending.delete(connectionId)
     if (members.size > 0) this.#taken.set(connectionId, members)
     else this.#taken.delete(connectionId)
   }
@@ -111,8 +122,8 @@ export class OwnMembers {
       })
       const { owner } = ofOwner[0]!
       const payload = encodeItems(items)
-      const said = { id: '', idSpace: 'server' as const, messageCount: 0 }
-      this.#submitLeave({ ...said, connectionId, payload, owner })
+      const named = { id: this.#ports.nameOp(), idSpace: 'node' as const, messageCount: 0 }
+      this.#submitLeave({ ...named, connectionId, payload, owner })
     }
   }
 
@@ -127,14 +138,14 @@ export class OwnMembers {
 
   #of(connectionId: string): Member[] {
     const members = new Map(this.#taken.get(connectionId))
-    for (const op of this.#pending.get(connectionId) ?? []) apply(members, op, 0)
+    for (const said of this.#pending.get(connectionId) ?? []) apply(members, said)
     return [...members.values()]
   }
 }
 
 /** What `op` makes of its connection's members, by the rule that the master goes by. */
-function apply(members: OfConnection, op: PublishOp, timestamp: number): void {
-  const from = { connectionId: op.connectionId!, owner: op.owner!, timestamp }
+function apply(members: OfConnection, { op, takenAt = 0 }: Said): void {
+  const from = { connectionId: op.connectionId!, owner: op.owner!, timestamp: takenAt }
   for (const item of decodeItems(op.payload)) applyItem(members, item, from)
 }
 

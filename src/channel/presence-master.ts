@@ -68,7 +68,7 @@ interface Source {
   readonly idSpace: IdSpace
 }
 
-const OF_SERVER: Source = { id: '', idSpace: 'server' }
+const OF_MASTER: Source = { id: '', idSpace: 'master' }
 
 export class MasterPresence {
   readonly #ports: PresencePorts
@@ -120,7 +120,7 @@ export class MasterPresence {
     const items = decodeItems(op.payload) as Word['items']
     const connectionId = op.connectionId!
     const owner = op.owner!
-    if (op.idSpace === 'server') return this.#decideEach(connectionId, owner, items)
+    if (op.idSpace === 'node') return this.#decideEach(connectionId, owner, items)
     const { membersMax = limits.presenceMembersMax } = op
     const bytesMax = limits.presenceBytesMax
     return decide({ connectionId, owner, items, membersMax, bytesMax }, this.#decided)
@@ -258,7 +258,7 @@ export class MasterPresence {
       return { action: PresenceAction.ENTER, clientId, id, data, encoding, extras }
     })
     const owner = { ...life, claim }
-    this.#write(OF_SERVER, connectionId, owner, this.#decideEach(connectionId, owner, items))
+    this.#write(OF_MASTER, connectionId, owner, this.#decideEach(connectionId, owner, items))
   }
 
   /** One by one: what a higher claim has is none of its business, the others are. */
@@ -283,7 +283,7 @@ export class MasterPresence {
       const leaves = left.map(({ clientId, data, encoding, extras }) => {
         return { action: PresenceAction.LEAVE, clientId, data, encoding, extras }
       })
-      this.#write(OF_SERVER, connectionId, owner, { kind: 'taken', events: leaves, moved: [] })
+      this.#write(OF_MASTER, connectionId, owner, { kind: 'taken', events: leaves, moved: [] })
     }
   }
 
@@ -298,16 +298,17 @@ export class MasterPresence {
     { events, moved }: Changes
   ): void {
     const isSilent = events.length === 0
-    if (moved.length > 0 || (isSilent && id !== '')) {
-      this.#ports.own({ id: isSilent ? id : '', connectionId, clientIds: moved, owner })
+    if (moved.length > 0 || (isSilent && idSpace !== 'master')) {
+      const source = isSilent ? { id, idSpace } : OF_MASTER
+      this.#ports.own({ ...source, connectionId, clientIds: moved, owner })
       this.#decided.move(connectionId, moved, owner)
     }
     if (isSilent) return
-    const isServer = idSpace === 'server'
-    const shown = isServer ? events.map(withoutLeaveId) : events
+    const isOfClient = idSpace === 'connection'
+    const shown = isOfClient ? events : events.map(withoutLeaveId)
     const pages = pagesOf(shown, itemBytes)
     for (const [no, page] of pages.entries()) {
-      const source = no === pages.length - 1 ? { id, idSpace } : OF_SERVER
+      const source = no === pages.length - 1 ? { id, idSpace } : OF_MASTER
       const payload = encodeItems(page)
       const op = { ...source, connectionId, messageCount: 0, payload, owner }
       this.#decided.apply(this.#ports.publish(op), page)
@@ -315,7 +316,7 @@ export class MasterPresence {
   }
 }
 
-/** A leave that the server decides is told by an id that is no connection's (scenario D6). */
+/** A leave that servers decide is told by an id that is no connection's (scenario D6). */
 function withoutLeaveId(event: PresenceItem): PresenceItem {
   return event.action === PresenceAction.LEAVE ? { ...event, id: undefined } : event
 }

@@ -9,8 +9,14 @@
 
 import { Decoder, Encoder } from '@msgpack/msgpack'
 import { exhaustive } from '../base/assert.ts'
-import { ownerFields, ownerFrom, publicationFields, publicationFrom } from '../peer/fields.ts'
-import type { MemberOwner, Publication } from '../peer/message.ts'
+import {
+  ID_SPACES,
+  ownerFields,
+  ownerFrom,
+  publicationFields,
+  publicationFrom
+} from '../peer/fields.ts'
+import type { IdSpace, MemberOwner, Publication } from '../peer/message.ts'
 
 /** The version of the records that this release writes. */
 export const LOG_FORMAT_VERSION = 1
@@ -42,8 +48,8 @@ export interface PublicationEntry {
 export interface OwnershipEntry {
   readonly kind: 'ownership'
   readonly channel: string
-  /** `connectionId:msgSerial`, or empty for what nobody repeats. */
   readonly id: string
+  readonly idSpace: IdSpace
   readonly connectionId: string
   readonly clientIds: readonly string[]
   readonly owner: MemberOwner
@@ -128,9 +134,9 @@ export function encodeEntry(entry: Entry): Uint8Array {
         publicationFields(entry.publication)
       ])
     case 'ownership': {
-      const { channel, id, connectionId, clientIds, owner } = entry
-      const fields = [channel, id, connectionId, clientIds, ownerFields(owner)]
-      return encoder.encode([KIND_OWNERSHIP, ...fields])
+      const { channel, id, idSpace, connectionId, clientIds, owner } = entry
+      const fields = [channel, id, ID_SPACES.indexOf(idSpace), connectionId, clientIds]
+      return encoder.encode([KIND_OWNERSHIP, ...fields, ownerFields(owner)])
     }
     case 'confirm':
       return encoder.encode([KIND_CONFIRM])
@@ -210,8 +216,8 @@ function entryFrom(bytes: Uint8Array): Entry {
     case KIND_PUBLICATION:
       return { kind: 'publication', channel: f[0]!, publication: publicationFrom(f[1]) }
     case KIND_OWNERSHIP:
-      return { kind: 'ownership', channel: f[0]!, id: f[1]!, connectionId: f[2]!,
-        clientIds: f[3]!, owner: ownerFrom(f[4]) }
+      return { kind: 'ownership', channel: f[0]!, id: f[1]!, idSpace: ID_SPACES[f[2]!]!,
+        connectionId: f[3]!, clientIds: f[4]!, owner: ownerFrom(f[5]) }
     case KIND_CONFIRM:
       return { kind: 'confirm' }
     case KIND_SNAPSHOT:

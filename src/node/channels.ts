@@ -15,7 +15,6 @@ import { ChannelClient } from '../channel/client.ts'
 import { type Allocate, encodeMessages, standingOf } from '../channel/encoding.ts'
 import { type GroupMember, LocalGroup, type Seat } from '../channel/group.ts'
 import { PartitionMaster } from '../channel/partition.ts'
-import { encodeItems } from '../channel/presence.ts'
 import type {
   PeerMessage,
   RollCalled,
@@ -33,6 +32,7 @@ import type { ChannelSerial } from '../wire/serial.ts'
 import { EarlyJoins } from './early-joins.ts'
 import { type Generations, Mastership } from './mastership.ts'
 import type { Outbox } from './outbox.ts'
+import { PresenceOps } from './presence-ops.ts'
 import { Rolls } from './rolls.ts'
 
 const SWEEP_MS = 5_000
@@ -66,6 +66,7 @@ export class Channels implements ChannelDoor {
   readonly #dirty = new Set<PartitionMaster>()
   readonly #mastership: Mastership
   readonly #rolls = new Rolls()
+  readonly #presenceOps: PresenceOps
   readonly #early = new EarlyJoins()
   #loop: { from: Place; message: PeerMessage }[] = []
   #isSweeping = false
@@ -74,6 +75,7 @@ export class Channels implements ChannelDoor {
     this.#options = options
     this.#ports = ports
     this.#mastership = new Mastership(options.self, options.workers)
+    this.#presenceOps = new PresenceOps(options)
   }
 
   get viewVersion(): number {
@@ -114,11 +116,7 @@ export class Channels implements ChannelDoor {
   }
 
   present(channel: string, said: AdmittedPresence, onOutcome: (outcome: Outcome) => void): void {
-    const { claim, items, ...rest } = said
-    const { self, generation } = this.#options
-    const owner = { ...self, generation, claim }
-    const op = { ...rest, idSpace: 'connection' as const, messageCount: 0, owner }
-    this.#group(channel).submit({ ...op, payload: encodeItems(items) }, onOutcome)
+    this.#group(channel).submit(this.#presenceOps.opOf(said), onOutcome)
   }
 
   leave(channel: string, connectionId: string, claim: number, afterMs: number): void {
@@ -345,6 +343,7 @@ export class Channels implements ChannelDoor {
         deadlines: this.#ports.deadlines,
         tally: this.#ports.tally,
         generation: this.#options.generation,
+        nameOp: () => this.#presenceOps.name(),
         nowMs: () => this.#ports.now().monoMs,
         toClient: (name, message) => {
           const worker = this.#mastership.homeWorker(name)

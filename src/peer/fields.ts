@@ -14,7 +14,12 @@ import type {
 
 export type Fields = readonly unknown[]
 
-const ID_SPACES = ['connection', 'client', 'server'] as const satisfies readonly IdSpace[]
+export const ID_SPACES = [
+  'connection',
+  'client',
+  'node',
+  'master'
+] as const satisfies readonly IdSpace[]
 
 /** A standing's fields; null for none. */
 export function standingFields(standing: Standing | undefined): Fields | null {

@@ -63,10 +63,11 @@ export interface Standing extends Position {
 }
 
 /**
- * The key space of an id, so that nobody forges another connection's (rule 17). What servers
- * decide of themselves has ids that nobody repeats.
+ * The key space of an id, so that nobody forges another connection's (rule 17): derived from a
+ * connection, or chosen by a client, or given by a node to what it decides of itself. What masters
+ * decide of themselves nobody repeats.
  */
-export type IdSpace = 'connection' | 'client' | 'server'
+export type IdSpace = 'connection' | 'client' | 'node' | 'master'
 
 /** One publish as its session admitted it: what the master needs to know, and the bytes. */
 export interface PublishOp {

@@ -85,12 +85,14 @@ export class GroupBench {
   readonly group: LocalGroup
   nowMs = 0
   #said: PeerMessage[] = []
+  #opCount = 0
 
   constructor() {
     this.group = new LocalGroup(CHANNEL, {
       deadlines: this.deadlines,
       tally: this.tally,
       generation: 1,
+      nameOp: () => `me/0/1:${++this.#opCount}`,
       nowMs: () => this.nowMs,
       toClient: (_, message) => void this.#said.push(message)
     })

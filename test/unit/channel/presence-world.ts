@@ -83,6 +83,7 @@ export class PresenceLife {
   #said: { to: string; message: PeerMessage }[] = []
   #isDirty = false
   #joinNo = 0
+  #leaveCount = 0
   readonly #opNos = new Map<string, number>()
 
   constructor(world: PresenceWorld, no: number) {
@@ -145,12 +146,13 @@ export class PresenceLife {
     : PublishOutcome | undefined {
     const opNo = this.#opNos.get(node) ?? 1
     this.#opNos.set(node, opNo + 1)
-    const isServer = id.endsWith(':server')
+    const isOfNode = id.endsWith(':node')
     this.master.onMessage(placeOf(node), {
       kind: 'publish', channel: CHANNEL, clientId: `of ${node}`, epoch: this.master.epoch, opNo,
       answeredThrough: 0,
       op: {
-        id: isServer ? '' : id, idSpace: isServer ? 'server' : 'connection',
+        id: isOfNode ? `${node}/0/1:${++this.#leaveCount}` : id,
+        idSpace: isOfNode ? 'node' : 'connection',
         connectionId: id.split(':')[0], messageCount: 0, membersMax, owner: ownerOf(node, over),
         payload: encodeItems(items.map((item, at) => ({ id: `${id}:${at}`, ...item })))
       }

@@ -80,8 +80,8 @@ class Rig {
 
   /** What was said since it was last asked, as `to kind`. */
   said(): string[] {
-    const said = this.sent.splice(0).map(({ to, message }) => `${to} ${message.kind}`)
-    return said.filter((each) => !each.endsWith('rollCalled'))
+    const sent = this.sent.splice(0).filter(({ message }) => message.kind !== 'rollCalled')
+    return sent.map(({ to, message }) => `${to} ${message.kind}`)
   }
 
   /** A channel that `node` masters, at home on worker `home`. */
@@ -106,16 +106,11 @@ class Rig {
   }
 }
 
-/** Which channels the messages are about. */
-function ofChannels(messages: readonly PeerMessage[]): string[] {
-  return messages.flatMap((message) => ('channel' in message ? [message.channel] : []))
-}
-
 /** An attachment that keeps what it was told. */
 function ears(): Ears & { told: string[]; serial: string } {
   return {
-    connectionId: 'c', hearsItself: true, subscribes: true, hearsPresence: true, told: [],
-    serial: '',
+    connectionId: 'c', hearsItself: true, subscribes: true, hearsPresence: true,
+    told: [], serial: '',
     onFrame() {
       this.told.push('frame')
     },
@@ -200,7 +195,7 @@ t.test('[14] who moved is joined anew, who did not is left alone', async (t) => 
   t.same(rig.settle().said(), [], 'a view in which nothing moved disturbs nobody')
   rig.tell(after(rig.view, { leaving: new Set(['n1#1']) }))
   const to = masterOf(partitionOf(moving, 16), rig.view)!.node
-  const heard = ofChannels(rig.settle().sent.map(({ message }) => message))
+  const heard = rig.settle().sent.map(({ message }) => 'channel' in message && message.channel)
   t.same(heard, to === 'n0' ? [] : [moving])
   t.match(rig.channels.describe().find((line) => line.startsWith(`client ${staying}`)), /live/)
 })

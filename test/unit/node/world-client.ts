@@ -9,7 +9,8 @@ import type { FrameSequence, Socket } from '../../../src/node/outbox.ts'
 import { Action, Flag } from '../../../src/wire/actions.ts'
 import { decodeProtocolMessage, encodeProtocolMessage } from '../../../src/wire/codec.ts'
 import { payloadOf } from '../../../src/wire/frame.ts'
-import type { Format, PresenceMessage, ProtocolMessage } from '../../../src/wire/protocol-message.ts'
+import type { Format, PresenceMessage, ProtocolMessage }
+  from '../../../src/wire/protocol-message.ts'
 import { parseChannelSerial } from '../../../src/wire/serial.ts'
 import type { WorkerWorld, WorldWorker } from './worker-world.ts'
 

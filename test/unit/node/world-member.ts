@@ -5,7 +5,7 @@
 
 import { Action, Flag, PresenceAction } from '../../../src/wire/actions.ts'
 import type { PresenceMessage, ProtocolMessage } from '../../../src/wire/protocol-message.ts'
-import type { WorkerWorld, WorldNode } from './worker-world.ts'
+import type { WorkerWorld, WorldNode, WorldWorker } from './worker-world.ts'
 import { type ClientOptions, WorldClient } from './world-client.ts'
 
 const ABSENT = PresenceAction.ABSENT
@@ -22,6 +22,7 @@ export class WorldMember extends WorldClient {
   #residual: Set<string> | undefined
   #syncId: string | undefined
   isAttachedNow = false
+  #wasAttached = false
 
   constructor(world: WorkerWorld, channel: string, options: ClientOptions = {}) {
     super(world, options)
@@ -51,6 +52,17 @@ export class WorldMember extends WorldClient {
       .map(({ clientId, data }) => `${clientId} ${data}`).sort()
   }
 
+  /** Attaches also when it had asked to and was not answered, or had been told to go. */
+  override connect(worker: WorldWorker): this {
+    super.connect(worker)
+    return this.#wasAttached ? this : this.attach(this.channel)
+  }
+
+  override detach(channel: string): void {
+    this.#wasAttached = this.isAttachedNow = false
+    super.detach(channel)
+  }
+
   override drop(): void {
     this.isAttachedNow = false
     super.drop()
@@ -61,14 +73,18 @@ export class WorldMember extends WorldClient {
     if (message.channel !== this.channel) return
     const { action, presence = [] } = message
     if (action === Action.ATTACHED) this.#onAttached(message)
-    if (action === Action.DETACHED) this.isAttachedNow = false
+    if (action === Action.DETACHED) {
+      this.#wasAttached = this.isAttachedNow = false
+      // SDKs attach again when the server could not do it.
+      if (message.error !== undefined) this.attach(this.channel)
+    }
     if (action === Action.PRESENCE) for (const item of presence) this.#onItem(item, message)
     if (action === Action.SYNC) this.#onSync(message)
   }
 
   #onAttached({ flags = 0 }: ProtocolMessage): void {
     const isUpdate = this.isAttachedNow
-    this.isAttachedNow = true
+    this.#wasAttached = this.isAttachedNow = true
     if (isUpdate && (flags & Flag.RESUMED) !== 0) return
     if ((flags & Flag.HAS_PRESENCE) !== 0) this.#startSync()
     else {
@@ -158,7 +174,5 @@ export function memberOn(
   options: ClientOptions = {},
   workerNo = 0
 ): WorldMember {
-  const member = new WorldMember(world, channel, options)
-  member.connect(node.workers[workerNo]!)
-  return member.attach(channel)
+  return new WorldMember(world, channel, options).connect(node.workers[workerNo]!)
 }
