@@ -98,8 +98,10 @@ export const limits = {
   // -- links between places -------------------------------------------------------------------
   /** One page of a backlog; a Join or backfill that is behind by more asks again. */
   backlogPageBytesMax: 256 * 1024,
-  /** Unconfirmed bytes of one link; above: the link is reset, its clients Join again. */
+  /** Unconfirmed bytes of one link; above: the link rests, is reset, its clients Join again. */
   linkBytesMax: 64 * 1024 * 1024,
+  /** How long a link that was full takes nothing, so that what is said again finds room. */
+  linkRestMs: 1_000,
   /** One batch; below NATS's max_payload of 1 MiB with room for one largest message. */
   batchBytesMax: 256 * 1024,
   /** How long an acknowledgement may wait for a batch of the other direction. */

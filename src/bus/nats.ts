@@ -93,6 +93,11 @@ export class NatsMesh implements Mesh {
     return this.#isUp
   }
 
+  /** For what else goes over it than the mesh: the log. */
+  get connection(): NatsConnection {
+    return this.#connection
+  }
+
   publish(subject: string, bytes: Uint8Array): void {
     if (this.#isUp && !this.#connection.isClosed()) this.#connection.publish(subject, bytes)
   }

@@ -5,7 +5,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { type AddressInfo, createServer, type Server } from 'node:net'
-import { availableParallelism } from 'node:os'
+import { availableParallelism, totalmem } from 'node:os'
 import { MessageChannel } from 'node:worker_threads'
 import { Hub } from '../bus/hub.ts'
 import type { PodFact } from '../node/member-ports.ts'
@@ -17,8 +17,8 @@ import { type NodePorts, NodeRuntime } from './node-runtime.ts'
 
 const READY_CHECK_MS = 20
 const PARTITION_COUNT = 4096
-/** The whole log of a laptop's region; at the bound publishes are refused. */
-const LOG_BYTES_MAX = 512 * 1024 * 1024
+/** Of the machine's memory, for the log of the whole region; above, publishes are refused. */
+const LOG_MEMORY_SHARE = 0.25
 const PORT_MAX = 65_535
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
 
@@ -48,7 +48,7 @@ export interface DevRegion {
 export async function startDevRegion(options: DevOptions): Promise<DevRegion> {
   checkOptions(options)
   const hub = new Hub()
-  const log = new EmbeddedLog(LOG_BYTES_MAX)
+  const log = new EmbeddedLog(Math.floor(totalmem() * LOG_MEMORY_SHARE))
   const ring = new LocalRing(PARTITION_COUNT)
   const names = Array.from({ length: options.nodes }, (_, index) => `dev-${index}`)
   const runtimes: NodeRuntime[] = []

@@ -19,6 +19,7 @@ import type { PodFact, RingReading, RingWriting } from '../node/member-ports.ts'
 import type { RingStore } from '../ops/member-pump.ts'
 import type { Logger } from '../ops/notes.ts'
 import { statusFromView, type View, viewFromStatus } from '../ring/view.ts'
+import { annotations } from '../operator/names.ts'
 import { PODS, RINGS, SECRETS } from './kube-access.ts'
 
 /** The container of a pod that runs `ringcast node`. */
@@ -219,7 +220,8 @@ function podFact(pod: Pod): PodFact {
       ?? false,
     host: status?.podIP,
     zone: metadata.labels?.['topology.kubernetes.io/zone'] ?? '',
-    isTerminating: metadata.deletionTimestamp !== undefined,
+    isTerminating: metadata.deletionTimestamp !== undefined ||
+      metadata.annotations?.[annotations.drain] === 'true',
     isTerminated: phase === 'Succeeded' || phase === 'Failed',
     containerEndedAtMs: lastEndOf(status?.containerStatuses ?? [])
   }

@@ -27,6 +27,8 @@ const WORKER_ENTRY = new URL('./worker-thread.ts', import.meta.url)
 const MESH_VERSION = 1
 /** A multiple of the usual numbers of servers, so that each leads as many. */
 const LOG_STREAM_COUNT = 6
+/** Who take a partition over in turn while the view cannot be written; copies are the log's. */
+const SUCCESSOR_COUNT = 2
 const APPS_KNOWN_MS = 2_000
 const HANDED_OVER_CHECK_MS = 100
 
@@ -43,7 +45,7 @@ export interface NodeLifePorts {
   readonly logStreams: LogStreams | undefined
   workerMesh(): { settings: MeshSettings; transfer: Transferable[] }
   provision?(request: ProvisionRequest): Promise<ProvisionAnswer>
-  onLeft(): void
+  onLeft(reason: string): void
   onRemoved(reason: string): void
   onWorkerRestart(): void
 }
@@ -156,7 +158,7 @@ export class NodeLife {
           privatePort
         },
         seed: this.incarnation,
-        successorCount: redundancy - 1,
+        successorCount: SUCCESSOR_COUNT,
         log
       },
       this.#pump.outbox
@@ -210,6 +212,7 @@ export class NodeLife {
 
   /** Leaves: clients go over half of the time, so that channels can follow in the rest. */
   drain(withinMs: number): void {
+    if (this.#handOverTimer !== undefined) return
     this.#pump.input({ kind: 'drain' })
     this.#supervisor.tellAll({ kind: 'drain', withinMs: withinMs / 2 })
     this.#handOverTimer = setInterval(() => {
@@ -271,7 +274,9 @@ export class NodeLife {
   #onStanding(standing: Standing, reason: string): void {
     this.#standing = standing
     this.#ports.logger.info({ standing, reason, incarnation: this.incarnation }, 'standing')
-    if (standing === 'left') this.#ports.onLeft()
+    // Asked by the ring: its pod is being deleted, or has the annotation.
+    if (standing === 'leaving') this.drain(this.#options.drainMs)
+    if (standing === 'left') this.#ports.onLeft(reason)
     if (standing === 'removed') this.#ports.onRemoved(reason)
   }
 

@@ -30,7 +30,7 @@ export interface NodeOptions {
   readonly region: string
   /** The region's id as clients are told it. */
   readonly siteCode: string
-  /** How many owners a partition has in the View, its master included. */
+  /** How many copies the log of a partition has. */
   readonly redundancy: number
   /** The pod's name and uid. */
   readonly node: string
@@ -191,7 +191,10 @@ export class NodeRuntime<M extends Mesh = Mesh> {
         logStreams: this.#ports.logStreams?.(mesh, this.#prefix),
         workerMesh: () => this.#ports.workerMesh(),
         provision: this.#ports.provision,
-        onLeft: () => this.#onLeft(),
+        onLeft: (reason) => {
+          if (this.#isDraining) this.#onLeft()
+          else this.#beginAnew(life, reason)
+        },
         onRemoved: (reason) => this.#beginAnew(life, reason),
         onWorkerRestart: () => {
           this.#restartCount++
@@ -206,7 +209,7 @@ export class NodeRuntime<M extends Mesh = Mesh> {
 
   #beginAnew(life: NodeLife, reason: string): void {
     if (this.#life !== life || this.#isDraining) return
-    this.#ports.logger.warn({ reason }, 'removed from the ring; joining again as a new member')
+    this.#ports.logger.warn({ reason }, 'out of the ring; joining again as a new member')
     void life.end().then(() => {
       if (!this.#aborter.signal.aborted) this.#begin()
     })

@@ -14,9 +14,9 @@ import type { Mesh } from '../bus/mesh.ts'
 import { NatsMesh } from '../bus/nats.ts'
 import { WorkerBus } from '../bus/worker-bus.ts'
 import { type Edge, startEdge } from '../edge/server.ts'
-import { Outbox } from '../node/outbox.ts'
 import type { LogPlan } from '../node/member-ports.ts'
-import type { Log } from '../node/ports.ts'
+import { Outbox } from '../node/outbox.ts'
+import type { Log, Place } from '../node/ports.ts'
 import { Worker } from '../node/worker.ts'
 import { Pump } from '../ops/pump.ts'
 import { privateMemory, sharedSlabs } from '../ops/slabs.ts'
@@ -150,17 +150,13 @@ class Opening {
   }
 }
 
-async function run(): Promise<void> {
-  const self = { incarnation: start.incarnation, worker: start.worker }
-  const outbox = new Outbox()
-  const tally = new Tally()
-  const serverId = `${start.node}.${start.worker}`
-  const worker = new Worker(
+function newWorker(self: Place, outbox: Outbox, tally: Tally): Worker {
+  return new Worker(
     {
       self,
       generation: start.generation,
       workers: start.workers,
-      serverId,
+      serverId: `${start.node}.${start.worker}`,
       siteCode: start.siteCode,
       connectionKeys: new ConnectionKeys(start.secret, `${start.incarnation}/${start.worker}`),
       allocate: start.workers > 1 ? sharedSlabs() : privateMemory(),
@@ -169,6 +165,13 @@ async function run(): Promise<void> {
     outbox,
     new Random(randomBytes(16).toString('hex'))
   )
+}
+
+async function run(): Promise<void> {
+  const self = { incarnation: start.incarnation, worker: start.worker }
+  const outbox = new Outbox()
+  const tally = new Tally()
+  const worker = newWorker(self, outbox, tally)
   const { mesh, log, onPlan } = await joinWorld()
   const bus = new WorkerBus(self, start.prefix, mesh, (frame) => {
     pump.input({ kind: 'peerFrame', frame })

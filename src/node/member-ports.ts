@@ -4,10 +4,11 @@
  * find out it answers as `failed` or `unknown`, never with silence.
  */
 
-import type { MembershipMessage, Member, WorkerState } from '../peer/membership.ts'
+import type { LogPlan, MembershipMessage, Member, WorkerState } from '../peer/membership.ts'
 import type { PodFact } from '../ring/roster.ts'
 import type { View } from '../ring/view.ts'
 
+export type { LogPlan } from '../peer/membership.ts'
 export type { PodFact } from '../ring/roster.ts'
 
 /** The RealtimeRing object as it was read. */
@@ -65,6 +66,8 @@ export type MemberInput =
   | { readonly kind: 'probed'; readonly ticket: number; readonly outcome: ProbeOutcome }
   /** All workers of this node, by index; given again after every change. */
   | { readonly kind: 'workers'; readonly workers: readonly WorkerState[] }
+  /** The streams of this generation have leaders, and all their copies are current. */
+  | { readonly kind: 'logMade'; readonly generation: string }
   /** This node shall leave the ring. */
   | { readonly kind: 'drain' }
   /** Nothing is left on this node: it can be taken out of the view. */
@@ -106,6 +109,12 @@ export type MemberOutput =
     readonly incarnation: string
   }
   | Adopt
+  /**
+   * See to the log's streams: make them, if the plan names a maker (it is this node then), else
+   * only give them as many copies as it says. `logMade` follows, however late; the shell tries
+   * for as long as nothing newer is asked.
+   */
+  | { readonly kind: 'makeLog'; readonly plan: LogPlan }
   | { readonly kind: 'standing'; readonly standing: Standing; readonly reason: string }
   | {
     readonly kind: 'note'

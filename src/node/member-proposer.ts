@@ -14,6 +14,8 @@ import {
   wantedChange
 } from '../ring/succession.ts'
 import type { Timing } from '../ring/timing.ts'
+import type { LogPlan } from '../ring/view.ts'
+import type { LogDesk } from './member-log.ts'
 import type { RingDesk } from './member-ring.ts'
 import type { ViewDesk } from './member-views.ts'
 
@@ -24,6 +26,7 @@ export interface ProposerParts {
   readonly roster: Roster
   readonly views: ViewDesk
   readonly ring: RingDesk
+  readonly log: LogDesk
   note(text: string): void
 }
 
@@ -51,14 +54,17 @@ export class Proposer {
 
   /** Proposes, if a change is wanted and it is this node's turn. */
   step(now: Now): void {
-    const { self, timing, roster, views, ring } = this.#parts
+    const { self, timing, roster, views, ring, log } = this.#parts
     const view = views.current
     const nowMs = now.monoMs
     if (view === undefined || views.isBehind(nowMs)) return
     const facts = roster.facts(view, nowMs)
     const isOld = view.version > 0 && ring.isOlderThan(view, this.#viewSinceMs)
-    const change = wantedChange(view, facts) ?? (isOld ? noChange : undefined)
     const rank = proposersOf(view, facts).indexOf(self)
+    log.step(view, rank)
+    const change = withLog(
+      wantedChange(view, facts) ?? (isOld ? noChange : undefined), log.wanted(view, rank)
+    )
     if (change === undefined || rank < 0) {
       this.#wantedSinceMs = undefined
       return
@@ -79,13 +85,23 @@ export class Proposer {
   }
 }
 
+function withLog(change: Change | undefined, log: LogPlan | undefined): Change | undefined {
+  return log === undefined ? change : { ...(change ?? noChange), log }
+}
+
 /** A change in words, for the log. */
 function wordsOf(change: Change): string {
   const words = [
     ...[...change.removed].map(([incarnation, evidence]) => `${incarnation} gone (${evidence})`),
     ...[...change.leaving].map((incarnation) => `${incarnation} leaves`),
     ...[...change.promoted].map((incarnation) => `${incarnation} serves`),
-    ...change.joined.map(({ incarnation }) => `${incarnation} joins`)
+    ...change.joined.map(({ incarnation }) => `${incarnation} joins`),
+    ...(change.log === undefined ? [] : [wordsOfLog(change.log)])
   ]
   return words.join(', ') || 'written again'
+}
+
+function wordsOfLog({ generation, streamCount, redundancy, maker }: LogPlan): string {
+  const what = `log ${generation} in ${streamCount} streams of ${redundancy} copies`
+  return maker === undefined ? what : `${what} is being made by ${maker}`
 }

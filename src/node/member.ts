@@ -14,13 +14,8 @@ import { assert } from '../base/assert.ts'
 import type { Now } from '../base/clock.ts'
 import { Random } from '../base/random.ts'
 import {
-  type Beat,
-  type BeatAck,
-  type Member,
-  MEMBERSHIP_FORMAT_VERSION,
-  type MembershipBody,
-  type MembershipMessage,
-  type WorkerState
+  type Beat, type BeatAck, type Member, MEMBERSHIP_FORMAT_VERSION, type MembershipBody,
+  type MembershipMessage, type WorkerState
 } from '../peer/membership.ts'
 import { Roster } from '../ring/roster.ts'
 import { checkTiming, defaultTiming, type Timing } from '../ring/timing.ts'
@@ -28,6 +23,7 @@ import { emptyView, flawOf, isTombstoned, memberOf, type View } from '../ring/vi
 import { Watcher } from '../ring/watcher.ts'
 import { Announcer } from './member-announcer.ts'
 import { GenerationsDesk } from './member-generations.ts'
+import { LogDesk, type LogWish } from './member-log.ts'
 import type { MemberIdentity, MemberInput, MemberOutbox, Standing } from './member-ports.ts'
 import { ProbeDesk } from './member-probes.ts'
 import { Proposer } from './member-proposer.ts'
@@ -42,6 +38,8 @@ export interface MemberOptions {
   readonly seed: string
   /** Owners of a partition besides its master, for a ring that nobody wrote yet. */
   readonly successorCount?: number
+  /** What its log should be; absent where the log is none of the ring's business. */
+  readonly log?: LogWish
   readonly timing?: Timing
 }
 
@@ -59,6 +57,7 @@ export class MemberNode {
   readonly #announcer: Announcer
   readonly #probes: ProbeDesk
   readonly #proposer: Proposer
+  readonly #log: LogDesk
   #standing: Standing = 'waiting'
   #isMeshUp = false
   #isApiAway = false
@@ -70,7 +69,7 @@ export class MemberNode {
   #now: Now = { monoMs: 0, wallMs: 0 }
 
   constructor(options: MemberOptions, outbox: MemberOutbox) {
-    const { identity, seed, successorCount = 2, timing = defaultTiming } = options
+    const { identity, seed, successorCount = 2, timing = defaultTiming, log } = options
     checkTiming(timing)
     this.#identity = identity
     this.#self = identity.incarnation
@@ -89,12 +88,14 @@ export class MemberNode {
     this.#probes = new ProbeDesk({
       self: this.#self, timing, roster: this.#roster, watcher: this.#watcher, outbox
     })
+    this.#log = new LogDesk(this.#self, log, new Random(`${seed}/log`), outbox)
     this.#proposer = new Proposer({
       self: identity.incarnation,
       timing,
       roster: this.#roster,
       views: this.#views,
       ring: this.#ring,
+      log: this.#log,
       note: (text) => this.#note('info', text)
     })
   }
@@ -181,6 +182,9 @@ export class MemberNode {
       case 'workers':
         this.#workers = input.workers
         this.#generations.onWorkers(input.workers.map(({ generation }) => generation))
+        return
+      case 'logMade':
+        this.#log.onMade(input.generation)
         return
       case 'drain':
         this.#leave()

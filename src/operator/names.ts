@@ -27,6 +27,8 @@ export const annotations = {
   paused: 'ringcast.dev/paused',
   /** Digest of what the operator last applied, to notice fields it no longer wants. */
   applied: 'ringcast.dev/applied',
+  /** `true` on a node's pod: the node hands over and waits; nodes read it, not the operator. */
+  drain: 'ringcast.dev/drain',
   /** Digest of configuration that a pod reads only when it starts. */
   configuration: 'ringcast.dev/configuration'
 } as const

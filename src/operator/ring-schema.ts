@@ -37,6 +37,15 @@ const tombstoneSchema = record('A node that was removed and never returns.', {
   removedAtMs: integer('When it was removed, in milliseconds since 1970.', { format: 'int64' })
 }, { required: ['node', 'incarnation', 'removedAtMs'] })
 
+const logSchema = record('Where the logs of the partitions are kept.', {
+  generation: text('Random part of the names of the streams, so that no log is ever taken for ' +
+    'one that was there before.', { pattern: '^[A-Za-z0-9]+$', maxLength: 64 }),
+  streamCount: integer('How many streams hold them; partition p is in stream p mod this.',
+    { minimum: 1, maximum: 64 }),
+  redundancy: integer('How many copies each stream has.', { minimum: 1, maximum: 5 }),
+  maker: text('The one node that may make the streams; absent once they are made.')
+}, { required: ['generation', 'streamCount', 'redundancy'] })
+
 export const ringStatusSchema: RecordSchema = record('The view, written by the nodes.', {
   version: integer('Number of this view; it only grows.', { format: 'int64' }),
   members: list('The nodes of this view.', memberSchema, { maxItems: 1000 }),
@@ -44,6 +53,7 @@ export const ringStatusSchema: RecordSchema = record('The view, written by the n
   assignment: text('Master and successors of every partition: the table, in base64.',
     { maxLength: 1048576 }),
   successorCount: integer('How many successors each partition has.'),
+  log: logSchema,
   updatedBy: text('Node that wrote this view.'),
   updatedAt: text('When.', { format: 'date-time' })
 })

@@ -12,16 +12,18 @@
  *   sender    open ──batch──▶ unconfirmed ──ack──▶ open
  *                               │ silence: ask, with growing pauses
  *                               │ ack with a gap: send again from there, once per gap
- *                               │ unknownStream, or too many bytes: raise the stream, reset
+ *                               │ unknownStream: raise the stream, reset
+ *                               │ too many bytes: raise the stream, rest, then reset
  *   receiver  unknown ──batch 1──▶ following ──repeat: confirm ──gap: confirm as gap──▶ …
  *
  * It must never deliver twice, out of order or with a hole inside one stream; and it must never
  * re-send into a newer stream, since what was said to a dead worker is not meant for its heir.
  */
 
-import type { Deadline, Deadlines } from '../base/deadlines.ts'
+import type { Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
 import type { Random } from '../base/random.ts'
+import { Link, type Unconfirmed } from './link-state.ts'
 import { MESH_FORMAT_VERSION, type PeerMessage } from './message.ts'
 import { type Place, placeKey } from './place.ts'
 
@@ -72,37 +74,6 @@ export interface LinkOwner {
   onPeerMessage(from: Place, message: PeerMessage): void
 }
 
-interface Unconfirmed {
-  readonly batchNo: number
-  readonly messages: readonly PeerMessage[]
-  readonly bytes: number
-}
-
-class Link {
-  readonly place: Place
-  streamNumber: number
-  nextBatchNo = 1
-  pending: PeerMessage[] = []
-  pendingBytes = 0
-  unconfirmed: Unconfirmed[] = []
-  unconfirmedBytes = 0
-  askMs: number = limits.linkAskMs
-  askDeadline: Deadline | undefined
-  following: Stream | undefined
-  followedThrough = 0
-  /** The gap that was told last: it is told once, and then only when asked about. */
-  gapTold: { readonly stream: Stream; readonly batchNo: number } | undefined
-  /** A stream could not be followed: what it carried is lost, and the next one says so. */
-  hasMissed = false
-  confirmDeadline: Deadline | undefined
-  isConfirmDue = false
-
-  constructor(place: Place, streamNumber: number) {
-    this.place = place
-    this.streamNumber = streamNumber
-  }
-}
-
 export interface LinksOptions {
   readonly self: Place
   readonly generation: number
@@ -132,6 +103,7 @@ export class Links {
   send(place: Place, message: PeerMessage, bytes: number, nowMs: number): void {
     this.#nowMs = nowMs
     const link = this.#link(place)
+    if (link.rest !== undefined) return
     if (link.pending.length === 0) this.#dirty.push(link)
     link.pending.push(message)
     link.pendingBytes += bytes
@@ -154,13 +126,9 @@ export class Links {
     if (link === undefined) return
     this.#deadlines.cancel(link.askDeadline)
     this.#deadlines.cancel(link.confirmDeadline)
+    this.#deadlines.cancel(link.rest)
     link.pending = []
     this.#links.delete(placeKey(place))
-  }
-
-  /** The places that there are links to. */
-  places(): Place[] {
-    return [...this.#links.values()].map((link) => link.place)
   }
 
   /** Takes a frame from the bus. Frames that are not for this life of this place are ignored. */
@@ -216,7 +184,7 @@ export class Links {
     link.unconfirmed.push(batch)
     link.unconfirmedBytes += batch.bytes
     this.#transmit(link, batch)
-    if (link.unconfirmedBytes > limits.linkBytesMax) this.#reset(link)
+    if (link.unconfirmedBytes > limits.linkBytesMax) this.#rest(link)
     else if (link.askDeadline === undefined) this.#askLater(link)
   }
 
@@ -372,7 +340,31 @@ export class Links {
 
   #reset(link: Link): void {
     const hadSaid = link.nextBatchNo > 1 || link.pending.length > 0
-    link.streamNumber++
+    this.#raise(link)
+    if (hadSaid && link.rest === undefined) this.#beginAgain(link)
+  }
+
+  /**
+   * More is unconfirmed than may be. Told at once, the owners would say it all again in the same
+   * turn, and never come to an end.
+   */
+  #rest(link: Link): void {
+    this.#raise(link)
+    link.rest = this.#deadlines.at(this.#nowMs + limits.linkRestMs, (nowMs) => {
+      this.#nowMs = nowMs
+      link.rest = undefined
+      this.#beginAgain(link)
+    })
+  }
+
+  /** The other end may wait for what was lost: the new stream tells it, though it says nothing. */
+  #beginAgain(link: Link): void {
+    this.#sendBatch(link)
+    this.#owner.onLinkReset(link.place, this.#nowMs)
+  }
+
+  #raise(link: Link): void {
+    link.streamNumber = ++this.#streamCount
     link.nextBatchNo = 1
     link.pending = []
     link.pendingBytes = 0
@@ -381,7 +373,6 @@ export class Links {
     link.askMs = limits.linkAskMs
     this.#deadlines.cancel(link.askDeadline)
     link.askDeadline = undefined
-    if (hadSaid) this.#owner.onLinkReset(link.place, this.#nowMs)
   }
 }
 

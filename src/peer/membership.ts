@@ -54,6 +54,20 @@ export interface Tombstone {
   readonly removedAtMs: number
 }
 
+/**
+ * The partitions' logs: in how many streams, with how many copies. The generation is random and
+ * part of the streams' names, so that no log is ever taken for one that was there before.
+ */
+export interface LogPlan {
+  readonly generation: string
+  /** A partition is kept in stream `partition % streamCount`. */
+  readonly streamCount: number
+  /** Copies of each stream, each on another server. */
+  readonly redundancy: number
+  /** While the streams are being made: the one incarnation that may make them. */
+  readonly maker?: string
+}
+
 /** A whole view as plain data; `assignment` is the table in base64, 16 bits per cell, LE. */
 export interface ViewRecord {
   readonly version: number
@@ -62,6 +76,7 @@ export interface ViewRecord {
   readonly members: readonly Member[]
   readonly tombstones: readonly Tombstone[]
   readonly assignment: string
+  readonly log?: LogPlan
 }
 
 /** What changes between two views; meaningful only on exactly the view it starts from. */
@@ -82,6 +97,8 @@ export interface ViewDelta {
   readonly table:
     | { readonly kind: 'cells'; readonly pairs: readonly number[] }
     | { readonly kind: 'whole'; readonly assignment: string }
+  /** As it is after the change; absent for none. */
+  readonly log?: LogPlan
 }
 
 /** Who speaks. */

@@ -40,7 +40,8 @@ export function deltaBetween(from: View, to: View): ViewDelta | undefined {
     changed,
     tombstones: to.tombstones.filter(({ incarnation }) => !known.has(incarnation)),
     forgotten: [...known].filter((incarnation) => !kept.has(incarnation)),
-    table: tableChange(renumber(from, to.members), to.table)
+    table: tableChange(renumber(from, to.members), to.table),
+    ...(to.log === undefined ? {} : { log: to.log })
   }
 }
 
@@ -54,7 +55,8 @@ export function applyDelta(view: View, delta: ViewDelta): View | undefined {
     .concat(delta.tombstones)
   const table = changedTable(renumber(view, members), delta.table)
   if (table === undefined) return undefined
-  const result = { ...view, version: delta.version, members, tombstones, table }
+  const { version, log } = delta
+  const result = { ...view, version, members, tombstones, table, log }
   if (flawOf(result) !== undefined || digestOf(result) !== delta.digest) return undefined
   return makeView(result)
 }

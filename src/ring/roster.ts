@@ -30,7 +30,7 @@ export interface PodFact {
   /** The pod's address; undefined until it has one. */
   readonly host: string | undefined
   readonly zone: string
-  /** It has a deletionTimestamp: it is leaving, not gone. */
+  /** It has a deletionTimestamp, or is asked to drain: it is leaving, not gone. */
   readonly isTerminating: boolean
   /** Its phase is Failed or Succeeded, or its node container does not run any more. */
   readonly isTerminated: boolean

@@ -14,7 +14,7 @@
 
 import { assign } from './assignment.ts'
 import { renumber } from './delta.ts'
-import type { Member, Tombstone } from '../peer/membership.ts'
+import type { LogPlan, Member, Tombstone } from '../peer/membership.ts'
 import { isTombstoned, makeView, type View } from './view.ts'
 import { ringLimits } from './timing.ts'
 
@@ -37,6 +37,8 @@ export interface Change {
   readonly leaving: ReadonlySet<string>
   readonly promoted: ReadonlySet<string>
   readonly joined: readonly Member[]
+  /** Takes the place of the view's plan for the logs. */
+  readonly log?: LogPlan
 }
 
 /** The change that `view` needs, or undefined if it fits the facts. */
@@ -110,7 +112,8 @@ export function nextView(
     .slice(-ringLimits.tombstonesMax)
   const former = renumber(view, members)
   const table = assign(former, members, partitionCount, successorCount)
-  return makeView({ version, partitionCount, successorCount, members, tombstones, table })
+  const log = change.log ?? view.log
+  return makeView({ version, partitionCount, successorCount, members, tombstones, table, log })
 }
 
 function changedMember(member: Member, change: Change): Member {

@@ -11,12 +11,15 @@
 
 import { assert } from '../base/assert.ts'
 import { hash32 } from '../base/hash.ts'
-import type { Member, Tombstone, ViewRecord } from '../peer/membership.ts'
+import type { LogPlan, Member, Tombstone, ViewRecord } from '../peer/membership.ts'
 
-export type { Member, Tombstone, ViewRecord } from '../peer/membership.ts'
+export type { LogPlan, Member, Tombstone, ViewRecord } from '../peer/membership.ts'
 
 /** The cell of a table that names nobody. */
 export const NOBODY = 0xffff
+
+const LOG_STREAMS_MAX = 64
+const LOG_COPIES_MAX = 5
 
 /** One agreed membership; frozen, but for the table, which nobody writes to by convention. */
 export interface View {
@@ -28,6 +31,8 @@ export interface View {
   readonly tombstones: readonly Tombstone[]
   /** partitionCount × (1 + successorCount) indexes into `members`, or NOBODY. */
   readonly table: Uint16Array
+  /** Absent until a proposer planned the partitions' logs. */
+  readonly log?: LogPlan
 }
 
 /** The status of a RealtimeRing as the nodes write it. */
@@ -37,6 +42,7 @@ export interface RingStatus {
   readonly tombstones: readonly Tombstone[]
   readonly assignment: string
   readonly successorCount: number
+  readonly log?: LogPlan
   readonly updatedBy: string
   /** RFC 3339. */
   readonly updatedAt: string
@@ -55,7 +61,8 @@ export function makeView(parts: View): View {
     successorCount: parts.successorCount,
     members: Object.freeze(parts.members.map((member) => Object.freeze({ ...member }))),
     tombstones: Object.freeze(parts.tombstones.map((stone) => Object.freeze({ ...stone }))),
-    table: parts.table
+    table: parts.table,
+    ...(parts.log === undefined ? {} : { log: Object.freeze({ ...parts.log }) })
   })
   const flaw = flawOf(view)
   assert(flaw === undefined, `a view is whole: ${flaw}`)
@@ -110,8 +117,10 @@ export function digestOf(view: View): number {
     member.meshVersion, member.state, member.host, member.privatePort
   ])
   const stones = view.tombstones.map((stone) => stone.incarnation)
+  const { generation, streamCount, redundancy, maker } = view.log ?? {}
   let hash = hash32(JSON.stringify([
-    view.version, view.partitionCount, view.successorCount, members, stones
+    view.version, view.partitionCount, view.successorCount, members, stones,
+    generation, streamCount, redundancy, maker
   ]))
   for (const cell of view.table) hash = Math.imul(hash ^ cell, 0x01000193)
   return (hash >>> 0) || 1
@@ -139,10 +148,10 @@ export function decodeTable(text: string, cellCount: number): Uint16Array | unde
 
 /** The view as plain data, to be sent to a peer. */
 export function recordOf(view: View): ViewRecord {
-  const { version, partitionCount, successorCount, members, tombstones, table } = view
-  return {
-    version, partitionCount, successorCount, members, tombstones, assignment: encodeTable(table)
-  }
+  const { version, partitionCount, successorCount, members, tombstones, table, log } = view
+  const assignment = encodeTable(table)
+  const record = { version, partitionCount, successorCount, members, tombstones, assignment }
+  return log === undefined ? record : { ...record, log }
 }
 
 /** The view that `record` stands for, or why it stands for none. */
@@ -152,9 +161,8 @@ export function viewFromRecord(record: ViewRecord): ViewReading {
 
 /** The status that stores `view`; `updatedBy` names the writing node, `updatedAt` is RFC 3339. */
 export function statusFromView(view: View, updatedBy: string, updatedAt: string): RingStatus {
-  const { version, members, tombstones, successorCount, table } = view
-  const assignment = encodeTable(table)
-  return { version, members, tombstones, assignment, successorCount, updatedBy, updatedAt }
+  const { partitionCount: _, ...record } = recordOf(view)
+  return { ...record, updatedBy, updatedAt }
 }
 
 /**
@@ -163,7 +171,7 @@ export function statusFromView(view: View, updatedBy: string, updatedAt: string)
  */
 export function viewFromStatus(status: unknown, spec: { partitionCount: number }): ViewReading {
   if (!isRecord(status)) return malformed('the status is not an object')
-  const { version, members, tombstones = [], assignment, successorCount } = status
+  const { version, members, tombstones = [], assignment, successorCount, log } = status
   const { partitionCount } = spec
   if (!isCount(partitionCount)) return malformed('spec.partitionCount is not a count')
   if (!isCount(version)) return malformed('version is not a count')
@@ -180,12 +188,15 @@ export function viewFromStatus(status: unknown, spec: { partitionCount: number }
     if (!isRecord(stone) || !isName(stone['node']) || !isName(stone['incarnation']) ||
       !isCount(stone['removedAtMs'])) return malformed(`tombstones[${at}] is incomplete`)
   }
+  const logProblem = log === undefined ? undefined : logFlaw(log)
+  if (logProblem !== undefined) return malformed(`log: ${logProblem}`)
   const cellCount = partitionCount * (1 + successorCount)
   const table = typeof assignment === 'string' ? decodeTable(assignment, cellCount) : undefined
   if (table === undefined) return malformed(`assignment is not base64 of ${cellCount} cells`)
   const parts = {
     version, partitionCount, successorCount, members: members.map(pickMember),
-    tombstones: tombstones.map(pickTombstone), table
+    tombstones: tombstones.map(pickTombstone), table,
+    ...(log === undefined ? {} : { log: pickLog(log as LogPlan) })
   }
   const flaw = flawOf(parts)
   return flaw === undefined ? { outcome: 'view', view: makeView(parts) } : malformed(flaw)
@@ -253,6 +264,27 @@ function pickMember(member: Member): Member {
 
 function pickTombstone({ node, incarnation, removedAtMs }: Tombstone): Tombstone {
   return { node, incarnation, removedAtMs }
+}
+
+/** The generation becomes a part of subjects, and the count a number of streams to make. */
+function logFlaw(log: unknown): string | undefined {
+  if (!isRecord(log)) return 'not an object'
+  const { generation, streamCount, redundancy, maker } = log
+  if (!isName(generation) || !/^[A-Za-z0-9]+$/.test(generation)) {
+    return 'generation is none of letters and digits'
+  }
+  if (!isCount(streamCount) || streamCount < 1 || streamCount > LOG_STREAMS_MAX) {
+    return `streamCount is not from 1 to ${LOG_STREAMS_MAX}`
+  }
+  if (!isCount(redundancy) || redundancy < 1 || redundancy > LOG_COPIES_MAX) {
+    return `redundancy is not from 1 to ${LOG_COPIES_MAX}`
+  }
+  return maker === undefined || isName(maker) ? undefined : 'maker is not a name'
+}
+
+function pickLog({ generation, streamCount, redundancy, maker }: LogPlan): LogPlan {
+  const plan = { generation, streamCount, redundancy }
+  return maker === undefined ? plan : { ...plan, maker }
 }
 
 function malformed(reason: string): ViewReading {

@@ -4,7 +4,10 @@
  */
 
 import { MemberNode } from '../../src/node/member.ts'
-import type { MemberInput, MemberOutput, PodFact, Standing } from '../../src/node/member-ports.ts'
+import type { LogWish } from '../../src/node/member-log.ts'
+import type {
+  LogPlan, MemberInput, MemberOutput, PodFact, Standing
+} from '../../src/node/member-ports.ts'
 import type { View } from '../../src/ring/view.ts'
 
 const DELAY_MS = 2
@@ -20,6 +23,8 @@ interface Resident {
   isAlive: boolean
   isFrozen: boolean
   isMeshUp: boolean
+  /** What it was last asked to see to of the log; the story answers. */
+  asked: LogPlan | undefined
 }
 
 export class MembershipWorld {
@@ -35,18 +40,19 @@ export class MembershipWorld {
   #order = 0
   #starts = 0
 
-  /** Starts a pod and the node in it. */
-  start(node: string): Resident {
+  /** Starts a pod and the node in it, which wants such a log, if any. */
+  start(node: string, log?: LogWish): Resident {
     const incarnation = `${node}#${++this.#starts}`
     const outputs: MemberOutput[] = []
     const identity = {
       node, uid: `uid-${incarnation}`, incarnation, startedAt: this.nowMs, workers: 1, zone: '',
       meshVersion: 1, host: node, privatePort: 1
     }
-    const machine = new MemberNode({ identity, seed: incarnation, successorCount: 1 }, outputs)
+    const options = { identity, seed: incarnation, successorCount: 1, log }
+    const machine = new MemberNode(options, outputs)
     const resident: Resident = {
       node, incarnation, machine, outputs, standing: 'waiting', view: undefined, isAlive: true,
-      isFrozen: false, isMeshUp: true
+      isFrozen: false, isMeshUp: true, asked: undefined
     }
     this.residents.set(incarnation, resident)
     this.#pods.set(node, {
@@ -139,6 +145,9 @@ export class MembershipWorld {
         return
       case 'adopt':
         from.view = output.view
+        return
+      case 'makeLog':
+        from.asked = output.plan
         return
       case 'standing':
         from.standing = output.standing

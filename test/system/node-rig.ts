@@ -21,6 +21,7 @@ import { parseRegion } from '../../src/operator/spec.ts'
 import { masterOf, type View, viewFromStatus } from '../../src/ring/view.ts'
 import { ablyClient, type AblyOptions } from '../support/ably-clients.ts'
 import { type ApiServer, startApiServer } from '../support/api-server.ts'
+import type { NatsCluster } from '../support/nats-cluster.ts'
 import { type NatsServer, type NatsServerOptions, startNatsServer } from '../support/nats-server.ts'
 import { freePorts, type ServerProcess, startServer } from '../support/server-process.ts'
 import { TcpGate } from '../support/tcp-gate.ts'
@@ -44,6 +45,8 @@ const APPS = {
 export interface Teardowns {
   teardown(run: () => unknown): void
 }
+
+type Nats = NatsServer | NatsCluster
 
 interface Pod extends KubeObject {
   spec: { containers: { env: EnvironmentEntry[] }[] }
@@ -87,11 +90,11 @@ export class NodeRig {
   readonly #ports: readonly [number, number]
   /** Between the nodes and the API server. */
   readonly apiGate: TcpGate
-  #nats: NatsServer
+  #nats: Nats
   #startCount = 0
 
   private constructor(t: Teardowns, parts: {
-    api: ApiServer; client: KubeClient; nats: NatsServer; apiGate: TcpGate; folder: string
+    api: ApiServer; client: KubeClient; nats: Nats; apiGate: TcpGate; folder: string
     kubeconfigPath: string; ports: readonly [number, number]
   }) {
     this.#t = t
@@ -104,13 +107,16 @@ export class NodeRig {
     this.#ports = parts.ports
   }
 
-  /** Starts API server and NATS (which keeps its streams over a stop), and makes the objects of the region; it ends with `t`. */
-  static async start(t: Teardowns): Promise<NodeRig> {
+  /**
+   * Starts API server and NATS (which keeps its streams over a stop), and makes the objects of
+   * the region; all of it ends with `t`. `givenNats` is one that the test runs, as a cluster.
+   */
+  static async start(t: Teardowns, givenNats?: NatsCluster): Promise<NodeRig> {
     const api = await startApiServer({ crds: ['crds'] })
     t.teardown(() => api.stop())
     const folder = mkdtempSync(join(tmpdir(), 'ringcast-nodes-'))
     t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-    const nats = await startNatsServer(natsOptions(folder))
+    const nats = givenNats ?? await startNatsServer(natsOptions(folder))
     const apiGate = await TcpGate.before(Number(new URL(api.url).port))
     t.teardown(() => apiGate.shut())
     const client = await clientOf(api)
@@ -180,6 +186,13 @@ export class NodeRig {
     await this.#client.remove(podResource, target, { gracePeriodSeconds: 0 })
   }
 
+  /** Asks the pod's node to drain, or no longer, as a person would: by annotation. */
+  async annotateDrain(index: number, isAsked: boolean): Promise<void> {
+    const target = { namespace: NAMESPACE, name: `${REGION}-${index}` }
+    const annotations = { 'ringcast.dev/drain': isAsked ? 'true' : null }
+    await this.#client.mergePatch(podResource, target, { metadata: { annotations } })
+  }
+
   /** The view as the RealtimeRing has it; undefined before the first. */
   async view(): Promise<View | undefined> {
     interface Ring extends KubeObject { spec: { partitionCount: number }, status?: object }
@@ -199,7 +212,8 @@ export class NodeRig {
       return await until(wanted, async () => {
         const view = await this.view()
         const members = view?.members ?? []
-        listed = members.map(({ incarnation, state }) => `${incarnation} ${state}`).sort().join(', ')
+        const words = members.map(({ incarnation, state }) => `${incarnation} ${state}`)
+        listed = words.sort().join(', ')
         return listed === wanted && view
       })
     } catch (error) {
@@ -238,6 +252,7 @@ export class NodeRig {
 
   /** Starts NATS again, where it was. */
   async startNats(): Promise<void> {
+    if ('urls' in this.#nats) throw new Error('a given NATS is started by whoever gave it')
     this.#nats = await startNatsServer({ ...natsOptions(this.#folder), port: this.#nats.port })
   }
 
@@ -255,8 +270,10 @@ export class NodeRig {
   }
 
   #podManifest(name: string): Pod {
+    const urls = 'urls' in this.#nats ? this.#nats.urls : [this.#nats.url]
     const parsed = parseRegion(regionObject(NAMESPACE, REGION, {
-      nats: { type: 'External', external: { urls: [this.#nats.url] } },
+      nats: { type: 'External', external: { urls } },
+      redundancy: urls.length,
       workers: 1,
       drain: { timeoutSeconds: 4 }
     }))

@@ -151,7 +151,7 @@ t.test('[rule 2] a claim that meets a newer entry reads on and claims above it',
   t.equal(slow.claimed()!.log.lineage, quick.claimed()!.log.lineage)
 })
 
-t.test('[4] a log that lost what it had accepted is noticed, one look is not believed', async (t) => {
+t.test('[4] a log that lost what it had accepted is noticed, not at first look', async (t) => {
   const rig = new Rig()
   const writer = rig.writer({ lastSeq: 30 })
   writer.add(publication(1))

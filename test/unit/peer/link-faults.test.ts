@@ -118,12 +118,76 @@ t.test('[13] a receiver is told when the sender gave up what it had said', async
     a.say(b, share)
     a.flush()
   }
-  t.equal(a.resetCount, 1, 'the sender is told at the bound')
-  t.ok(a.links.unconfirmedBytes() <= limits.linkBytesMax)
+  t.equal(a.links.unconfirmedBytes(), 0, 'at the bound all of it is given up')
+  t.equal(a.resetCount, 0, 'the owner, who would say it all again, is not told in the same turn')
+  pair.run(limits.linkRestMs + 1)
+  t.equal(a.resetCount, 1, 'but after a rest')
   pair.loses = () => false
   pair.run(20_000)
   t.equal(b.resetCount, 1, 'and the receiver, who waits for what will never come')
-  t.same(b.heard, ['1.0', '1.6'], 'what was given up is never said')
+  a.say(b)
+  a.flush()
+  pair.run(1_000)
+  t.same(b.heard, ['1.0', '1.7'], 'what was given up is never said')
+})
+
+t.test('[13] an owner that says too much again and again comes to an end', async (t) => {
+  const pair = new LossyPair('too much')
+  const { a, b } = pair
+  pair.loses = () => true
+  const share = limits.linkBytesMax / 4
+  const sayAll = (): void => {
+    for (let count = 0; count < 6; count++) a.say(b, share)
+  }
+  a.onReset = sayAll
+  sayAll()
+  a.flush()
+  pair.run(10 * limits.linkRestMs)
+  t.ok(a.resetCount > 2, `told ${a.resetCount} times`)
+  t.ok(a.links.unconfirmedBytes() <= limits.linkBytesMax)
+  pair.loses = () => false
+  a.onReset = () => {
+    a.say(b)
+    a.flush()
+  }
+  pair.run(20_000)
+  t.match(b.heard.at(-1), /^1\./, 'and goes on when there is less to say')
+})
+
+t.test('[13, C1] a receiver is told of a loss though nothing more is said', async (t) => {
+  const pair = new LossyPair('last words')
+  const { a, b } = pair
+  a.say(b)
+  a.flush()
+  pair.run(1_000)
+  pair.loses = () => true
+  for (let count = 0; count < 6; count++) {
+    a.say(b, limits.linkBytesMax / 4)
+    a.flush()
+  }
+  pair.run(5_000)
+  pair.loses = () => false
+  pair.run(20_000)
+  t.equal(b.resetCount, 1)
+  t.equal(a.links.unconfirmedBytes(), 0)
+})
+
+t.test('[13] a raised stream is never that of a link which begins again', async (t) => {
+  const pair = new LossyPair('raised and dropped')
+  const { a, b } = pair
+  pair.loses = (frame) => frame.kind === 'batch'
+  a.say(b)
+  a.flush()
+  pair.loses = () => false
+  pair.run(5_000)
+  t.equal(a.resetCount, 1, 'the stream was raised')
+  a.links.drop(b.place)
+  for (const no of [1, 2, 3]) {
+    a.say(b)
+    a.flush()
+    pair.run(no * 1_000)
+  }
+  t.same(b.heard, ['1.1', '1.2', '1.3'])
 })
 
 t.test('[13] a receiver that was told nothing yet is told of a loss too', async (t) => {

@@ -36,6 +36,8 @@ export class End {
   saidCount = 0
   heard: string[] = []
   resetCount = 0
+  /** What this end's owner does about a reset. */
+  onReset: () => void = () => undefined
   peerRestartCount = 0
 
   constructor(pair: LossyPair, incarnation: string) {
@@ -69,7 +71,10 @@ export class End {
       { self: this.place, generation, viewVersion: () => 1 },
       {
         sendFrame: (to, frame) => this.#pair.carry(this, generation, to, frame),
-        onLinkReset: () => void this.resetCount++,
+        onLinkReset: () => {
+          this.resetCount++
+          this.onReset()
+        },
         onPeerRestarted: () => void this.peerRestartCount++,
         onPeerMessage: (_, message) => {
           if (message.kind === 'part') this.heard.push(message.clientId)

@@ -1,0 +1,32 @@
+/**
+ * What the streams and subjects of a ring's logs are called. All begin with region and ring uid
+ * and carry the generation, so that no log is ever taken for another's: not for that of a former
+ * ring, nor for one that was lost and made anew (rule 1).
+ */
+
+import type { LogPlan } from '../node/member-ports.ts'
+
+/** The stream that holds a partition. */
+export function streamIndexOf(partition: number, plan: LogPlan): number {
+  return partition % plan.streamCount
+}
+
+/** The name of one stream; `prefix` is that of the ring's subjects (bus/subjects.ts). */
+export function streamName(prefix: string, { generation }: LogPlan, index: number): string {
+  return `${prefix.replaceAll('.', '_')}_${generation}_L${index}`
+}
+
+/** Everything that one stream stores. */
+export function streamSubjects(prefix: string, { generation }: LogPlan, index: number): string {
+  return `${prefix}.log.${generation}.${index}.*`
+}
+
+/** A subject of a stream that is no partition's: nothing is ever stored there. */
+export function probeSubject(prefix: string, { generation }: LogPlan, index: number): string {
+  return `${prefix}.log.${generation}.${index}.probe`
+}
+
+/** The subject of one partition. */
+export function partitionSubject(prefix: string, plan: LogPlan, partition: number): string {
+  return `${prefix}.log.${plan.generation}.${streamIndexOf(partition, plan)}.${partition}`
+}

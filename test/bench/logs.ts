@@ -1,0 +1,131 @@
+/**
+ * `make bench-logs`: what the replicated log costs, on one nats-server with its files on disk.
+ *
+ *   publish to ACK, through a worker's socket, beside a bare append to the same server
+ *   the time of one takeover, by what there is to read
+ *   partitions taken over in a second
+ */
+
+import { fork } from 'node:child_process'
+import { join } from 'node:path'
+import { connect, headers, type NatsConnection } from 'nats'
+import { WebSocket } from 'ws'
+import { startNatsServer } from '../support/nats-server.ts'
+import { missingTools } from '../support/tools.ts'
+import type { LogPlan } from '../../src/node/member-ports.ts'
+import { partitionSubject } from '../../src/store/log-names.ts'
+import { JetStreamLog } from '../../src/store/jetstream.ts'
+import { JetStreamStreams } from '../../src/store/jetstream-streams.ts'
+import { MasterHost } from './master-host.ts'
+
+const PREFIX = 'ringcast.bench.uid'
+const PLAN: LogPlan = { generation: 'g', streamCount: 4, redundancy: 1 }
+const ROUNDS = 2_000
+const WARM_ROUNDS = 200
+const TAILS = [0, 1_000, 10_000, 50_000]
+const PARTITIONS_AT_ONCE = 500
+const BARE_PARTITION = 4_000
+const MASTER_ACTION = { ACK: 1, NACK: 2, CONNECTED: 4 }
+
+const missing = missingTools('nats-server')
+if (missing !== false) {
+  console.log(`skipped: ${missing}`)
+  process.exit(0)
+}
+const server = await startNatsServer({ jetstream: true })
+const nats = await connect({ servers: server.url })
+try {
+  const problem = await new JetStreamStreams(nats, PREFIX).make(PLAN)
+  if (problem !== undefined) throw new Error(problem)
+  await publishToAck(nats)
+  await takeovers(nats)
+} finally {
+  await nats.close()
+  await server.stop()
+}
+
+async function publishToAck(connection: NatsConnection): Promise<void> {
+  const child = fork(join(import.meta.dirname, 'log-server.ts'),
+    [server.url, PREFIX, JSON.stringify(PLAN)])
+  const { port, key } = await new Promise<{ port: number; key: string }>((resolve) => {
+    child.once('message', (ready) => resolve(ready as never))
+  })
+  const socket = new WebSocket(`ws://127.0.0.1:${port}/?v=5&key=${key}&format=json`)
+  const heard = new Map<string, () => void>()
+  socket.on('message', (data: Buffer) => {
+    const { action, msgSerial } = JSON.parse(data.toString()) as Record<string, number>
+    if (action === MASTER_ACTION.NACK) throw new Error(data.toString())
+    heard.get(action === MASTER_ACTION.CONNECTED ? 'connected' : `ack ${msgSerial}`)?.()
+  })
+  const hear = (what: string): Promise<void> => new Promise((resolve) => heard.set(what, resolve))
+  await hear('connected')
+  const acks: number[] = []
+  const appends: number[] = []
+  const data = 'x'.repeat(128)
+  let lastSeq = 0
+  for (let msgSerial = 0; msgSerial < WARM_ROUNDS + ROUNDS; msgSerial++) {
+    const startMs = performance.now()
+    const acked = hear(`ack ${msgSerial}`)
+    socket.send(JSON.stringify({
+      action: 15, channel: 'bench', msgSerial, messages: [{ name: 'tick', data }]
+    }))
+    await acked
+    const ackedMs = performance.now()
+    lastSeq = await bareAppend(connection, lastSeq)
+    if (msgSerial < WARM_ROUNDS) continue
+    acks.push(ackedMs - startMs)
+    appends.push(performance.now() - ackedMs)
+  }
+  socket.close()
+  child.kill('SIGKILL')
+  const ratio = quantile(acks, 0.5) / quantile(appends, 0.5)
+  console.log('One publish after the other, one server, files')
+  show('publish to ACK', acks)
+  show('bare append', appends)
+  const verdict = ratio <= 3 ? 'met' : 'missed'
+  console.log(`  aim ${verdict}: p50 of publish to ACK: ${ratio.toFixed(2)} × (aim ≤ 3 ×)`)
+}
+
+async function bareAppend(connection: NatsConnection, lastSeq: number): Promise<number> {
+  const expectation = headers()
+  expectation.set('Nats-Expected-Last-Subject-Sequence', String(lastSeq))
+  const subject = partitionSubject(PREFIX, PLAN, BARE_PARTITION)
+  const reply = await connection.request(subject, new Uint8Array(300), {
+    timeout: 5_000, headers: expectation
+  })
+  return reply.json<{ seq: number }>().seq
+}
+
+async function takeovers(connection: NatsConnection): Promise<void> {
+  const log = new JetStreamLog(connection, PREFIX)
+  log.use(PLAN)
+  const host = new MasterHost(log, 'bench')
+  console.log('\nOne takeover, by messages of 300 bytes in the log')
+  const [partition] = [17]
+  let [master] = await host.takeOver([partition])
+  let written = 0
+  for (const tail of TAILS) {
+    await host.publish(master!, tail - written, written)
+    written = tail
+    const startMs = performance.now()
+    ;[master] = await host.takeOver([partition])
+    console.log(`  ${String(tail).padEnd(30)}${(performance.now() - startMs).toFixed(1)} ms`)
+  }
+  const many = Array.from({ length: PARTITIONS_AT_ONCE }, (_, at) => 100 + at)
+  for (const each of await host.takeOver(many)) await host.publish(each, 10, 0)
+  const startMs = performance.now()
+  await host.takeOver(many)
+  const seconds = (performance.now() - startMs) / 1_000
+  console.log(`\n${PARTITIONS_AT_ONCE} partitions of 10 messages, all at once: ` +
+    `${Math.round(PARTITIONS_AT_ONCE / seconds)} taken over in a second`)
+  host.end()
+}
+
+function show(what: string, samples: number[]): void {
+  const [p50, p99] = [quantile(samples, 0.5), quantile(samples, 0.99)]
+  console.log(`  ${what.padEnd(30)}p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms`)
+}
+
+function quantile(samples: number[], share: number): number {
+  return samples.toSorted((a, b) => a - b)[Math.floor(samples.length * share)]!
+}

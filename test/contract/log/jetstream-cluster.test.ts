@@ -1,0 +1,220 @@
+import { setImmediate as immediate } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import type { LogPlan } from '../../../src/node/member-ports.ts'
+import type { Log } from '../../../src/node/ports.ts'
+import { streamIndexOf, streamName } from '../../../src/store/log-names.ts'
+import { type NatsCluster, startNatsCluster } from '../../support/nats-cluster.ts'
+import { missingTools } from '../../support/tools.ts'
+import { JetStreamWorld, PREFIX, until } from './jetstream-world.ts'
+import {
+  bytesOf, freshPartitions, logContract, readAll, storedAll, text, wordsIn
+} from './log-contract.ts'
+
+const skip = missingTools('nats-server')
+t.setTimeout(110_000)
+const PLAN: LogPlan = { generation: 'g1', streamCount: 2, redundancy: 3 }
+
+/** One cluster for all tests of this file: each leaves it whole. */
+async function region(t: Test): Promise<{ cluster: NatsCluster; world: JetStreamWorld }> {
+  const cluster = await startNatsCluster(3)
+  t.teardown(() => cluster.stop())
+  const world = new JetStreamWorld(t, cluster.urls)
+  await world.make(PLAN)
+  return { cluster, world }
+}
+
+/** Which server leads the stream of `partition`, once one does. */
+async function leaderOf(world: JetStreamWorld, partition: number): Promise<number> {
+  const manager = await (await world.join()).jetstreamManager({ checkAPI: false })
+  const name = streamName(PREFIX, PLAN, streamIndexOf(partition, PLAN))
+  let leader: string | undefined
+  await until('a leader', async () => {
+    const info = await manager.streams.info(name).catch(() => undefined)
+    leader = info?.cluster?.leader
+    return leader !== undefined
+  })
+  return Number(leader?.slice(1))
+}
+
+/**
+ * A master's writing: one append under way, the same bytes again while the outcome is not known,
+ * and a look at what stands there on a conflict (rule 2).
+ */
+class Scribe {
+  readonly acknowledged: string[] = []
+  readonly outcomes: string[] = []
+  readonly #log: Log
+  readonly #partition: number
+  #lastSeq = 0
+  #isEnough = false
+
+  constructor(log: Log, partition: number) {
+    this.#log = log
+    this.#partition = partition
+  }
+
+  get lastSeq(): number {
+    return this.#lastSeq
+  }
+
+  async run(): Promise<void> {
+    for (let no = 0; !this.#isEnough; no++) await this.#write(`record ${no}`)
+  }
+
+  enough(): void {
+    this.#isEnough = true
+  }
+
+  async #write(words: string): Promise<void> {
+    for (;;) {
+      const outcome = await this.#log.append(this.#partition, this.#lastSeq, bytesOf(words))
+      this.outcomes.push(outcome.kind)
+      if (outcome.kind === 'appended') {
+        this.#lastSeq = outcome.seq
+        break
+      }
+      // What is refused at once must leave the others a turn.
+      await immediate()
+      if (outcome.kind !== 'conflict') continue
+      const page = await this.#log.read(this.#partition, this.#lastSeq + 1)
+      const first = page.kind === 'page' ? page.records[0] : undefined
+      if (first === undefined) continue
+      if (text(first.bytes) !== words) throw new Error(`${text(first.bytes)} instead of ${words}`)
+      this.#lastSeq = first.seq
+      break
+    }
+    this.acknowledged.push(words)
+  }
+}
+
+async function moreFrom(scribe: Scribe, count: number): Promise<void> {
+  const before = scribe.acknowledged.length
+  await until('more is stored', async () => scribe.acknowledged.length >= before + count)
+}
+
+t.test('the replicated log on three servers', { skip }, async (t) => {
+  const { cluster, world } = await region(t)
+  const fresh = freshPartitions()
+
+  await logContract(t, { fresh, open: () => world.log(PLAN) })
+
+  await t.test('[1] the number of copies follows the plan on a live log', async (t) => {
+    const plan = { generation: 'g2', streamCount: 1, redundancy: 1 }
+    const more = { ...plan, redundancy: 3 }
+    const streams = await world.make(plan)
+    const log = await world.log(plan)
+    const lastSeq = await storedAll(log, 0, ['one', 'two'])
+    t.match(await streams.setCopies({ ...plan, redundancy: 5 }), /redundancy 5 needs as many/)
+    await until('three copies', async () => await streams.setCopies(more) === undefined)
+    await until('an append', async () => {
+      return (await log.append(0, lastSeq, bytesOf('three'))).kind !== 'unknown'
+    })
+    t.same(await settledWords(await world.log(more), 0, 3), ['one', 'two', 'three'])
+  })
+
+  await t.test('[A3] a copy dies and comes back: nothing is lost or repeated', async (t) => {
+    const partition = fresh()
+    const leader = await leaderOf(world, partition)
+    const follower = (leader + 1) % 3
+    const others = cluster.urls.filter((_, index) => index !== follower)
+    const scribe = new Scribe(await world.log(PLAN, { servers: others }), partition)
+    const run = scribe.run()
+    await moreFrom(scribe, 50)
+    await cluster.kill(follower)
+    await moreFrom(scribe, 50)
+    await cluster.start(follower)
+    await moreFrom(scribe, 50)
+    scribe.enough()
+    await run
+    await storedWhole(t, world, partition, scribe)
+  })
+
+  await t.test('[A3] the leader dies in mid-append: the same bytes again find out', async (t) => {
+    const partition = fresh()
+    const leader = await leaderOf(world, partition)
+    const scribe = new Scribe(await world.log(PLAN), partition)
+    const run = scribe.run()
+    await moreFrom(scribe, 50)
+    await cluster.kill(leader)
+    await moreFrom(scribe, 50)
+    await cluster.start(leader)
+    await moreFrom(scribe, 50)
+    scribe.enough()
+    await run
+    await storedWhole(t, world, partition, scribe)
+  })
+
+  await t.test('[A3] a leader that stood still stores nothing late', async (t) => {
+    const partition = fresh()
+    const leader = await leaderOf(world, partition)
+    const others = cluster.urls.filter((_, index) => index !== leader)
+    const scribe = new Scribe(await world.log(PLAN, { servers: others }), partition)
+    const former = await world.log(PLAN, { servers: [cluster.urls[leader]!] })
+    const run = scribe.run()
+    await moreFrom(scribe, 20)
+    const { pid } = cluster.servers[leader]!.process
+    process.kill(pid, 'SIGSTOP')
+    try {
+      const late = former.append(partition, scribe.lastSeq, bytesOf('late'))
+      t.match(await late, { kind: 'unknown' }, 'it waits in the sockets of who stands still')
+      await moreFrom(scribe, 20)
+    } finally {
+      process.kill(pid, 'SIGCONT')
+    }
+    await moreFrom(scribe, 20)
+    scribe.enough()
+    await run
+    await storedWhole(t, world, partition, scribe)
+  })
+
+  await t.test('[H1] without a majority nothing is stored, and nothing forgotten', async (t) => {
+    const partition = fresh()
+    const leader = await leaderOf(world, partition)
+    const [a, b] = [(leader + 1) % 3, (leader + 2) % 3] as const
+    const log = await world.log(PLAN, { servers: [cluster.urls[leader]!] })
+    const scribe = new Scribe(log, partition)
+    const run = scribe.run()
+    await moreFrom(scribe, 20)
+    await Promise.all([cluster.kill(a), cluster.kill(b)])
+    scribe.outcomes.length = 0
+    await until('an append without an outcome', async () => scribe.outcomes.includes('unknown'))
+    const before = scribe.acknowledged.length
+    await until('one more try', async () => scribe.outcomes.length > 2)
+    t.equal(scribe.acknowledged.length, before)
+    await Promise.all([cluster.start(a), cluster.start(b)])
+    await moreFrom(scribe, 20)
+    scribe.enough()
+    await run
+    await storedWhole(t, world, partition, scribe)
+  })
+
+  await t.test('[A4] all die at once and start on their disks: all is there', async (t) => {
+    const partition = fresh()
+    const scribe = new Scribe(await world.log(PLAN), partition)
+    const run = scribe.run()
+    await moreFrom(scribe, 200)
+    await Promise.all([0, 1, 2].map((index) => cluster.kill(index)))
+    await Promise.all([0, 1, 2].map((index) => cluster.start(index)))
+    await moreFrom(scribe, 50)
+    scribe.enough()
+    await run
+    await storedWhole(t, world, partition, scribe)
+  })
+})
+
+/** What is read once no copy lags any more: a read alone proves no end. */
+async function settledWords(log: Log, partition: number, count: number): Promise<string[]> {
+  await until('the copies agree', async () => {
+    const outcome = await log.read(partition, 1)
+    return outcome.kind === 'page' && (await readAll(log, partition)).length >= count
+  })
+  return wordsIn(log, partition)
+}
+
+/** What was acknowledged is there, once, in order. */
+async function storedWhole(
+  t: Test, world: JetStreamWorld, partition: number, { acknowledged }: Scribe
+): Promise<void> {
+  const words = await settledWords(await world.log(PLAN), partition, acknowledged.length)
+  t.same(words, acknowledged)
+}

@@ -1,0 +1,66 @@
+/** Connections, logs and waiting for the tests of the replicated log. */
+
+import { setTimeout as delay } from 'node:timers/promises'
+import { connect, type ConnectionOptions, type NatsConnection } from 'nats'
+import type { Test } from 'tap'
+import type { LogPlan } from '../../../src/node/member-ports.ts'
+import { JetStreamLog } from '../../../src/store/jetstream.ts'
+import { JetStreamStreams } from '../../../src/store/jetstream-streams.ts'
+
+export const PREFIX = 'ringcast.test.uid'
+const POLL_MS = 20
+const PATIENCE_MS = 60_000
+
+/** Waits until `isSo`; it is for the test's own time limit to end what never comes. */
+export async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
+  const startMs = performance.now()
+  while (!(await isSo())) {
+    if (performance.now() - startMs > PATIENCE_MS) throw new Error(`never so: ${what}`)
+    await delay(POLL_MS)
+  }
+}
+
+/** Connects as the mesh does, and closes when the test ends. */
+export class JetStreamWorld {
+  readonly #t: Test
+  readonly #options: ConnectionOptions
+
+  constructor(t: Test, servers: readonly string[], options: ConnectionOptions = {}) {
+    this.#t = t
+    this.#options = {
+      servers: [...servers], maxReconnectAttempts: -1, reconnectTimeWait: 50, pingInterval: 500,
+      waitOnFirstConnect: true, ...options
+    }
+  }
+
+  async join(options: ConnectionOptions = {}): Promise<NatsConnection> {
+    // Who asks for certain servers keeps to them, whatever the cluster says of others.
+    const ignoreClusterUpdates = options.servers !== undefined
+    const connection = await connect({ ...this.#options, ignoreClusterUpdates, ...options })
+    this.#t.teardown(() => connection.close())
+    return connection
+  }
+
+  async log(plan: LogPlan, options: ConnectionOptions = {}): Promise<JetStreamLog> {
+    const log = new JetStreamLog(await this.join(options), PREFIX)
+    log.use(plan)
+    return log
+  }
+
+  async streams(options: ConnectionOptions = {}): Promise<JetStreamStreams> {
+    return new JetStreamStreams(await this.join(options), PREFIX)
+  }
+
+  /** Makes the streams of `plan`, as often as it takes. */
+  async make(plan: LogPlan): Promise<JetStreamStreams> {
+    const streams = await this.streams()
+    let problem: string | undefined
+    await until('streams', async () => {
+      problem = await streams.make(plan)
+      return problem === undefined
+    }).catch((error: Error) => {
+      throw new Error(`${error.message}: ${problem}`)
+    })
+    return streams
+  }
+}
