@@ -11,7 +11,7 @@
 import type { Deadline, Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
 import type {
-  Member,
+  PresenceMember,
   PeerMessage,
   PublishOp,
   PublishOutcome
@@ -19,7 +19,7 @@ import type {
 import { PresenceAction } from '../wire/actions.ts'
 import { decodeItems, encodeItems, isOlder, type PresenceItem } from './presence.ts'
 
-type OfConnection = Map<string, Member>
+type OfConnection = Map<string, PresenceMember>
 
 interface Said {
   readonly op: PublishOp
@@ -73,7 +73,7 @@ export class OwnMembers {
     const at = said.findIndex((each) => each.op === op)
     if (outcome.kind === 'refused') said.splice(at, 1)
     else said[at]!.takenAt = outcome.timestamp ?? 0
-    const members = this.#taken.get(connectionId) ?? new Map<string, Member>()
+    const members = this.#taken.get(connectionId) ?? new Map<string, PresenceMember>()
     while (said[0]?.takenAt !== undefined) apply(members, said.shift()!)
     if (said.length === 0) this.#pending.delete(connectionId)
     if (members.size > 0) this.#taken.set(connectionId, members)
@@ -88,7 +88,7 @@ export class OwnMembers {
   }
 
   /** Everybody, as it will be when all that was said is taken. */
-  list(): Member[] {
+  list(): PresenceMember[] {
     const connectionIds = new Set([...this.#taken.keys(), ...this.#pending.keys()])
     return [...connectionIds].flatMap((connectionId) => this.#of(connectionId))
   }
@@ -136,7 +136,7 @@ export class OwnMembers {
     })
   }
 
-  #of(connectionId: string): Member[] {
+  #of(connectionId: string): PresenceMember[] {
     const members = new Map(this.#taken.get(connectionId))
     for (const said of this.#pending.get(connectionId) ?? []) apply(members, said)
     return [...members.values()]
@@ -152,7 +152,7 @@ function apply(members: OfConnection, { op, takenAt = 0 }: Said): void {
 function applyItem(
   members: OfConnection,
   { action, clientId, id = '', data, encoding, extras }: PresenceItem,
-  from: Pick<Member, 'connectionId' | 'owner' | 'timestamp'>
+  from: Pick<PresenceMember, 'connectionId' | 'owner' | 'timestamp'>
 ): void {
   const { owner } = from
   const known = members.get(clientId)

@@ -9,7 +9,7 @@
 
 import { Decoder, Encoder } from '@msgpack/msgpack'
 import { memberFields, memberFrom } from '../peer/fields.ts'
-import type { Member } from '../peer/message.ts'
+import type { PresenceMember } from '../peer/message.ts'
 import type { KnownId } from './dedupe.ts'
 
 const STATE_FORMAT_VERSION = 1
@@ -31,7 +31,7 @@ export interface ChannelState {
   /** The last tick of the channel's serials. */
   readonly tick: { readonly ms: number; readonly counter: number }
   readonly ids: readonly KnownId[]
-  readonly members: readonly Member[]
+  readonly members: readonly PresenceMember[]
 }
 
 export interface PartitionState {

@@ -21,7 +21,7 @@ import type {
   IdSpace,
   Join,
   Joined,
-  Member,
+  PresenceMember,
   MemberOwner,
   PeerMessage,
   Publication,
@@ -78,7 +78,7 @@ export class MasterPresence {
   /** Since when owners are gone, by their key. */
   readonly #orphanedAtMs = new Map<string, number>()
   /** Declarations that have not come to their end. */
-  readonly #lists = new Map<string, { readonly place: Place; readonly members: Member[] }>()
+  readonly #lists = new Map<string, { readonly place: Place; readonly members: PresenceMember[] }>()
   /** The Joins that wait to be told who is present, by place. */
   readonly #held = new Map<string, { readonly place: Place; readonly joinNo: number }>()
   readonly #channel: string
@@ -95,7 +95,7 @@ export class MasterPresence {
   }
 
   /** Who is present, as far as the log has it. */
-  shown(): Member[] {
+  shown(): PresenceMember[] {
     return [...this.#shown.values()]
   }
 
@@ -108,7 +108,7 @@ export class MasterPresence {
   }
 
   /** Goes on from a snapshot. */
-  restoreMembers(members: readonly Member[]): void {
+  restoreMembers(members: readonly PresenceMember[]): void {
     for (const member of members) {
       this.#decided.set(member)
       this.#shown.set(member)
@@ -223,7 +223,7 @@ export class MasterPresence {
 
   #endGraces(nowMs: number): void {
     if (!this.#ports.hasRoom()) return
-    const left: Member[] = []
+    const left: PresenceMember[] = []
     for (const member of this.#decided.values()) {
       const sinceMs = this.#orphanedAtMs.get(ownerKey(member.owner))
       if (sinceMs !== undefined && sinceMs + limits.presenceGraceMs <= nowMs) left.push(member)
@@ -232,7 +232,7 @@ export class MasterPresence {
   }
 
   /** What the worker lists is present, and what it does not list any more leaves. */
-  #onList(life: MemberOwner, list: readonly Member[]): void {
+  #onList(life: MemberOwner, list: readonly PresenceMember[]): void {
     const listed = new Set<string>()
     for (const { connectionId, clientId, timestamp } of list) {
       listed.add(memberKey(connectionId, clientId))
@@ -242,7 +242,7 @@ export class MasterPresence {
       return memberKey(connectionId, String(owner.claim))
     })
     for (const members of words.values()) this.#onListed(life, members)
-    const left: Member[] = []
+    const left: PresenceMember[] = []
     for (const member of this.#decided.values()) {
       const { connectionId, clientId, owner } = member
       const isTheirs = isSameOwner({ ...owner, claim: 0 }, life)
@@ -252,7 +252,7 @@ export class MasterPresence {
   }
 
   /** Members of one connection by one claim. */
-  #onListed(life: MemberOwner, members: readonly Member[]): void {
+  #onListed(life: MemberOwner, members: readonly PresenceMember[]): void {
     const { connectionId, owner: { claim } } = members[0]!
     const items = members.map(({ clientId, id, data, encoding, extras }) => {
       return { action: PresenceAction.ENTER, clientId, id, data, encoding, extras }
@@ -276,7 +276,7 @@ export class MasterPresence {
     return { kind: 'taken', events, moved }
   }
 
-  #leave(members: readonly Member[]): void {
+  #leave(members: readonly PresenceMember[]): void {
     const events = Map.groupBy(members, ({ connectionId }) => connectionId)
     for (const [connectionId, left] of events) {
       const { owner } = left[0]!

@@ -4,7 +4,7 @@
  */
 
 import { limits } from '../base/limits.ts'
-import type { Declare, Declared, Member, Members } from '../peer/message.ts'
+import type { Declare, Declared, PresenceMember, Members } from '../peer/message.ts'
 
 /** Cuts a list into parts within both bounds of a page; an empty list is one empty part. */
 export function pagesOf<T>(items: readonly T[], bytesOf: (item: T) => number): T[][] {
@@ -41,7 +41,7 @@ export function memberParts(
   channel: string,
   joinNo: number,
   seq: number,
-  present: readonly Member[]
+  present: readonly PresenceMember[]
 ): Members[] {
   const pages = pagesOf(present, itemBytes)
   return pages.map((members, no) => {

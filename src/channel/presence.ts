@@ -9,7 +9,7 @@
  */
 
 import { Decoder, Encoder } from '@msgpack/msgpack'
-import type { Member, MemberOwner, Publication } from '../peer/message.ts'
+import type { PresenceMember, MemberOwner, Publication } from '../peer/message.ts'
 import { PresenceAction } from '../wire/actions.ts'
 import { errors } from '../wire/errors.ts'
 import type { ErrorInfo, Extras } from '../wire/protocol-message.ts'
@@ -72,7 +72,7 @@ export function memberKey(connectionId: string, clientId: string): string {
 }
 
 /** True if `id` names an event of the member's connection that came before the member's. */
-export function isOlder(id: string, member: Pick<Member, 'id' | 'connectionId'>): boolean {
+export function isOlder(id: string, member: Pick<PresenceMember, 'id' | 'connectionId'>): boolean {
   const here = orderOf(id, member.connectionId)
   const there = orderOf(member.id, member.connectionId)
   if (here === undefined || there === undefined) return false
@@ -96,13 +96,13 @@ export function isSameOwner(a: MemberOwner, b: MemberOwner): boolean {
 }
 
 /** True if `owner` may change the member. */
-export function speaksFor(owner: MemberOwner, member: Member): boolean {
+export function speaksFor(owner: MemberOwner, member: PresenceMember): boolean {
   return owner.claim > member.owner.claim || isSameOwner(owner, member.owner)
 }
 
 /** Members by key, changed by the events of publications. */
 export class MemberMap {
-  readonly #members = new Map<string, Member>()
+  readonly #members = new Map<string, PresenceMember>()
   #bytes = 0
 
   get size(): number {
@@ -114,15 +114,15 @@ export class MemberMap {
     return this.#bytes
   }
 
-  get(key: string): Member | undefined {
+  get(key: string): PresenceMember | undefined {
     return this.#members.get(key)
   }
 
-  values(): MapIterator<Member> {
+  values(): MapIterator<PresenceMember> {
     return this.#members.values()
   }
 
-  set(member: Member): void {
+  set(member: PresenceMember): void {
     const key = memberKey(member.connectionId, member.clientId)
     this.delete(key)
     this.#members.set(key, member)
@@ -164,10 +164,13 @@ export class MemberMap {
   }
 }
 
-function bytesOf({ clientId, data, extras }: Member): number {
+function bytesOf({ clientId, data, extras }: PresenceMember): number {
   const size = 200 + clientId.length + (data?.length ?? 0)
   return extras === undefined ? size : size + JSON.stringify(extras).length
 }
+
+/** A member as an op that is being judged has made it. */
+type Drafted = Pick<PresenceMember, 'id' | 'data' | 'encoding' | 'extras'>
 
 /** What becomes of the members that `word` is about, held against those in `members`. */
 export function decide(word: Word, members: MemberMap): Decision {
@@ -175,7 +178,7 @@ export function decide(word: Word, members: MemberMap): Decision {
   const events: PresenceItem[] = []
   const moved: string[] = []
   /** The members as the items before have left them. */
-  const draft = new Map<string, Pick<Member, 'id' | 'data' | 'encoding' | 'extras'> | undefined>()
+  const draft = new Map<string, Drafted | undefined>()
   let count = members.size
   let { bytes } = members
   for (const item of word.items) {
@@ -215,7 +218,7 @@ export function decide(word: Word, members: MemberMap): Decision {
 /** A leave that says nothing tells what the member said last (protocol 8.2). */
 function leaveOf(
   item: PresenceItem,
-  { data, encoding, extras }: Pick<Member, 'data' | 'encoding' | 'extras'>
+  { data, encoding, extras }: Drafted
 ): PresenceItem {
   return item.data === undefined ? { ...item, data, encoding, extras } : item
 }

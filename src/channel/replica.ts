@@ -9,7 +9,8 @@
  * Cost: one encoding of the set per variant and change of the set, however many attach.
  */
 
-import type { Joined, Member, Members, Publication, Sync, Variant } from '../peer/message.ts'
+import type { Joined, Members, PresenceMember, Publication, Sync, Variant }
+  from '../peer/message.ts'
 import { Action, PresenceAction } from '../wire/actions.ts'
 import { encodeFrame, type Frame } from '../wire/frame.ts'
 import type { PresenceMessage } from '../wire/protocol-message.ts'
@@ -107,7 +108,7 @@ export class Replica {
   }
 }
 
-function shownMember(member: Member): PresenceMessage {
+function shownMember(member: PresenceMember): PresenceMessage {
   const { connectionId, clientId, id, timestamp, data, encoding, extras } = member
   const action = PresenceAction.PRESENT
   return { id, action, clientId, connectionId, timestamp, data, encoding, extras }

@@ -22,7 +22,7 @@ import {
   standingFrom
 } from './fields.ts'
 import type {
-  Member,
+  PresenceMember,
   PeerMessage,
   Publication,
   PublishOutcome,
@@ -136,7 +136,7 @@ export function weightOf(message: PeerMessage): number {
 }
 
 /** About how many bytes the members take. */
-export function membersWeight(members: readonly Member[]): number {
+export function membersWeight(members: readonly PresenceMember[]): number {
   let bytes = 160
   for (const { data } of members) bytes += 200 + (data?.length ?? 0)
   return bytes

@@ -5,7 +5,7 @@
 
 import type {
   IdSpace,
-  Member,
+  PresenceMember,
   MemberOwner,
   Publication,
   PublishOp,
@@ -74,14 +74,14 @@ export function ownerFrom(value: unknown): MemberOwner {
 }
 
 /** A member's fields, as they stand on the mesh and in snapshots. */
-export function memberFields(member: Member): Fields {
+export function memberFields(member: PresenceMember): Fields {
   const { connectionId, clientId, id, timestamp, data, encoding, extras, owner } = member
   return [connectionId, clientId, id, timestamp, data ?? null, encoding ?? null, extras ?? null,
     ...ownerFields(owner)]
 }
 
 /** The inverse of `memberFields`. */
-export function memberFrom(value: unknown): Member {
+export function memberFrom(value: unknown): PresenceMember {
   const [connectionId, clientId, id, timestamp, data, encoding, extras, ...owner] = value as [
     string,
     string,
@@ -89,7 +89,7 @@ export function memberFrom(value: unknown): Member {
     number,
     string | Uint8Array | null,
     string | null,
-    Member['extras'] | null
+    PresenceMember['extras'] | null
   ]
   return {
     connectionId,

@@ -35,7 +35,7 @@ export type {
   Declare,
   Declared,
   DeclareWanted,
-  Member,
+  PresenceMember,
   MemberOwner,
   Members,
   RollAnswered,

@@ -16,7 +16,7 @@ export interface MemberOwner {
 }
 
 /** One member of a channel's presence set. */
-export interface Member {
+export interface PresenceMember {
   readonly connectionId: string
   readonly clientId: string
   /** Of the event that made it what it is. */
@@ -62,16 +62,16 @@ export interface Declared extends OnChannel {
   readonly kind: 'declared'
   /** The life of the worker that says so. */
   readonly generation: number
-  readonly members: readonly Member[]
+  readonly members: readonly PresenceMember[]
 }
 
-/** Master → ChannelClient: a part of the presence set, before its `joined` or when held before. */
+/** Master → ChannelClient: a part of the presence set, before `joined` or when it was held. */
 export interface Members extends OnChannel {
   readonly kind: 'members'
   readonly joinNo: number
   /** The position at which these are present. */
   readonly seq: number
-  readonly members: readonly Member[]
+  readonly members: readonly PresenceMember[]
   readonly isFirst: boolean
   readonly isLast: boolean
 }
@@ -82,7 +82,7 @@ export interface Declare extends OnChannel {
   readonly epoch: number
   readonly worker: number
   readonly generation: number
-  readonly members: readonly Member[]
+  readonly members: readonly PresenceMember[]
   readonly isFirst: boolean
   readonly isLast: boolean
 }

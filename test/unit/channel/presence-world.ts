@@ -9,7 +9,7 @@ import { PartitionMaster } from '../../../src/channel/partition.ts'
 import { decodeItems, encodeItems, eventId } from '../../../src/channel/presence.ts'
 import type {
   Joined,
-  Member,
+  PresenceMember,
   MemberOwner,
   PeerMessage,
   Publication,
@@ -41,7 +41,11 @@ export function placeOf(node: string): Place {
 }
 
 /** A member as its node lists it. */
-export function member(clientId: string, id: string, over: Partial<Member> = {}): Member {
+export function member(
+  clientId: string,
+  id: string,
+  over: Partial<PresenceMember> = {}
+): PresenceMember {
   const connectionId = id.split(':')[0]!
   return {
     connectionId, clientId, id, timestamp: 0, data: undefined, encoding: undefined,
@@ -126,7 +130,7 @@ export class PresenceLife {
   }
 
   /** A node joins; what it said is answered by then. */
-  join(node: string, from?: Standing, hasMembers = false): Joined & { present: Member[] } {
+  join(node: string, from?: Standing, hasMembers = false): Joined & { present: PresenceMember[] } {
     const joinNo = ++this.#joinNo
     const clientId = `of ${node}`
     this.heard(node)
@@ -163,7 +167,7 @@ export class PresenceLife {
   }
 
   /** A node lists all its members. */
-  declare(node: string, members: readonly Member[], generation = 1, pages = 1): void {
+  declare(node: string, members: readonly PresenceMember[], generation = 1, pages = 1): void {
     const size = Math.ceil(members.length / pages)
     for (let page = 0; page < pages; page++) {
       this.master.onMessage(placeOf(node), {
@@ -192,7 +196,7 @@ export class PresenceLife {
 }
 
 /** Members told in parts. */
-export function presentIn(heard: readonly PeerMessage[]): Member[] {
+export function presentIn(heard: readonly PeerMessage[]): PresenceMember[] {
   return ofKind(heard, 'members').flatMap(({ members }) => members)
 }
 
