@@ -56,6 +56,25 @@ export const limits = {
   /** Joins and backfills of one partition that wait for its master's claim or Confirm. */
   confirmingMax: 100_000,
 
+  // -- sessions without a socket --------------------------------------------------------------
+  /** Parked sessions of one worker; above: the oldest goes, its resume fails with 80008. */
+  parkedPerWorkerMax: 250_000,
+  /** Ended connections of one worker that are told apart from those that were never there. */
+  endedKnownMax: 10_000,
+  /** A resume without answer of the register this long fails with 80008 (rule 20). */
+  claimAnswerMs: 8_000,
+  /** A home that is asked whether it still holds a session, and is silent, is taken to hold it. */
+  holderAnswerMs: 1_500,
+  /** Claims that one partition's register keeps; at the bound a resume fails with 80008. As many
+   * may be under way, above they are asked for again; as many answers are kept for repeats. */
+  claimsPerPartitionMax: 10_000,
+  /** Requests for one connection that wait for the one under way; above: asked again later. */
+  claimsWaitingMax: 8,
+  /** Former holders that a claim names: who held it before that has been told often enough. */
+  claimFormersMax: 4,
+  /** What a client sends before it is connected; above: DISCONNECTED. */
+  earlyBytesMax: 524_288,
+
   // -- hot state ------------------------------------------------------------------------------
   /** How long committed messages stay readable for those who were away. */
   tailMs: 120_000,
@@ -122,5 +141,7 @@ assert(
   'so does one that ends with a whole append, or a page of backlog'
 )
 assert(limits.idKeptMs >= limits.connectionStateTtlMs + 60_000, 'ids outlive re-sends (rule 17)')
+assert(limits.claimAnswerMs < 10_000, 'a resume is answered before the client gives up')
+assert(2 * limits.holderAnswerMs < limits.claimAnswerMs, 'a silent home leaves time to answer')
 assert(limits.attachAnswerMs < 10_000, 'an attach is answered before the client gives up')
 assert(limits.appendBytesMax < 1024 * 1024, 'an append stays below NATS max_payload')

@@ -14,11 +14,12 @@ import {
 } from 'nats'
 import type { Mesh } from './mesh.ts'
 
-const PING_MS = 2_000
+const PING_MS = 1_000
 const PINGS_UNANSWERED_MAX = 2
 const RECONNECT_WAIT_MS = 250
 const RECONNECT_JITTER_MS = 500
-const CONNECT_TIMEOUT_MS = 5_000
+/** The client dials the server that it lost first: one that hangs must not hold it for long. */
+const CONNECT_TIMEOUT_MS = 1_500
 const CONNECT_RETRY_MAX_MS = 5_000
 
 /** How NATS is reached and who we are there. */

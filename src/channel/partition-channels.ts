@@ -9,7 +9,6 @@ import { ChannelMaster, type MasterPorts } from './master.ts'
 import {
   type Birth,
   type ChannelState,
-  decodeState,
   emptyState,
   type PartitionState
 } from './partition-state.ts'
@@ -41,12 +40,11 @@ export class PartitionChannels {
     return this.#born(name, this.#letGo, this.#ports.epoch, lastEntry, nowMs)
   }
 
-  /** Takes what a takeover found; returns the number of the last entry. */
-  restore(found: RecoveredLog, nowMs: number): number {
+  /** Takes what a takeover found: a state, and the entries since; returns the last one's number. */
+  restore({ letGo, channels }: PartitionState, found: RecoveredLog, nowMs: number): number {
     let lastEntry = 0
-    const state = found.state === undefined ? emptyState : decodeState(found.state)
-    this.#letGo = state.letGo
-    for (const channel of state.channels) this.#bornOf(channel, nowMs)
+    this.#letGo = letGo
+    for (const channel of channels) this.#bornOf(channel, nowMs)
     for (const { entry, number, epoch } of found.entries) {
       lastEntry = number
       const isCovered = number <= found.asOf
@@ -67,7 +65,7 @@ export class PartitionChannels {
   }
 
   /** What a snapshot holds. */
-  state(): PartitionState {
+  state(): Omit<PartitionState, 'claims'> {
     const channels = [...this.#channels.values()].map((channel) => channel.state())
     return { letGo: this.#letGo, channels }
   }

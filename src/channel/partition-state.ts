@@ -1,13 +1,15 @@
 /**
- * The state of a partition's channels as bytes: what a snapshot holds (rule 6). Messages are not
- * in it, for the tail of the log has them; what must outlive them is: where each channel stands,
- * its clock, its exact de-duplication, and who is present.
+ * The state of a partition as bytes: what a snapshot holds (rule 6). Messages are not in it, for
+ * the tail of the log has them; what must outlive them is: where each channel stands, its clock,
+ * its exact de-duplication, who is present, and who holds which connection.
  *
  * Ids derived from connections stand in runs, by differences, since they come in order: a publish
  * takes about five bytes.
  */
 
 import { Decoder, Encoder } from '@msgpack/msgpack'
+import { claimRecordFields, claimRecordFrom } from '../peer/claim-codec.ts'
+import type { ClaimRecord } from '../peer/claim-message.ts'
 import { memberFields, memberFrom } from '../peer/fields.ts'
 import type { PresenceMember } from '../peer/message.ts'
 import type { KnownId } from './dedupe.ts'
@@ -38,26 +40,30 @@ export interface PartitionState {
   /** A channel born again starts here. */
   readonly letGo: Birth
   readonly channels: readonly ChannelState[]
+  readonly claims: readonly ClaimRecord[]
 }
 
 /** Nothing has happened yet. */
-export const emptyState: PartitionState = { letGo: { seq: 0, entry: 0 }, channels: [] }
+export const emptyState: PartitionState = { letGo: { seq: 0, entry: 0 }, channels: [], claims: [] }
 
 const encoder = new Encoder()
 const decoder = new Decoder()
 
 /** The state as bytes. */
-export function encodeState({ letGo, channels }: PartitionState): Uint8Array {
+export function encodeState({ letGo, channels, claims }: PartitionState): Uint8Array {
   const rows = channels.map(({ channel, seq, epoch, entry, birth, tick, ids, members }) => {
     return [channel, seq, epoch, entry, birth.seq, birth.entry, tick.ms, tick.counter,
       runsOf(ids), members.map(memberFields)]
   })
-  return encoder.encode([STATE_FORMAT_VERSION, letGo.seq, letGo.entry, rows])
+  const claimRows = claims.map(claimRecordFields)
+  return encoder.encode([STATE_FORMAT_VERSION, letGo.seq, letGo.entry, rows, claimRows])
 }
 
 /** The state in a snapshot's bytes; throws a RangeError for a format of a later release. */
 export function decodeState(bytes: Uint8Array): PartitionState {
-  const [version, seq, entry, rows] = decoder.decode(bytes) as [number, number, number, never[][]]
+  const [version, seq, entry, rows, claimRows] = decoder.decode(bytes) as [
+    number, number, number, never[][], unknown[][]
+  ]
   if (version !== STATE_FORMAT_VERSION) throw new RangeError(`state of format ${version}`)
   const channels = rows.map((row): ChannelState => ({
     channel: row[0]!,
@@ -69,7 +75,7 @@ export function decodeState(bytes: Uint8Array): PartitionState {
     ids: idsOf(row[8]!),
     members: (row[9]! as unknown[]).map(memberFrom)
   }))
-  return { letGo: { seq, entry }, channels }
+  return { letGo: { seq, entry }, channels, claims: claimRows.map(claimRecordFrom) }
 }
 
 /** `[serial, ms, counter, messageCount]…` of one connection, the first two as differences. */

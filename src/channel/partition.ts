@@ -12,17 +12,13 @@
  * in hand is decided by the log alone (rule 3), and the clients send it again to the next master.
  */
 
-import { exhaustive } from '../base/assert.ts'
-import type { Now } from '../base/clock.ts'
-import type { Deadlines } from '../base/deadlines.ts'
-import { limits } from '../base/limits.ts'
-import type { Random } from '../base/random.ts'
+import { assert, exhaustive } from '../base/assert.ts'
 import type { Entry, OwnershipEntry } from '../log/entry.ts'
-import type { LogOutbox } from '../log/port.ts'
 import { type Claimant, Recovery } from '../log/recovery.ts'
 import type { RecordExtent, RecoveredLog } from '../log/replay.ts'
 import { Retention } from '../log/retention.ts'
 import { LogWriter, type WriterStart } from '../log/writer.ts'
+import type { ToRegister } from '../peer/claim-message.ts'
 import type {
   Backfill,
   Join,
@@ -33,40 +29,16 @@ import type {
   ToMaster
 } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
+import { ClaimRegister } from './claims.ts'
 import { Confirming } from './confirming.ts'
 import type { ChannelMaster, MasterPorts } from './master.ts'
 import { PartitionChannels } from './partition-channels.ts'
-import { encodeState } from './partition-state.ts'
+import type { PartitionPorts } from './partition-ports.ts'
+import { decodeState, emptyState, encodeState } from './partition-state.ts'
 import { Roll } from './roll.ts'
+import { Serving } from './serving.ts'
 
 const SWEEP_MS = 5_000
-
-/** What a mastership needs from its worker. */
-export interface PartitionPorts {
-  readonly log: LogOutbox
-  readonly deadlines: Deadlines
-  readonly random: Random
-  now(): Now
-  send(place: Place, message: PeerMessage): void
-  /** Where the nodes of the view have their parts of this partition. */
-  homes(): readonly Place[]
-  /** False for a life of a worker that has surely ended. */
-  isAlive(owner: MemberOwner): boolean
-  /** Something waits for the log: `flush` at the end of the turn. */
-  wantsFlush(master: PartitionMaster): void
-  /** The mastership ended because another one writes the log. */
-  onDeposed(partition: number): void
-  /** The log has seen this view. */
-  onViewHeard(viewVersion: number): void
-  note(text: string): void
-}
-
-interface Serving {
-  readonly kind: 'serving'
-  readonly writer: LogWriter
-  readonly start: WriterStart
-  readonly retention: Retention
-}
 
 type State =
   | { readonly kind: 'recovering'; readonly recovery: Recovery }
@@ -79,10 +51,8 @@ export class PartitionMaster {
   readonly #ports: PartitionPorts
   readonly #channels = new PartitionChannels(this.#makeMasterPorts())
   readonly #confirming = new Confirming()
+  readonly #claims: ClaimRegister
   #state: State = { kind: 'over' }
-  #lineage = ''
-  /** The number of the last committed entry. */
-  #lastEntry = 0
   /** Open while nobody knows who is present, after a new lineage. */
   #roll: Roll | undefined
   /** An idle partition costs nothing: the sweep runs only while there is something to do. */
@@ -92,6 +62,9 @@ export class PartitionMaster {
     this.partition = claimant.partition
     this.#claimant = claimant
     this.#ports = ports
+    const { viewVersion } = claimant
+    const append = (entry: Entry): number => this.#append(entry)
+    this.#claims = new ClaimRegister({ ...ports, viewVersion, append })
     this.#recover({})
   }
 
@@ -102,6 +75,10 @@ export class PartitionMaster {
   /** The epoch of this mastership, or 0 before it is claimed. */
   get epoch(): number {
     return this.#state.kind === 'serving' ? this.#state.start.epoch : 0
+  }
+
+  get #isUsed(): boolean {
+    return this.#channels.size > 0 || this.#claims.isShrinking
   }
 
   get channelCount(): number {
@@ -116,15 +93,26 @@ export class PartitionMaster {
       this.#confirming.holdUntilClaimed(from, message)
     } else if (this.#confirming.mustWait(from, message, state.writer, this.#ports.now().monoMs)) {
       this.#confirm(state)
-    } else if ('from' in message && this.#disproves(message.from, state)) {
+    } else if ('from' in message && state.disproves(message.from)) {
       this.#onImpossible(from, message, state)
     } else {
       this.#onMessage(from, message, state)
     }
   }
 
+  /** Takes a message about who holds a connection. */
+  onClaimMessage(from: Place, message: ToRegister): void {
+    if (this.#state.kind !== 'over') this.#claims.onMessage(from, message)
+  }
+
+  /** What was said to `place` may be lost; clients see to themselves. */
+  onLinkReset(place: Place): void {
+    this.#claims.onLinkReset(place)
+  }
+
   /** Forgets the clients of places that are gone. */
   onPlaceGone(isGone: (place: Place) => boolean): void {
+    this.#claims.onPlaceGone(isGone)
     this.#confirming.forget(isGone)
     for (const channel of this.#channels.values()) channel.onPlaceGone(isGone)
   }
@@ -183,9 +171,10 @@ export class PartitionMaster {
     this.#state = { kind: 'recovering', recovery }
   }
 
-  #onMessage(from: Place, message: ToMaster, { start }: Serving): void {
+  #onMessage(from: Place, message: ToMaster, serving: Serving): void {
+    const { start } = serving
     const now = this.#ports.now()
-    const channel = this.#channel(message.channel)
+    const channel = this.#channel(message.channel, serving)
     switch (message.kind) {
       case 'join':
         channel.onJoin(from, message, now)
@@ -224,14 +213,24 @@ export class PartitionMaster {
     }
     const writer = new LogWriter(start, owner, log, deadlines, random, nowMs)
     const retention = new Retention(start.epoch, found, nowMs)
-    this.#lineage = found.lineage
-    this.#state = { kind: 'serving', writer, start, retention }
-    this.#lastEntry = this.#channels.restore(found, nowMs)
+    const state = new Serving(writer, start, retention, found.lineage)
+    this.#state = state
+    this.#restore(found, state, nowMs)
     if (found.entries.some(({ entry }) => entry.kind === 'epoch' && entry.startsLineage)) {
-      this.#callRoll(start.epoch, writer)
+      this.#callRoll(state)
     }
     for (const { from, message } of this.#confirming.takeAll()) this.onMessage(from, message)
-    if (this.#channels.size > 0) this.#sweepLater()
+    this.#claims.begin(found.lineage)
+    if (this.#isUsed) this.#sweepLater()
+  }
+
+  #restore(found: RecoveredLog, serving: Serving, nowMs: number): void {
+    const state = found.state === undefined ? emptyState : decodeState(found.state)
+    for (const record of state.claims) this.#claims.restore(record)
+    for (const { entry, number } of found.entries) {
+      if (entry.kind === 'claim' && number > found.asOf) this.#claims.restore(entry.record)
+    }
+    serving.lastEntry = this.#channels.restore(state, found, nowMs)
   }
 
   #onDeposed(): void {
@@ -259,18 +258,21 @@ export class PartitionMaster {
     if (this.#state.kind === 'serving') this.#state.writer.stop()
     this.#roll?.stop()
     this.#channels.clear()
+    this.#claims.end()
   }
 
   #onCommitted(entries: readonly Entry[], firstEntry: number, record: RecordExtent): void {
-    if (this.#state.kind !== 'serving') return
-    const { writer, retention } = this.#state
+    const serving = this.#state
+    if (serving.kind !== 'serving') return
+    const { writer, retention } = serving
     const nowMs = this.#ports.now().monoMs
     this.#ports.wantsFlush(this)
     const snapshotSeq = retention.onCommitted(entries, record, nowMs)
     if (snapshotSeq !== undefined) writer.snapshotSeq = snapshotSeq
     const byChannel = new Map<string, Publication[]>()
     for (const [index, entry] of entries.entries()) {
-      this.#lastEntry = firstEntry + index
+      serving.lastEntry = firstEntry + index
+      this.#claims.onCommitted(entry, serving.lastEntry)
       if (entry.kind === 'ownership') {
         this.#channels.get(entry.channel)?.onOwned(entry, false, nowMs)
       }
@@ -284,32 +286,33 @@ export class PartitionMaster {
       this.#channels.get(channel)?.deliver(publications)
     }
     this.#roll?.onCommitted()
-    if (retention.wantsSnapshot(nowMs)) this.#writeSnapshot(this.#state)
+    if (retention.wantsSnapshot(nowMs)) this.#writeSnapshot(serving)
     for (const { from, message } of this.#confirming.takeReady(writer, nowMs)) {
       this.onMessage(from, message)
     }
-    if (this.#confirming.size > 0) this.#confirm(this.#state)
+    if (this.#confirming.size > 0) this.#confirm(serving)
   }
 
-  #writeSnapshot({ writer, retention }: Serving): void {
-    const bytes = encodeState(this.#channels.state())
-    for (const entry of retention.begin(this.#lastEntry, bytes, this.#lineage)) writer.add(entry)
+  #writeSnapshot({ writer, retention, lastEntry, lineage }: Serving): void {
+    const bytes = encodeState({ ...this.#channels.state(), claims: this.#claims.state() })
+    for (const entry of retention.begin(lastEntry, bytes, lineage)) writer.add(entry)
     this.#ports.wantsFlush(this)
   }
 
-  /** True if the log cannot have what the client says that it was shown. */
-  #disproves(from: Standing | undefined, { start, retention }: Serving): boolean {
-    if (from === undefined || from.lineage !== this.#lineage) return false
-    if (from.epoch > start.epoch) return true
-    const end = from.epoch === start.epoch ? this.#lastEntry : retention.endOf(from.epoch)
-    return end !== undefined && from.entry > end
-  }
-
-  #channel(name: string): ChannelMaster {
+  #channel(name: string, { lastEntry }: Serving): ChannelMaster {
     const known = this.#channels.get(name)
     if (known !== undefined) return known
     this.#sweepLater()
-    return this.#channels.bear(name, this.#lastEntry, this.#ports.now().monoMs)
+    return this.#channels.bear(name, lastEntry, this.#ports.now().monoMs)
+  }
+
+  /** Adds an entry of the register; only one that serves has any. */
+  #append(entry: Entry): number {
+    const state = this.#state
+    assert(state.kind === 'serving', 'only a serving master writes')
+    this.#ports.wantsFlush(this)
+    this.#sweepLater()
+    return state.writer.add(entry)
   }
 
   #makeMasterPorts(): MasterPorts {
@@ -319,19 +322,13 @@ export class PartitionMaster {
         return partition.epoch
       },
       get lineage(): string {
-        return partition.#lineage
+        return partition.#state.kind === 'serving' ? partition.#state.lineage : ''
       },
       get hasRoom(): boolean {
-        const state = partition.#state
-        if (state.kind !== 'serving') return false
-        const isHeld = state.retention.bytes < 2 * limits.partitionLogBytesMax
-        return isHeld && state.writer.hasRoom
+        return partition.#state.kind === 'serving' && partition.#state.hasRoom
       },
       isKnown(standing: Standing): boolean {
-        const state = partition.#state
-        if (state.kind !== 'serving' || partition.#disproves(standing, state)) return false
-        const isOurs = standing.epoch === state.start.epoch
-        return isOurs || state.retention.endOf(standing.epoch) !== undefined
+        return partition.#state.kind === 'serving' && partition.#state.isKnown(standing)
       },
       get isRollOpen(): boolean {
         return partition.#roll?.isOpen === true
@@ -358,10 +355,10 @@ export class PartitionMaster {
     }
   }
 
-  #callRoll(epoch: number, writer: LogWriter): void {
-    this.#roll = new Roll(this.partition, epoch, this.#ports, {
-      decidedEntry: () => writer.nextEntry - 1,
-      committedEntry: () => this.#lastEntry,
+  #callRoll(serving: Serving): void {
+    this.#roll = new Roll(this.partition, serving.start.epoch, this.#ports, {
+      decidedEntry: () => serving.writer.nextEntry - 1,
+      committedEntry: () => serving.lastEntry,
       onClosed: () => {
         for (const channel of this.#channels.values()) channel.onRollClosed()
       }
@@ -389,11 +386,12 @@ export class PartitionMaster {
 
   #sweep(state: Serving, nowMs: number): void {
     this.#channels.expire(nowMs)
+    this.#claims.expire(nowMs)
     const { retention } = state
     if (retention.wantsSnapshot(nowMs)) this.#writeSnapshot(state)
     const below = retention.trimBelow(nowMs)
     const { partition } = this
     if (below !== undefined) this.#ports.log.ask({ kind: 'trim', partition, below })
-    if (this.#channels.size > 0 || retention.isShrinking) this.#sweepLater()
+    if (this.#isUsed || retention.isShrinking) this.#sweepLater()
   }
 }

@@ -2,6 +2,7 @@
  * One incarnation of a node: its membership, and its worker threads from their start to their end.
  */
 
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Transferable } from 'node:worker_threads'
 import type { AppConfig } from '../auth/app.ts'
 import type { Mesh } from '../bus/mesh.ts'
@@ -23,6 +24,8 @@ import type {
 import { masterOf, type View } from '../ring/view.ts'
 import type { NodeOptions } from './node-runtime.ts'
 
+/** How long workers may take to tell their clients. */
+const DISMISS_MS = 250
 const WORKER_ENTRY = new URL('./worker-thread.ts', import.meta.url)
 const MESH_VERSION = 1
 /** A multiple of the usual numbers of servers, so that each leads as many. */
@@ -65,6 +68,7 @@ export class NodeLife {
   #failure: string | undefined
   #statusTimer: NodeJS.Timeout | undefined
   #handOverTimer: NodeJS.Timeout | undefined
+  readonly #toldOfMesh: (boolean | undefined)[] = []
 
   constructor(options: NodeLifeOptions, ports: NodeLifePorts) {
     this.incarnation = options.incarnation
@@ -177,6 +181,12 @@ export class NodeLife {
     await this.#supervisor.stop()
   }
 
+  /** Sends every client elsewhere, now: this life is over, and theirs go on (rule 11). */
+  async dismiss(): Promise<void> {
+    this.#supervisor.tellAll({ kind: 'drain', withinMs: 0 })
+    await delay(DISMISS_MS)
+  }
+
   onMesh(isUp: boolean): void {
     this.#pump.input({ kind: 'mesh', isUp })
   }
@@ -236,7 +246,7 @@ export class NodeLife {
 
   #startOf(worker: number, generation: number) {
     const { settings, transfer } = this.#ports.workerMesh()
-    const { workers, node, siteCode, prefix, isDev, secret } = this.#options
+    const { workers, node, siteCode, prefix, isDev, secret, formerSecrets = [] } = this.#options
     const start = {
       worker,
       generation,
@@ -249,7 +259,8 @@ export class NodeLife {
       host: this.#options.publicHost,
       port: this.#options.publicPort,
       isDev,
-      secret
+      secret,
+      formerSecrets
     }
     return { start, transfer }
   }
@@ -263,6 +274,13 @@ export class NodeLife {
       isMeshUp: statuses[worker]?.isMeshUp ?? false
     }))
     this.#pump.input({ kind: 'workers', workers })
+  }
+
+  /** False for a worker's first word about its mesh, and when that has changed. */
+  #isToldOfMesh(worker: number, isMeshUp: boolean): boolean {
+    const isTold = this.#toldOfMesh[worker] === isMeshUp
+    this.#toldOfMesh[worker] = isMeshUp
+    return isTold
   }
 
   #onAdopt({ view, generations, gone }: Adopt): void {
@@ -301,6 +319,9 @@ export class NodeLife {
       case 'failed':
         this.#failure = message.reason
         this.#ports.logger.error(message.reason)
+        return
+      case 'status':
+        if (!this.#isToldOfMesh(worker, message.status.isMeshUp)) this.#tellWorkers()
         return
       case 'note':
         this.#ports.logger[message.level]({ worker }, message.text)

@@ -47,6 +47,8 @@ export interface NodeOptions {
   readonly drainMs: number
   /** Signs connection keys; the same on all nodes of a region. */
   readonly secret: Uint8Array
+  /** What signed them before, while there may be connections of then. */
+  readonly formerSecrets?: readonly Uint8Array[]
 }
 
 /** Stops what was started. */
@@ -210,7 +212,7 @@ export class NodeRuntime<M extends Mesh = Mesh> {
   #beginAnew(life: NodeLife, reason: string): void {
     if (this.#life !== life || this.#isDraining) return
     this.#ports.logger.warn({ reason }, 'out of the ring; joining again as a new member')
-    void life.end().then(() => {
+    void life.dismiss().then(() => life.end()).then(() => {
       if (!this.#aborter.signal.aborted) this.#begin()
     })
   }

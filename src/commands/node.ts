@@ -36,6 +36,7 @@ export async function nodeCommand(environment: Environment): Promise<void> {
   }
   const ringStore = new KubeRingStore(client, scope)
   const workers = config.RINGCAST_WORKERS
+  const former = config.RINGCAST_NATS_FORMER_SECRET
   const runtime = new NodeRuntime(
     {
       region,
@@ -52,7 +53,8 @@ export async function nodeCommand(environment: Environment): Promise<void> {
       advertisedHost: config.RINGCAST_POD_IP,
       isDev: false,
       drainMs: config.RINGCAST_DRAIN_MS,
-      secret: regionSecret(nats.password ?? nats.token ?? nats.credentials ?? region)
+      secret: regionSecret(nats.password ?? nats.token ?? nats.credentials ?? region),
+      formerSecrets: former === undefined ? [] : [regionSecret(former)]
     },
     {
       logger,

@@ -158,7 +158,7 @@ function newWorker(self: Place, outbox: Outbox, tally: Tally): Worker {
       workers: start.workers,
       serverId: `${start.node}.${start.worker}`,
       siteCode: start.siteCode,
-      connectionKeys: new ConnectionKeys(start.secret, `${start.incarnation}/${start.worker}`),
+      connectionKeys: new ConnectionKeys(start.secret, start.formerSecrets),
       allocate: start.workers > 1 ? sharedSlabs() : privateMemory(),
       tally
     },
@@ -218,14 +218,16 @@ async function run(): Promise<void> {
         process.exit(0)
     }
   })
-  setInterval(() => {
+  const report = (): void => {
     const { turnCount } = pump
     const counts = worker.counts()
     const heapBytes = process.memoryUsage().heapUsed
     const { isUp: isMeshUp } = mesh
     const status = { turnCount, isMeshUp, isDraining, counts, tally: { ...tally }, heapBytes }
     say({ kind: 'status', status })
-  }, STATUS_MS)
+  }
+  report()
+  setInterval(report, STATUS_MS)
 }
 
 await run()

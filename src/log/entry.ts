@@ -9,6 +9,8 @@
 
 import { Decoder, Encoder } from '@msgpack/msgpack'
 import { exhaustive } from '../base/assert.ts'
+import { claimRecordFields, claimRecordFrom } from '../peer/claim-codec.ts'
+import type { ClaimRecord } from '../peer/claim-message.ts'
 import {
   ID_SPACES,
   ownerFields,
@@ -39,6 +41,12 @@ export interface PublicationEntry {
   readonly kind: 'publication'
   readonly channel: string
   readonly publication: Publication
+}
+
+/** Who holds a connection from here on, or which of its keys are retired (rule 20). */
+export interface ClaimEntry {
+  readonly kind: 'claim'
+  readonly record: ClaimRecord
 }
 
 /**
@@ -85,6 +93,7 @@ export interface SnapshotEndEntry {
 export type Entry =
   | EpochEntry
   | PublicationEntry
+  | ClaimEntry
   | OwnershipEntry
   | ConfirmEntry
   | SnapshotChunkEntry
@@ -109,7 +118,8 @@ const KIND_PUBLICATION = 1
 const KIND_CONFIRM = 2
 const KIND_SNAPSHOT = 3
 const KIND_SNAPSHOT_END = 4
-const KIND_OWNERSHIP = 5
+const KIND_CLAIM = 5
+const KIND_OWNERSHIP = 6
 
 const encoder = new Encoder()
 const decoder = new Decoder()
@@ -133,6 +143,8 @@ export function encodeEntry(entry: Entry): Uint8Array {
         entry.channel,
         publicationFields(entry.publication)
       ])
+    case 'claim':
+      return encoder.encode([KIND_CLAIM, ...claimRecordFields(entry.record)])
     case 'ownership': {
       const { channel, id, idSpace, connectionId, clientIds, owner } = entry
       const fields = [channel, id, ID_SPACES.indexOf(idSpace), connectionId, clientIds]
@@ -215,6 +227,8 @@ function entryFrom(bytes: Uint8Array): Entry {
         viewVersion: f[3]!, incarnation: f[4]!, workerGeneration: f[5]! }
     case KIND_PUBLICATION:
       return { kind: 'publication', channel: f[0]!, publication: publicationFrom(f[1]) }
+    case KIND_CLAIM:
+      return { kind: 'claim', record: claimRecordFrom(f) }
     case KIND_OWNERSHIP:
       return { kind: 'ownership', channel: f[0]!, id: f[1]!, idSpace: ID_SPACES[f[2]!]!,
         connectionId: f[3]!, clientIds: f[4]!, owner: ownerFrom(f[5]) }

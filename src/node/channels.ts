@@ -12,27 +12,24 @@ import type { Deadlines } from '../base/deadlines.ts'
 import type { Random } from '../base/random.ts'
 import type { Tally } from '../base/tally.ts'
 import { ChannelClient } from '../channel/client.ts'
-import { type Allocate, encodeMessages, standingOf } from '../channel/encoding.ts'
-import { type GroupMember, LocalGroup, type Seat } from '../channel/group.ts'
+import type { Allocate } from '../channel/encoding.ts'
 import { PartitionMaster } from '../channel/partition.ts'
+import { type FromRegister, isClaimMessage } from '../peer/claim-message.ts'
 import type {
   PeerMessage,
   RollCalled,
   ToClientFromGroup,
   ToClientFromMaster,
   ToGroup,
-  ToMaster,
-  Variant
+  ToMaster
 } from '../peer/message.ts'
 import { isSamePlace, type Place } from '../peer/place.ts'
 import type { View } from '../ring/view.ts'
-import type { AdmittedPresence, AdmittedPublish, ChannelDoor, Ears, Outcome }
-  from '../session/door.ts'
-import type { ChannelSerial } from '../wire/serial.ts'
 import { EarlyJoins } from './early-joins.ts'
+import { Groups } from './groups.ts'
 import { type Generations, Mastership } from './mastership.ts'
 import type { Outbox } from './outbox.ts'
-import { PresenceOps } from './presence-ops.ts'
+import { Registers } from './registers.ts'
 import { Rolls } from './rolls.ts'
 
 const SWEEP_MS = 5_000
@@ -55,18 +52,21 @@ export interface ChannelsPorts {
   send(to: Place, message: PeerMessage): void
   /** The link to a place that is gone can be forgotten. */
   dropLink(to: Place): void
+  /** A register of connections says something to this worker's sessions. */
+  onClaimMessage(from: Place, message: FromRegister): void
 }
 
-export class Channels implements ChannelDoor {
+export class Channels {
+  readonly registers: Registers
+  /** What sessions ask of channels. */
+  readonly groups: Groups
   readonly #options: ChannelsOptions
   readonly #ports: ChannelsPorts
-  readonly #groups = new Map<string, LocalGroup>()
   readonly #clients = new Map<string, ChannelClient>()
   readonly #partitions = new Map<number, PartitionMaster>()
   readonly #dirty = new Set<PartitionMaster>()
   readonly #mastership: Mastership
   readonly #rolls = new Rolls()
-  readonly #presenceOps: PresenceOps
   readonly #early = new EarlyJoins()
   #loop: { from: Place; message: PeerMessage }[] = []
   #isSweeping = false
@@ -75,7 +75,22 @@ export class Channels implements ChannelDoor {
     this.#options = options
     this.#ports = ports
     this.#mastership = new Mastership(options.self, options.workers)
-    this.#presenceOps = new PresenceOps(options)
+    const { deadlines, tally, now } = ports
+    this.groups = new Groups(options, {
+      deadlines,
+      tally,
+      now,
+      toClient: (message) => {
+        const { incarnation } = options.self
+        this.#send({ incarnation, worker: this.#mastership.homeWorker(message.channel) }, message)
+      }
+    })
+    this.registers = new Registers(this.#mastership, {
+      now: () => ports.now(),
+      send: (to, message) => this.#send(to, message),
+      partition: (no) => this.#partitions.get(no) ?? this.#newPartition(no),
+      onClaimMessage: (from, message) => ports.onClaimMessage(from, message)
+    })
   }
 
   get viewVersion(): number {
@@ -84,47 +99,12 @@ export class Channels implements ChannelDoor {
 
   /** Counts for metrics. */
   counts(): { groups: number; clients: number; partitions: number; attachments: number } {
-    let attachments = 0
-    for (const group of this.#groups.values()) attachments += group.liveCount
     return {
-      groups: this.#groups.size,
+      groups: this.groups.size,
       clients: this.#clients.size,
       partitions: this.#partitions.size,
-      attachments
+      attachments: this.groups.liveCount
     }
-  }
-
-  attach(
-    channel: string,
-    ears: Ears,
-    variant: Variant,
-    from: ChannelSerial | undefined
-  ): Seat {
-    const member: GroupMember = ears
-    return this.#group(channel).attach(member, variant, standingOf(from))
-  }
-
-  detach(channel: string, seat: object): void {
-    this.#groups.get(channel)?.detach(seat as Seat)
-  }
-
-  submit(channel: string, publish: AdmittedPublish, onOutcome: (outcome: Outcome) => void): void {
-    const { id, idSpace, connectionId, messages } = publish
-    const payload = encodeMessages(messages)
-    const op = { id, idSpace, connectionId, messageCount: messages.length, payload }
-    this.#group(channel).submit(op, onOutcome)
-  }
-
-  present(channel: string, said: AdmittedPresence, onOutcome: (outcome: Outcome) => void): void {
-    this.#group(channel).submit(this.#presenceOps.opOf(said), onOutcome)
-  }
-
-  leave(channel: string, connectionId: string, claim: number, afterMs: number): void {
-    this.#groups.get(channel)?.own.leave(connectionId, claim, afterMs)
-  }
-
-  sync(channel: string, seat: object): void {
-    this.#groups.get(channel)?.sync(seat as Seat)
   }
 
   /** A new view, or new generations of workers: masters start and stop, clients Join again. */
@@ -133,6 +113,7 @@ export class Channels implements ChannelDoor {
     for (const client of this.#clients.values()) {
       before.set(client, this.#mastership.masterLife(client.channel))
     }
+    this.registers.learn(view, gone)
     const news = this.#mastership.learn(view, generations, gone)
     const { ended, anew, heardAnew, hasSkipped } = news
     for (const place of ended) {
@@ -170,14 +151,13 @@ export class Channels implements ChannelDoor {
 
   /** What was said to `place` may be lost. */
   onLinkReset(place: Place): void {
+    for (const partition of this.#partitions.values()) partition.onLinkReset(place)
     for (const client of this.#clients.values()) {
       const master = this.#mastership.masterPlace(client.channel)
       if (master !== undefined && isSamePlace(master, place)) client.onMasterUncertain()
     }
     if (place.incarnation !== this.#options.self.incarnation) return
-    for (const group of this.#groups.values()) {
-      if (this.#mastership.homeWorker(group.channel) === place.worker) group.onHomeLost()
-    }
+    this.groups.onHomeLost((channel) => this.#mastership.homeWorker(channel) === place.worker)
   }
 
   /** A place is a new life: its clients and groups are gone, and what it mastered or homed. */
@@ -205,12 +185,15 @@ export class Channels implements ChannelDoor {
 
   /** Everything here in one line each, for /debug. */
   describe(): string[] {
-    const parts = [...this.#partitions.values(), ...this.#clients.values(),
-      ...this.#groups.values()]
-    return parts.map((part) => part.describe())
+    const parts = [...this.#partitions.values(), ...this.#clients.values()]
+    return [...parts.map((part) => part.describe()), ...this.groups.describe()]
   }
 
   #dispatch(from: Place, message: PeerMessage): void {
+    if (isClaimMessage(message)) {
+      this.registers.onMessage(from, message)
+      return
+    }
     switch (message.kind) {
       case 'attach':
       case 'submit':
@@ -228,7 +211,7 @@ export class Channels implements ChannelDoor {
       case 'continuityLost':
       case 'synced':
       case 'declareWanted':
-        this.#groups.get(message.channel)?.onClientMessage(message)
+        this.groups.onClientMessage(message)
         return
       case 'join':
       case 'part':
@@ -322,6 +305,7 @@ export class Channels implements ChannelDoor {
       deadlines,
       random,
       now: () => this.#ports.now(),
+      fateOf: (incarnation) => this.registers.fateOf(incarnation),
       send: (to, message) => this.#send(to, message),
       homes: () => this.#mastership.homes(partitionNo),
       isAlive: (owner) => this.#mastership.isAlive(owner),
@@ -334,27 +318,6 @@ export class Channels implements ChannelDoor {
     })
     this.#partitions.set(partitionNo, partition)
     return partition
-  }
-
-  #group(channel: string): LocalGroup {
-    let group = this.#groups.get(channel)
-    if (group === undefined) {
-      group = new LocalGroup(channel, {
-        deadlines: this.#ports.deadlines,
-        tally: this.#ports.tally,
-        generation: this.#options.generation,
-        nameOp: () => this.#presenceOps.name(),
-        nowMs: () => this.#ports.now().monoMs,
-        toClient: (name, message) => {
-          const worker = this.#mastership.homeWorker(name)
-          const { incarnation } = this.#options.self
-          this.#send({ incarnation, worker }, message as ToClientFromGroup)
-        }
-      })
-      this.#groups.set(channel, group)
-      this.#sweepLater()
-    }
-    return group
   }
 
   #send(to: Place, message: PeerMessage | ToClientFromMaster): void {
@@ -384,14 +347,13 @@ export class Channels implements ChannelDoor {
     this.#isSweeping = true
     this.#ports.deadlines.at(this.#ports.now().monoMs + SWEEP_MS, (nowMs) => {
       this.#isSweeping = false
-      for (const [name, group] of this.#groups) if (group.isSpent(nowMs)) this.#groups.delete(name)
       for (const [name, client] of this.#clients) {
         if (!client.isSpent(nowMs)) continue
         client.close()
         this.#clients.delete(name)
       }
       this.runLoop()
-      if (this.#groups.size > 0 || this.#clients.size > 0) this.#sweepLater()
+      if (this.#clients.size > 0) this.#sweepLater()
     })
   }
 }

@@ -4,7 +4,7 @@
  * 7 and 8). A message may be lost; nobody counts on having been heard.
  */
 
-import type { Member } from '../peer/membership.ts'
+import type { Member, WorkerState } from '../peer/membership.ts'
 import type { Roster } from '../ring/roster.ts'
 import type { Timing } from '../ring/timing.ts'
 import { memberOf, type View } from '../ring/view.ts'
@@ -47,8 +47,12 @@ export class Announcer {
   }
 
   /** Says what is due; call it with the mesh up. */
-  step(view: View, isDraining: boolean, nowMs: number): void {
+  step(
+    view: View, isDraining: boolean, workers: readonly WorkerState[], nowMs: number
+  ): void {
     if (nowMs < this.#nextAtMs) return
+    // Who wants in must be able to serve: its workers speak to others by themselves.
+    if (!isDraining && !workers.every(({ isMeshUp }) => isMeshUp)) return
     const { identity, timing, roster, generations, send } = this.#parts
     const self = identity.incarnation
     const listed = memberOf(self, view)

@@ -14,7 +14,7 @@ import { assert } from '../base/assert.ts'
 import type { Now } from '../base/clock.ts'
 import { Random } from '../base/random.ts'
 import {
-  type Beat, type BeatAck, type Member, MEMBERSHIP_FORMAT_VERSION, type MembershipBody,
+  type Beat, type BeatAck, MEMBERSHIP_FORMAT_VERSION, type MembershipBody,
   type MembershipMessage, type WorkerState
 } from '../peer/membership.ts'
 import { Roster } from '../ring/roster.ts'
@@ -144,8 +144,8 @@ export class MemberNode {
     const members = view?.members.map(({ node, state }) => `${node} ${state}`) ?? []
     const suspects = this.#watcher.suspicions().map(({ incarnation }) => incarnation)
     const missing = suspects.length === 0 ? '' : `, misses ${suspects.join(' ')}`
-    const { node } = this.#identity
-    return `${node} ${this.#standing}, view ${this.#views.version}: ${members.join(', ')}${missing}`
+    const who = `${this.#identity.node} ${this.#standing}`
+    return `${who}, view ${this.#views.version}: ${members.join(', ')}${missing}`
   }
 
   #handle(input: MemberInput): void {
@@ -177,7 +177,10 @@ export class MemberNode {
         this.#onRingNews(this.#ring.onWritten(input.ticket, input.writing, nowMs))
         return
       case 'probed':
-        this.#onCutOff(this.#probes.onProbed(input.ticket, input.outcome, nowMs))
+        {
+          const peer = this.#probes.onProbed(input.ticket, input.outcome, nowMs)
+          if (peer) this.#become('removed', `cut off, while ${peer.node} has its mesh`)
+        }
         return
       case 'workers':
         this.#workers = input.workers
@@ -258,7 +261,6 @@ export class MemberNode {
     }
   }
 
-  /** Holds a view that is surely written (or the empty one before the first). */
   #take(view: View | undefined): void {
     if (view === undefined) return
     const nowMs = this.#now.monoMs
@@ -270,17 +272,15 @@ export class MemberNode {
     this.#announcer.hurry(nowMs)
   }
 
-  #onCutOff(peer: Member | undefined): void {
-    if (peer !== undefined) this.#become('removed', `cut off, while ${peer.node} has its mesh`)
-  }
-
   #step(): void {
     if (isFinal(this.#standing)) return
     const nowMs = this.#now.monoMs
     this.#ring.step(nowMs)
     this.#watch()
     const view = this.#views.current
-    if (view !== undefined && this.#isMeshUp) this.#announcer.step(view, this.#isDraining, nowMs)
+    if (view !== undefined && this.#isMeshUp) {
+      this.#announcer.step(view, this.#isDraining, this.#workers, nowMs)
+    }
     if (view !== undefined) this.#probes.step(view, this.#standing, this.#isMeshUp, nowMs)
     if (this.#isMeshUp) this.#proposer.step(this.#now)
     this.#judgeStanding()

@@ -1,6 +1,6 @@
 /**
- * A worker's sockets and the sessions behind them: who may open one, who is silent too long, and
- * how everybody is asked to go when the node leaves.
+ * A worker's sockets and the sessions behind them: who may open one, as whom, who is silent too
+ * long, and how everybody is asked to go when the node leaves. What outlives a socket is parked.
  *
  * Idle sockets are beaten in turns: sockets sit in as many rows as there are seconds in a beat
  * interval, and one deadline a second serves one row, so that neither a deadline per socket is
@@ -15,20 +15,27 @@ import type { Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
 import type { Random } from '../base/random.ts'
 import type { Tally } from '../base/tally.ts'
+import type { FromRegister, Holding, Life, ToRegister } from '../peer/claim-message.ts'
+import type { Place } from '../peer/place.ts'
 import type { ChannelDoor } from '../session/door.ts'
-import { Session, type SessionOptions, type SessionPorts, type Transport }
+import { Parking } from '../session/parking.ts'
+import { type Ending, Session, type SessionOptions, type SessionPorts, type Transport }
   from '../session/session.ts'
 import { Action } from '../wire/actions.ts'
-import { errors, type ProtocolError } from '../wire/errors.ts'
+import { type ErrorInfo, errors, type ProtocolError } from '../wire/errors.ts'
 import { encodeFrame, type Frame } from '../wire/frame.ts'
 import { type ConnectParams, parseConnectParams } from '../wire/params.ts'
 import type { Format } from '../wire/protocol-message.ts'
+import { ClaimDesk, type ClaimOutcome, type Holder } from './claims.ts'
 import { type Outbox, type Socket, SocketSlot } from './outbox.ts'
 import type { SocketOpening } from './ports.ts'
+import { resumeRefusal, Resumes, type ResumesOwner, type Resuming } from './resumes.ts'
 
 const BEAT_ROWS = 12
 const BEAT_STEP_MS = 1_000
 const DRAIN_STEP_MS = 100
+
+const LEAVING = 'The node is leaving; connect again'
 
 const HEARTBEATS = {
   json: encodeFrame({ action: Action.HEARTBEAT }, 'json'),
@@ -36,6 +43,7 @@ const HEARTBEATS = {
 }
 
 export interface SessionsOptions {
+  readonly self: Life
   readonly serverId: string
   readonly siteCode: string
 }
@@ -48,6 +56,18 @@ export interface SessionsPorts {
   readonly connectionKeys: ConnectionKeys
   readonly tally: Tally
   now(): Now
+  viewVersion(): number
+  /** Sends to the connection's register, if anybody is known to be it; answers one that asked. */
+  askRegister(connectionId: string, message: ToRegister): void
+  answerRegister(to: Place, message: ToRegister): void
+}
+
+/** Which connection a session is: a new one, or one that goes on. */
+interface Identity {
+  readonly connectionId: string
+  readonly claim: number
+  readonly lineage: string | undefined
+  readonly doubtfulThrough: number
 }
 
 /** A socket that is open, and the session behind it. */
@@ -74,7 +94,7 @@ class Connected implements Transport {
   }
 }
 
-export class Sessions {
+export class Sessions implements Holder, ResumesOwner {
   /** What every session is given. */
   readonly sessionPorts: SessionPorts
   readonly #options: SessionsOptions
@@ -82,6 +102,10 @@ export class Sessions {
   readonly #connected = new Map<Socket, Connected>()
   readonly #rows: Set<Connected>[] = []
   readonly #ready = new Set<Session>()
+  readonly #byConnection = new Map<string, Session>()
+  readonly #parking: Parking
+  readonly #desk: ClaimDesk
+  readonly #resumes: Resumes
   #directory: AppDirectory | undefined
   #nextRow = 0
   #isBeating = false
@@ -97,13 +121,30 @@ export class Sessions {
       tally,
       now,
       answersReady: (session) => void this.#ready.add(session),
+      proven: ({ connectionId, claim }) => {
+        if (claim > 0) this.#desk.prove(connectionId, claim)
+      },
+      ended: (session, ending) => this.#onEnded(session, ending),
       note: (text) => outbox.note(text)
     }
     for (let row = 0; row < BEAT_ROWS; row++) this.#rows.push(new Set())
+    const nowMs = (): number => ports.now().monoMs
+    this.#parking = new Parking({ deadlines, nowMs })
+    this.#desk = new ClaimDesk({ ...ports, self: options.self }, this)
+    this.#resumes = new Resumes(this, this.#desk)
   }
 
   get count(): number {
-    return this.#connected.size
+    return this.#connected.size + this.#resumes.count
+  }
+
+  /** A new view: registers may be elsewhere. */
+  onView(): void {
+    this.#desk.onView()
+  }
+
+  onClaimMessage(from: Place, message: FromRegister): void {
+    this.#desk.onMessage(from, message)
   }
 
   /** New apps and keys: sessions whose key is gone are ended. */
@@ -124,12 +165,15 @@ export class Sessions {
     }
     const admitted = this.#admit(parsed.params)
     if ('error' in admitted) this.#turnAway(slot, format, admitted.error)
-    else this.#open(slot, parsed.params, admitted.credentials)
+    else this.#admitted(slot, parsed.params, admitted.credentials)
   }
 
   onFrame(socket: Socket, data: Uint8Array | string, isBinary: boolean): void {
     const connected = this.#connected.get(socket)
-    if (connected === undefined) return
+    if (connected === undefined) {
+      this.#resumes.onFrame(socket, { data, isBinary })
+      return
+    }
     connected.session.onFrame(data, isBinary)
     if (!connected.session.isOpen) this.forget(socket)
   }
@@ -141,13 +185,54 @@ export class Sessions {
 
   onClosed(socket: Socket): void {
     this.#connected.get(socket)?.session.onSocketClosed()
+    this.#resumes.onClosed(socket)
     this.forget(socket)
+  }
+
+  holdingOf(connectionId: string): Holding {
+    const held = this.#byConnection.get(connectionId) ?? this.#parking.find(connectionId)
+    if (held === undefined) return { kind: 'ended', error: this.#parking.endOf(connectionId) }
+    const { claim, isProven, doubtfulThrough } = held
+    return { kind: 'held', claim, isProven, doubtfulThrough }
+  }
+
+  endHeld(connectionId: string): void {
+    this.#byConnection.get(connectionId)?.supersede()
+    this.#parking.remove(connectionId)
+  }
+
+  onSuperseded(connectionId: string, claim: number): void {
+    const session = this.#byConnection.get(connectionId)
+    if (session !== undefined && session.claim < claim) session.supersede()
+    const parked = this.#parking.find(connectionId)
+    if (parked !== undefined && parked.claim < claim) this.#parking.remove(connectionId)
+  }
+
+  onDecided({ slot, params, credentials, facts, early }: Resuming, outcome: ClaimOutcome): void {
+    if (outcome.kind === 'refused') {
+      this.#open(slot, params, credentials, this.#newIdentity(), outcome.error)
+    } else {
+      const { connectionId } = facts
+      this.onSuperseded(connectionId, outcome.claim)
+      this.#open(slot, params, credentials, { connectionId, ...outcome })
+    }
+    for (const { data, isBinary } of early) this.onFrame(slot.socket, data, isBinary)
+  }
+
+  onGrantedLate(connectionId: string, claim: number, doubtfulThrough: number): void {
+    this.onSuperseded(connectionId, claim)
+    this.#parking.park({ connectionId, claim, isProven: false, doubtfulThrough })
+  }
+
+  turnAway({ slot, params }: Resuming, info: ErrorInfo): void {
+    this.#turnAway(slot, params.format, { info, scope: 'connection' })
   }
 
   /** Asks everybody to go elsewhere, evenly over `withinMs`; newcomers are refused. */
   drain(withinMs: number): void {
     if (this.#isDraining) return
     this.#isDraining = true
+    this.#resumes.turnAwayAll(errors.unavailable(LEAVING).info)
     const stepCount = Math.max(1, Math.floor(withinMs / DRAIN_STEP_MS))
     const perStep = Math.ceil(this.#connected.size / stepCount)
     this.#drainStep(Math.max(1, perStep))
@@ -160,7 +245,10 @@ export class Sessions {
   }
 
   describe(): string[] {
-    return [...this.#connected.values()].map(({ session }) => session.describe())
+    const sessions = [...this.#connected.values()].map(({ session }) => session.describe())
+    const [parked, resuming] = [this.#parking.size, this.#resumes.count]
+    if (parked + resuming > 0) sessions.push(`${parked} sessions parked, ${resuming} resuming`)
+    return sessions
   }
 
   #admit(params: ConnectParams): { credentials: Credentials } | { error: ProtocolError } {
@@ -176,32 +264,68 @@ export class Sessions {
     return { credentials: authenticated.credentials }
   }
 
-  #open(slot: SocketSlot, params: ConnectParams, credentials: Credentials): void {
-    const connectionId = this.#ports.random.id(10)
-    const row = this.#rows[this.#nextRow++ % BEAT_ROWS]!
-    const options = {
-      connectionId,
-      connectionKey: this.#ports.connectionKeys.issue(connectionId, credentials),
-      credentials,
-      format: params.format,
-      echoes: params.echo,
-      heartbeats: params.heartbeats,
-      remainPresentForMs: Math.min(
-        params.remainPresentForMs ?? limits.presenceGraceMs,
-        limits.connectionStateTtlMs
-      ),
-      presenceMembersMax: this.#directory?.app(credentials.appId)?.limits.presenceMemberCountMax,
-      ...this.#options
+  #admitted(slot: SocketSlot, params: ConnectParams, credentials: Credentials): void {
+    const key = params.resume ?? params.recover
+    if (key === undefined) {
+      this.#open(slot, params, credentials, this.#newIdentity())
+      return
     }
+    const facts = this.#ports.connectionKeys.open(key)
+    const refusal = facts === undefined ? errors.invalidConnectionKey().info
+      : resumeRefusal(facts, credentials)
+    if (facts === undefined || refusal !== undefined) {
+      this.#open(slot, params, credentials, this.#newIdentity(), refusal)
+    } else {
+      this.#resumes.wait({ slot, params, credentials, facts, early: [] })
+    }
+  }
+
+  #newIdentity(): Identity {
+    const connectionId = this.#ports.random.id(10)
+    return { connectionId, claim: 0, lineage: undefined, doubtfulThrough: -1 }
+  }
+
+  #open(
+    slot: SocketSlot,
+    { format, echo, heartbeats, remainPresentForMs = limits.presenceGraceMs }: ConnectParams,
+    credentials: Credentials,
+    identity: Identity,
+    error?: ErrorInfo
+  ): void {
+    const { appId, keyName, clientId } = credentials
+    const { self: home, serverId, siteCode } = this.#options
+    const { connectionId, claim, lineage, doubtfulThrough } = identity
+    const facts = { connectionId, appId, keyName, clientId, home, claim, lineage }
+    const row = this.#rows[this.#nextRow++ % BEAT_ROWS]!
     this.#ports.tally.openedCount++
-    const connected = new Connected(slot, row, this, options)
+    const connected = new Connected(slot, row, this, {
+      connectionId,
+      connectionKey: this.#ports.connectionKeys.issue(facts),
+      claim,
+      doubtfulThrough,
+      credentials,
+      format,
+      echoes: echo,
+      heartbeats,
+      remainPresentForMs: Math.min(remainPresentForMs, limits.connectionStateTtlMs),
+      presenceMembersMax: this.#directory?.app(appId)?.limits.presenceMemberCountMax,
+      serverId,
+      siteCode
+    })
     this.#connected.set(slot.socket, connected)
+    this.#byConnection.set(connectionId, connected.session)
     row.add(connected)
     if (!this.#isBeating) this.#beatLater(0)
-    // Whatever a connection was before is not kept across sockets yet: it begins anew, and its
-    // channels continue by their channelSerials.
-    const wantedMore = params.resume !== undefined || params.recover !== undefined
-    connected.session.connected(wantedMore ? errors.connectionExpired().info : undefined)
+    connected.session.connected(error)
+  }
+
+  #onEnded(session: Session, ending: Ending): void {
+    const { connectionId, claim, isProven, doubtfulThrough } = session
+    if (this.#byConnection.get(connectionId) !== session) return
+    this.#byConnection.delete(connectionId)
+    const parked = { connectionId, claim, isProven, doubtfulThrough }
+    if (ending === 'parked') this.#parking.park(parked)
+    else if (ending === 'closed') this.#parking.close(connectionId)
   }
 
   #turnAway(slot: SocketSlot, format: Format, error: ProtocolError): void {
@@ -244,7 +368,7 @@ export class Sessions {
   }
 
   #drainStep(perStep: number): void {
-    const error = errors.unavailable('The node is leaving; connect again').info
+    const error = errors.unavailable(LEAVING).info
     let count = 0
     for (const { session } of [...this.#connected.values()]) {
       if (count++ >= perStep) break

@@ -80,19 +80,23 @@ export class Worker {
         send: (to, message) => {
           this.#links.send(to, message, weightOf(message), this.#now.monoMs)
         },
-        dropLink: (to) => this.#links.drop(to)
+        dropLink: (to) => this.#links.drop(to),
+        onClaimMessage: (from, message) => this.#sessions.onClaimMessage(from, message)
       }
     )
     this.#sessions = new Sessions(
-      { serverId, siteCode },
+      { self: { ...self, generation }, serverId, siteCode },
       {
-        channels: this.#channels,
+        channels: this.#channels.groups,
         outbox,
         deadlines: this.#deadlines,
         random: random.fork('ids'),
         connectionKeys: options.connectionKeys,
         tally: options.tally,
-        now
+        now,
+        viewVersion: () => this.#channels.viewVersion,
+        askRegister: (id, message) => this.#channels.registers.ask(id, message),
+        answerRegister: (to, message) => this.#channels.registers.answer(to, message)
       }
     )
   }
@@ -121,6 +125,7 @@ export class Worker {
         break
       case 'view':
         this.#channels.onView(input.view, input.generations, input.gone)
+        this.#sessions.onView()
         break
       case 'apps':
         this.#sessions.onApps(input.directory)

@@ -24,6 +24,8 @@ const nodeSchema = z.object({
   RINGCAST_NATS_PASSWORD: z.string().optional(),
   RINGCAST_NATS_TOKEN: z.string().optional(),
   RINGCAST_NATS_CREDS_FILE: z.string().optional(),
+  /** The password, token or credentials text before: connection keys of then are still good. */
+  RINGCAST_NATS_FORMER_SECRET: z.string().optional(),
   RINGCAST_APPS_SECRET: z.string().min(1),
   RINGCAST_HOST: z.string().default('0.0.0.0'),
   RINGCAST_PORT: portNumber.default(8080),

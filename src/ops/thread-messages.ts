@@ -39,6 +39,8 @@ export interface WorkerStart {
   readonly isDev: boolean
   /** Signs connection keys. */
   readonly secret: Uint8Array
+  /** Connection keys that these have signed are good too. */
+  readonly formerSecrets: readonly Uint8Array[]
 }
 
 export type ToWorker =

@@ -8,6 +8,8 @@
 
 import { Decoder, Encoder } from '@msgpack/msgpack'
 import { exhaustive } from '../base/assert.ts'
+import { claimMessageFields, claimMessageFrom } from './claim-codec.ts'
+import { CLAIM_KINDS, type ClaimMessage, isClaimKind, isClaimMessage } from './claim-message.ts'
 import type { Confirmation, LinkFrame, Stream } from './link.ts'
 import { MESH_FORMAT_VERSION } from './message.ts'
 import {
@@ -32,7 +34,7 @@ import type {
 } from './message.ts'
 
 /** What crosses the mesh; the other messages never leave their node. */
-export type MeshMessage = ToMaster | ToClientFromMaster | RollMessage
+export type MeshMessage = ToMaster | ToClientFromMaster | RollMessage | ClaimMessage
 
 const KINDS = [
   'join',
@@ -48,7 +50,8 @@ const KINDS = [
   'members',
   'declare',
   'rollCalled',
-  'rollAnswered'
+  'rollAnswered',
+  ...CLAIM_KINDS
 ] as const satisfies readonly MeshMessage['kind'][]
 
 const FRAME_KINDS = ['batch', 'confirm', 'ask', 'unknownStream'] as const
@@ -211,6 +214,7 @@ function outcomeFrom(value: unknown): PublishOutcome {
 function messageFields(message: PeerMessage): Fields {
   const m = message as MeshMessage
   const code = KINDS.indexOf(m.kind)
+  if (isClaimMessage(m)) return [code, ...claimMessageFields(m)]
   switch (m.kind) {
     case 'join':
       return [code, m.channel, m.joinNo, m.clientId, m.viewVersion, standingFields(m.from),
@@ -252,6 +256,7 @@ function messageFields(message: PeerMessage): Fields {
 function messageFromFields(fields: Fields): MeshMessage {
   const [code, channel, ...f] = fields as [number, string, ...never[]]
   const kind = KINDS[code]
+  if (isClaimKind(kind)) return claimMessageFrom(kind, fields.slice(1))
   switch (kind) {
     case 'join':
       return { kind, channel, joinNo: f[0]!, clientId: f[1]!, viewVersion: f[2]!,

@@ -13,11 +13,13 @@
  * order. What is said of it besides is who is a member now, and whose members these are (rule 21).
  *
  * Messages name their channel by key (`appId/name`), never by an id that a restart forgets; the
- * two of a roll name the partition, for it is about all channels of one.
+ * two of a roll name the partition, for it is about all channels of one. Who holds a session is
+ * another talk of its own (peer/claim-message.ts).
  */
 
 import type { Frame } from '../wire/frame.ts'
 import type { ErrorInfo } from '../wire/protocol-message.ts'
+import type { ClaimMessage } from './claim-message.ts'
 import type {
   Declare,
   Declared,
@@ -35,9 +37,9 @@ export type {
   Declare,
   Declared,
   DeclareWanted,
-  PresenceMember,
   MemberOwner,
   Members,
+  PresenceMember,
   RollAnswered,
   RollCalled,
   Sync,
@@ -354,3 +356,4 @@ export type PeerMessage =
   | ToMaster
   | ToClientFromMaster
   | RollMessage
+  | ClaimMessage

@@ -35,9 +35,31 @@ export class Acks {
     return owed
   }
 
-  /** When the oldest frame without answer was received, or undefined when all have theirs. */
-  oldestAtMs(): number | undefined {
-    return this.#owed.peek()?.receivedAtMs
+  /** The oldest frame whose outcome is not known, if there is one. */
+  oldestUnknown(): Owed | undefined {
+    for (const owed of this.#owed) if (owed.outcome === undefined) return owed
+    return undefined
+  }
+
+  /** The highest msgSerial whose outcome is not known; −1 if all are. */
+  unknownThrough(): number {
+    let highest = -1
+    for (const { msgSerial, outcome } of this.#owed) {
+      if (outcome === undefined) highest = Math.max(highest, msgSerial)
+    }
+    return highest
+  }
+
+  /** Gives `outcome` to those up to `through` that have waited since `receivedByMs` for theirs. */
+  settleDoubtful(through: number, receivedByMs: number, outcome: Outcome): boolean {
+    let hasSettled = false
+    for (const owed of this.#owed) {
+      if (owed.receivedAtMs > receivedByMs) break
+      if (owed.outcome !== undefined || owed.msgSerial > through) continue
+      owed.outcome = outcome
+      hasSettled = true
+    }
+    return hasSettled
   }
 
   /** The frames that can be sent now, in order. */

@@ -3,8 +3,10 @@
  * and owes it an answer to everything that wants one.
  *
  *   open ──CLOSE──▶ closed          CLOSED, then the socket is closed
- *     │ ──socket gone──▶ closed     attachments leave their channels
- *     │ ──protocol broken──▶ closed ERROR or DISCONNECTED with the cause
+ *     │ ──protocol broken──▶ closed ERROR with the cause
+ *     │ ──socket gone──▶ parked     attachments leave their channels; what the client needs to
+ *     │                             be resumed outlives the session (session/parking.ts)
+ *     └ ──a higher claim──▶ superseded  DISCONNECTED 80016 (rule 20)
  *
  * Rules it keeps: answers on a socket are contiguous and in order (rule 18); each publish has its
  * id before its first hop (rule 16); an outcome that does not come in time ends the socket,
@@ -13,7 +15,7 @@
 
 import { allows } from '../auth/capability.ts'
 import type { Credentials } from '../auth/key.ts'
-import type { Deadline, Deadlines } from '../base/deadlines.ts'
+import type { Deadlines } from '../base/deadlines.ts'
 import type { Now } from '../base/clock.ts'
 import { limits } from '../base/limits.ts'
 import type { Tally } from '../base/tally.ts'
@@ -23,12 +25,14 @@ import { type ErrorInfo, errors, type ProtocolError } from '../wire/errors.ts'
 import { encodeFrame, type Frame } from '../wire/frame.ts'
 import { type ChannelName, parseChannelName } from '../wire/params.ts'
 import type { Format, Message, PresenceMessage, ProtocolMessage } from '../wire/protocol-message.ts'
-import { parseChannelSerial } from '../wire/serial.ts'
 import { Acks, type Owed } from './acks.ts'
 import { admitted, contentRefusal, grantOf, missingKind, unsupported } from './admission.ts'
-import { Attachment, type AttachmentOwner } from './attachment.ts'
+import type { Attachment } from './attachment.ts'
+import { Attachments, type AttachmentsOwner } from './attachments.ts'
 import type { ChannelDoor, Outcome } from './door.ts'
 import { greeting } from './greeting.ts'
+import { Overdue } from './overdue.ts'
+import type { Parked } from './parking.ts'
 import { admittedItems, presenceRefusal } from './presence.ts'
 import { TokenBucket } from './rate.ts'
 
@@ -36,6 +40,10 @@ import { TokenBucket } from './rate.ts'
 export interface SessionOptions {
   readonly connectionId: string
   readonly connectionKey: string
+  /** How often the connection was taken over so far (rule 20). */
+  readonly claim: number
+  /** Publishes up to this msgSerial had no outcome in time on a former socket (rule 18). */
+  readonly doubtfulThrough: number
   readonly credentials: Credentials
   readonly format: Format
   /** False: the connection's own messages are not sent back to it. */
@@ -57,6 +65,9 @@ export interface Transport {
   close(): void
 }
 
+/** How a session ends: without its socket; for good; or because another one carries it on. */
+export type Ending = 'parked' | 'closed' | 'superseded'
+
 /** What a session needs from its worker: one object for all of them. */
 export interface SessionPorts {
   readonly channels: ChannelDoor
@@ -65,22 +76,29 @@ export interface SessionPorts {
   now(): Now
   /** Answers have become ready: `flushAnswers` is to be called at the end of the turn. */
   answersReady(session: Session): void
+  /** The first frame of the client: it has the key of this session's claim. */
+  proven(session: Session): void
+  /** Called once. */
+  ended(session: Session, ending: Ending): void
   note(text: string): void
 }
 
-export class Session implements AttachmentOwner {
+export class Session implements AttachmentsOwner, Parked {
   readonly #options: SessionOptions
   readonly #transport: Transport
   readonly #ports: SessionPorts
-  #attachments: Map<string, Attachment> | undefined
+  #attachments: Attachments | undefined
   #acks: Acks | undefined
   #rate: TokenBucket | undefined
-  #overdue: Deadline | undefined
+  #overdue: Overdue | undefined
   #isOpen = true
+  #isProven = false
+  #doubtfulThrough: number
   heardAtMs: number
 
   constructor(options: SessionOptions, transport: Transport, ports: SessionPorts) {
     this.#options = options
+    this.#doubtfulThrough = options.doubtfulThrough
     this.#transport = transport
     this.#ports = ports
     this.heardAtMs = ports.now().monoMs
@@ -88,6 +106,18 @@ export class Session implements AttachmentOwner {
 
   get connectionId(): string {
     return this.#options.connectionId
+  }
+
+  get claim(): number {
+    return this.#options.claim
+  }
+
+  get doubtfulThrough(): number {
+    return this.#doubtfulThrough
+  }
+
+  get isProven(): boolean {
+    return this.#isProven
   }
 
   get echoes(): boolean {
@@ -100,11 +130,6 @@ export class Session implements AttachmentOwner {
 
   get keyName(): string {
     return this.#options.credentials.keyName
-  }
-
-  /** By which claim the session has its connection (rule 20). */
-  get claim(): number {
-    return 0
   }
 
   get isOpen(): boolean {
@@ -140,6 +165,10 @@ export class Session implements AttachmentOwner {
   onFrame(data: Uint8Array | string, isBinary: boolean): void {
     if (!this.#isOpen) return
     this.heardAtMs = this.#ports.now().monoMs
+    if (!this.#isProven) {
+      this.#isProven = true
+      this.#ports.proven(this)
+    }
     const decoded = decodeProtocolMessage(data, isBinary ? 'msgpack' : 'json')
     if (decoded.ok) {
       this.#onMessage(decoded.message)
@@ -158,20 +187,24 @@ export class Session implements AttachmentOwner {
   /** Ends the connection for good: ERROR without a channel (protocol 4.4). */
   end(error: ProtocolError): void {
     this.send({ action: Action.ERROR, error: error.info })
-    this.#close(0)
-    this.#transport.close()
+    this.#close('closed')
   }
 
   /** Ends the socket; the client is to come back. */
   disconnect(error: ErrorInfo): void {
     this.send({ action: Action.DISCONNECTED, error })
-    this.#close(this.#options.remainPresentForMs)
-    this.#transport.close()
+    this.#close('parked')
+  }
+
+  /** Another socket, here or elsewhere, carries the connection on. */
+  supersede(): void {
+    this.send({ action: Action.DISCONNECTED, error: errors.connectionReplaced().info })
+    this.#close('superseded')
   }
 
   /** The socket is gone. */
   onSocketClosed(): void {
-    this.#close(this.#options.remainPresentForMs)
+    this.#close('parked', false)
   }
 
   /** Sends what answers are contiguous by now. */
@@ -181,7 +214,7 @@ export class Session implements AttachmentOwner {
   }
 
   onAttachmentRefused(attachment: Attachment): void {
-    this.#attachments?.delete(attachment.wireName)
+    this.#attachments?.forget(attachment)
   }
 
   describe(): string {
@@ -197,12 +230,10 @@ export class Session implements AttachmentOwner {
         return
       case Action.CLOSE:
         this.send({ action: Action.CLOSED })
-        this.#close(0)
-        this.#transport.close()
+        this.#close('closed')
         return
       case Action.DISCONNECT:
-        this.#close(this.#options.remainPresentForMs)
-        this.#transport.close()
+        this.#close('parked')
         return
       case Action.ATTACH:
         this.#onAttach(message)
@@ -216,7 +247,7 @@ export class Session implements AttachmentOwner {
         else this.end(errors.protocolError('A MESSAGE or PRESENCE must have a msgSerial'))
         return
       case Action.SYNC:
-        this.#onSync(message.channel ?? '')
+        if (this.#frameRefusal() === undefined) this.#attachments?.sync(message.channel ?? '')
         return
       case Action.AUTH:
         this.end(errors.notSupported('tokens'))
@@ -244,43 +275,18 @@ export class Session implements AttachmentOwner {
       this.#channelError(wireName, grant)
       return
     }
-    this.#attachments ??= new Map()
-    const former = this.#attachments.get(wireName)
-    if (former === undefined && this.#attachments.size >= limits.attachmentsPerSessionMax) {
-      const error = errors.tooManyChannels(limits.attachmentsPerSessionMax)
-      this.#channelError(wireName, error.info)
-      return
-    }
-    if (former?.seat !== undefined) this.#ports.channels.detach(former.channel, former.seat)
-    const channel = `${this.appId}/${parsed.name.base}`
-    const serial = message.channelSerial
-    const from = serial === undefined ? undefined : parseChannelSerial(serial)
-    const isForeign = serial !== undefined && from === undefined
-    const attachment = new Attachment(wireName, channel, this, grant, isForeign)
-    this.#attachments.set(wireName, attachment)
-    const variant = { format: this.#options.format, wireName }
-    attachment.seat = this.#ports.channels.attach(channel, attachment, variant, from)
+    this.#attachments ??= new Attachments(this, this.#ports.channels)
+    const refusal = this.#attachments.attach(parsed.name, grant, message.channelSerial)
+    if (refusal !== undefined) this.#channelError(wireName, refusal)
   }
 
   #onDetach(wireName: string): void {
-    this.#drop(wireName, 0)
+    this.#attachments?.drop(wireName, 0)
     this.send({ action: Action.DETACHED, channel: wireName })
   }
 
-  /** The connection's members on the channel leave with its last attachment to it. */
-  #drop(wireName: string, leaveAfterMs: number): void {
-    const attachment = this.#attachments?.get(wireName)
-    if (attachment === undefined) return
-    const { channel, seat } = attachment
-    const { channels } = this.#ports
-    this.#attachments?.delete(wireName)
-    if (seat !== undefined) channels.detach(channel, seat)
-    for (const other of this.#attachments!.values()) if (other.channel === channel) return
-    channels.leave(channel, this.connectionId, this.claim, leaveAfterMs)
-  }
-
   #channelError(wireName: string, error: ErrorInfo): void {
-    this.#drop(wireName, 0)
+    this.#attachments?.drop(wireName, 0)
     this.send({ action: Action.ERROR, channel: wireName, error })
   }
 
@@ -343,12 +349,6 @@ export class Session implements AttachmentOwner {
     return undefined
   }
 
-  #onSync(wireName: string): void {
-    const attachment = this.#attachments?.get(wireName)
-    if (attachment?.seat === undefined || this.#frameRefusal() !== undefined) return
-    this.#ports.channels.sync(attachment.channel, attachment.seat)
-  }
-
   /** Why no frame may be let in now, whatever it says. */
   #frameRefusal(name?: ChannelName): ErrorInfo | undefined {
     const missing = name === undefined ? undefined : missingKind(name)
@@ -365,9 +365,16 @@ export class Session implements AttachmentOwner {
   #owe(msgSerial: number): Owed {
     const nowMs = this.#ports.now().monoMs
     this.#acks ??= new Acks()
-    const owed = this.#acks.owe(msgSerial, nowMs)
-    if (this.#overdue === undefined) this.#watchOverdue(nowMs)
-    return owed
+    this.#overdue ??= new Overdue(this.#acks, this.#doubtfulThrough, {
+      onAnswersReady: () => this.#ports.answersReady(this),
+      onOverdue: (doubtfulThrough) => {
+        this.#doubtfulThrough = doubtfulThrough
+        this.flushAnswers()
+        this.disconnect(errors.timeout().info)
+      }
+    }, this.#ports.deadlines)
+    this.#overdue.watch(nowMs)
+    return this.#acks.owe(msgSerial, nowMs)
   }
 
   #refuse(owed: Owed, error: ErrorInfo): void {
@@ -376,22 +383,13 @@ export class Session implements AttachmentOwner {
     this.#ports.answersReady(this)
   }
 
-  /** One deadline for all that is owed: it looks at the oldest, and again when that was young. */
-  #watchOverdue(oldestAtMs: number): void {
-    const atMs = oldestAtMs + limits.publishOutcomeMs
-    this.#overdue = this.#ports.deadlines.at(atMs, (nowMs) => {
-      this.#overdue = undefined
-      const stillOldest = this.#acks?.oldestAtMs()
-      if (stillOldest === undefined) return
-      if (stillOldest + limits.publishOutcomeMs > nowMs) this.#watchOverdue(stillOldest)
-      else this.disconnect(errors.timeout().info)
-    })
-  }
-
-  #close(leaveAfterMs: number): void {
+  #close(ending: Ending, hasSocket = true): void {
     if (!this.#isOpen) return
     this.#isOpen = false
-    this.#ports.deadlines.cancel(this.#overdue)
-    for (const wireName of this.#attachments?.keys() ?? []) this.#drop(wireName, leaveAfterMs)
+    this.#overdue?.stop()
+    const leaveAfterMs = ending === 'closed' ? 0 : this.#options.remainPresentForMs
+    this.#attachments?.dropAll(leaveAfterMs)
+    if (hasSocket) this.#transport.close()
+    this.#ports.ended(this, ending)
   }
 }

@@ -45,7 +45,7 @@ const outbox = new Outbox()
 const worker = new Worker(
   {
     self, generation: 1, workers: 1, serverId: 'bench', siteCode: 'bench',
-    connectionKeys: new ConnectionKeys(new Uint8Array(32), 'bench'),
+    connectionKeys: new ConnectionKeys(new Uint8Array(32)),
     allocate: (bytes) => Buffer.allocUnsafeSlow(bytes), tally: new Tally()
   },
   outbox,

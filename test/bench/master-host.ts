@@ -78,6 +78,7 @@ export class MasterHost {
       deadlines: this.#deadlines,
       random: this.#random,
       now: () => ({ monoMs: performance.now(), wallMs: Date.now() }),
+      fateOf: () => 'listed',
       send: (_, message: PeerMessage) => {
         if (message.kind === 'result') this.#resultCount++
       },

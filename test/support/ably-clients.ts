@@ -10,6 +10,7 @@ export interface AblyOptions {
   readonly echoMessages?: boolean
   readonly clientId?: string
   readonly transportParams?: Record<string, string | number | boolean>
+  readonly recover?: string
   /** Other hosts, at the same port; the SDK tries them when the first cannot be reached. */
   readonly fallbackHosts?: readonly string[]
 }

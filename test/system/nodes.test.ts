@@ -119,6 +119,7 @@ async function testKilled(t: Test, region: Region): Promise<void> {
   await until('both have both', () => [far, bereft].every(({ heard }) =>
     heard.get(moving)!.length === 1 && heard.get(staying)!.length === 1))
 
+  const { id } = bereft.client.connection
   await nodes[2]!.process.kill()
   // Nobody masters the channel now: this waits for the next master and is never refused.
   const during = publisher.get(moving).publish('n', 'during')
@@ -127,6 +128,7 @@ async function testKilled(t: Test, region: Region): Promise<void> {
   await during
   await until('it has reconnected', () => bereft.client.connection.state === 'connected')
   t.not(hostOf(bereft.client), rig.hostOf(2), 'another host')
+  t.equal(bereft.client.connection.id, id, 'and the same connection')
   await until('attached there', () => [moving, staying].every((name) =>
     bereft.client.channels.get(name).state === 'attached'))
   await publisher.get(moving).publish('n', 'after')
@@ -183,6 +185,7 @@ async function testStopped(t: Test, { rig, nodes }: Region): Promise<void> {
   await until('both have it', () =>
     [far, near].every(({ heard }) => heard.get(moving)!.length === 1))
   const disconnected = near.client.connection.once('disconnected')
+  const { id } = near.client.connection
   const { process: stopped } = nodes[2]!
   process.kill(stopped.pid, 'SIGSTOP')
   try {
@@ -192,13 +195,14 @@ async function testStopped(t: Test, { rig, nodes }: Region): Promise<void> {
   } finally {
     process.kill(stopped.pid, 'SIGCONT')
   }
-  await disconnected
+  t.match((await disconnected).reason, { statusCode: 503 })
   const { incarnation } = await rig.untilState(nodes[2]!, 'new', (state) =>
     state.unreadyBecause === undefined && state.incarnation !== incarnations[2])
   await rig.untilServing([...incarnations.slice(0, 2), incarnation])
   t.equal(stopped.ending(), undefined, 'the same process')
   await until('its client is back', () => near.client.connection.state === 'connected' &&
     near.client.channels.get(moving).state === 'attached')
+  t.equal(near.client.connection.id, id, 'the same connection')
   await publisher.publish('n', 'after')
   await until('all have it', () => [far, near].every(({ heard }) =>
     heard.get(moving)!.includes('after')))
@@ -214,6 +218,7 @@ async function testDrain(t: Test, { rig, nodes }: Region): Promise<void> {
   const [moving = ''] = rig.channelsOf(incarnations[2]!, view, 1, 'drain-')
   const clients = Array.from({ length: 4 }, () => rig.client(t, 2, [0, 1, 2]))
   const listeners = await Promise.all(clients.map((client) => Listener.on(client, [moving])))
+  const ids = clients.map(({ connection }) => connection.id)
   const told = clients.map(async ({ connection }) => {
     const { reason } = await connection.once('disconnected')
     return reason
@@ -229,6 +234,7 @@ async function testDrain(t: Test, { rig, nodes }: Region): Promise<void> {
   await until('all are elsewhere', () => clients.every((client) =>
     client.connection.state === 'connected' && hostOf(client) !== rig.hostOf(2) &&
     client.channels.get(moving).state === 'attached'))
+  t.same(clients.map(({ connection }) => connection.id), ids, 'the same connections')
   await rig.client(t, 1).channels.get(moving).publish('n', 'after')
   await until('all hear', () => listeners.every(({ heard }) =>
     heard.get(moving)!.includes('after')))

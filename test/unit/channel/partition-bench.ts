@@ -78,6 +78,7 @@ export class PartitionBench {
       onDeposed: () => {
         this.isDeposed = true
       },
+      fateOf: () => 'listed',
       onViewHeard: () => undefined,
       note: (text) => void this.notes.push(text)
     })

@@ -69,6 +69,7 @@ export class Life {
       onDeposed: () => {
         this.isDeposed = true
       },
+      fateOf: () => 'listed',
       onViewHeard: () => undefined,
       note: (text) => this.notes.push(text)
     })

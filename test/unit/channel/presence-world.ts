@@ -102,6 +102,7 @@ export class PresenceLife {
       random: new Random(`presence/${no}`),
       now: () => ({ monoMs: world.nowMs, wallMs: world.nowMs - slowMs }),
       send: (to, message) => void this.#said.push({ to: placeKey(to), message }),
+      fateOf: () => 'listed',
       homes: () => world.homes.map(placeOf),
       isAlive: ({ incarnation, generation }) => !world.ended.has(`${incarnation}/${generation}`),
       wantsFlush: () => {

@@ -30,7 +30,7 @@ t.test('who connects is told who it is; who may not is told why, and let go', as
   const knocks: [Record<string, string>, number, number | undefined][] = [
     [{}, Action.CONNECTED, undefined],
     [{ format: 'msgpack' }, Action.CONNECTED, undefined],
-    [{ resume: 'of!before' }, Action.CONNECTED, 80008],
+    [{ resume: 'of!before' }, Action.CONNECTED, 80018],
     [{ key: '' }, Action.ERROR, 40101],
     [{ key: 'app.k' }, Action.ERROR, 40101],
     [{ key: 'other.k:secret' }, Action.ERROR, 40101],
@@ -54,9 +54,11 @@ t.test('who connects is told who it is; who may not is told why, and let go', as
 t.test('before it knows any app a worker sends clients elsewhere', async (t) => {
   const outbox = new Outbox()
   const now = { monoMs: 0, wallMs: 0 }
-  const sessions = new Sessions({ serverId: 's', siteCode: 't' }, {
+  const self = { incarnation: 'n', worker: 0, generation: 1 }
+  const sessions = new Sessions({ self, serverId: 's', siteCode: 't' }, {
     channels: undefined as never, outbox, deadlines: new Deadlines(), random: new Random('ids'),
-    connectionKeys: new ConnectionKeys(new Uint8Array(32), 'h'), tally: new Tally(), now: () => now
+    connectionKeys: new ConnectionKeys(new Uint8Array(32)), tally: new Tally(), now: () => now,
+    viewVersion: () => 0, askRegister: () => undefined, answerRegister: () => undefined
   })
   const said: unknown[] = []
   let isClosed = false
@@ -108,7 +110,7 @@ t.test('an idle client hears the server often enough, in the way that it wants',
   }
   t.equal(countOf(quiet, Action.HEARTBEAT), 0)
   t.ok(quiet.isOpen, 'pings do for it')
-  for (const client of [...clients, quiet]) client.drop()
+  for (const client of [...clients, quiet]) client.send({ action: Action.CLOSE })
   world.run(5_000)
   t.equal(worker.worker.counts().deadlines, 0, 'nobody is beaten when nobody is there')
   const late = world.client(world.nodes[0]!)

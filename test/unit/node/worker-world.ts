@@ -206,7 +206,7 @@ export class WorkerWorld {
     const home = `${incarnation}/${no}`
     const worker = new Worker({
       self: place, generation, workers: node.member.workers, serverId: home, siteCode: 'test',
-      connectionKeys: new ConnectionKeys(new Uint8Array(32), home),
+      connectionKeys: new ConnectionKeys(new Uint8Array(32)),
       allocate: (bytes) => new Uint8Array(bytes), tally
     }, outbox, this.random.fork(`${home}/${generation}`))
     const log = this.#options.log === 'own' ? new SimulatedLog() : this.sharedLog

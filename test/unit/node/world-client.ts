@@ -46,7 +46,7 @@ class ClientSocket implements Socket {
       const format = frame.isBinary ? 'msgpack' : 'json'
       const decoded = decodeProtocolMessage(payloadOf(frame), format)
       if (!decoded.ok) this.#client.flaws.push('a frame that cannot be read')
-      else if (!this.isClosed) this.#client.onMessage(decoded.message)
+      else if (!this.isClosed) this.#client.onMessage(decoded.message, this)
     }
     return this.#client.queuedBytes
   }
@@ -77,6 +77,8 @@ export class WorldClient {
   /** What the socket says waits in it. */
   queuedBytes = 0
   connectionId = ''
+  connectionKey = ''
+  #isResuming = false
   ackCount = 0
   nackCodes: number[] = []
   lastSerials: string[] = []
@@ -101,18 +103,23 @@ export class WorldClient {
 
   /** Opens a socket to this worker; attaches and publishes again what was before. */
   connect(worker: WorldWorker): this {
-    const format = this.#options.format ?? 'json'
-    const query = new Map(Object.entries({ key: 'app.k:secret', v: '6', format,
-      ...this.#options.query }))
-    this.#socket = new ClientSocket(this, worker)
-    const opening = { socket: this.#socket, query, isTls: false }
-    this.world.input(worker, { kind: 'socketOpened', opening })
-    this.#msgSerial = 0
-    for (const [channel, heard] of this.#channels) if (heard.isAttached) this.attach(channel)
-    const pending = this.#pending
-    this.#pending = []
-    for (const message of pending) this.#publish(message)
+    this.#open(worker)
+    this.#begin()
     return this
+  }
+
+  /** Opens a socket with a key; what was before is said again once it is connected. */
+  resume(worker: WorldWorker, key = this.connectionKey, param = 'resume'): this {
+    this.#open(worker, { [param]: key })
+    this.#isResuming = true
+    return this
+  }
+
+  /** Becomes what another process can become from what this connection has stored. */
+  recover(worker: WorldWorker, from: WorldClient): this {
+    this.connectionId = from.connectionId
+    this.#msgSerial = from.#msgSerial
+    return this.resume(worker, from.connectionKey, 'recover')
   }
 
   /** The socket is gone, as both sides see it. */
@@ -163,11 +170,12 @@ export class WorldClient {
     return this.story(channel).filter((word) => !TOLD.has(word))
   }
 
-  onMessage(message: ProtocolMessage): void {
+  onMessage(message: ProtocolMessage, from: object): void {
+    if (from !== this.#socket) return
     this.received.push(message)
     switch (message.action) {
       case Action.CONNECTED:
-        this.connectionId = message.connectionId!
+        this.#onConnected(message)
         return
       case Action.ACK:
       case Action.NACK:
@@ -188,10 +196,42 @@ export class WorldClient {
     }
   }
 
+  #open(worker: WorldWorker, more: Readonly<Record<string, string>> = {}): void {
+    const format = this.#options.format ?? 'json'
+    const query = new Map(Object.entries({ key: 'app.k:secret', v: '6', format,
+      ...this.#options.query, ...more }))
+    this.#socket = new ClientSocket(this, worker)
+    const opening = { socket: this.#socket, query, isTls: false }
+    this.world.input(worker, { kind: 'socketOpened', opening })
+  }
+
+  #onConnected({ connectionId, connectionKey }: ProtocolMessage): void {
+    const isResumed = connectionId === this.connectionId
+    this.connectionId = connectionId!
+    this.connectionKey = connectionKey!
+    if (!this.#isResuming) return
+    this.#isResuming = false
+    if (!isResumed) {
+      this.#begin()
+      return
+    }
+    for (const [channel, heard] of this.#channels) if (heard.isAttached) this.attach(channel)
+    for (const message of this.#pending) this.send(message)
+  }
+
+  /** A new connection: everything is said as if for the first time. */
+  #begin(): void {
+    this.#msgSerial = 0
+    for (const [channel, heard] of this.#channels) if (heard.isAttached) this.attach(channel)
+    const pending = this.#pending
+    this.#pending = []
+    for (const message of pending) this.#publish(message)
+  }
+
   #publish(message: ProtocolMessage): void {
     const numbered = { ...message, msgSerial: this.#msgSerial++ }
     this.#pending.push(numbered)
-    this.send(numbered)
+    if (!this.#isResuming) this.send(numbered)
   }
 
   #onAnswer({ action, msgSerial, count, error, res }: ProtocolMessage): void {

@@ -68,8 +68,8 @@ export class WorldMember extends WorldClient {
     super.drop()
   }
 
-  override onMessage(message: ProtocolMessage, ...more: never[]): void {
-    super.onMessage(message, ...more as [])
+  override onMessage(message: ProtocolMessage, from: object): void {
+    super.onMessage(message, from)
     if (message.channel !== this.channel) return
     const { action, presence = [] } = message
     if (action === Action.ATTACHED) this.#onAttached(message)

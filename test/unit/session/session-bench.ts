@@ -9,7 +9,7 @@ import { Deadlines } from '../../../src/base/deadlines.ts'
 import { Tally } from '../../../src/base/tally.ts'
 import type { AdmittedPresence, AdmittedPublish, ChannelDoor, Ears, Outcome }
   from '../../../src/session/door.ts'
-import { Session, type SessionOptions } from '../../../src/session/session.ts'
+import { type Ending, Session, type SessionOptions } from '../../../src/session/session.ts'
 import { decodeProtocolMessage, encodeProtocolMessage } from '../../../src/wire/codec.ts'
 import { type Frame, payloadOf } from '../../../src/wire/frame.ts'
 import type { ProtocolMessage } from '../../../src/wire/protocol-message.ts'
@@ -100,12 +100,15 @@ export class SessionBench {
   readonly session: Session
   nowMs = 0
   closeCount = 0
+  provenCount = 0
+  readonly endings: Ending[] = []
   #written: Frame[] = []
   #isReady = false
 
   constructor(over: Partial<SessionOptions> = {}) {
     this.session = new Session({
-      connectionId: 'conn', connectionKey: 'conn!key', credentials: credentials(),
+      connectionId: 'conn', connectionKey: 'conn!key', claim: 0, doubtfulThrough: -1,
+      credentials: credentials(),
       format: 'json', echoes: true, heartbeats: true, serverId: 'node', siteCode: 'here',
       remainPresentForMs: 15_000, presenceMembersMax: undefined, ...over
     }, {
@@ -119,6 +122,8 @@ export class SessionBench {
       answersReady: () => {
         this.#isReady = true
       },
+      proven: () => void this.provenCount++,
+      ended: (_, ending) => void this.endings.push(ending),
       note: (text) => void this.notes.push(text)
     })
   }

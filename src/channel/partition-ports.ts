@@ -1,0 +1,34 @@
+/**
+ * What a partition's mastership needs from its worker, and tells it.
+ */
+
+import type { Now } from '../base/clock.ts'
+import type { Deadlines } from '../base/deadlines.ts'
+import type { Random } from '../base/random.ts'
+import type { LogOutbox } from '../log/port.ts'
+import type { MemberOwner, PeerMessage } from '../peer/message.ts'
+import type { Place } from '../peer/place.ts'
+import type { Fate } from './claims.ts'
+import type { PartitionMaster } from './partition.ts'
+
+/** What a mastership needs from its worker. */
+export interface PartitionPorts {
+  readonly log: LogOutbox
+  readonly deadlines: Deadlines
+  readonly random: Random
+  now(): Now
+  /** What the ring knows of a node's life. */
+  fateOf(incarnation: string): Fate
+  send(place: Place, message: PeerMessage): void
+  /** Where the nodes of the view have their parts of this partition. */
+  homes(): readonly Place[]
+  /** False for a life of a worker that has surely ended. */
+  isAlive(owner: MemberOwner): boolean
+  /** Something waits for the log: `flush` at the end of the turn. */
+  wantsFlush(master: PartitionMaster): void
+  /** The mastership ended because another one writes the log. */
+  onDeposed(partition: number): void
+  /** The log has seen this view. */
+  onViewHeard(viewVersion: number): void
+  note(text: string): void
+}

@@ -1,0 +1,105 @@
+/**
+ * Sockets that came with a key of an earlier connection, until it is decided what becomes of them.
+ * A socket that goes meanwhile is not forgotten: what is granted to it is parked, since its client
+ * has no newer key and comes again with the same one.
+ */
+
+import type { ConnectionFacts } from '../auth/connection-key.ts'
+import type { Credentials } from '../auth/key.ts'
+import { limits } from '../base/limits.ts'
+import type { ErrorInfo } from '../wire/errors.ts'
+import { errors } from '../wire/errors.ts'
+import type { ConnectParams } from '../wire/params.ts'
+import type { ClaimDesk, ClaimOutcome } from './claims.ts'
+import type { Socket, SocketSlot } from './outbox.ts'
+
+interface Frame {
+  readonly data: Uint8Array | string
+  readonly isBinary: boolean
+}
+
+/** What a frame costs at least. */
+const FRAME_BYTES = 64
+
+/** A socket that waits. */
+export interface Resuming {
+  readonly slot: SocketSlot
+  readonly params: ConnectParams
+  readonly credentials: Credentials
+  readonly facts: ConnectionFacts
+  /** What the client sent without waiting for CONNECTED. */
+  readonly early: Frame[]
+}
+
+export interface ResumesOwner {
+  onDecided(resuming: Resuming, outcome: ClaimOutcome): void
+  /** The connection is ours, and nobody is there any more. */
+  onGrantedLate(connectionId: string, claim: number, doubtfulThrough: number): void
+  turnAway(resuming: Resuming, error: ErrorInfo): void
+}
+
+export class Resumes {
+  readonly #owner: ResumesOwner
+  readonly #desk: ClaimDesk
+  readonly #waiting = new Map<Socket, { resuming: Resuming; claimId: string; bytes: number }>()
+
+  constructor(owner: ResumesOwner, desk: ClaimDesk) {
+    this.#owner = owner
+    this.#desk = desk
+  }
+
+  get count(): number {
+    return this.#waiting.size
+  }
+
+  /** Asks the register whether the connection can go on here. */
+  wait(resuming: Resuming): void {
+    const { facts } = resuming
+    const { socket } = resuming.slot
+    const claimId = this.#desk.claim(facts, (outcome) => {
+      const isHere = this.#waiting.delete(socket)
+      if (isHere) this.#owner.onDecided(resuming, outcome)
+      else if (outcome.kind === 'granted') {
+        const { claim, doubtfulThrough } = outcome
+        this.#owner.onGrantedLate(facts.connectionId, claim, doubtfulThrough)
+      }
+    })
+    this.#waiting.set(socket, { resuming, claimId, bytes: 0 })
+  }
+
+  onFrame(socket: Socket, frame: Frame): void {
+    const waiting = this.#waiting.get(socket)
+    if (waiting === undefined) return
+    waiting.bytes += FRAME_BYTES + frame.data.length
+    if (waiting.bytes <= limits.earlyBytesMax) waiting.resuming.early.push(frame)
+    else this.#turnAway(socket, errors.disconnected('Sent too much before CONNECTED').info)
+  }
+
+  onClosed(socket: Socket): void {
+    const waiting = this.#waiting.get(socket)
+    if (waiting === undefined) return
+    this.#waiting.delete(socket)
+    this.#desk.rest(waiting.claimId)
+  }
+
+  /** Nobody can be taken on here any more. */
+  turnAwayAll(error: ErrorInfo): void {
+    for (const socket of [...this.#waiting.keys()]) this.#turnAway(socket, error)
+  }
+
+  #turnAway(socket: Socket, error: ErrorInfo): void {
+    const { resuming } = this.#waiting.get(socket)!
+    this.onClosed(socket)
+    this.#owner.turnAway(resuming, error)
+  }
+}
+
+/** Why somebody with these credentials may not go on with a connection, if they may not. */
+export function resumeRefusal(
+  facts: ConnectionFacts,
+  { appId, keyName, clientId }: Credentials
+): ErrorInfo | undefined {
+  if (facts.appId !== appId || facts.keyName !== keyName) return errors.resumeIncompatible().info
+  if (facts.clientId === clientId) return undefined
+  return errors.incompatibleCredentials('The connection belongs to another clientId').info
+}

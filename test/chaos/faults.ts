@@ -1,0 +1,294 @@
+/**
+ * What is done to a region while it is published to. Each fault leaves the region whole, with
+ * every channel acknowledging and delivering, or throws an Error that says what did not come back.
+ */
+
+import type { View } from '../../src/ring/view.ts'
+import type { Gauge, Window } from './gauge.ts'
+import type { Load } from './load.ts'
+import { type Region, until } from './region.ts'
+
+/** The other nodes have noticed a node that stands still for this long, and gone on. */
+const STOPPED_MS = 8_000
+const ALONE_MS = 2_000
+/** Nobody need notice this. */
+const BLINK_MS = 1_000
+/** How long a surge keeps a region busy, about. */
+const SURGE_MS = 20
+const NATS_STOPPED_MS = 4_000
+const NATS_DOWN_MS = 3_000
+
+/** How a channel's master left it in a window. */
+export type Cause = 'api fact' | 'silence' | 'plan' | 'none'
+
+/** What was measured, and what it is to be compared with. */
+export interface Measured {
+  readonly window: Window
+  readonly cause: Cause
+  /** Channels whose master was harmed. */
+  readonly bereft: readonly string[]
+  /** Channels whose master changed in the window. */
+  readonly moved: ReadonlySet<string>
+  readonly remark: string
+}
+
+export interface Scene {
+  readonly region: Region
+  readonly load: Load
+  readonly gauge: Gauge
+  /** Faults come in the middle of a surge: more is under way then, and figures are worse. */
+  isSurging: boolean
+}
+
+type Fault = (scene: Scene, index: number) => Promise<Measured[]>
+
+/** By name, in the order of a whole run; the second argument is the node it is done to. */
+export const FAULTS: Readonly<Record<string, Fault>> = {
+  nothing: leftAlone,
+  kill: killed,
+  silence: machineFailed,
+  blink: blinked,
+  stop: stopped,
+  wake: woken,
+  term: terminated,
+  'nats-stop': natsStopped,
+  'nats-kill': natsKilled,
+  'nats-kill-all': natsAllKilled,
+  both: bothKilled,
+  roll: rolled
+}
+
+/** What this machine makes of the load alone: the figures of faults are to be read beside it. */
+async function leftAlone(scene: Scene): Promise<Measured[]> {
+  const before = await scene.region.untilWhole()
+  const window = await open(scene, 'nothing happens')
+  await pause(ALONE_MS)
+  await flows(scene)
+  return [measured(scene, window, 'none', before, undefined, '')]
+}
+
+/** kill -9; the kubelet says so and starts the container again. */
+async function killed(scene: Scene, index: number): Promise<Measured[]> {
+  const { region } = scene
+  const gone = await takenOver(scene, index, 'api fact', () => {
+    region.kubelet.signal(index, 'SIGKILL')
+  })
+  return [gone, await comesBack(scene, index)]
+}
+
+/** kill -9, and the kubelet is gone too: nobody says so. */
+async function machineFailed(scene: Scene, index: number): Promise<Measured[]> {
+  const { kubelet } = scene.region
+  const gone = await takenOver(scene, index, 'silence', () => kubelet.failMachine(index))
+  kubelet.repairMachine(index)
+  return [gone, await comesBack(scene, index)]
+}
+
+/** Too short to be noticed. */
+async function blinked(scene: Scene, index: number): Promise<Measured[]> {
+  const { region, gauge } = scene
+  const incarnation = await region.incarnationOf(index)
+  const before = await region.untilWhole()
+  const window = await open(scene, `node ${index} stands still for ${BLINK_MS} ms`, index)
+  region.kubelet.signal(index, 'SIGSTOP')
+  await pause(BLINK_MS)
+  region.kubelet.signal(index, 'SIGCONT')
+  await flows(scene)
+  gauge.heal(region.hostOf(index))
+  const view = await region.untilWhole()
+  const isStill = view.members.some((member) => member.incarnation === incarnation)
+  const remark = isStill ? 'it stayed' : `it was removed: ${region.evidenceOf(incarnation)}`
+  return [measured(scene, window, 'none', before, undefined, remark)]
+}
+
+/** SIGSTOP until it is removed and longer, then SIGCONT. */
+async function stopped(scene: Scene, index: number): Promise<Measured[]> {
+  const { kubelet } = scene.region
+  const sinceMs = performance.now()
+  const gone = await takenOver(scene, index, 'silence', () => kubelet.signal(index, 'SIGSTOP'))
+  await pause(STOPPED_MS - (performance.now() - sinceMs))
+  kubelet.signal(index, 'SIGCONT')
+  return [gone, await comesBack(scene, index)]
+}
+
+/** SIGSTOP, and SIGCONT as soon as it is removed: two believe for a moment to be master. */
+async function woken(scene: Scene, index: number): Promise<Measured[]> {
+  const { kubelet } = scene.region
+  const gone = await takenOver(scene, index, 'silence', () => kubelet.signal(index, 'SIGSTOP'),
+    () => kubelet.signal(index, 'SIGCONT'))
+  return [gone, await comesBack(scene, index)]
+}
+
+/** SIGTERM to the container: it drains, ends, and is started again in its pod. */
+async function terminated(scene: Scene, index: number): Promise<Measured[]> {
+  const left = await leaves(scene, index, async ({ kubelet }) => kubelet.signal(index, 'SIGTERM'))
+  return [left, await comesBack(scene, index)]
+}
+
+/** One pod after the other is deleted and replaced, each once the ring is whole. */
+async function rolled(scene: Scene): Promise<Measured[]> {
+  const all: Measured[] = []
+  for (const index of scene.region.indexes) {
+    all.push(await leaves(scene, index, ({ kubelet }) => kubelet.remove(index)))
+    all.push(await comesBack(scene, index))
+  }
+  return all
+}
+
+/** The nats-server that leads most streams stands still. */
+async function natsStopped(scene: Scene): Promise<Measured[]> {
+  const { region } = scene
+  const leader = await region.leadingNats()
+  const before = await region.untilWhole()
+  const what = `nats ${leader}, a leader, stands still for ${NATS_STOPPED_MS} ms`
+  const window = await open(scene, what)
+  region.signalNats(leader, 'SIGSTOP')
+  await pause(NATS_STOPPED_MS)
+  region.signalNats(leader, 'SIGCONT')
+  await flows(scene)
+  return [await afterNats(scene, window, before)]
+}
+
+/** The nats-server that leads most streams dies, and starts again on its disk. */
+async function natsKilled(scene: Scene): Promise<Measured[]> {
+  const { region } = scene
+  const leader = await region.leadingNats()
+  const before = await region.untilWhole()
+  const window = await open(scene, `nats ${leader}, a leader, is killed`)
+  await region.nats.kill(leader)
+  await pause(NATS_DOWN_MS)
+  await flows(scene)
+  await region.nats.start(leader)
+  await flows(scene)
+  return [await afterNats(scene, window, before)]
+}
+
+/** All nats-servers die at once, and start again on their disks. */
+async function natsAllKilled(scene: Scene): Promise<Measured[]> {
+  const { region } = scene
+  const servers = region.nats.servers.map((_, server) => server)
+  const before = await region.untilWhole()
+  const window = await open(scene, 'all nats-servers are killed')
+  await Promise.all(servers.map((server) => region.nats.kill(server)))
+  await pause(NATS_DOWN_MS)
+  await Promise.all(servers.map((server) => region.nats.start(server)))
+  const backMs = performance.now() - window.startMs
+  await flows(scene)
+  const result = await afterNats(scene, window, before)
+  return [{ ...result, remark: `servers back after ${Math.round(backMs)} ms; ${result.remark}` }]
+}
+
+/** A leading nats-server dies, and a node while its appends still wait for another leader. */
+async function bothKilled(scene: Scene, index: number): Promise<Measured[]> {
+  const { region, load } = scene
+  const leader = await region.leadingNats()
+  let restarted: Promise<void> | undefined
+  const gone = await takenOver(scene, index, 'none', () => {
+    restarted = (async () => {
+      await region.nats.kill(leader)
+      load.surge()
+      await pause(BLINK_MS)
+      region.kubelet.signal(index, 'SIGKILL')
+      await pause(NATS_DOWN_MS)
+      await region.nats.start(leader)
+    })()
+  })
+  await restarted
+  return [gone, await comesBack(scene, index)]
+}
+
+async function afterNats(scene: Scene, window: Window, before: View): Promise<Measured> {
+  const view = await scene.region.untilWhole()
+  const former = new Set(before.members.map(({ incarnation }) => incarnation))
+  const left = [...former].filter((each) =>
+    !view.members.some(({ incarnation }) => incarnation === each))
+  const reasons = left.map((each) => `${each} was removed: ${scene.region.evidenceOf(each)}`)
+  const remark = reasons.length === 0 ? 'nobody was removed' : reasons.join('; ')
+  return measured(scene, window, 'none', before, undefined, remark)
+}
+
+/** Harms a node, and waits until others have its channels. */
+async function takenOver(
+  scene: Scene, index: number, cause: Cause, strike: () => void,
+  onRemoved: () => void = () => undefined
+): Promise<Measured> {
+  const { region } = scene
+  const incarnation = await region.incarnationOf(index)
+  const before = await region.untilWhole()
+  const how = cause === 'none' ? 'with a nats-server' : `told by ${cause}`
+  const window = await open(scene, `node ${index} is gone, ${how}`, index)
+  strike()
+  await region.untilRemoved(incarnation)
+  onRemoved()
+  await flows(scene)
+  scene.gauge.close()
+  const told = Math.round(region.kubelet.toldEndAtMs(index) - window.startMs)
+  const evidence = region.evidenceOf(incarnation)
+  const remark = cause === 'api fact' ? `${evidence}; the API knew after ${told} ms` : evidence
+  return measured(scene, window, cause, before, incarnation, remark)
+}
+
+/** Asks a node to leave, and waits until others have its channels. */
+async function leaves(
+  scene: Scene, index: number, ask: (region: Region) => Promise<void>
+): Promise<Measured> {
+  const { region } = scene
+  const incarnation = await region.incarnationOf(index)
+  const before = await region.untilWhole()
+  const window = await open(scene, `node ${index} leaves`, index)
+  await ask(region)
+  await region.untilRemoved(incarnation)
+  await flows(scene)
+  scene.gauge.close()
+  const evidence = region.evidenceOf(incarnation)
+  return measured(scene, window, 'plan', before, incarnation, evidence)
+}
+
+/** A node that was gone takes its share again. */
+async function comesBack(scene: Scene, index: number): Promise<Measured> {
+  const { region, gauge } = scene
+  const before = region.views.at(-1)!.view
+  const window = scene.gauge.open(`node ${index} comes back`)
+  await region.untilWhole()
+  gauge.heal(region.hostOf(index))
+  await flows(scene)
+  return measured(scene, window, 'plan', before, undefined, '')
+}
+
+async function open(
+  { gauge, region, load, isSurging }: Scene, name: string, harmed?: number
+): Promise<Window> {
+  if (harmed !== undefined) gauge.harm(region.hostOf(harmed))
+  if (!isSurging) return gauge.open(name)
+  load.surge()
+  await pause(Math.random() * SURGE_MS)
+  return gauge.open(`${name} (in a surge)`)
+}
+
+/** Waits until every channel has acknowledged something that was sent from now on. */
+async function flows({ gauge, load }: Scene): Promise<void> {
+  const { ackedSentAtMs } = gauge.window!
+  const nowMs = performance.now()
+  const stuck = (): string[] =>
+    load.channels.filter((channel) => (ackedSentAtMs.get(channel) ?? 0) < nowMs)
+  await until('every channel acknowledges', () => stuck().length === 0,
+    () => `(${stuck().length} do not, as ${stuck()[0]})`)
+}
+
+function measured(
+  { region, load, gauge }: Scene, window: Window, cause: Cause, before: View,
+  victim: string | undefined, remark: string
+): Measured {
+  gauge.close()
+  const views = region.views.filter(({ view }) => view.version >= before.version)
+  const masters = (channel: string): Set<string | undefined> =>
+    new Set(views.map(({ view }) => region.masterOf(channel, view)))
+  const moved = new Set(load.channels.filter((channel) => masters(channel).size > 1))
+  const bereft = victim === undefined ? [] : load.channels.filter((channel) =>
+    region.masterOf(channel, before) === victim)
+  return { window, cause, bereft, moved, remark }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}

@@ -1,0 +1,283 @@
+/**
+ * A region of real processes: an API server, three nats-servers as a cluster, and nodes whose pods
+ * the played kubelets look after. What an operator makes of a RealtimeRegion is made here.
+ */
+
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type * as Ably from 'ably'
+import { connect } from 'nats'
+import { partitionOf } from '../../src/base/hash.ts'
+import { RINGS } from '../../src/commands/kube-access.ts'
+import type { KubeClient } from '../../src/kube/client.ts'
+import type { KubeObject } from '../../src/kube/resource.ts'
+import { nodeAccess } from '../../src/operator/access.ts'
+import { resourceOf } from '../../src/operator/desired.ts'
+import { regionNames } from '../../src/operator/names.ts'
+import { nodeStatefulSet, ring } from '../../src/operator/node-manifests.ts'
+import { parseRegion, type RegionSpec } from '../../src/operator/spec.ts'
+import { masterOf, type View, viewFromStatus } from '../../src/ring/view.ts'
+import { ablyClient, type AblyOptions, type Closing } from '../support/ably-clients.ts'
+import { type ApiServer, startApiServer } from '../support/api-server.ts'
+import { type NatsCluster, startNatsCluster } from '../support/nats-cluster.ts'
+import { freePorts } from '../support/server-process.ts'
+import { clientOf, regionObject } from '../system/operator-rig.ts'
+import { Kubelet, type PodManifest, signalTo } from './kubelet.ts'
+
+const NAMESPACE = 'default'
+const REGION = 'eu'
+const APP = 'chaos0'
+const SECRET = 'secretOfTheStorm'
+const KEY = `${APP}.app000:${SECRET}`
+const APPS = {
+  apps: [{
+    appId: APP,
+    keys: [{ id: 'app000', secret: SECRET, capability: { '*': ['*'] } }],
+    namespaces: [],
+    limits: {}
+  }]
+}
+const NATS_COUNT = 3
+const COPY_COUNT = 3
+const DRAIN_S = 6
+const LOOK_MS = 25
+const VIEW_MS = 200
+/** Within this, whatever was hit must be whole again. */
+export const PATIENCE_MS = 60_000
+
+/** One view, and when it was first seen in the API. */
+export interface Seen {
+  readonly atMs: number
+  readonly view: View
+}
+
+export class Region {
+  readonly nodeCount: number
+  readonly nats: NatsCluster
+  readonly kubelet: Kubelet
+  /** All views so far. */
+  readonly views: Seen[] = []
+  readonly #client: KubeClient
+  readonly #publicPort: number
+
+  private constructor(parts: {
+    nodeCount: number; nats: NatsCluster; kubelet: Kubelet; client: KubeClient
+    publicPort: number
+  }) {
+    this.nodeCount = parts.nodeCount
+    this.nats = parts.nats
+    this.kubelet = parts.kubelet
+    this.#client = parts.client
+    this.#publicPort = parts.publicPort
+  }
+
+  /** Starts everything; all processes end with `t`. The nodes log into `folder`. */
+  static async start(t: Closing, nodeCount: number, folder: string): Promise<Region> {
+    const api = await startApiServer({ crds: ['crds'] })
+    t.teardown(() => api.stop())
+    const nats = await startNatsCluster(NATS_COUNT)
+    t.teardown(() => nats.stop())
+    const client = await clientOf(api)
+    t.teardown(() => client.close())
+    const spec = specOf(nats)
+    await makeObjects(client, spec)
+    const kubeconfigPath = join(folder, 'kubeconfig')
+    await writeKubeconfig(api, kubeconfigPath)
+    const [publicPort = 0, privatePort = 0] = await freePorts(2)
+    const kubelet = new Kubelet({
+      namespace: NAMESPACE, folder, kubeconfigPath, publicPort, privatePort, nameOf, hostOf,
+      manifestOf: (name) => podManifest(name, spec)
+    }, client)
+    t.teardown(() => kubelet.end())
+    const region = new Region({ nodeCount, nats, kubelet, client, publicPort })
+    const indexes = Array.from({ length: nodeCount }, (_, index) => index)
+    await Promise.all(indexes.map((index) => kubelet.create(index)))
+    const looking = setInterval(() => {
+      // The API is stopped only at the end, when nobody asks any more.
+      void region.view().catch(() => undefined)
+    }, VIEW_MS)
+    t.teardown(() => clearInterval(looking))
+    await region.untilWhole()
+    return region
+  }
+
+  get indexes(): readonly number[] {
+    return Array.from({ length: this.nodeCount }, (_, index) => index)
+  }
+
+  /** The newest view; noted among all of them. */
+  async view(): Promise<View | undefined> {
+    interface Ring extends KubeObject { spec: { partitionCount: number }, status?: object }
+    const target = { namespace: NAMESPACE, name: REGION }
+    const object = await this.#client.get<Ring>(RINGS, target)
+    if (object?.status === undefined) return undefined
+    const reading = viewFromStatus(object.status, object.spec)
+    if (reading.outcome === 'malformed') throw new Error(`the ring: ${reading.reason}`)
+    const { view } = reading
+    const last = this.views.at(-1)?.view.version ?? 0
+    if (view.version > last) this.views.push({ atMs: performance.now(), view })
+    return view
+  }
+
+  /** Waits until every pod's node is ready, and the ring lists these and no others. */
+  async untilWhole(): Promise<View> {
+    let listed = ''
+    return await until('the region is whole', async () => {
+      const [view, ...states] = await Promise.all([
+        this.view(), ...this.indexes.map((index) => this.kubelet.state(index))
+      ])
+      const members = view?.members ?? []
+      listed = members.map(({ incarnation, state }) => `${incarnation} ${state}`).join(', ')
+      const unready = states.map((state) => state === undefined ? 'no answer'
+        : state.unreadyBecause)
+      listed += `; unready because: ${unready.map((reason) => reason ?? '-').join(', ')}`
+      const wanted = states.map((state) => `${state?.incarnation} serving`)
+      const isAsWanted = members.length === wanted.length &&
+        members.every(({ incarnation, state }) => wanted.includes(`${incarnation} ${state}`))
+      return unready.every((reason) => reason === undefined) && isAsWanted && view
+    }, () => `members: ${listed}`)
+  }
+
+  /** Waits until the ring does not list this incarnation. */
+  async untilRemoved(incarnation: string): Promise<View> {
+    return await until(`${incarnation} is removed`, async () => {
+      const view = await this.view()
+      const isListed = view?.members.some((member) => member.incarnation === incarnation)
+      return isListed === false && view
+    })
+  }
+
+  async incarnationOf(index: number): Promise<string> {
+    return await until(`node ${index} answers`, async () => {
+      const state = await this.kubelet.state(index)
+      return state?.incarnation
+    })
+  }
+
+  masterOf(channel: string, view: View): string | undefined {
+    const partition = partitionOf(`${APP}/${channel}`, view.partitionCount)
+    return masterOf(partition, view)?.incarnation
+  }
+
+  /** Sends a signal to a nats-server that runs. */
+  signalNats(server: number, signal: NodeJS.Signals): void {
+    signalTo(this.nats.servers[server]?.process, signal)
+  }
+
+  /** Which nats-server leads most streams. */
+  async leadingNats(): Promise<number> {
+    const connection = await connect({ servers: [...this.nats.urls] })
+    try {
+      const manager = await connection.jetstreamManager({ checkAPI: false })
+      const leads = Array.from({ length: NATS_COUNT }, () => 0)
+      for await (const { cluster } of manager.streams.list()) {
+        const leader = Number(cluster?.leader?.slice(1))
+        if (leads[leader] !== undefined) leads[leader]++
+      }
+      return leads.indexOf(Math.max(...leads))
+    } finally {
+      await connection.close()
+    }
+  }
+
+  /** A client whose first host is that of node `index`; the others are its fallbacks. */
+  client(t: Closing, index: number, options: AblyOptions = {}): Ably.Realtime {
+    const fallbackHosts = this.indexes.filter((other) => other !== index).map(hostOf)
+    return ablyClient(t, `http://${hostOf(index)}:${this.#publicPort}`, KEY, {
+      ...options, fallbackHosts
+    })
+  }
+
+  hostOf(index: number): string {
+    return hostOf(index)
+  }
+
+  /** Why `incarnation` was removed, in the words of whoever proposed it. */
+  evidenceOf(incarnation: string): string {
+    const pattern = new RegExp(`proposing view \\d+: .*?${incarnation} gone \\(([^)]*)\\)`)
+    const logs = this.kubelet.logFiles.map((file) => readFileSync(file, 'utf8')).join('\n')
+    return pattern.exec(logs)?.[1] ?? 'nobody said why'
+  }
+}
+
+/** Waits until `look` finds something; else throws, with `story` of how it stands. */
+export async function until<T>(
+  what: string, look: () => Promise<T | undefined | false> | T | undefined | false,
+  story: () => string = () => ''
+): Promise<T> {
+  const endMs = performance.now() + PATIENCE_MS
+  for (;;) {
+    const found = await look()
+    if (found !== undefined && found !== false) return found
+    if (performance.now() > endMs) {
+      throw new Error(`not within ${PATIENCE_MS / 1_000} s: ${what} ${story()}`)
+    }
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
+  }
+}
+
+function nameOf(index: number): string {
+  return `${REGION}-${index}`
+}
+
+/** The address of pod `index`; no other process of this machine is likely to listen there. */
+function hostOf(index: number): string {
+  return `127.${20 + process.pid % 200}.1.${index + 1}`
+}
+
+function specOf(nats: NatsCluster): RegionSpec {
+  const parsed = parseRegion(regionObject(NAMESPACE, REGION, {
+    nats: { type: 'External', external: { urls: [...nats.urls] } },
+    redundancy: COPY_COUNT,
+    workers: 1,
+    drain: { timeoutSeconds: DRAIN_S }
+  }))
+  if (!parsed.isValid) throw new Error(JSON.stringify(parsed.violations))
+  return parsed.spec
+}
+
+function contextOf(spec: RegionSpec) {
+  return {
+    name: REGION,
+    namespace: NAMESPACE,
+    spec,
+    defaults: { nodeImage: 'ringcast', natsImage: 'nats' },
+    replicas: 3,
+    natsCredentials: 'none' as const,
+    credentialsDigest: ''
+  }
+}
+
+function podManifest(name: string, spec: RegionSpec): PodManifest {
+  const { template } = nodeStatefulSet(contextOf(spec)).spec as { template: PodManifest }
+  const metadata = { ...template.metadata, name, namespace: NAMESPACE }
+  // The API lets only pods of a machine end in peace; others it forgets at once.
+  const onMachine = { ...template.spec, nodeName: `machine-of-${name}` }
+  return { ...template, apiVersion: 'v1', kind: 'Pod', metadata, spec: onMachine }
+}
+
+/** What the operator makes before there are nodes. */
+async function makeObjects(client: KubeClient, spec: RegionSpec): Promise<void> {
+  const apps = {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name: regionNames(REGION).apps, namespace: NAMESPACE },
+    stringData: { 'apps.json': JSON.stringify(APPS) }
+  }
+  const manifests = [...nodeAccess(REGION, NAMESPACE), ring(contextOf(spec)), apps]
+  for (const manifest of manifests as KubeObject[]) {
+    await client.create(resourceOf(manifest), manifest)
+  }
+}
+
+/** The nodes have the rights of their own ServiceAccount, and no others. */
+async function writeKubeconfig(api: ApiServer, path: string): Promise<void> {
+  const { account } = regionNames(REGION)
+  const { body } = await api.call(
+    'POST', `/api/v1/namespaces/${NAMESPACE}/serviceaccounts/${account}/token`,
+    { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} }
+  )
+  const kubeconfig = JSON.parse(readFileSync(api.kubeconfigPath, 'utf8'))
+  kubeconfig.users[0].user = { token: body.status.token }
+  writeFileSync(path, JSON.stringify(kubeconfig), { mode: 0o600 })
+}
