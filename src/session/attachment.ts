@@ -73,11 +73,6 @@ export class Attachment implements Ears {
     return (this.#grant.modeBits & Flag.PRESENCE_SUBSCRIBE) !== 0
   }
 
-  /** True from ATTACHED on. */
-  get isAttached(): boolean {
-    return this.#isAttached
-  }
-
   /** True if the mode was granted. */
   has(modeBit: number): boolean {
     return (this.#grant.modeBits & modeBit) !== 0

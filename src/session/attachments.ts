@@ -54,9 +54,10 @@ export class Attachments {
     return undefined
   }
 
-  /** The channel has refused it. */
-  forget(attachment: Attachment): void {
-    this.#byName.delete(attachment.wireName)
+  /** The channel has refused it, and let it go. */
+  forget({ wireName, channel }: Attachment): void {
+    this.#byName.delete(wireName)
+    this.#leaveIfLast(channel, 0)
   }
 
   /** Ends one; the members on its channel leave after a time, unless there is another one. */
@@ -66,9 +67,7 @@ export class Attachments {
     const { channel, seat } = attachment
     this.#byName.delete(wireName)
     if (seat !== undefined) this.#channels.detach(channel, seat)
-    for (const other of this.#byName.values()) if (other.channel === channel) return
-    const { connectionId, claim } = this.#owner
-    this.#channels.leave(channel, connectionId, claim, leaveAfterMs)
+    this.#leaveIfLast(channel, leaveAfterMs)
   }
 
   dropAll(leaveAfterMs: number): void {
@@ -79,5 +78,11 @@ export class Attachments {
   sync(wireName: string): void {
     const attachment = this.#byName.get(wireName)
     if (attachment?.seat !== undefined) this.#channels.sync(attachment.channel, attachment.seat)
+  }
+
+  #leaveIfLast(channel: string, afterMs: number): void {
+    for (const other of this.#byName.values()) if (other.channel === channel) return
+    const { connectionId, claim } = this.#owner
+    this.#channels.leave(channel, connectionId, claim, afterMs)
   }
 }

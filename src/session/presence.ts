@@ -28,7 +28,8 @@ export function presenceRefusal(
   if (!allows(capability, 'presence', name)) {
     return errors.capabilityDenied('presence', name.wire).info
   }
-  if (attachment?.isAttached !== true) return errors.notAttached(name.wire).info
+  // While it is being attached it is let in: a frame that is sent again may come before ATTACHED.
+  if (attachment === undefined) return errors.notAttached(name.wire).info
   if (!attachment.has(Flag.PRESENCE)) return errors.capabilityDenied('presence', name.wire).info
   if (items.length === 0) return errors.invalidBody('The frame has no presence items').info
   if (items.length > limits.presenceItemsMax) {

@@ -32,7 +32,7 @@ function begin(seed: string, options: WorldOptions): Storm {
 function strike({ world, random, members, channel }: Storm, round: number): void {
   const no = random.below(members.length)
   const member = members[no]!
-  const what = random.below(20)
+  const what = random.below(23)
   const nodes = living(world)
   const node = nodes[random.below(nodes.length)]!
   const worker = node.workers[random.below(node.workers.length)]!
@@ -41,7 +41,7 @@ function strike({ world, random, members, channel }: Storm, round: number): void
   else if (what < 14) {
     member.drop()
     member.connect(worker)
-  } else if (what === 14) {
+  } else if (what === 14 && member.isAttachedNow) {
     member.send({ action: Action.DETACH, channel })
     world.run(5)
     member.attach(channel)
@@ -50,6 +50,11 @@ function strike({ world, random, members, channel }: Storm, round: number): void
   else if (what === 17 && nodes.length > 2) kill(world, node)
   else if (what === 18) world.start(`more${round}`)
   else if (what === 19) restart(world, node, random)
+  else if (what > 19 && member.canResume) {
+    member.drop()
+    world.run(random.below(300))
+    if (worker.isAlive) member.resume(worker)
+  }
 }
 
 function kill(world: WorkerWorld, node: WorldNode): void {
@@ -72,6 +77,9 @@ function rescue({ world, random, members }: Storm): void {
   }
 }
 
+/** Of each kind; every seed draws a storm of its own. */
+const STORMS = 6
+
 const KINDS: readonly [string, WorldOptions][] = [
   ['logs of their own', { workers: 1 }],
   ['a log that outlives', { workers: 1, log: 'shared' }],
@@ -81,7 +89,7 @@ const KINDS: readonly [string, WorldOptions][] = [
 
 for (const [kind, options] of KINDS) {
   t.test(`[21] after a storm all agree who is present: ${kind}`, async (t) => {
-    for (let no = 0; no < Number(process.env['STORMS'] ?? 6); no++) {
+    for (let no = 0; no < STORMS; no++) {
       const seed = `storm/${kind}/${no}`
       const storm = begin(seed, options)
       const { world, random, members } = storm

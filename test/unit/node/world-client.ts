@@ -103,6 +103,7 @@ export class WorldClient {
 
   /** Opens a socket to this worker; attaches and publishes again what was before. */
   connect(worker: WorldWorker): this {
+    this.#isResuming = false
     this.#open(worker)
     this.#begin()
     return this

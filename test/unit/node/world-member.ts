@@ -18,11 +18,15 @@ export class WorldMember extends WorldClient {
   /** What it said last of each of its clients. */
   readonly own = new Map<string, string>()
   readonly #members = new Map<string, PresenceMessage>()
-  readonly #ownIds = new Map<string, { id: string; connectionId: string }>()
+  /** Its own members as it last heard of them: an id stands for what was said with it. */
+  readonly #ownHeard = new Map<string, PresenceMessage>()
+  /** Who is to leave as soon as it is attached again. */
+  readonly #leaving = new Set<string>()
   #residual: Set<string> | undefined
   #syncId: string | undefined
   isAttachedNow = false
   #wasAttached = false
+  #isConnected = false
 
   constructor(world: WorkerWorld, channel: string, options: ClientOptions = {}) {
     super(world, options)
@@ -37,12 +41,17 @@ export class WorldMember extends WorldClient {
   enter(clientId: string, data: string): void {
     const action = this.own.has(clientId) ? PresenceAction.UPDATE : PresenceAction.ENTER
     this.own.set(clientId, data)
+    this.#leaving.delete(clientId)
     if (this.isAttachedNow) this.present(this.channel, [{ action, clientId, data }])
   }
 
   leave(clientId: string): void {
     this.own.delete(clientId)
-    if (!this.isAttachedNow) return
+    if (this.isAttachedNow) this.#sayLeave(clientId)
+    else this.#leaving.add(clientId)
+  }
+
+  #sayLeave(clientId: string): void {
     this.present(this.channel, [{ action: PresenceAction.LEAVE, clientId }])
   }
 
@@ -52,10 +61,14 @@ export class WorldMember extends WorldClient {
       .map(({ clientId, data }) => `${clientId} ${data}`).sort()
   }
 
-  /** Attaches also when it had asked to and was not answered, or had been told to go. */
+  /** Not while a new connection is being made: there is nothing to go on with. */
+  get canResume(): boolean {
+    return this.#isConnected
+  }
+
   override connect(worker: WorldWorker): this {
-    super.connect(worker)
-    return this.#wasAttached ? this : this.attach(this.channel)
+    this.#isConnected = false
+    return super.connect(worker)
   }
 
   override detach(channel: string): void {
@@ -69,7 +82,14 @@ export class WorldMember extends WorldClient {
   }
 
   override onMessage(message: ProtocolMessage, from: object): void {
+    const { length } = this.received
     super.onMessage(message, from)
+    if (this.received.length === length) return // A frame of a socket that is over.
+    // It attaches anew also where it had only asked to, or had been told to go.
+    if (message.action === Action.CONNECTED) {
+      this.#isConnected = true
+      if (!this.#wasAttached) this.attach(this.channel)
+    }
     if (message.channel !== this.channel) return
     const { action, presence = [] } = message
     if (action === Action.ATTACHED) this.#onAttached(message)
@@ -93,11 +113,14 @@ export class WorldMember extends WorldClient {
       this.#residual = undefined
     }
     for (const [clientId, data] of this.own) {
-      const known = this.#ownIds.get(clientId)
-      const id = known?.connectionId === this.connectionId ? known.id : undefined
+      const heard = this.#ownHeard.get(clientId)
+      const isThat = heard?.connectionId === this.connectionId && heard.data === data
+      const id = isThat ? heard.id : undefined
       const action = PresenceAction.ENTER
       this.present(this.channel, [{ action, clientId, data, id }])
     }
+    for (const clientId of this.#leaving) this.#sayLeave(clientId)
+    this.#leaving.clear()
   }
 
   #startSync(): void {
@@ -143,7 +166,7 @@ export class WorldMember extends WorldClient {
       return
     }
     this.#residual?.delete(key)
-    if (connectionId === this.connectionId) this.#ownIds.set(clientId, { id, connectionId })
+    if (connectionId === this.connectionId) this.#ownHeard.set(clientId, whole)
     if (!isNewer) return
     this.#members.set(key, { ...whole, action: PresenceAction.PRESENT })
     this.#say(NAMES[item.action!]!, whole)
