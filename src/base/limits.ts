@@ -87,6 +87,24 @@ export const limits = {
   /** Known ids of one channel; above: publishes are refused with 42913, never forgotten early. */
   idsPerChannelMax: 1_000_000,
 
+  // -- presence -------------------------------------------------------------------------------
+  /** Members of one channel, unless the app says otherwise; above: NACK 91003. */
+  presenceMembersMax: 1_000,
+  /** The bytes of one channel's members; above: NACK 91006. */
+  presenceBytesMax: 4 * 1024 * 1024,
+  /** How long members outlive a lost socket, or the node that spoke for them (rule 21). */
+  presenceGraceMs: 15_000,
+  /** Items of one PRESENCE frame; above: NACK 40034. */
+  presenceItemsMax: 1_000,
+  /** Members of one SYNC frame, and of one part of a set between places. */
+  presencePageMax: 100,
+  /** Their bytes. */
+  presencePageBytesMax: 128 * 1024,
+  /** How long SYNC is held after a new lineage for nodes that have not declared (rule 21). */
+  rollMs: 5_000,
+  /** How often a node that has not answered a roll is asked again, and a refused leave tried. */
+  rollRetryMs: 1_000,
+
   // -- channels -------------------------------------------------------------------------------
   /** A ChannelClient or LocalGroup that nobody uses any more stays this long. */
   lingerMs: 15_000,

@@ -20,9 +20,10 @@ import type { Random } from '../base/random.ts'
 import type {
   Attach,
   Backfilled,
+  Declared,
   Deliver,
   Joined,
-  NotMaster,
+  Members,
   PeerMessage,
   Publication,
   Result,
@@ -31,10 +32,10 @@ import type {
   ToClientFromGroup,
   ToClientFromMaster
 } from '../peer/message.ts'
-import { errors } from '../wire/errors.ts'
 import type { Allocate } from './encoding.ts'
 import { type Arrival, CatchUp } from './catch-up.ts'
 import { Doors } from './doors.ts'
+import { declareParts } from './presence-pages.ts'
 import { Unanswered } from './unanswered.ts'
 
 /** What a client needs from its worker. */
@@ -53,7 +54,7 @@ export interface ClientPorts {
 type State =
   | { readonly kind: 'idle' }
   | { readonly kind: 'joining'; readonly joinNo: number; readonly retry: Deadline }
-  | { readonly kind: 'live'; readonly epoch: number }
+  | { readonly kind: 'live'; readonly epoch: number; readonly isKnown: boolean }
 
 export class ChannelClient {
   readonly channel: string
@@ -97,6 +98,12 @@ export class ChannelClient {
       case 'variantUnused':
         this.#doors.onVariantUnused(worker, message.variantId)
         return
+      case 'syncWanted':
+        this.#doors.onSyncWanted(worker, message)
+        return
+      case 'declared':
+        this.#onDeclared(worker, message)
+        return
     }
   }
 
@@ -106,7 +113,7 @@ export class ChannelClient {
         this.#onJoined(message)
         return
       case 'notMaster':
-        this.#onNotMaster(message)
+        // Who is master the view says soon: the retry asks again, and a view that changes at once.
         return
       case 'joinAgain':
         if (this.#state.kind === 'live') this.onMasterUncertain()
@@ -119,6 +126,9 @@ export class ChannelClient {
         return
       case 'backfilled':
         this.#onBackfilled(message)
+        return
+      case 'members':
+        this.#onMembers(message)
         return
     }
   }
@@ -135,6 +145,17 @@ export class ChannelClient {
     this.#doors.forget(worker)
     this.#unanswered.forgetWorker(worker)
     this.#catchUp.forget(worker)
+  }
+
+  /** The master of this epoch wants to hear of all members. */
+  onRollCalled(epoch: number): void {
+    if (this.#state.kind === 'live' && this.#state.epoch !== epoch) this.onMasterUncertain()
+  }
+
+  /** True once it has. */
+  hasDeclared(epoch: number): boolean {
+    if (this.#state.kind === 'idle') return true
+    return this.#state.kind === 'live' && this.#state.epoch === epoch && this.#doors.hasDeclared
   }
 
   /** True when nobody has used the client for its linger time; the owner lets it go then. */
@@ -185,6 +206,7 @@ export class ChannelClient {
       this.#ports.toGroup(worker, { kind: 'submitted', channel, submitId, outcome })
       return
     }
+    if (submit.op.owner !== undefined) this.#doors.onPresence(worker)
     if (this.#state.kind === 'live') this.#publishNew(this.#state.epoch)
     else if (this.#state.kind === 'idle') this.#join()
   }
@@ -204,17 +226,34 @@ export class ChannelClient {
       this.#join()
       return
     }
-    this.#state = { kind: 'live', epoch: joined.epoch }
-    if (had !== undefined && !continues) this.#sayContinuityLost(joined.standing)
+    this.#state = { kind: 'live', epoch: joined.epoch, isKnown: joined.hasYours === true }
+    const knowsMembers = this.#doors.onJoined(joined, continues)
+    if (had !== undefined && !continues) this.#doors.sayContinuityLost(joined.standing)
+    else this.#doors.sayWhoWasOwed()
     for (const arrival of this.#catchUp.takeAll()) this.#answerAttach(arrival)
     this.#unanswered.startEpoch(joined.epoch, joined.nextOpNo)
     this.#publishNew(joined.epoch)
+    if (!knowsMembers) this.onMasterUncertain()
   }
 
-  #onNotMaster(message: NotMaster): void {
-    if (this.#state.kind !== 'joining' || message.joinNo !== this.#state.joinNo) return
-    // Whoever is master, the view says so soon: the retry that is registered asks again, and a
-    // view that changes asks at once.
+  /** The set before our `joined`; or, when it was held, from where we stand. */
+  #onMembers(members: Members): void {
+    if (members.joinNo !== this.#joinNo) return
+    const isLive = this.#state.kind === 'live'
+    if (isLive && members.seq !== this.#standing?.seq) this.onMasterUncertain()
+    else this.#doors.onMembers(members, isLive)
+  }
+
+  /** Whose members live at `worker`: the master is told after the ops that made them so. */
+  #onDeclared(worker: number, declared: Declared): void {
+    if (this.#state.kind === 'idle') this.#join()
+    this.#doors.onDeclared(worker, declared.members.length > 0)
+    if (this.#state.kind !== 'live') return
+    const { epoch, isKnown } = this.#state
+    if (declared.members.length === 0 && !isKnown) return
+    for (const part of declareParts(declared, epoch, worker)) {
+      this.#ports.toMaster(this.channel, part)
+    }
   }
 
   #onDeliver(deliver: Deliver): void {
@@ -238,7 +277,7 @@ export class ChannelClient {
     const asked = this.#catchUp.answered(answer.requestNo)
     if (asked === undefined) return
     if (!answer.isContinuation) {
-      this.#refuseContinuation(asked.worker, asked.attach)
+      this.#doors.refuseContinuation(asked.worker, asked.attach, this.#standing)
       return
     }
     // The link keeps order, so what the master delivered before this answer has passed here. An
@@ -253,7 +292,7 @@ export class ChannelClient {
     const missed = [...asked.missed, ...answer.publications.filter(({ seq }) => seq > lastSeq)]
     const arrival = { ...asked, from: answer.standing, missed }
     if (answer.standing.seq < here.seq) this.#askBackfill(arrival)
-    else this.#sayAttached(arrival, true)
+    else this.#doors.sayAttached(arrival, here, true)
   }
 
   /** Gives publications that are next in order to every group; a hole is asked for instead. */
@@ -287,9 +326,9 @@ export class ChannelClient {
     assert(here !== undefined, 'a live client stands somewhere')
     const { from } = arrival
     if (from === undefined) {
-      this.#sayAttached(arrival, false)
+      this.#doors.sayAttached(arrival, here, false)
     } else if (isSamePosition(from, here) && from.entry === here.entry) {
-      this.#sayAttached(arrival, true)
+      this.#doors.sayAttached(arrival, here, true)
     } else {
       // Behind us: the master has what it missed. Ahead of us: what it saw is on its way here.
       // Of another lineage, or the same seq of another entry: one of the two is no more. The
@@ -314,41 +353,6 @@ export class ChannelClient {
     })
   }
 
-  #sayAttached({ worker, attach, missed }: Arrival, isResumed: boolean): void {
-    const { channel } = this
-    const standing = this.#standing!
-    const backlog = this.#doors.backlog(worker, missed, standing)
-    const { attachId } = attach
-    this.#ports.toGroup(worker, {
-      kind: 'attached',
-      channel,
-      attachId,
-      standing,
-      isResumed,
-      error: undefined,
-      backlog
-    })
-  }
-
-  #refuseContinuation(worker: number, attach: Attach): void {
-    const { channel } = this
-    this.#ports.toGroup(worker, {
-      kind: 'attached',
-      channel,
-      attachId: attach.attachId,
-      standing: this.#standing!,
-      isResumed: false,
-      error: errors.continuityLost().info,
-      backlog: []
-    })
-  }
-
-  #sayContinuityLost(standing: Standing): void {
-    const { channel } = this
-    const error = errors.continuityLost().info
-    this.#doors.tellAll({ kind: 'continuityLost', channel, standing, error })
-  }
-
   #join(): void {
     if (this.#state.kind === 'joining') this.#ports.deadlines.cancel(this.#state.retry)
     const joinNo = ++this.#joinNo
@@ -364,7 +368,8 @@ export class ChannelClient {
       clientId: this.#clientId,
       viewVersion: this.#ports.viewVersion(),
       from: this.#wantsDeliveries ? this.#standing : undefined,
-      wantsDeliveries: this.#wantsDeliveries
+      wantsDeliveries: this.#wantsDeliveries,
+      hasMembers: this.#standing !== undefined && this.#doors.hasMembers
     })
   }
 

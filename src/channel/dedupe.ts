@@ -107,5 +107,6 @@ export class Dedupe {
 }
 
 function keyOf(op: Pick<PublishOp, 'id' | 'idSpace'>): string {
-  return op.idSpace === 'client' ? `~${op.id}` : op.id
+  if (op.idSpace === 'connection') return op.id
+  return op.idSpace === 'client' ? `~${op.id}` : `!${op.id}`
 }

@@ -1,17 +1,27 @@
 /**
  * The groups of one node that a ChannelClient serves, and how each wants its frames. A publication
- * is encoded once per variant for all of them.
+ * is encoded once per variant for all of them, and so is the set of those who are present.
  */
 
 import type {
   Attach,
+  Attached,
   BroadcastItem,
+  ContinuityLost,
+  Joined,
+  Members,
   PeerMessage,
   Publication,
   Standing,
+  Sync,
+  SyncWanted,
   Variant
 } from '../peer/message.ts'
+import { errors } from '../wire/errors.ts'
+import type { Frame } from '../wire/frame.ts'
+import type { Arrival } from './catch-up.ts'
 import { type Allocate, EncodedPublication } from './encoding.ts'
+import { Replica } from './replica.ts'
 
 /** A worker's group as the client knows it. */
 interface Door {
@@ -19,6 +29,10 @@ interface Door {
   /** Sparse, by the group's variantId. */
   readonly variants: (Variant | undefined)[]
   isAttached: boolean
+  /** False: no member lives there, for nobody there has said anything of presence. */
+  mayHaveMembers: boolean
+  /** True: the master that we joined last does not know yet whose members live there. */
+  isUndeclared: boolean
 }
 
 /** What the doors need from the client's worker. */
@@ -32,10 +46,26 @@ export class Doors {
   readonly #channel: string
   readonly #ports: DoorPorts
   readonly #doors = new Map<number, Door>()
+  /** Who is present where the client stands. */
+  readonly #replica: Replica
+  /** True: attachments were told that SYNC comes later. */
+  #owesSync = false
 
   constructor(channel: string, ports: DoorPorts) {
     this.#channel = channel
     this.#ports = ports
+    this.#replica = new Replica(ports.allocate)
+  }
+
+  /** True if it is known who is present. */
+  get hasMembers(): boolean {
+    return this.#replica.isWhole
+  }
+
+  /** True if every group has said whose members live there. */
+  get hasDeclared(): boolean {
+    for (const { isUndeclared } of this.#doors.values()) if (isUndeclared) return false
+    return true
   }
 
   get size(): number {
@@ -71,9 +101,100 @@ export class Doors {
     this.#doors.delete(worker)
   }
 
+  /**
+   * A Join was answered: what it says of presence holds from here on. False: it must be asked
+   * again, for the master believes us to know what we do not.
+   */
+  onJoined(joined: Joined, continues: boolean): boolean {
+    const isMistaken = joined.members === 'kept' && !continues
+    if (isMistaken) this.#replica.forget()
+    else this.#replica.onJoined(joined)
+    for (const door of this.#doors.values()) {
+      // Groups that have members, and those of which the master believes that they have some.
+      if (!door.mayHaveMembers && joined.hasYours !== true) continue
+      door.isUndeclared = true
+      this.#ports.toGroup(door.worker, { kind: 'declareWanted', channel: this.#channel })
+    }
+    return !isMistaken
+  }
+
+  /** The group of `worker` has said something of presence. */
+  onPresence(worker: number): void {
+    this.#door(worker).mayHaveMembers = true
+  }
+
+  /** The group of `worker` has said whose members live there. */
+  onDeclared(worker: number, hasMembers: boolean): void {
+    const door = this.#door(worker)
+    door.mayHaveMembers = hasMembers
+    door.isUndeclared = false
+  }
+
+  /** A part of the presence set, before a `joined` or, if `isLive`, when it was held. */
+  onMembers(members: Members, isLive: boolean): void {
+    this.#replica.onMembers(members)
+    if (!isLive || !members.isLast) return
+    this.#replica.become(members.joinNo)
+    this.sayWhoWasOwed()
+  }
+
+  /** Who is present, for attachments of one variant that wait to hear it. */
+  onSyncWanted(worker: number, { variantId }: SyncWanted): void {
+    const variant = this.#door(worker).variants[variantId]
+    if (variant === undefined) return
+    if (!this.#replica.isWhole) {
+      this.#owesSync = true
+      return
+    }
+    const channel = this.#channel
+    const frames: (readonly Frame[])[] = []
+    frames[variantId] = this.#replica.frames(variant)
+    this.#ports.toGroup(worker, { kind: 'synced', channel, frames })
+  }
+
+  /** Answers an attach; without a word of the present where it does not want to know. */
+  sayAttached(
+    { worker, attach, missed }: Omit<Arrival, 'from'>,
+    standing: Standing,
+    isResumed: boolean
+  ): void {
+    const backlog = this.backlog(worker, missed, standing)
+    this.#answer(worker, attach, { standing, isResumed, error: undefined, backlog })
+  }
+
+  /** Answers an attach whose continuation is none. */
+  refuseContinuation(worker: number, attach: Attach, standing: Standing): void {
+    const error = errors.continuityLost().info
+    this.#answer(worker, attach, { standing, isResumed: false, error, backlog: [] })
+  }
+
+  /** Tells every attachment that something may be missing, and who is present now. */
+  sayContinuityLost(standing: Standing): void {
+    const channel = this.#channel
+    const error = errors.continuityLost().info
+    for (const door of this.#doors.values()) {
+      if (!door.isAttached) continue
+      const sync = this.#syncFor(door)
+      const message = { kind: 'continuityLost' as const, channel, standing, error, sync }
+      this.#ports.toGroup(door.worker, message)
+    }
+  }
+
+  /** Sends SYNC to those who were told that it comes later, if it can be told now. */
+  sayWhoWasOwed(): void {
+    if (!this.#owesSync || !this.#replica.isWhole) return
+    this.#owesSync = false
+    const channel = this.#channel
+    for (const { worker, variants } of this.#doors.values()) {
+      const frames = variants.map((variant) => variant && this.#replica.frames(variant))
+      this.#ports.toGroup(worker, { kind: 'synced', channel, frames })
+    }
+  }
+
   /** Gives committed publications, contiguous and in order, to every group with attachments. */
   broadcast(publications: readonly Publication[], standing: Standing): void {
     const channel = this.#channel
+    this.#replica.apply(publications)
     const encoded = publications.map((publication) => this.#encoded(publication, standing))
     for (const door of this.#doors.values()) {
       if (!door.isAttached) continue
@@ -88,11 +209,25 @@ export class Doors {
     return missed.map((publication) => itemFor(door, this.#encoded(publication, standing)))
   }
 
-  /** Tells every group with attachments. */
-  tellAll(message: PeerMessage): void {
-    for (const door of this.#doors.values()) {
-      if (door.isAttached) this.#ports.toGroup(door.worker, message)
-    }
+  #answer(
+    worker: number,
+    { attachId, variant, hearsPresence }: Attach,
+    beginning: Pick<Attached, 'standing' | 'isResumed' | 'error' | 'backlog'>
+  ): void {
+    const channel = this.#channel
+    const sync = hearsPresence === true ? this.#noted(this.#replica.sync(variant)) : undefined
+    this.#ports.toGroup(worker, { kind: 'attached', channel, attachId, ...beginning, sync })
+  }
+
+  #syncFor({ variants }: Door): ContinuityLost['sync'] {
+    if (!this.#replica.isWhole) return this.#noted('held') as 'held'
+    const frames = variants.map((variant) => variant && this.#replica.sync(variant))
+    return frames.some((each) => each !== undefined) ? frames as (Frame[] | undefined)[] : undefined
+  }
+
+  #noted(sync: Sync | undefined): Sync | undefined {
+    if (sync === 'held') this.#owesSync = true
+    return sync
   }
 
   /** A publication with the channelSerial it had: its own place, in the standing's lineage. */
@@ -105,7 +240,8 @@ export class Doors {
   #door(worker: number): Door {
     let door = this.#doors.get(worker)
     if (door === undefined) {
-      door = { worker, variants: [], isAttached: false }
+      const isNew = { isAttached: false, mayHaveMembers: false, isUndeclared: false }
+      door = { worker, variants: [], ...isNew }
       this.#doors.set(worker, door)
     }
     return door
@@ -113,7 +249,8 @@ export class Doors {
 }
 
 function itemFor(door: Door, encoded: EncodedPublication): BroadcastItem {
-  const { seq, connectionId } = encoded.publication
+  const { seq, connectionId, owner } = encoded.publication
   const frames = door.variants.map((variant) => variant && encoded.frame(variant))
-  return { seq, connectionId, frames }
+  const item = { seq, connectionId, frames }
+  return owner === undefined ? item : { ...item, isPresence: true }
 }

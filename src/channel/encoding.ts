@@ -11,8 +11,10 @@ import { Decoder, Encoder } from '@msgpack/msgpack'
 import type { Publication, Standing, Variant } from '../peer/message.ts'
 import { Action } from '../wire/actions.ts'
 import { encodeFrame, type Frame } from '../wire/frame.ts'
-import type { Message, ProtocolMessage } from '../wire/protocol-message.ts'
-import { channelSerial, messageSerial } from '../wire/serial.ts'
+import type { Message, PresenceMessage, ProtocolMessage } from '../wire/protocol-message.ts'
+import { type ChannelSerial, channelSerial, messageSerial } from '../wire/serial.ts'
+import type { Taken } from './dedupe.ts'
+import { decodeItems, eventId } from './presence.ts'
 
 const encoder = new Encoder({ ignoreUndefined: true })
 const decoder = new Decoder()
@@ -36,6 +38,21 @@ export function serialOf(standing: Standing): string {
   return channelSerial({ lineage, seq, epoch: String(epoch), entry })
 }
 
+/** The inverse, for what a client sent. */
+export function standingOf(serial: ChannelSerial | undefined): Standing | undefined {
+  if (serial === undefined) return undefined
+  const { lineage, seq, epoch, entry } = serial
+  return { lineage, seq, epoch: Number(epoch), entry }
+}
+
+/** The serials of a publish's messages. */
+export function serialsOf({ timestamp, counter, messageCount }: Taken, lineage: string): string[] {
+  const parts = { ms: timestamp, counter, site: lineage }
+  const serials: string[] = []
+  for (let index = 0; index < messageCount; index++) serials.push(messageSerial(parts, index))
+  return serials
+}
+
 /** One publication on its way to the groups of one node. */
 export class EncodedPublication {
   readonly publication: Publication
@@ -43,6 +60,7 @@ export class EncodedPublication {
   readonly #allocate: Allocate
   readonly #frames = new Map<string, Frame>()
   #messages: Message[] | undefined
+  #events: PresenceMessage[] | undefined
 
   constructor(publication: Publication, standing: Standing, allocate: Allocate) {
     this.publication = publication
@@ -50,7 +68,7 @@ export class EncodedPublication {
     this.#allocate = allocate
   }
 
-  /** The publication's MESSAGE as a frame of this variant; the same object for equal variants. */
+  /** Its MESSAGE or PRESENCE as a frame of this variant; the same object for equal variants. */
   frame(variant: Variant): Frame {
     const key = `${variant.format}|${variant.wireName}`
     let frame = this.#frames.get(key)
@@ -63,16 +81,26 @@ export class EncodedPublication {
 
   #protocolMessage(wireName: string): ProtocolMessage {
     const { publication } = this
-    this.#messages ??= this.#decode()
+    const isPresence = publication.owner !== undefined
+    if (isPresence) this.#events ??= this.#decodeEvents()
+    else this.#messages ??= this.#decode()
     return {
-      action: Action.MESSAGE,
+      action: isPresence ? Action.PRESENCE : Action.MESSAGE,
       id: publication.id,
       connectionId: publication.connectionId,
       channel: wireName,
       channelSerial: serialOf(this.#standing),
       timestamp: publication.timestamp,
-      messages: this.#messages
+      messages: this.#messages,
+      presence: this.#events
     }
+  }
+
+  #decodeEvents(): PresenceMessage[] {
+    const { publication } = this
+    return decodeItems(publication.payload).map((event, index) => {
+      return { ...event, id: eventId(publication, event, index) }
+    })
   }
 
   /** Items as subscribers see them: the client's fields, and what the master decided. */

@@ -14,71 +14,39 @@
  */
 
 import { assert } from '../base/assert.ts'
-import type { Deadline, Deadlines } from '../base/deadlines.ts'
+import type { Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
 import type { Tally } from '../base/tally.ts'
 import type {
   Attached,
   BroadcastItem,
+  ContinuityLost,
   PeerMessage,
   PublishOp,
   PublishOutcome,
   Standing,
+  Sync,
+  Synced,
   ToGroup,
   Variant
 } from '../peer/message.ts'
 import { errors } from '../wire/errors.ts'
-import type { Frame } from '../wire/frame.ts'
 import type { ErrorInfo } from '../wire/protocol-message.ts'
 import { serialOf } from './encoding.ts'
+import { OwnMembers } from './own-members.ts'
+import type { GroupMember, Row, Seat } from './seat.ts'
 
-/** How an attachment begins, or begins anew. */
-export interface Attachedness {
-  readonly channelSerial: string
-  readonly isResumed: boolean
-  readonly hasBacklog: boolean
-  readonly error: ErrorInfo | undefined
-}
-
-/** What a group calls on a session's attachment. */
-export interface GroupMember {
-  readonly connectionId: string
-  /** False: the connection's own publishes are not delivered to it. */
-  readonly hearsItself: boolean
-  /** False: attached without the SUBSCRIBE mode; it is given no messages. */
-  readonly subscribes: boolean
-  onFrame(frame: Frame): void
-  /** Precedes every frame. */
-  onAttached(how: Attachedness): void
-  onAttachRefused(error: ErrorInfo): void
-  onContinuityLost(channelSerial: string, error: ErrorInfo): void
-}
-
-/** One attachment's place in its group. */
-export interface Seat {
-  readonly member: GroupMember
-  readonly row: Row
-  state: 'joining' | 'live' | 'rejoining' | 'gone'
-  attachId: number
-  from: Standing | undefined
-  /** Its index in the row while live. */
-  at: number
-  deadline: Deadline | undefined
-}
-
-/** Seats of one variant. An empty row is used again for another one. */
-interface Row {
-  readonly variantId: number
-  variant: Variant
-  readonly live: Seat[]
-  seatCount: number
-}
+export type { Attachedness, GroupMember, Seat } from './seat.ts'
 
 /** What a group needs from its worker. */
 export interface GroupPorts {
   readonly deadlines: Deadlines
   readonly tally: Tally
+  /** The life of this worker. */
+  readonly generation: number
   nowMs(): number
+  /** A name for an op that this worker decides of itself; it never gives the same one again. */
+  nameOp(): string
   /** Sends to the channel's client on this node. */
   toClient(channel: string, message: PeerMessage): void
 }
@@ -87,6 +55,8 @@ type Submitter = (outcome: PublishOutcome) => void
 
 export class LocalGroup {
   readonly channel: string
+  /** The members of this worker's connections. */
+  readonly own: OwnMembers
   readonly #ports: GroupPorts
   readonly #rows: Row[] = []
   readonly #seats = new Map<number, Seat>()
@@ -101,6 +71,14 @@ export class LocalGroup {
     this.channel = channel
     this.#ports = ports
     this.#usedAtMs = ports.nowMs()
+    const { deadlines, generation, nowMs, nameOp } = ports
+    this.own = new OwnMembers(channel, generation, {
+      deadlines,
+      nowMs,
+      nameOp,
+      submit: (op, onOutcome) => this.submit(op, onOutcome),
+      toClient: (message) => ports.toClient(channel, message)
+    })
   }
 
   get liveCount(): number {
@@ -118,7 +96,8 @@ export class LocalGroup {
       attachId,
       from,
       at: -1,
-      deadline: undefined
+      deadline: undefined,
+      awaitsSync: false
     }
     row.seatCount++
     this.#seats.set(attachId, seat)
@@ -137,9 +116,15 @@ export class LocalGroup {
   submit(op: PublishOp, submitter: Submitter): void {
     const submitId = this.#nextSubmitId++
     this.#submits.set(submitId, { op, submitter })
+    if (op.owner !== undefined) this.own.onSubmit(op)
     this.#usedAtMs = this.#ports.nowMs()
     const { channel } = this
     this.#ports.toClient(channel, { kind: 'submit', channel, submitId, op })
+  }
+
+  /** The seat's member wants to be told again who is present. */
+  sync(seat: Seat): void {
+    if (seat.state === 'live' && seat.member.hearsPresence) this.#askSync(seat)
   }
 
   onClientMessage(message: ToGroup): void {
@@ -153,9 +138,13 @@ export class LocalGroup {
         return
       }
       case 'submitted': {
-        const submit = this.#submits.get(message.submitId)
-        this.#submits.delete(message.submitId)
-        submit?.submitter(message.outcome)
+        const { submitId, outcome } = message
+        const submit = this.#submits.get(submitId)
+        if (submit === undefined) return
+        this.#submits.delete(submitId)
+        const { op, submitter } = submit
+        if (op.owner !== undefined) this.own.onOutcome(op, outcome)
+        submitter(outcome)
         return
       }
       case 'broadcast':
@@ -163,7 +152,13 @@ export class LocalGroup {
         for (const item of message.items) this.#fanOut(item)
         return
       case 'continuityLost':
-        this.#onContinuityLost(message.standing, message.error)
+        this.#onContinuityLost(message)
+        return
+      case 'synced':
+        this.#onSynced(message)
+        return
+      case 'declareWanted':
+        this.own.declare()
         return
     }
   }
@@ -187,12 +182,13 @@ export class LocalGroup {
     for (const [submitId, { op }] of this.#submits) {
       this.#ports.toClient(channel, { kind: 'submit', channel, submitId, op })
     }
+    if (!this.own.isEmpty) this.own.declare()
   }
 
   /** True when nobody has used the group for its linger time; the owner lets it go then. */
   isSpent(nowMs: number): boolean {
     const isUsed = this.#liveCount > 0 || this.#seats.size > 0 || this.#submits.size > 0
-    return !isUsed && nowMs - this.#usedAtMs > limits.lingerMs
+    return !isUsed && this.own.isEmpty && nowMs - this.#usedAtMs > limits.lingerMs
   }
 
   describe(): string {
@@ -200,7 +196,11 @@ export class LocalGroup {
   }
 
   #fanOut(item: BroadcastItem): void {
-    const { connectionId, frames } = item
+    const { connectionId, frames, isPresence } = item
+    if (isPresence === true) {
+      for (const row of this.#rows) for (const seat of row.live) this.#give(seat, item)
+      return
+    }
     for (const row of this.#rows) {
       const frame = frames[row.variantId]
       if (frame === undefined) continue
@@ -218,7 +218,7 @@ export class LocalGroup {
   #onAttached(attached: Attached): void {
     const seat = this.#seats.get(attached.attachId)
     if (seat === undefined) return
-    const { standing, isResumed, backlog, error } = attached
+    const { standing, isResumed, backlog, error, sync } = attached
     this.#seats.delete(attached.attachId)
     this.#ports.deadlines.cancel(seat.deadline)
     seat.deadline = undefined
@@ -232,29 +232,65 @@ export class LocalGroup {
       // A backlog's frames carry their own serials; ATTACHED says where the attachment starts.
       const start = backlog.length > 0 ? (seat.from ?? standing) : standing
       const hasBacklog = backlog.length > 0
-      member.onAttached({ channelSerial: serialOf(start), isResumed, hasBacklog, error })
+      const hasPresence = sync !== undefined
+      const channelSerial = serialOf(start)
+      member.onAttached({ channelSerial, isResumed, hasBacklog, hasPresence, error })
     } else if (!isResumed) {
       const lost = error ?? errors.continuityLost().info
-      member.onContinuityLost(serialOf(standing), lost)
+      member.onContinuityLost(serialOf(standing), lost, sync !== undefined)
+    } else if (seat.awaitsSync && sync === undefined) {
+      this.#askSync(seat)
     }
     seat.from = undefined
     for (const item of backlog) this.#give(seat, item)
+    this.#giveSync(seat, sync)
+  }
+
+  /** After the events that were missed, for it says what they have led to. */
+  #giveSync(seat: Seat, sync: Sync | undefined): void {
+    if (sync === undefined) return
+    seat.awaitsSync = sync === 'held'
+    if (sync === 'held') return
+    for (const frame of sync) seat.member.onFrame(frame)
   }
 
   #give(seat: Seat, item: BroadcastItem): void {
     const { member } = seat
     const frame = item.frames[seat.row.variantId]
-    if (frame === undefined || !member.subscribes) return
-    if (!member.hearsItself && member.connectionId === item.connectionId) return
-    member.onFrame(frame)
+    if (frame === undefined) return
+    const isOwn = member.connectionId === item.connectionId
+    if (item.isPresence === true) {
+      // What becomes of its own members a connection hears in any case (protocol 8.3).
+      if (member.hearsPresence || isOwn) member.onFrame(frame)
+    } else if (member.subscribes && (member.hearsItself || !isOwn)) {
+      member.onFrame(frame)
+    }
   }
 
-  #onContinuityLost(standing: Standing, error: ErrorInfo): void {
+  #onContinuityLost({ standing, error, sync }: ContinuityLost): void {
     this.#standing = standing
     const channelSerial = serialOf(standing)
-    for (const row of this.#rows) {
-      for (const seat of row.live) seat.member.onContinuityLost(channelSerial, error)
+    for (const { live, variantId } of this.#rows) {
+      const frames = sync === 'held' ? sync : sync?.[variantId]
+      for (const seat of live) {
+        const own = seat.member.hearsPresence ? frames : undefined
+        seat.member.onContinuityLost(channelSerial, error, own !== undefined)
+        this.#giveSync(seat, own)
+      }
     }
+  }
+
+  #onSynced({ frames }: Synced): void {
+    for (const { live, variantId } of this.#rows) {
+      for (const seat of live) if (seat.awaitsSync) this.#giveSync(seat, frames[variantId])
+    }
+  }
+
+  #askSync(seat: Seat): void {
+    seat.awaitsSync = true
+    const { channel } = this
+    const { variantId } = seat.row
+    this.#ports.toClient(channel, { kind: 'syncWanted', channel, variantId })
   }
 
   #onUnanswered(seat: Seat): void {
@@ -304,7 +340,9 @@ export class LocalGroup {
     const { channel } = this
     const { attachId, row, from } = seat
     const { variantId, variant } = row
-    this.#ports.toClient(channel, { kind: 'attach', channel, attachId, variantId, variant, from })
+    const { hearsPresence } = seat.member
+    const ask = { attachId, variantId, variant, from, hearsPresence }
+    this.#ports.toClient(channel, { kind: 'attach', channel, ...ask })
   }
 
   #row(variant: Variant): Row {

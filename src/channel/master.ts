@@ -10,42 +10,29 @@
 
 import type { Now } from '../base/clock.ts'
 import { limits } from '../base/limits.ts'
+import type { OwnershipEntry } from '../log/entry.ts'
 import type {
   Backfill,
   Join,
+  MemberOwner,
   PeerMessage,
   Publication,
   Publish,
+  PublishOp,
   PublishOutcome,
   Standing
 } from '../peer/message.ts'
 import { type Place, placeKey } from '../peer/place.ts'
 import { errors } from '../wire/errors.ts'
 import type { ErrorInfo } from '../wire/protocol-message.ts'
-import { messageSerial, SerialClock } from '../wire/serial.ts'
+import { SerialClock } from '../wire/serial.ts'
 import { Dedupe, type Taken } from './dedupe.ts'
+import { serialsOf } from './encoding.ts'
+import { type Interest, Interests } from './interests.ts'
+import { type Here, pageAfter } from './page.ts'
 import type { Birth, ChannelState } from './partition-state.ts'
+import { MasterPresence } from './presence-master.ts'
 import { Tail } from './tail.ts'
-
-/** A ChannelClient as its master knows it. */
-interface Interest {
-  readonly place: Place
-  readonly clientId: string
-  wantsDeliveries: boolean
-  nextOpNo: number
-  /** Outcomes of refused ops that the client may not have heard: a repeat is refused again. */
-  readonly refused: Map<number, ErrorInfo>
-}
-
-/** A stretch of the channel. */
-interface Page {
-  readonly isContinuation: boolean
-  readonly startsAfter: number
-  readonly publications: readonly Publication[]
-  /** Where the last of them leads. */
-  readonly standing: Standing
-  readonly isWhole: boolean
-}
 
 /** What a channel's master needs from its partition. */
 export interface MasterPorts {
@@ -55,8 +42,16 @@ export interface MasterPorts {
   readonly hasRoom: boolean
   /** False for a standing whose epoch is forgotten, or did not reach so far (rule 4). */
   isKnown(standing: Standing): boolean
+  /** True while nobody can say who is present (rule 21). */
+  readonly isRollOpen: boolean
+  /** False for a life of a worker that has surely ended. */
+  isAlive(owner: MemberOwner): boolean
   /** Adds the publication to what waits for the log. */
   append(channel: string, op: Omit<Publication, 'entry'>): void
+  own(entry: OwnershipEntry): void
+  now(): Now
+  /** Calls back, unless the channel is let go, or the mastership over, by then. */
+  later(channel: string, afterMs: number, run: (nowMs: number) => void): void
   send(place: Place, message: PeerMessage): void
 }
 
@@ -66,12 +61,16 @@ export interface ChannelStart {
   readonly birth: Birth
 }
 
+/** What is known of an op that has no serials. */
+const UNSEEN: Taken = { timestamp: 0, counter: 0, messageCount: 0 }
+
 export class ChannelMaster {
   readonly channel: string
+  readonly presence: MasterPresence
   readonly #ports: MasterPorts
   #tail: Tail
   readonly #dedupe = new Dedupe()
-  readonly #interests = new Map<string, Interest>()
+  readonly #interests: Interests
   /** The last committed entry. */
   #standing: Standing
   /** The last seq given out; ahead of `#standing` by what waits for the log. */
@@ -84,6 +83,8 @@ export class ChannelMaster {
   constructor(channel: string, start: ChannelStart, ports: MasterPorts, nowMs: number) {
     this.channel = channel
     this.#ports = ports
+    this.#interests = new Interests((place, message) => ports.send(place, message))
+    this.presence = this.#makePresence()
     this.#standing = start.standing
     this.#lastSeq = start.standing.seq
     this.#birth = start.birth
@@ -110,13 +111,16 @@ export class ChannelMaster {
     const { seq, epoch, entry } = this.#standing
     const { channel } = this
     const tick = this.#clock.last()
-    return { channel, seq, epoch, entry, birth: this.#birth, tick, ids: this.#dedupe.committed() }
+    const ids = this.#dedupe.committed()
+    const members = this.presence.shown()
+    return { channel, seq, epoch, entry, birth: this.#birth, tick, ids, members }
   }
 
   /** Goes on from a snapshot. */
-  restoreState({ tick, ids }: ChannelState, nowMs: number): void {
+  restoreState({ tick, ids, members }: ChannelState, nowMs: number): void {
     this.#clock.followTick(tick)
     this.#dedupe.restore(ids, nowMs)
+    this.presence.restoreMembers(members)
   }
 
   /**
@@ -136,49 +140,59 @@ export class ChannelMaster {
     }
     this.#clock.followTick({ ms: publication.timestamp, counter: publication.counter })
     this.#lastSeq = seq
+    if (publication.owner !== undefined) this.presence.onCommitted(publication, true)
     this.#note(publication, epoch, nowMs)
   }
 
   /** Everything is restored: a tail that does not lead up to where we stand is of no use. */
-  endRestore(): void {
+  endRestore(nowMs: number): void {
     const { seq } = this.#standing
     if (this.#tail.lastSeq !== seq) this.#tail = new Tail(seq)
+    this.presence.checkOwners(nowMs)
   }
 
   onJoin(place: Place, join: Join, now: Now): void {
     this.#usedAtMs = now.monoMs
-    const page = this.#pageAfter(join.from)
-    const interest = this.#interestOf(place, join.clientId)
-    interest.wantsDeliveries = join.wantsDeliveries && page.isWhole
+    const page = pageAfter(this.#here(), join.from)
+    const { isContinuation, isWhole } = page
+    const interest = this.#interests.join(place, join, isWhole)
+    const members = isWhole
+      ? this.presence.onJoin(place, join, isContinuation, this.#standing.seq)
+      : 'kept'
     this.#ports.send(place, {
       kind: 'joined',
       channel: this.channel,
       joinNo: join.joinNo,
       epoch: this.#ports.epoch,
       standing: page.standing,
-      isContinuation: page.isContinuation,
+      isContinuation,
       startsAfter: page.startsAfter,
       backlog: page.publications,
-      isWhole: page.isWhole,
-      nextOpNo: interest.nextOpNo
+      isWhole,
+      nextOpNo: interest.nextOpNo,
+      members,
+      hasYours: this.presence.hasMembersOf(place.incarnation)
     })
   }
 
+  /** Everybody has declared whose members live where. */
+  onRollClosed(): void {
+    this.presence.onRollClosed(this.#standing.seq)
+  }
+
   onPart(place: Place, clientId: string): void {
-    const key = placeKey(place)
-    if (this.#interests.get(key)?.clientId === clientId) this.#interests.delete(key)
+    this.#interests.part(place, clientId)
   }
 
   /** A node or worker is gone: so is the interest of the client that lived there. */
   onPlaceGone(isGone: (place: Place) => boolean): void {
-    for (const [key, interest] of this.#interests) {
-      if (isGone(interest.place)) this.#interests.delete(key)
-    }
+    this.#interests.forget(isGone)
+    this.presence.onPlaceGone(isGone)
   }
 
   onBackfill(place: Place, ask: Backfill, now: Now): void {
     this.#usedAtMs = now.monoMs
-    const { isContinuation, standing, publications } = this.#pageAfter(ask.from)
+    const { isContinuation, standing, publications } = pageAfter(this.#here(), ask.from)
     this.#ports.send(place, {
       kind: 'backfilled',
       channel: this.channel,
@@ -213,28 +227,27 @@ export class ChannelMaster {
 
   /** The entry is in the log: everybody is told. `deliver` is sent once per turn and channel. */
   onCommitted(publication: Publication, nowMs: number): void {
+    if (publication.owner !== undefined) this.presence.onCommitted(publication, false)
     this.#note(publication, this.#ports.epoch, nowMs)
+  }
+
+  /** A change of owner is in the log; `isRestored`: it was found there. */
+  onOwned(entry: OwnershipEntry, isRestored: boolean, nowMs: number): void {
+    this.presence.onOwned(entry, isRestored)
+    if (entry.idSpace !== 'master') this.#dedupe.commit(entry, UNSEEN, nowMs)
   }
 
   /** Sends committed publications to every node that wants them; the same object to all. */
   deliver(publications: readonly Publication[]): void {
-    const message: PeerMessage = {
-      kind: 'deliver',
-      channel: this.channel,
-      epoch: this.#ports.epoch,
-      publications
-    }
-    for (const interest of this.#interests.values()) {
-      if (interest.wantsDeliveries) this.#ports.send(interest.place, message)
-    }
+    const { channel } = this
+    const { epoch } = this.#ports
+    this.#interests.tell({ kind: 'deliver', channel, epoch, publications }, true)
   }
 
   /** Every client is to look for its master again. */
   sayJoinAgain(): void {
     const { channel } = this
-    for (const { place } of this.#interests.values()) {
-      this.#ports.send(place, { kind: 'joinAgain', channel })
-    }
+    this.#interests.tell({ kind: 'joinAgain', channel }, false)
   }
 
   /** Lets go what has had its time; true when nothing is left that anybody could ask for. */
@@ -245,6 +258,7 @@ export class ChannelMaster {
       isTailEmpty &&
       this.#interests.size === 0 &&
       this.#dedupe.size === 0 &&
+      this.presence.isEmpty &&
       this.#lastSeq === this.#standing.seq &&
       nowMs - this.#usedAtMs > limits.idleChannelMs
     )
@@ -252,19 +266,7 @@ export class ChannelMaster {
 
   describe(): string {
     const { lineage, seq } = this.#standing
-    const nodes = [...this.#interests.values()].map((interest) => placeKey(interest.place))
-    return `master ${this.channel} at ${lineage}:${seq} for ${nodes.join(' ') || 'nobody'}`
-  }
-
-  #interestOf(place: Place, clientId: string): Interest {
-    const key = placeKey(place)
-    let interest = this.#interests.get(key)
-    if (interest === undefined || interest.clientId !== clientId) {
-      const refused = new Map<number, ErrorInfo>()
-      interest = { place, clientId, wantsDeliveries: false, nextOpNo: 1, refused }
-      this.#interests.set(key, interest)
-    }
-    return interest
+    return `master ${this.channel} at ${lineage}:${seq} for ${this.#interests.describe()}`
   }
 
   #take(
@@ -278,7 +280,10 @@ export class ChannelMaster {
     const answer = (taken: Taken): void => {
       // Whoever asked may be gone, or live anew and know nothing of it.
       if (this.#interests.get(placeKey(place)) !== interest) return
-      this.#answer(place, publish, { kind: 'committed', serials: this.#serials(taken) })
+      const { timestamp } = taken
+      const serials = serialsOf(taken, this.#ports.lineage)
+      const committed = { kind: 'committed' as const, serials }
+      this.#answer(place, publish, op.owner ? { ...committed, timestamp } : committed)
     }
     const known = this.#dedupe.find(op)
     if (known === 'pending') {
@@ -294,24 +299,42 @@ export class ChannelMaster {
       this.#answer(place, publish, { kind: 'refused', error: errors.timeout().info })
       return
     }
-    const refusal = this.#refusal()
+    const changes = op.owner === undefined ? undefined : this.presence.judge(op)
+    const refusal = changes?.kind === 'refused' ? changes.error : this.#refusal()
     if (refusal !== undefined) {
       interest.refused.set(publish.opNo, refusal)
       this.#answer(place, publish, { kind: 'refused', error: refusal })
       return
     }
-    const { ms, counter } = this.#clock.next(now.wallMs)
-    this.#lastSeq++
     this.#dedupe.admit(op, answer)
-    this.#ports.append(this.channel, {
-      seq: this.#lastSeq,
-      id: op.id,
-      idSpace: op.idSpace,
-      connectionId: op.connectionId,
-      timestamp: ms,
-      counter,
-      messageCount: op.messageCount,
-      payload: op.payload
+    if (changes?.kind === 'taken') this.presence.write(op, changes, now.monoMs)
+    else this.#publish(op)
+  }
+
+  /** Gives the op its place in the order. */
+  #publish({ id, idSpace, connectionId, messageCount, payload, owner }: PublishOp)
+    : Omit<Publication, 'entry'> {
+    const { ms: timestamp, counter } = this.#clock.next(this.#ports.now().wallMs)
+    const seq = ++this.#lastSeq
+    const ownId = idSpace === 'master' ? `${this.#ports.lineage}:${seq}` : id
+    const publication = { seq, id: ownId, idSpace, connectionId, timestamp, counter,
+      messageCount, payload, owner }
+    this.#ports.append(this.channel, publication)
+    return publication
+  }
+
+  #makePresence(): MasterPresence {
+    const ports = this.#ports
+    const { channel } = this
+    return new MasterPresence(channel, {
+      hasRoom: () => ports.hasRoom,
+      isRollOpen: () => ports.isRollOpen,
+      isAlive: (owner) => ports.isAlive(owner),
+      publish: (op) => this.#publish(op),
+      own: (entry) => ports.own({ kind: 'ownership', channel, ...entry }),
+      followMs: (ms) => this.#clock.followTick({ ms, counter: 0 }),
+      later: (afterMs, run) => ports.later(channel, afterMs, run),
+      send: (place, message) => ports.send(place, message)
     })
   }
 
@@ -325,47 +348,13 @@ export class ChannelMaster {
     const { lineage } = this.#standing
     this.#standing = { lineage, seq: publication.seq, epoch, entry: publication.entry }
     this.#tail.push(publication, nowMs)
-    this.#dedupe.commit(publication, publication, nowMs)
+    if (publication.idSpace !== 'master') this.#dedupe.commit(publication, publication, nowMs)
   }
 
-  /** What came after `from`, as much as one message takes. */
-  #pageAfter(from: Standing | undefined): Page {
-    const standing = this.#standing
-    const here = { standing, startsAfter: standing.seq, publications: [], isWhole: true }
-    if (from === undefined) return { ...here, isContinuation: true }
-    const found = this.#after(from)
-    if (found === undefined) return { ...here, isContinuation: false }
-    const { startsAfter, publications } = found
-    let bytes = 0
-    let count = 0
-    for (const { payload } of publications) {
-      bytes += payload.byteLength
-      if (count > 0 && bytes > limits.backlogPageBytesMax) break
-      count++
-    }
-    const isContinuation = true
-    if (count === publications.length) {
-      return { standing, startsAfter, publications, isContinuation, isWhole: true }
-    }
-    const { seq, entry } = publications[count - 1]!
-    return {
-      standing: { lineage: standing.lineage, seq, epoch: this.#ports.epoch, entry },
-      startsAfter,
-      publications: publications.slice(0, count),
-      isContinuation,
-      isWhole: false
-    }
-  }
-
-  /** What came after `from`, or undefined where continuity cannot be shown (rule 19). */
-  #after(from: Standing): Pick<Page, 'startsAfter' | 'publications'> | undefined {
-    if (from.lineage !== this.#standing.lineage || from.seq > this.#standing.seq) return undefined
-    if (!this.#ports.isKnown(from)) return undefined
-    // Before the channel was let go, and so late that nothing of it was there to be missed.
-    const isBornSince = from.seq < this.#birth.seq && from.entry >= this.#birth.entry
-    const startsAfter = isBornSince ? this.#birth.seq : from.seq
-    const publications = this.#tail.after(startsAfter)
-    return publications && { startsAfter, publications }
+  #here(): Here {
+    const { epoch } = this.#ports
+    const isKnown = (standing: Standing): boolean => this.#ports.isKnown(standing)
+    return { standing: this.#standing, birth: this.#birth, tail: this.#tail, epoch, isKnown }
   }
 
   #answer(place: Place, publish: Publish, outcome: PublishOutcome): void {
@@ -377,14 +366,5 @@ export class ChannelMaster {
       opNo: publish.opNo,
       outcome
     })
-  }
-
-  #serials(taken: Taken): string[] {
-    const parts = { ms: taken.timestamp, counter: taken.counter, site: this.#ports.lineage }
-    const serials: string[] = []
-    for (let index = 0; index < taken.messageCount; index++) {
-      serials.push(messageSerial(parts, index))
-    }
-    return serials
   }
 }

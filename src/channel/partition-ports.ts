@@ -6,7 +6,7 @@ import type { Now } from '../base/clock.ts'
 import type { Deadlines } from '../base/deadlines.ts'
 import type { Random } from '../base/random.ts'
 import type { LogOutbox } from '../log/port.ts'
-import type { PeerMessage } from '../peer/message.ts'
+import type { MemberOwner, PeerMessage } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
 import type { Fate } from './claims.ts'
 import type { PartitionMaster } from './partition.ts'
@@ -20,6 +20,10 @@ export interface PartitionPorts {
   /** What the ring knows of a node's life. */
   fateOf(incarnation: string): Fate
   send(place: Place, message: PeerMessage): void
+  /** Where the nodes of the view have their parts of this partition. */
+  homes(): readonly Place[]
+  /** False for a life of a worker that has surely ended. */
+  isAlive(owner: MemberOwner): boolean
   /** Something waits for the log: `flush` at the end of the turn. */
   wantsFlush(master: PartitionMaster): void
   /** The mastership ended because another one writes the log. */

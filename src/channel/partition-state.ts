@@ -1,7 +1,7 @@
 /**
  * The state of a partition as bytes: what a snapshot holds (rule 6). Messages are not in it, for
  * the tail of the log has them; what must outlive them is: where each channel stands, its clock,
- * its exact de-duplication, and who holds which connection.
+ * its exact de-duplication, who is present, and who holds which connection.
  *
  * Ids derived from connections stand in runs, by differences, since they come in order: a publish
  * takes about five bytes.
@@ -10,6 +10,8 @@
 import { Decoder, Encoder } from '@msgpack/msgpack'
 import { claimRecordFields, claimRecordFrom } from '../peer/claim-codec.ts'
 import type { ClaimRecord } from '../peer/claim-message.ts'
+import { memberFields, memberFrom } from '../peer/fields.ts'
+import type { PresenceMember } from '../peer/message.ts'
 import type { KnownId } from './dedupe.ts'
 
 const STATE_FORMAT_VERSION = 1
@@ -31,6 +33,7 @@ export interface ChannelState {
   /** The last tick of the channel's serials. */
   readonly tick: { readonly ms: number; readonly counter: number }
   readonly ids: readonly KnownId[]
+  readonly members: readonly PresenceMember[]
 }
 
 export interface PartitionState {
@@ -48,9 +51,9 @@ const decoder = new Decoder()
 
 /** The state as bytes. */
 export function encodeState({ letGo, channels, claims }: PartitionState): Uint8Array {
-  const rows = channels.map(({ channel, seq, epoch, entry, birth, tick, ids }) => {
+  const rows = channels.map(({ channel, seq, epoch, entry, birth, tick, ids, members }) => {
     return [channel, seq, epoch, entry, birth.seq, birth.entry, tick.ms, tick.counter,
-      runsOf(ids)]
+      runsOf(ids), members.map(memberFields)]
   })
   const claimRows = claims.map(claimRecordFields)
   return encoder.encode([STATE_FORMAT_VERSION, letGo.seq, letGo.entry, rows, claimRows])
@@ -69,7 +72,8 @@ export function decodeState(bytes: Uint8Array): PartitionState {
     entry: row[3]!,
     birth: { seq: row[4]!, entry: row[5]! },
     tick: { ms: row[6]!, counter: row[7]! },
-    ids: idsOf(row[8]!)
+    ids: idsOf(row[8]!),
+    members: (row[9]! as unknown[]).map(memberFrom)
   }))
   return { letGo: { seq, entry }, channels, claims: claimRows.map(claimRecordFrom) }
 }

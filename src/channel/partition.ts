@@ -13,8 +13,7 @@
  */
 
 import { assert, exhaustive } from '../base/assert.ts'
-import { limits } from '../base/limits.ts'
-import type { Entry } from '../log/entry.ts'
+import type { Entry, OwnershipEntry } from '../log/entry.ts'
 import { type Claimant, Recovery } from '../log/recovery.ts'
 import type { RecordExtent, RecoveredLog } from '../log/replay.ts'
 import { Retention } from '../log/retention.ts'
@@ -23,6 +22,7 @@ import type { ToRegister } from '../peer/claim-message.ts'
 import type {
   Backfill,
   Join,
+  MemberOwner,
   PeerMessage,
   Publication,
   Standing,
@@ -31,24 +31,14 @@ import type {
 import type { Place } from '../peer/place.ts'
 import { ClaimRegister } from './claims.ts'
 import { Confirming } from './confirming.ts'
-import { ChannelMaster, type MasterPorts } from './master.ts'
+import type { ChannelMaster, MasterPorts } from './master.ts'
+import { PartitionChannels } from './partition-channels.ts'
 import type { PartitionPorts } from './partition-ports.ts'
-import {
-  type Birth,
-  type ChannelState,
-  decodeState,
-  emptyState,
-  encodeState
-} from './partition-state.ts'
+import { decodeState, emptyState, encodeState } from './partition-state.ts'
+import { Roll } from './roll.ts'
+import { Serving } from './serving.ts'
 
 const SWEEP_MS = 5_000
-
-interface Serving {
-  readonly kind: 'serving'
-  readonly writer: LogWriter
-  readonly start: WriterStart
-  readonly retention: Retention
-}
 
 type State =
   | { readonly kind: 'recovering'; readonly recovery: Recovery }
@@ -59,16 +49,12 @@ export class PartitionMaster {
   readonly partition: number
   readonly #claimant: Claimant
   readonly #ports: PartitionPorts
-  readonly #channels = new Map<string, ChannelMaster>()
-  readonly #masterPorts = this.#makeMasterPorts()
+  readonly #channels = new PartitionChannels(this.#makeMasterPorts())
   readonly #confirming = new Confirming()
   readonly #claims: ClaimRegister
   #state: State = { kind: 'over' }
-  #lineage = ''
-  /** What the channels that were let go have used up: those born again start above (rule 5). */
-  #letGo: Birth = emptyState.letGo
-  /** The number of the last committed entry. */
-  #lastEntry = 0
+  /** Open while nobody knows who is present, after a new lineage. */
+  #roll: Roll | undefined
   /** An idle partition costs nothing: the sweep runs only while there is something to do. */
   #isSweeping = false
 
@@ -105,7 +91,7 @@ export class PartitionMaster {
       this.#confirming.holdUntilClaimed(from, message)
     } else if (this.#confirming.mustWait(from, message, state.writer, this.#ports.now().monoMs)) {
       this.#confirm(state)
-    } else if ('from' in message && this.#disproves(message.from, state)) {
+    } else if ('from' in message && state.disproves(message.from)) {
       this.#onImpossible(from, message, state)
     } else {
       this.#onMessage(from, message, state)
@@ -127,6 +113,18 @@ export class PartitionMaster {
     this.#claims.onPlaceGone(isGone)
     this.#confirming.forget(isGone)
     for (const channel of this.#channels.values()) channel.onPlaceGone(isGone)
+  }
+
+  /** Nodes or workers have begun or ended. */
+  onPlaces(): void {
+    const nowMs = this.#ports.now().monoMs
+    for (const channel of this.#channels.values()) channel.presence.checkOwners(nowMs)
+    this.#roll?.onPlaces()
+  }
+
+  /** A node has declared all its members of our channels. */
+  onRollAnswered(from: Place, epoch: number): void {
+    if (epoch === this.epoch) this.#roll?.onAnswered(from)
   }
 
   /** End of a turn: what the channels decided goes to the log. */
@@ -171,9 +169,10 @@ export class PartitionMaster {
     this.#state = { kind: 'recovering', recovery }
   }
 
-  #onMessage(from: Place, message: ToMaster, { start }: Serving): void {
+  #onMessage(from: Place, message: ToMaster, serving: Serving): void {
+    const { start } = serving
     const now = this.#ports.now()
-    const channel = this.#channel(message.channel)
+    const channel = this.#channel(message.channel, serving)
     switch (message.kind) {
       case 'join':
         channel.onJoin(from, message, now)
@@ -187,6 +186,9 @@ export class PartitionMaster {
         return
       case 'backfill':
         channel.onBackfill(from, message, now)
+        return
+      case 'declare':
+        if (message.epoch === start.epoch) channel.presence.onDeclare(from, message, now.monoMs)
         return
       default:
         exhaustive(message, 'message to a master')
@@ -209,29 +211,24 @@ export class PartitionMaster {
     }
     const writer = new LogWriter(start, owner, log, deadlines, random, nowMs)
     const retention = new Retention(start.epoch, found, nowMs)
-    this.#lineage = found.lineage
-    this.#state = { kind: 'serving', writer, start, retention }
-    this.#restore(found, nowMs)
+    const state = new Serving(writer, start, retention, found.lineage)
+    this.#state = state
+    this.#restore(found, state, nowMs)
+    if (found.entries.some(({ entry }) => entry.kind === 'epoch' && entry.startsLineage)) {
+      this.#callRoll(state)
+    }
     for (const { from, message } of this.#confirming.takeAll()) this.onMessage(from, message)
     this.#claims.begin(found.lineage)
     if (this.#isUsed) this.#sweepLater()
   }
 
-  #restore(found: RecoveredLog, nowMs: number): void {
+  #restore(found: RecoveredLog, serving: Serving, nowMs: number): void {
     const state = found.state === undefined ? emptyState : decodeState(found.state)
-    this.#letGo = state.letGo
-    for (const channel of state.channels) this.#bornOf(channel, nowMs)
     for (const record of state.claims) this.#claims.restore(record)
-    for (const { entry, number, epoch } of found.entries) {
-      this.#lastEntry = number
+    for (const { entry, number } of found.entries) {
       if (entry.kind === 'claim' && number > found.asOf) this.#claims.restore(entry.record)
-      if (entry.kind !== 'publication') continue
-      const { channel, publication } = entry
-      const birth = { seq: publication.seq - 1, entry: publication.entry }
-      const master = this.#channels.get(channel) ?? this.#born(channel, birth, epoch, nowMs)
-      master.restore(publication, epoch, number <= found.asOf, nowMs)
     }
-    for (const master of this.#channels.values()) master.endRestore()
+    serving.lastEntry = this.#channels.restore(state, found, nowMs)
   }
 
   #onDeposed(): void {
@@ -243,8 +240,8 @@ export class PartitionMaster {
   #onRolledBack(reason: string, mustStartLineage: boolean): void {
     if (this.#state.kind !== 'serving') return
     this.#ports.note(`partition ${this.partition}: ${reason}`)
-    const { writer, start } = this.#state
-    const known = { lastSeq: writer.lastSeq, epoch: start.epoch, lineage: this.#lineage }
+    const { writer, start, lineage } = this.#state
+    const known = { lastSeq: writer.lastSeq, epoch: start.epoch, lineage }
     this.#sayJoinAgain()
     this.#end()
     this.#recover({ known, mustStartLineage })
@@ -257,21 +254,26 @@ export class PartitionMaster {
   #end(): void {
     if (this.#state.kind === 'recovering') this.#state.recovery.stop()
     if (this.#state.kind === 'serving') this.#state.writer.stop()
+    this.#roll?.stop()
     this.#channels.clear()
     this.#claims.end()
   }
 
   #onCommitted(entries: readonly Entry[], firstEntry: number, record: RecordExtent): void {
-    if (this.#state.kind !== 'serving') return
-    const { writer, retention } = this.#state
+    const serving = this.#state
+    if (serving.kind !== 'serving') return
+    const { writer, retention } = serving
     const nowMs = this.#ports.now().monoMs
     this.#ports.wantsFlush(this)
     const snapshotSeq = retention.onCommitted(entries, record, nowMs)
     if (snapshotSeq !== undefined) writer.snapshotSeq = snapshotSeq
     const byChannel = new Map<string, Publication[]>()
     for (const [index, entry] of entries.entries()) {
-      this.#lastEntry = firstEntry + index
-      this.#claims.onCommitted(entry, this.#lastEntry)
+      serving.lastEntry = firstEntry + index
+      this.#claims.onCommitted(entry, serving.lastEntry)
+      if (entry.kind === 'ownership') {
+        this.#channels.get(entry.channel)?.onOwned(entry, false, nowMs)
+      }
       if (entry.kind !== 'publication') continue
       this.#channels.get(entry.channel)?.onCommitted(entry.publication, nowMs)
       const publications = byChannel.get(entry.channel)
@@ -281,7 +283,8 @@ export class PartitionMaster {
     for (const [channel, publications] of byChannel) {
       this.#channels.get(channel)?.deliver(publications)
     }
-    if (retention.wantsSnapshot(nowMs)) this.#writeSnapshot(this.#state)
+    this.#roll?.onCommitted()
+    if (retention.wantsSnapshot(nowMs)) this.#writeSnapshot(serving)
     for (const { from, message } of this.#confirming.takeReady(writer, nowMs)) {
       this.onMessage(from, message)
     }
@@ -290,43 +293,17 @@ export class PartitionMaster {
     if (state.kind === 'serving' && this.#confirming.size > 0) this.#confirm(state)
   }
 
-  #writeSnapshot({ writer, retention }: Serving): void {
-    const channels = [...this.#channels.values()].map((channel) => channel.state())
-    const claims = this.#claims.state()
-    const bytes = encodeState({ letGo: this.#letGo, channels, claims })
-    for (const entry of retention.begin(this.#lastEntry, bytes, this.#lineage)) writer.add(entry)
+  #writeSnapshot({ writer, retention, lastEntry, lineage }: Serving): void {
+    const bytes = encodeState({ ...this.#channels.state(), claims: this.#claims.state() })
+    for (const entry of retention.begin(lastEntry, bytes, lineage)) writer.add(entry)
     this.#ports.wantsFlush(this)
   }
 
-  /** True if the log cannot have what the client says that it was shown. */
-  #disproves(from: Standing | undefined, { start, retention }: Serving): boolean {
-    if (from === undefined || from.lineage !== this.#lineage) return false
-    if (from.epoch > start.epoch) return true
-    const end = from.epoch === start.epoch ? this.#lastEntry : retention.endOf(from.epoch)
-    return end !== undefined && from.entry > end
-  }
-
-  #channel(name: string): ChannelMaster {
+  #channel(name: string, { lastEntry }: Serving): ChannelMaster {
     const known = this.#channels.get(name)
     if (known !== undefined) return known
     this.#sweepLater()
-    return this.#born(name, this.#letGo, this.epoch, this.#ports.now().monoMs)
-  }
-
-  #born(name: string, birth: Birth, epoch: number, nowMs: number): ChannelMaster {
-    const { seq } = birth
-    const standing = { lineage: this.#lineage, seq, epoch, entry: this.#lastEntry }
-    const master = new ChannelMaster(name, { standing, birth }, this.#masterPorts, nowMs)
-    this.#channels.set(name, master)
-    return master
-  }
-
-  #bornOf(state: ChannelState, nowMs: number): void {
-    const { channel, seq, epoch, entry, birth } = state
-    const standing = { lineage: this.#lineage, seq, epoch, entry }
-    const master = new ChannelMaster(channel, { standing, birth }, this.#masterPorts, nowMs)
-    master.restoreState(state, nowMs)
-    this.#channels.set(channel, master)
+    return this.#channels.bear(name, lastEntry, this.#ports.now().monoMs)
   }
 
   /** Adds an entry of the register; only one that serves has any. */
@@ -345,19 +322,25 @@ export class PartitionMaster {
         return partition.epoch
       },
       get lineage(): string {
-        return partition.#lineage
+        return partition.#state.kind === 'serving' ? partition.#state.lineage : ''
       },
       get hasRoom(): boolean {
-        const state = partition.#state
-        if (state.kind !== 'serving') return false
-        const isHeld = state.retention.bytes < 2 * limits.partitionLogBytesMax
-        return isHeld && state.writer.hasRoom
+        return partition.#state.kind === 'serving' && partition.#state.hasRoom
       },
       isKnown(standing: Standing): boolean {
+        return partition.#state.kind === 'serving' && partition.#state.isKnown(standing)
+      },
+      get isRollOpen(): boolean {
+        return partition.#roll?.isOpen === true
+      },
+      isAlive: (owner: MemberOwner) => partition.#ports.isAlive(owner),
+      now: () => partition.#ports.now(),
+      later: (...call: Parameters<MasterPorts['later']>) => partition.#later(...call),
+      own(entry: OwnershipEntry): void {
         const state = partition.#state
-        if (state.kind !== 'serving' || partition.#disproves(standing, state)) return false
-        const isOurs = standing.epoch === state.start.epoch
-        return isOurs || state.retention.endOf(standing.epoch) !== undefined
+        if (state.kind !== 'serving') return
+        state.writer.add(entry)
+        partition.#ports.wantsFlush(partition)
       },
       append(channel: string, op: Omit<Publication, 'entry'>): void {
         const state = partition.#state
@@ -372,6 +355,25 @@ export class PartitionMaster {
     }
   }
 
+  #callRoll(serving: Serving): void {
+    this.#roll = new Roll(this.partition, serving.start.epoch, this.#ports, {
+      decidedEntry: () => serving.writer.nextEntry - 1,
+      committedEntry: () => serving.lastEntry,
+      onClosed: () => {
+        for (const channel of this.#channels.values()) channel.onRollClosed()
+      }
+    })
+  }
+
+  /** Runs only if the channel is the same by then. */
+  #later(name: string, afterMs: number, run: (nowMs: number) => void): void {
+    const { deadlines, now } = this.#ports
+    deadlines.at(now().monoMs + afterMs, (nowMs) => {
+      const isServing = this.#state.kind === 'serving' && this.#channels.get(name) !== undefined
+      if (isServing) run(nowMs)
+    })
+  }
+
   #sweepLater(): void {
     if (this.#isSweeping) return
     this.#isSweeping = true
@@ -383,12 +385,7 @@ export class PartitionMaster {
   }
 
   #sweep(state: Serving, nowMs: number): void {
-    for (const [name, channel] of this.#channels) {
-      if (!channel.expire(nowMs)) continue
-      const seq = Math.max(this.#letGo.seq, channel.lastSeq)
-      this.#letGo = { seq, entry: Math.max(this.#letGo.entry, channel.lastEntry) }
-      this.#channels.delete(name)
-    }
+    this.#channels.expire(nowMs)
     this.#claims.expire(nowMs)
     const { retention } = state
     if (retention.wantsSnapshot(nowMs)) this.#writeSnapshot(state)

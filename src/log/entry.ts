@@ -11,8 +11,14 @@ import { Decoder, Encoder } from '@msgpack/msgpack'
 import { exhaustive } from '../base/assert.ts'
 import { claimRecordFields, claimRecordFrom } from '../peer/claim-codec.ts'
 import type { ClaimRecord } from '../peer/claim-message.ts'
-import { publicationFields, publicationFrom } from '../peer/codec.ts'
-import type { Publication } from '../peer/message.ts'
+import {
+  ID_SPACES,
+  ownerFields,
+  ownerFrom,
+  publicationFields,
+  publicationFrom
+} from '../peer/fields.ts'
+import type { IdSpace, MemberOwner, Publication } from '../peer/message.ts'
 
 /** The version of the records that this release writes. */
 export const LOG_FORMAT_VERSION = 1
@@ -30,7 +36,7 @@ export interface EpochEntry {
   readonly workerGeneration: number
 }
 
-/** A publish of one channel. */
+/** A publish of one channel, of messages or of presence. */
 export interface PublicationEntry {
   readonly kind: 'publication'
   readonly channel: string
@@ -41,6 +47,20 @@ export interface PublicationEntry {
 export interface ClaimEntry {
   readonly kind: 'claim'
   readonly record: ClaimRecord
+}
+
+/**
+ * A presence op that nobody sees, so that it has no place in the channel's order: members that
+ * are present already have another owner, if any have (rule 21), and the op is taken (rule 17).
+ */
+export interface OwnershipEntry {
+  readonly kind: 'ownership'
+  readonly channel: string
+  readonly id: string
+  readonly idSpace: IdSpace
+  readonly connectionId: string
+  readonly clientIds: readonly string[]
+  readonly owner: MemberOwner
 }
 
 /** Says nothing: that it is in the log proves that its writer still masters the partition. */
@@ -74,6 +94,7 @@ export type Entry =
   | EpochEntry
   | PublicationEntry
   | ClaimEntry
+  | OwnershipEntry
   | ConfirmEntry
   | SnapshotChunkEntry
   | SnapshotEndEntry
@@ -98,6 +119,7 @@ const KIND_CONFIRM = 2
 const KIND_SNAPSHOT = 3
 const KIND_SNAPSHOT_END = 4
 const KIND_CLAIM = 5
+const KIND_OWNERSHIP = 6
 
 const encoder = new Encoder()
 const decoder = new Decoder()
@@ -123,6 +145,11 @@ export function encodeEntry(entry: Entry): Uint8Array {
       ])
     case 'claim':
       return encoder.encode([KIND_CLAIM, ...claimRecordFields(entry.record)])
+    case 'ownership': {
+      const { channel, id, idSpace, connectionId, clientIds, owner } = entry
+      const fields = [channel, id, ID_SPACES.indexOf(idSpace), connectionId, clientIds]
+      return encoder.encode([KIND_OWNERSHIP, ...fields, ownerFields(owner)])
+    }
     case 'confirm':
       return encoder.encode([KIND_CONFIRM])
     case 'snapshot': {
@@ -202,6 +229,9 @@ function entryFrom(bytes: Uint8Array): Entry {
       return { kind: 'publication', channel: f[0]!, publication: publicationFrom(f[1]) }
     case KIND_CLAIM:
       return { kind: 'claim', record: claimRecordFrom(f) }
+    case KIND_OWNERSHIP:
+      return { kind: 'ownership', channel: f[0]!, id: f[1]!, idSpace: ID_SPACES[f[2]!]!,
+        connectionId: f[3]!, clientIds: f[4]!, owner: ownerFrom(f[5]) }
     case KIND_CONFIRM:
       return { kind: 'confirm' }
     case KIND_SNAPSHOT:

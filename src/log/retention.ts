@@ -24,6 +24,9 @@ interface UnderWay {
   firstSeq: number | undefined
 }
 
+/** Entries that say what is, so that they are kept until a snapshot says it. */
+const STATE_KINDS: ReadonlySet<Entry['kind']> = new Set(['publication', 'ownership', 'claim'])
+
 export class Retention {
   readonly #kept = new Queue<Kept>()
   readonly #epochEnds: Map<number, number>
@@ -54,7 +57,7 @@ export class Retention {
 
   /** A record of ours is in the log. Returns where the last whole snapshot begins, if it is new. */
   onCommitted(entries: readonly Entry[], record: RecordExtent, nowMs: number): number | undefined {
-    const isState = entries.some(({ kind }) => kind === 'publication' || kind === 'claim')
+    const isState = entries.some(({ kind }) => STATE_KINDS.has(kind))
     this.#keep({ ...record, atMs: nowMs, isState })
     const { seq } = record
     let firstSeq: number | undefined

@@ -12,30 +12,27 @@ import type { Deadlines } from '../base/deadlines.ts'
 import type { Random } from '../base/random.ts'
 import type { Tally } from '../base/tally.ts'
 import { ChannelClient } from '../channel/client.ts'
-import { type Allocate, encodeMessages } from '../channel/encoding.ts'
-import { type GroupMember, LocalGroup, type Seat } from '../channel/group.ts'
+import type { Allocate } from '../channel/encoding.ts'
 import { PartitionMaster } from '../channel/partition.ts'
 import { type FromRegister, isClaimMessage } from '../peer/claim-message.ts'
 import type {
   PeerMessage,
-  Standing,
+  RollCalled,
   ToClientFromGroup,
   ToClientFromMaster,
   ToGroup,
-  ToMaster,
-  Variant
+  ToMaster
 } from '../peer/message.ts'
-import { isSamePlace, type Place, placeKey } from '../peer/place.ts'
+import { isSamePlace, type Place } from '../peer/place.ts'
 import type { View } from '../ring/view.ts'
-import type { AdmittedPublish, ChannelDoor, Ears, Outcome } from '../session/door.ts'
-import type { ChannelSerial } from '../wire/serial.ts'
+import { EarlyJoins } from './early-joins.ts'
+import { Groups } from './groups.ts'
 import { type Generations, Mastership } from './mastership.ts'
 import type { Outbox } from './outbox.ts'
 import { Registers } from './registers.ts'
+import { Rolls } from './rolls.ts'
 
 const SWEEP_MS = 5_000
-/** Joins that wait for a view; further ones are asked again by their clients. */
-const EARLY_JOINS_MAX = 10_000
 
 export interface ChannelsOptions {
   readonly self: Place
@@ -59,16 +56,18 @@ export interface ChannelsPorts {
   onClaimMessage(from: Place, message: FromRegister): void
 }
 
-export class Channels implements ChannelDoor {
+export class Channels {
   readonly registers: Registers
+  /** What sessions ask of channels. */
+  readonly groups: Groups
   readonly #options: ChannelsOptions
   readonly #ports: ChannelsPorts
-  readonly #groups = new Map<string, LocalGroup>()
   readonly #clients = new Map<string, ChannelClient>()
   readonly #partitions = new Map<number, PartitionMaster>()
   readonly #dirty = new Set<PartitionMaster>()
   readonly #mastership: Mastership
-  readonly #early = new Map<string, { from: Place; message: ToMaster }>()
+  readonly #rolls = new Rolls()
+  readonly #early = new EarlyJoins()
   #loop: { from: Place; message: PeerMessage }[] = []
   #isSweeping = false
 
@@ -76,6 +75,16 @@ export class Channels implements ChannelDoor {
     this.#options = options
     this.#ports = ports
     this.#mastership = new Mastership(options.self, options.workers)
+    const { deadlines, tally, now } = ports
+    this.groups = new Groups(options, {
+      deadlines,
+      tally,
+      now,
+      toClient: (message) => {
+        const { incarnation } = options.self
+        this.#send({ incarnation, worker: this.#mastership.homeWorker(message.channel) }, message)
+      }
+    })
     this.registers = new Registers(this.#mastership, {
       now: () => ports.now(),
       send: (to, message) => this.#send(to, message),
@@ -90,35 +99,12 @@ export class Channels implements ChannelDoor {
 
   /** Counts for metrics. */
   counts(): { groups: number; clients: number; partitions: number; attachments: number } {
-    let attachments = 0
-    for (const group of this.#groups.values()) attachments += group.liveCount
     return {
-      groups: this.#groups.size,
+      groups: this.groups.size,
       clients: this.#clients.size,
       partitions: this.#partitions.size,
-      attachments
+      attachments: this.groups.liveCount
     }
-  }
-
-  attach(
-    channel: string,
-    ears: Ears,
-    variant: Variant,
-    from: ChannelSerial | undefined
-  ): Seat {
-    const member: GroupMember = ears
-    return this.#group(channel).attach(member, variant, standingOf(from))
-  }
-
-  detach(channel: string, seat: object): void {
-    this.#groups.get(channel)?.detach(seat as Seat)
-  }
-
-  submit(channel: string, publish: AdmittedPublish, onOutcome: (outcome: Outcome) => void): void {
-    const { id, idSpace, connectionId, messages } = publish
-    const payload = encodeMessages(messages)
-    const op = { id, idSpace, connectionId, messageCount: messages.length, payload }
-    this.#group(channel).submit(op, onOutcome)
   }
 
   /** A new view, or new generations of workers: masters start and stop, clients Join again. */
@@ -137,11 +123,14 @@ export class Channels implements ChannelDoor {
     for (const place of anew) this.onPeerRestarted(place)
     for (const place of heardAnew) this.onLinkReset(place)
     this.#stopForeignPartitions()
-    this.#takeEarlyJoins()
+    for (const { from, join } of this.#early.takeAll()) {
+      if (!this.isRemoved(from)) this.#toMaster(from, join)
+    }
     for (const [client, life] of before) {
       const isAnother = this.#mastership.masterLife(client.channel) !== life
       if (isAnother || hasSkipped) client.onMasterUncertain()
     }
+    for (const partition of this.#partitions.values()) partition.onPlaces()
     this.runLoop()
   }
 
@@ -168,9 +157,7 @@ export class Channels implements ChannelDoor {
       if (master !== undefined && isSamePlace(master, place)) client.onMasterUncertain()
     }
     if (place.incarnation !== this.#options.self.incarnation) return
-    for (const group of this.#groups.values()) {
-      if (this.#mastership.homeWorker(group.channel) === place.worker) group.onHomeLost()
-    }
+    this.groups.onHomeLost((channel) => this.#mastership.homeWorker(channel) === place.worker)
   }
 
   /** A place is a new life: its clients and groups are gone, and what it mastered or homed. */
@@ -190,6 +177,7 @@ export class Channels implements ChannelDoor {
 
   /** End of a turn: what the masters decided goes to the log. */
   flush(nowMs: number): void {
+    this.#rolls.flush((to, message) => this.#send(to, message), nowMs)
     this.runLoop()
     for (const partition of this.#dirty) partition.flush(nowMs)
     this.#dirty.clear()
@@ -197,9 +185,8 @@ export class Channels implements ChannelDoor {
 
   /** Everything here in one line each, for /debug. */
   describe(): string[] {
-    const parts = [...this.#partitions.values(), ...this.#clients.values(),
-      ...this.#groups.values()]
-    return parts.map((part) => part.describe())
+    const parts = [...this.#partitions.values(), ...this.#clients.values()]
+    return [...parts.map((part) => part.describe()), ...this.groups.describe()]
   }
 
   #dispatch(from: Place, message: PeerMessage): void {
@@ -213,6 +200,8 @@ export class Channels implements ChannelDoor {
       case 'attachGone':
       case 'groupEmpty':
       case 'variantUnused':
+      case 'syncWanted':
+      case 'declared':
         this.#toClient(from, message)
         return
       case 'attached':
@@ -220,13 +209,22 @@ export class Channels implements ChannelDoor {
       case 'submitted':
       case 'broadcast':
       case 'continuityLost':
-        this.#groups.get(message.channel)?.onClientMessage(message)
+      case 'synced':
+      case 'declareWanted':
+        this.groups.onClientMessage(message)
         return
       case 'join':
       case 'part':
       case 'publish':
       case 'backfill':
+      case 'declare':
         this.#toMaster(from, message)
+        return
+      case 'rollCalled':
+        this.#onRollCalled(from, message)
+        return
+      case 'rollAnswered':
+        this.#partitions.get(message.partition)?.onRollAnswered(from, message.epoch)
         return
       default:
         this.#clients.get(message.channel)?.onMasterMessage(message)
@@ -236,10 +234,19 @@ export class Channels implements ChannelDoor {
   #toClient(from: Place, message: ToClientFromGroup): void {
     let client = this.#clients.get(message.channel)
     if (client === undefined) {
-      if (message.kind !== 'attach' && message.kind !== 'submit') return
+      const isWorth = message.kind === 'attach' || message.kind === 'submit' ||
+        (message.kind === 'declared' && message.members.length > 0)
+      if (!isWorth) return
       client = this.#newClient(message.channel)
     }
     client.onGroupMessage(from.worker, message)
+  }
+
+  #onRollCalled(from: Place, call: RollCalled): void {
+    const clients = [...this.#clients.values()].filter(({ channel }) => {
+      return this.#mastership.partitionOf(channel) === call.partition
+    })
+    this.#rolls.onCalled(from, call, clients, this.#ports.now().monoMs)
   }
 
   #toMaster(from: Place, message: ToMaster): void {
@@ -247,9 +254,7 @@ export class Channels implements ChannelDoor {
     if (!this.#mastership.isMine(partitionNo)) {
       if (message.kind !== 'join') return
       if (message.viewVersion > this.viewVersion) {
-        // It knows a newer view, in which this may be the master: answered when that is here.
-        const key = `${placeKey(from)} ${message.channel}`
-        if (this.#early.size < EARLY_JOINS_MAX) this.#early.set(key, { from, message })
+        this.#early.keep(from, message)
         return
       }
       const { channel, joinNo } = message
@@ -302,6 +307,8 @@ export class Channels implements ChannelDoor {
       now: () => this.#ports.now(),
       fateOf: (incarnation) => this.registers.fateOf(incarnation),
       send: (to, message) => this.#send(to, message),
+      homes: () => this.#mastership.homes(partitionNo),
+      isAlive: (owner) => this.#mastership.isAlive(owner),
       wantsFlush: (which) => this.#dirty.add(which),
       onDeposed: (no) => {
         this.#partitions.delete(no)
@@ -313,35 +320,10 @@ export class Channels implements ChannelDoor {
     return partition
   }
 
-  #group(channel: string): LocalGroup {
-    let group = this.#groups.get(channel)
-    if (group === undefined) {
-      group = new LocalGroup(channel, {
-        deadlines: this.#ports.deadlines,
-        tally: this.#ports.tally,
-        nowMs: () => this.#ports.now().monoMs,
-        toClient: (name, message) => {
-          const worker = this.#mastership.homeWorker(name)
-          const { incarnation } = this.#options.self
-          this.#send({ incarnation, worker }, message as ToClientFromGroup)
-        }
-      })
-      this.#groups.set(channel, group)
-      this.#sweepLater()
-    }
-    return group
-  }
-
   #send(to: Place, message: PeerMessage | ToClientFromMaster): void {
     const { self } = this.#options
     if (isSamePlace(to, self)) this.#loop.push({ from: self, message })
     else this.#ports.send(to, message)
-  }
-
-  #takeEarlyJoins(): void {
-    const early = [...this.#early.values()]
-    this.#early.clear()
-    for (const { from, message } of early) if (!this.isRemoved(from)) this.#toMaster(from, message)
   }
 
   #stopForeignPartitions(): void {
@@ -365,20 +347,13 @@ export class Channels implements ChannelDoor {
     this.#isSweeping = true
     this.#ports.deadlines.at(this.#ports.now().monoMs + SWEEP_MS, (nowMs) => {
       this.#isSweeping = false
-      for (const [name, group] of this.#groups) if (group.isSpent(nowMs)) this.#groups.delete(name)
       for (const [name, client] of this.#clients) {
         if (!client.isSpent(nowMs)) continue
         client.close()
         this.#clients.delete(name)
       }
       this.runLoop()
-      if (this.#groups.size > 0 || this.#clients.size > 0) this.#sweepLater()
+      if (this.#clients.size > 0) this.#sweepLater()
     })
   }
-}
-
-function standingOf(serial: ChannelSerial | undefined): Standing | undefined {
-  if (serial === undefined) return undefined
-  const { lineage, seq, epoch, entry } = serial
-  return { lineage, seq, epoch: Number(epoch), entry }
 }

@@ -7,7 +7,7 @@
 import { present } from '../base/assert.ts'
 import { partitionOf } from '../base/hash.ts'
 import { type Place, placeKey } from '../peer/place.ts'
-import { homeWorkerOf, masterOf, type Member, ownersOf, type View } from '../ring/view.ts'
+import { homeWorkerOf, masterOf, type Member, memberOf, ownersOf, type View } from '../ring/view.ts'
 
 export type Generations = ReadonlyMap<string, readonly number[]>
 
@@ -96,6 +96,20 @@ export class Mastership {
     if (place === undefined) return 'nobody'
     const generation = this.#generations.get(place.incarnation)?.[place.worker] ?? 0
     return `${placeKey(place)}/${generation}`
+  }
+
+  /** Where the nodes of the view have their parts of the partition. */
+  homes(partition: number): Place[] {
+    return (this.#view?.members ?? []).map((member) => {
+      return { incarnation: member.incarnation, worker: homeWorkerOf(partition, member) }
+    })
+  }
+
+  /** False for a life that has surely ended: of a node that is out, or of a worker with an heir. */
+  isAlive({ incarnation, worker, generation }: Place & { readonly generation: number }): boolean {
+    if (this.#gone.has(incarnation)) return false
+    if (this.#view === undefined || memberOf(incarnation, this.#view) === undefined) return false
+    return (this.#generations.get(incarnation)?.[worker] ?? 0) <= generation
   }
 
   /** True if this very worker is to master the partition. */

@@ -287,7 +287,7 @@ export class Sessions implements Holder, ResumesOwner {
 
   #open(
     slot: SocketSlot,
-    { format, echo, heartbeats }: ConnectParams,
+    { format, echo, heartbeats, remainPresentForMs = limits.presenceGraceMs }: ConnectParams,
     credentials: Credentials,
     identity: Identity,
     error?: ErrorInfo
@@ -307,6 +307,8 @@ export class Sessions implements Holder, ResumesOwner {
       format,
       echoes: echo,
       heartbeats,
+      remainPresentForMs: Math.min(remainPresentForMs, limits.connectionStateTtlMs),
+      presenceMembersMax: this.#directory?.app(appId)?.limits.presenceMemberCountMax,
       serverId,
       siteCode
     })

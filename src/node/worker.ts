@@ -87,7 +87,7 @@ export class Worker {
     this.#sessions = new Sessions(
       { self: { ...self, generation }, serverId, siteCode },
       {
-        channels: this.#channels,
+        channels: this.#channels.groups,
         outbox,
         deadlines: this.#deadlines,
         random: random.fork('ids'),

@@ -12,20 +12,29 @@ import { claimMessageFields, claimMessageFrom } from './claim-codec.ts'
 import { CLAIM_KINDS, type ClaimMessage, isClaimKind, isClaimMessage } from './claim-message.ts'
 import type { Confirmation, LinkFrame, Stream } from './link.ts'
 import { MESH_FORMAT_VERSION } from './message.ts'
+import {
+  type Fields,
+  memberFields,
+  memberFrom,
+  opFields,
+  opFrom,
+  publicationFields,
+  publicationFrom,
+  standingFields,
+  standingFrom
+} from './fields.ts'
 import type {
+  PresenceMember,
   PeerMessage,
   Publication,
-  PublishOp,
   PublishOutcome,
-  Standing,
+  RollMessage,
   ToClientFromMaster,
   ToMaster
 } from './message.ts'
 
-type Fields = readonly unknown[]
-
 /** What crosses the mesh; the other messages never leave their node. */
-export type MeshMessage = ToMaster | ToClientFromMaster | ClaimMessage
+export type MeshMessage = ToMaster | ToClientFromMaster | RollMessage | ClaimMessage
 
 const KINDS = [
   'join',
@@ -38,6 +47,10 @@ const KINDS = [
   'deliver',
   'backfilled',
   'joinAgain',
+  'members',
+  'declare',
+  'rollCalled',
+  'rollAnswered',
   ...CLAIM_KINDS
 ] as const satisfies readonly MeshMessage['kind'][]
 
@@ -116,9 +129,20 @@ export function weightOf(message: PeerMessage): number {
       return publicationsWeight(message.publications)
     case 'broadcast':
       return 100 + 100 * message.items.length
+    case 'members':
+    case 'declare':
+    case 'declared':
+      return membersWeight(message.members)
     default:
       return 160
   }
+}
+
+/** About how many bytes the members take. */
+export function membersWeight(members: readonly PresenceMember[]): number {
+  let bytes = 160
+  for (const { data } of members) bytes += 200 + (data?.length ?? 0)
+  return bytes
 }
 
 function publicationsWeight(publications: readonly Publication[]): number {
@@ -170,58 +194,21 @@ function frameFromFields(fields: Fields): LinkFrame {
   }
 }
 
-function standingFields(standing: Standing | undefined): Fields | null {
-  if (standing === undefined) return null
-  return [standing.lineage, standing.seq, standing.epoch, standing.entry]
-}
-
-function standingFrom(value: unknown): Standing {
-  const [lineage, seq, epoch, entry] = value as [string, number, number, number]
-  return { lineage, seq, epoch, entry }
-}
-
-function opFields(op: PublishOp): Fields {
-  const isClientSpace = op.idSpace === 'client'
-  return [op.id, isClientSpace, op.connectionId ?? null, op.messageCount, op.payload]
-}
-
-function opFrom(value: unknown): PublishOp {
-  const [id, isClientSpace, connectionId, messageCount, payload] = value as [
-    string,
-    boolean,
-    string | null,
-    number,
-    Uint8Array
-  ]
-  return {
-    id,
-    idSpace: isClientSpace ? 'client' : 'connection',
-    connectionId: connectionId ?? undefined,
-    messageCount,
-    payload
-  }
-}
-
-/** A publication's fields in the order that logs and meshes keep. */
-export function publicationFields(publication: Publication): Fields {
-  const { seq, entry, timestamp, counter } = publication
-  return [seq, entry, timestamp, counter, ...opFields(publication)]
-}
-
-/** The inverse of `publicationFields`; throws a TypeError for what is not that. */
-export function publicationFrom(value: unknown): Publication {
-  const [seq, entry, timestamp, counter, ...op] = value as [number, number, number, number]
-  return { seq, entry, timestamp, counter, ...opFrom(op) }
-}
-
 function outcomeFields(outcome: PublishOutcome): Fields {
-  return outcome.kind === 'committed' ? [outcome.serials, null] : [null, outcome.error]
+  if (outcome.kind === 'refused') return [null, outcome.error]
+  const { serials, timestamp } = outcome
+  return timestamp === undefined ? [serials, null] : [serials, null, timestamp]
 }
 
 function outcomeFrom(value: unknown): PublishOutcome {
-  const [serials, error] = value as [string[] | null, Record<string, unknown> | null]
-  if (serials !== null) return { kind: 'committed', serials }
-  return { kind: 'refused', error: error as never }
+  const [serials, error, timestamp] = value as [
+    string[] | null,
+    Record<string, unknown> | null,
+    number | undefined
+  ]
+  if (serials === null) return { kind: 'refused', error: error as never }
+  if (timestamp === undefined) return { kind: 'committed', serials }
+  return { kind: 'committed', serials, timestamp }
 }
 
 function messageFields(message: PeerMessage): Fields {
@@ -231,7 +218,7 @@ function messageFields(message: PeerMessage): Fields {
   switch (m.kind) {
     case 'join':
       return [code, m.channel, m.joinNo, m.clientId, m.viewVersion, standingFields(m.from),
-        m.wantsDeliveries]
+        m.wantsDeliveries, m.hasMembers ?? false]
     case 'part':
       return [code, m.channel, m.clientId]
     case 'publish':
@@ -240,7 +227,8 @@ function messageFields(message: PeerMessage): Fields {
       return [code, m.channel, m.clientId, m.requestNo, m.epoch, standingFields(m.from)]
     case 'joined':
       return [code, m.channel, m.joinNo, m.epoch, standingFields(m.standing), m.isContinuation,
-        m.startsAfter, m.isWhole, m.nextOpNo, m.backlog.map(publicationFields)]
+        m.startsAfter, m.isWhole, m.nextOpNo, m.backlog.map(publicationFields),
+        m.members ?? null, m.hasYours ?? false]
     case 'notMaster':
       return [code, m.channel, m.joinNo, m.viewVersion]
     case 'result':
@@ -252,6 +240,14 @@ function messageFields(message: PeerMessage): Fields {
         standingFields(m.standing), m.publications.map(publicationFields)]
     case 'joinAgain':
       return [code, m.channel]
+    case 'members':
+      return [code, m.channel, m.joinNo, m.seq, m.members.map(memberFields), m.isFirst, m.isLast]
+    case 'declare':
+      return [code, m.channel, m.epoch, m.worker, m.generation,
+        m.members.map(memberFields), m.isFirst, m.isLast]
+    case 'rollCalled':
+    case 'rollAnswered':
+      return [code, m.partition, m.epoch]
     default:
       return exhaustive(m, 'mesh message')
   }
@@ -264,7 +260,8 @@ function messageFromFields(fields: Fields): MeshMessage {
   switch (kind) {
     case 'join':
       return { kind, channel, joinNo: f[0]!, clientId: f[1]!, viewVersion: f[2]!,
-        from: f[3] === null ? undefined : standingFrom(f[3]), wantsDeliveries: f[4]! }
+        from: f[3] === null ? undefined : standingFrom(f[3]), wantsDeliveries: f[4]!,
+        hasMembers: f[5]! }
     case 'part':
       return { kind, channel, clientId: f[0]! }
     case 'publish':
@@ -276,7 +273,8 @@ function messageFromFields(fields: Fields): MeshMessage {
     case 'joined':
       return { kind, channel, joinNo: f[0]!, epoch: f[1]!, standing: standingFrom(f[2]),
         isContinuation: f[3]!, startsAfter: f[4]!, isWhole: f[5]!, nextOpNo: f[6]!,
-        backlog: (f[7]! as unknown[]).map(publicationFrom) }
+        backlog: (f[7]! as unknown[]).map(publicationFrom),
+        members: f[8] ?? undefined, hasYours: f[9]! }
     case 'notMaster':
       return { kind, channel, joinNo: f[0]!, viewVersion: f[1]! }
     case 'result':
@@ -291,6 +289,15 @@ function messageFromFields(fields: Fields): MeshMessage {
         publications: (f[5]! as unknown[]).map(publicationFrom) }
     case 'joinAgain':
       return { kind, channel }
+    case 'members':
+      return { kind, channel, joinNo: f[0]!, seq: f[1]!,
+        members: (f[2]! as unknown[]).map(memberFrom), isFirst: f[3]!, isLast: f[4]! }
+    case 'declare':
+      return { kind, channel, epoch: f[0]!, worker: f[1]!, generation: f[2]!,
+        members: (f[3]! as unknown[]).map(memberFrom), isFirst: f[4]!, isLast: f[5]! }
+    case 'rollCalled':
+    case 'rollAnswered':
+      return { kind, partition: fields[1] as number, epoch: f[0]! }
     default:
       throw new RangeError(`unknown message kind ${code}`)
   }

@@ -9,13 +9,43 @@
  *   ChannelClient → ChannelMaster  join, part, publish, backfill  (any node)
  *   and the answers back: attached, submitted, broadcast; joined, result, deliver, backfilled.
  *
- * Every message names its channel by key (`appId/name`), never by an id that a restart forgets.
- * Who holds a session is another talk of its own (peer/claim-message.ts).
+ * Presence goes the same ways: its changes are publishes of another content, in the channel's one
+ * order. What is said of it besides is who is a member now, and whose members these are (rule 21).
+ *
+ * Messages name their channel by key (`appId/name`), never by an id that a restart forgets; the
+ * two of a roll name the partition, for it is about all channels of one. Who holds a session is
+ * another talk of its own (peer/claim-message.ts).
  */
 
 import type { Frame } from '../wire/frame.ts'
 import type { ErrorInfo } from '../wire/protocol-message.ts'
 import type { ClaimMessage } from './claim-message.ts'
+import type {
+  Declare,
+  Declared,
+  DeclareWanted,
+  MemberOwner,
+  Members,
+  RollAnswered,
+  RollCalled,
+  Sync,
+  Synced,
+  SyncWanted
+} from './presence-message.ts'
+
+export type {
+  Declare,
+  Declared,
+  DeclareWanted,
+  MemberOwner,
+  Members,
+  PresenceMember,
+  RollAnswered,
+  RollCalled,
+  Sync,
+  Synced,
+  SyncWanted
+} from './presence-message.ts'
 
 /** The version of these messages and of the batches that carry them. */
 export const MESH_FORMAT_VERSION = 1
@@ -34,17 +64,27 @@ export interface Standing extends Position {
   readonly entry: number
 }
 
+/**
+ * The key space of an id, so that nobody forges another connection's (rule 17): derived from a
+ * connection, or chosen by a client, or given by a node to what it decides of itself. What masters
+ * decide of themselves nobody repeats.
+ */
+export type IdSpace = 'connection' | 'client' | 'node' | 'master'
+
 /** One publish as its session admitted it: what the master needs to know, and the bytes. */
 export interface PublishOp {
   /** `connectionId:msgSerial`, or the base id that the client chose. */
   readonly id: string
-  /** The key space that `id` belongs to, so that nobody forges another connection's (rule 17). */
-  readonly idSpace: 'connection' | 'client'
+  readonly idSpace: IdSpace
   readonly connectionId: string | undefined
-  /** How many messages `payload` holds. */
+  /** How many messages `payload` holds; 0 for presence, which has no serials. */
   readonly messageCount: number
   /** MessagePack of the messages, canonical form; encoded once, by the session's worker. */
   readonly payload: Uint8Array
+  /** Of presence: `payload` holds presence items, and this is who speaks for their members. */
+  readonly owner?: MemberOwner
+  /** How many members the app's channels may have, where it says. */
+  readonly membersMax?: number
 }
 
 /** A committed publish: what the log holds and what every ChannelClient is given. */
@@ -53,7 +93,7 @@ export interface Publication {
   /** The number of the log entry it stands in. */
   readonly entry: number
   readonly id: string
-  readonly idSpace: 'connection' | 'client'
+  readonly idSpace: IdSpace
   readonly connectionId: string | undefined
   /** Milliseconds since the Unix epoch; also the serials' time. */
   readonly timestamp: number
@@ -61,11 +101,18 @@ export interface Publication {
   readonly counter: number
   readonly messageCount: number
   readonly payload: Uint8Array
+  /** Of presence: `payload` holds presence events, and this is who speaks for their members. */
+  readonly owner?: MemberOwner
 }
 
 /** What became of a publish. */
 export type PublishOutcome =
-  | { readonly kind: 'committed'; readonly serials: readonly string[] }
+  | {
+      readonly kind: 'committed'
+      readonly serials: readonly string[]
+      /** Of presence: when its events are said to have been. */
+      readonly timestamp?: number
+    }
   | { readonly kind: 'refused'; readonly error: ErrorInfo }
 
 /** How one set of attachments wants its frames: encoded alike, so encoded once. */
@@ -87,6 +134,8 @@ export interface Attach extends OnChannel {
   readonly variantId: number
   readonly variant: Variant
   readonly from: Standing | undefined
+  /** True: it wants to know who is present. */
+  readonly hearsPresence?: boolean
 }
 
 /** ChannelClient → LocalGroup: the answer to `attach`; later broadcasts are after `standing`. */
@@ -99,6 +148,8 @@ export interface Attached extends OnChannel {
   readonly error: ErrorInfo | undefined
   /** What the attachment missed, oldest first, encoded in its variant. */
   readonly backlog: readonly BroadcastItem[]
+  /** Who is present at `standing`; absent: nobody, or it does not want to know. */
+  readonly sync?: Sync
 }
 
 /** ChannelClient → LocalGroup: the attachment cannot be had (the master refuses or is lost). */
@@ -146,6 +197,8 @@ export interface BroadcastItem {
   readonly connectionId: string | undefined
   /** Sparse, by variantId. */
   readonly frames: readonly (Frame | undefined)[]
+  /** True for presence events, which are not for the same ears. */
+  readonly isPresence?: boolean
 }
 
 /** ChannelClient → LocalGroup: committed publications, in order, without a hole. */
@@ -160,6 +213,8 @@ export interface ContinuityLost extends OnChannel {
   readonly kind: 'continuityLost'
   readonly standing: Standing
   readonly error: ErrorInfo
+  /** Who is present now; frames sparse, by variantId. Absent: nobody. */
+  readonly sync?: 'held' | readonly (readonly Frame[] | undefined)[]
 }
 
 /** ChannelClient → master: I have this channel's clients of my node; start me after `from`. */
@@ -173,6 +228,8 @@ export interface Join extends OnChannel {
   readonly from: Standing | undefined
   /** False for a client that only publishes: it is given no deliveries. */
   readonly wantsDeliveries: boolean
+  /** True: it knows who was present at `from`, and needs to be told only what came after. */
+  readonly hasMembers?: boolean
 }
 
 /** Master → ChannelClient: deliveries after `standing` follow on this link. */
@@ -190,6 +247,13 @@ export interface Joined extends OnChannel {
   readonly isWhole: boolean
   /** The number that the master takes for the client's next op (rule 16). */
   readonly nextOpNo: number
+  /**
+   * Who is present at `standing`. `kept`: whom the client knew, with the backlog; `held`: nobody
+   * can say yet; absent: whom the `members` before this message said.
+   */
+  readonly members?: 'kept' | 'held'
+  /** True if members of the client's node are known: what it does not list any more leaves. */
+  readonly hasYours?: boolean
 }
 
 /** Master → ChannelClient: ask there instead (rule 9); `master` absent while nobody is known. */
@@ -258,15 +322,38 @@ export interface Backfilled extends OnChannel {
   readonly publications: readonly Publication[]
 }
 
-export type ToClientFromGroup = Attach | AttachGone | GroupEmpty | VariantUnused | Submit
+export type ToClientFromGroup =
+  | Attach
+  | AttachGone
+  | GroupEmpty
+  | VariantUnused
+  | Submit
+  | SyncWanted
+  | Declared
 export type ToGroup =
   | Attached
   | AttachRefused
   | Submitted
   | Broadcast
   | ContinuityLost
-export type ToMaster = Join | Part | Publish | Backfill
-export type ToClientFromMaster = Joined | NotMaster | JoinAgain | Result | Deliver | Backfilled
+  | Synced
+  | DeclareWanted
+export type ToMaster = Join | Part | Publish | Backfill | Declare
+export type ToClientFromMaster =
+  | Joined
+  | NotMaster
+  | JoinAgain
+  | Result
+  | Deliver
+  | Backfilled
+  | Members
+export type RollMessage = RollCalled | RollAnswered
 
 /** Everything that travels on links between workers. */
-export type PeerMessage = ToClientFromGroup | ToGroup | ToMaster | ToClientFromMaster | ClaimMessage
+export type PeerMessage =
+  | ToClientFromGroup
+  | ToGroup
+  | ToMaster
+  | ToClientFromMaster
+  | RollMessage
+  | ClaimMessage

@@ -6,7 +6,7 @@
 import { allows } from '../auth/capability.ts'
 import type { Credentials } from '../auth/key.ts'
 import { limits } from '../base/limits.ts'
-import { Flag, MessageAction } from '../wire/actions.ts'
+import { Action, Flag, MessageAction } from '../wire/actions.ts'
 import { type ErrorInfo, errors, type Feature } from '../wire/errors.ts'
 import {
   asPublished,
@@ -75,6 +75,13 @@ function missingFeature(asked: ChannelParams): Feature | undefined {
 export function missingKind(name: ChannelName): Feature | undefined {
   if (name.qualifier?.meta === true) return 'metachannels'
   return name.qualifier?.filter === undefined ? undefined : 'filter'
+}
+
+/** Why a frame of this action is refused. */
+export function unsupported(action: number): ErrorInfo {
+  if (action === Action.ANNOTATION) return errors.notSupported('annotations').info
+  if (action === Action.OBJECT) return errors.notSupported('objects').info
+  return errors.badRequest(`Unknown action ${action}`).info
 }
 
 /** Why these messages cannot be published by this identity, if they cannot (protocol 6). */

@@ -5,8 +5,8 @@
  *   attaching ──onAttached──▶ attached ──DETACH, or the session ends──▶ gone
  *       │ onAttachRefused: DETACHED with the cause, retriable, gone
  *
- * MESSAGE frames are dropped by SDKs unless the channel is attached, so nothing is sent before
- * ATTACHED or after DETACHED (protocol 7.2).
+ * MESSAGE and PRESENCE frames are dropped by SDKs unless the channel is attached, so nothing is
+ * sent before ATTACHED or after DETACHED (protocol 7.2).
  */
 
 import { Action, Flag } from '../wire/actions.ts'
@@ -69,6 +69,10 @@ export class Attachment implements Ears {
     return (this.#grant.modeBits & Flag.SUBSCRIBE) !== 0
   }
 
+  get hearsPresence(): boolean {
+    return (this.#grant.modeBits & Flag.PRESENCE_SUBSCRIBE) !== 0
+  }
+
   /** True if the mode was granted. */
   has(modeBit: number): boolean {
     return (this.#grant.modeBits & modeBit) !== 0
@@ -83,6 +87,7 @@ export class Attachment implements Ears {
     let flags = this.#grant.modeBits
     if (how.isResumed) flags |= Flag.RESUMED
     if (how.hasBacklog) flags |= Flag.HAS_BACKLOG
+    if (how.hasPresence) flags |= Flag.HAS_PRESENCE
     const isLost = this.#isForeign && how.error === undefined
     this.#say(how.channelSerial, flags, isLost ? errors.continuityLost().info : how.error)
   }
@@ -92,8 +97,10 @@ export class Attachment implements Ears {
     this.#owner.send({ action: Action.DETACHED, channel: this.wireName, error })
   }
 
-  onContinuityLost(channelSerial: string, error: ErrorInfo): void {
-    if (this.#isAttached) this.#say(channelSerial, this.#grant.modeBits, error)
+  onContinuityLost(channelSerial: string, error: ErrorInfo, hasPresence: boolean): void {
+    if (!this.#isAttached) return
+    const { modeBits } = this.#grant
+    this.#say(channelSerial, hasPresence ? modeBits | Flag.HAS_PRESENCE : modeBits, error)
   }
 
   #say(channelSerial: string, flags: number, error: ErrorInfo | undefined): void {

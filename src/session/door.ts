@@ -3,9 +3,9 @@
  * Neither room imports the other, so each can be tested alone.
  */
 
-import type { Message } from '../wire/protocol-message.ts'
+import type { Payload } from '../wire/payload.ts'
+import type { Extras, Format, Message } from '../wire/protocol-message.ts'
 import type { ErrorInfo } from '../wire/errors.ts'
-import type { Format } from '../wire/protocol-message.ts'
 import type { Frame } from '../wire/frame.ts'
 import type { ChannelSerial } from '../wire/serial.ts'
 
@@ -14,6 +14,8 @@ export interface Beginning {
   readonly channelSerial: string
   readonly isResumed: boolean
   readonly hasBacklog: boolean
+  /** True: SYNC follows (protocol 8.4). */
+  readonly hasPresence: boolean
   readonly error: ErrorInfo | undefined
 }
 
@@ -22,10 +24,12 @@ export interface Ears {
   readonly connectionId: string
   readonly hearsItself: boolean
   readonly subscribes: boolean
+  /** False: of presence it hears what becomes of its own members, and nothing else. */
+  readonly hearsPresence: boolean
   onFrame(frame: Frame): void
   onAttached(how: Beginning): void
   onAttachRefused(error: ErrorInfo): void
-  onContinuityLost(channelSerial: string, error: ErrorInfo): void
+  onContinuityLost(channelSerial: string, error: ErrorInfo, hasPresence: boolean): void
 }
 
 /** One publish as a session admitted it. */
@@ -35,6 +39,26 @@ export interface AdmittedPublish {
   readonly idSpace: 'connection' | 'client'
   readonly connectionId: string | undefined
   readonly messages: readonly Message[]
+}
+
+/** What a session admitted its client to say of members. */
+export interface AdmittedPresence {
+  /** `connectionId:msgSerial`. */
+  readonly id: string
+  readonly connectionId: string
+  /** By which claim the session has its connection: who has a higher one speaks instead. */
+  readonly claim: number
+  readonly items: readonly AdmittedItem[]
+  /** At most so many members may the channel have; undefined: the node's bound holds. */
+  readonly membersMax: number | undefined
+}
+
+/** One client that enters, updates or leaves. */
+export interface AdmittedItem extends Payload {
+  readonly action: number
+  readonly clientId: string
+  readonly id: string
+  readonly extras?: Extras
 }
 
 export type Outcome =
@@ -53,4 +77,10 @@ export interface ChannelDoor {
   detach(channel: string, seat: object): void
   /** `onOutcome` is called once, or never if the worker ends first. */
   submit(channel: string, publish: AdmittedPublish, onOutcome: (outcome: Outcome) => void): void
+  /** The same for presence. */
+  present(channel: string, op: AdmittedPresence, onOutcome: (outcome: Outcome) => void): void
+  /** The connection's members leave after a time, unless a higher claim speaks for them then. */
+  leave(channel: string, connectionId: string, claim: number, afterMs: number): void
+  /** The seat's ears are to be told again who is present, as SYNC frames. */
+  sync(channel: string, seat: object): void
 }

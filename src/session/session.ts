@@ -24,15 +24,16 @@ import { decodeProtocolMessage } from '../wire/codec.ts'
 import { type ErrorInfo, errors, type ProtocolError } from '../wire/errors.ts'
 import { encodeFrame, type Frame } from '../wire/frame.ts'
 import { type ChannelName, parseChannelName } from '../wire/params.ts'
-import type { Format, Message, ProtocolMessage } from '../wire/protocol-message.ts'
-import { parseChannelSerial } from '../wire/serial.ts'
+import type { Format, Message, PresenceMessage, ProtocolMessage } from '../wire/protocol-message.ts'
 import { Acks, type Owed } from './acks.ts'
-import { admitted, contentRefusal, grantOf, missingKind } from './admission.ts'
-import { Attachment, type AttachmentOwner } from './attachment.ts'
-import type { ChannelDoor } from './door.ts'
+import { admitted, contentRefusal, grantOf, missingKind, unsupported } from './admission.ts'
+import type { Attachment } from './attachment.ts'
+import { Attachments, type AttachmentsOwner } from './attachments.ts'
+import type { ChannelDoor, Outcome } from './door.ts'
 import { greeting } from './greeting.ts'
 import { Overdue } from './overdue.ts'
 import type { Parked } from './parking.ts'
+import { admittedItems, presenceRefusal } from './presence.ts'
 import { TokenBucket } from './rate.ts'
 
 /** What a session is, from its socket's opening on. */
@@ -51,6 +52,10 @@ export interface SessionOptions {
   readonly heartbeats: boolean
   readonly serverId: string
   readonly siteCode: string
+  /** How long the connection's presence members outlive a lost socket (protocol 8.5). */
+  readonly remainPresentForMs: number
+  /** How many members the app's channels may have, where it says. */
+  readonly presenceMembersMax: number | undefined
 }
 
 /** A session's own transport. */
@@ -78,11 +83,11 @@ export interface SessionPorts {
   note(text: string): void
 }
 
-export class Session implements AttachmentOwner, Parked {
+export class Session implements AttachmentsOwner, Parked {
   readonly #options: SessionOptions
   readonly #transport: Transport
   readonly #ports: SessionPorts
-  #attachments: Map<string, Attachment> | undefined
+  #attachments: Attachments | undefined
   #acks: Acks | undefined
   #rate: TokenBucket | undefined
   #overdue: Overdue | undefined
@@ -209,7 +214,7 @@ export class Session implements AttachmentOwner, Parked {
   }
 
   onAttachmentRefused(attachment: Attachment): void {
-    this.#attachments?.delete(attachment.wireName)
+    this.#attachments?.forget(attachment)
   }
 
   describe(): string {
@@ -237,11 +242,12 @@ export class Session implements AttachmentOwner, Parked {
         this.#onDetach(message.channel ?? '')
         return
       case Action.MESSAGE:
-        this.#onPublish(message)
+      case Action.PRESENCE:
+        if (message.msgSerial !== undefined) this.#onSubmission(message, message.msgSerial)
+        else this.end(errors.protocolError('A MESSAGE or PRESENCE must have a msgSerial'))
         return
       case Action.SYNC:
-        // Nobody can be present yet, so the complete set is empty.
-        this.send({ action: Action.SYNC, channel: message.channel, presence: [] })
+        if (this.#frameRefusal() === undefined) this.#attachments?.sync(message.channel ?? '')
         return
       case Action.AUTH:
         this.end(errors.notSupported('tokens'))
@@ -252,18 +258,9 @@ export class Session implements AttachmentOwner, Parked {
   }
 
   /** What we do not do yet is refused by its own code; what nobody knows is let pass. */
-  #onUnsupported(message: ProtocolMessage): void {
-    const { action, msgSerial } = message
-    if (msgSerial === undefined) {
-      this.#ports.note(`session ${this.connectionId}: ignored a frame of action ${action}`)
-      return
-    }
-    const owed = this.#owe(msgSerial)
-    if (action === Action.PRESENCE) this.#refuse(owed, errors.notSupported('presence').info)
-    else if (action === Action.ANNOTATION) {
-      this.#refuse(owed, errors.notSupported('annotations').info)
-    } else if (action === Action.OBJECT) this.#refuse(owed, errors.notSupported('objects').info)
-    else this.#refuse(owed, errors.badRequest(`Unknown action ${action}`).info)
+  #onUnsupported({ action, msgSerial }: ProtocolMessage): void {
+    if (msgSerial !== undefined) this.#refuse(this.#owe(msgSerial), unsupported(action))
+    else this.#ports.note(`session ${this.connectionId}: ignored a frame of action ${action}`)
   }
 
   #onAttach(message: ProtocolMessage): void {
@@ -278,82 +275,46 @@ export class Session implements AttachmentOwner, Parked {
       this.#channelError(wireName, grant)
       return
     }
-    this.#attachments ??= new Map()
-    const former = this.#attachments.get(wireName)
-    if (former === undefined && this.#attachments.size >= limits.attachmentsPerSessionMax) {
-      const error = errors.tooManyChannels(limits.attachmentsPerSessionMax)
-      this.#channelError(wireName, error.info)
-      return
-    }
-    if (former?.seat !== undefined) this.#ports.channels.detach(former.channel, former.seat)
-    const channel = `${this.appId}/${parsed.name.base}`
-    const serial = message.channelSerial
-    const from = serial === undefined ? undefined : parseChannelSerial(serial)
-    const isForeign = serial !== undefined && from === undefined
-    const attachment = new Attachment(wireName, channel, this, grant, isForeign)
-    this.#attachments.set(wireName, attachment)
-    const variant = { format: this.#options.format, wireName }
-    attachment.seat = this.#ports.channels.attach(channel, attachment, variant, from)
+    this.#attachments ??= new Attachments(this, this.#ports.channels)
+    const refusal = this.#attachments.attach(parsed.name, grant, message.channelSerial)
+    if (refusal !== undefined) this.#channelError(wireName, refusal)
   }
 
   #onDetach(wireName: string): void {
-    this.#drop(wireName)
+    this.#attachments?.drop(wireName, 0)
     this.send({ action: Action.DETACHED, channel: wireName })
   }
 
-  #drop(wireName: string): void {
-    const attachment = this.#attachments?.get(wireName)
-    if (attachment === undefined) return
-    this.#attachments?.delete(wireName)
-    if (attachment.seat !== undefined) {
-      this.#ports.channels.detach(attachment.channel, attachment.seat)
-    }
-  }
-
   #channelError(wireName: string, error: ErrorInfo): void {
-    this.#drop(wireName)
+    this.#attachments?.drop(wireName, 0)
     this.send({ action: Action.ERROR, channel: wireName, error })
   }
 
-  #onPublish(message: ProtocolMessage): void {
-    const { msgSerial } = message
-    if (msgSerial === undefined) {
-      this.end(errors.protocolError('A MESSAGE must have a msgSerial'))
-      return
-    }
+  /** A frame that wants an answer goes on its way, or is refused. */
+  #onSubmission(message: ProtocolMessage, msgSerial: number): void {
     const owed = this.#owe(msgSerial)
     const parsed = parseChannelName(message.channel ?? '')
     if (!parsed.ok) {
       this.#refuse(owed, parsed.error.info)
       return
     }
-    const messages = message.messages ?? []
-    const refusal = this.#publishRefusal(parsed.name, messages)
-    if (refusal !== undefined) {
-      this.#refuse(owed, refusal)
-      return
-    }
-    const channel = `${this.appId}/${parsed.name.base}`
-    this.#ports.tally.publishCount++
-    this.#ports.tally.messageCount += messages.length
-    const { connectionId, credentials } = this.#options
-    const publish = admitted(connectionId, msgSerial, messages, credentials.clientId)
-    this.#ports.channels.submit(channel, publish, (outcome) => {
+    const onOutcome = (outcome: Outcome): void => {
       owed.outcome = outcome
       this.#ports.answersReady(this)
-    })
+    }
+    const refusal = this.#frameRefusal(parsed.name) ?? (message.action === Action.PRESENCE
+      ? this.#present(parsed.name, msgSerial, message.presence ?? [], onOutcome)
+      : this.#publish(parsed.name, msgSerial, message.messages ?? [], onOutcome))
+    if (refusal !== undefined) this.#refuse(owed, refusal)
   }
 
-  #publishRefusal(name: ChannelName, messages: readonly Message[]): ErrorInfo | undefined {
-    const missing = missingKind(name)
-    if (missing !== undefined) return errors.notSupported(missing).info
-    const { credentials } = this.#options
-    const { monoMs } = this.#ports.now()
-    this.#rate ??= new TokenBucket(limits.publishesPerSecondMax, monoMs)
-    if (!this.#rate.take(monoMs)) return errors.rateLimited().info
-    if (this.#acks !== undefined && this.#acks.length > limits.unansweredPerSessionMax) {
-      return errors.rateLimited('Too many publishes without acknowledgement').info
-    }
+  #publish(
+    name: ChannelName,
+    msgSerial: number,
+    messages: readonly Message[],
+    onOutcome: (outcome: Outcome) => void
+  ): ErrorInfo | undefined {
+    const { connectionId, credentials } = this.#options
     if (!allows(credentials.capability, 'publish', name)) {
       return errors.capabilityDenied('publish', name.wire).info
     }
@@ -361,7 +322,44 @@ export class Session implements AttachmentOwner, Parked {
     if (attachment !== undefined && !attachment.has(Flag.PUBLISH)) {
       return errors.modeDenied('publish', name.wire).info
     }
-    return contentRefusal(messages, credentials.clientId, name.wire)
+    const refusal = contentRefusal(messages, credentials.clientId, name.wire)
+    if (refusal !== undefined) return refusal
+    const { tally, channels } = this.#ports
+    tally.publishCount++
+    tally.messageCount += messages.length
+    const publish = admitted(connectionId, msgSerial, messages, credentials.clientId)
+    channels.submit(`${this.appId}/${name.base}`, publish, onOutcome)
+    return undefined
+  }
+
+  #present(
+    name: ChannelName,
+    msgSerial: number,
+    said: readonly PresenceMessage[],
+    onOutcome: (outcome: Outcome) => void
+  ): ErrorInfo | undefined {
+    const { credentials, presenceMembersMax: membersMax } = this.#options
+    const refusal = presenceRefusal(name, said, this.#attachments?.get(name.wire), credentials)
+    if (refusal !== undefined) return refusal
+    const { connectionId, claim } = this
+    const id = `${connectionId}:${msgSerial}`
+    const items = admittedItems(id, said, credentials.clientId)
+    const op = { id, connectionId, claim, items, membersMax }
+    this.#ports.channels.present(`${this.appId}/${name.base}`, op, onOutcome)
+    return undefined
+  }
+
+  /** Why no frame may be let in now, whatever it says. */
+  #frameRefusal(name?: ChannelName): ErrorInfo | undefined {
+    const missing = name === undefined ? undefined : missingKind(name)
+    if (missing !== undefined) return errors.notSupported(missing).info
+    const { monoMs } = this.#ports.now()
+    this.#rate ??= new TokenBucket(limits.publishesPerSecondMax, monoMs)
+    if (!this.#rate.take(monoMs)) return errors.rateLimited().info
+    if (this.#acks !== undefined && this.#acks.length > limits.unansweredPerSessionMax) {
+      return errors.rateLimited('Too many publishes without acknowledgement').info
+    }
+    return undefined
   }
 
   #owe(msgSerial: number): Owed {
@@ -389,7 +387,8 @@ export class Session implements AttachmentOwner, Parked {
     if (!this.#isOpen) return
     this.#isOpen = false
     this.#overdue?.stop()
-    for (const wireName of this.#attachments?.keys() ?? []) this.#drop(wireName)
+    const leaveAfterMs = ending === 'closed' ? 0 : this.#options.remainPresentForMs
+    this.#attachments?.dropAll(leaveAfterMs)
     if (hasSocket) this.#transport.close()
     this.#ports.ended(this, ending)
   }

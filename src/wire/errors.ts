@@ -28,7 +28,7 @@ export interface ProtocolError {
 
 /** What the protocol has and this server has not yet, each refused with the closest code. */
 export type Feature =
-  | 'tokens' | 'presence' | 'annotations' | 'objects' | 'history' | 'rewind' | 'delta' | 'filter'
+  | 'tokens' | 'annotations' | 'objects' | 'history' | 'rewind' | 'delta' | 'filter'
   | 'metachannels' | 'mutableMessages' | 'occupancy' | 'push' | 'recover'
 
 function error(scope: ErrorScope, code: number, statusCode: number, message: string)
@@ -158,7 +158,12 @@ const channelErrors = {
   presenceWithoutClientId: () =>
     error('message', 91000, 400, 'Presence needs a clientId'),
   notAttached: (channel: string) =>
-    error('message', 91001, 400, `Channel ${quoted(channel)} is not attached`)
+    error('message', 91001, 400, `Channel ${quoted(channel)} is not attached`),
+  tooManyMembers: (countMax: number) =>
+    error('message', 91003, 400, `A channel may have at most ${countMax} presence members`),
+  presenceTooLarge: (bytesMax: number) =>
+    error('message', 91006, 400,
+      `The presence members of a channel may have at most ${bytesMax} bytes together`)
 } as const
 
 /** What is our fault or our state; statuses above 500 send the SDK to another host. */
@@ -182,7 +187,6 @@ const serverErrors = {
  */
 const UNSUPPORTED: Readonly<Record<Feature, readonly [ErrorScope, number, number]>> = {
   tokens: ['connection', 40101, 401],
-  presence: ['message', 40021, 400],
   annotations: ['message', 40021, 400],
   objects: ['message', 40021, 400],
   mutableMessages: ['message', 93002, 400],

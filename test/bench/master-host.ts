@@ -82,6 +82,8 @@ export class MasterHost {
       send: (_, message: PeerMessage) => {
         if (message.kind === 'result') this.#resultCount++
       },
+      homes: () => [],
+      isAlive: () => true,
       wantsFlush: (master) => void this.#dirty.add(master),
       onDeposed: () => undefined,
       onViewHeard: () => undefined,

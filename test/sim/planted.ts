@@ -321,11 +321,12 @@ const ofSessions: readonly Planted[] = [
         const all: GroupMember = {
           connectionId: member.connectionId,
           subscribes: member.subscribes,
+          hearsPresence: member.hearsPresence,
           hearsItself: true,
           onFrame: (frame) => member.onFrame(frame),
           onAttached: (how) => member.onAttached(how),
           onAttachRefused: (error) => member.onAttachRefused(error),
-          onContinuityLost: (serial, error) => member.onContinuityLost(serial, error)
+          onContinuityLost: (...told) => member.onContinuityLost(...told)
         }
         return former.call(this, all, variant, from)
       }

@@ -9,6 +9,7 @@ export interface AblyOptions {
   readonly useBinaryProtocol?: boolean
   readonly echoMessages?: boolean
   readonly clientId?: string
+  readonly transportParams?: Record<string, string | number | boolean>
   readonly recover?: string
   /** Other hosts, at the same port; the SDK tries them when the first cannot be reached. */
   readonly fallbackHosts?: readonly string[]

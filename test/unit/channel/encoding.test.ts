@@ -153,11 +153,11 @@ t.test('a group that is empty or gone is told nothing and costs nothing', async 
   }
   t.notOk(doors.isAnyAttached)
   doors.broadcast(publications(1, 2), standing(2))
-  const error = { code: 1, statusCode: 1, message: '' }
-  const lost = { kind: 'continuityLost', channel: CHANNEL, standing: standing(2), error } as const
-  doors.tellAll(lost)
+  doors.sayContinuityLost(standing(2))
   t.same([told, count()], [[], 0])
   attach(0, 0, json)
-  doors.tellAll(lost)
-  t.same(told, [{ worker: 0, message: lost }])
+  doors.sayContinuityLost(standing(2))
+  t.match(told, [{ worker: 0, message: {
+    kind: 'continuityLost', channel: CHANNEL, standing: standing(2), error: { code: 90003 }
+  } }])
 })

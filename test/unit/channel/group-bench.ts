@@ -42,6 +42,7 @@ export class Listener implements GroupMember {
   readonly connectionId: string
   hearsItself = true
   subscribes = true
+  hearsPresence = true
 
   constructor(connectionId = 'me') {
     this.connectionId = connectionId
@@ -51,11 +52,13 @@ export class Listener implements GroupMember {
     this.heard.push(`${frame.bytes[0]}`)
   }
 
-  onAttached({ channelSerial, isResumed, hasBacklog, error }: Attachedness): void {
+  onAttached(how: Attachedness): void {
+    const { channelSerial, isResumed, hasBacklog, hasPresence, error } = how
     const { seq } = parseChannelSerial(channelSerial)!
     const words = [`attached ${seq}`]
     if (isResumed) words.push('resumed')
     if (hasBacklog) words.push('backlog')
+    if (hasPresence) words.push('presence')
     if (error !== undefined) words.push(String(error.code))
     this.heard.push(words.join(' '))
   }
@@ -64,8 +67,10 @@ export class Listener implements GroupMember {
     this.heard.push(`refused ${error.code}`)
   }
 
-  onContinuityLost(channelSerial: string, error: ErrorInfo): void {
-    this.heard.push(`lost ${parseChannelSerial(channelSerial)!.seq} ${error.code}`)
+  onContinuityLost(channelSerial: string, error: ErrorInfo, hasPresence: boolean): void {
+    const words = [`lost ${parseChannelSerial(channelSerial)!.seq} ${error.code}`]
+    if (hasPresence) words.push('presence')
+    this.heard.push(words.join(' '))
   }
 
   /** What was called since it was last taken. */
@@ -80,11 +85,14 @@ export class GroupBench {
   readonly group: LocalGroup
   nowMs = 0
   #said: PeerMessage[] = []
+  #opCount = 0
 
   constructor() {
     this.group = new LocalGroup(CHANNEL, {
       deadlines: this.deadlines,
       tally: this.tally,
+      generation: 1,
+      nameOp: () => `me/0/1:${++this.#opCount}`,
       nowMs: () => this.nowMs,
       toClient: (_, message) => void this.#said.push(message)
     })

@@ -4,6 +4,7 @@
  */
 
 import { ChannelMaster } from '../../../src/channel/master.ts'
+import type { OwnershipEntry } from '../../../src/log/entry.ts'
 import type {
   Join,
   PeerMessage,
@@ -25,6 +26,7 @@ export class MasterBench {
   hasRoom = true
   /** What was appended and is not in the log yet. */
   waiting: Publication[] = []
+  readonly owned: OwnershipEntry[] = []
   #entry = 100
   #sent: { to: string; message: PeerMessage }[] = []
 
@@ -37,6 +39,11 @@ export class MasterBench {
         return bench.hasRoom
       },
       isKnown: () => true,
+      isRollOpen: false,
+      isAlive: () => true,
+      own: (entry) => void this.owned.push(entry),
+      now: () => this.now(),
+      later: () => undefined,
       append: (_, publication) => {
         this.waiting.push({ ...publication, entry: ++this.#entry })
       },

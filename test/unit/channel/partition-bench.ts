@@ -70,6 +70,8 @@ export class PartitionBench {
       random: new Random(`${seed}/${viewVersion}`),
       now: () => ({ monoMs: this.monoMs, wallMs: this.wallMs }),
       send: (place, message) => void this.#sent.push({ to: placeKey(place), message }),
+      homes: () => [],
+      isAlive: () => true,
       wantsFlush: () => {
         this.#isDirty = true
       },

@@ -15,6 +15,9 @@ export const CHANNEL = 'app/c'
 export class World {
   readonly log = new TestLog()
   readonly deadlines = new Deadlines()
+  /** Nodes that a roll waits for, and incarnations that are gone. */
+  homes: Place[] = []
+  readonly gone = new Set<string>()
   nowMs = 1_000_000
   #lifeCount = 0
 
@@ -58,6 +61,8 @@ export class Life {
       random: new Random(`life/${no}`),
       now: () => ({ monoMs: world.nowMs, wallMs: world.nowMs }),
       send: (_, message) => this.said.push(message),
+      homes: () => world.homes,
+      isAlive: ({ incarnation }) => !world.gone.has(incarnation),
       wantsFlush: () => {
         this.#isDirty = true
       },

@@ -79,7 +79,8 @@ class Rig {
 
   /** What was said since it was last asked, as `to kind`. */
   said(): string[] {
-    return this.sent.splice(0).map(({ to, message }) => `${to} ${message.kind}`)
+    const sent = this.sent.splice(0).filter(({ message }) => message.kind !== 'rollCalled')
+    return sent.map(({ to, message }) => `${to} ${message.kind}`)
   }
 
   /** A channel that `node` masters, at home on worker `home`. */
@@ -107,7 +108,8 @@ class Rig {
 /** An attachment that keeps what it was told. */
 function ears(): Ears & { told: string[]; serial: string } {
   return {
-    connectionId: 'c', hearsItself: true, subscribes: true, told: [], serial: '',
+    connectionId: 'c', hearsItself: true, subscribes: true, hearsPresence: true,
+    told: [], serial: '',
     onFrame() {
       this.told.push('frame')
     },
@@ -156,15 +158,15 @@ t.test('what is local needs no link: attach, publish, hear', async (t) => {
   const rig = new Rig()
   const channel = rig.channelOf('n0')
   const [one, two] = [ears(), ears()]
-  rig.channels.attach(channel, one, JSON_VARIANT, undefined)
+  rig.channels.groups.attach(channel, one, JSON_VARIANT, undefined)
   rig.settle()
   const outcomes: string[] = []
-  rig.channels.submit(channel, publishOf('a'), ({ kind }) => void outcomes.push(kind))
-  rig.channels.submit(channel, publishOf('a'), ({ kind }) => void outcomes.push(kind))
+  rig.channels.groups.submit(channel, publishOf('a'), ({ kind }) => void outcomes.push(kind))
+  rig.channels.groups.submit(channel, publishOf('a'), ({ kind }) => void outcomes.push(kind))
   rig.settle()
   t.same(outcomes, ['committed', 'committed'], 'a known id is answered')
   const serial = parseChannelSerial(one.serial)
-  rig.channels.attach(channel, two, JSON_VARIANT, serial)
+  rig.channels.groups.attach(channel, two, JSON_VARIANT, serial)
   rig.settle()
   t.same(one.told, ['attached', 'frame'], 'and not delivered again')
   t.same(two.told, ['resumed', 'frame'], 'one that was away gets what it missed')
@@ -175,31 +177,29 @@ t.test('what is local needs no link: attach, publish, hear', async (t) => {
 t.test('[14] who moved is joined anew, who did not is left alone', async (t) => {
   const rig = new Rig()
   const [moving, staying] = [rig.channelOf('n1'), rig.channelOf('n2')]
-  for (const name of [moving, staying]) rig.channels.attach(name, ears(), JSON_VARIANT, undefined)
+  const { groups } = rig.channels
+  for (const name of [moving, staying]) groups.attach(name, ears(), JSON_VARIANT, undefined)
   rig.settle()
   t.same(rig.said().sort(), ['n1 join', 'n2 join'])
   const answer = (channel: string, from: Place): void => {
-    rig.hear(from, {
-      kind: 'joined', channel, joinNo: 1, epoch: 1, isContinuation: true, backlog: [],
-      startsAfter: 0, isWhole: true, nextOpNo: 1,
-      standing: { lineage: 'l', seq: 0, epoch: 1, entry: 1 }
-    })
+    const standing = { lineage: 'l', seq: 0, epoch: 1, entry: 1 }
+    const whole = { startsAfter: 0, isWhole: true, nextOpNo: 1, isContinuation: true, backlog: [] }
+    rig.hear(from, { kind: 'joined', channel, joinNo: 1, epoch: 1, standing, ...whole })
   }
   answer(moving, peer)
   answer(staying, other)
   rig.tell({ ...rig.view, version: 2 })
   t.same(rig.settle().said(), [], 'a view in which nothing moved disturbs nobody')
   rig.tell(after(rig.view, { leaving: new Set(['n1#1']) }))
-  const to = masterOf(partitionOf(moving, 16), rig.view)!.node
-  const told = rig.settle().sent.map(({ message }) => 'channel' in message && message.channel)
-  t.same(told, to === 'n0' ? [] : [moving])
+  const isHere = masterOf(partitionOf(moving, 16), rig.view)!.node === 'n0'
+  t.match(rig.settle().sent, isHere ? [] : [{ message: { channel: moving } }])
   t.match(rig.channels.describe().find((line) => line.startsWith(`client ${staying}`)), /live/)
 })
 
 t.test('[14] after views that were skipped every client makes sure of its master', async (t) => {
   const rig = new Rig()
   const channel = rig.channelOf('n2')
-  rig.channels.attach(channel, ears(), JSON_VARIANT, undefined)
+  rig.channels.groups.attach(channel, ears(), JSON_VARIANT, undefined)
   t.same(rig.settle().said(), ['n2 join'])
   rig.tell({ ...rig.view, version: 5 })
   t.same(rig.settle().said(), ['n2 join'])
@@ -209,7 +209,7 @@ t.test('[10] a master that is known to be gone is not asked, nor waited for', as
   const rig = new Rig()
   const channel = rig.channelOf('n1')
   const hearing = ears()
-  rig.channels.attach(channel, hearing, JSON_VARIANT, undefined)
+  rig.channels.groups.attach(channel, hearing, JSON_VARIANT, undefined)
   rig.settle().said()
   rig.tell(rig.view, ['n1#1', 'n2#1'])
   rig.settle()
@@ -259,7 +259,7 @@ function delivering(): { rig: Rig; channel: string; delivered(): string[] } {
   let no = 0
   const delivered = (): string[] => {
     rig.said()
-    rig.channels.submit(channel, publishOf(`p${no++}`), () => {})
+    rig.channels.groups.submit(channel, publishOf(`p${no++}`), () => {})
     rig.settle()
     return rig.said().sort()
   }
@@ -303,7 +303,7 @@ t.test('[11] a sibling that lives anew is broadcast nothing until it attaches', 
   const attach = { kind: 'attach' as const, channel, attachId: 1, variantId: 0, from: undefined,
     variant: JSON_VARIANT }
   const broadcast = (id: string): string[] => {
-    rig.channels.submit(channel, publishOf(id), () => {})
+    rig.channels.groups.submit(channel, publishOf(id), () => {})
     return rig.settle().said()
   }
   rig.hear(sibling, attach)
@@ -319,8 +319,8 @@ t.test('[11] the home worker lives anew: who waits there asks again, heard or no
   for (const isHeard of [false, true]) {
     const rig = new Rig(2)
     const channel = rig.channelOf('n1', 1)
-    rig.channels.attach(channel, ears(), JSON_VARIANT, undefined)
-    rig.channels.submit(channel, publishOf('a'), () => {})
+    rig.channels.groups.attach(channel, ears(), JSON_VARIANT, undefined)
+    rig.channels.groups.submit(channel, publishOf('a'), () => {})
     t.same(rig.settle().said(), ['n0 attach', 'n0 submit'])
     if (isHeard) rig.channels.onPeerHeard(sibling, 2)
     rig.tell(rig.view, [], 2)
@@ -332,7 +332,7 @@ t.test('[11] the home worker lives anew: who waits there asks again, heard or no
 
 t.test('[13] a link that lost something is made good with its place alone', async (t) => {
   const rig = new Rig()
-  rig.channels.attach(rig.channelOf('n1'), ears(), JSON_VARIANT, undefined)
+  rig.channels.groups.attach(rig.channelOf('n1'), ears(), JSON_VARIANT, undefined)
   rig.settle().said()
   rig.channels.onLinkReset(other)
   t.same(rig.settle().said(), [])
@@ -343,7 +343,7 @@ t.test('[13] a link that lost something is made good with its place alone', asyn
 t.test('a Join that nobody answers is sent again, more and more seldom', async (t) => {
   const rig = new Rig()
   const hearing = ears()
-  rig.channels.attach(rig.channelOf('n1'), hearing, JSON_VARIANT, undefined)
+  rig.channels.groups.attach(rig.channelOf('n1'), hearing, JSON_VARIANT, undefined)
   rig.settle().later(limits.attachAnswerMs + 1)
   const joins = rig.said()
   t.ok(joins.length > 3 && joins.length < 12, `${joins.length} times`)
@@ -379,7 +379,7 @@ t.test('what is for nobody here is let pass', async (t) => {
 t.test('what nobody uses is let go after its linger time, and the master is told', async (t) => {
   const rig = new Rig()
   const channel = rig.channelOf('n1')
-  const seat = rig.channels.attach(channel, ears(), JSON_VARIANT, undefined)
+  const seat = rig.channels.groups.attach(channel, ears(), JSON_VARIANT, undefined)
   rig.settle().said()
   rig.hear(peer, {
     kind: 'joined', channel, joinNo: 1, epoch: 1, isContinuation: true, backlog: [],
@@ -388,8 +388,8 @@ t.test('what nobody uses is let go after its linger time, and the master is told
   })
   rig.later(3 * limits.lingerMs)
   t.match(rig.channels.counts(), { groups: 1, clients: 1 }, 'not while somebody is attached')
-  rig.channels.detach(channel, seat)
-  rig.channels.detach(channel, seat)
+  rig.channels.groups.detach(channel, seat)
+  rig.channels.groups.detach(channel, seat)
   rig.settle().later(limits.lingerMs - 1_000)
   t.match(rig.channels.counts(), { groups: 1, clients: 1 })
   rig.later(limits.lingerMs)

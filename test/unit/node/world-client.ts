@@ -9,7 +9,8 @@ import type { FrameSequence, Socket } from '../../../src/node/outbox.ts'
 import { Action, Flag } from '../../../src/wire/actions.ts'
 import { decodeProtocolMessage, encodeProtocolMessage } from '../../../src/wire/codec.ts'
 import { payloadOf } from '../../../src/wire/frame.ts'
-import type { Format, ProtocolMessage } from '../../../src/wire/protocol-message.ts'
+import type { Format, PresenceMessage, ProtocolMessage }
+  from '../../../src/wire/protocol-message.ts'
 import { parseChannelSerial } from '../../../src/wire/serial.ts'
 import type { WorkerWorld, WorldWorker } from './worker-world.ts'
 
@@ -102,6 +103,7 @@ export class WorldClient {
 
   /** Opens a socket to this worker; attaches and publishes again what was before. */
   connect(worker: WorldWorker): this {
+    this.#isResuming = false
     this.#open(worker)
     this.#begin()
     return this
@@ -154,6 +156,11 @@ export class WorldClient {
     this.#publish({ action: Action.MESSAGE, channel, messages: [item] })
   }
 
+  /** Says something of members. */
+  present(channel: string, presence: PresenceMessage[]): void {
+    this.#publish({ action: Action.PRESENCE, channel, presence })
+  }
+
   /** What happened on a channel, in order. */
   story(channel: string): string[] {
     return this.#heard(channel).story
@@ -180,6 +187,9 @@ export class WorldClient {
         return
       case Action.MESSAGE:
         this.#onChannelMessage(message)
+        return
+      case Action.PRESENCE:
+        this.#onPosition(message)
         return
       case Action.DETACHED:
         this.#heard(message.channel!).isAttached = false
@@ -250,6 +260,14 @@ export class WorldClient {
   }
 
   #onChannelMessage(message: ProtocolMessage): void {
+    this.#onPosition(message)
+    for (const { data } of message.messages!) {
+      this.#heard(message.channel!).story.push(String(data))
+    }
+  }
+
+  /** What has a place in the channel's order is the next after the one before. */
+  #onPosition(message: ProtocolMessage): void {
     const heard = this.#heard(message.channel!)
     if (!heard.isAttached) this.flaws.push(`a message of ${message.channel} while not attached`)
     const before = parseChannelSerial(heard.channelSerial ?? '')
@@ -258,7 +276,6 @@ export class WorldClient {
       this.flaws.push(`${message.channelSerial} after ${heard.channelSerial}`)
     }
     heard.channelSerial = message.channelSerial
-    for (const { data } of message.messages!) heard.story.push(String(data))
   }
 
   #heard(channel: string): Heard {

@@ -9,7 +9,10 @@ import { channelSerial } from '../../../src/wire/serial.ts'
 import { credentials, SessionBench, type TestSeat } from './session-bench.ts'
 
 const serial = channelSerial({ lineage: 'L1', seq: 7, epoch: '3', entry: 9 })
-const begins = { channelSerial: serial, isResumed: false, hasBacklog: false, error: undefined }
+const begins = {
+  channelSerial: serial, isResumed: false, hasBacklog: false, hasPresence: false,
+  error: undefined
+}
 const lost = errors.continuityLost().info
 
 /** A session with one attachment to `c` that asked so, not answered yet. */
@@ -81,10 +84,10 @@ t.test('the channel\'s own cause is the one that is told', async (t) => {
 t.test('[3] continuity lost is an ATTACHED without RESUMED; before ATTACHED it is nothing',
   async (t) => {
     const { bench, seat } = attaching({ params: { modes: 'subscribe' } })
-    seat.ears.onContinuityLost(serial, lost)
+    seat.ears.onContinuityLost(serial, lost, false)
     t.same(bench.said(), [])
     seat.ears.onAttached({ ...begins, isResumed: true })
-    seat.ears.onContinuityLost(serial, lost)
+    seat.ears.onContinuityLost(serial, lost, false)
     const [first, second, ...more] = bench.said()
     t.same(more, [])
     t.equal(first!.flags! & ~Flag.RESUMED, second!.flags)

@@ -7,7 +7,8 @@ import { parseCapability } from '../../../src/auth/capability.ts'
 import type { Credentials } from '../../../src/auth/key.ts'
 import { Deadlines } from '../../../src/base/deadlines.ts'
 import { Tally } from '../../../src/base/tally.ts'
-import type { AdmittedPublish, ChannelDoor, Ears, Outcome } from '../../../src/session/door.ts'
+import type { AdmittedPresence, AdmittedPublish, ChannelDoor, Ears, Outcome }
+  from '../../../src/session/door.ts'
 import { type Ending, Session, type SessionOptions } from '../../../src/session/session.ts'
 import { decodeProtocolMessage, encodeProtocolMessage } from '../../../src/wire/codec.ts'
 import { type Frame, payloadOf } from '../../../src/wire/frame.ts'
@@ -40,10 +41,20 @@ export interface TestSubmit {
   readonly settle: (outcome: Outcome) => void
 }
 
+/** Presence that the door was given. */
+export interface TestPresent {
+  readonly channel: string
+  readonly said: AdmittedPresence
+  readonly settle: (outcome: Outcome) => void
+}
+
 /** What channels are to a session, with nothing behind it. */
 export class TestDoor implements ChannelDoor {
   readonly seats: TestSeat[] = []
   submits: TestSubmit[] = []
+  presents: TestPresent[] = []
+  readonly leaves: string[] = []
+  readonly syncs: string[] = []
 
   attach(channel: string, ears: Ears, variant: TestSeat['variant'],
     from: ChannelSerial | undefined): object {
@@ -61,6 +72,18 @@ export class TestDoor implements ChannelDoor {
 
   submit(channel: string, publish: AdmittedPublish, settle: (outcome: Outcome) => void): void {
     this.submits.push({ channel, publish, settle })
+  }
+
+  present(channel: string, said: AdmittedPresence, settle: (outcome: Outcome) => void): void {
+    this.presents.push({ channel, said, settle })
+  }
+
+  leave(channel: string, connectionId: string, claim: number, afterMs: number): void {
+    this.leaves.push(`${channel} ${connectionId} ${claim} ${afterMs}`)
+  }
+
+  sync(channel: string): void {
+    this.syncs.push(channel)
   }
 
   /** Seats that are taken. */
@@ -86,7 +109,8 @@ export class SessionBench {
     this.session = new Session({
       connectionId: 'conn', connectionKey: 'conn!key', claim: 0, doubtfulThrough: -1,
       credentials: credentials(),
-      format: 'json', echoes: true, heartbeats: true, serverId: 'node', siteCode: 'here', ...over
+      format: 'json', echoes: true, heartbeats: true, serverId: 'node', siteCode: 'here',
+      remainPresentForMs: 15_000, presenceMembersMax: undefined, ...over
     }, {
       write: (frame) => void this.#written.push(frame),
       close: () => void this.closeCount++

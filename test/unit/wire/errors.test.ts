@@ -39,7 +39,7 @@ t.test('an error may end something else than usual', async t => {
 })
 
 t.test('what is not done yet names itself and never makes a client try for ever', async t => {
-  for (const feature of ['tokens', 'presence', 'annotations', 'objects', 'history'] as const) {
+  for (const feature of ['tokens', 'annotations', 'objects', 'history'] as const) {
     const { info } = errors.notSupported(feature)
     t.match(info.message, feature)
     t.ok(info.statusCode < 500)

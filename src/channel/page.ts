@@ -1,0 +1,72 @@
+/**
+ * A stretch of a channel, as much of it as one message takes: what a ChannelClient or an
+ * attachment of its node is told that it missed.
+ */
+
+import { limits } from '../base/limits.ts'
+import type { Publication, Standing } from '../peer/message.ts'
+import type { Birth } from './partition-state.ts'
+import type { Tail } from './tail.ts'
+
+/** A stretch of the channel. */
+export interface Page {
+  readonly isContinuation: boolean
+  readonly startsAfter: number
+  readonly publications: readonly Publication[]
+  /** Where the last of them leads. */
+  readonly standing: Standing
+  readonly isWhole: boolean
+}
+
+/** Where a channel stands, and what it has to show for it. */
+export interface Here {
+  readonly standing: Standing
+  readonly birth: Birth
+  readonly tail: Tail
+  readonly epoch: number
+  /** False for a standing whose epoch is forgotten, or did not reach so far (rule 4). */
+  isKnown(standing: Standing): boolean
+}
+
+/** What came after `from`; nothing for one that begins here. */
+export function pageAfter(at: Here, from: Standing | undefined): Page {
+  const { standing, epoch } = at
+  const here = { standing, startsAfter: standing.seq, publications: [], isWhole: true }
+  if (from === undefined) return { ...here, isContinuation: true }
+  const found = after(at, from)
+  if (found === undefined) return { ...here, isContinuation: false }
+  const { startsAfter, publications } = found
+  let bytes = 0
+  let count = 0
+  for (const { payload } of publications) {
+    bytes += payload.byteLength
+    if (count > 0 && bytes > limits.backlogPageBytesMax) break
+    count++
+  }
+  const isContinuation = true
+  if (count === publications.length) {
+    return { standing, startsAfter, publications, isContinuation, isWhole: true }
+  }
+  const { seq, entry } = publications[count - 1]!
+  return {
+    standing: { lineage: standing.lineage, seq, epoch, entry },
+    startsAfter,
+    publications: publications.slice(0, count),
+    isContinuation,
+    isWhole: false
+  }
+}
+
+/** Everything after `from`, or undefined where continuity cannot be shown (rule 19). */
+function after(
+  { standing, birth, tail, isKnown }: Here,
+  from: Standing
+): Pick<Page, 'startsAfter' | 'publications'> | undefined {
+  if (from.lineage !== standing.lineage || from.seq > standing.seq) return undefined
+  if (!isKnown(from)) return undefined
+  // Before the channel was let go, and so late that nothing of it was there to be missed.
+  const isBornSince = from.seq < birth.seq && from.entry >= birth.entry
+  const startsAfter = isBornSince ? birth.seq : from.seq
+  const publications = tail.after(startsAfter)
+  return publications && { startsAfter, publications }
+}

@@ -1,0 +1,102 @@
+/**
+ * The channels of one partition's master: born when somebody asks for them or when the log tells
+ * of them, let go when nobody can ask for anything of theirs any more. A channel born again stands
+ * above all that were let go (rule 5).
+ */
+
+import type { RecoveredLog } from '../log/replay.ts'
+import { ChannelMaster, type MasterPorts } from './master.ts'
+import {
+  type Birth,
+  type ChannelState,
+  emptyState,
+  type PartitionState
+} from './partition-state.ts'
+
+export class PartitionChannels {
+  readonly #ports: MasterPorts
+  readonly #channels = new Map<string, ChannelMaster>()
+  /** What the channels that were let go have used up: those born again start above (rule 5). */
+  #letGo: Birth = emptyState.letGo
+
+  constructor(ports: MasterPorts) {
+    this.#ports = ports
+  }
+
+  get size(): number {
+    return this.#channels.size
+  }
+
+  get(name: string): ChannelMaster | undefined {
+    return this.#channels.get(name)
+  }
+
+  values(): MapIterator<ChannelMaster> {
+    return this.#channels.values()
+  }
+
+  /** The master of a channel that is not there yet; `lastEntry` is the last committed one. */
+  bear(name: string, lastEntry: number, nowMs: number): ChannelMaster {
+    return this.#born(name, this.#letGo, this.#ports.epoch, lastEntry, nowMs)
+  }
+
+  /** Takes what a takeover found: a state, and the entries since; returns the last one's number. */
+  restore({ letGo, channels }: PartitionState, found: RecoveredLog, nowMs: number): number {
+    let lastEntry = 0
+    this.#letGo = letGo
+    for (const channel of channels) this.#bornOf(channel, nowMs)
+    for (const { entry, number, epoch } of found.entries) {
+      lastEntry = number
+      const isCovered = number <= found.asOf
+      if (entry.kind === 'ownership' && !isCovered) {
+        const master = this.#channels.get(entry.channel) ??
+          this.#born(entry.channel, this.#letGo, epoch, number, nowMs)
+        master.onOwned(entry, true, nowMs)
+      }
+      if (entry.kind !== 'publication') continue
+      const { channel, publication } = entry
+      const birth = { seq: publication.seq - 1, entry: publication.entry }
+      const master = this.#channels.get(channel) ??
+        this.#born(channel, birth, epoch, number, nowMs)
+      master.restore(publication, epoch, isCovered, nowMs)
+    }
+    for (const master of this.#channels.values()) master.endRestore(nowMs)
+    return lastEntry
+  }
+
+  /** What a snapshot holds. */
+  state(): Omit<PartitionState, 'claims'> {
+    const channels = [...this.#channels.values()].map((channel) => channel.state())
+    return { letGo: this.#letGo, channels }
+  }
+
+  /** Lets go what has had its time. */
+  expire(nowMs: number): void {
+    for (const [name, channel] of this.#channels) {
+      if (!channel.expire(nowMs)) continue
+      const seq = Math.max(this.#letGo.seq, channel.lastSeq)
+      this.#letGo = { seq, entry: Math.max(this.#letGo.entry, channel.lastEntry) }
+      this.#channels.delete(name)
+    }
+  }
+
+  clear(): void {
+    this.#channels.clear()
+  }
+
+  #born(name: string, birth: Birth, epoch: number, entry: number, nowMs: number): ChannelMaster {
+    const { seq } = birth
+    const standing = { lineage: this.#ports.lineage, seq, epoch, entry }
+    const master = new ChannelMaster(name, { standing, birth }, this.#ports, nowMs)
+    this.#channels.set(name, master)
+    return master
+  }
+
+  #bornOf(state: ChannelState, nowMs: number): void {
+    const { channel, seq, epoch, entry, birth } = state
+    const standing = { lineage: this.#ports.lineage, seq, epoch, entry }
+    const master = new ChannelMaster(channel, { standing, birth }, this.#ports, nowMs)
+    master.restoreState(state, nowMs)
+    this.#channels.set(channel, master)
+  }
+}

@@ -1,0 +1,326 @@
+/**
+ * Presence at a channel's master: what ops and declarations become, and who leaves because nobody
+ * speaks for him any more (rule 21).
+ *
+ *   member:  present ──its owner's life ends──▶ orphan ──grace──▶ left
+ *               ▲                                  │ a higher claim enters or declares it
+ *               └──────────────────────────────────┘
+ *
+ * Every change is an entry of the log, and is shown when it stands there. Events have a place in
+ * the channel's order; a change of owner alone is nobody's business, and has none.
+ *
+ * Graces are counted here, from when this master first saw the owner gone: after a takeover they
+ * run in full again. What cannot be written because the log is full is tried again, never
+ * forgotten: a leave that is lost is a ghost for ever.
+ */
+
+import { limits } from '../base/limits.ts'
+import type { OwnershipEntry } from '../log/entry.ts'
+import type {
+  Declare,
+  IdSpace,
+  Join,
+  Joined,
+  PresenceMember,
+  MemberOwner,
+  PeerMessage,
+  Publication,
+  PublishOp
+} from '../peer/message.ts'
+import { isSamePlace, type Place, placeKey } from '../peer/place.ts'
+import { PresenceAction } from '../wire/actions.ts'
+import {
+  type Changes,
+  decide,
+  decodeItems,
+  type Decision,
+  encodeItems,
+  isSameOwner,
+  MemberMap,
+  memberKey,
+  type PresenceItem,
+  type Word
+} from './presence.ts'
+import { itemBytes, memberParts, pagesOf } from './presence-pages.ts'
+
+/** What presence needs from its channel's master. */
+export interface PresencePorts {
+  /** False while the log takes nothing. */
+  hasRoom(): boolean
+  /** True while nobody can say who is present: some node may have members to declare. */
+  isRollOpen(): boolean
+  /** False for a life of a worker that has surely ended. */
+  isAlive(owner: MemberOwner): boolean
+  /** Gives the next place in the channel's order to a publication; returns it. */
+  publish(op: PublishOp): Omit<Publication, 'entry'>
+  /** Adds an entry without a place in the order. */
+  own(entry: Omit<OwnershipEntry, 'kind' | 'channel'>): void
+  /** No event of the channel is stamped earlier than this from now on. */
+  followMs(ms: number): void
+  /** Calls back at a time, unless the mastership is over by then. */
+  later(afterMs: number, run: (nowMs: number) => void): void
+  send(place: Place, message: PeerMessage): void
+}
+
+/** Where an op or another word comes from. */
+interface Source {
+  readonly id: string
+  readonly idSpace: IdSpace
+}
+
+const OF_MASTER: Source = { id: '', idSpace: 'master' }
+
+export class MasterPresence {
+  readonly #ports: PresencePorts
+  /** What was decided, and of it what the log has. */
+  readonly #decided = new MemberMap()
+  readonly #shown = new MemberMap()
+  /** Since when owners are gone, by their key. */
+  readonly #orphanedAtMs = new Map<string, number>()
+  /** Declarations that have not come to their end. */
+  readonly #lists = new Map<string, { readonly place: Place; readonly members: PresenceMember[] }>()
+  /** The Joins that wait to be told who is present, by place. */
+  readonly #held = new Map<string, { readonly place: Place; readonly joinNo: number }>()
+  readonly #channel: string
+  #isWatching = false
+
+  constructor(channel: string, ports: PresencePorts) {
+    this.#channel = channel
+    this.#ports = ports
+  }
+
+  /** Nobody is present, and nobody is about to be. */
+  get isEmpty(): boolean {
+    return this.#decided.size === 0 && this.#shown.size === 0
+  }
+
+  /** Who is present, as far as the log has it. */
+  shown(): PresenceMember[] {
+    return [...this.#shown.values()]
+  }
+
+  /** True if somebody on this node speaks for a member. */
+  hasMembersOf(incarnation: string): boolean {
+    for (const { owner } of this.#decided.values()) {
+      if (owner.incarnation === incarnation) return true
+    }
+    return false
+  }
+
+  /** Goes on from a snapshot. */
+  restoreMembers(members: readonly PresenceMember[]): void {
+    for (const member of members) {
+      this.#decided.set(member)
+      this.#shown.set(member)
+    }
+  }
+
+  /** What an op is to become; `write` makes it so. */
+  judge(op: PublishOp): Decision {
+    const items = decodeItems(op.payload) as Word['items']
+    const connectionId = op.connectionId!
+    const owner = op.owner!
+    if (op.idSpace === 'node') return this.#decideEach(connectionId, owner, items)
+    const { membersMax = limits.presenceMembersMax } = op
+    const bytesMax = limits.presenceBytesMax
+    return decide({ connectionId, owner, items, membersMax, bytesMax }, this.#decided)
+  }
+
+  /** Writes what an op was judged to be. */
+  write({ id, idSpace, connectionId, owner }: PublishOp, changes: Changes, nowMs: number): void {
+    this.#write({ id, idSpace }, connectionId!, owner!, changes)
+    if (!this.#ports.isAlive(owner!)) this.checkOwners(nowMs)
+  }
+
+  /** A publication of presence is in the log; `isRestored`: it was found there. */
+  onCommitted(publication: Omit<Publication, 'entry'>, isRestored: boolean): void {
+    const events = decodeItems(publication.payload)
+    this.#shown.apply(publication, events)
+    if (isRestored) this.#decided.apply(publication, events)
+  }
+
+  /** A change of owner is in the log. */
+  onOwned({ connectionId, clientIds, owner }: OwnershipEntry, isRestored: boolean): void {
+    this.#shown.move(connectionId, clientIds, owner)
+    if (isRestored) this.#decided.move(connectionId, clientIds, owner)
+  }
+
+  /**
+   * A ChannelClient joins at `seq`; it is told who is present, in parts before its `joined`,
+   * unless it knows, or nobody can say. What it was about to declare it says again.
+   */
+  onJoin(place: Place, join: Join, isContinuation: boolean, seq: number): Joined['members'] {
+    const { joinNo, wantsDeliveries, hasMembers } = join
+    this.onPlaceGone((other) => isSamePlace(other, place))
+    if (!wantsDeliveries) return undefined
+    if (hasMembers === true && isContinuation) return 'kept'
+    if (this.#ports.isRollOpen()) {
+      this.#held.set(placeKey(place), { place, joinNo })
+      return 'held'
+    }
+    if (this.#shown.size > 0) this.#tell(place, joinNo, seq)
+    return undefined
+  }
+
+  /** Everybody has declared: who waited to hear who is present is told. */
+  onRollClosed(seq: number): void {
+    for (const { place, joinNo } of this.#held.values()) this.#tell(place, joinNo, seq)
+    this.#held.clear()
+  }
+
+  /** Nobody there waits any more, nor goes on with what he was saying. */
+  onPlaceGone(isGone: (place: Place) => boolean): void {
+    for (const [key, { place }] of this.#held) if (isGone(place)) this.#held.delete(key)
+    for (const [key, { place }] of this.#lists) if (isGone(place)) this.#lists.delete(key)
+  }
+
+  /** A part of the complete list of a worker's members; the last one makes it count. */
+  onDeclare(place: Place, declare: Declare, nowMs: number): void {
+    const { worker, generation, isFirst, isLast } = declare
+    const key = `${placeKey(place)} ${worker}`
+    if (isFirst) this.#lists.set(key, { place, members: [] })
+    const list = this.#lists.get(key)
+    if (list === undefined) return
+    list.members.push(...declare.members)
+    if (!isLast) return
+    this.#lists.delete(key)
+    this.#onList({ incarnation: place.incarnation, worker, generation, claim: 0 }, list.members)
+    this.checkOwners(nowMs)
+  }
+
+  /** Lives may have ended, or turned out to be: starts and ends graces. */
+  checkOwners(nowMs: number): void {
+    const isGone = new Map<string, boolean>()
+    for (const { owner } of this.#decided.values()) {
+      const key = ownerKey(owner)
+      if (!isGone.has(key)) isGone.set(key, !this.#ports.isAlive(owner))
+    }
+    for (const key of this.#orphanedAtMs.keys()) {
+      if (isGone.get(key) !== true) this.#orphanedAtMs.delete(key)
+    }
+    for (const [key, gone] of isGone) {
+      if (gone && !this.#orphanedAtMs.has(key)) this.#orphanedAtMs.set(key, nowMs)
+    }
+    this.#watch(nowMs)
+  }
+
+  #tell(place: Place, joinNo: number, seq: number): void {
+    const parts = memberParts(this.#channel, joinNo, seq, this.shown())
+    for (const part of parts) this.#ports.send(place, part)
+  }
+
+  #watch(nowMs: number): void {
+    if (this.#isWatching || this.#orphanedAtMs.size === 0) return
+    this.#isWatching = true
+    const firstMs = Math.min(...this.#orphanedAtMs.values()) + limits.presenceGraceMs
+    const pauseMs = this.#ports.hasRoom() ? 0 : limits.rollRetryMs
+    this.#ports.later(Math.max(firstMs - nowMs, pauseMs), (thenMs) => {
+      this.#isWatching = false
+      this.#endGraces(thenMs)
+      this.checkOwners(thenMs)
+    })
+  }
+
+  #endGraces(nowMs: number): void {
+    if (!this.#ports.hasRoom()) return
+    const left: PresenceMember[] = []
+    for (const member of this.#decided.values()) {
+      const sinceMs = this.#orphanedAtMs.get(ownerKey(member.owner))
+      if (sinceMs !== undefined && sinceMs + limits.presenceGraceMs <= nowMs) left.push(member)
+    }
+    this.#leave(left)
+  }
+
+  /** What the worker lists is present, and what it does not list any more leaves. */
+  #onList(life: MemberOwner, list: readonly PresenceMember[]): void {
+    const listed = new Set<string>()
+    for (const { connectionId, clientId, timestamp } of list) {
+      listed.add(memberKey(connectionId, clientId))
+      this.#ports.followMs(timestamp)
+    }
+    const words = Map.groupBy(list, ({ connectionId, owner }) => {
+      return memberKey(connectionId, String(owner.claim))
+    })
+    for (const members of words.values()) this.#onListed(life, members)
+    const left: PresenceMember[] = []
+    for (const member of this.#decided.values()) {
+      const { connectionId, clientId, owner } = member
+      const isTheirs = isSameOwner({ ...owner, claim: 0 }, life)
+      if (isTheirs && !listed.has(memberKey(connectionId, clientId))) left.push(member)
+    }
+    this.#leave(left)
+  }
+
+  /** Members of one connection by one claim. */
+  #onListed(life: MemberOwner, members: readonly PresenceMember[]): void {
+    const { connectionId, owner: { claim } } = members[0]!
+    const items = members.map(({ clientId, id, data, encoding, extras }) => {
+      return { action: PresenceAction.ENTER, clientId, id, data, encoding, extras }
+    })
+    const owner = { ...life, claim }
+    this.#write(OF_MASTER, connectionId, owner, this.#decideEach(connectionId, owner, items))
+  }
+
+  /** One by one: what a higher claim has is none of its business, the others are. */
+  #decideEach(connectionId: string, owner: MemberOwner, items: Word['items']): Changes {
+    const events: PresenceItem[] = []
+    const moved: string[] = []
+    for (const item of items) {
+      const word = { connectionId, owner, items: [item], membersMax: undefined,
+        bytesMax: undefined }
+      const decision = decide(word, this.#decided)
+      if (decision.kind === 'refused') continue
+      events.push(...decision.events)
+      moved.push(...decision.moved)
+    }
+    return { kind: 'taken', events, moved }
+  }
+
+  #leave(members: readonly PresenceMember[]): void {
+    const events = Map.groupBy(members, ({ connectionId }) => connectionId)
+    for (const [connectionId, left] of events) {
+      const { owner } = left[0]!
+      const leaves = left.map(({ clientId, data, encoding, extras }) => {
+        return { action: PresenceAction.LEAVE, clientId, data, encoding, extras }
+      })
+      this.#write(OF_MASTER, connectionId, owner, { kind: 'taken', events: leaves, moved: [] })
+    }
+  }
+
+  /**
+   * Entries: first the change of owners, last what makes the op known. An op without any effect is
+   * written too, since a repeat of it, later, could have one.
+   */
+  #write(
+    { id, idSpace }: Source,
+    connectionId: string,
+    owner: MemberOwner,
+    { events, moved }: Changes
+  ): void {
+    const isSilent = events.length === 0
+    if (moved.length > 0 || (isSilent && idSpace !== 'master')) {
+      const source = isSilent ? { id, idSpace } : OF_MASTER
+      this.#ports.own({ ...source, connectionId, clientIds: moved, owner })
+      this.#decided.move(connectionId, moved, owner)
+    }
+    if (isSilent) return
+    const isOfClient = idSpace === 'connection'
+    const shown = isOfClient ? events : events.map(withoutLeaveId)
+    const pages = pagesOf(shown, itemBytes)
+    for (const [no, page] of pages.entries()) {
+      const source = no === pages.length - 1 ? { id, idSpace } : OF_MASTER
+      const payload = encodeItems(page)
+      const op = { ...source, connectionId, messageCount: 0, payload, owner }
+      this.#decided.apply(this.#ports.publish(op), page)
+    }
+  }
+}
+
+/** A leave that servers decide is told by an id that is no connection's (scenario D6). */
+function withoutLeaveId(event: PresenceItem): PresenceItem {
+  return event.action === PresenceAction.LEAVE ? { ...event, id: undefined } : event
+}
+
+function ownerKey({ incarnation, worker, generation }: MemberOwner): string {
+  return `${incarnation}/${worker}/${generation}`
+}

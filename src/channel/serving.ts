@@ -1,0 +1,47 @@
+/**
+ * A mastership that the log has accepted: its writer, what is kept of the log, and what can be
+ * said of standings by that.
+ */
+
+import { limits } from '../base/limits.ts'
+import type { Retention } from '../log/retention.ts'
+import type { LogWriter, WriterStart } from '../log/writer.ts'
+import type { Standing } from '../peer/message.ts'
+
+export class Serving {
+  readonly kind = 'serving'
+  readonly writer: LogWriter
+  readonly start: WriterStart
+  readonly retention: Retention
+  readonly lineage: string
+  /** The number of the last committed entry. */
+  lastEntry = 0
+
+  constructor(writer: LogWriter, start: WriterStart, retention: Retention, lineage: string) {
+    this.writer = writer
+    this.start = start
+    this.retention = retention
+    this.lineage = lineage
+  }
+
+  /** False while the log takes nothing (rule 6). */
+  get hasRoom(): boolean {
+    return this.retention.bytes < 2 * limits.partitionLogBytesMax && this.writer.hasRoom
+  }
+
+  /** True if the log cannot have what the client says that it was shown. */
+  disproves(from: Standing | undefined): boolean {
+    if (from === undefined || from.lineage !== this.lineage) return false
+    const { epoch } = this.start
+    if (from.epoch > epoch) return true
+    const end = from.epoch === epoch ? this.lastEntry : this.retention.endOf(from.epoch)
+    return end !== undefined && from.entry > end
+  }
+
+  /** False for a standing whose epoch is forgotten, or did not reach so far (rule 4). */
+  isKnown(standing: Standing): boolean {
+    if (this.disproves(standing)) return false
+    const isOurs = standing.epoch === this.start.epoch
+    return isOurs || this.retention.endOf(standing.epoch) !== undefined
+  }
+}

@@ -1,0 +1,30 @@
+/**
+ * Joins of clients that know a newer view, in which this node may be the master: they are
+ * answered when that view is here. Above the bound clients ask again of themselves.
+ */
+
+import type { Join } from '../peer/message.ts'
+import { type Place, placeKey } from '../peer/place.ts'
+
+const EARLY_JOINS_MAX = 10_000
+
+interface EarlyJoin {
+  readonly from: Place
+  readonly join: Join
+}
+
+export class EarlyJoins {
+  readonly #joins = new Map<string, EarlyJoin>()
+
+  /** A Join again takes the place of the former one. */
+  keep(from: Place, join: Join): void {
+    const key = `${placeKey(from)} ${join.channel}`
+    if (this.#joins.size < EARLY_JOINS_MAX) this.#joins.set(key, { from, join })
+  }
+
+  takeAll(): EarlyJoin[] {
+    const all = [...this.#joins.values()]
+    this.#joins.clear()
+    return all
+  }
+}

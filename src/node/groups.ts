@@ -1,0 +1,126 @@
+/**
+ * A worker's LocalGroups: where its sessions meet its channels (session/door.ts). Each is made for
+ * the first who wants something of its channel, and let go when nobody has for a while.
+ */
+
+import type { Now } from '../base/clock.ts'
+import type { Deadlines } from '../base/deadlines.ts'
+import type { Tally } from '../base/tally.ts'
+import { encodeMessages, standingOf } from '../channel/encoding.ts'
+import { LocalGroup, type Seat } from '../channel/group.ts'
+import type { ToClientFromGroup, ToGroup, Variant } from '../peer/message.ts'
+import type { Place } from '../peer/place.ts'
+import type { AdmittedPresence, AdmittedPublish, ChannelDoor, Ears, Outcome }
+  from '../session/door.ts'
+import type { ChannelSerial } from '../wire/serial.ts'
+import { PresenceOps } from './presence-ops.ts'
+
+const SWEEP_MS = 5_000
+
+/** Whose groups they are. */
+export interface GroupsOptions {
+  readonly self: Place
+  readonly generation: number
+}
+
+export interface GroupsPorts {
+  readonly deadlines: Deadlines
+  readonly tally: Tally
+  now(): Now
+  /** Sends to the channel's client on this node. */
+  toClient(message: ToClientFromGroup): void
+}
+
+export class Groups implements ChannelDoor {
+  readonly #options: GroupsOptions
+  readonly #ports: GroupsPorts
+  readonly #groups = new Map<string, LocalGroup>()
+  readonly #presenceOps: PresenceOps
+  #isSweeping = false
+
+  constructor(options: GroupsOptions, ports: GroupsPorts) {
+    this.#options = options
+    this.#ports = ports
+    this.#presenceOps = new PresenceOps(options)
+  }
+
+  get size(): number {
+    return this.#groups.size
+  }
+
+  /** Live attachments of all groups. */
+  get liveCount(): number {
+    let count = 0
+    for (const group of this.#groups.values()) count += group.liveCount
+    return count
+  }
+
+  attach(channel: string, ears: Ears, variant: Variant, from: ChannelSerial | undefined): Seat {
+    return this.#group(channel).attach(ears, variant, standingOf(from))
+  }
+
+  detach(channel: string, seat: object): void {
+    this.#groups.get(channel)?.detach(seat as Seat)
+  }
+
+  submit(channel: string, publish: AdmittedPublish, onOutcome: (outcome: Outcome) => void): void {
+    const { id, idSpace, connectionId, messages } = publish
+    const payload = encodeMessages(messages)
+    const op = { id, idSpace, connectionId, messageCount: messages.length, payload }
+    this.#group(channel).submit(op, onOutcome)
+  }
+
+  present(channel: string, said: AdmittedPresence, onOutcome: (outcome: Outcome) => void): void {
+    this.#group(channel).submit(this.#presenceOps.opOf(said), onOutcome)
+  }
+
+  leave(channel: string, connectionId: string, claim: number, afterMs: number): void {
+    this.#groups.get(channel)?.own.leave(connectionId, claim, afterMs)
+  }
+
+  sync(channel: string, seat: object): void {
+    this.#groups.get(channel)?.sync(seat as Seat)
+  }
+
+  /** The channel's client on this node says something. */
+  onClientMessage(message: ToGroup): void {
+    this.#groups.get(message.channel)?.onClientMessage(message)
+  }
+
+  /** The worker that the clients of these channels are on has forgotten us. */
+  onHomeLost(isLost: (channel: string) => boolean): void {
+    for (const group of this.#groups.values()) if (isLost(group.channel)) group.onHomeLost()
+  }
+
+  describe(): string[] {
+    return [...this.#groups.values()].map((group) => group.describe())
+  }
+
+  #group(channel: string): LocalGroup {
+    let group = this.#groups.get(channel)
+    if (group === undefined) {
+      const { deadlines, tally, now, toClient } = this.#ports
+      group = new LocalGroup(channel, {
+        deadlines,
+        tally,
+        generation: this.#options.generation,
+        nameOp: () => this.#presenceOps.name(),
+        nowMs: () => now().monoMs,
+        toClient: (_, message) => toClient(message as ToClientFromGroup)
+      })
+      this.#groups.set(channel, group)
+      this.#sweepLater()
+    }
+    return group
+  }
+
+  #sweepLater(): void {
+    if (this.#isSweeping) return
+    this.#isSweeping = true
+    this.#ports.deadlines.at(this.#ports.now().monoMs + SWEEP_MS, (nowMs) => {
+      this.#isSweeping = false
+      for (const [name, group] of this.#groups) if (group.isSpent(nowMs)) this.#groups.delete(name)
+      if (this.#groups.size > 0) this.#sweepLater()
+    })
+  }
+}

@@ -1,0 +1,31 @@
+/**
+ * Presence as one life of a worker says it: in its own name, for it speaks for the members of its
+ * connections (rule 21), and with names for what it says of itself, never given twice.
+ */
+
+import { encodeItems } from '../channel/presence.ts'
+import type { PublishOp } from '../peer/message.ts'
+import { type Place, placeKey } from '../peer/place.ts'
+import type { AdmittedPresence } from '../session/door.ts'
+
+export class PresenceOps {
+  readonly #self: Place
+  readonly #generation: number
+  #count = 0
+
+  constructor({ self, generation }: { readonly self: Place; readonly generation: number }) {
+    this.#self = self
+    this.#generation = generation
+  }
+
+  /** A name that no other life of a worker gives. */
+  name(): string {
+    return `${placeKey(this.#self)}/${this.#generation}:${++this.#count}`
+  }
+
+  /** What a session admitted, as an op. */
+  opOf({ claim, items, ...rest }: AdmittedPresence): PublishOp {
+    const owner = { ...this.#self, generation: this.#generation, claim }
+    return { ...rest, idSpace: 'connection', messageCount: 0, owner, payload: encodeItems(items) }
+  }
+}

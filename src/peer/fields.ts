@@ -1,0 +1,117 @@
+/**
+ * The parts of messages that stand in more than one kind of bytes (mesh, logs, snapshots), as
+ * arrays in a fixed order, so that names cost nothing. Fields are added at the end, never moved.
+ */
+
+import type {
+  IdSpace,
+  PresenceMember,
+  MemberOwner,
+  Publication,
+  PublishOp,
+  Standing
+} from './message.ts'
+
+export type Fields = readonly unknown[]
+
+export const ID_SPACES = [
+  'connection',
+  'client',
+  'node',
+  'master'
+] as const satisfies readonly IdSpace[]
+
+/** A standing's fields; null for none. */
+export function standingFields(standing: Standing | undefined): Fields | null {
+  if (standing === undefined) return null
+  return [standing.lineage, standing.seq, standing.epoch, standing.entry]
+}
+
+/** The inverse of `standingFields`, for one that is there. */
+export function standingFrom(value: unknown): Standing {
+  const [lineage, seq, epoch, entry] = value as [string, number, number, number]
+  return { lineage, seq, epoch, entry }
+}
+
+/** An op's fields. */
+export function opFields(op: PublishOp): Fields {
+  const { id, idSpace, connectionId, messageCount, payload, owner, membersMax } = op
+  const fields = [id, ID_SPACES.indexOf(idSpace), connectionId ?? null, messageCount, payload]
+  return owner === undefined ? fields : [...fields, ownerFields(owner), membersMax ?? null]
+}
+
+/** The inverse of `opFields`. */
+export function opFrom(value: unknown): PublishOp {
+  const [id, idSpace, connectionId, messageCount, payload, owner, membersMax] = value as [
+    string,
+    number,
+    string | null,
+    number,
+    Uint8Array,
+    unknown,
+    number | null | undefined
+  ]
+  const op = {
+    id,
+    idSpace: ID_SPACES[idSpace]!,
+    connectionId: connectionId ?? undefined,
+    messageCount,
+    payload
+  }
+  if (owner === undefined) return op
+  return { ...op, owner: ownerFrom(owner), membersMax: membersMax ?? undefined }
+}
+
+/** An owner's fields, as they stand on the mesh, in logs and in snapshots. */
+export function ownerFields({ incarnation, worker, generation, claim }: MemberOwner): Fields {
+  return [incarnation, worker, generation, claim]
+}
+
+/** The inverse of `ownerFields`. */
+export function ownerFrom(value: unknown): MemberOwner {
+  const [incarnation, worker, generation, claim] = value as [string, number, number, number]
+  return { incarnation, worker, generation, claim }
+}
+
+/** A member's fields, as they stand on the mesh and in snapshots. */
+export function memberFields(member: PresenceMember): Fields {
+  const { connectionId, clientId, id, timestamp, data, encoding, extras, owner } = member
+  return [connectionId, clientId, id, timestamp, data ?? null, encoding ?? null, extras ?? null,
+    ...ownerFields(owner)]
+}
+
+/** The inverse of `memberFields`. */
+export function memberFrom(value: unknown): PresenceMember {
+  const [connectionId, clientId, id, timestamp, data, encoding, extras, ...owner] = value as [
+    string,
+    string,
+    string,
+    number,
+    string | Uint8Array | null,
+    string | null,
+    PresenceMember['extras'] | null
+  ]
+  return {
+    connectionId,
+    clientId,
+    id,
+    timestamp,
+    data: data ?? undefined,
+    encoding: encoding ?? undefined,
+    extras: extras ?? undefined,
+    owner: ownerFrom(owner)
+  }
+}
+
+/** A publication's fields in the order that logs and meshes keep. */
+export function publicationFields(publication: Publication): Fields {
+  const { seq, entry, timestamp, counter } = publication
+  return [seq, entry, timestamp, counter, ...opFields(publication)]
+}
+
+/** The inverse of `publicationFields`; throws a TypeError for what is not that. */
+export function publicationFrom(value: unknown): Publication {
+  const [seq, entry, timestamp, counter, ...op] = value as [number, number, number, number]
+  const { membersMax, ...rest } = opFrom(op)
+  return { seq, entry, timestamp, counter, ...rest }
+}

@@ -1,0 +1,88 @@
+/**
+ * A session's attachments, by the names that its client calls its channels by. The connection's
+ * presence members on a channel leave with its last attachment to it (protocol 8.5): two names may
+ * be one channel.
+ */
+
+import { limits } from '../base/limits.ts'
+import { type ErrorInfo, errors } from '../wire/errors.ts'
+import type { ChannelName } from '../wire/params.ts'
+import type { Format } from '../wire/protocol-message.ts'
+import { parseChannelSerial } from '../wire/serial.ts'
+import { Attachment, type AttachmentOwner, type Grant } from './attachment.ts'
+import type { ChannelDoor } from './door.ts'
+
+/** Whose attachments they are. */
+export interface AttachmentsOwner extends AttachmentOwner {
+  readonly appId: string
+  readonly claim: number
+  readonly format: Format
+}
+
+export class Attachments {
+  readonly #owner: AttachmentsOwner
+  readonly #channels: ChannelDoor
+  readonly #byName = new Map<string, Attachment>()
+
+  constructor(owner: AttachmentsOwner, channels: ChannelDoor) {
+    this.#owner = owner
+    this.#channels = channels
+  }
+
+  get size(): number {
+    return this.#byName.size
+  }
+
+  get(wireName: string): Attachment | undefined {
+    return this.#byName.get(wireName)
+  }
+
+  /** Seats an attachment, or seats it anew with what is granted now; or says why not. */
+  attach(name: ChannelName, grant: Grant, serial: string | undefined): ErrorInfo | undefined {
+    const former = this.#byName.get(name.wire)
+    if (former === undefined && this.#byName.size >= limits.attachmentsPerSessionMax) {
+      return errors.tooManyChannels(limits.attachmentsPerSessionMax).info
+    }
+    if (former?.seat !== undefined) this.#channels.detach(former.channel, former.seat)
+    const channel = `${this.#owner.appId}/${name.base}`
+    const from = serial === undefined ? undefined : parseChannelSerial(serial)
+    const isForeign = serial !== undefined && from === undefined
+    const attachment = new Attachment(name.wire, channel, this.#owner, grant, isForeign)
+    this.#byName.set(name.wire, attachment)
+    const variant = { format: this.#owner.format, wireName: name.wire }
+    attachment.seat = this.#channels.attach(channel, attachment, variant, from)
+    return undefined
+  }
+
+  /** The channel has refused it, and let it go. */
+  forget({ wireName, channel }: Attachment): void {
+    this.#byName.delete(wireName)
+    this.#leaveIfLast(channel, 0)
+  }
+
+  /** Ends one; the members on its channel leave after a time, unless there is another one. */
+  drop(wireName: string, leaveAfterMs: number): void {
+    const attachment = this.#byName.get(wireName)
+    if (attachment === undefined) return
+    const { channel, seat } = attachment
+    this.#byName.delete(wireName)
+    if (seat !== undefined) this.#channels.detach(channel, seat)
+    this.#leaveIfLast(channel, leaveAfterMs)
+  }
+
+  dropAll(leaveAfterMs: number): void {
+    for (const wireName of this.#byName.keys()) this.drop(wireName, leaveAfterMs)
+  }
+
+  /** Tells again who is present, where that is told at all. */
+  sync(wireName: string): void {
+    const attachment = this.#byName.get(wireName)
+    if (attachment?.seat !== undefined) this.#channels.sync(attachment.channel, attachment.seat)
+  }
+
+  #leaveIfLast(channel: string, afterMs: number): void {
+    for (const other of this.#byName.values()) if (other.channel === channel) return
+    const { connectionId, claim } = this.#owner
+    this.#channels.leave(channel, connectionId, claim, afterMs)
+  }
+}

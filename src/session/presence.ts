@@ -1,0 +1,69 @@
+/**
+ * What a client may say of presence: pure judgements on one PRESENCE frame, and the frame as
+ * channels take it (protocol 8.2).
+ */
+
+import { allows } from '../auth/capability.ts'
+import type { Credentials } from '../auth/key.ts'
+import { limits } from '../base/limits.ts'
+import { Flag, PresenceAction } from '../wire/actions.ts'
+import { type ErrorInfo, errors } from '../wire/errors.ts'
+import { checkClientIds, effectiveClientId, publishSize } from '../wire/message.ts'
+import type { ChannelName } from '../wire/params.ts'
+import type { PresenceMessage } from '../wire/protocol-message.ts'
+import type { Attachment } from './attachment.ts'
+import type { AdmittedItem } from './door.ts'
+
+const SAID_BY_CLIENTS: ReadonlySet<number | undefined> = new Set([
+  PresenceAction.ENTER, PresenceAction.LEAVE, PresenceAction.UPDATE
+])
+
+/** Why these items are refused, if they are. */
+export function presenceRefusal(
+  name: ChannelName,
+  items: readonly PresenceMessage[],
+  attachment: Attachment | undefined,
+  { capability, clientId: identity }: Credentials
+): ErrorInfo | undefined {
+  if (!allows(capability, 'presence', name)) {
+    return errors.capabilityDenied('presence', name.wire).info
+  }
+  // While it is being attached it is let in: a frame that is sent again may come before ATTACHED.
+  if (attachment === undefined) return errors.notAttached(name.wire).info
+  if (!attachment.has(Flag.PRESENCE)) return errors.capabilityDenied('presence', name.wire).info
+  if (items.length === 0) return errors.invalidBody('The frame has no presence items').info
+  if (items.length > limits.presenceItemsMax) {
+    return errors.tooManyMessages(items.length, limits.presenceItemsMax).info
+  }
+  const size = publishSize(items)
+  if (size > limits.messageBytesMax) {
+    return errors.messageTooLarge(size, limits.messageBytesMax).info
+  }
+  const clientIds = checkClientIds(items, identity)
+  if (!clientIds.ok) return clientIds.error.info
+  for (const { action, clientId } of items) {
+    if (!SAID_BY_CLIENTS.has(action)) {
+      return errors.invalidBody(`A client cannot say presence action ${action}`).info
+    }
+    if (effectiveClientId(clientId, identity) === undefined) {
+      return errors.presenceWithoutClientId().info
+    }
+  }
+  return undefined
+}
+
+/** The items with their clientIds and ids; one that its client chose is kept as it is. */
+export function admittedItems(
+  frameId: string,
+  items: readonly PresenceMessage[],
+  identity: string | undefined
+): AdmittedItem[] {
+  return items.map(({ action, clientId, id, data, encoding, extras }, index) => ({
+    action: action!,
+    clientId: effectiveClientId(clientId, identity)!,
+    id: id ?? `${frameId}:${index}`,
+    data,
+    encoding,
+    extras
+  }))
+}

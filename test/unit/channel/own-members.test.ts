@@ -1,0 +1,188 @@
+import t from 'tap'
+import { Deadlines } from '../../../src/base/deadlines.ts'
+import { OwnMembers } from '../../../src/channel/own-members.ts'
+import { decodeItems, encodeItems } from '../../../src/channel/presence.ts'
+import type { PeerMessage, PublishOp, PublishOutcome } from '../../../src/peer/message.ts'
+import { CHANNEL } from './parts.ts'
+import { ENTER, type Item, LEAVE, ownerOf, UPDATE } from './presence-world.ts'
+
+const TAKEN: PublishOutcome = { kind: 'committed', serials: [], timestamp: 77 }
+const REFUSED: PublishOutcome = {
+  kind: 'refused', error: { code: 1, statusCode: 400, message: '' }
+}
+
+class Rig {
+  readonly deadlines = new Deadlines()
+  readonly said: PeerMessage[] = []
+  /** Leaves on their way, with what is called at their outcome. */
+  leaves: { op: PublishOp; settle: (outcome: PublishOutcome) => void }[] = []
+  nowMs = 0
+  #count = 0
+  readonly own = new OwnMembers(CHANNEL, 1, {
+    deadlines: this.deadlines,
+    nowMs: () => this.nowMs,
+    nameOp: () => `me/0/1:${++this.#count}`,
+    submit: (op, onOutcome) => {
+      this.own.onSubmit(op)
+      this.leaves.push({ op, settle: (outcome) => {
+        this.own.onOutcome(op, outcome)
+        onOutcome(outcome)
+      } })
+    },
+    toClient: (message) => void this.said.push(message)
+  })
+
+  /** A session says something; returns the op, whose outcome is open. */
+  say(id: string, items: Item[], claim = 0): PublishOp {
+    const payload = encodeItems(items.map((item, at) => ({ id: `${id}:${at}`, ...item })))
+    const [connectionId] = id.split(':')
+    const op: PublishOp = {
+      id, idSpace: 'connection', connectionId, messageCount: 0, payload,
+      owner: ownerOf('me', { claim })
+    }
+    this.own.onSubmit(op)
+    return op
+  }
+
+  /** The same, taken. */
+  take(id: string, items: Item[], claim = 0): void {
+    this.own.onOutcome(this.say(id, items, claim), TAKEN)
+  }
+
+  list(): string[] {
+    return this.own.list().map(({ clientId, id, data }) => `${clientId} ${id} ${data}`).sort()
+  }
+
+  /** What the leaves on their way name, `clientId id`. */
+  left(): string[] {
+    return this.leaves.flatMap(({ op }) =>
+      decodeItems(op.payload).map(({ clientId, id }) => `${clientId} ${id}`))
+  }
+
+  pass(ms: number): void {
+    this.nowMs += ms
+    this.deadlines.fire(this.nowMs)
+  }
+}
+
+const ann = (action: number, data?: string) => ({ action, clientId: 'ann', data })
+
+t.test('[21] the list is what will be when everything that was said is taken', async (t) => {
+  const rig = new Rig()
+  const enter = rig.say('x:0', [ann(ENTER, 'one')])
+  t.same(rig.list(), ['ann x:0:0 one'], 'before its outcome')
+  const update = rig.say('x:1', [ann(UPDATE, 'two')])
+  t.same(rig.list(), ['ann x:1:0 two'])
+  rig.own.onOutcome(update, REFUSED)
+  t.same(rig.list(), ['ann x:0:0 one'], 'what is refused has never been')
+  rig.own.onOutcome(enter, REFUSED)
+  t.same(rig.list(), [])
+  t.ok(rig.own.isEmpty)
+})
+
+t.test('outcomes come in any order, and count in that of the ops', async (t) => {
+  const rig = new Rig()
+  rig.take('x:0', [ann(ENTER, 'one')])
+  const leave = rig.say('x:1', [ann(LEAVE)])
+  const again = rig.say('x:2', [{ ...ann(ENTER, 'one'), id: 'x:0:0' }])
+  rig.own.onOutcome(again, TAKEN)
+  t.same(rig.list(), ['ann x:0:0 one'])
+  rig.own.onOutcome(leave, TAKEN)
+  t.same(rig.list(), ['ann x:0:0 one'])
+  t.equal(rig.own.list()[0]!.timestamp, 77, 'as the master has stamped it')
+})
+
+t.test('the rule of ages is that of the master', async (t) => {
+  const rig = new Rig()
+  rig.take('x:7', [ann(ENTER, 'new')])
+  rig.take('x:8', [{ ...ann(ENTER, 'old'), id: 'x:3:0' }])
+  rig.take('x:4', [ann(LEAVE)])
+  t.same(rig.list(), ['ann x:7:0 new'])
+})
+
+t.test('[21] leave: at once, or after the grace; each names what it ends', async (t) => {
+  const rig = new Rig()
+  rig.take('x:0', [ann(ENTER), { action: ENTER, clientId: 'bob' }])
+  rig.take('y:0', [{ action: ENTER, clientId: 'cy' }])
+  rig.own.leave('y', 0, 0)
+  t.same(rig.left(), ['cy y:0:0'])
+  t.match(rig.leaves[0]!.op, { id: 'me/0/1:1', idSpace: 'node', owner: ownerOf('me') })
+  rig.leaves[0]!.settle(TAKEN)
+  rig.own.leave('x', 0, 15_000)
+  rig.pass(14_999)
+  t.equal(rig.leaves.length, 1)
+  rig.pass(1)
+  t.same(rig.left().slice(1), ['ann x:0:0', 'bob x:0:1'])
+  rig.leaves[1]!.settle(TAKEN)
+  t.ok(rig.own.isEmpty)
+  t.equal(rig.deadlines.size, 0)
+})
+
+t.test('an enter that has no outcome yet is left as well', async (t) => {
+  const rig = new Rig()
+  const enter = rig.say('x:0', [ann(ENTER)])
+  rig.own.leave('x', 0, 0)
+  t.same(rig.left(), ['ann x:0:0'])
+  t.same(rig.list(), [])
+  rig.own.onOutcome(enter, TAKEN)
+  t.same(rig.list(), [], 'the leave is on its way behind it')
+})
+
+t.test('who has nobody waits for nothing', async (t) => {
+  const rig = new Rig()
+  rig.own.leave('x', 0, 15_000)
+  rig.own.leave('x', 0, 0)
+  t.same([rig.leaves.length, rig.deadlines.size], [0, 0])
+})
+
+t.test('a second word counts from when it was said', async (t) => {
+  const rig = new Rig()
+  rig.take('x:0', [ann(ENTER)])
+  rig.own.leave('x', 0, 15_000)
+  rig.pass(10_000)
+  rig.own.leave('x', 0, 15_000)
+  rig.pass(10_000)
+  t.equal(rig.leaves.length, 0)
+  rig.own.leave('x', 0, 0)
+  t.equal(rig.leaves.length, 1)
+  rig.pass(60_000)
+  t.equal(rig.leaves.length, 1)
+})
+
+t.test('[D4] who is here by a higher claim by then stays', async (t) => {
+  const rig = new Rig()
+  rig.take('x:0', [ann(ENTER)])
+  rig.own.leave('x', 0, 15_000)
+  rig.take('x:1', [{ ...ann(ENTER), id: 'x:0:0' }], 1)
+  rig.pass(60_000)
+  t.same(rig.leaves, [])
+  t.match(rig.own.list(), [{ clientId: 'ann', owner: { claim: 1 } }])
+  rig.take('x:2', [ann(UPDATE, 'stale')], 0)
+  t.same(rig.list(), ['ann x:0:0 undefined'], 'and the former claim says nothing any more')
+})
+
+t.test('a leave that is refused is said again until it is taken', async (t) => {
+  const rig = new Rig()
+  rig.take('x:0', [ann(ENTER)])
+  rig.own.leave('x', 0, 0)
+  for (let tries = 1; tries < 4; tries++) {
+    rig.leaves.at(-1)!.settle(REFUSED)
+    t.same(rig.list(), ['ann x:0:0 undefined'], 'until then it is present')
+    rig.pass(2_000)
+    t.equal(rig.leaves.length, tries + 1)
+  }
+  t.equal(new Set(rig.leaves.map(({ op }) => op.id)).size, 1, 'under one name')
+  rig.leaves.at(-1)!.settle(TAKEN)
+  t.same(rig.list(), [])
+  rig.pass(10_000)
+  t.equal(rig.leaves.length, 4)
+})
+
+t.test('a declaration is the whole list', async (t) => {
+  const rig = new Rig()
+  rig.take('x:0', [ann(ENTER)])
+  rig.say('y:0', [{ action: ENTER, clientId: 'bob' }])
+  rig.own.declare()
+  t.match(rig.said, [{ kind: 'declared', channel: CHANNEL, generation: 1,
+    members: [{ clientId: 'ann' }, { clientId: 'bob' }] }])
+})

@@ -1,0 +1,151 @@
+import t from 'tap'
+import { limits } from '../../../src/base/limits.ts'
+import { Flag } from '../../../src/wire/actions.ts'
+import type { PresenceMessage } from '../../../src/wire/protocol-message.ts'
+import { credentials, SessionBench } from './session-bench.ts'
+
+const ENTER = 2
+const LEAVE = 3
+
+/** A session that is attached to `c`, and says things of presence. */
+function attached(
+  clientId = '*',
+  modeBits?: number,
+  capability?: Record<string, string[]>
+): SessionBench {
+  const bench = new SessionBench({ credentials: credentials(capability, clientId) })
+  bench.send({ action: 10, channel: 'c', flags: modeBits })
+  bench.door.seats[0]!.ears.onAttached({
+    channelSerial: 's', isResumed: false, hasBacklog: false, hasPresence: false, error: undefined
+  })
+  bench.said()
+  return bench
+}
+
+function say(bench: SessionBench, presence: PresenceMessage[], msgSerial = 0): void {
+  bench.send({ action: 14, channel: 'c', msgSerial, presence })
+}
+
+/** The code of the NACK that a frame is answered with; undefined if it goes on its way. */
+function refusal(bench: SessionBench, presence: PresenceMessage[]): number | undefined {
+  say(bench, presence)
+  const [answer] = bench.said()
+  return bench.door.presents.length === 0 ? answer?.error?.code : undefined
+}
+
+t.test('what is admitted goes on its way with names and ids, and is answered by its outcome',
+  async (t) => {
+    const bench = attached('ann')
+    say(bench, [{ action: ENTER, data: 'x' }, { action: LEAVE, clientId: 'ann', id: 'mine' }], 7)
+    const [{ channel, said, settle }] = bench.door.presents as [typeof bench.door.presents[0]]
+    t.equal(channel, 'app/c')
+    t.match(said, { id: 'conn:7', connectionId: 'conn', claim: 0, items: [
+      { action: ENTER, clientId: 'ann', id: 'conn:7:0', data: 'x' },
+      { action: LEAVE, clientId: 'ann', id: 'mine' }
+    ] })
+    t.same(bench.said(), [])
+    settle({ kind: 'committed', serials: [] })
+    t.match(bench.said(), [{ action: 1, msgSerial: 7, count: 1 }])
+  })
+
+t.test('[18] answers of presence and of publishes are one row', async (t) => {
+  const bench = attached('ann')
+  bench.publish(0)
+  say(bench, [{ action: ENTER }], 1)
+  bench.door.presents[0]!.settle({ kind: 'committed', serials: [] })
+  t.same(bench.said(), [], 'the publish comes first')
+  bench.door.submits[0]!.settle({ kind: 'committed', serials: ['s'] })
+  t.match(bench.said(), [{ action: 1, msgSerial: 0, count: 2, res: [{ serials: ['s'] },
+    { serials: [] }] }])
+})
+
+t.test('who may speak for whom', async (t) => {
+  t.equal(refusal(attached('ann'), [{ action: ENTER, clientId: 'bob' }]), 40012)
+  t.equal(refusal(attached('*'), [{ action: ENTER }]), 91000)
+  t.equal(refusal(attached('*'), [{ action: ENTER, clientId: '*' }]), 40012)
+  t.equal(refusal(attached('*'), [{ action: ENTER, clientId: 'x' }, { action: ENTER }]), 91000)
+  const bench = attached('*')
+  say(bench, [{ action: ENTER, clientId: 'bob' }])
+  t.equal(bench.door.presents.length, 1)
+})
+
+t.test('what a frame of presence must be', async (t) => {
+  t.equal(refusal(attached('ann'), []), 40001)
+  for (const action of [0, 1, 5]) t.equal(refusal(attached('ann'), [{ action }]), 40001)
+  const many = Array.from({ length: limits.presenceItemsMax + 1 }, () => ({ action: ENTER }))
+  t.equal(refusal(attached('ann'), many), 40034)
+  t.equal(refusal(attached('ann'), [{ action: ENTER, data: 'x'.repeat(65_537) }]), 40009)
+  const bench = attached('ann')
+  bench.send({ action: 14, channel: 'c', presence: [{ action: ENTER }] })
+  t.match(bench.said(), [{ action: 9, error: { code: 80013 } }], 'it wants an answer')
+})
+
+t.test('attachment, mode and capability', async (t) => {
+  const elsewhere = attached('ann')
+  elsewhere.send({ action: 14, channel: 'd', msgSerial: 0, presence: [{ action: ENTER }] })
+  t.match(elsewhere.said(), [{ action: 2, error: { code: 91001 } }])
+  const early = new SessionBench({ credentials: credentials(undefined, 'ann') })
+  early.attach('c')
+  say(early, [{ action: ENTER }])
+  t.equal(early.door.presents.length, 1, 'while it is being attached it is let in')
+  early.door.seats[0]!.ears.onAttachRefused({ code: 90007, statusCode: 408, message: '' })
+  t.same(early.door.leaves, ['app/c conn 0 0'], 'and out again when that is refused')
+  const deaf = attached('ann', Flag.PRESENCE_SUBSCRIBE)
+  t.equal(refusal(deaf, [{ action: ENTER }]), 40160)
+  const mute = attached('ann', undefined, { '*': ['subscribe'] })
+  t.equal(refusal(mute, [{ action: ENTER }]), 40160)
+})
+
+t.test('modes say who hears of presence; ATTACHED says that SYNC follows', async (t) => {
+  for (const hasPresence of [true, false]) {
+    const bench = new SessionBench({ credentials: credentials(undefined, 'ann') })
+    bench.send({ action: 10, channel: 'c', flags: hasPresence ? 0 : Flag.PRESENCE })
+    const { ears } = bench.door.seats[0]!
+    t.equal(ears.hearsPresence, hasPresence)
+    ears.onAttached({
+      channelSerial: 's', isResumed: false, hasBacklog: false, hasPresence, error: undefined
+    })
+    ears.onContinuityLost('s', { code: 90003, statusCode: 404, message: '' }, hasPresence)
+    for (const { flags } of bench.said()) {
+      t.equal((flags! & Flag.HAS_PRESENCE) !== 0, hasPresence)
+    }
+  }
+})
+
+t.test('SYNC is asked of the channel, by who is attached', async (t) => {
+  const bench = attached('ann')
+  bench.send({ action: 16, channel: 'c', channelSerial: 's1:5' })
+  bench.send({ action: 16, channel: 'elsewhere' })
+  t.same(bench.door.syncs, ['app/c'])
+  t.same(bench.said(), [])
+})
+
+t.test('[21] leaves: at once by DETACH, CLOSE and errors, after a grace without a socket',
+  async (t) => {
+    const grace = { credentials: credentials(undefined, 'ann'), remainPresentForMs: 700 }
+    for (const [how, afterMs] of [
+      [(bench: SessionBench) => bench.send({ action: 12, channel: 'c' }), 0],
+      [(bench: SessionBench) => bench.send({ action: 7 }), 0],
+      [(bench: SessionBench) => bench.send({ action: 5 }), 700],
+      [(bench: SessionBench) => bench.session.onSocketClosed(), 700],
+      [(bench: SessionBench) => bench.session.disconnect({ code: 1, statusCode: 503, message: '' }),
+        700]
+    ] as const) {
+      const bench = new SessionBench(grace)
+      bench.attach('c')
+      how(bench)
+      t.same(bench.door.leaves, [`app/c conn 0 ${afterMs}`])
+    }
+  })
+
+t.test('members leave with the last attachment to the channel, not with one of two', async (t) => {
+  const bench = new SessionBench()
+  bench.attach('c')
+  bench.attach('[?]c')
+  bench.send({ action: 12, channel: 'c' })
+  t.same(bench.door.leaves, [])
+  bench.attach('[?]c')
+  t.same(bench.door.leaves, [], 'nor when it is attached anew')
+  bench.send({ action: 12, channel: '[?]c' })
+  t.equal(bench.door.leaves.length, 1)
+})
