@@ -283,7 +283,7 @@ export class ChannelClient {
     // The link keeps order, so what the master delivered before this answer has passed here. An
     // answer that is ahead all the same is asked for again, once we are there.
     const here = this.#standing
-    if (answer.standing.seq > here.seq) {
+    if (answer.standing.lineage !== here.lineage || answer.standing.seq > here.seq) {
       this.#catchUp.wait(asked)
       this.onMasterUncertain()
       return
@@ -324,16 +324,15 @@ export class ChannelClient {
   #answerAttach(arrival: Arrival): void {
     const here = this.#standing
     assert(here !== undefined, 'a live client stands somewhere')
-    const { worker, attach, from } = arrival
+    const { from } = arrival
     if (from === undefined) {
       this.#doors.sayAttached(arrival, here, false)
-    } else if (from.lineage !== here.lineage) {
-      this.#doors.refuseContinuation(worker, attach, here)
-    } else if (from.seq === here.seq) {
+    } else if (isSamePosition(from, here) && from.entry === here.entry) {
       this.#doors.sayAttached(arrival, here, true)
     } else {
-      // Behind us: the master has what it missed. Ahead of us: what it saw is on its way here;
-      // the master knows, and says if nobody ever got that far.
+      // Behind us: the master has what it missed. Ahead of us: what it saw is on its way here.
+      // Of another lineage, or the same seq of another entry: one of the two is no more. The
+      // master knows, and says if nobody ever got there.
       this.#askBackfill(arrival)
     }
   }
@@ -382,6 +381,10 @@ export class ChannelClient {
       this.#ports.toMaster(channel, { kind: 'publish', ...publish })
     }
   }
+}
+
+function isSamePosition(a: Standing, b: Standing): boolean {
+  return a.lineage === b.lineage && a.seq === b.seq
 }
 
 /** True if the backlog leads from where we stand to where the master says, without a hole. */

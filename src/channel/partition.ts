@@ -81,9 +81,7 @@ export class PartitionMaster {
     return this.#channels.size > 0 || this.#claims.isShrinking
   }
 
-  get channelCount(): number {
-    return this.#channels.size
-  }
+  get channelCount(): number { return this.#channels.size }
 
   /** Takes a message of a ChannelClient. */
   onMessage(from: Place, message: ToMaster): void {
@@ -242,8 +240,8 @@ export class PartitionMaster {
   #onRolledBack(reason: string, mustStartLineage: boolean): void {
     if (this.#state.kind !== 'serving') return
     this.#ports.note(`partition ${this.partition}: ${reason}`)
-    const { writer, start } = this.#state
-    const known = { lastSeq: writer.lastSeq, epoch: start.epoch }
+    const { writer, start, lineage } = this.#state
+    const known = { lastSeq: writer.lastSeq, epoch: start.epoch, lineage }
     this.#sayJoinAgain()
     this.#end()
     this.#recover({ known, mustStartLineage })
@@ -290,7 +288,9 @@ export class PartitionMaster {
     for (const { from, message } of this.#confirming.takeReady(writer, nowMs)) {
       this.onMessage(from, message)
     }
-    if (this.#confirming.size > 0) this.#confirm(serving)
+    // What was held may have ended this mastership.
+    const state: State = this.#state
+    if (state.kind === 'serving' && this.#confirming.size > 0) this.#confirm(state)
   }
 
   #writeSnapshot({ writer, retention, lastEntry, lineage }: Serving): void {

@@ -28,6 +28,8 @@ export class Unanswered {
   /** In order of submission; numbered ones first. */
   #ops = new Map<Op, Op>()
   #byNo = new Map<number, Op>()
+  /** By worker and submitId: a group that lost its home submits again what is here already. */
+  readonly #bySubmit = new Map<string, Op>()
   #unsent: Op[] = []
   #epoch = 0
   #nextOpNo = 1
@@ -39,6 +41,8 @@ export class Unanswered {
 
   /** Takes a publish, or says why not: the bound is reached. */
   add(worker: number, submit: Submit): ErrorInfo | undefined {
+    const key = submitKey(worker, submit.submitId)
+    if (this.#bySubmit.has(key)) return undefined
     const bytes = submit.op.payload.byteLength
     if (
       this.#ops.size >= limits.unansweredPerClientMax ||
@@ -48,6 +52,7 @@ export class Unanswered {
     }
     const op: Op = { worker, submitId: submit.submitId, op: submit.op, opNo: 0 }
     this.#ops.set(op, op)
+    this.#bySubmit.set(key, op)
     this.#unsent.push(op)
     this.#bytes += bytes
     return undefined
@@ -87,7 +92,11 @@ export class Unanswered {
    * numbers its submits anew, and would take the outcome for another one's.
    */
   forgetWorker(worker: number): void {
-    for (const op of this.#ops.values()) if (op.worker === worker) op.worker = undefined
+    for (const op of this.#ops.values()) {
+      if (op.worker !== worker) continue
+      this.#bySubmit.delete(submitKey(worker, op.submitId))
+      op.worker = undefined
+    }
   }
 
   /** Who submitted op `opNo` of `epoch`; it is answered now. Undefined for a repeated answer. */
@@ -97,6 +106,7 @@ export class Unanswered {
     if (op === undefined) return undefined
     this.#byNo.delete(opNo)
     this.#ops.delete(op)
+    if (op.worker !== undefined) this.#bySubmit.delete(submitKey(op.worker, op.submitId))
     this.#bytes -= op.op.payload.byteLength
     return op
   }
@@ -105,4 +115,8 @@ export class Unanswered {
     for (const opNo of this.#byNo.keys()) return opNo - 1
     return this.#nextOpNo - 1
   }
+}
+
+function submitKey(worker: number, submitId: number): string {
+  return `${worker}/${submitId}`
 }

@@ -30,6 +30,13 @@ const READINGS = 5
 /** How long a view that the log has already seen is waited for (rule 2). */
 const VIEW_WAIT_MS = 3_000
 
+/** How far a log surely went. */
+export interface KnownLog {
+  readonly lastSeq: number
+  readonly epoch: number
+  readonly lineage: string | undefined
+}
+
 /** Who claims. */
 export interface Claimant {
   readonly partition: number
@@ -38,7 +45,7 @@ export interface Claimant {
   /** The version of the view held now; a log may have seen a newer one. */
   viewVersion(): number
   /** What the claimant knows to have been in this log: a log without it was rolled back. */
-  readonly known?: { readonly lastSeq: number; readonly epoch: number }
+  readonly known?: KnownLog
   /** True where the log's continuity was disproved otherwise: a new lineage begins. */
   readonly mustStartLineage?: boolean
 }
@@ -65,6 +72,8 @@ export class Recovery {
   readonly #owner: RecoveryOwner
   readonly #ports: RecoveryPorts
   #replay = new Replay()
+  /** How far the log surely went. */
+  #known: KnownLog | undefined
   #flawCount = 0
   #retryMs = RETRY_FIRST_MS
   #retry: Deadline | undefined
@@ -73,6 +82,7 @@ export class Recovery {
 
   constructor(claimant: Claimant, owner: RecoveryOwner, ports: RecoveryPorts) {
     this.#claimant = claimant
+    this.#known = claimant.known
     this.#owner = owner
     this.#ports = ports
     this.#read()
@@ -134,13 +144,17 @@ export class Recovery {
   }
 
   #flaw(): string | undefined {
-    const { known } = this.#claimant
-    const { lastSeq, lastEpoch, flaw } = this.#replay
-    const isShort = known !== undefined && lastSeq < known.lastSeq && lastEpoch <= known.epoch
+    const known = this.#known
+    const { lastSeq, lineage, flaw } = this.#replay
+    // Where a lineage of its own begins, somebody else has noticed before us.
+    const isOurs = lineage === undefined || lineage === known?.lineage
+    const isShort = known !== undefined && lastSeq < known.lastSeq && isOurs
     return isShort ? `the log ends at ${lastSeq}, and was at ${known.lastSeq}` : flaw
   }
 
   #anew(): void {
+    const { lastSeq, lastEpoch: epoch, lineage } = this.#replay
+    if (lastSeq > (this.#known?.lastSeq ?? 0)) this.#known = { lastSeq, epoch, lineage }
     this.#replay = new Replay()
     this.#later(() => this.#read())
   }
@@ -180,7 +194,8 @@ export class Recovery {
    */
   #nextEpoch(): number {
     const viewVersion = this.#claimant.viewVersion()
-    const next = nextEpoch(viewVersion, this.#replay.lastEpoch)
+    const lastEpoch = Math.max(this.#replay.lastEpoch, this.#known?.epoch ?? 0)
+    const next = nextEpoch(viewVersion, lastEpoch)
     if (this.#replay.lineage !== undefined) return next
     return Math.max(next, epochOf(viewVersion, 1 + this.#ports.random.below(FIRST_ATTEMPTS)))
   }
@@ -197,11 +212,12 @@ export class Recovery {
   /**
    * Conflict: somebody appended meanwhile, or an earlier try of ours landed; read on and claim
    * above whatever epoch is found (a claim of ours that landed is only one more epoch). What was
-   * disowned for a flaw is read anew: the reading may have been that of a lagging copy.
+   * disowned for a flaw is read anew: the reading may have been that of a lagging copy. So is a
+   * log that is shorter now than what was read.
    */
   #onNotClaimed(outcome: AppendOutcome, hadDisowned: boolean, again: () => void): void {
     if (outcome.kind !== 'conflict') this.#later(again)
-    else if (hadDisowned) this.#anew()
+    else if (hadDisowned || outcome.lastSeq < this.#replay.lastSeq) this.#anew()
     else this.#later(() => this.#read())
   }
 

@@ -210,9 +210,22 @@ t.test('nothing was lost by those who attach only now', async (t) => {
   bench.attach({ worker: 2, from: standing(3) })
   bench.join({ standing: standing(0, { lineage: 'L2' }), isContinuation: false, epoch: 2 })
   t.match(ofKind(bench.told(1), 'attached'), [{ isResumed: false, error: undefined }])
+  const [ask] = ofKind(bench.said(), 'backfill')
+  t.match(ask, { from: { lineage: 'L1' } }, 'which lineage is the newer one only the master knows')
+  bench.client.onMasterMessage({
+    kind: 'backfilled', channel: CHANNEL, clientId: ask!.clientId, requestNo: ask!.requestNo,
+    epoch: 2, isContinuation: false, standing: standing(0, { lineage: 'L2' }), publications: []
+  })
   const told = ofKind(bench.told(2), 'attached')
   t.match(told, [{ isResumed: false, error: { code: 90003 }, standing: { lineage: 'L2' } }])
-  t.same(bench.said(), [], 'another lineage is not asked about')
+})
+
+t.test('[4] the same seq of another entry is asked about: one of the two is no more', async (t) => {
+  const bench = liveAt5()
+  bench.attach({ from: { ...standing(5), entry: 99 } })
+  t.match(ofKind(bench.said(), 'backfill'), [{ from: { seq: 5, entry: 99 } }])
+  bench.attach({ from: standing(5) })
+  t.match(ofKind(bench.told(), 'attached'), [{ isResumed: true }])
 })
 
 t.test('[C4] an attach that is behind is given what it missed, then live, once each', async (t) => {

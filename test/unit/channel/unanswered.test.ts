@@ -108,6 +108,18 @@ t.test('[25] refused at the bound of bytes; answered bytes make room', async (t)
   t.match(ops.add(0, submit(7)), { code: 42911 })
 })
 
+t.test('[18] what is submitted again while under way is one op, at the bound too', async (t) => {
+  const ops = new Unanswered()
+  ops.startEpoch(1, 1)
+  t.equal(ops.add(0, submit(1, limits.unansweredPerClientBytesMax)), undefined)
+  t.equal(ops.add(0, submit(1, limits.unansweredPerClientBytesMax)), undefined)
+  t.same(unsent(ops), ['1 a:1'])
+  t.match(ops.add(1, submit(1)), { code: 42911 }, 'that of another worker is another one')
+  t.match(ops.answer(1, 1), { worker: 0, submitId: 1 })
+  t.equal(ops.add(0, submit(1)), undefined)
+  t.same(unsent(ops), ['2 a:1'])
+})
+
 t.test('[11] ops of a worker that is gone go on, and nobody is told', async (t) => {
   const ops = new Unanswered()
   ops.startEpoch(1, 1)

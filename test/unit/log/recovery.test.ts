@@ -142,7 +142,7 @@ t.test('[4, A4] a log shorter than its master knows it was has been rolled back'
   const rig = new Rig()
   rig.author.begin('lin')
   const { epoch } = rig.author
-  rig.recover({ known: { lastSeq: 9, epoch } })
+  rig.recover({ known: { lastSeq: 9, epoch, lineage: 'lin' } })
   const log = rig.finish()
   t.not(log.lineage, 'lin')
   t.match(rig.notes, [/ends at 3, and was at 9/])
@@ -154,7 +154,7 @@ t.test('[2, 4] a copy that lags is no rollback: the log itself says how far it g
   rig.author.publish(1)
   rig.author.publish(2)
   const { epoch } = rig.author
-  rig.recover({ known: { lastSeq: 9, epoch } })
+  rig.recover({ known: { lastSeq: 9, epoch, lineage: 'lin' } })
   const lagging = rig.log.records.slice(0, 1)
   for (let reading = 0; reading < 5; reading++) {
     rig.log.answer({ kind: 'page', records: lagging, isEnd: true })
@@ -164,6 +164,29 @@ t.test('[2, 4] a copy that lags is no rollback: the log itself says how far it g
   const log = rig.finish()
   t.equal(log.lineage, 'lin')
   t.same(kinds(log), ['epoch', 'publication', 'publication', 'epoch'])
+})
+
+t.test('[4] a log that somebody else has begun anew is his, however short it is', async (t) => {
+  const rig = new Rig()
+  rig.author.begin('new')
+  const { epoch } = rig.author
+  rig.recover({ known: { lastSeq: 9, epoch: epoch + 500, lineage: 'lin' } })
+  const log = rig.finish()
+  t.equal(log.lineage, 'new')
+  t.same(rig.notes, [])
+  t.ok(rig.claimed!.start.epoch > epoch + 500, 'above what the former log has seen, too')
+})
+
+t.test('[4, A4] a log made anew during the claim is read anew, and is another', async (t) => {
+  const rig = new Rig()
+  rig.author.begin('lin')
+  rig.author.publish(1)
+  rig.recover()
+  rig.log.answer()
+  rig.log.records = []
+  const log = rig.finish()
+  t.not(log.lineage, 'lin')
+  t.match(rig.notes, [/ends at 0, and was at 6/])
 })
 
 t.test('[4] whoever disproved continuity begins a new lineage', async (t) => {

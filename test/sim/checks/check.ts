@@ -1,0 +1,28 @@
+/**
+ * An invariant. It reads only what the simulated log, sockets and API saw, and throws a Violation
+ * when what it saw must not happen.
+ */
+
+import type { Accepted } from '../log.ts'
+import type { Taken } from '../ledger.ts'
+import type { SimSocket } from '../sockets.ts'
+import type { Wire } from '../wire.ts'
+
+export interface Check {
+  /** A record is in the log. */
+  onAppended?(taken: Taken, accepted: Accepted): void
+  /** The log has lost the last records of a partition. */
+  onRolledBack?(partition: number): void
+  /** The server wrote this to a socket. */
+  onServerSays?(socket: SimSocket, message: Wire): void
+  /** The server received this from a socket. */
+  onClientSays?(socket: SimSocket, message: Wire): void
+  /** The server's end of a socket is gone. */
+  onSocketGone?(socket: SimSocket): void
+  /** Called every second. */
+  onTick?(): void
+  /** What is not as it must be once the weather has cleared; empty when all is well. */
+  missing?(): string[]
+  /** Everybody has left, and the time in which everything is let go has passed. */
+  onEmpty?(): void
+}

@@ -1,0 +1,227 @@
+/**
+ * The log is the only truth (rules 3, 9, 19, 26): what a socket is shown of a channel is a
+ * contiguous stretch of the channel's committed publishes, each once, in order; it begins where
+ * the attachment says; and where something may be missing that is said, and only there.
+ */
+
+import { limits } from '../../../src/base/limits.ts'
+import { channelKey, Does, RESUMED } from '../clients.ts'
+import type { Committed, Ledger } from '../ledger.ts'
+import type { SimSocket } from '../sockets.ts'
+import { type Point, pointOf, type Wire } from '../wire.ts'
+import { Violation, type World } from '../world.ts'
+import type { Check } from './check.ts'
+
+/** Clocks run a little wrong: what is this near to the retention may be gone or not. */
+const RETENTION_SLACK = 0.97
+
+interface View {
+  /** What the client said last: where it wants to go on; null: anywhere. */
+  asked: Point | null | undefined
+  /** Where it stands by what it was shown; undefined while it is not attached. */
+  at: Point | undefined
+}
+
+export class Continuity implements Check {
+  readonly #ledger: Ledger
+  readonly #world: World
+  readonly #sockets = new Map<SimSocket, Map<string, View>>()
+  shownCount = 0
+  lossCount = 0
+  resumedCount = 0
+
+  constructor(ledger: Ledger, world: World) {
+    this.#ledger = ledger
+    this.#world = world
+  }
+
+  onClientSays(socket: SimSocket, { action, channel, channelSerial }: Wire): void {
+    if (action !== Does.ATTACH) return
+    let views = this.#sockets.get(socket)
+    if (views === undefined) {
+      views = new Map()
+      this.#sockets.set(socket, views)
+    }
+    const asked = channelSerial === undefined ? null : pointOf(channelSerial)
+    views.set(channel!, { asked, at: undefined })
+  }
+
+  onServerSays(socket: SimSocket, message: Wire): void {
+    const view = this.#sockets.get(socket)?.get(message.channel ?? '')
+    switch (message.action) {
+      case Does.ATTACHED:
+        this.#onAttached(socket, view, message)
+        return
+      case Does.MESSAGE:
+        this.#onMessage(socket, view, message)
+        return
+      case Does.DETACHED:
+      case Does.ERROR:
+        this.#sockets.get(socket)?.delete(message.channel ?? '')
+    }
+  }
+
+  onSocketGone(socket: SimSocket): void {
+    this.#sockets.delete(socket)
+  }
+
+  missing(): string[] {
+    const missing: string[] = []
+    for (const [socket, views] of this.#sockets) {
+      if (!socket.isOpen) continue
+      for (const [channel, view] of views) {
+        const who = `${socket.client.name} on ${channel}`
+        if (view.at === undefined) {
+          missing.push(`${who} is not attached`)
+          continue
+        }
+        const key = channelKey(channel)
+        // What the log has lost shows when it is written again, or never.
+        if (this.#ledger.isLost(key, view.at)) continue
+        const lineage = this.#ledger.lineageOf(key)
+        const isBehind = lineage !== view.at.lineage && this.#ledger.of(lineage, key).length > 0
+        const next = this.#nextVisible(socket, key, view.at)
+        if (isBehind) missing.push(`${who} stands in a former lineage`)
+        else if (next !== undefined) missing.push(`${who} was not shown ${words(next)}`)
+      }
+    }
+    return missing
+  }
+
+  #onAttached(socket: SimSocket, view: View | undefined, message: Wire): void {
+    const who = `${socket.client.name} (${socket.id}) on ${message.channel}`
+    if (view === undefined) throw new Violation('continuity', `${who} is attached unasked`)
+    if (message.channelSerial === undefined) {
+      throw new Violation('continuity', `${who} is attached nowhere`)
+    }
+    const key = channelKey(message.channel!)
+    const to = pointOf(message.channelSerial)
+    this.#mustBeCommitted(who, key, to)
+    const isResumed = ((message.flags ?? 0) & RESUMED) !== 0
+    const { asked, at } = view
+    view.asked = undefined
+    view.at = to
+    if (asked === undefined) this.#onLossTold(who, key, at, isResumed, message)
+    else if (asked !== null && isResumed) this.#onResumed(who, socket, key, asked, to)
+    else if (asked !== null) this.#onNotResumed(who, key, asked, message)
+    else if (isResumed) throw new Violation('continuity', `${who} resumes what it never had`)
+  }
+
+  /** Unasked, while attached: continuity is lost, and must have been in danger. */
+  #onLossTold(
+    who: string,
+    key: string,
+    at: Point | undefined,
+    isResumed: boolean,
+    message: Wire
+  ): void {
+    if (at === undefined || isResumed) {
+      throw new Violation('continuity', `${who} is attached twice`)
+    }
+    this.#onNotResumed(who, key, at, message)
+  }
+
+  #onResumed(who: string, socket: SimSocket, key: string, asked: Point, to: Point): void {
+    this.resumedCount++
+    if (to.lineage !== asked.lineage) {
+      throw new Violation('continuity', `${who} resumes in another lineage`)
+    }
+    if (to.seq < asked.seq) throw new Violation('continuity', `${who} resumes in the past`)
+    if (this.#ledger.isLost(key, asked)) {
+      // Nobody can know before something is written again; whoever goes on then is told.
+      if (this.#ledger.isLost(key, to)) return
+      throw new Violation('continuity', `${who} resumes from what the log has lost`)
+    }
+    const next = this.#nextVisible(socket, key, asked)
+    if (next !== undefined && next.seq <= to.seq) {
+      throw new Violation('continuity', `${who} resumes from ${to.seq} past ${words(next)}`)
+    }
+  }
+
+  #onNotResumed(who: string, key: string, from: Point, message: Wire): void {
+    this.lossCount++
+    if (message.error === undefined) {
+      throw new Violation('continuity', `${who} loses continuity and is not told`)
+    }
+    const reason = this.#excuse(key, from)
+    if (reason === undefined) {
+      throw new Violation('continuity', `${who} is told of a loss after ${from.lineage}:` +
+        `${from.seq}, though nothing was lost: ${JSON.stringify(message.error)}`)
+    }
+    this.#world.note(`${who} loses continuity: ${reason}`)
+  }
+
+  /** Why continuity from this point may be lost, or undefined. */
+  #excuse(key: string, from: Point): string | undefined {
+    const lineage = this.#ledger.lineageOf(key)
+    if (from.lineage !== lineage) return 'another lineage'
+    if (this.#ledger.isLost(key, from)) return 'the log has lost it'
+    const rest = this.#ledger.of(lineage, key).filter(({ seq }) => seq > from.seq)
+    const oldest = rest[0]
+    if (oldest === undefined) return undefined
+    if (this.#world.nowMs - oldest.atMs > limits.tailMs * RETENTION_SLACK) return 'too long ago'
+    const bytes = rest.reduce((sum, each) => sum + each.bytes + 200, 0)
+    return bytes > limits.tailBytesMax ? 'too much' : undefined
+  }
+
+  #onMessage(socket: SimSocket, view: View | undefined, message: Wire): void {
+    const who = `${socket.client.name} (${socket.id}) on ${message.channel}`
+    const { at } = view ?? {}
+    const texts = (message.messages ?? []).map(({ data }) => data ?? '')
+    if (view === undefined || at === undefined) {
+      throw new Violation('continuity', `${who} is shown ${texts} while not attached`)
+    }
+    const key = channelKey(message.channel!)
+    const to = pointOf(message.channelSerial ?? '')
+    const lost = this.#ledger.lostAt(key, to)
+    const shown = lost ?? this.#ledger.at(to.lineage, key, to.seq)
+    if (shown === undefined || shown.texts.join() !== texts.join()) {
+      throw new Violation('committed', `${who} is shown ${texts} as ${to.lineage}:${to.seq}, ` +
+        `where the log has ${shown === undefined ? 'nothing' : words(shown)}`)
+    }
+    if (!isVisible(shown, socket)) throw new Violation('echo', `${who} hears itself: ${texts}`)
+    if (to.lineage !== at.lineage) {
+      throw new Violation('continuity', `${who} is shown ${texts} of another lineage unannounced`)
+    }
+    if (lost !== undefined) {
+      // It was on its way when the log lost it.
+      view.at = to
+      return
+    }
+    if (this.#ledger.isLost(key, at)) {
+      throw new Violation('continuity', `${who} goes on after what the log has lost, unannounced`)
+    }
+    const next = this.#nextVisible(socket, key, at)
+    if (next?.seq !== to.seq) {
+      const wanted = next === undefined ? 'nothing' : words(next)
+      throw new Violation('continuity',
+        `${who} stands at ${at.seq}, should be shown ${wanted}, is shown ${words(shown)}`)
+    }
+    this.shownCount++
+    view.at = to
+  }
+
+  #mustBeCommitted(who: string, key: string, to: Point): void {
+    const last = this.#ledger.of(to.lineage, key).at(-1)
+    const idleMs = this.#world.nowMs - (last?.atMs ?? -Infinity)
+    if (this.#ledger.isLost(key, to)) return
+    if (to.seq <= (last?.seq ?? 0) || idleMs > limits.idleChannelMs * RETENTION_SLACK) return
+    throw new Violation('committed', `${who} stands at ${to.seq}, the log at ${last?.seq ?? 0}`)
+  }
+
+  #nextVisible(socket: SimSocket, key: string, from: Point): Committed | undefined {
+    let next = this.#ledger.after(from.lineage, key, from.seq)
+    while (next !== undefined && !isVisible(next, socket)) {
+      next = this.#ledger.after(from.lineage, key, next.seq)
+    }
+    return next
+  }
+}
+
+function isVisible({ connectionId }: Committed, socket: SimSocket): boolean {
+  return socket.echo || connectionId !== socket.connectionId
+}
+
+function words({ seq, texts }: Committed): string {
+  return `${seq} "${texts.join(' ')}"`
+}

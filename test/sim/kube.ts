@@ -1,0 +1,205 @@
+/**
+ * The simulated Kubernetes API: the region's pods with their watchers, and the one RealtimeRing
+ * object with compare-and-swap. Events come late or not at all until the next list; calls fail,
+ * and a write whose answer is lost may have happened, or happens yet.
+ */
+
+import type { Random } from '../../src/base/random.ts'
+import type { PodFact, RingReading, RingWriting } from '../../src/node/member-ports.ts'
+import type { View } from '../../src/ring/view.ts'
+import type { World } from './world.ts'
+
+const CALL_MS = 8
+const CALL_TIMEOUT_MS = 5_000
+const RESYNC_MS = 5_000
+
+/** What the weather does to the API. */
+export interface KubeFaults {
+  isAway: boolean
+  /** Watch events are late by up to this much. */
+  watchLateMs: number
+  /** A watch event is not seen until the next list. */
+  watchMissedChance: number
+  failedChance: number
+  /** A write is without answer: it did not happen, it did, it happens later. */
+  lostChance: number
+  lostAnswerChance: number
+  lateChance: number
+}
+
+/** A pod as the API has it. */
+export type SimPod = { -readonly [K in keyof PodFact]: PodFact[K] }
+
+/** Who watches the pods. */
+export interface PodWatcher {
+  onPods(pods: readonly PodFact[]): void
+  onAway(): void
+}
+
+interface Watch {
+  readonly watcher: PodWatcher
+  seen: number
+  isAway: boolean
+}
+
+export class SimKube {
+  readonly faults: KubeFaults = {
+    isAway: false,
+    watchLateMs: 0,
+    watchMissedChance: 0,
+    failedChance: 0,
+    lostChance: 0,
+    lostAnswerChance: 0,
+    lateChance: 0
+  }
+
+  /** For planted faults: a write takes place whatever the object is. */
+  isCompareOff = false
+  readonly pods = new Map<string, SimPod>()
+  readonly partitionCount: number
+  onRingWritten: (view: View, writer: string) => void = () => undefined
+  readonly #world: World
+  readonly #random: Random
+  readonly #watches = new Set<Watch>()
+  #version = 1
+  #podsVersion = 1
+  #listVersion = 0
+  #list: readonly PodFact[] = []
+  #view: View | undefined
+
+  constructor(world: World, partitionCount: number) {
+    this.#world = world
+    this.#random = world.fork('kube')
+    this.partitionCount = partitionCount
+    world.every(RESYNC_MS, () => this.#resync())
+  }
+
+  /** The view that the ring object holds. */
+  get view(): View | undefined {
+    return this.#view
+  }
+
+  /** Puts a view into the ring object, as if it had always been there. */
+  preset(view: View): void {
+    this.#view = view
+    this.#version++
+  }
+
+  /** Watches the pods; the first list comes soon. Returns what ends it. */
+  watch(watcher: PodWatcher): () => void {
+    const watch: Watch = { watcher, seen: 0, isAway: false }
+    this.#watches.add(watch)
+    this.#tell(watch, CALL_MS)
+    return () => void this.#watches.delete(watch)
+  }
+
+  /** The pods have changed: those who watch are told, more or less. */
+  podsChanged(what: string): void {
+    this.#podsVersion++
+    this.#world.note(`pods: ${what}`)
+    if (this.faults.isAway) return
+    for (const watch of this.#watches) {
+      const isMissed = this.#isDrawn(this.faults.watchMissedChance)
+      if (!isMissed) this.#tell(watch, CALL_MS + this.#random.below(this.faults.watchLateMs + 1))
+    }
+  }
+
+  setAway(isAway: boolean): void {
+    this.faults.isAway = isAway
+    this.#world.note(isAway ? 'the API is away' : 'the API is back')
+    for (const watch of this.#watches) {
+      this.#world.after(this.#random.below(2_000), () => {
+        if (this.faults.isAway !== isAway) return
+        watch.isAway = isAway
+        if (isAway) watch.watcher.onAway()
+        else this.#tell(watch, CALL_MS)
+      })
+    }
+  }
+
+  readRing(onReading: (reading: RingReading) => void): void {
+    const { faults } = this
+    const isFailing = faults.isAway || this.#isDrawn(faults.failedChance)
+    const delayMs = this.#random.jitter(CALL_MS)
+    this.#world.after(isFailing ? this.#failureMs() : delayMs, () => {
+      if (isFailing) {
+        onReading({ outcome: 'failed', reason: 'the API does not answer' })
+        return
+      }
+      const { partitionCount } = this
+      const stored = { resourceVersion: String(this.#version), partitionCount, view: this.#view }
+      this.#world.after(delayMs, () => onReading({ outcome: 'found', stored }))
+    })
+  }
+
+  writeRing(
+    writer: string,
+    expected: string | undefined,
+    view: View,
+    onWriting: (writing: RingWriting) => void
+  ): void {
+    const { faults } = this
+    const say = (writing: RingWriting, afterMs: number): void => {
+      this.#world.note(`ring: view ${view.version} of ${writer} ${writing.outcome}`)
+      this.#world.after(afterMs, () => onWriting(writing))
+    }
+    const unknown = { outcome: 'unknown', reason: 'no answer in time' } as const
+    this.#world.after(this.#random.jitter(CALL_MS), () => {
+      if (expected === undefined) {
+        say({ outcome: 'refused', reason: 'the object is the operator\'s to make' }, CALL_MS)
+      } else if (faults.isAway || this.#isDrawn(faults.lostChance)) {
+        say(unknown, this.#failureMs())
+      } else if (this.#isDrawn(faults.lateChance)) {
+        this.#world.after(this.#random.below(4_000), () => this.#store(writer, expected, view))
+        say(unknown, this.#random.below(2_000))
+      } else {
+        const writing = this.#store(writer, expected, view)
+        const isHeard = !this.#isDrawn(faults.lostAnswerChance)
+        say(isHeard ? writing : unknown, isHeard ? CALL_MS : this.#failureMs())
+      }
+    })
+  }
+
+  #store(writer: string, expected: string, view: View): RingWriting {
+    const isOther = expected !== String(this.#version)
+    if (isOther && !this.isCompareOff) return { outcome: 'conflict' }
+    this.#view = view
+    this.#version++
+    this.onRingWritten(view, writer)
+    return { outcome: 'written', resourceVersion: String(this.#version) }
+  }
+
+  #tell(watch: Watch, afterMs: number): void {
+    const version = this.#podsVersion
+    const pods = this.#listed()
+    this.#world.after(afterMs, () => {
+      if (!this.#watches.has(watch) || watch.isAway || version < watch.seen) return
+      watch.seen = version
+      watch.watcher.onPods(pods)
+    })
+  }
+
+  /** The list as it stands, made once for all who are told of it. */
+  #listed(): readonly PodFact[] {
+    if (this.#listVersion !== this.#podsVersion) {
+      this.#listVersion = this.#podsVersion
+      this.#list = Object.freeze([...this.pods.values()].map((pod) => Object.freeze({ ...pod })))
+    }
+    return this.#list
+  }
+
+  #resync(): void {
+    if (this.faults.isAway) return
+    for (const watch of this.#watches) {
+      if (watch.seen < this.#podsVersion) this.#tell(watch, CALL_MS)
+    }
+  }
+
+  #failureMs(): number {
+    return this.#random.below(2) === 0 ? CALL_MS : CALL_TIMEOUT_MS
+  }
+
+  #isDrawn(chance: number): boolean {
+    return chance > 0 && this.#random.unit() < chance
+  }
+}

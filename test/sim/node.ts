@@ -1,0 +1,357 @@
+/**
+ * A simulated node: the process in a pod. It has lives one after the other, each with a membership
+ * machine and worker threads of its own, as `commands/node-runtime.ts` and `node-life.ts` do it.
+ */
+
+import type { Random } from '../../src/base/random.ts'
+import { MemberNode } from '../../src/node/member.ts'
+import type {
+  Adopt,
+  MemberInput,
+  MemberOutput,
+  PodFact,
+  Standing
+} from '../../src/node/member-ports.ts'
+import { decodeMembership, encodeMembership } from '../../src/peer/membership-codec.ts'
+import type { MembershipMessage } from '../../src/peer/membership.ts'
+import { MAIN_THREAD, placeKey } from '../../src/peer/place.ts'
+import { masterOf, type View } from '../../src/ring/view.ts'
+import { Endpoint } from './bus.ts'
+import type { MachineClock } from './clock.ts'
+import type { SimPod } from './kube.ts'
+import { Loop } from './loop.ts'
+import type { Region } from './region.ts'
+import { WorkerThread } from './worker.ts'
+
+const PORT_MS = 0.05
+const TELL_MS = 1_000
+const HEIR_MS = 100
+const HANDED_OVER_MS = 100
+const DRAIN_MS = 10_000
+const PROBE_MS = 1_000
+
+/** One incarnation: its membership, and its workers from their start to their end. */
+export class Life {
+  readonly incarnation: string
+  readonly node: SimNode
+  readonly member: MemberNode
+  readonly loop: Loop<MemberInput>
+  readonly endpoint: Endpoint
+  readonly threads: (WorkerThread | undefined)[] = []
+  readonly generations: number[] = []
+  standing: Standing = 'waiting'
+  adopted: Adopt | undefined
+  isOver = false
+  #isDraining = false
+  readonly #outputs: MemberOutput[] = []
+  readonly #region: Region
+  readonly #random: Random
+
+  constructor(region: Region, node: SimNode, incarnation: string) {
+    this.#region = region
+    this.node = node
+    this.incarnation = incarnation
+    this.#random = region.world.fork(`life ${incarnation}`)
+    const { pod, clock, workers } = node
+    const identity = {
+      node: pod.node,
+      uid: pod.uid,
+      incarnation,
+      startedAt: clock.wallMs(),
+      workers,
+      zone: pod.zone,
+      meshVersion: 1,
+      host: pod.host ?? '',
+      privatePort: 1
+    }
+    const { successorCount } = region.options
+    this.member = new MemberNode({ identity, seed: incarnation, successorCount }, this.#outputs)
+    this.loop = new Loop<MemberInput>(
+      {
+        turn: (input, now) => {
+          this.member.turn(input, now)
+          if (region.options.isChecking) this.member.check()
+        },
+        nextDeadlineMs: () => this.member.nextDeadlineMs()
+      },
+      {
+        world: region.world,
+        clock,
+        random: this.#random.fork('loop'),
+        deadline: { kind: 'deadline' },
+        drain: () => this.#drain()
+      }
+    )
+    const key = placeKey({ incarnation, worker: MAIN_THREAD })
+    this.endpoint = new Endpoint(key, pod.node, true, (payload) => this.#onPayload(payload))
+  }
+
+  start(isMeshUp: boolean): void {
+    const { world, mesh } = this.#region
+    mesh.open(this.endpoint)
+    this.endpoint.isUp = isMeshUp
+    this.input({ kind: 'mesh', isUp: isMeshUp })
+    for (let worker = 0; worker < this.node.workers; worker++) this.#spawn(worker)
+    this.#tellWorkers()
+    world.every(TELL_MS, () => {
+      if (!this.node.isFrozen) this.#tellWorkers()
+      return !this.isOver
+    })
+  }
+
+  input(input: MemberInput): void {
+    if (!this.isOver) this.loop.input(input)
+  }
+
+  /** A worker thread dies; its heir starts soon. */
+  killWorker(worker: number): void {
+    const thread = this.threads[worker]
+    if (this.isOver || thread === undefined) return
+    thread.end()
+    this.threads[worker] = undefined
+    this.#region.world.after(this.#random.jitter(HEIR_MS), () => {
+      if (!this.isOver) this.#spawn(worker)
+    })
+  }
+
+  drain(): void {
+    if (this.#isDraining || this.isOver) return
+    this.#isDraining = true
+    this.input({ kind: 'drain' })
+    for (const thread of this.threads) thread?.tellDrain(DRAIN_MS / 2)
+    this.#region.world.every(HANDED_OVER_MS, () => {
+      if (this.isOver) return false
+      if (this.node.isFrozen) return true
+      const isEmpty = this.threads.every((thread) => thread === undefined ||
+        thread.worker.counts().connections === 0)
+      if (isEmpty && !this.#mastersAnything()) this.input({ kind: 'handedOver' })
+      return true
+    })
+  }
+
+  end(): void {
+    this.isOver = true
+    this.loop.end()
+    this.#region.mesh.close(this.endpoint)
+    for (const thread of this.threads) thread?.end()
+  }
+
+  setMeshUp(isUp: boolean): void {
+    if (this.isOver || this.endpoint.isUp === isUp) return
+    this.endpoint.isUp = isUp
+    this.input({ kind: 'mesh', isUp })
+    for (const thread of this.threads) if (thread !== undefined) thread.endpoint.isUp = isUp
+  }
+
+  freeze(): void {
+    this.loop.freeze()
+    for (const thread of this.threads) thread?.loop.freeze()
+  }
+
+  wake(): void {
+    this.loop.wake()
+    for (const thread of this.threads) thread?.loop.wake()
+  }
+
+  #spawn(worker: number): void {
+    const generation = (this.generations[worker] ?? 0) + 1
+    this.generations[worker] = generation
+    const { clock, workers, pod } = this.node
+    const thread = new WorkerThread(this.#region, {
+      self: { incarnation: this.incarnation, worker },
+      generation,
+      workers,
+      machine: pod.node,
+      clock,
+      random: this.#random.fork(`worker ${worker}/${generation}`),
+      onViewHeard: (version, from) => {
+        this.#region.world.after(PORT_MS, () => this.input({ kind: 'heardView', version, from }))
+      },
+      sibling: (index) => this.threads[index]
+    })
+    thread.endpoint.isUp = this.endpoint.isUp
+    if (this.node.isFrozen) thread.loop.freeze()
+    this.threads[worker] = thread
+    const { adopted } = this
+    this.#post(thread, () => thread.tellApps(this.#region.apps))
+    if (adopted !== undefined) this.#post(thread, () => thread.tellView(adopted))
+    if (this.#isDraining) this.#post(thread, () => thread.tellDrain(DRAIN_MS / 2))
+    if (generation > 1) this.#tellWorkers()
+  }
+
+  #post(thread: WorkerThread, run: () => void): void {
+    this.#region.world.after(PORT_MS, () => {
+      if (!thread.loop.isOver) run()
+    })
+  }
+
+  #tellWorkers(): void {
+    const workers = this.generations.map((generation, worker) => ({
+      generation,
+      isTurning: this.threads[worker] !== undefined,
+      isMeshUp: this.threads[worker]?.endpoint.isUp ?? false
+    }))
+    this.input({ kind: 'workers', workers })
+  }
+
+  #onPayload(payload: unknown): void {
+    const message = payload instanceof Uint8Array ? decodeMembership(payload)
+      : (payload as MembershipMessage)
+    const isForeign = message !== undefined && message.sender.incarnation !== this.incarnation
+    if (isForeign) this.input({ kind: 'peer', message })
+  }
+
+  #drain(): void {
+    for (const output of this.#outputs.splice(0)) this.#perform(output)
+  }
+
+  #perform(output: MemberOutput): void {
+    const { world, kube } = this.#region
+    switch (output.kind) {
+      case 'send':
+        this.#send(output.to, output.message)
+        return
+      case 'readRing':
+        kube.readRing((reading) => {
+          this.input({ kind: 'ringRead', ticket: output.ticket, reading })
+        })
+        return
+      case 'writeRing': {
+        const { expected, view, ticket } = output
+        kube.writeRing(this.node.pod.node, expected, view, (writing) => {
+          this.input({ kind: 'ringWritten', ticket, writing })
+        })
+        return
+      }
+      case 'probe': {
+        const { host, incarnation, ticket } = output
+        this.#region.probe(this.node, host, incarnation, PROBE_MS, (outcome) => {
+          this.input({ kind: 'probed', ticket, outcome })
+        })
+        return
+      }
+      case 'adopt':
+        this.adopted = output
+        for (const thread of this.threads) {
+          if (thread !== undefined) this.#post(thread, () => thread.tellView(output))
+        }
+        return
+      case 'standing':
+        this.standing = output.standing
+        world.note(`${this.incarnation} is ${output.standing}: ${output.reason}`)
+        if (output.standing === 'left' || output.standing === 'removed') {
+          world.after(PORT_MS, () => this.node.onLifeOver(this, output.standing))
+        }
+        return
+      case 'note':
+        world.note(`${this.incarnation} notes: ${output.text}`)
+    }
+  }
+
+  #send(to: string, message: MembershipMessage): void {
+    const { mesh, options } = this.#region
+    const isEncoded = options.codecShare >= 1 || this.#random.unit() < options.codecShare
+    const bytes = isEncoded ? encodeMembership(message) : undefined
+    const size = bytes?.length ?? 0
+    if (bytes !== undefined) this.#region.world.mixBytes(bytes)
+    const payload = bytes ?? message
+    if (to === 'all') mesh.sendAll(this.endpoint, message.kind, payload, size)
+    else mesh.send(this.endpoint, `${to}/${MAIN_THREAD}`, message.kind, payload, size)
+  }
+
+  #mastersAnything(): boolean {
+    const view: View | undefined = this.adopted?.view
+    if (view === undefined) return false
+    for (let partition = 0; partition < view.partitionCount; partition++) {
+      if (masterOf(partition, view)?.incarnation === this.incarnation) return true
+    }
+    return false
+  }
+}
+
+/** One process in one pod; a restarted container is another SimNode with the same pod. */
+export class SimNode {
+  readonly pod: SimPod
+  readonly clock: MachineClock
+  readonly workers: number
+  life: Life | undefined
+  isRunning = false
+  isFrozen = false
+  isDraining = false
+  isMeshUp = true
+  #lifeCount = 0
+  #endWatch: (() => void) | undefined
+  #pods: readonly PodFact[] | undefined
+  readonly #region: Region
+  readonly #start: number
+
+  constructor(region: Region, pod: SimPod, clock: MachineClock, workers: number, start: number) {
+    this.#region = region
+    this.pod = pod
+    this.clock = clock
+    this.workers = workers
+    this.#start = start
+  }
+
+  /** The process starts. `incarnation`: the name of its first life, for rings that are preset. */
+  start(incarnation?: string): void {
+    this.isRunning = true
+    this.#begin(incarnation)
+    this.#endWatch = this.#region.kube.watch({
+      onPods: (pods) => {
+        this.#pods = pods
+        this.life?.input({ kind: 'pods', pods })
+      },
+      onAway: () => this.life?.input({ kind: 'podsAway' })
+    })
+  }
+
+  /** The process dies: all threads at once, sockets closed by the kernel. */
+  kill(): void {
+    if (!this.isRunning) return
+    this.isRunning = false
+    this.#endWatch?.()
+    this.life?.end()
+  }
+
+  /** SIGTERM. */
+  drain(): void {
+    if (this.isDraining || !this.isRunning) return
+    this.isDraining = true
+    this.life?.drain()
+  }
+
+  freeze(): void {
+    if (this.isFrozen || !this.isRunning) return
+    this.isFrozen = true
+    this.life?.freeze()
+  }
+
+  wake(): void {
+    if (!this.isFrozen) return
+    this.isFrozen = false
+    this.life?.wake()
+  }
+
+  setMeshUp(isUp: boolean): void {
+    this.isMeshUp = isUp
+    this.life?.setMeshUp(isUp)
+  }
+
+  onLifeOver(life: Life, standing: Standing): void {
+    if (life !== this.life || life.isOver) return
+    life.end()
+    if (standing === 'left') this.#region.onLeft(this)
+    else if (!this.isDraining && this.isRunning) this.#begin()
+  }
+
+  #begin(incarnation?: string): void {
+    const name = incarnation ?? `${this.pod.node}-${this.#start}.${++this.#lifeCount}`
+    const life = new Life(this.#region, this, name)
+    this.life = life
+    this.#region.world.note(`${name} begins on ${this.pod.uid}`)
+    if (this.isFrozen) life.freeze()
+    life.start(this.isMeshUp)
+    if (this.#pods !== undefined) life.input({ kind: 'pods', pods: this.#pods })
+  }
+}

@@ -1,0 +1,180 @@
+/**
+ * One run: a region comes up in calm, a storm of the seed's own mix passes over it while clients
+ * work (only safety is judged), then the weather clears and the region must become whole within a
+ * bound, serve a fresh publish everywhere, and let everything go when everybody leaves.
+ */
+
+import { limits } from '../../src/base/limits.ts'
+import { Acks } from './checks/acks.ts'
+import { Agreement } from './checks/agreement.ts'
+import { Bounds } from './checks/bounds.ts'
+import { Continuity } from './checks/continuity.ts'
+import { Liveness } from './checks/liveness.ts'
+import { Masters } from './checks/masters.ts'
+import { Sessions } from './checks/sessions.ts'
+import type { ClockFault } from './clock.ts'
+import { withoutRealTime } from './poison.ts'
+import { defaultRegion, Region } from './region.ts'
+import { drawLimits, drawMix, type Mix, Weather } from './weather.ts'
+import { Violation } from './world.ts'
+import { Workload } from './workload.ts'
+
+const WHOLE_MS = 90_000
+const FRESH_MS = 20_000
+const LET_GO_MS = 45_000
+const TICK_MS = 1_000
+
+export interface RunOptions {
+  readonly seed: number
+  /** 0: each seed draws its own number. */
+  readonly nodeCount?: number
+  readonly stormMs?: number
+  /** Replaces what the seed would draw. */
+  readonly mix?: Partial<Mix>
+  /** With the faults that are off until something is cured. */
+  readonly hasAllFaults?: boolean
+  readonly isTracing?: boolean
+  /** Is told of the region before anything happens in it. */
+  onRegion?(region: Region): void
+}
+
+export interface RunResult {
+  readonly seed: number
+  readonly fingerprint: string
+  readonly violation: Error | undefined
+  readonly mix: string
+  readonly nodeCount: number
+  readonly trace: readonly string[]
+  readonly eventCount: number
+  readonly virtualMs: number
+  /** What there was to be seen: a run in which nothing happened proves nothing. */
+  readonly seen: Readonly<Record<string, number>>
+}
+
+/** Runs one seed to its end. */
+export function simulate(options: RunOptions): RunResult {
+  const former = { ...limits }
+  try {
+    return withoutRealTime(() => new Run(options).result())
+  } finally {
+    Object.assign(limits, former)
+  }
+}
+
+class Run {
+  readonly #options: RunOptions
+  readonly #region: Region
+  readonly #workload: Workload
+  readonly #weather: Weather
+  readonly #mix: Mix
+  readonly #continuity: Continuity
+  readonly #acks: Acks
+  readonly #masters = new Masters()
+  readonly #agreement: Agreement
+  readonly #sessions: Sessions
+
+  constructor(options: RunOptions) {
+    this.#options = options
+    const seed = `sim/${options.seed}`
+    const drawn = drawMix(seed, options.hasAllFaults === true)
+    this.#mix = { ...drawn, ...options.mix }
+    const nodeCount = options.nodeCount || this.#mix.nodeCount
+    this.#region = new Region({
+      ...defaultRegion,
+      seed,
+      nodeCount,
+      workers: this.#mix.workers,
+      successorCount: Math.min(2, nodeCount - 1),
+      clockFault: (random): ClockFault => {
+        const { skewMs } = this.#mix
+        if (skewMs === 0) return { skewMs: 0, drift: 0 }
+        return { skewMs: random.below(2 * skewMs) - skewMs, drift: (random.unit() - 0.5) * 4e-4 }
+      }
+    })
+    const { ledger, world, checks } = this.#region
+    world.isTracing = options.isTracing === true
+    this.#continuity = new Continuity(ledger, world)
+    this.#acks = new Acks(this.#region)
+    this.#agreement = new Agreement(this.#region)
+    this.#sessions = new Sessions(this.#region)
+    checks.push(
+      this.#sessions,
+      this.#acks, this.#continuity, this.#masters, this.#agreement,
+      new Liveness(this.#region), new Bounds(this.#region)
+    )
+    this.#workload = new Workload(this.#region, this.#mix)
+    this.#weather = new Weather(this.#region, this.#mix)
+    drawLimits(seed, this.#mix)
+  }
+
+  result(): RunResult {
+    const { world } = this.#region
+    let violation: Error | undefined
+    try {
+      this.#options.onRegion?.(this.#region)
+      this.#play()
+    } catch (error) {
+      violation = error as Error
+    }
+    return {
+      seed: this.#options.seed,
+      fingerprint: world.fingerprint,
+      violation,
+      mix: wordsOf(this.#mix),
+      nodeCount: this.#region.options.nodeCount,
+      trace: world.trace,
+      eventCount: world.eventCount,
+      virtualMs: world.nowMs,
+      seen: {
+        shown: this.#continuity.shownCount,
+        acknowledged: this.#acks.ackedCount,
+        refused: this.#acks.refusedCount,
+        resumed: this.#continuity.resumedCount,
+        losses: this.#continuity.lossCount,
+        takeovers: this.#masters.takeoverCount,
+        views: this.#agreement.viewCount,
+        connectionsResumed: this.#sessions.resumedCount,
+        connectionsLost: this.#sessions.failedCount
+      }
+    }
+  }
+
+  #play(): void {
+    const { world, checks } = this.#region
+    this.#region.start()
+    world.every(TICK_MS, () => {
+      for (const check of checks) check.onTick?.()
+    })
+    world.run(3_000)
+    this.#workload.start()
+    world.run(3_000)
+    world.note(`storm: ${wordsOf(this.#mix)}`)
+    this.#weather.rage()
+    world.run(this.#options.stormMs ?? this.#mix.stormMs)
+    world.note('calm')
+    this.#weather.calm()
+    world.run(2_000)
+    this.#workload.stop()
+    this.#mustBecomeWhole(WHOLE_MS)
+    this.#workload.publishEverywhere()
+    this.#mustBecomeWhole(FRESH_MS)
+    this.#workload.closeAll()
+    world.run(LET_GO_MS)
+    for (const check of checks) check.onEmpty?.()
+  }
+
+  #mustBecomeWhole(withinMs: number): void {
+    const { world, checks } = this.#region
+    const missing = (): string[] => checks.flatMap((check) => check.missing?.() ?? [])
+    world.run(1_000)
+    if (world.runUntil(() => missing().length === 0, withinMs)) return
+    throw new Violation('whole', `after ${withinMs} ms of calm: ${missing().join('; ')}`)
+  }
+}
+
+function wordsOf(mix: Mix): string {
+  return Object.entries(mix)
+    .filter(([, value]) => value !== 0 && value !== false)
+    .map(([name, value]) => (value === true ? name : `${name} ${value}`))
+    .join(', ')
+}

@@ -1,0 +1,231 @@
+/**
+ * A simulated socket between a client and a worker: in order and whole in each direction until it
+ * breaks. It may be cut (nothing arrives, nobody is told), or read slowly by its client.
+ */
+
+import type { FrameSequence, Socket } from '../../src/node/outbox.ts'
+import type { Random } from '../../src/base/random.ts'
+import type { World } from './world.ts'
+import { readFrames, type Wire, type WireFormat, writeFrame } from './wire.ts'
+
+/** The worker at the other end, as the socket sees it. */
+export interface SocketServer {
+  readonly life: string
+  readonly machine: string
+  readonly isAlive: boolean
+  onOpened(socket: SimSocket, query: ReadonlyMap<string, string>): void
+  onFrame(socket: SimSocket, data: string | Uint8Array): void
+  onHeard(socket: SimSocket): void
+  onClosed(socket: SimSocket): void
+}
+
+/** The client's end. */
+export interface SocketClient {
+  readonly name: string
+  onSocketOpen(socket: SimSocket): void
+  onSocketMessage(socket: SimSocket, message: Wire | undefined): void
+  onSocketGone(socket: SimSocket): void
+}
+
+/** Who reads along what sockets carry, at the server's end. */
+export interface SocketWitness {
+  onServerSays(socket: SimSocket, message: Wire): void
+  onClientSays(socket: SimSocket, message: Wire): void
+  onSocketGone(socket: SimSocket): void
+}
+
+export interface SocketOptions {
+  readonly id: string
+  readonly format: WireFormat
+  readonly echo: boolean
+  readonly random: Random
+}
+
+export class SimSocket implements Socket {
+  readonly id: string
+  readonly format: WireFormat
+  readonly echo: boolean
+  readonly server: SocketServer
+  readonly client: SocketClient
+  /** Told by CONNECTED. */
+  connectionId = ''
+  /** When the server got it. */
+  openedAtMs = 0
+  /** The earlier connection that its client asked to go on with, if it did. */
+  resumesId: string | undefined
+  /** Nothing arrives any more at either end, and neither is told. */
+  isCut = false
+  /** The client reads nothing for now. */
+  isStalled = false
+  #isServerOpen = true
+  #isClientOpen = true
+  #waiting: Uint8Array[] = []
+  #waitingBytes = 0
+  #isEndWaiting = false
+  readonly #world: World
+  readonly #witness: SocketWitness
+  readonly #random: Random
+  #toClientAtMs = 0
+  #toServerAtMs = 0
+
+  constructor(
+    world: World,
+    witness: SocketWitness,
+    server: SocketServer,
+    client: SocketClient,
+    options: SocketOptions
+  ) {
+    this.id = options.id
+    this.format = options.format
+    this.echo = options.echo
+    this.#random = options.random
+    this.#world = world
+    this.#witness = witness
+    this.server = server
+    this.client = client
+  }
+
+  /** Both ends believe that the other is there. */
+  get isOpen(): boolean {
+    return this.#isServerOpen && this.#isClientOpen
+  }
+
+  // -- the server's end ------------------------------------------------------------------------
+
+  write(batch: FrameSequence): number {
+    if (!this.#isServerOpen) return 0
+    const bytes = batch.bytes().slice()
+    this.#world.mixBytes(bytes)
+    for (const message of readFrames(bytes)) {
+      if (message !== undefined) this.#witness.onServerSays(this, message)
+    }
+    this.#toClient(bytes)
+    return this.#waitingBytes
+  }
+
+  ping(): void {
+    if (this.#isServerOpen) this.#toClient(Uint8Array.of(0x89, 0))
+  }
+
+  close(): void {
+    if (!this.#isServerOpen) return
+    this.#isServerOpen = false
+    this.#witness.onSocketGone(this)
+    this.#arriveAtClient(() => this.#endClient())
+    this.#arriveAtServer(() => this.server.onClosed(this))
+  }
+
+  /** The worker is gone: the kernel closes what it had open. */
+  onServerDied(): void {
+    if (!this.#isServerOpen) return
+    this.#isServerOpen = false
+    this.#witness.onSocketGone(this)
+    this.#arriveAtClient(() => this.#endClient())
+  }
+
+  // -- the client's end ------------------------------------------------------------------------
+
+  open(query: ReadonlyMap<string, string>): void {
+    this.#arriveAtServer(() => {
+      if (!this.server.isAlive) {
+        this.#isServerOpen = false
+        this.#arriveAtClient(() => this.#endClient())
+        return
+      }
+      this.openedAtMs = this.#world.nowMs
+      this.resumesId = query.get('resume')?.split('!')[0]
+      this.server.onOpened(this, query)
+      this.#arriveAtClient(() => this.client.onSocketOpen(this))
+    })
+  }
+
+  send(message: Wire): void {
+    if (!this.#isClientOpen) return
+    const data = writeFrame(message, this.format)
+    this.#arriveAtServer(() => {
+      if (!this.#isServerOpen) return
+      this.#witness.onClientSays(this, message)
+      this.server.onFrame(this, data)
+    })
+  }
+
+  /** The client's end goes away; the server hears of it unless the way is cut. */
+  drop(): void {
+    if (!this.#isClientOpen) return
+    this.#isClientOpen = false
+    this.#arriveAtServer(() => this.#endServer())
+  }
+
+  /** The client reads again. */
+  resume(): void {
+    this.isStalled = false
+    const waiting = this.#waiting
+    this.#waiting = []
+    this.#waitingBytes = 0
+    for (const bytes of waiting) this.#toClient(bytes)
+    if (this.#isEndWaiting) this.#arriveAtClient(() => this.#endClient())
+  }
+
+  /** The way is whole again; by now both ends have been told that it broke. */
+  mend(): void {
+    if (!this.isCut) return
+    this.isCut = false
+    this.#world.after(1, () => {
+      this.#endServer()
+      this.#endClient()
+    })
+  }
+
+  #endServer(): void {
+    if (!this.#isServerOpen) return
+    this.#isServerOpen = false
+    this.#witness.onSocketGone(this)
+    this.server.onClosed(this)
+  }
+
+  #endClient(): void {
+    if (!this.#isClientOpen) return
+    if (this.isStalled) {
+      // What was sent before the end is read before it.
+      this.#isEndWaiting = true
+      return
+    }
+    this.#isClientOpen = false
+    this.client.onSocketGone(this)
+  }
+
+  #toClient(bytes: Uint8Array): void {
+    if (this.isStalled || this.isCut) {
+      this.#waiting.push(bytes)
+      this.#waitingBytes += bytes.length
+      return
+    }
+    this.#arriveAtClient(() => {
+      for (const message of readFrames(bytes)) {
+        if (!this.#isClientOpen) return
+        if (message === undefined) this.#arriveAtServer(() => this.#heard())
+        this.client.onSocketMessage(this, message)
+      }
+    })
+  }
+
+  #heard(): void {
+    if (this.#isServerOpen) this.server.onHeard(this)
+  }
+
+  #arriveAtClient(run: () => void): void {
+    const atMs = this.#world.nowMs + this.#random.jitter(2, 0.8)
+    this.#toClientAtMs = Math.max(this.#toClientAtMs, atMs)
+    this.#world.at(this.#toClientAtMs, () => {
+      if (!this.isCut) run()
+    })
+  }
+
+  #arriveAtServer(run: () => void): void {
+    const atMs = this.#world.nowMs + this.#random.jitter(2, 0.8)
+    this.#toServerAtMs = Math.max(this.#toServerAtMs, atMs)
+    this.#world.at(this.#toServerAtMs, () => {
+      if (!this.isCut) run()
+    })
+  }
+}

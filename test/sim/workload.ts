@@ -1,0 +1,93 @@
+/**
+ * What clients do while the weather rages: they come, attach, publish one by one and in bursts,
+ * detach, drop and come back. Each seed draws its own crowd.
+ */
+
+import type { Random } from '../../src/base/random.ts'
+import { SimClient } from './clients.ts'
+import type { Region } from './region.ts'
+
+export interface WorkloadOptions {
+  readonly clientCount: number
+  readonly channelCount: number
+  /** Publishes of one client per second, on average. */
+  readonly publishRate: number
+}
+
+export class Workload {
+  readonly channels: readonly string[]
+  readonly clients: SimClient[] = []
+  readonly #region: Region
+  readonly #options: WorkloadOptions
+  readonly #random: Random
+  #isOn = false
+
+  constructor(region: Region, options: WorkloadOptions) {
+    this.#region = region
+    this.#options = options
+    this.#random = region.world.fork('workload')
+    this.channels = Array.from({ length: options.channelCount }, (_, at) => `ch${at}`)
+  }
+
+  /** Everybody comes, some sooner than others. */
+  start(): void {
+    this.#isOn = true
+    for (let at = 0; at < this.#options.clientCount; at++) {
+      const random = this.#random.fork(`c${at}`)
+      const client = new SimClient(this.#region, {
+        name: `c${at}`,
+        format: random.below(2) === 0 ? 'json' : 'msgpack',
+        echo: random.below(4) > 0,
+        hasOwnIds: random.below(3) === 0
+      })
+      this.clients.push(client)
+      this.#region.world.after(random.below(2_000), () => {
+        client.connect()
+        for (const channel of this.channels) if (random.below(2) === 0) client.attach(channel)
+      })
+      this.#live(client, random)
+    }
+  }
+
+  /** Nobody does anything of itself any more. */
+  stop(): void {
+    this.#isOn = false
+  }
+
+  /** Everybody publishes once on every channel it holds. */
+  publishEverywhere(): void {
+    for (const client of this.clients) {
+      for (const channel of client.channels.keys()) client.publish(channel)
+    }
+  }
+
+  closeAll(): void {
+    for (const client of this.clients) client.close()
+  }
+
+  #live(client: SimClient, random: Random): void {
+    const { world } = this.#region
+    const pauseMs = random.jitter(1_000 / this.#options.publishRate, 0.9)
+    world.after(pauseMs, () => {
+      if (!this.#isOn) return
+      this.#act(client, random)
+      this.#live(client, random)
+    })
+  }
+
+  #act(client: SimClient, random: Random): void {
+    const channel = this.channels[random.below(this.channels.length)]!
+    const dice = random.below(100)
+    if (dice < 70) {
+      client.publish(channel, dice < 5 ? 3 : 1)
+    } else if (dice < 80) {
+      for (let count = 2 + random.below(8); count > 0; count--) client.publish(channel)
+    } else if (dice < 90) {
+      client.attach(channel)
+    } else if (dice < 95) {
+      client.detach(channel)
+    } else if (dice < 98) {
+      client.dropSocket()
+    }
+  }
+}
