@@ -52,6 +52,8 @@ interface Extent {
 interface Loss {
   readonly lineage: string
   readonly keptEntry: number
+  /** The last epoch before it: later ones number their entries from there again. */
+  readonly epoch: number
 }
 
 interface Truth {
@@ -123,7 +125,7 @@ export class Ledger {
     truth.excuse = 'the log was rolled back'
     truth.extents = truth.extents.filter(({ seq }) => seq <= keptSeq)
     const keptEntry = truth.extents.at(-1)?.lastEntry ?? 0
-    truth.losses.push({ lineage: truth.lineage, keptEntry })
+    truth.losses.push({ lineage: truth.lineage, keptEntry, epoch: truth.epoch })
     for (const [key, all] of this.#channels) {
       const channel = key.slice(key.indexOf(' ') + 1)
       if (partitionOf(channel, this.#partitionCount) !== partition) continue
@@ -140,8 +142,8 @@ export class Ledger {
   isLost(channel: string, point: Point): boolean {
     if (this.#isTrue(channel, point)) return false
     const { losses } = this.#partitions.get(partitionOf(channel, this.#partitionCount)) ?? {}
-    return losses?.some(({ lineage, keptEntry }) =>
-      lineage === point.lineage && point.entry > keptEntry) === true
+    return losses?.some(({ lineage, keptEntry, epoch }) =>
+      lineage === point.lineage && point.entry > keptEntry && point.epoch <= epoch) === true
   }
 
   /** What stood at this point, if the log has lost it. */
