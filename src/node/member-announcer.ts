@@ -24,7 +24,10 @@ export interface AnnouncerParts {
 export class Announcer {
   readonly #parts: AnnouncerParts
   #isHandedOver = false
+  /** Before this nothing is said again. */
   #nextAtMs = 0
+  /** When `step` will have something to say; Infinity: not before something changes. */
+  #dueMs = Infinity
 
   constructor(parts: AnnouncerParts) {
     this.#parts = parts
@@ -41,32 +44,42 @@ export class Announcer {
     this.hurry(nowMs)
   }
 
-  /** When `step` may have something to say, or Infinity once it serves. */
-  nextDeadlineMs(isServing: boolean, nowMs: number): number {
-    return isServing ? Infinity : Math.max(this.#nextAtMs, nowMs + 1)
+  /** When `step` will have something to say, or Infinity. */
+  nextDeadlineMs(): number {
+    return this.#dueMs
   }
 
   /** Says what is due; call it with the mesh up. */
   step(
     view: View, isDraining: boolean, workers: readonly WorkerState[], nowMs: number
   ): void {
-    if (nowMs < this.#nextAtMs) return
-    // Who wants in must be able to serve: its workers speak to others by themselves.
-    if (!isDraining && !workers.every(({ isMeshUp }) => isMeshUp)) return
-    const { identity, timing, roster, generations, send } = this.#parts
-    const self = identity.incarnation
-    const listed = memberOf(self, view)
-    if (isDraining) {
-      if (listed === undefined) return
-      roster.onLeaving(self, this.#isHandedOver)
-      send('all', { kind: 'leaving', isHandedOver: this.#isHandedOver })
-    } else if (listed === undefined || listed.state === 'joining') {
-      const member: Member = { ...identity, state: 'joining' }
-      roster.onHello(member, view.version, nowMs)
-      send('all', { kind: 'hello', member, generations: generations.own })
-    } else {
-      return
+    const hasToSay = this.#hasToSay(view, isDraining, workers)
+    if (hasToSay && nowMs >= this.#nextAtMs) {
+      if (isDraining) this.#sayLeaving()
+      else this.#sayHello(view, nowMs)
+      this.#nextAtMs = nowMs + this.#parts.timing.helloMs
     }
-    this.#nextAtMs = nowMs + timing.helloMs
+    this.#dueMs = hasToSay ? this.#nextAtMs : Infinity
+  }
+
+  #hasToSay(view: View, isDraining: boolean, workers: readonly WorkerState[]): boolean {
+    const listed = memberOf(this.#parts.identity.incarnation, view)
+    if (isDraining) return listed !== undefined
+    // Who wants in must be able to serve: its workers speak to others by themselves.
+    if (!workers.every(({ isMeshUp }) => isMeshUp)) return false
+    return listed === undefined || listed.state === 'joining'
+  }
+
+  #sayLeaving(): void {
+    const { identity, roster, send } = this.#parts
+    roster.onLeaving(identity.incarnation, this.#isHandedOver)
+    send('all', { kind: 'leaving', isHandedOver: this.#isHandedOver })
+  }
+
+  #sayHello(view: View, nowMs: number): void {
+    const { identity, roster, generations, send } = this.#parts
+    const member: Member = { ...identity, state: 'joining' }
+    roster.onHello(member, view.version, nowMs)
+    send('all', { kind: 'hello', member, generations: generations.own })
   }
 }

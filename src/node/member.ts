@@ -115,12 +115,11 @@ export class MemberNode {
   nextDeadlineMs(): number {
     if (isFinal(this.#standing)) return Infinity
     const nowMs = this.#now.monoMs
-    const isServing = this.#standing === 'serving'
     return Math.min(
       this.#ring.nextDeadlineMs(),
       this.#watcher.nextDeadlineMs(),
       this.#roster.nextDeadlineMs(nowMs),
-      this.#isMeshUp ? this.#announcer.nextDeadlineMs(isServing, nowMs) : Infinity,
+      this.#isMeshUp ? this.#announcer.nextDeadlineMs() : Infinity,
       this.#proposer.nextDeadlineMs(nowMs),
       this.#probes.nextDeadlineMs(),
       this.#drainUntilMs
@@ -261,6 +260,7 @@ export class MemberNode {
     }
   }
 
+  /** Holds a view that is surely written (or the empty one before the first). */
   #take(view: View | undefined): void {
     if (view === undefined) return
     const nowMs = this.#now.monoMs
