@@ -3,13 +3,15 @@
  * and its disk over restarts, so that clients and the others find it again.
  */
 
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { startNatsServer, type NatsServer } from './nats-server.ts'
 import { freePorts } from './server-process.ts'
 
 const PORT_TRIES_MAX = 5
+const LOOK_MS = 5
 
 export interface NatsCluster {
   /** Addresses of all servers, whether they run or not. */
@@ -18,6 +20,10 @@ export interface NatsCluster {
   readonly servers: readonly (NatsServer | undefined)[]
   /** Ends one as a crash would. */
   kill(index: number): Promise<void>
+  /** Makes one stand still (SIGSTOP); resolves when no thread of it runs any more. */
+  freeze(index: number): Promise<void>
+  /** Lets one go on that stands still. */
+  thaw(index: number): void
   /** Starts one again on its old disk. */
   start(index: number): Promise<void>
   /** Ends everything and removes the disks. */
@@ -84,9 +90,29 @@ class Cluster implements NatsCluster {
     this.#ended.push(server)
   }
 
+  async freeze(index: number): Promise<void> {
+    const pid = this.servers[index]!.process.pid
+    process.kill(pid, 'SIGSTOP')
+    // On a busy machine the other threads go on until the one that has the signal gets a turn.
+    while (!standsStill(pid)) await delay(LOOK_MS)
+  }
+
+  thaw(index: number): void {
+    process.kill(this.servers[index]!.process.pid, 'SIGCONT')
+  }
+
   async stop(): Promise<void> {
     await Promise.all(this.servers.map((_, index) => this.kill(index)))
     await Promise.all(this.#ended.map((server) => server.stop()))
     rmSync(this.#folder, { recursive: true, force: true })
   }
+}
+
+/** Whether every thread of the process is stopped, as proc(5) tells it. */
+function standsStill(pid: number): boolean {
+  const tasks = join('/proc', String(pid), 'task')
+  return readdirSync(tasks).every((task) => {
+    const line = readFileSync(join(tasks, task, 'stat'), 'utf8')
+    return line.slice(line.lastIndexOf(')')).startsWith(') T')
+  })
 }

@@ -152,14 +152,13 @@ t.test('the replicated log on three servers', { skip }, async (t) => {
     const former = await world.log(PLAN, { servers: [cluster.urls[leader]!] })
     const run = scribe.run()
     await moreFrom(scribe, 20)
-    const { pid } = cluster.servers[leader]!.process
-    process.kill(pid, 'SIGSTOP')
+    await cluster.freeze(leader)
     try {
       const late = former.append(partition, scribe.lastSeq, bytesOf('late'))
       t.match(await late, { kind: 'unknown' }, 'it waits in the sockets of who stands still')
       await moreFrom(scribe, 20)
     } finally {
-      process.kill(pid, 'SIGCONT')
+      cluster.thaw(leader)
     }
     await moreFrom(scribe, 20)
     scribe.enough()
