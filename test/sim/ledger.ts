@@ -6,9 +6,10 @@
 import { decode } from '@msgpack/msgpack'
 import { partitionOf } from '../../src/base/hash.ts'
 import { limits } from '../../src/base/limits.ts'
-import { type Append, decodeAppend } from '../../src/log/entry.ts'
+import { type Append, decodeAppend, type PublicationEntry } from '../../src/log/entry.ts'
 import type { Accepted } from './log.ts'
-import type { Point } from './wire.ts'
+import { memberKeyOf, memberWords, Presence, type Shown, shownIn } from './presence-map.ts'
+import type { Point, WireItem, WirePresence } from './wire.ts'
 import { Violation } from './world.ts'
 
 /** A committed publish as the log has it. */
@@ -29,8 +30,22 @@ export interface Committed {
   readonly logSeq: number
   /** The log has lost it since. */
   isLost: boolean
-  /** The data of its messages. */
+  /** The data of its messages; of presence, its events in words. */
   readonly texts: readonly string[]
+  /** Of presence. */
+  readonly events: readonly Shown[] | undefined
+  /** Who is present after it. */
+  present: PresentSet
+}
+
+/** A presence set as the log has it at one moment, by member. */
+export type PresentSet = ReadonlyMap<string, Shown>
+
+const NOBODY: PresentSet = new Map()
+
+/** Presence events in words, as all must be shown them. */
+export function eventWords(events: readonly Shown[]): string[] {
+  return events.map((event) => `${event.action} ${memberWords(event)}`)
 }
 
 /** What a record said. */
@@ -78,7 +93,7 @@ export class Ledger {
   }
 
   take(accepted: Accepted): Taken {
-    const { partition, bytes, atMs } = accepted
+    const { partition, bytes } = accepted
     const append = decodeAppend(bytes)
     if (append === undefined) throw new Violation('ledger', `unreadable record in ${partition}`)
     let truth = this.#partitions.get(partition)
@@ -98,18 +113,7 @@ export class Ledger {
         if (publication.entry !== append.firstEntry + at) {
           throw new Violation('ledger', `${channel}: entry ${publication.entry} stands elsewhere`)
         }
-        const { lineage } = truth
-        const { payload, messageCount, ...said } = publication
-        const items = decode(payload) as { data?: string }[]
-        const texts = items.map(({ data }) => data ?? '')
-        if (texts.length !== messageCount) throw new Violation('ledger', 'messages miscounted')
-        const { epoch } = append
-        const bytes = payload.byteLength
-        const logSeq = accepted.seq
-        const isLost = false
-        committed.push({
-          ...said, channel, lineage, epoch, atMs, bytes, logSeq, isLost, texts
-        })
+        committed.push(committedOf(entry, truth.lineage, append.epoch, accepted))
       }
     }
     const lastEntry = append.firstEntry + append.entries.length - 1
@@ -163,14 +167,13 @@ export class Ledger {
   /** The first committed publish after `seq`. */
   after(lineage: string, channel: string, seq: number): Committed | undefined {
     const all = this.of(lineage, channel)
-    let low = 0
-    let high = all.length
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if (all[middle]!.seq > seq) high = middle
-      else low = middle + 1
-    }
-    return all[low]
+    return all[this.#countThrough(all, seq)]
+  }
+
+  /** True if the log has lost something of the channel's partition in the lineage that it has. */
+  wasRolledBack(channel: string): boolean {
+    const truth = this.#partitions.get(partitionOf(channel, this.#partitionCount))
+    return truth?.losses.some(({ lineage }) => lineage === truth.lineage) === true
   }
 
   /** Everything of a channel in one lineage, in order. */
@@ -178,9 +181,36 @@ export class Ledger {
     return this.#channels.get(`${lineage} ${channel}`) ?? []
   }
 
+  /** Who is present at a point of a lineage, as the log has it. */
+  presentAt(lineage: string, channel: string, seq: number): PresentSet {
+    const all = this.of(lineage, channel)
+    const at = all[this.#countThrough(all, seq) - 1]
+    return at?.present ?? NOBODY
+  }
+
+  /** Who is present on each channel now. */
+  *present(): Generator<readonly [channel: string, present: PresentSet]> {
+    for (const [key, all] of this.#channels) {
+      const [lineage = '', channel = ''] = key.split(' ')
+      if (lineage === this.lineageOf(channel)) yield [channel, all.at(-1)?.present ?? NOBODY]
+    }
+  }
+
   /** Where this text was committed. */
   withText(text: string): readonly Committed[] {
     return this.#byText.get(text) ?? []
+  }
+
+  /** How many of them stand at `seq` or before. */
+  #countThrough(all: readonly Committed[], seq: number): number {
+    let low = 0
+    let high = all.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (all[middle]!.seq > seq) high = middle
+      else low = middle + 1
+    }
+    return low
   }
 
   /** A point is told in the epoch of its entry or a later one, never in an earlier one. */
@@ -212,13 +242,49 @@ export class Ledger {
     if (last !== undefined && committed.seq !== last.seq + 1 && !isReborn) {
       throw new Violation('ledger', `${key}: seq ${committed.seq} follows ${last.seq}`)
     }
+    committed.present = presentAfter(last?.present ?? NOBODY, committed.events)
     all.push(committed)
-    for (const text of committed.texts) {
+    for (const text of newTextsOf(committed)) {
       const known = this.#byText.get(text)
       if (known === undefined) this.#byText.set(text, [committed])
       else known.push(committed)
     }
   }
+}
+
+function committedOf(
+  { channel, publication }: PublicationEntry,
+  lineage: string,
+  epoch: number,
+  { atMs, seq: logSeq }: Accepted
+): Committed {
+  const { payload, messageCount, owner, ...said } = publication
+  const items = decode(payload) as (WireItem & WirePresence)[]
+  const events = owner === undefined ? undefined
+    : shownIn({ action: 0, ...said, presence: items })
+  const texts = events === undefined ? items.map(({ data }) => data ?? '') : eventWords(events)
+  if (messageCount !== (events === undefined ? texts.length : 0)) {
+    throw new Violation('ledger', 'messages miscounted')
+  }
+  const bytes = payload.byteLength
+  return { ...said, channel, lineage, epoch, atMs, bytes, logSeq, isLost: false, texts, events,
+    present: NOBODY }
+}
+
+function presentAfter(before: PresentSet, events: readonly Shown[] | undefined): PresentSet {
+  if (events === undefined) return before
+  const after = new Map(before)
+  for (const event of events) {
+    if (event.action === Presence.LEAVE) after.delete(memberKeyOf(event))
+    else after.set(memberKeyOf(event), event)
+  }
+  return after
+}
+
+/** What was said in it, and not only repeated by servers or for a former state. */
+function newTextsOf({ texts, events }: Committed): readonly string[] {
+  if (events === undefined) return texts
+  return events.flatMap(({ action, data }) => (action === Presence.LEAVE ? [] : data))
 }
 
 function placeOf(

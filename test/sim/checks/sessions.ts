@@ -5,10 +5,9 @@
  */
 
 import { limits } from '../../../src/base/limits.ts'
-import { Does } from '../clients.ts'
 import type { Region } from '../region.ts'
 import type { SimSocket } from '../sockets.ts'
-import type { Wire } from '../wire.ts'
+import { Does, type Wire } from '../wire.ts'
 import { Violation } from '../world.ts'
 import type { Check } from './check.ts'
 
