@@ -3,50 +3,15 @@
  * codec, by lineage and channel. Checks compare with it what clients were shown.
  */
 
-import { decode } from '@msgpack/msgpack'
 import { partitionOf } from '../../src/base/hash.ts'
 import { limits } from '../../src/base/limits.ts'
-import { type Append, decodeAppend, type PublicationEntry } from '../../src/log/entry.ts'
+import { type Append, decodeAppend } from '../../src/log/entry.ts'
+import {
+  type Committed, newTextsOf, NOBODY, presentAfter, type PresentSet, publicationsOf
+} from './committed.ts'
 import type { Accepted } from './log.ts'
-import { memberKeyOf, memberWords, Presence, type Shown, shownIn } from './presence-map.ts'
-import type { Point, WireItem, WirePresence } from './wire.ts'
+import type { Point } from './wire.ts'
 import { Violation } from './world.ts'
-
-/** A committed publish as the log has it. */
-export interface Committed {
-  readonly channel: string
-  readonly lineage: string
-  readonly seq: number
-  readonly entry: number
-  readonly epoch: number
-  readonly id: string
-  readonly idSpace: string
-  readonly connectionId: string | undefined
-  readonly timestamp: number
-  readonly counter: number
-  readonly atMs: number
-  readonly bytes: number
-  /** The engine's sequence of its record. */
-  readonly logSeq: number
-  /** The log has lost it since. */
-  isLost: boolean
-  /** The data of its messages; of presence, its events in words. */
-  readonly texts: readonly string[]
-  /** Of presence. */
-  readonly events: readonly Shown[] | undefined
-  /** Who is present after it. */
-  present: PresentSet
-}
-
-/** A presence set as the log has it at one moment, by member. */
-export type PresentSet = ReadonlyMap<string, Shown>
-
-const NOBODY: PresentSet = new Map()
-
-/** Presence events in words, as all must be shown them. */
-export function eventWords(events: readonly Shown[]): string[] {
-  return events.map((event) => `${event.action} ${memberWords(event)}`)
-}
 
 /** What a record said. */
 export interface Taken {
@@ -55,6 +20,11 @@ export interface Taken {
   readonly epoch: number | undefined
   readonly lineage: string
   readonly committed: readonly Committed[]
+  /**
+   * A former master's append, after a rollback: the log has given the sequence out again that it
+   * expects. Nothing of it counts, and its finder begins a new lineage (rule 4).
+   */
+  readonly isStray: boolean
 }
 
 /** How far a record reaches. */
@@ -67,6 +37,8 @@ interface Extent {
 interface Loss {
   readonly lineage: string
   readonly keptEntry: number
+  /** The engine's last sequence before it: up to this they are given out again. */
+  readonly lastSeq: number
   /** The last epoch before it: later ones number their entries from there again. */
   readonly epoch: number
 }
@@ -76,6 +48,10 @@ interface Truth {
   readonly losses: Loss[]
   lineage: string
   epoch: number
+  /** What lineage each epoch was of. */
+  readonly lineages: Map<number, string>
+  /** The sequences of a former master's appends (see Taken). */
+  strays: number[]
   /** Why the lineage may change with the next epoch, or undefined. */
   excuse: string | undefined
 }
@@ -98,28 +74,47 @@ export class Ledger {
     if (append === undefined) throw new Violation('ledger', `unreadable record in ${partition}`)
     let truth = this.#partitions.get(partition)
     if (truth === undefined) {
-      truth = { extents: [], losses: [], lineage: '', epoch: 0, excuse: 'the log was empty' }
+      truth = {
+        extents: [], losses: [], lineage: '', epoch: 0, lineages: new Map(), strays: [],
+        excuse: 'the log was empty'
+      }
       this.#partitions.set(partition, truth)
     }
+    if (this.#isStray(truth, append)) return this.#takeStray(accepted, append, truth)
     let begun: number | undefined
-    const committed: Committed[] = []
-    for (const [at, entry] of append.entries.entries()) {
-      if (entry.kind === 'epoch') {
-        begun = entry.epoch
-        this.#onEpoch(partition, truth, entry.lineage)
-        truth.epoch = entry.epoch
-      } else if (entry.kind === 'publication') {
-        const { publication, channel } = entry
-        if (publication.entry !== append.firstEntry + at) {
-          throw new Violation('ledger', `${channel}: entry ${publication.entry} stands elsewhere`)
-        }
-        committed.push(committedOf(entry, truth.lineage, append.epoch, accepted))
-      }
+    for (const entry of append.entries) {
+      if (entry.kind !== 'epoch') continue
+      begun = entry.epoch
+      this.#onEpoch(partition, truth, entry.lineage)
+      truth.epoch = entry.epoch
+      truth.lineages.set(entry.epoch, entry.lineage)
     }
+    const { lineage } = truth
+    const committed = publicationsOf(append, accepted, lineage)
     const lastEntry = append.firstEntry + append.entries.length - 1
     truth.extents.push({ seq: accepted.seq, lastEntry })
     for (const each of committed) this.#commit(each)
-    return { append, epoch: begun, lineage: truth.lineage, committed }
+    return { append, epoch: begun, lineage, committed, isStray: false }
+  }
+
+  #isStray({ losses, strays, epoch }: Truth, append: Append): boolean {
+    const startsLineage = append.entries.some((each) => each.kind === 'epoch' && each.startsLineage)
+    if (append.epoch >= epoch || startsLineage) return false
+    return strays.includes(append.previousSeq) || losses.some((loss) =>
+      append.epoch <= loss.epoch && append.previousSeq <= loss.lastSeq)
+  }
+
+  /** Its writer may answer and show what it wrote, in the lineage that it knows: as lost. */
+  #takeStray(accepted: Accepted, append: Append, truth: Truth): Taken {
+    const lineage = truth.lineages.get(append.epoch) ?? truth.lineage
+    truth.excuse = 'a former master wrote after the log was rolled back'
+    truth.strays.push(accepted.seq)
+    for (const each of publicationsOf(append, accepted, lineage)) {
+      each.isLost = true
+      this.#lost.set(placeOf(each.channel, each), each)
+      this.#rememberTexts(each)
+    }
+    return { append, epoch: undefined, lineage, committed: [], isStray: true }
   }
 
   /** The log has lost everything of this partition above a sequence of its engine. */
@@ -127,9 +122,11 @@ export class Ledger {
     const truth = this.#partitions.get(partition)
     if (truth === undefined) return
     truth.excuse = 'the log was rolled back'
+    const lastSeq = truth.extents.at(-1)?.seq ?? 0
     truth.extents = truth.extents.filter(({ seq }) => seq <= keptSeq)
+    truth.strays = truth.strays.filter((seq) => seq <= keptSeq)
     const keptEntry = truth.extents.at(-1)?.lastEntry ?? 0
-    truth.losses.push({ lineage: truth.lineage, keptEntry, epoch: truth.epoch })
+    truth.losses.push({ lineage: truth.lineage, keptEntry, lastSeq, epoch: truth.epoch })
     for (const [key, all] of this.#channels) {
       const channel = key.slice(key.indexOf(' ') + 1)
       if (partitionOf(channel, this.#partitionCount) !== partition) continue
@@ -220,7 +217,11 @@ export class Ledger {
   }
 
   #onEpoch(partition: number, truth: Truth, lineage: string): void {
-    if (lineage === truth.lineage) return
+    if (lineage === truth.lineage) {
+      if (truth.strays.length === 0) return
+      throw new Violation('lineage', `partition ${partition}: a former master's append is believed`)
+    }
+    truth.strays = []
     if (truth.excuse === undefined) {
       throw new Violation('lineage', `partition ${partition}: a new lineage, though its log stood`)
     }
@@ -244,47 +245,16 @@ export class Ledger {
     }
     committed.present = presentAfter(last?.present ?? NOBODY, committed.events)
     all.push(committed)
+    this.#rememberTexts(committed)
+  }
+
+  #rememberTexts(committed: Committed): void {
     for (const text of newTextsOf(committed)) {
       const known = this.#byText.get(text)
       if (known === undefined) this.#byText.set(text, [committed])
       else known.push(committed)
     }
   }
-}
-
-function committedOf(
-  { channel, publication }: PublicationEntry,
-  lineage: string,
-  epoch: number,
-  { atMs, seq: logSeq }: Accepted
-): Committed {
-  const { payload, messageCount, owner, ...said } = publication
-  const items = decode(payload) as (WireItem & WirePresence)[]
-  const events = owner === undefined ? undefined
-    : shownIn({ action: 0, ...said, presence: items })
-  const texts = events === undefined ? items.map(({ data }) => data ?? '') : eventWords(events)
-  if (messageCount !== (events === undefined ? texts.length : 0)) {
-    throw new Violation('ledger', 'messages miscounted')
-  }
-  const bytes = payload.byteLength
-  return { ...said, channel, lineage, epoch, atMs, bytes, logSeq, isLost: false, texts, events,
-    present: NOBODY }
-}
-
-function presentAfter(before: PresentSet, events: readonly Shown[] | undefined): PresentSet {
-  if (events === undefined) return before
-  const after = new Map(before)
-  for (const event of events) {
-    if (event.action === Presence.LEAVE) after.delete(memberKeyOf(event))
-    else after.set(memberKeyOf(event), event)
-  }
-  return after
-}
-
-/** What was said in it, and not only repeated by servers or for a former state. */
-function newTextsOf({ texts, events }: Committed): readonly string[] {
-  if (events === undefined) return texts
-  return events.flatMap(({ action, data }) => (action === Presence.LEAVE ? [] : data))
 }
 
 function placeOf(

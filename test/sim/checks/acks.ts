@@ -5,7 +5,8 @@
  */
 
 import { channelKey } from '../clients.ts'
-import type { Committed, Ledger, Taken } from '../ledger.ts'
+import type { Committed } from '../committed.ts'
+import type { Ledger, Taken } from '../ledger.ts'
 import type { Accepted } from '../log.ts'
 import type { Region } from '../region.ts'
 import type { SimSocket } from '../sockets.ts'
@@ -42,15 +43,19 @@ export class Acks implements Check {
     this.#ledger = region.ledger
   }
 
-  onAppended({ append, committed, lineage }: Taken, { partition }: Accepted): void {
+  onAppended({ append, committed, lineage, isStray }: Taken, { partition }: Accepted): void {
     for (const each of committed) this.#onTaken(lineage, each.channel, each, each)
     const unseen = this.#unseen.get(partition) ?? []
     this.#unseen.set(partition, unseen)
     for (const entry of append.entries) {
-      if (entry.kind !== 'ownership' || entry.idSpace === 'master') continue
-      const mark = { isLost: false }
-      unseen.push(mark)
-      this.#onTaken(lineage, entry.channel, entry, mark)
+      if (entry.kind === 'ownership' && entry.idSpace !== 'master') {
+        const mark = { isLost: isStray }
+        unseen.push(mark)
+        this.#onTaken(lineage, entry.channel, entry, mark)
+      } else if (entry.kind === 'publication') {
+        const { idSpace, id } = entry.publication
+        this.#knownIds.add(`${entry.channel} ${idSpace} ${id}`)
+      }
     }
   }
 

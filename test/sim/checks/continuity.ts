@@ -6,7 +6,8 @@
 
 import { limits } from '../../../src/base/limits.ts'
 import { channelKey, RESUMED } from '../clients.ts'
-import { type Committed, eventWords, type Ledger } from '../ledger.ts'
+import { type Committed, eventWords } from '../committed.ts'
+import type { Ledger } from '../ledger.ts'
 import { shownIn } from '../presence-map.ts'
 import type { SimSocket } from '../sockets.ts'
 import { Does, Mode, type Point, pointOf, type Wire } from '../wire.ts'

@@ -45,7 +45,8 @@ export class Leaves implements Check {
     this.#unsure.add(partition)
   }
 
-  onAppended({ append, lineage }: Taken, { partition }: Accepted): void {
+  onAppended({ append, lineage, isStray }: Taken, { partition }: Accepted): void {
+    if (isStray) return
     for (const entry of append.entries) {
       if (entry.kind === 'ownership') {
         const { connectionId, clientIds, channel, owner } = entry

@@ -5,7 +5,8 @@
  */
 
 import { channelKey } from '../clients.ts'
-import type { PresentSet, Taken } from '../ledger.ts'
+import type { PresentSet } from '../committed.ts'
+import type { Taken } from '../ledger.ts'
 import {
   HAS_PRESENCE, isLastOfSync, memberKeyOf, memberWords, type Shown, shownIn
 } from '../presence-map.ts'
