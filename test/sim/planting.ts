@@ -1,0 +1,65 @@
+/** How faults are planted: what one is, and the weathers in which most of them show. */
+
+import type { Region } from './region.ts'
+import type { Mix } from './weather.ts'
+
+/** One way to break the core. */
+export interface Planted {
+  readonly name: string
+  /** The rule that it breaks. */
+  readonly rule: string
+  /** The checks that may find it. */
+  readonly foundBy: readonly string[]
+  /** The weather in which it shows. */
+  readonly mix?: Partial<Mix>
+  /** Breaks the region, or the core until what it returns is called. */
+  plant(region: Region): (() => void) | void
+}
+
+type Methods<T> = {
+  [K in keyof T]: T[K] extends (...args: never[]) => unknown ? K : never
+}[keyof T]
+
+/** Replaces a method of a class; returns what puts it back. */
+export function replace<T extends object, K extends Methods<T> & keyof T>(
+  owner: { readonly prototype: T },
+  name: K,
+  make: (former: T[K]) => T[K]
+): () => void {
+  const { prototype } = owner
+  const former = prototype[name]
+  prototype[name] = make(former)
+  return () => {
+    prototype[name] = former
+  }
+}
+
+/** The same for a getter. */
+export function replaceGetter<T extends object, K extends keyof T & string>(
+  owner: { readonly prototype: T },
+  name: K,
+  get: (this: T, former: () => T[K]) => T[K]
+): () => void {
+  const { prototype } = owner
+  const former = Object.getOwnPropertyDescriptor(prototype, name)!
+  Object.defineProperty(prototype, name, {
+    configurable: true,
+    get(this: T) {
+      return get.call(this, () => former.get!.call(this) as T[K])
+    }
+  })
+  return () => {
+    Object.defineProperty(prototype, name, former)
+  }
+}
+
+/** Undoes several. */
+export function all(...undo: (() => void)[]): () => void {
+  return () => undo.forEach((each) => each())
+}
+
+export const busy: Partial<Mix> = { crashes: 5, workerDeaths: 5, clientDrops: 10, publishRate: 4 }
+export const troubled: Partial<Mix> = { logTrouble: 0.08, ...busy }
+export const split: Partial<Mix> = {
+  partitions: 12, pauses: 6, apiAways: 6, drains: 4, clientDrops: 30, nodeCount: 3
+}
