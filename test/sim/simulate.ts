@@ -11,6 +11,7 @@ import { Bounds } from './checks/bounds.ts'
 import { Continuity } from './checks/continuity.ts'
 import { Liveness } from './checks/liveness.ts'
 import { Masters } from './checks/masters.ts'
+import { Room } from './checks/room.ts'
 import { Sessions } from './checks/sessions.ts'
 import type { ClockFault } from './clock.ts'
 import { withoutRealTime } from './poison.ts'
@@ -100,7 +101,7 @@ class Run {
     checks.push(
       this.#sessions,
       this.#acks, this.#continuity, this.#masters, this.#agreement,
-      new Liveness(this.#region), new Bounds(this.#region)
+      new Liveness(this.#region), new Bounds(this.#region), new Room(this.#region)
     )
     this.#workload = new Workload(this.#region, this.#mix)
     this.#weather = new Weather(this.#region, this.#mix)
