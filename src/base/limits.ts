@@ -70,8 +70,11 @@ export const limits = {
   parkedPerWorkerMax: 250_000,
   /** Ended connections of one worker that are told apart from those that were never there. */
   endedKnownMax: 10_000,
-  /** A resume without answer of the register this long fails with 80008 (rule 20). */
+  /** A resume that is undecided this long: DISCONNECTED, its client comes again (rule 20). */
   claimAnswerMs: 8_000,
+  /** Connections that a worker claimed without hearing the outcome; above: the oldest goes, and
+   * if its claim was granted its next resume fails with 80008. */
+  unheardClaimsMax: 250_000,
   /** A home that is asked whether it still holds a session, and is silent, is taken to hold it. */
   holderAnswerMs: 1_500,
   /** Claims that one partition's register keeps; at the bound a resume fails with 80008. As many

@@ -13,6 +13,7 @@ import type { Transferable } from 'node:worker_threads'
 import type { AppConfig } from '../auth/app.ts'
 import type { Mesh } from '../bus/mesh.ts'
 import { subjectPrefix } from '../bus/subjects.ts'
+import { ensurePublicPort } from '../edge/public-port.ts'
 import { nodeMetrics } from '../ops/metrics.ts'
 import type { LogScale } from '../ops/log-gauge.ts'
 import type { LogStreams } from '../ops/log-keeper.ts'
@@ -104,9 +105,13 @@ export class NodeRuntime<M extends Mesh = Mesh> {
     return this.#privatePort
   }
 
-  /** Starts everything; resolves when the first life has begun (not yet: serving). */
+  /**
+   * Starts everything; resolves when the first life has begun (not yet: serving). Rejects with an
+   * Error when one of the ports cannot be listened on.
+   */
   async start(): Promise<void> {
-    const { privateHost, privatePort } = this.#options
+    const { publicHost, publicPort, privateHost, privatePort } = this.#options
+    await ensurePublicPort(publicHost, publicPort)
     const server = await startPrivateServer(privateHost, privatePort, {
       facts: () => this.facts(),
       describe: async () => (await this.#life?.describe()) ?? ['no life yet'],
