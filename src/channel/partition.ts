@@ -321,6 +321,7 @@ export class PartitionMaster {
       get epoch(): number {
         return partition.epoch
       },
+      get tails() { return partition.#ports.tails },
       get lineage(): string {
         return partition.#state.kind === 'serving' ? partition.#state.lineage : ''
       },

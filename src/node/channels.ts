@@ -16,6 +16,7 @@ import { ChannelClient } from '../channel/client.ts'
 import type { Allocate } from '../channel/encoding.ts'
 import { PartitionMaster } from '../channel/partition.ts'
 import { ampleRoom, isFullFor, type LogRoom } from '../log/room.ts'
+import { TailPool } from '../channel/tail.ts'
 import { type FromRegister, isClaimMessage } from '../peer/claim-message.ts'
 import type {
   PeerMessage,
@@ -71,6 +72,7 @@ export class Channels {
   readonly #rolls = new Rolls()
   readonly #early = new EarlyJoins()
   #loop: { from: Place; message: PeerMessage }[] = []
+  readonly #tails = new TailPool()
   #room = ampleRoom
   #isSweeping = false
 
@@ -317,6 +319,7 @@ export class Channels {
     const { outbox, deadlines, random } = this.#ports
     const partition: PartitionMaster = new PartitionMaster(claimant, {
       log: outbox,
+      tails: this.#tails,
       room: () => this.#room,
       deadlines,
       random,
