@@ -51,8 +51,17 @@ export const limits = {
   snapshotChunkBytesMax: 128 * 1024,
   /** A snapshot is written when this much was appended since the last one, or twice its size. */
   snapshotEveryBytes: 1024 * 1024,
-  /** What a partition's log holds besides its last snapshot; above it the tail is cut. */
+  /** What a partition's log holds besides its last snapshot; above it the tail is cut, and above
+   * twice as much publishes are refused with 50005. */
   partitionLogBytesMax: 32 * 1024 * 1024,
+  /** The same bound as a share of the stream that the log is in, where that is less. */
+  partitionLogShare: 1 / 8,
+  /** Share of the bytes of a stream or account; above: publishes are refused with 50005, the rest
+   * is for Epochs, claims and snapshots (rule 6). They are taken again below the second. */
+  logAdmissionShare: 0.8,
+  logResumeShare: 0.75,
+  /** Partitions that nobody needed, taken over at once by a worker to trim what is full. */
+  tidiedAtOnceMax: 8,
   /** Epochs whose ends a log remembers, to prove a rollback by. */
   epochEndsMax: 64,
   /** A master's word counts this long after its last accepted append began (rule 11). */
@@ -153,3 +162,5 @@ assert(limits.claimAnswerMs < 10_000, 'a resume is answered before the client gi
 assert(2 * limits.holderAnswerMs < limits.claimAnswerMs, 'a silent home leaves time to answer')
 assert(limits.attachAnswerMs < 10_000, 'an attach is answered before the client gives up')
 assert(limits.appendBytesMax < 1024 * 1024, 'an append stays below NATS max_payload')
+assert(limits.logResumeShare < limits.logAdmissionShare && limits.logAdmissionShare < 1,
+  'admission stops while there is room for what trims')
