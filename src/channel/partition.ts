@@ -368,9 +368,10 @@ export class PartitionMaster {
   /** Runs only if the channel is the same by then. */
   #later(name: string, afterMs: number, run: (nowMs: number) => void): void {
     const { deadlines, now } = this.#ports
+    const channel = this.#channels.get(name)
     deadlines.at(now().monoMs + afterMs, (nowMs) => {
-      const isServing = this.#state.kind === 'serving' && this.#channels.get(name) !== undefined
-      if (isServing) run(nowMs)
+      const isSame = channel !== undefined && this.#channels.get(name) === channel
+      if (isSame && this.#state.kind === 'serving') run(nowMs)
     })
   }
 

@@ -91,7 +91,10 @@ export function drawLimits(seed: string, { isTight }: Mix): void {
     appendBytesMax: 300 + random.below(2_000),
     linkBytesMax: 25_000 + random.below(30_000),
     batchBytesMax: 500 + random.below(2_000),
-    socketQueueBytesMax: 2_000 + random.below(10_000)
+    socketQueueBytesMax: 2_000 + random.below(10_000),
+    presencePageMax: 1 + random.below(3),
+    presencePageBytesMax: 250 + random.below(1_000),
+    presenceMembersMax: 3 + random.below(5)
   }
   for (const name of Object.keys(tight) as (keyof typeof tight)[]) {
     if (random.below(2) === 0) Object.assign(limits, { [name]: tight[name] })

@@ -7,10 +7,9 @@
 
 import { partitionOf } from '../../../src/base/hash.ts'
 import { limits } from '../../../src/base/limits.ts'
-import { Does } from '../clients.ts'
 import type { Region } from '../region.ts'
 import type { SimSocket } from '../sockets.ts'
-import type { Wire } from '../wire.ts'
+import { Does, type Wire } from '../wire.ts'
 import { Violation } from '../world.ts'
 import type { Check } from './check.ts'
 
