@@ -70,6 +70,7 @@ export class Life {
         this.isDeposed = true
       },
       fateOf: () => 'listed',
+      mayReadAhead: () => true,
       onViewHeard: () => undefined,
       note: (text) => this.notes.push(text)
     })
