@@ -41,7 +41,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
 /** Packages by room; Node's own modules are listed for core rooms only. */
 const MAY_USE: Readonly<Record<string, readonly string[]>> = {
-  base: [],
+  base: ['tinyqueue'],
   wire: ['@msgpack/msgpack'],
   peer: ['@msgpack/msgpack'],
   ring: [],

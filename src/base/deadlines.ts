@@ -4,6 +4,8 @@
  * and the heap is rebuilt when they outnumber the living, so its size is bounded by twice those.
  */
 
+import TinyQueue from 'tinyqueue'
+
 /** A wait that was registered; give it to `cancel`. */
 export interface Deadline {
   readonly atMs: number
@@ -13,7 +15,7 @@ export interface Deadline {
 
 /** Registered waits, earliest first, ties in order of registration (so runs are repeatable). */
 export class Deadlines {
-  #heap: Deadline[] = []
+  #heap = new TinyQueue<Deadline>([], byTime)
   #order = 0
   #cancelledCount = 0
 
@@ -21,7 +23,6 @@ export class Deadlines {
   at(atMs: number, run: (nowMs: number) => void): Deadline {
     const deadline: Deadline = { atMs, order: this.#order++, run }
     this.#heap.push(deadline)
-    this.#up(this.#heap.length - 1)
     return deadline
   }
 
@@ -36,7 +37,7 @@ export class Deadlines {
   /** The earliest living deadline's time, or Infinity. */
   nextMs(): number {
     this.#dropCancelled()
-    return this.#heap[0]?.atMs ?? Infinity
+    return this.#heap.peek()?.atMs ?? Infinity
   }
 
   /** Runs everything due at `nowMs`; what these register for the past runs in the next call. */
@@ -45,9 +46,9 @@ export class Deadlines {
     const later: Deadline[] = []
     for (;;) {
       this.#dropCancelled()
-      const first = this.#heap[0]
+      const first = this.#heap.peek()
       if (first === undefined || first.atMs > nowMs) break
-      this.#pop()
+      this.#heap.pop()
       if (first.order >= fence) {
         later.push(first)
         continue
@@ -56,10 +57,7 @@ export class Deadlines {
       first.run = undefined
       run?.(nowMs)
     }
-    for (const deadline of later) {
-      this.#heap.push(deadline)
-      this.#up(this.#heap.length - 1)
-    }
+    for (const deadline of later) this.#heap.push(deadline)
   }
 
   /** How many waits are registered. */
@@ -68,49 +66,19 @@ export class Deadlines {
   }
 
   #dropCancelled(): void {
-    while (this.#heap.length > 0 && this.#heap[0]!.run === undefined) {
-      this.#pop()
+    while (this.#heap.length > 0 && this.#heap.peek()!.run === undefined) {
+      this.#heap.pop()
       this.#cancelledCount--
     }
   }
 
   #rebuild(): void {
-    this.#heap = this.#heap.filter((deadline) => deadline.run !== undefined)
+    const living = this.#heap.data.filter((deadline) => deadline.run !== undefined)
+    this.#heap = new TinyQueue(living, byTime)
     this.#cancelledCount = 0
-    for (let at = (this.#heap.length >> 1) - 1; at >= 0; at--) this.#down(at)
-  }
-
-  #pop(): void {
-    const last = this.#heap.pop()!
-    if (this.#heap.length === 0) return
-    this.#heap[0] = last
-    this.#down(0)
-  }
-
-  #up(at: number): void {
-    const heap = this.#heap
-    while (at > 0) {
-      const parent = (at - 1) >> 1
-      if (before(heap[parent]!, heap[at]!)) return
-      ;[heap[parent], heap[at]] = [heap[at]!, heap[parent]!]
-      at = parent
-    }
-  }
-
-  #down(at: number): void {
-    const heap = this.#heap
-    for (;;) {
-      let least = at
-      for (const child of [2 * at + 1, 2 * at + 2]) {
-        if (child < heap.length && before(heap[child]!, heap[least]!)) least = child
-      }
-      if (least === at) return
-      ;[heap[least], heap[at]] = [heap[at]!, heap[least]!]
-      at = least
-    }
   }
 }
 
-function before(a: Deadline, b: Deadline): boolean {
-  return a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order)
+function byTime(a: Deadline, b: Deadline): number {
+  return a.atMs - b.atMs || a.order - b.order
 }

@@ -134,7 +134,8 @@ async function loadKubeconfig ({ path, context }: KubeconfigOptions) {
   const current = config.getContextObject(name)
   const cluster = current === null ? null : config.getCluster(current.cluster)
   if (current === null || cluster === null) {
-    throw refused(`the kubeconfig ${path} has no usable context "${name}"`)
+    const which = name === undefined ? 'no current context' : `no usable context "${name}"`
+    throw refused(`the kubeconfig ${path} has ${which}`)
   }
   if (!/^https?:\/\//.test(cluster.server)) {
     throw refused(`the kubeconfig ${path} names no http(s) server for "${current.cluster}"`)
@@ -191,6 +192,8 @@ function refused (message: string, cause?: unknown): KubeError {
   return new KubeError({ status: 0, reason: 'Credentials', message, cause })
 }
 
+/** The first line: the YAML parser goes on with a drawing of the place. */
 function messageOf (error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  const message = error instanceof Error ? error.message : String(error)
+  return message.split('\n')[0] ?? ''
 }

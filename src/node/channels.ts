@@ -9,10 +9,12 @@
 
 import type { Now } from '../base/clock.ts'
 import type { Deadlines } from '../base/deadlines.ts'
+import { limits } from '../base/limits.ts'
 import type { Random } from '../base/random.ts'
 import type { Tally } from '../base/tally.ts'
 import { ChannelClient } from '../channel/client.ts'
 import type { Allocate } from '../channel/encoding.ts'
+import { ampleRoom, isFullFor, type LogRoom } from '../log/room.ts'
 import { type FromRegister, isClaimMessage } from '../peer/claim-message.ts'
 import type {
   PeerMessage,
@@ -65,6 +67,7 @@ export class Channels {
   readonly #mastership: Mastership
   readonly #rolls = new Rolls()
   #loop: { from: Place; message: PeerMessage }[] = []
+  #room = ampleRoom
   #isSweeping = false
 
   constructor(options: ChannelsOptions, ports: ChannelsPorts) {
@@ -89,6 +92,7 @@ export class Channels {
     })
     this.#partitions = new Partitions(options, this.#mastership, {
       outbox: ports.outbox,
+      room: () => this.#room,
       deadlines,
       random: ports.random,
       now,
@@ -133,6 +137,18 @@ export class Channels {
     }
     this.#partitions.onPlaces()
     this.runLoop()
+  }
+
+  /** What room the log has; where it is full, what nobody needed is tidied up. */
+  onLogRoom(room: LogRoom): void {
+    this.#room = room
+    if (!room.isFull.includes(true)) return
+    let tidiedCount = 0
+    for (const no of this.#mastership.partitions()) {
+      if (!isFullFor(no, room) || this.#partitions.isWanted(no)) continue
+      if (++tidiedCount > limits.tidiedAtOnceMax) return
+      this.#partitions.wanted(no).takeOver()
+    }
   }
 
   /** True for a place whose node was removed: what it asked for nobody would ever take back. */

@@ -17,6 +17,7 @@ import { limits } from '../base/limits.ts'
 import type { Random } from '../base/random.ts'
 import type { Fate } from '../channel/claims.ts'
 import { PartitionMaster } from '../channel/partition.ts'
+import type { LogRoom } from '../log/room.ts'
 import type { HandedOver, PeerMessage, RollAnswered, ToMaster } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
 import { EarlyJoins } from './early-joins.ts'
@@ -30,6 +31,8 @@ export interface PartitionsOptions {
 
 export interface PartitionsPorts {
   readonly outbox: Outbox
+  /** How full the log is. */
+  room(): LogRoom
   readonly deadlines: Deadlines
   readonly random: Random
   now(): Now
@@ -72,11 +75,16 @@ export class Partitions {
     return master
   }
 
+  /** True if it was wanted before. */
+  isWanted(partition: number): boolean {
+    return this.#masters.has(partition)
+  }
+
   onMessage(from: Place, message: ToMaster): void {
     const partition = this.#mastership.partitionOf(message.channel)
     const isJoin = message.kind === 'join'
     if (this.#mastership.isMine(partition)) {
-      if (isJoin || this.#masters.has(partition)) this.wanted(partition).onMessage(from, message)
+      if (isJoin || this.isWanted(partition)) this.wanted(partition).onMessage(from, message)
       return
     }
     if (!isJoin) return
@@ -195,6 +203,7 @@ export class Partitions {
     }
     return new PartitionMaster(claimant, {
       log: outbox,
+      room: () => this.#ports.room(),
       deadlines,
       random,
       now: () => this.#ports.now(),

@@ -16,6 +16,7 @@ import type { LogPlan } from '../../src/node/member-ports.ts'
 import { partitionSubject } from '../../src/store/log-names.ts'
 import { JetStreamLog } from '../../src/store/jetstream.ts'
 import { JetStreamStreams } from '../../src/store/jetstream-streams.ts'
+import { Action } from '../../src/wire/actions.ts'
 import { MasterHost } from './master-host.ts'
 
 const PREFIX = 'ringcast.bench.uid'
@@ -25,7 +26,6 @@ const WARM_ROUNDS = 200
 const TAILS = [0, 1_000, 10_000, 50_000]
 const PARTITIONS_AT_ONCE = 500
 const BARE_PARTITION = 4_000
-const MASTER_ACTION = { ACK: 1, NACK: 2, CONNECTED: 4 }
 
 const missing = missingTools('nats-server')
 if (missing !== false) {
@@ -54,8 +54,8 @@ async function publishToAck(connection: NatsConnection): Promise<void> {
   const heard = new Map<string, () => void>()
   socket.on('message', (data: Buffer) => {
     const { action, msgSerial } = JSON.parse(data.toString()) as Record<string, number>
-    if (action === MASTER_ACTION.NACK) throw new Error(data.toString())
-    heard.get(action === MASTER_ACTION.CONNECTED ? 'connected' : `ack ${msgSerial}`)?.()
+    if (action === Action.NACK) throw new Error(data.toString())
+    heard.get(action === Action.CONNECTED ? 'connected' : `ack ${msgSerial}`)?.()
   })
   const hear = (what: string): Promise<void> => new Promise((resolve) => heard.set(what, resolve))
   await hear('connected')
@@ -101,7 +101,7 @@ async function takeovers(connection: NatsConnection): Promise<void> {
   log.use(PLAN)
   const host = new MasterHost(log, 'bench')
   console.log('\nOne takeover, by messages of 300 bytes in the log')
-  const [partition] = [17]
+  const partition = 17
   let [master] = await host.takeOver([partition])
   let written = 0
   for (const tail of TAILS) {

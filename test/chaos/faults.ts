@@ -4,46 +4,26 @@
  */
 
 import type { View } from '../../src/ring/view.ts'
-import type { Gauge, Window } from './gauge.ts'
-import type { Load } from './load.ts'
-import { type Region, until } from './region.ts'
+import type { Window } from './gauge.ts'
+import { pause } from './patience.ts'
+import type { Region } from './region.ts'
+import {
+  comesBack, type Fault, flows, leaves, measured, type Measured, open, type Scene as AnyScene,
+  takenOver
+} from './scene.ts'
 
 /** The other nodes have noticed a node that stands still for this long, and gone on. */
 const STOPPED_MS = 8_000
 const ALONE_MS = 2_000
 /** Nobody need notice this. */
 const BLINK_MS = 1_000
-/** How long a surge keeps a region busy, about. */
-const SURGE_MS = 20
 const NATS_STOPPED_MS = 4_000
 const NATS_DOWN_MS = 3_000
 
-/** How a channel's master left it in a window. */
-export type Cause = 'api fact' | 'silence' | 'plan' | 'none'
-
-/** What was measured, and what it is to be compared with. */
-export interface Measured {
-  readonly window: Window
-  readonly cause: Cause
-  /** Channels whose master was harmed. */
-  readonly bereft: readonly string[]
-  /** Channels whose master changed in the window. */
-  readonly moved: ReadonlySet<string>
-  readonly remark: string
-}
-
-export interface Scene {
-  readonly region: Region
-  readonly load: Load
-  readonly gauge: Gauge
-  /** Faults come in the middle of a surge: more is under way then, and figures are worse. */
-  isSurging: boolean
-}
-
-type Fault = (scene: Scene, index: number) => Promise<Measured[]>
+type Scene = AnyScene<Region>
 
 /** By name, in the order of a whole run; the second argument is the node it is done to. */
-export const FAULTS: Readonly<Record<string, Fault>> = {
+export const FAULTS: Readonly<Record<string, Fault<Region>>> = {
   nothing: leftAlone,
   kill: killed,
   silence: machineFailed,
@@ -64,14 +44,16 @@ async function leftAlone(scene: Scene): Promise<Measured[]> {
   const window = await open(scene, 'nothing happens')
   await pause(ALONE_MS)
   await flows(scene)
-  return [measured(scene, window, 'none', before, undefined, '')]
+  return [measured(scene, window, { cause: 'none', before })]
 }
 
 /** kill -9; the kubelet says so and starts the container again. */
 async function killed(scene: Scene, index: number): Promise<Measured[]> {
   const { region } = scene
-  const gone = await takenOver(scene, index, 'api fact', () => {
-    region.kubelet.signal(index, 'SIGKILL')
+  const told = (window: Window): string =>
+    `the API knew after ${Math.round(region.kubelet.toldEndAtMs(index) - window.startMs)} ms`
+  const gone = await takenOver(scene, index, {
+    cause: 'api fact', strike: () => region.kubelet.signal(index, 'SIGKILL'), remark: told
   })
   return [gone, await comesBack(scene, index)]
 }
@@ -79,7 +61,9 @@ async function killed(scene: Scene, index: number): Promise<Measured[]> {
 /** kill -9, and the kubelet is gone too: nobody says so. */
 async function machineFailed(scene: Scene, index: number): Promise<Measured[]> {
   const { kubelet } = scene.region
-  const gone = await takenOver(scene, index, 'silence', () => kubelet.failMachine(index))
+  const gone = await takenOver(scene, index, {
+    cause: 'silence', strike: () => kubelet.failMachine(index)
+  })
   kubelet.repairMachine(index)
   return [gone, await comesBack(scene, index)]
 }
@@ -98,14 +82,16 @@ async function blinked(scene: Scene, index: number): Promise<Measured[]> {
   const view = await region.untilWhole()
   const isStill = view.members.some((member) => member.incarnation === incarnation)
   const remark = isStill ? 'it stayed' : `it was removed: ${region.evidenceOf(incarnation)}`
-  return [measured(scene, window, 'none', before, undefined, remark)]
+  return [measured(scene, window, { cause: 'none', before, remark })]
 }
 
 /** SIGSTOP until it is removed and longer, then SIGCONT. */
 async function stopped(scene: Scene, index: number): Promise<Measured[]> {
   const { kubelet } = scene.region
   const sinceMs = performance.now()
-  const gone = await takenOver(scene, index, 'silence', () => kubelet.signal(index, 'SIGSTOP'))
+  const gone = await takenOver(scene, index, {
+    cause: 'silence', strike: () => kubelet.signal(index, 'SIGSTOP')
+  })
   await pause(STOPPED_MS - (performance.now() - sinceMs))
   kubelet.signal(index, 'SIGCONT')
   return [gone, await comesBack(scene, index)]
@@ -114,14 +100,17 @@ async function stopped(scene: Scene, index: number): Promise<Measured[]> {
 /** SIGSTOP, and SIGCONT as soon as it is removed: two believe for a moment to be master. */
 async function woken(scene: Scene, index: number): Promise<Measured[]> {
   const { kubelet } = scene.region
-  const gone = await takenOver(scene, index, 'silence', () => kubelet.signal(index, 'SIGSTOP'),
-    () => kubelet.signal(index, 'SIGCONT'))
+  const gone = await takenOver(scene, index, {
+    cause: 'silence',
+    strike: () => kubelet.signal(index, 'SIGSTOP'),
+    onRemoved: () => kubelet.signal(index, 'SIGCONT')
+  })
   return [gone, await comesBack(scene, index)]
 }
 
 /** SIGTERM to the container: it drains, ends, and is started again in its pod. */
 async function terminated(scene: Scene, index: number): Promise<Measured[]> {
-  const left = await leaves(scene, index, async ({ kubelet }) => kubelet.signal(index, 'SIGTERM'))
+  const left = await leaves(scene, index, ({ kubelet }) => kubelet.signal(index, 'SIGTERM'))
   return [left, await comesBack(scene, index)]
 }
 
@@ -183,15 +172,19 @@ async function bothKilled(scene: Scene, index: number): Promise<Measured[]> {
   const { region, load } = scene
   const leader = await region.leadingNats()
   let restarted: Promise<void> | undefined
-  const gone = await takenOver(scene, index, 'none', () => {
-    restarted = (async () => {
-      await region.nats.kill(leader)
-      load.surge()
-      await pause(BLINK_MS)
-      region.kubelet.signal(index, 'SIGKILL')
-      await pause(NATS_DOWN_MS)
-      await region.nats.start(leader)
-    })()
+  const strike = async (): Promise<void> => {
+    await region.nats.kill(leader)
+    load.surge()
+    await pause(BLINK_MS)
+    region.kubelet.signal(index, 'SIGKILL')
+    await pause(NATS_DOWN_MS)
+    await region.nats.start(leader)
+  }
+  const gone = await takenOver(scene, index, {
+    cause: 'none',
+    strike: () => {
+      restarted = strike()
+    }
   })
   await restarted
   return [gone, await comesBack(scene, index)]
@@ -204,91 +197,5 @@ async function afterNats(scene: Scene, window: Window, before: View): Promise<Me
     !view.members.some(({ incarnation }) => incarnation === each))
   const reasons = left.map((each) => `${each} was removed: ${scene.region.evidenceOf(each)}`)
   const remark = reasons.length === 0 ? 'nobody was removed' : reasons.join('; ')
-  return measured(scene, window, 'none', before, undefined, remark)
-}
-
-/** Harms a node, and waits until others have its channels. */
-async function takenOver(
-  scene: Scene, index: number, cause: Cause, strike: () => void,
-  onRemoved: () => void = () => undefined
-): Promise<Measured> {
-  const { region } = scene
-  const incarnation = await region.incarnationOf(index)
-  const before = await region.untilWhole()
-  const how = cause === 'none' ? 'with a nats-server' : `told by ${cause}`
-  const window = await open(scene, `node ${index} is gone, ${how}`, index)
-  strike()
-  await region.untilRemoved(incarnation)
-  onRemoved()
-  await flows(scene)
-  scene.gauge.close()
-  const told = Math.round(region.kubelet.toldEndAtMs(index) - window.startMs)
-  const evidence = region.evidenceOf(incarnation)
-  const remark = cause === 'api fact' ? `${evidence}; the API knew after ${told} ms` : evidence
-  return measured(scene, window, cause, before, incarnation, remark)
-}
-
-/** Asks a node to leave, and waits until others have its channels. */
-async function leaves(
-  scene: Scene, index: number, ask: (region: Region) => Promise<void>
-): Promise<Measured> {
-  const { region } = scene
-  const incarnation = await region.incarnationOf(index)
-  const before = await region.untilWhole()
-  const window = await open(scene, `node ${index} leaves`, index)
-  await ask(region)
-  await region.untilRemoved(incarnation)
-  await flows(scene)
-  scene.gauge.close()
-  const evidence = region.evidenceOf(incarnation)
-  return measured(scene, window, 'plan', before, incarnation, evidence)
-}
-
-/** A node that was gone takes its share again. */
-async function comesBack(scene: Scene, index: number): Promise<Measured> {
-  const { region, gauge } = scene
-  const before = region.views.at(-1)!.view
-  const window = scene.gauge.open(`node ${index} comes back`)
-  await region.untilWhole()
-  gauge.heal(region.hostOf(index))
-  await flows(scene)
-  return measured(scene, window, 'plan', before, undefined, '')
-}
-
-async function open(
-  { gauge, region, load, isSurging }: Scene, name: string, harmed?: number
-): Promise<Window> {
-  if (harmed !== undefined) gauge.harm(region.hostOf(harmed))
-  if (!isSurging) return gauge.open(name)
-  load.surge()
-  await pause(Math.random() * SURGE_MS)
-  return gauge.open(`${name} (in a surge)`)
-}
-
-/** Waits until every channel has acknowledged something that was sent from now on. */
-async function flows({ gauge, load }: Scene): Promise<void> {
-  const { ackedSentAtMs } = gauge.window!
-  const nowMs = performance.now()
-  const stuck = (): string[] =>
-    load.channels.filter((channel) => (ackedSentAtMs.get(channel) ?? 0) < nowMs)
-  await until('every channel acknowledges', () => stuck().length === 0,
-    () => `(${stuck().length} do not, as ${stuck()[0]})`)
-}
-
-function measured(
-  { region, load, gauge }: Scene, window: Window, cause: Cause, before: View,
-  victim: string | undefined, remark: string
-): Measured {
-  gauge.close()
-  const views = region.views.filter(({ view }) => view.version >= before.version)
-  const masters = (channel: string): Set<string | undefined> =>
-    new Set(views.map(({ view }) => region.masterOf(channel, view)))
-  const moved = new Set(load.channels.filter((channel) => masters(channel).size > 1))
-  const bereft = victim === undefined ? [] : load.channels.filter((channel) =>
-    region.masterOf(channel, before) === victim)
-  return { window, cause, bereft, moved, remark }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
+  return measured(scene, window, { cause: 'none', before, remark })
 }

@@ -5,10 +5,10 @@
  */
 
 import type * as Ably from 'ably'
-import type { Closing } from '../support/ably-clients.ts'
+import type { AblyOptions, Closing } from '../support/ably-clients.ts'
 import type { Gauge } from './gauge.ts'
 import type { Ledger, Sent } from './ledger.ts'
-import { type Region, until } from './region.ts'
+import { until } from './patience.ts'
 
 const CHANNEL_COUNT = 60
 /** Of all publishers together: three on every channel. */
@@ -21,6 +21,16 @@ const UNANSWERED_MAX = 5_000
 const NUMBERS = 10_000_000
 /** A late repeat would come within this after all is there. */
 const QUIET_MS = 3_000
+
+/** Where the clients go: nodes, by number. */
+export interface Site {
+  /** The nodes that clients are at home on. */
+  readonly indexes: readonly number[]
+  /** The host that clients know node `index` by. */
+  hostOf(index: number): string
+  /** A client whose first host is that of node `index`; it can reach others too. */
+  client(t: Closing, index: number, options: AblyOptions): Ably.Realtime
+}
 
 /** A client and where it is connected. */
 export class Seat {
@@ -67,14 +77,14 @@ export class Seat {
 
 export class Load {
   readonly channels: readonly string[]
-  readonly #region: Region
+  readonly #region: Site
   readonly #ledger: Ledger
   readonly #gauge: Gauge
   readonly #publishers: Publisher[] = []
   readonly #subscribers: Seat[] = []
   #timer: NodeJS.Timeout | undefined
 
-  constructor(region: Region, ledger: Ledger, gauge: Gauge) {
+  constructor(region: Site, ledger: Ledger, gauge: Gauge) {
     this.channels = Array.from({ length: CHANNEL_COUNT }, (_, index) => `chaos-${index}`)
     this.#region = region
     this.#ledger = ledger
@@ -129,6 +139,18 @@ export class Load {
     }
     await this.#untilSettled()
     this.go()
+  }
+
+  /** The clients of node `index` let go of their sockets, and go to their first hosts again. */
+  reconnect(index: number): void {
+    const at = this.#region.indexes.indexOf(index)
+    this.#publishers[at]!.seat.cut()
+    this.#subscribers[at]!.cut()
+  }
+
+  /** Waits until all are connected, and all subscribers attached. */
+  async settle(): Promise<void> {
+    await this.#untilSettled()
   }
 
   /** Publishing ends; all that was acknowledged must arrive. */

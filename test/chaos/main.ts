@@ -14,12 +14,13 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { apiServerTools } from '../support/api-server.ts'
 import { missingTools } from '../support/tools.ts'
-import { FAULTS, type Scene } from './faults.ts'
+import { FAULTS } from './faults.ts'
 import { Gauge } from './gauge.ts'
 import { type Flaw, Ledger } from './ledger.ts'
 import { Load } from './load.ts'
 import { Region } from './region.ts'
 import { printMeasured, printVerdict } from './report.ts'
+import type { Scene } from './scene.ts'
 
 const SHORT_FAULTS = ['kill', 'term', 'nats-kill']
 /** What one fault may take at most, beyond the seconds asked for. */
@@ -102,7 +103,7 @@ async function run(nodeCount: number): Promise<readonly Flaw[]> {
   return flaws
 }
 
-async function storm(scene: Scene, ledger: Ledger): Promise<void> {
+async function storm(scene: Scene<Region>, ledger: Ledger): Promise<void> {
   const endMs = performance.now() + seconds * 1_000
   for (let number = 0; number < names.length || performance.now() < endMs; number++) {
     const name = names[number % names.length]!

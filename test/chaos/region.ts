@@ -7,8 +7,6 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type * as Ably from 'ably'
 import { connect } from 'nats'
-import { partitionOf } from '../../src/base/hash.ts'
-import { RINGS } from '../../src/commands/kube-access.ts'
 import type { KubeClient } from '../../src/kube/client.ts'
 import type { KubeObject } from '../../src/kube/resource.ts'
 import { nodeAccess } from '../../src/operator/access.ts'
@@ -16,13 +14,16 @@ import { resourceOf } from '../../src/operator/desired.ts'
 import { regionNames } from '../../src/operator/names.ts'
 import { nodeStatefulSet, ring } from '../../src/operator/node-manifests.ts'
 import { parseRegion, type RegionSpec } from '../../src/operator/spec.ts'
-import { masterOf, type View, viewFromStatus } from '../../src/ring/view.ts'
+import type { View } from '../../src/ring/view.ts'
 import { ablyClient, type AblyOptions, type Closing } from '../support/ably-clients.ts'
 import { type ApiServer, startApiServer } from '../support/api-server.ts'
 import { type NatsCluster, startNatsCluster } from '../support/nats-cluster.ts'
 import { freePorts } from '../support/server-process.ts'
 import { clientOf, regionObject } from '../system/operator-rig.ts'
 import { Kubelet, type PodManifest, signalTo } from './kubelet.ts'
+import { until } from './patience.ts'
+import { evidenceIn, RingWatch, type Seen } from './ring-watch.ts'
+import type { Ground } from './scene.ts'
 
 const NAMESPACE = 'default'
 const REGION = 'eu'
@@ -40,34 +41,21 @@ const APPS = {
 const NATS_COUNT = 3
 const COPY_COUNT = 3
 const DRAIN_S = 6
-const LOOK_MS = 25
-const VIEW_MS = 200
-/** Within this, whatever was hit must be whole again. */
-export const PATIENCE_MS = 60_000
 
-/** One view, and when it was first seen in the API. */
-export interface Seen {
-  readonly atMs: number
-  readonly view: View
-}
-
-export class Region {
+export class Region implements Ground {
   readonly nodeCount: number
   readonly nats: NatsCluster
   readonly kubelet: Kubelet
-  /** All views so far. */
-  readonly views: Seen[] = []
-  readonly #client: KubeClient
+  readonly #ring: RingWatch
   readonly #publicPort: number
 
   private constructor(parts: {
-    nodeCount: number; nats: NatsCluster; kubelet: Kubelet; client: KubeClient
-    publicPort: number
+    nodeCount: number; nats: NatsCluster; kubelet: Kubelet; ring: RingWatch; publicPort: number
   }) {
     this.nodeCount = parts.nodeCount
     this.nats = parts.nats
     this.kubelet = parts.kubelet
-    this.#client = parts.client
+    this.#ring = parts.ring
     this.#publicPort = parts.publicPort
   }
 
@@ -89,14 +77,11 @@ export class Region {
       manifestOf: (name) => podManifest(name, spec)
     }, client)
     t.teardown(() => kubelet.end())
-    const region = new Region({ nodeCount, nats, kubelet, client, publicPort })
+    const ring = new RingWatch(client, { namespace: NAMESPACE, name: REGION }, APP)
+    const region = new Region({ nodeCount, nats, kubelet, ring, publicPort })
     const indexes = Array.from({ length: nodeCount }, (_, index) => index)
     await Promise.all(indexes.map((index) => kubelet.create(index)))
-    const looking = setInterval(() => {
-      // The API is stopped only at the end, when nobody asks any more.
-      void region.view().catch(() => undefined)
-    }, VIEW_MS)
-    t.teardown(() => clearInterval(looking))
+    ring.keepLooking(t)
     await region.untilWhole()
     return region
   }
@@ -105,18 +90,9 @@ export class Region {
     return Array.from({ length: this.nodeCount }, (_, index) => index)
   }
 
-  /** The newest view; noted among all of them. */
-  async view(): Promise<View | undefined> {
-    interface Ring extends KubeObject { spec: { partitionCount: number }, status?: object }
-    const target = { namespace: NAMESPACE, name: REGION }
-    const object = await this.#client.get<Ring>(RINGS, target)
-    if (object?.status === undefined) return undefined
-    const reading = viewFromStatus(object.status, object.spec)
-    if (reading.outcome === 'malformed') throw new Error(`the ring: ${reading.reason}`)
-    const { view } = reading
-    const last = this.views.at(-1)?.view.version ?? 0
-    if (view.version > last) this.views.push({ atMs: performance.now(), view })
-    return view
+  /** All views so far. */
+  get views(): readonly Seen[] {
+    return this.#ring.views
   }
 
   /** Waits until every pod's node is ready, and the ring lists these and no others. */
@@ -124,7 +100,7 @@ export class Region {
     let listed = ''
     return await until('the region is whole', async () => {
       const [view, ...states] = await Promise.all([
-        this.view(), ...this.indexes.map((index) => this.kubelet.state(index))
+        this.#ring.view(), ...this.indexes.map((index) => this.kubelet.state(index))
       ])
       const members = view?.members ?? []
       listed = members.map(({ incarnation, state }) => `${incarnation} ${state}`).join(', ')
@@ -139,13 +115,8 @@ export class Region {
     }, () => `members: ${listed}`)
   }
 
-  /** Waits until the ring does not list this incarnation. */
-  async untilRemoved(incarnation: string): Promise<View> {
-    return await until(`${incarnation} is removed`, async () => {
-      const view = await this.view()
-      const isListed = view?.members.some((member) => member.incarnation === incarnation)
-      return isListed === false && view
-    })
+  untilRemoved(incarnation: string): Promise<View> {
+    return this.#ring.untilRemoved(incarnation)
   }
 
   async incarnationOf(index: number): Promise<string> {
@@ -156,8 +127,7 @@ export class Region {
   }
 
   masterOf(channel: string, view: View): string | undefined {
-    const partition = partitionOf(`${APP}/${channel}`, view.partitionCount)
-    return masterOf(partition, view)?.incarnation
+    return this.#ring.masterOf(channel, view)
   }
 
   /** Sends a signal to a nats-server that runs. */
@@ -193,27 +163,9 @@ export class Region {
     return hostOf(index)
   }
 
-  /** Why `incarnation` was removed, in the words of whoever proposed it. */
   evidenceOf(incarnation: string): string {
-    const pattern = new RegExp(`proposing view \\d+: .*?${incarnation} gone \\(([^)]*)\\)`)
     const logs = this.kubelet.logFiles.map((file) => readFileSync(file, 'utf8')).join('\n')
-    return pattern.exec(logs)?.[1] ?? 'nobody said why'
-  }
-}
-
-/** Waits until `look` finds something; else throws, with `story` of how it stands. */
-export async function until<T>(
-  what: string, look: () => Promise<T | undefined | false> | T | undefined | false,
-  story: () => string = () => ''
-): Promise<T> {
-  const endMs = performance.now() + PATIENCE_MS
-  for (;;) {
-    const found = await look()
-    if (found !== undefined && found !== false) return found
-    if (performance.now() > endMs) {
-      throw new Error(`not within ${PATIENCE_MS / 1_000} s: ${what} ${story()}`)
-    }
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
+    return evidenceIn(logs, incarnation)
   }
 }
 

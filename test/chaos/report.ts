@@ -3,7 +3,7 @@
  * printed only: a busy machine misses them), and every promise that was broken.
  */
 
-import type { Cause, Measured } from './faults.ts'
+import type { Cause, Measured } from './scene.ts'
 import { ARE_CONNECTIONS_RESUMED, type Counts, type Flaw } from './ledger.ts'
 
 /** From the end of a master to the first new acknowledgement of its channel. */

@@ -19,12 +19,14 @@ import { pinnedToolPath } from '../support/tools.ts'
 import { createControlPlane, hubApiTarget, hubApiUrl } from './control-plane.ts'
 import { killDetached, startDetached } from './detached.ts'
 import { openForward } from './gateway.ts'
-import type { Forward, Target } from './gateway.ts'
+import type { Aim, Forward, Target } from './gateway.ts'
 import { buildImages } from './images.ts'
-import { createCgroup, createNodeServices, ctrCommand, removeCgroup } from './kube-node.ts'
+import {
+  createCgroup, createNodeServices, ctrCommand, podLogsOf, removeCgroup
+} from './kube-node.ts'
 import { Machine } from './machine.ts'
 import {
-  createHub, createNodeNetwork, deleteNamespace, routeServicesOver, setNodeLink
+  createHub, createNodeNetwork, deleteNamespace, routeServicesOver, setNodeLink, silenceOf
 } from './network.ts'
 import { clusterObstacles } from './prerequisites.ts'
 import { storageClass } from './provisioner.ts'
@@ -136,10 +138,11 @@ export class Cluster {
 
   /**
    * Opens a port of the host's loopback that leads to an address inside: a pod or a Service. It
-   * lives in this process; close it before the process is to end.
+   * lives in this process; close it before the process is to end. `where` is 127.0.0.1 and a
+   * free port unless it is given.
    */
-  forward (target: Target): Promise<Forward> {
-    return openForward(this.#gatewaySocket, target)
+  forward (aim: Aim, where?: Target): Promise<Forward> {
+    return openForward(this.#gatewaySocket, aim, where)
   }
 
   /** As `forward`, in a process that lives until `stop`; resolves to its port. */
@@ -159,6 +162,31 @@ export class Cluster {
       'get', 'service', service, '--namespace', namespace, '--output=jsonpath={.spec.clusterIP}'
     ])
     return { host, port }
+  }
+
+  /** Kills the process of a container with -9; `id` is the runtime's. */
+  async killContainer (nodeName: string, id: string): Promise<void> {
+    const machine = this.#nodeMachine(nodeName)
+    await machine.run(ctrCommand(['tasks', 'kill', '--signal', 'SIGKILL', id]))
+  }
+
+  /** Cuts one pod off the network, both ways, its own node included; it goes on running. */
+  async cutPod (nodeName: string, address: string): Promise<void> {
+    for (const rule of silenceOf(address)) {
+      await this.#nodeMachine(nodeName).run(['iptables', '--wait', '--insert', ...rule])
+    }
+  }
+
+  /** Joins a pod that was cut off to the network again. */
+  async healPod (nodeName: string, address: string): Promise<void> {
+    for (const rule of silenceOf(address)) {
+      await this.#nodeMachine(nodeName).run(['iptables', '--wait', '--delete', ...rule])
+    }
+  }
+
+  /** Where a node's kubelet keeps what its pods write, as `namespace_name_uid/container/n.log`. */
+  podLogs (nodeName: string): string {
+    return podLogsOf(this.#nodeMachine(nodeName).folder)
   }
 
   /** Cuts a node off the network: its pods go on running and reach nobody. */

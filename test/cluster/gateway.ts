@@ -16,24 +16,34 @@ const headerBytesMax = 300
 
 export type Target = { host: string, port: number }
 
+/** Where to go on to, asked for every connection; none is refused. */
+export type Aim = Target | (() => Target | undefined)
+
 export type Forward = {
-  /** Port on 127.0.0.1 that leads to the target. */
+  /** Port of the loopback that leads to the target. */
   readonly port: number
   /** Stops listening and ends the connections that go through. */
   close(): Promise<void>
 }
 
-/** Opens a port of the loopback that leads, through the gateway's socket, to the target. */
-export async function openForward (socketPath: string, target: Target): Promise<Forward> {
+/** Opens a port of the loopback that leads, through the gateway's socket, to where `aim` says. */
+export async function openForward (
+  socketPath: string, aim: Aim, where: Target = { host: '127.0.0.1', port: 0 }
+): Promise<Forward> {
   const open = new Set<Socket>()
   const server = createServer({ allowHalfOpen: true, noDelay: true }, outer => {
+    const target = typeof aim === 'function' ? aim() : aim
+    if (target === undefined) {
+      outer.destroy()
+      return
+    }
     open.add(outer)
     outer.once('close', () => open.delete(outer))
     const inner = connect({ path: socketPath, allowHalfOpen: true })
     inner.write(`${target.host} ${target.port}\n`)
     join(outer, inner)
   })
-  await listening(server, { host: '127.0.0.1', port: 0 })
+  await listening(server, where)
   return {
     port: (server.address() as AddressInfo).port,
     close: () => new Promise(resolve => {

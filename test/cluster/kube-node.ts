@@ -75,6 +75,11 @@ export function createNodeServices (
   ]
 }
 
+/** Where the kubelet of the node whose files are in `folder` keeps what its pods write. */
+export function podLogsOf (folder: string): string {
+  return join(folder, 'pod-logs')
+}
+
 /** Runs `ctr` in the node's containerd, in the namespace of the kubelet's containers. */
 export function ctrCommand (args: string[]): string[] {
   return ['ctr', '--address', containerdSocket, '--namespace', 'k8s.io', ...args]
@@ -149,7 +154,7 @@ function kubeletOf ({ folder, cgroup }: NodeDescription, authorityFile: string):
     clusterDNS: [hubAddress],
     clusterDomain,
     resolvConf: join(folder, 'resolv.conf'),
-    podLogsDir: join(folder, 'pod-logs'),
+    podLogsDir: podLogsOf(folder),
     volumePluginDir: join(folder, 'volume-plugins'),
     nodeStatusUpdateFrequency: '2s',
     // The disk is the host's and may be nearly full; images cannot be fetched again.

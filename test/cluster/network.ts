@@ -69,6 +69,15 @@ export async function setNodeLink (
   await ip(hub, 'link', 'set', portOf(ordinal), state)
 }
 
+/** Rules of iptables, on a pod's node, that let nothing come from the pod or to it. */
+export function silenceOf (address: string): string[][] {
+  return [
+    ['PREROUTING', '--table', 'raw', '--source', address, '--jump', 'DROP'],
+    // After every translation, so that what is meant for a Service is caught too.
+    ['POSTROUTING', '--table', 'mangle', '--destination', address, '--jump', 'DROP']
+  ]
+}
+
 /** Removes a namespace, and with it every link and rule in it. */
 export async function deleteNamespace (netns: string): Promise<void> {
   if (existsSync(`/run/netns/${netns}`)) await run('ip', ['netns', 'delete', netns])

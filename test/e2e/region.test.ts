@@ -1,9 +1,9 @@
 /**
  * A region on real pods: the chart, the operator, the nodes and NATS as users run them, and the
  * published SDK against them. Prints how long it took from `kubectl apply` to the first message.
+ * What they bear is in faults.test.ts.
  */
 
-import type * as Ably from 'ably'
 import t, { type Test } from 'tap'
 import { Cluster } from '../cluster/cluster.ts'
 import { apiKey, applyExample, installChart } from '../cluster/install.ts'
@@ -32,7 +32,6 @@ t.test('a region on a real cluster', options, async (t) => {
     await cluster.helm(['test', 'ringcast', '--namespace', 'ringcast', '--timeout', '3m'])
     t.pass('it did')
   })
-  t.test('a pod killed under load is noticed, and clients go on', (t) => killUnderLoad(t, world))
   t.test('kubectl scale to 4 and back to 3', (t) => scale(t, world))
   t.test('kubectl delete removes everything', (t) => removal(t, world))
 })
@@ -82,59 +81,6 @@ async function betweenNodes(t: Test, world: World, useBinaryProtocol: boolean): 
   t.same(received, sent, 'in order, none lost or repeated')
 }
 
-async function killUnderLoad(t: Test, world: World): Promise<void> {
-  const { cluster, key, url } = world
-  const names = Array.from({ length: 20 }, (_, at) => `load-${at}`)
-  const reader = ablyClient(t, url, key)
-  const writer = ablyClient(t, url, key)
-  const received = new Map<string, number[]>()
-  for (const name of names) {
-    received.set(name, [])
-    await reader.channels.get(name).subscribe(({ data }) => {
-      received.get(name)!.push(Number(data))
-    })
-  }
-  const load = { count: 0, acknowledged: 0, isOver: false }
-  const loading = publishUntil(load, names, writer)
-  await until('load runs', () => load.acknowledged > 100)
-  const before = await viewVersion(cluster)
-  await cluster.kubectl(['delete', 'pod', 'main-1', '--grace-period=0', '--force'])
-  await untilAsync('the view changes', async () => (await viewVersion(cluster)) > before)
-  const atKill = load.acknowledged
-  await until('load goes on', () => load.acknowledged > atKill + 500, POD_BOUND_MS)
-  load.isOver = true
-  await loading
-  const last = load.count
-  for (const name of names) {
-    await writer.channels.get(name).publish('n', String(last))
-  }
-  await until('every channel hears the last', () =>
-    names.every((name) => received.get(name)!.includes(last)), POD_BOUND_MS)
-  await waitReady(cluster, 3)
-  t.ok(load.acknowledged > 0)
-  t.equal(writer.connection.state, 'connected')
-}
-
-interface Load {
-  count: number
-  acknowledged: number
-  isOver: boolean
-}
-
-/** Publishes to the channels in turn; a publish that fails while a node dies is tried again. */
-async function publishUntil(load: Load, names: readonly string[], writer: Ably.Realtime) {
-  while (!load.isOver) {
-    const data = String(load.count++)
-    const channel = writer.channels.get(names[load.count % names.length]!)
-    try {
-      await channel.publish('n', data)
-      load.acknowledged++
-    } catch (error) {
-      if ((error as Ably.ErrorInfo).statusCode < 500) throw error
-    }
-  }
-}
-
 async function scale(t: Test, { cluster, key, url }: World): Promise<void> {
   const channel = ablyClient(t, url, key).channels.get('scaled')
   const received: string[] = []
@@ -165,12 +111,6 @@ async function removal(t: Test, { cluster }: World): Promise<void> {
     return left.trim() === ''
   })
   t.pass('nothing is left')
-}
-
-async function viewVersion(cluster: Cluster): Promise<number> {
-  return Number(await cluster.kubectl([
-    'get', 'realtimering/main', '-o', 'jsonpath={.status.version}'
-  ]))
 }
 
 /** The region is Ready with this many nodes, and every one of them serves in the ring. */

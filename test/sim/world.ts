@@ -4,6 +4,7 @@
  * the seed by label; so one seed reproduces one run exactly, and the fingerprint shows it.
  */
 
+import TinyQueue from 'tinyqueue'
 import { Random } from '../../src/base/random.ts'
 
 const TRACE_LINES = 4_000
@@ -36,7 +37,7 @@ export class World {
   readonly trace: string[] = []
   isTracing = false
   readonly #random: Random
-  #heap: Scheduled[] = []
+  readonly #heap = new TinyQueue<Scheduled>([], byTime)
   #order = 0
   #a = 0x811c9dc5
   #b = 0x01000193
@@ -60,7 +61,6 @@ export class World {
   at(atMs: number, run: () => void): Scheduled {
     const event = { atMs: Math.max(atMs, this.nowMs), order: this.#order++, run }
     this.#heap.push(event)
-    this.#up(this.#heap.length - 1)
     return event
   }
 
@@ -108,9 +108,9 @@ export class World {
   run(forMs: number): void {
     const endMs = this.nowMs + forMs
     for (;;) {
-      const first = this.#heap[0]
+      const first = this.#heap.peek()
       if (first === undefined || first.atMs > endMs) break
-      this.#pop()
+      this.#heap.pop()
       this.nowMs = first.atMs
       const { run } = first
       if (run === undefined) continue
@@ -130,38 +130,8 @@ export class World {
     }
     return true
   }
-
-  #pop(): void {
-    const last = this.#heap.pop()!
-    if (this.#heap.length === 0) return
-    this.#heap[0] = last
-    this.#down(0)
-  }
-
-  #up(at: number): void {
-    const heap = this.#heap
-    while (at > 0) {
-      const parent = (at - 1) >> 1
-      if (isBefore(heap[parent]!, heap[at]!)) return
-      ;[heap[parent], heap[at]] = [heap[at]!, heap[parent]!]
-      at = parent
-    }
-  }
-
-  #down(at: number): void {
-    const heap = this.#heap
-    for (;;) {
-      let least = at
-      const left = 2 * at + 1
-      if (left < heap.length && isBefore(heap[left]!, heap[least]!)) least = left
-      if (left + 1 < heap.length && isBefore(heap[left + 1]!, heap[least]!)) least = left + 1
-      if (least === at) return
-      ;[heap[least], heap[at]] = [heap[at]!, heap[least]!]
-      at = least
-    }
-  }
 }
 
-function isBefore(a: Scheduled, b: Scheduled): boolean {
-  return a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order)
+function byTime(a: Scheduled, b: Scheduled): number {
+  return a.atMs - b.atMs || a.order - b.order
 }

@@ -234,9 +234,9 @@ t.test('what is wrong is told in one line', async (t) => {
     const cause = new RegExp(`127\\.0\\.0\\.1:${port}\\b.*EADDRINUSE`)
     await refused(t, ['dev', '--port', String(port)], cause)
     await refused(t, ['dev', '--port', String(port - 1), '--nodes', '2'], cause)
-    await refused(t, ['node'], cause, nodeVariables({
-      RINGCAST_PRIVATE_PORT: String(port)
-    }))
+    for (const name of ['RINGCAST_PORT', 'RINGCAST_PRIVATE_PORT']) {
+      await refused(t, ['node'], cause, nodeVariables({ [name]: String(port) }))
+    }
   })
   t.test('servers that are not there', async (t) => {
     const cause = /cannot connect to http:\/\/127\.0\.0\.1:1$/
@@ -268,8 +268,8 @@ t.test('what is wrong is told in one line', async (t) => {
 })
 
 async function fileTests(t: Test): Promise<void> {
-  const dir = t.testdir({ 'empty.yaml': '', 'list.yaml': '- a\n' })
-  for (const name of ['missing.yaml', 'empty.yaml', 'list.yaml']) {
+  const dir = t.testdir({ 'empty.yaml': '', 'list.yaml': '- a\n', 'torn.yaml': 'a: b: [\n\t- c' })
+  for (const name of ['missing.yaml', 'empty.yaml', 'list.yaml', 'torn.yaml']) {
     const path = join(dir, name)
     await refused(t, ['ring', '-r', 'r', '--kubeconfig', path], new RegExp(name))
   }
