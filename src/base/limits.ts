@@ -69,6 +69,15 @@ export const limits = {
   /** Joins and backfills of one partition that wait for its master's claim or Confirm. */
   confirmingMax: 100_000,
 
+  /** Partitions that one view announces to move as planned; the others wait (rule 12). */
+  handoversPerView: 64,
+  /** What a master has under way when it hands over may take this long to be written. */
+  handOverMs: 250,
+  /** What a worker keeps of logs read ahead; above: read when the partition is taken over. */
+  readAheadBytesMax: 64 * 1024 * 1024,
+  /** What was read ahead is kept this long for who may want it. */
+  readAheadMs: 5_000,
+
   // -- sessions without a socket --------------------------------------------------------------
   /** Parked sessions of one worker; above: the oldest goes, its resume fails with 80008. */
   parkedPerWorkerMax: 250_000,

@@ -72,6 +72,8 @@ export class NodeLife {
   #statusTimer: NodeJS.Timeout | undefined
   #handOverTimer: NodeJS.Timeout | undefined
   readonly #toldOfMesh: (boolean | undefined)[] = []
+  /** By worker, the version of the view that it is settled with. */
+  readonly #settled: number[] = []
 
   constructor(options: NodeLifeOptions, ports: NodeLifePorts) {
     this.incarnation = options.incarnation
@@ -155,7 +157,8 @@ export class NodeLife {
   /** Why the ring is not settled, or undefined: a restart would hurt then. */
   get unsettledBecause(): string | undefined {
     const moving = this.#view?.members.find(({ state }) => state !== 'serving')
-    return moving === undefined ? undefined : `${moving.node} is ${moving.state}`
+    if (moving !== undefined) return `${moving.node} is ${moving.state}`
+    return this.#view?.handovers && 'partitions are being handed over'
   }
 
   start(): void {
@@ -344,6 +347,9 @@ export class NodeLife {
       case 'heardView':
         this.#pump.input(message)
         return
+      case 'settled':
+        this.#onSettled(worker, message.viewVersion)
+        return
       case 'described':
         this.#describing.get(message.ticket)?.(message.lines)
         this.#describing.delete(message.ticket)
@@ -360,6 +366,13 @@ export class NodeLife {
       default:
         return
     }
+  }
+
+  #onSettled(worker: number, viewVersion: number): void {
+    this.#settled[worker] = viewVersion
+    const isForAll = this.#supervisor.generations.every((_, each) =>
+      this.#settled[each] === viewVersion)
+    if (isForAll) this.#pump.input({ kind: 'settled', viewVersion })
   }
 
   async #provision(worker: number, ticket: number, request: ProvisionRequest): Promise<void> {

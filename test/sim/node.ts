@@ -43,6 +43,7 @@ export class Life {
   adopted: Adopt | undefined
   isOver = false
   #isDraining = false
+  readonly #settled: number[] = []
   readonly #outputs: MemberOutput[] = []
   readonly #region: Region
   readonly #random: Random
@@ -167,6 +168,9 @@ export class Life {
       onViewHeard: (version, from) => {
         this.#region.world.after(PORT_MS, () => this.input({ kind: 'heardView', version, from }))
       },
+      onSettled: (version) => {
+        this.#region.world.after(PORT_MS, () => this.#onSettled(worker, version))
+      },
       sibling: (index) => this.threads[index]
     })
     thread.endpoint.isUp = this.endpoint.isUp
@@ -192,6 +196,12 @@ export class Life {
       isMeshUp: this.threads[worker]?.endpoint.isUp ?? false
     }))
     this.input({ kind: 'workers', workers })
+  }
+
+  #onSettled(worker: number, viewVersion: number): void {
+    this.#settled[worker] = viewVersion
+    const isForAll = this.generations.every((_, each) => this.#settled[each] === viewVersion)
+    if (isForAll) this.input({ kind: 'settled', viewVersion })
   }
 
   #onPayload(payload: unknown): void {

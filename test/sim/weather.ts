@@ -80,10 +80,14 @@ export function drawMix(seed: string, hasAllFaults: boolean): Mix {
   }
 }
 
-/** In a tight run some of the core's bounds are so small that they are reached. */
+/**
+ * Regions here have few partitions, so planned moves take smaller steps. In a tight run some other
+ * bounds of the core are so small that they are reached.
+ */
 export function drawLimits(seed: string, { isTight }: Mix): void {
-  if (!isTight) return
   const random = new Random(`${seed}/limits`)
+  Object.assign(limits, { handoversPerView: 1 + random.below(3) })
+  if (!isTight) return
   const tight = {
     unansweredPerClientMax: 3 + random.below(10),
     unansweredPerSessionMax: 2 + random.below(10),
