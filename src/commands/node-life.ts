@@ -106,6 +106,7 @@ export class NodeLife {
       },
       {
         onMessage: (worker, message) => this.#onWorkerMessage(worker, message),
+        isMeshUp: () => ports.mesh.isUp,
         onGenerations: () => {
           ports.onWorkerRestart()
           this.#tellWorkers()

@@ -53,6 +53,10 @@ function replace<T extends object, K extends Methods<T> & keyof T>(
 
 const busy: Partial<Mix> = { crashes: 5, workerDeaths: 5, clientDrops: 10, publishRate: 4 }
 const troubled: Partial<Mix> = { logTrouble: 0.08, ...busy }
+/** Nothing that would keep a master from hearing how full the log is. */
+const still: Partial<Mix> = {
+  partitions: 0, oneWayCuts: 0, meshDowns: 0, pauses: 0, logTrouble: 0, logAways: 0, logFulls: 0
+}
 const split: Partial<Mix> = {
   partitions: 12, pauses: 6, apiAways: 6, drains: 4, clientDrops: 30, nodeCount: 3
 }
@@ -97,6 +101,13 @@ const ofTheLog: readonly Planted[] = [
         }
       })
     }
+  },
+  {
+    name: 'admission does not stop at the mark',
+    rule: '6',
+    foundBy: ['room'],
+    mix: { ...still, logRoomBytes: 32_000, publishRate: 4, stormMs: 40_000 },
+    plant: () => replace(Channels, 'onLogRoom', () => () => undefined)
   },
   {
     name: 'nothing of the log is read at a takeover',
