@@ -48,6 +48,7 @@ const logSchema = record('Where the logs of the partitions are kept.', {
 
 export const ringStatusSchema: RecordSchema = record('The view, written by the nodes.', {
   version: integer('Number of this view; it only grows.', { format: 'int64' }),
+  memberCount: integer('How many nodes this view has.'),
   members: list('The nodes of this view.', memberSchema, { maxItems: 1000 }),
   tombstones: list('Nodes removed lately.', tombstoneSchema, { maxItems: 2000 }),
   assignment: text('Master and successors of every partition: the table, in base64.',
