@@ -47,8 +47,17 @@ export const limits = {
   snapshotChunkBytesMax: 128 * 1024,
   /** A snapshot is written when this much was appended since the last one, or twice its size. */
   snapshotEveryBytes: 1024 * 1024,
-  /** What a partition's log holds besides its last snapshot; above it the tail is cut. */
+  /** What a partition's log holds besides its last snapshot; above it the tail is cut, and above
+   * twice as much publishes are refused with 50005. */
   partitionLogBytesMax: 32 * 1024 * 1024,
+  /** The same bound as a share of the stream that the log is in, where that is less. */
+  partitionLogShare: 1 / 8,
+  /** Share of the bytes of a stream or account; above: publishes are refused with 50005, the rest
+   * is for Epochs, claims and snapshots (rule 6). They are taken again below the second. */
+  logAdmissionShare: 0.8,
+  logResumeShare: 0.75,
+  /** Partitions that nobody needed, taken over at once by a worker to trim what is full. */
+  tidiedAtOnceMax: 8,
   /** Epochs whose ends a log remembers, to prove a rollback by. */
   epochEndsMax: 64,
   /** A master's word counts this long after its last accepted append began (rule 11). */
@@ -61,8 +70,11 @@ export const limits = {
   parkedPerWorkerMax: 250_000,
   /** Ended connections of one worker that are told apart from those that were never there. */
   endedKnownMax: 10_000,
-  /** A resume without answer of the register this long fails with 80008 (rule 20). */
+  /** A resume that is undecided this long: DISCONNECTED, its client comes again (rule 20). */
   claimAnswerMs: 8_000,
+  /** Connections that a worker claimed without hearing the outcome; above: the oldest goes, and
+   * if its claim was granted its next resume fails with 80008. */
+  unheardClaimsMax: 250_000,
   /** A home that is asked whether it still holds a session, and is silent, is taken to hold it. */
   holderAnswerMs: 1_500,
   /** Claims that one partition's register keeps; at the bound a resume fails with 80008. As many
@@ -145,3 +157,5 @@ assert(limits.claimAnswerMs < 10_000, 'a resume is answered before the client gi
 assert(2 * limits.holderAnswerMs < limits.claimAnswerMs, 'a silent home leaves time to answer')
 assert(limits.attachAnswerMs < 10_000, 'an attach is answered before the client gives up')
 assert(limits.appendBytesMax < 1024 * 1024, 'an append stays below NATS max_payload')
+assert(limits.logResumeShare < limits.logAdmissionShare && limits.logAdmissionShare < 1,
+  'admission stops while there is room for what trims')

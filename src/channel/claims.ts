@@ -179,7 +179,7 @@ export class ClaimRegister {
       if (message.viewVersion > this.#ports.viewVersion()) return
       const answered = this.#answered.get(message.claimId)
       if (answered !== undefined) {
-        this.#send(from, this.#stillTrue(answered.answer))
+        this.#send(from, this.#stillTrue(answered.answer, message))
         return
       }
     }
@@ -193,13 +193,14 @@ export class ClaimRegister {
     if (!isKnown && waiting.length < limits.claimsWaitingMax) waiting.push(request)
   }
 
-  /** What was granted may be another's by now. */
-  #stillTrue(answer: FromRegister): FromRegister {
+  /** What was granted may be another's by now, whose client need not have the newer key. */
+  #stillTrue(answer: FromRegister, { keyClaim }: Claim): FromRegister {
     if (answer.kind !== 'claimGranted') return answer
     const { connectionId, claimId } = answer
     const record = this.#records.get(connectionId)?.record
     if (record === undefined || record.claimId === claimId) return answer
-    const error = errors.invalidConnectionKey().info
+    const error = keyClaim < record.proven ? errors.invalidConnectionKey().info
+      : errors.disconnected('Another claim of the connection was later; connect again').info
     return { kind: 'claimRefused', connectionId, claimId, error }
   }
 

@@ -6,6 +6,7 @@ import type { Now } from '../base/clock.ts'
 import type { Deadlines } from '../base/deadlines.ts'
 import type { Random } from '../base/random.ts'
 import type { LogOutbox } from '../log/port.ts'
+import type { LogRoom } from '../log/room.ts'
 import type { MemberOwner, PeerMessage } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
 import type { Fate } from './claims.ts'
@@ -14,6 +15,8 @@ import type { PartitionMaster } from './partition.ts'
 /** What a mastership needs from its worker. */
 export interface PartitionPorts {
   readonly log: LogOutbox
+  /** What room the region's log has (rule 6). */
+  room(): LogRoom
   readonly deadlines: Deadlines
   readonly random: Random
   now(): Now

@@ -211,7 +211,7 @@ export class PartitionMaster {
     }
     const writer = new LogWriter(start, owner, log, deadlines, random, nowMs)
     const retention = new Retention(start.epoch, found, nowMs)
-    const state = new Serving(writer, start, retention, found.lineage)
+    const state = new Serving(writer, start, retention, found.lineage, this.#ports.room)
     this.#state = state
     this.#restore(found, state, nowMs)
     if (found.entries.some(({ entry }) => entry.kind === 'epoch' && entry.startsLineage)) {
@@ -219,7 +219,7 @@ export class PartitionMaster {
     }
     for (const { from, message } of this.#confirming.takeAll()) this.onMessage(from, message)
     this.#claims.begin(found.lineage)
-    if (this.#isUsed) this.#sweepLater()
+    if (this.#isUsed || retention.isShrinking) this.#sweepLater()
   }
 
   #restore(found: RecoveredLog, serving: Serving, nowMs: number): void {
@@ -389,7 +389,7 @@ export class PartitionMaster {
     this.#claims.expire(nowMs)
     const { retention } = state
     if (retention.wantsSnapshot(nowMs)) this.#writeSnapshot(state)
-    const below = retention.trimBelow(nowMs)
+    const below = state.trimBelow(nowMs)
     const { partition } = this
     if (below !== undefined) this.#ports.log.ask({ kind: 'trim', partition, below })
     if (this.#isUsed || retention.isShrinking) this.#sweepLater()

@@ -3,8 +3,8 @@
  * said of standings by that.
  */
 
-import { limits } from '../base/limits.ts'
 import type { Retention } from '../log/retention.ts'
+import { isFullFor, type LogRoom } from '../log/room.ts'
 import type { LogWriter, WriterStart } from '../log/writer.ts'
 import type { Standing } from '../peer/message.ts'
 
@@ -14,19 +14,31 @@ export class Serving {
   readonly start: WriterStart
   readonly retention: Retention
   readonly lineage: string
+  readonly #room: () => LogRoom
   /** The number of the last committed entry. */
   lastEntry = 0
 
-  constructor(writer: LogWriter, start: WriterStart, retention: Retention, lineage: string) {
+  constructor(
+    writer: LogWriter, start: WriterStart, retention: Retention, lineage: string,
+    room: () => LogRoom
+  ) {
     this.writer = writer
     this.start = start
     this.retention = retention
     this.lineage = lineage
+    this.#room = room
   }
 
   /** False while the log takes nothing (rule 6). */
   get hasRoom(): boolean {
-    return this.retention.bytes < 2 * limits.partitionLogBytesMax && this.writer.hasRoom
+    const room = this.#room()
+    return !isFullFor(this.start.partition, room) && this.writer.hasRoom &&
+      this.retention.bytes < 2 * room.partitionBytesMax
+  }
+
+  /** Records below this may go; undefined if none may. */
+  trimBelow(nowMs: number): number | undefined {
+    return this.retention.trimBelow(nowMs, this.#room().partitionBytesMax)
   }
 
   /** True if the log cannot have what the client says that it was shown. */

@@ -134,6 +134,7 @@ function devPorts(
     ringStore: ring,
     ringUid: async () => 'dev',
     connectMesh: async () => hub.mesh(),
+    logScale: () => log,
     workerMesh: () => {
       const [mesh, records] = [new MessageChannel(), new MessageChannel()]
       hub.serve(mesh.port1)

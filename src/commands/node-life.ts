@@ -8,6 +8,7 @@ import type { AppConfig } from '../auth/app.ts'
 import type { Mesh } from '../bus/mesh.ts'
 import type { Adopt, PodFact, Standing } from '../node/member-ports.ts'
 import { MemberNode } from '../node/member.ts'
+import { LogGauge, type LogScale } from '../ops/log-gauge.ts'
 import { LogKeeper, type LogStreams } from '../ops/log-keeper.ts'
 import { MemberPump, type RingStore } from '../ops/member-pump.ts'
 import type { Logger } from '../ops/notes.ts'
@@ -46,6 +47,7 @@ export interface NodeLifePorts {
   readonly mesh: Mesh
   /** Absent where the log is none of the ring's business. */
   readonly logStreams: LogStreams | undefined
+  readonly logScale: LogScale
   workerMesh(): { settings: MeshSettings; transfer: Transferable[] }
   provision?(request: ProvisionRequest): Promise<ProvisionAnswer>
   onLeft(reason: string): void
@@ -60,6 +62,7 @@ export class NodeLife {
   readonly #pump: MemberPump
   readonly #supervisor: Supervisor
   readonly #logKeeper: LogKeeper | undefined
+  readonly #logGauge: LogGauge
   readonly #describing = new Map<number, (lines: readonly string[]) => void>()
   readonly #appsKnown = new Map<number, { awaited: Set<number>; resolve: () => void }>()
   #view: View | undefined
@@ -87,6 +90,10 @@ export class NodeLife {
     })
     this.#logKeeper = ports.logStreams && new LogKeeper(ports.logStreams, {
       onMade: (generation) => this.#pump.input({ kind: 'logMade', generation }),
+      note: (level, text) => ports.logger[level](text)
+    })
+    this.#logGauge = new LogGauge(ports.logScale, {
+      onRoom: (room) => this.#supervisor.tellAll({ kind: 'logRoom', room }),
       note: (level, text) => ports.logger[level](text)
     })
     this.#supervisor = new Supervisor(
@@ -122,6 +129,12 @@ export class NodeLife {
     let count = 0
     for (const status of this.statuses) count += status?.counts.connections ?? 0
     return count
+  }
+
+  /** How full the log is, and how many of its streams take no publishes. */
+  get logFill(): { share: number; fullCount: number } {
+    const { share, fullCount } = this.#logGauge
+    return { share, fullCount }
   }
 
   /** Why clients cannot be served, or undefined. */
@@ -178,6 +191,7 @@ export class NodeLife {
     clearInterval(this.#handOverTimer)
     this.#pump.stop()
     this.#logKeeper?.stop()
+    this.#logGauge.stop()
     await this.#supervisor.stop()
   }
 
@@ -289,6 +303,7 @@ export class NodeLife {
   #onAdopt({ view, generations, gone }: Adopt): void {
     this.#view = view
     this.#logKeeper?.onPlan(view.log)
+    this.#logGauge.onView(view.log, view.members.length)
     this.#supervisor.tellAll({ kind: 'view', view, generations, gone })
   }
 

@@ -15,6 +15,7 @@ import type { Mesh } from '../bus/mesh.ts'
 import { subjectPrefix } from '../bus/subjects.ts'
 import { ensurePublicPort } from '../edge/public-port.ts'
 import { nodeMetrics } from '../ops/metrics.ts'
+import type { LogScale } from '../ops/log-gauge.ts'
 import type { LogStreams } from '../ops/log-keeper.ts'
 import type { RingStore } from '../ops/member-pump.ts'
 import type { Logger } from '../ops/notes.ts'
@@ -64,6 +65,8 @@ export interface NodePorts<M extends Mesh = Mesh> {
   connectMesh(onUpOrDown: (isUp: boolean) => void, signal: AbortSignal): Promise<M>
   /** The streams of the ring's log; absent where the log is none of the ring's business. */
   logStreams?(mesh: M, prefix: string): LogStreams
+  /** How full that log is. */
+  logScale(mesh: M, prefix: string): LogScale
   /** How a worker thread is to connect, and what must be transferred for it. */
   workerMesh(): { settings: MeshSettings; transfer: Transferable[] }
   watchPods(onPods: (pods: readonly PodFact[]) => void, onAway: () => void): Stop
@@ -196,6 +199,7 @@ export class NodeRuntime<M extends Mesh = Mesh> {
         ringStore: this.#ports.ringStore,
         mesh,
         logStreams: this.#ports.logStreams?.(mesh, this.#prefix),
+        logScale: this.#ports.logScale(mesh, this.#prefix),
         workerMesh: () => this.#ports.workerMesh(),
         provision: this.#ports.provision,
         onLeft: (reason) => {
@@ -228,6 +232,7 @@ export class NodeRuntime<M extends Mesh = Mesh> {
       viewVersion: () => this.#life?.view?.version ?? 0,
       memberCount: () => this.#life?.view?.members.length ?? 0,
       standing: () => this.#life?.standing ?? 'waiting',
+      logFill: () => this.#life?.logFill ?? { share: 0, fullCount: 0 },
       workerRestarts: () => this.#restartCount
     })
   }

@@ -6,8 +6,9 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { NatsMesh } from '../bus/nats.ts'
-import { type Environment, kubeConfig, nodeConfig } from '../ops/config.ts'
+import { type Environment, kubeConfig, type NodeConfig, nodeConfig } from '../ops/config.ts'
 import { makeLogger } from '../ops/notes.ts'
+import { JetStreamScale } from '../store/jetstream-fill.ts'
 import { JetStreamStreams } from '../store/jetstream-streams.ts'
 import { kubeClient } from './kube-access.ts'
 import { KubeRingStore, watchApps, watchPods } from './kube-ports.ts'
@@ -27,13 +28,7 @@ export async function nodeCommand(environment: Environment): Promise<void> {
     appsSecret: config.RINGCAST_APPS_SECRET,
     node
   }
-  const nats = {
-    servers: config.RINGCAST_NATS_URL.split(','),
-    user: config.RINGCAST_NATS_USER,
-    password: config.RINGCAST_NATS_PASSWORD,
-    token: config.RINGCAST_NATS_TOKEN,
-    credentials: await credentialsFrom(config.RINGCAST_NATS_CREDS_FILE)
-  }
+  const nats = await natsOptions(config)
   const ringStore = new KubeRingStore(client, scope)
   const workers = config.RINGCAST_WORKERS
   const former = config.RINGCAST_NATS_FORMER_SECRET
@@ -69,6 +64,10 @@ export async function nodeCommand(environment: Environment): Promise<void> {
         return NatsMesh.connect({ ...nats, name: `${node}/main` }, events, signal)
       },
       logStreams: (mesh, prefix) => new JetStreamStreams(mesh.connection, prefix),
+      logScale: (mesh, prefix) => {
+        const bytesMax = config.RINGCAST_LOG_BYTES ?? Infinity
+        return new JetStreamScale(mesh.connection, prefix, bytesMax)
+      },
       workerMesh: () => ({ settings: { kind: 'nats', ...nats }, transfer: [] }),
       watchPods: (onPods, onAway) => watchPods(client, scope, logger, onPods, onAway),
       watchApps: (onApps) => watchApps(client, scope, logger, onApps)
@@ -82,6 +81,17 @@ export async function nodeCommand(environment: Environment): Promise<void> {
   await runtime.stop()
   logger.info('stopped')
   process.exit(0)
+}
+
+/** How NATS is reached, by every thread. */
+async function natsOptions(config: NodeConfig) {
+  return {
+    servers: config.RINGCAST_NATS_URL.split(','),
+    user: config.RINGCAST_NATS_USER,
+    password: config.RINGCAST_NATS_PASSWORD,
+    token: config.RINGCAST_NATS_TOKEN,
+    credentials: await credentialsFrom(config.RINGCAST_NATS_CREDS_FILE)
+  }
 }
 
 /** The text of a NATS credentials file; throws an Error that names a file that is not there. */

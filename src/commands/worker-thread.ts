@@ -204,6 +204,9 @@ async function run(): Promise<void> {
         opening.onApps()
         say({ kind: 'appsKnown', ticket: message.ticket })
         return
+      case 'logRoom':
+        pump.input(message)
+        return
       case 'drain':
         isDraining = true
         pump.input({ kind: 'drain', withinMs: message.withinMs })

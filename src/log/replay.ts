@@ -1,5 +1,5 @@
 /**
- * What was read of a log so far, held against the chain that its records form (rules 4 and 6).
+ * What was read of a log so far, held against the chain that its records form (rules 2, 4 and 6).
  *
  * Every record names the one before it, so a hole shows; it may be a trim under way, and then a
  * new reading does not have it. What stands before an entry that starts a lineage counts no more,
@@ -52,6 +52,8 @@ export class Replay {
   #lastSeq = 0
   #nextEntry = 1
   #lastEpoch = 0
+  /** Who wrote the last record. */
+  #writingEpoch = 0
   #snapshotSeq = 0
   /** What is missing in front of the first record that counts, if anything. */
   #firstEntry = 1
@@ -139,8 +141,12 @@ export class Replay {
     if (isFirst) this.#firstEntry = append.firstEntry
     else if (append.previousSeq !== this.#lastSeq) this.#flaw ??= `a record before ${seq} is gone`
     else if (append.firstEntry !== this.#nextEntry) this.#flaw ??= `entries before ${seq} are gone`
+    // An engine that was rolled back gives its sequences out again: a former master's append may
+    // find the one that it expects.
+    else if (append.epoch < this.#writingEpoch) this.#flaw ??= `the epoch of ${seq} had ended`
     let number = append.firstEntry
     for (const entry of append.entries) this.#onEntry(entry, number++, append.epoch, seq)
+    this.#writingEpoch = append.epoch
     this.#nextEntry = number
     this.#lastSeq = seq
     this.#records.push({ seq, lastEntry: number - 1, bytes })

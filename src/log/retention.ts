@@ -102,13 +102,13 @@ export class Retention {
     return snapshotEntries(id, asOf, state, lineage, ends.slice(-limits.epochEndsMax))
   }
 
-  /** Records below this may go; undefined if none may. */
-  trimBelow(nowMs: number): number | undefined {
+  /** Records below this may go, so that `bytesMax` are kept; undefined if none may. */
+  trimBelow(nowMs: number, bytesMax: number): number | undefined {
     let below: number | undefined
     while (this.#kept.length > 1) {
       const first = this.#kept.peek()!
       const isOld = nowMs - first.atMs >= limits.tailMs
-      const isTooMuch = this.#kept.bytes > limits.partitionLogBytesMax
+      const isTooMuch = this.#kept.bytes > bytesMax
       if (first.lastEntry > this.#coveredThrough || !(isOld || isTooMuch)) break
       this.#kept.shift()
       below = this.#kept.peek()!.seq

@@ -9,11 +9,13 @@
 
 import type { Now } from '../base/clock.ts'
 import type { Deadlines } from '../base/deadlines.ts'
+import { limits } from '../base/limits.ts'
 import type { Random } from '../base/random.ts'
 import type { Tally } from '../base/tally.ts'
 import { ChannelClient } from '../channel/client.ts'
 import type { Allocate } from '../channel/encoding.ts'
 import { PartitionMaster } from '../channel/partition.ts'
+import { ampleRoom, isFullFor, type LogRoom } from '../log/room.ts'
 import { type FromRegister, isClaimMessage } from '../peer/claim-message.ts'
 import type {
   PeerMessage,
@@ -69,6 +71,7 @@ export class Channels {
   readonly #rolls = new Rolls()
   readonly #early = new EarlyJoins()
   #loop: { from: Place; message: PeerMessage }[] = []
+  #room = ampleRoom
   #isSweeping = false
 
   constructor(options: ChannelsOptions, ports: ChannelsPorts) {
@@ -132,6 +135,18 @@ export class Channels {
     }
     for (const partition of this.#partitions.values()) partition.onPlaces()
     this.runLoop()
+  }
+
+  /** What room the log has; where it is full, what nobody needed is tidied up. */
+  onLogRoom(room: LogRoom): void {
+    this.#room = room
+    if (!room.isFull.includes(true)) return
+    let tidiedCount = 0
+    for (const no of this.#mastership.partitions()) {
+      if (!isFullFor(no, room) || this.#partitions.has(no)) continue
+      if (++tidiedCount > limits.tidiedAtOnceMax) return
+      this.#newPartition(no)
+    }
   }
 
   /** True for a place whose node was removed: what it asked for nobody would ever take back. */
@@ -302,6 +317,7 @@ export class Channels {
     const { outbox, deadlines, random } = this.#ports
     const partition: PartitionMaster = new PartitionMaster(claimant, {
       log: outbox,
+      room: () => this.#room,
       deadlines,
       random,
       now: () => this.#ports.now(),

@@ -22,7 +22,8 @@ import type {
   ToRegister
 } from '../peer/claim-message.ts'
 import type { Place } from '../peer/place.ts'
-import { type ErrorInfo, errors } from '../wire/errors.ts'
+import type { ErrorInfo } from '../wire/errors.ts'
+import { UnheardClaims } from './unheard-claims.ts'
 
 /** The sessions of this worker, as registers ask for them. */
 export interface Holder {
@@ -44,9 +45,12 @@ export interface DeskPorts {
   answerRegister(to: Place, message: ToRegister): void
 }
 
-export type ClaimOutcome =
+export type ClaimDecision =
   | ({ readonly kind: 'granted' } & Pick<ClaimGranted, 'claim' | 'lineage' | 'doubtfulThrough'>)
   | { readonly kind: 'refused'; readonly error: ErrorInfo }
+
+/** Undecided: nobody has answered in time. It may be granted yet, so the client comes again. */
+export type ClaimOutcome = ClaimDecision | { readonly kind: 'undecided' }
 
 /** A request that is sent again until it is answered. */
 interface Asking {
@@ -66,6 +70,7 @@ export class ClaimDesk {
   #bornAtMs: number | undefined
   readonly #claims = new Map<string, Asking>()
   readonly #proofs = new Map<string, Asking>()
+  readonly #unheard = new UnheardClaims()
 
   constructor(ports: DeskPorts, holder: Holder) {
     this.#ports = ports
@@ -121,6 +126,7 @@ export class ClaimDesk {
     const { connectionId } = message
     switch (message.kind) {
       case 'claimGranted': {
+        if (this.#claims.has(message.claimId)) this.#unheard.delete(connectionId)
         const { claim, lineage, doubtfulThrough } = message
         this.#settle(message.claimId, { kind: 'granted', claim, lineage, doubtfulThrough })
         return
@@ -149,7 +155,8 @@ export class ClaimDesk {
     const livedMs = nowMs - (this.#bornAtMs ?? nowMs)
     let holding: Holding = this.#holder.holdingOf(connectionId)
     if (holding.kind !== 'held') {
-      const isOnItsWay = heldAs !== undefined && this.#claims.has(heldAs)
+      const isOnItsWay = heldAs !== undefined &&
+        (this.#claims.has(heldAs) || this.#unheard.has(connectionId, nowMs))
       if (isOnItsWay) holding = onItsWay
       else if (isFormer) holding = { kind: 'formerLife', livedMs }
     }
@@ -178,8 +185,12 @@ export class ClaimDesk {
   }
 
   #giveUp({ message }: Asking): void {
-    if (message.kind === 'prove') this.#endProof(message.connectionId)
-    else this.#settle(message.claimId, refusal)
+    if (message.kind === 'prove') {
+      this.#endProof(message.connectionId)
+    } else {
+      this.#unheard.add(message.connectionId, this.#ports.now().monoMs)
+      this.#settle(message.claimId, { kind: 'undecided' })
+    }
   }
 
   #settle(claimId: string, outcome: ClaimOutcome): void {
@@ -197,5 +208,3 @@ export class ClaimDesk {
 }
 
 const onItsWay: Holding = { kind: 'held', claim: 0, isProven: false, doubtfulThrough: -1 }
-
-const refusal: ClaimOutcome = { kind: 'refused', error: errors.connectionExpired().info }

@@ -122,6 +122,14 @@ export class Mastership {
     )
   }
 
+  /** The partitions that this very worker is to master. */
+  *partitions(): Iterable<number> {
+    const count = this.#view?.partitionCount ?? 0
+    for (let partition = 0; partition < count; partition++) {
+      if (this.isMine(partition)) yield partition
+    }
+  }
+
   /** The partition's master, or the first owner after it that is not known to be gone. */
   #actingMaster(partition: number, view: View): Member | undefined {
     if (this.#gone.size === 0) return masterOf(partition, view)

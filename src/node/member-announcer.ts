@@ -7,7 +7,7 @@
 import type { Member, WorkerState } from '../peer/membership.ts'
 import type { Roster } from '../ring/roster.ts'
 import type { Timing } from '../ring/timing.ts'
-import { memberOf, type View } from '../ring/view.ts'
+import type { View } from '../ring/view.ts'
 import type { GenerationsDesk } from './member-generations.ts'
 import type { MemberIdentity } from './member-ports.ts'
 import type { Send } from './member-views.ts'
@@ -49,25 +49,18 @@ export class Announcer {
     return this.#dueMs
   }
 
-  /** Says what is due; call it with the mesh up. */
+  /** Says what is due, `listed` being this node in `view`; call it with the mesh up. */
   step(
-    view: View, isDraining: boolean, workers: readonly WorkerState[], nowMs: number
+    view: View, listed: Member | undefined, isDraining: boolean,
+    workers: readonly WorkerState[], nowMs: number
   ): void {
-    const hasToSay = this.#hasToSay(view, isDraining, workers)
+    const hasToSay = hasToSayAs(listed, isDraining, workers)
     if (hasToSay && nowMs >= this.#nextAtMs) {
       if (isDraining) this.#sayLeaving()
       else this.#sayHello(view, nowMs)
       this.#nextAtMs = nowMs + this.#parts.timing.helloMs
     }
     this.#dueMs = hasToSay ? this.#nextAtMs : Infinity
-  }
-
-  #hasToSay(view: View, isDraining: boolean, workers: readonly WorkerState[]): boolean {
-    const listed = memberOf(this.#parts.identity.incarnation, view)
-    if (isDraining) return listed !== undefined
-    // Who wants in must be able to serve: its workers speak to others by themselves.
-    if (!workers.every(({ isMeshUp }) => isMeshUp)) return false
-    return listed === undefined || listed.state === 'joining'
   }
 
   #sayLeaving(): void {
@@ -82,4 +75,13 @@ export class Announcer {
     roster.onHello(member, view.version, nowMs)
     send('all', { kind: 'hello', member, generations: generations.own })
   }
+}
+
+function hasToSayAs(
+  listed: Member | undefined, isDraining: boolean, workers: readonly WorkerState[]
+): boolean {
+  if (isDraining) return listed !== undefined
+  // Who wants in must be able to serve: its workers speak to others by themselves.
+  if (!workers.every(({ isMeshUp }) => isMeshUp)) return false
+  return listed === undefined || listed.state === 'joining'
 }

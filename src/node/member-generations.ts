@@ -10,12 +10,17 @@ import { ringLimits, type Timing } from '../ring/timing.ts'
 import type { View } from '../ring/view.ts'
 import type { Send } from './member-views.ts'
 
+/** By incarnation, the generations of its workers. */
+export type Generations = ReadonlyMap<string, readonly number[]>
+
 export class GenerationsDesk {
   readonly #timing: Timing
   readonly #send: Send
   readonly #entries = new Map<string, GenerationsEntry>()
   #own: GenerationsEntry
   #pullAtMs = -Infinity
+  /** What is known of the members of a view, until a view or an entry is another. */
+  #known: { readonly view: View; readonly of: Generations; readonly digest: number } | undefined
 
   constructor(self: string, timing: Timing, send: Send) {
     this.#timing = timing
@@ -33,6 +38,7 @@ export class GenerationsDesk {
     if (generations.join() === this.#own.generations.join()) return false
     this.#own = { ...this.#own, version: this.#own.version + 1, generations: [...generations] }
     this.#entries.set(this.#own.incarnation, this.#own)
+    this.#known = undefined
     this.#send('all', { kind: 'generations', entries: [this.#own] })
     return true
   }
@@ -46,6 +52,7 @@ export class GenerationsDesk {
       return version > (known.get(incarnation)?.version ?? 0)
     })
     for (const entry of news) this.#entries.set(entry.incarnation, entry)
+    if (news.length > 0) this.#known = undefined
     return news.length > 0
   }
 
@@ -56,22 +63,17 @@ export class GenerationsDesk {
       const isOwn = incarnation === this.#own.incarnation
       if (!listed.has(incarnation) && !isOwn) this.#entries.delete(incarnation)
     }
+    this.#known = undefined
   }
 
-  /** By incarnation, the generations of the members of `view` that were heard. */
-  of(view: View): Map<string, readonly number[]> {
-    return new Map(view.members.flatMap(({ incarnation }) => {
-      const entry = this.#entries.get(incarnation)
-      return entry === undefined ? [] : [[incarnation, entry.generations] as const]
-    }))
+  /** Of the members of `view`, as far as they were heard; the same object until it differs. */
+  of(view: View): Generations {
+    return this.#knownOf(view).of
   }
 
   /** A number of all entries of the members of `view`: equal where nobody is behind. */
   digest(view: View): number {
-    return view.members.reduce((sum, { incarnation }) => {
-      const version = this.#entries.get(incarnation)?.version ?? 0
-      return (sum + hash32(`${incarnation} ${version}`)) >>> 0
-    }, 0)
+    return this.#knownOf(view).digest
   }
 
   /** A member of the same view knows other generations than this node: one of the two is behind. */
@@ -84,5 +86,18 @@ export class GenerationsDesk {
   /** Answers with everything known. */
   onPull(from: string): void {
     this.#send(from, { kind: 'generations', entries: [...this.#entries.values()] })
+  }
+
+  /** Asked with every beat, and as long as the view: it is made once for each change. */
+  #knownOf(view: View) {
+    if (this.#known?.view === view) return this.#known
+    const of = new Map<string, readonly number[]>()
+    let digest = 0
+    for (const { incarnation } of view.members) {
+      const entry = this.#entries.get(incarnation)
+      if (entry !== undefined) of.set(incarnation, entry.generations)
+      digest = (digest + hash32(`${incarnation} ${entry?.version ?? 0}`)) >>> 0
+    }
+    return this.#known = { view, of, digest }
   }
 }

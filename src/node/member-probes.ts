@@ -39,6 +39,8 @@ export class ProbeDesk {
   #aloneSinceMs: number | undefined
   /** When a peer first said that it has its mesh, while we heard nobody. */
   #aloneAtMs: number | undefined
+  /** Everybody else in the view that was last looked at. */
+  #others: { readonly view: View; readonly members: readonly Member[] } | undefined
 
   constructor({ self, timing, roster, watcher, outbox }: ProbeParts) {
     this.#self = self
@@ -66,7 +68,7 @@ export class ProbeDesk {
 
   /** Asks peers' private ports when the mesh alone cannot tell. */
   step(view: View, standing: Standing, isMeshUp: boolean, nowMs: number): void {
-    const others = view.members.filter(({ incarnation }) => incarnation !== this.#self)
+    const others = this.#othersIn(view)
     if (standing === 'candidate') {
       this.#askIfOrphan(others, nowMs)
     } else if (standing === 'joining' || standing === 'serving') {
@@ -108,6 +110,13 @@ export class ProbeDesk {
       this.#askAtMs = nowMs + silenceMs
     }
     return nowMs - this.#aloneAtMs >= silenceMs
+  }
+
+  #othersIn(view: View): readonly Member[] {
+    if (this.#others?.view === view) return this.#others.members
+    const members = view.members.filter(({ incarnation }) => incarnation !== this.#self)
+    this.#others = { view, members }
+    return members
   }
 
   #ask(member: Member, purpose: Probe['purpose']): void {

@@ -7,6 +7,7 @@ import type { Now } from '../base/clock.ts'
 import type { Roster } from '../ring/roster.ts'
 import {
   type Change,
+  type Facts,
   isUrgent,
   nextView,
   noChange,
@@ -14,7 +15,7 @@ import {
   wantedChange
 } from '../ring/succession.ts'
 import type { Timing } from '../ring/timing.ts'
-import type { LogPlan } from '../ring/view.ts'
+import type { LogPlan, View } from '../ring/view.ts'
 import type { LogDesk } from './member-log.ts'
 import type { RingDesk } from './member-ring.ts'
 import type { ViewDesk } from './member-views.ts'
@@ -30,12 +31,23 @@ export interface ProposerParts {
   note(text: string): void
 }
 
+/** What facts about a view lead to; making it is as long as the view. */
+interface Case {
+  readonly view: View
+  readonly facts: Facts
+  readonly change: Change | undefined
+  /** Which proposer this node is, from 0; −1: none. */
+  readonly rank: number
+}
+
 export class Proposer {
   readonly #parts: ProposerParts
   /** Since when a change has been wanted. */
   #wantedSinceMs: number | undefined
   /** When the view that is held was taken. */
   #viewSinceMs = 0
+  /** What follows from the last judgement, as long as it stands. */
+  #case: Case | undefined
 
   constructor(parts: ProposerParts) {
     this.#parts = parts
@@ -60,10 +72,14 @@ export class Proposer {
     if (view === undefined || views.isBehind(nowMs)) return
     const facts = roster.facts(view, nowMs)
     const isOld = view.version > 0 && ring.isOlderThan(view, this.#viewSinceMs)
-    const rank = proposersOf(view, facts).indexOf(self)
+    if (this.#case?.view !== view || this.#case.facts !== facts) {
+      const rank = proposersOf(view, facts).indexOf(self)
+      this.#case = { view, facts, rank, change: wantedChange(view, facts) }
+    }
+    const { rank } = this.#case
     log.step(view, rank)
     const change = withLog(
-      wantedChange(view, facts) ?? (isOld ? noChange : undefined), log.wanted(view, rank)
+      this.#case.change ?? (isOld ? noChange : undefined), log.wanted(view, rank)
     )
     if (change === undefined || rank < 0) {
       this.#wantedSinceMs = undefined

@@ -19,15 +19,17 @@ import {
 } from '../peer/membership.ts'
 import { Roster } from '../ring/roster.ts'
 import { checkTiming, defaultTiming, type Timing } from '../ring/timing.ts'
-import { emptyView, flawOf, isTombstoned, memberOf, type View } from '../ring/view.ts'
+import { emptyView, flawOf, type Member, memberOf, type View } from '../ring/view.ts'
 import { Watcher } from '../ring/watcher.ts'
 import { Announcer } from './member-announcer.ts'
+import { Beliefs } from './member-beliefs.ts'
 import { GenerationsDesk } from './member-generations.ts'
 import { LogDesk, type LogWish } from './member-log.ts'
 import type { MemberIdentity, MemberInput, MemberOutbox, Standing } from './member-ports.ts'
 import { ProbeDesk } from './member-probes.ts'
 import { Proposer } from './member-proposer.ts'
 import { RingDesk, type RingNews } from './member-ring.ts'
+import { isFinal, judgeStanding } from './member-standing.ts'
 import { ViewDesk } from './member-views.ts'
 
 const PARTITION_COUNT_DEFAULT = 4096
@@ -58,13 +60,15 @@ export class MemberNode {
   readonly #probes: ProbeDesk
   readonly #proposer: Proposer
   readonly #log: LogDesk
+  readonly #beliefs: Beliefs
+  /** This node as the view lists it. */
+  #listed: Member | undefined
   #standing: Standing = 'waiting'
   #isMeshUp = false
   #isApiAway = false
   #isDraining = false
   #workers: readonly WorkerState[] = []
   #drainUntilMs = Infinity
-  #adopted = ''
   #dueMs = Infinity
   #now: Now = { monoMs: 0, wallMs: 0 }
 
@@ -89,6 +93,7 @@ export class MemberNode {
       self: this.#self, timing, roster: this.#roster, watcher: this.#watcher, outbox
     })
     this.#log = new LogDesk(this.#self, log, new Random(`${seed}/log`), outbox)
+    this.#beliefs = new Beliefs(this.#roster, this.#generations, outbox)
     this.#proposer = new Proposer({
       self: identity.incarnation,
       timing,
@@ -265,6 +270,7 @@ export class MemberNode {
     if (view === undefined) return
     const nowMs = this.#now.monoMs
     this.#views.hold(view)
+    this.#listed = memberOf(this.#self, view)
     this.#proposer.onView(nowMs)
     this.#roster.onView(view, nowMs)
     this.#watcher.onView(view, nowMs)
@@ -279,12 +285,12 @@ export class MemberNode {
     this.#watch()
     const view = this.#views.current
     if (view !== undefined && this.#isMeshUp) {
-      this.#announcer.step(view, this.#isDraining, this.#workers, nowMs)
+      this.#announcer.step(view, this.#listed, this.#isDraining, this.#workers, nowMs)
     }
     if (view !== undefined) this.#probes.step(view, this.#standing, this.#isMeshUp, nowMs)
     if (this.#isMeshUp) this.#proposer.step(this.#now)
     this.#judgeStanding()
-    this.#adopt()
+    this.#beliefs.tell(this.#views.current, this.#isApiAway, nowMs)
     if (nowMs >= this.#drainUntilMs) this.#become('left', 'leaving took too long')
   }
 
@@ -301,26 +307,19 @@ export class MemberNode {
   }
 
   #judgeStanding(): void {
-    const view = this.#views.current
-    const listed = view && memberOf(this.#self, view)
-    if (listed !== undefined) {
-      if (listed.state === 'leaving') this.#leave()
-      const standing = this.#isDraining ? 'leaving' : listed.state
-      this.#become(standing, `listed as ${listed.state} in view ${view!.version}`)
-    } else if (this.#isDraining || this.#standing === 'leaving') {
-      this.#become('left', 'not in the view any more')
-    } else if (this.#standing === 'joining' || this.#standing === 'serving') {
-      this.#become('removed', `view ${view?.version} does not list this node`)
-    } else if (view !== undefined && isTombstoned(this.#self, view)) {
-      this.#become('removed', 'this incarnation was removed')
-    } else {
-      const { node, uid } = this.#identity
-      const missing = view === undefined ? 'the ring'
-        : !this.#isMeshUp ? 'the mesh'
-          : this.#roster.podOf(node, uid) === undefined ? 'its own pod in the API' : undefined
-      if (missing === undefined) this.#become('candidate', 'heard and seen')
-      else this.#become('waiting', `waiting for ${missing}`)
-    }
+    const listed = this.#listed
+    if (listed?.state === 'leaving') this.#leave()
+    const { node, uid } = this.#identity
+    const { standing, reason } = judgeStanding({
+      self: this.#self,
+      view: this.#views.current,
+      listed,
+      former: this.#standing,
+      isDraining: this.#isDraining,
+      isMeshUp: this.#isMeshUp,
+      isPodSeen: this.#roster.podOf(node, uid) !== undefined
+    })
+    this.#become(standing, reason)
   }
 
   /** Begins to leave: asked to, or listed as leaving because its pod is being deleted. */
@@ -336,21 +335,6 @@ export class MemberNode {
     if (this.#standing === standing || isFinal(this.#standing)) return
     this.#standing = standing
     this.#outbox.push({ kind: 'standing', standing, reason })
-  }
-
-  /** Tells the rest of the node what to believe, if that is different from before. */
-  #adopt(): void {
-    const view = this.#views.current
-    if (view === undefined || view.version === 0) return
-    const generations = this.#generations.of(view)
-    // While the view can be written it is the view that says who is gone (rule 10).
-    const gone = this.#isApiAway
-      ? new Set(this.#roster.facts(view, this.#now.monoMs).gone.keys())
-      : new Set<string>()
-    const adopted = JSON.stringify([view.version, [...generations], [...gone]])
-    if (adopted === this.#adopted) return
-    this.#adopted = adopted
-    this.#outbox.push({ kind: 'adopt', view, generations, gone })
   }
 
   /** Another member's digests: two views of one version, or other generations, are mended. */
@@ -392,9 +376,4 @@ export class MemberNode {
   #note(level: 'info' | 'warn', text: string): void {
     this.#outbox.push({ kind: 'note', level, text, fields: { viewVersion: this.#views.version } })
   }
-}
-
-/** Nothing comes after these: the shell ends the process, or begins a new life. */
-function isFinal(standing: Standing): boolean {
-  return standing === 'left' || standing === 'removed'
 }

@@ -6,6 +6,7 @@
 import type { AppDirectory } from '../auth/app.ts'
 import type { Clock, Now } from '../base/clock.ts'
 import type { AppendOutcome, LogAnswer, ReadOutcome } from '../log/port.ts'
+import type { LogRoom } from '../log/room.ts'
 import type { LinkFrame } from '../peer/link.ts'
 import type { Place } from '../peer/place.ts'
 import type { View } from '../ring/view.ts'
@@ -59,5 +60,6 @@ export type WorkerInput =
       readonly gone: ReadonlySet<string>
     }
   | { readonly kind: 'apps'; readonly directory: AppDirectory }
+  | { readonly kind: 'logRoom'; readonly room: LogRoom }
   | { readonly kind: 'drain'; readonly withinMs: number }
   | { readonly kind: 'deadline' }

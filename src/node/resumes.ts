@@ -10,7 +10,7 @@ import { limits } from '../base/limits.ts'
 import type { ErrorInfo } from '../wire/errors.ts'
 import { errors } from '../wire/errors.ts'
 import type { ConnectParams } from '../wire/params.ts'
-import type { ClaimDesk, ClaimOutcome } from './claims.ts'
+import type { ClaimDecision, ClaimDesk, ClaimOutcome } from './claims.ts'
 import type { Socket, SocketSlot } from './outbox.ts'
 
 interface Frame {
@@ -20,6 +20,8 @@ interface Frame {
 
 /** What a frame costs at least. */
 const FRAME_BYTES = 64
+
+const UNDECIDED = 'It is not decided yet who holds the connection; connect again'
 
 /** A socket that waits. */
 export interface Resuming {
@@ -32,9 +34,10 @@ export interface Resuming {
 }
 
 export interface ResumesOwner {
-  onDecided(resuming: Resuming, outcome: ClaimOutcome): void
+  onDecided(resuming: Resuming, decision: ClaimDecision): void
   /** The connection is ours, and nobody is there any more. */
   onGrantedLate(connectionId: string, claim: number, doubtfulThrough: number): void
+  /** Asks the client to come again; its key stays good. */
   turnAway(resuming: Resuming, error: ErrorInfo): void
 }
 
@@ -58,7 +61,7 @@ export class Resumes {
     const { socket } = resuming.slot
     const claimId = this.#desk.claim(facts, (outcome) => {
       const isHere = this.#waiting.delete(socket)
-      if (isHere) this.#owner.onDecided(resuming, outcome)
+      if (isHere) this.#onOutcome(resuming, outcome)
       else if (outcome.kind === 'granted') {
         const { claim, doubtfulThrough } = outcome
         this.#owner.onGrantedLate(facts.connectionId, claim, doubtfulThrough)
@@ -85,6 +88,17 @@ export class Resumes {
   /** Nobody can be taken on here any more. */
   turnAwayAll(error: ErrorInfo): void {
     for (const socket of [...this.#waiting.keys()]) this.#turnAway(socket, error)
+  }
+
+  /** Where nothing is proven a new connection would only repeat what the former one published. */
+  #onOutcome(resuming: Resuming, outcome: ClaimOutcome): void {
+    if (outcome.kind === 'undecided') {
+      this.#owner.turnAway(resuming, errors.disconnected(UNDECIDED).info)
+    } else if (outcome.kind === 'refused' && outcome.error.statusCode >= 500) {
+      this.#owner.turnAway(resuming, outcome.error)
+    } else {
+      this.#owner.onDecided(resuming, outcome)
+    }
   }
 
   #turnAway(socket: Socket, error: ErrorInfo): void {

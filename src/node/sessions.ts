@@ -26,7 +26,7 @@ import { type ErrorInfo, errors, type ProtocolError } from '../wire/errors.ts'
 import { encodeFrame, type Frame } from '../wire/frame.ts'
 import { type ConnectParams, parseConnectParams } from '../wire/params.ts'
 import type { Format } from '../wire/protocol-message.ts'
-import { ClaimDesk, type ClaimOutcome, type Holder } from './claims.ts'
+import { type ClaimDecision, ClaimDesk, type Holder } from './claims.ts'
 import { type Outbox, type Socket, SocketSlot } from './outbox.ts'
 import type { SocketOpening } from './ports.ts'
 import { resumeRefusal, Resumes, type ResumesOwner, type Resuming } from './resumes.ts'
@@ -208,7 +208,7 @@ export class Sessions implements Holder, ResumesOwner {
     if (parked !== undefined && parked.claim < claim) this.#parking.remove(connectionId)
   }
 
-  onDecided({ slot, params, credentials, facts, early }: Resuming, outcome: ClaimOutcome): void {
+  onDecided({ slot, params, credentials, facts, early }: Resuming, outcome: ClaimDecision): void {
     if (outcome.kind === 'refused') {
       this.#open(slot, params, credentials, this.#newIdentity(), outcome.error)
     } else {

@@ -130,6 +130,9 @@ export class Worker {
       case 'apps':
         this.#sessions.onApps(input.directory)
         break
+      case 'logRoom':
+        this.#channels.onLogRoom(input.room)
+        break
       case 'drain':
         this.#sessions.drain(input.withinMs)
         break

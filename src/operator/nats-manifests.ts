@@ -76,7 +76,7 @@ export function natsConfiguration (context: Omit<NatsContext, 'configurationDige
 }
 
 /** A tenth of the volume stays free: a full disk stops JetStream in a way that is hard to mend. */
-function fileStoreBytes (managed: ManagedNats): number {
+export function fileStoreBytes (managed: ManagedNats): number {
   return Math.floor(bytesOfQuantity(managed.storage.size) * 0.9)
 }
 

@@ -10,7 +10,9 @@ import type { Manifest } from './manifest.ts'
 import { exhaustive } from '../base/assert.ts'
 import type { OperatorDefaults } from './desired.ts'
 import { annotations, objectLabels, regionNames, selectorLabels } from './names.ts'
+import { fileStoreBytes } from './nats-manifests.ts'
 import { dedicatedSecurity, podSecurity, schedulingFields } from './pod.ts'
+import { bytesOfQuantity } from './quantity.ts'
 import type { RegionSpec } from './spec.ts'
 
 export const publicPort = 8080
@@ -151,29 +153,34 @@ function natsEnvironment ({ name, namespace, spec, natsCredentials }: NodeContex
   })
   if (spec.nats.type === 'Managed') {
     return [
+      { name: 'RINGCAST_LOG_BYTES', value: String(fileStoreBytes(spec.nats.managed)) },
       { name: 'RINGCAST_NATS_URL', value: `nats://${names.natsClient}.${namespace}.svc:4222` },
       entry('RINGCAST_NATS_USER', names.natsSecret, 'user'),
       entry('RINGCAST_NATS_PASSWORD', names.natsSecret, 'password'),
       former(names.natsSecret)
     ]
   }
-  const { urls, secretName = '' } = spec.nats.external
-  const url = { name: 'RINGCAST_NATS_URL', value: urls.join(',') }
+  const { urls, secretName = '', logBytes } = spec.nats.external
+  const common = [{ name: 'RINGCAST_NATS_URL', value: urls.join(',') }]
+  if (logBytes !== undefined) {
+    common.push({ name: 'RINGCAST_LOG_BYTES', value: String(bytesOfQuantity(logBytes)) })
+  }
   switch (natsCredentials) {
     case 'none':
-      return [url]
+      return common
     case 'password':
       return [
-        url,
+        ...common,
         entry('RINGCAST_NATS_USER', secretName, 'user'),
         entry('RINGCAST_NATS_PASSWORD', secretName, 'password'),
         former(secretName)
       ]
     case 'token':
-      return [url, entry('RINGCAST_NATS_TOKEN', secretName, 'token'), former(secretName)]
+      return [...common, entry('RINGCAST_NATS_TOKEN', secretName, 'token'), former(secretName)]
     case 'file':
       return [
-        url, { name: 'RINGCAST_NATS_CREDS_FILE', value: `${credentialsDirectory}/nats.creds` },
+        ...common,
+        { name: 'RINGCAST_NATS_CREDS_FILE', value: `${credentialsDirectory}/nats.creds` },
         former(secretName)
       ]
     default:

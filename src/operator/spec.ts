@@ -48,6 +48,7 @@ export interface ManagedNats {
 export interface ExternalNats {
   urls: string[]
   secretName?: string
+  logBytes?: string | number
 }
 
 export type NatsSpec =

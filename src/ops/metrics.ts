@@ -12,6 +12,8 @@ export interface MetricSource {
   viewVersion(): number
   memberCount(): number
   standing(): string
+  /** How full the log is, from 0 to 1, and how many of its streams take no publishes. */
+  logFill(): { readonly share: number; readonly fullCount: number }
   workerRestarts(): number
 }
 
@@ -59,6 +61,10 @@ export function nodeMetrics(source: MetricSource): Registry {
     () => sum((s) => s.tally.turnedAwayCount ?? 0))
   read('ringcast_workers_with_mesh', 'Workers whose mesh connection is up',
     () => sum((s) => (s.isMeshUp ? 1 : 0)))
+  read('ringcast_log_filled_ratio', 'How full the fullest stream of the log is, or its account',
+    () => source.logFill().share)
+  read('ringcast_log_full_streams', 'Streams of the log that take no publishes',
+    () => source.logFill().fullCount)
   count('ringcast_worker_restarts_total', 'Worker threads started anew', source.workerRestarts)
   read('ringcast_view_version', 'Version of the view this node holds', source.viewVersion)
   read('ringcast_view_members', 'Members of that view', source.memberCount)

@@ -4,6 +4,7 @@
 
 import type { MessagePort } from 'node:worker_threads'
 import type { AppConfig } from '../auth/app.ts'
+import type { LogRoom } from '../log/room.ts'
 import type { ErrorInfo } from '../wire/errors.ts'
 import type { WorkerCounts } from '../node/worker.ts'
 import type { View } from '../ring/view.ts'
@@ -53,6 +54,7 @@ export type ToWorker =
     }
   /** Answered with `appsKnown`. */
   | { readonly kind: 'apps'; readonly apps: readonly AppConfig[]; readonly ticket: number }
+  | { readonly kind: 'logRoom'; readonly room: LogRoom }
   | { readonly kind: 'drain'; readonly withinMs: number }
   | { readonly kind: 'provisioned'; readonly ticket: number; readonly answer: ProvisionAnswer }
   | { readonly kind: 'describe'; readonly ticket: number }

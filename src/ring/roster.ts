@@ -79,6 +79,8 @@ export class Roster {
   readonly #handedOver = new Set<string>()
   /** Found gone by a way of this node's own: probes that met another, or nobody anywhere. */
   readonly #foundGone = new Map<string, string>()
+  /** The last judgement, until something is learnt that may change it. */
+  #judged: { readonly view: View; readonly facts: Facts } | undefined
 
   constructor(timing: Timing) {
     this.#timing = timing
@@ -86,6 +88,7 @@ export class Roster {
 
   /** All pods of the region, by name. */
   onPods(pods: readonly PodFact[]): void {
+    this.#judged = undefined
     this.#isApiAway = false
     this.#pods = new Map(pods.map((pod) => [pod.node, pod]))
     for (const { uid } of pods) this.#seenUids.add(uid)
@@ -93,6 +96,7 @@ export class Roster {
 
   /** The last list stands; what is absent from it proves nothing new. */
   onPodsAway(): void {
+    this.#judged = undefined
     this.#isApiAway = true
     this.#lackingSinceMs.clear()
   }
@@ -105,6 +109,7 @@ export class Roster {
 
   /** Forgets all about incarnations that are neither listed nor candidates. */
   onView(view: View, nowMs: number): void {
+    this.#judged = undefined
     const listed = new Set(view.members.map(({ incarnation }) => incarnation))
     const isKept = (incarnation: string) => listed.has(incarnation)
     for (const { node, incarnation, startedAt } of view.members) {
@@ -130,13 +135,14 @@ export class Roster {
   onHeard(incarnation: string, nowMs: number): void {
     if (!this.#listedSince.has(incarnation) && !this.#hellos.has(incarnation)) return
     this.#heardAtMs.set(incarnation, nowMs)
-    this.#foundGone.delete(incarnation)
+    if (this.#foundGone.delete(incarnation)) this.#judged = undefined
   }
 
   /** A node, perhaps this one, wants in; `viewVersion` is that of the view it holds. */
   onHello(member: Member, viewVersion: number, nowMs: number): void {
     if (this.#hellos.size >= ringLimits.candidatesMax) this.#forgetCandidates(nowMs)
     if (this.#hellos.size >= ringLimits.candidatesMax) return
+    this.#judged = undefined
     this.#noteStart(member.node, member.incarnation, member.startedAt)
     this.#hellos.set(member.incarnation, { member, atMs: nowMs, viewVersion })
   }
@@ -144,18 +150,23 @@ export class Roster {
   /** A node leaves, or has nothing left. */
   onLeaving(incarnation: string, isHandedOver: boolean): void {
     if (!this.#listedSince.has(incarnation)) return
+    this.#judged = undefined
     this.#leaving.add(incarnation)
     if (isHandedOver) this.#handedOver.add(incarnation)
   }
 
   /** All that `watcher` suspects now. */
   onSuspicions(watcher: string, suspects: readonly Suspicion[], nowMs: number): void {
-    if (this.#listedSince.has(watcher)) this.#reports.set(watcher, { atMs: nowMs, suspects })
+    if (!this.#listedSince.has(watcher)) return
+    this.#judged = undefined
+    this.#reports.set(watcher, { atMs: nowMs, suspects })
   }
 
   /** This node saw for itself that a listed incarnation does not live any more. */
   onFoundGone(incarnation: string, evidence: string): void {
-    if (this.#listedSince.has(incarnation)) this.#foundGone.set(incarnation, evidence)
+    if (!this.#listedSince.has(incarnation)) return
+    this.#judged = undefined
+    this.#foundGone.set(incarnation, evidence)
   }
 
   /** When `incarnation` was last heard; −Infinity for never. */
@@ -163,8 +174,20 @@ export class Roster {
     return this.#heardAtMs.get(incarnation) ?? -Infinity
   }
 
-  /** The judgement about everybody in `view` and about those who want in. */
+  /**
+   * The judgement about everybody in `view` and about those who want in. It is as long as the
+   * view: while nothing new is learnt and nothing depends on the time the last one stands.
+   */
   facts(view: View, nowMs: number): Facts {
+    if (this.#judged?.view === view) return this.#judged.facts
+    const facts = this.#judge(view, nowMs)
+    const isTimeless = this.#reports.size === 0 && this.#lackingSinceMs.size === 0 &&
+      [...this.#hellos.keys()].every((incarnation) => this.#listedSince.has(incarnation))
+    this.#judged = isTimeless ? { view, facts } : undefined
+    return facts
+  }
+
+  #judge(view: View, nowMs: number): Facts {
     const gone = new Map<string, string>()
     for (const member of view.members) {
       const evidence = this.#evidence(member, nowMs)

@@ -9,6 +9,7 @@
 
 import type { MessagePort } from 'node:worker_threads'
 import type { AppendOutcome, LogRecord, ReadOutcome } from '../log/port.ts'
+import type { LogFill } from '../log/room.ts'
 import type { Log } from '../node/ports.ts'
 
 const PAGE_RECORDS = 256
@@ -65,6 +66,12 @@ export class EmbeddedLog implements Log {
 
   release(): void {
     // Whoever masters the partition next finds it here.
+  }
+
+  /** How full it is: all of it is one stream, and the process is its account. */
+  async fill(): Promise<LogFill> {
+    const all = { bytes: this.#bytes, bytesMax: this.#bytesMax }
+    return { streams: [all], account: all }
   }
 
   /** Answers the `PortLog` behind `port` until the port closes. */

@@ -34,6 +34,12 @@ export async function askApi<T>(
   }
 }
 
+/** Why there is no value. */
+export function wordsOf(answer: ApiAnswer<unknown>): string {
+  if (answer.kind === 'none') return answer.reason
+  return answer.kind === 'error' ? `${answer.description} (${answer.code})` : ''
+}
+
 export function encodedJson(request: object): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(request))
 }

@@ -9,7 +9,7 @@
 
 import { headers, type NatsConnection } from 'nats'
 import type { LogPlan } from '../node/member-ports.ts'
-import { type ApiAnswer, askApi, encodedJson } from './jetstream-api.ts'
+import { type ApiAnswer, askApi, encodedJson, wordsOf } from './jetstream-api.ts'
 import { probeSubject, streamName, streamSubjects } from './log-names.ts'
 import { Requests } from './requests.ts'
 
@@ -248,9 +248,4 @@ function changeProblem(
     (answer.code === NO_SUITABLE_PEERS || answer.code === NOT_CLUSTERED)
   const why = isTooMany ? `redundancy ${redundancy} needs as many NATS servers: ` : ''
   return `${what}: ${why}${wordsOf(answer)}`
-}
-
-function wordsOf(answer: ApiAnswer<unknown>): string {
-  if (answer.kind === 'none') return answer.reason
-  return answer.kind === 'error' ? `${answer.description} (${answer.code})` : ''
 }

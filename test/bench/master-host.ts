@@ -4,6 +4,7 @@ import { Deadlines } from '../../src/base/deadlines.ts'
 import { Random } from '../../src/base/random.ts'
 import { PartitionMaster } from '../../src/channel/partition.ts'
 import type { LogAnswer } from '../../src/log/port.ts'
+import { ampleRoom } from '../../src/log/room.ts'
 import type { Log } from '../../src/node/ports.ts'
 import { Outbox } from '../../src/node/outbox.ts'
 import type { PeerMessage } from '../../src/peer/message.ts'
@@ -75,6 +76,7 @@ export class MasterHost {
     }
     return new PartitionMaster(claimant, {
       log: this.#outbox,
+      room: () => ampleRoom,
       deadlines: this.#deadlines,
       random: this.#random,
       now: () => ({ monoMs: performance.now(), wallMs: Date.now() }),

@@ -40,6 +40,11 @@ export interface Taken {
   readonly epoch: number | undefined
   readonly lineage: string
   readonly committed: readonly Committed[]
+  /**
+   * A former master's append, after a rollback: the log has given the sequence out again that it
+   * expects. Nothing of it counts, and its finder begins a new lineage (rule 4).
+   */
+  readonly isStray: boolean
 }
 
 /** How far a record reaches. */
@@ -52,6 +57,8 @@ interface Extent {
 interface Loss {
   readonly lineage: string
   readonly keptEntry: number
+  /** The engine's last sequence before it: up to this they are given out again. */
+  readonly lastSeq: number
   /** The last epoch before it: later ones number their entries from there again. */
   readonly epoch: number
 }
@@ -61,6 +68,10 @@ interface Truth {
   readonly losses: Loss[]
   lineage: string
   epoch: number
+  /** What lineage each epoch was of. */
+  readonly lineages: Map<number, string>
+  /** The sequences of a former master's appends (see Taken). */
+  strays: number[]
   /** Why the lineage may change with the next epoch, or undefined. */
   excuse: string | undefined
 }
@@ -78,44 +89,52 @@ export class Ledger {
   }
 
   take(accepted: Accepted): Taken {
-    const { partition, bytes, atMs } = accepted
+    const { partition, bytes } = accepted
     const append = decodeAppend(bytes)
     if (append === undefined) throw new Violation('ledger', `unreadable record in ${partition}`)
     let truth = this.#partitions.get(partition)
     if (truth === undefined) {
-      truth = { extents: [], losses: [], lineage: '', epoch: 0, excuse: 'the log was empty' }
+      truth = {
+        extents: [], losses: [], lineage: '', epoch: 0, lineages: new Map(), strays: [],
+        excuse: 'the log was empty'
+      }
       this.#partitions.set(partition, truth)
     }
+    if (this.#isStray(truth, append)) return this.#takeStray(accepted, append, truth)
     let begun: number | undefined
-    const committed: Committed[] = []
-    for (const [at, entry] of append.entries.entries()) {
-      if (entry.kind === 'epoch') {
-        begun = entry.epoch
-        this.#onEpoch(partition, truth, entry.lineage)
-        truth.epoch = entry.epoch
-      } else if (entry.kind === 'publication') {
-        const { publication, channel } = entry
-        if (publication.entry !== append.firstEntry + at) {
-          throw new Violation('ledger', `${channel}: entry ${publication.entry} stands elsewhere`)
-        }
-        const { lineage } = truth
-        const { payload, messageCount, ...said } = publication
-        const items = decode(payload) as { data?: string }[]
-        const texts = items.map(({ data }) => data ?? '')
-        if (texts.length !== messageCount) throw new Violation('ledger', 'messages miscounted')
-        const { epoch } = append
-        const bytes = payload.byteLength
-        const logSeq = accepted.seq
-        const isLost = false
-        committed.push({
-          ...said, channel, lineage, epoch, atMs, bytes, logSeq, isLost, texts
-        })
-      }
+    for (const entry of append.entries) {
+      if (entry.kind !== 'epoch') continue
+      begun = entry.epoch
+      this.#onEpoch(partition, truth, entry.lineage)
+      truth.epoch = entry.epoch
+      truth.lineages.set(entry.epoch, entry.lineage)
     }
+    const { lineage } = truth
+    const committed = publicationsOf(append, accepted, lineage)
     const lastEntry = append.firstEntry + append.entries.length - 1
     truth.extents.push({ seq: accepted.seq, lastEntry })
     for (const each of committed) this.#commit(each)
-    return { append, epoch: begun, lineage: truth.lineage, committed }
+    return { append, epoch: begun, lineage, committed, isStray: false }
+  }
+
+  #isStray({ losses, strays, epoch }: Truth, append: Append): boolean {
+    const startsLineage = append.entries.some((each) => each.kind === 'epoch' && each.startsLineage)
+    if (append.epoch >= epoch || startsLineage) return false
+    return strays.includes(append.previousSeq) || losses.some((loss) =>
+      append.epoch <= loss.epoch && append.previousSeq <= loss.lastSeq)
+  }
+
+  /** Its writer may answer and show what it wrote, in the lineage that it knows: as lost. */
+  #takeStray(accepted: Accepted, append: Append, truth: Truth): Taken {
+    const lineage = truth.lineages.get(append.epoch) ?? truth.lineage
+    truth.excuse = 'a former master wrote after the log was rolled back'
+    truth.strays.push(accepted.seq)
+    for (const each of publicationsOf(append, accepted, lineage)) {
+      each.isLost = true
+      this.#lost.set(placeOf(each.channel, each), each)
+      this.#rememberTexts(each)
+    }
+    return { append, epoch: undefined, lineage, committed: [], isStray: true }
   }
 
   /** The log has lost everything of this partition above a sequence of its engine. */
@@ -123,9 +142,11 @@ export class Ledger {
     const truth = this.#partitions.get(partition)
     if (truth === undefined) return
     truth.excuse = 'the log was rolled back'
+    const lastSeq = truth.extents.at(-1)?.seq ?? 0
     truth.extents = truth.extents.filter(({ seq }) => seq <= keptSeq)
+    truth.strays = truth.strays.filter((seq) => seq <= keptSeq)
     const keptEntry = truth.extents.at(-1)?.lastEntry ?? 0
-    truth.losses.push({ lineage: truth.lineage, keptEntry, epoch: truth.epoch })
+    truth.losses.push({ lineage: truth.lineage, keptEntry, lastSeq, epoch: truth.epoch })
     for (const [key, all] of this.#channels) {
       const channel = key.slice(key.indexOf(' ') + 1)
       if (partitionOf(channel, this.#partitionCount) !== partition) continue
@@ -190,7 +211,11 @@ export class Ledger {
   }
 
   #onEpoch(partition: number, truth: Truth, lineage: string): void {
-    if (lineage === truth.lineage) return
+    if (lineage === truth.lineage) {
+      if (truth.strays.length === 0) return
+      throw new Violation('lineage', `partition ${partition}: a former master's append is believed`)
+    }
+    truth.strays = []
     if (truth.excuse === undefined) {
       throw new Violation('lineage', `partition ${partition}: a new lineage, though its log stood`)
     }
@@ -213,12 +238,38 @@ export class Ledger {
       throw new Violation('ledger', `${key}: seq ${committed.seq} follows ${last.seq}`)
     }
     all.push(committed)
+    this.#rememberTexts(committed)
+  }
+
+  #rememberTexts(committed: Committed): void {
     for (const text of committed.texts) {
       const known = this.#byText.get(text)
       if (known === undefined) this.#byText.set(text, [committed])
       else known.push(committed)
     }
   }
+}
+
+function publicationsOf(append: Append, accepted: Accepted, lineage: string): Committed[] {
+  const { atMs, seq: logSeq } = accepted
+  const { epoch } = append
+  const committed: Committed[] = []
+  for (const [at, entry] of append.entries.entries()) {
+    if (entry.kind !== 'publication') continue
+    const { publication, channel } = entry
+    if (publication.entry !== append.firstEntry + at) {
+      throw new Violation('ledger', `${channel}: entry ${publication.entry} stands elsewhere`)
+    }
+    const { payload, messageCount, ...said } = publication
+    const items = decode(payload) as { data?: string }[]
+    const texts = items.map(({ data }) => data ?? '')
+    if (texts.length !== messageCount) throw new Violation('ledger', 'messages miscounted')
+    const bytes = payload.byteLength
+    committed.push({
+      ...said, channel, lineage, epoch, atMs, bytes, logSeq, isLost: false, texts
+    })
+  }
+  return committed
 }
 
 function placeOf(

@@ -12,6 +12,7 @@ import { Tail } from '../../src/channel/tail.ts'
 import { Unanswered } from '../../src/channel/unanswered.ts'
 import type { LogAnswer } from '../../src/log/port.ts'
 import { Channels } from '../../src/node/channels.ts'
+import { UnheardClaims } from '../../src/node/unheard-claims.ts'
 import type { PeerMessage } from '../../src/peer/message.ts'
 import { Acks, type Owed } from '../../src/session/acks.ts'
 import { Attachment } from '../../src/session/attachment.ts'
@@ -304,6 +305,13 @@ const ofSessions: readonly Planted[] = [
         }
       })
     }
+  },
+  {
+    name: 'a claim that was given up is not known any more',
+    rule: '20',
+    foundBy: ['sessions'],
+    mix: { logAways: 20, clientDrops: 40 },
+    plant: () => replace(UnheardClaims, 'has', () => () => false)
   },
   {
     name: 'lost continuity is not announced',

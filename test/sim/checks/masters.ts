@@ -29,7 +29,9 @@ export class Masters implements Check {
     this.#partitions.delete(partition)
   }
 
-  onAppended({ append, epoch, lineage, committed }: Taken, { partition, seq, writer }: Accepted) {
+  onAppended(taken: Taken, { partition, seq, writer }: Accepted) {
+    const { append, epoch, lineage, committed, isStray } = taken
+    if (isStray) return
     const what = `partition ${partition}, epoch ${append.epoch}`
     let known = this.#partitions.get(partition)
     if (known === undefined || known.lineage !== lineage) {

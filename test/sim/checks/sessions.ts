@@ -1,7 +1,8 @@
 /**
  * Connections (rule 20). A resume continues the connection that was asked for or none; it fails
- * only where the connection's state may be gone; and once the weather has cleared nobody has two
- * homes: one socket is left of each connection.
+ * only where the connection's state may be gone, and never for being undecided: then its client
+ * is asked to come again. Once the weather has cleared nobody has two homes: one socket is left
+ * of each connection.
  */
 
 import { limits } from '../../../src/base/limits.ts'
@@ -12,8 +13,6 @@ import type { Wire } from '../wire.ts'
 import { Violation } from '../world.ts'
 import type { Check } from './check.ts'
 
-/** A resume that could not be decided for this long fails in the end (rule 20: about 8 s). */
-const WAITED_MS = 7_000
 /** Clocks run a little wrong, and a resume takes its time. */
 const STATE_SLACK = 0.85
 
@@ -22,8 +21,6 @@ export class Sessions implements Check {
   /** By client: the connection it had, and when it was last seen on a socket of it. */
   readonly #lastSeen = new Map<string, { connectionId: string; atMs: number }>()
   readonly #open = new Map<SimSocket, string>()
-  /** Clients that gave up a socket on which their resume was not decided yet. */
-  readonly #undecided = new Set<string>()
   #isLogWhole = true
   resumedCount = 0
   failedCount = 0
@@ -49,7 +46,6 @@ export class Sessions implements Check {
       this.failedCount++
       this.#mayFail(socket, former.atMs, message)
     }
-    this.#undecided.delete(name)
     this.#lastSeen.set(name, { connectionId, atMs: world.nowMs })
     this.#open.set(socket, connectionId)
   }
@@ -64,8 +60,6 @@ export class Sessions implements Check {
     const known = this.#lastSeen.get(socket.client.name)
     const isOf = known !== undefined && this.#open.get(socket) === known.connectionId
     if (isOf) known.atMs = this.#region.world.nowMs
-    const isUndecided = socket.resumesId !== undefined && !this.#open.has(socket)
-    if (isUndecided) this.#undecided.add(socket.client.name)
     this.#open.delete(socket)
   }
 
@@ -88,11 +82,8 @@ export class Sessions implements Check {
       throw new Violation('sessions', `${name} gets another connection and is not told why`)
     }
     const awayMs = nowMs - seenAtMs
-    const hasWaited = nowMs - socket.openedAtMs > WAITED_MS
     const isLate = awayMs > limits.connectionStateTtlMs * STATE_SLACK
-    // Not so yet: a second try fails at once while the first is under way elsewhere (seed 50).
-    const isSecondTry = this.#undecided.has(name)
-    if (isLate || hasWaited || isSecondTry || !this.#isLogWhole) return
+    if (isLate || !this.#isLogWhole) return
     throw new Violation('sessions', `${name} was away for ${Math.round(awayMs)} ms and cannot ` +
       `resume: ${JSON.stringify(message.error)}`)
   }

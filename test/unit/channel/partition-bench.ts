@@ -8,6 +8,7 @@ import { Random } from '../../../src/base/random.ts'
 import { PartitionMaster } from '../../../src/channel/partition.ts'
 import { decodeAppend } from '../../../src/log/entry.ts'
 import type { AppendOutcome, LogAnswer, LogOutbox, LogRecord } from '../../../src/log/port.ts'
+import { ampleRoom } from '../../../src/log/room.ts'
 import type { Join, PeerMessage, PublishOp } from '../../../src/peer/message.ts'
 import { type Place, placeKey } from '../../../src/peer/place.ts'
 import { CHANNEL, op } from './parts.ts'
@@ -66,6 +67,7 @@ export class PartitionBench {
     }
     this.master = new PartitionMaster(claimant, {
       log: { ask: (request, onAnswer) => this.#ask(request, onAnswer) },
+      room: () => ampleRoom,
       deadlines: this.deadlines,
       random: new Random(`${seed}/${viewVersion}`),
       now: () => ({ monoMs: this.monoMs, wallMs: this.wallMs }),

@@ -6,6 +6,7 @@
 import { Deadlines } from '../../../src/base/deadlines.ts'
 import { Random } from '../../../src/base/random.ts'
 import { PartitionMaster } from '../../../src/channel/partition.ts'
+import { ampleRoom } from '../../../src/log/room.ts'
 import type { Joined, PeerMessage, Standing, ToMaster } from '../../../src/peer/message.ts'
 import type { Place } from '../../../src/peer/place.ts'
 import { TestLog } from '../log/test-log.ts'
@@ -19,6 +20,8 @@ export class World {
   homes: Place[] = []
   readonly gone = new Set<string>()
   nowMs = 1_000_000
+  /** As the workers' main thread last said. */
+  room = ampleRoom
   #lifeCount = 0
 
   /** A new mastership, which has claimed the partition unless `isHonest` is false. */
@@ -57,6 +60,7 @@ export class Life {
     }
     this.master = new PartitionMaster(claimant, {
       log: world.log,
+      room: () => world.room,
       deadlines: world.deadlines,
       random: new Random(`life/${no}`),
       now: () => ({ monoMs: world.nowMs, wallMs: world.nowMs }),
@@ -119,6 +123,14 @@ export class Life {
       }
     })
     this.settle()
+  }
+
+  /** The codes that publishes were refused with, in order. */
+  refusals(): number[] {
+    return this.said.flatMap((each) => {
+      return each.kind === 'result' && each.outcome.kind === 'refused'
+        ? [each.outcome.error.code] : []
+    })
   }
 
   /** The serials that were answered for publishes, in order. */

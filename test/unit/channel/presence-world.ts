@@ -6,6 +6,7 @@
 import { Deadlines } from '../../../src/base/deadlines.ts'
 import { Random } from '../../../src/base/random.ts'
 import { PartitionMaster } from '../../../src/channel/partition.ts'
+import { ampleRoom } from '../../../src/log/room.ts'
 import { decodeItems, encodeItems, eventId } from '../../../src/channel/presence.ts'
 import type {
   Joined,
@@ -98,6 +99,7 @@ export class PresenceLife {
     }
     this.master = new PartitionMaster(claimant, {
       log: world.log,
+      room: () => ampleRoom,
       deadlines: world.deadlines,
       random: new Random(`presence/${no}`),
       now: () => ({ monoMs: world.nowMs, wallMs: world.nowMs - slowMs }),

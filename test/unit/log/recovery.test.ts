@@ -189,6 +189,23 @@ t.test('[4, A4] a log made anew during the claim is read anew, and is another', 
   t.match(rig.notes, [/ends at 0, and was at 6/])
 })
 
+t.test('[2, 4] what a former master appends to a log that was rolled back proves it', async (t) => {
+  for (const isLater of [false, true]) {
+    const rig = new Rig()
+    rig.author.epoch = isLater ? epochOf(1, 2) : epochOf(1, 3)
+    rig.author.begin('lin')
+    rig.author.publish(1)
+    rig.author.epoch = epochOf(1, 3)
+    rig.author.begin('lin', false)
+    // Its sequence and its number are those that the log was to give out next.
+    if (!isLater) rig.author.epoch = epochOf(1, 2)
+    rig.author.publish(2)
+    rig.recover()
+    t.equal(rig.finish().lineage === 'lin', isLater)
+    t.same(rig.notes.length, isLater ? 0 : 1)
+  }
+})
+
 t.test('[4] whoever disproved continuity begins a new lineage', async (t) => {
   const rig = new Rig()
   rig.author.begin('lin')

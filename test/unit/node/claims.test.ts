@@ -4,6 +4,7 @@ import { Deadlines } from '../../../src/base/deadlines.ts'
 import { limits } from '../../../src/base/limits.ts'
 import { Random } from '../../../src/base/random.ts'
 import { ClaimDesk, type ClaimOutcome } from '../../../src/node/claims.ts'
+import { UnheardClaims } from '../../../src/node/unheard-claims.ts'
 import type { Claim, Holding, ToRegister } from '../../../src/peer/claim-message.ts'
 
 const register = { incarnation: 'r', worker: 0 }
@@ -79,14 +80,43 @@ t.test('[20] a claim is asked for again, as the same, until it is answered', asy
   t.not(rig.claim().claimId, claimId)
 })
 
-t.test('[20] a claim that nobody answers is given up in time', async (t) => {
+t.test('[20, B9] a claim that nobody answers in time is undecided, and may be granted yet',
+  async (t) => {
+    const rig = new Rig()
+    const { claimId } = rig.claim()
+    rig.pass(limits.claimAnswerMs - 1)
+    t.same(rig.outcomes, [])
+    rig.pass(1)
+    t.same(rig.outcomes, [{ kind: 'undecided' }])
+    t.equal(rig.deadlines.size, 0)
+    t.equal(rig.ask(3, claimId).kind, 'held', 'whoever names it has found it in the log')
+    t.equal(rig.ask(3).kind, 'ended', 'nobody else takes us for the holder')
+    rig.pass(limits.connectionStateTtlMs - 100)
+    t.equal(rig.ask(3, claimId).kind, 'held')
+    rig.pass(100)
+    t.equal(rig.ask(3, claimId).kind, 'ended', 'no parked session lives longer')
+  })
+
+t.test('[20] what came to us after all is ours, and its end is its end', async (t) => {
   const rig = new Rig()
   rig.claim()
-  rig.pass(limits.claimAnswerMs - 1)
-  t.same(rig.outcomes, [])
-  rig.pass(1)
-  t.match(rig.outcomes, [{ kind: 'refused', error: { code: 80008 } }])
+  rig.pass(limits.claimAnswerMs)
+  const { claimId } = rig.claim()
+  rig.desk.onMessage(register, {
+    kind: 'claimGranted', connectionId: 'c', claimId, claim: 2, lineage: 'l', ...certain
+  })
+  t.match(rig.outcomes, [{ kind: 'undecided' }, { kind: 'granted', claim: 2 }])
+  t.equal(rig.ask(3, claimId).kind, 'ended')
 })
+
+t.test('[25] claims without an outcome are known for a time, and no more than a bound',
+  async (t) => {
+    const unheard = new UnheardClaims(2)
+    for (const [at, id] of ['a', 'b', 'a', 'c'].entries()) unheard.add(id, at)
+    t.same(['a', 'b', 'c'].map((id) => unheard.has(id, 5)), [true, false, true])
+    unheard.add('d', limits.connectionStateTtlMs + 5)
+    t.equal(unheard.size, 1, 'the old ones are gone')
+  })
 
 t.test('[20] a claim that nobody waits for is not asked for again', async (t) => {
   const rig = new Rig()

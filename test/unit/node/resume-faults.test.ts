@@ -72,13 +72,34 @@ t.test('[20] a register that is away is waited for; there is an answer in time',
   world.thaw(workerOf(register))
   world.run(3_000)
   t.equal(told(client, connectionId), 'resumed')
-  workerOf(register).isFrozen = true
-  client.drop()
-  client.resume(workerOf(third))
-  world.run(limits.claimAnswerMs + 10)
-  t.equal(told(client, connectionId), 80008)
-  t.ok(client.isOpen)
+  t.equal(endOf(client), undefined)
 })
+
+t.test('[20, B9] a resume that stays undecided is to be tried again; the next try goes on',
+  async (t) => {
+    for (const isDecidedFirst of [false, true]) {
+      const { world, client, register, home, third } = region(`undecided/${isDecidedFirst}`)
+      const { connectionId } = client
+      workerOf(register).isFrozen = true
+      client.drop()
+      client.resume(workerOf(third))
+      world.run(limits.claimAnswerMs + 10)
+      t.match(client.received.at(-1), {
+        action: Action.DISCONNECTED, error: { code: 80003, statusCode: 503 }
+      })
+      t.equal(client.isOpen, false)
+      // The first claim is granted meanwhile, or waits before the second one.
+      if (isDecidedFirst) {
+        world.thaw(workerOf(register))
+        world.run(1_000)
+      }
+      client.resume(workerOf(home))
+      world.run(100)
+      if (!isDecidedFirst) world.thaw(workerOf(register))
+      world.run(3_000)
+      t.equal(told(client, connectionId), 'resumed')
+    }
+  })
 
 t.test('[20, A17] the register dies in the middle: the next one knows, or is asked', async (t) => {
   for (let afterMs = 0; afterMs < 12; afterMs++) {

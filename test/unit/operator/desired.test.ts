@@ -67,7 +67,9 @@ const examples: Record<string, () => Manifest[]> = {
     nats: { managed: { storage: { size: '50Gi', storageClassName: 'fast' } } }
   }),
   external: () => manifestsOf({
-    nats: { type: 'External', external: { urls: ['nats://a:4222', 'nats://b:4222'] } }
+    nats: {
+      type: 'External', external: { urls: ['nats://a:4222', 'nats://b:4222'], logBytes: '20Gi' }
+    }
   })
 }
 

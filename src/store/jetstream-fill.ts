@@ -1,0 +1,68 @@
+/**
+ * How full the streams of a log are, and the account that they are in. A stream has no limit of
+ * its own: how many bytes the log may take is configured, or left to the account.
+ */
+
+import type { NatsConnection } from 'nats'
+import type { Filled, LogFill } from '../log/room.ts'
+import type { LogPlan } from '../node/member-ports.ts'
+import { askApi, wordsOf } from './jetstream-api.ts'
+import { streamName } from './log-names.ts'
+import { Requests } from './requests.ts'
+
+interface StreamState {
+  readonly state?: { readonly bytes?: number }
+}
+
+interface Usage {
+  readonly storage?: number
+  readonly limits?: { readonly max_storage?: number }
+}
+
+interface AccountInfo extends Usage {
+  readonly tiers?: Readonly<Record<string, Usage>>
+}
+
+const UNBOUNDED: Filled = { bytes: 0, bytesMax: Infinity }
+
+export class JetStreamScale {
+  readonly #requests: Requests
+  readonly #prefix: string
+  readonly #bytesMax: number
+
+  /** `bytesMax`: what one copy of the log may take; Infinity leaves it to the account. */
+  constructor(connection: NatsConnection, prefix: string, bytesMax: number) {
+    this.#requests = new Requests(connection)
+    this.#prefix = prefix
+    this.#bytesMax = bytesMax
+  }
+
+  /** How full it is, or a problem in words; undefined as long as the ring has no log. */
+  async fill(plan: LogPlan | undefined): Promise<LogFill | string | undefined> {
+    if (plan === undefined) return undefined
+    const bytesMax = this.#bytesMax / plan.streamCount
+    const streams: Filled[] = []
+    for (let index = 0; index < plan.streamCount; index++) {
+      const name = streamName(this.#prefix, plan, index)
+      const answer = await askApi<StreamState>(this.#requests, `STREAM.INFO.${name}`)
+      if (answer.kind !== 'answered') return `${name}: ${wordsOf(answer)}`
+      streams.push({ bytes: answer.value.state?.bytes ?? 0, bytesMax })
+    }
+    // Whoever may not ask for the account has been told by others how much the log may take.
+    const answer = await askApi<AccountInfo>(this.#requests, 'INFO')
+    const account = answer.kind === 'answered' ? accountOf(answer.value, plan) : UNBOUNDED
+    return { streams, account }
+  }
+}
+
+/** An account counts every copy; one with a tier for this many copies counts the tier's once. */
+function accountOf(info: AccountInfo, { redundancy }: LogPlan): Filled {
+  const tier = info.tiers?.[`R${redundancy}`]
+  const copies = tier === undefined ? redundancy : 1
+  const { storage = 0, limits = {} } = tier ?? info
+  const { max_storage: storageMax = -1 } = limits
+  return {
+    bytes: storage / copies, bytesMax: storageMax > 0 ? storageMax / copies : Infinity
+  }
+}
+
