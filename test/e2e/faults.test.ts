@@ -39,7 +39,8 @@ t.test('faults on a real cluster', options, async (t) => {
   await installChart(cluster.kubeconfigPath, false)
   const kube = await clientOf(cluster)
   t.teardown(() => kube.close())
-  await t.test('[11, 12, 16, 20] three nodes, three nats-servers', { timeout: options.timeout }, (t) =>
+  const { timeout } = options
+  await t.test('[11, 12, 16, 20] three nodes, three nats-servers', { timeout }, (t) =>
     stormOn(t, cluster, kube, {
       name: 'three',
       spec: {
@@ -50,7 +51,7 @@ t.test('faults on a real cluster', options, async (t) => {
       },
       faults: FAULTS
     }))
-  await t.test('[10, 16, 20] one node, one nats-server', { timeout: options.timeout }, (t) =>
+  await t.test('[10, 16, 20] one node, one nats-server', { timeout }, (t) =>
     stormOn(t, cluster, kube, {
       name: 'one',
       spec: {
