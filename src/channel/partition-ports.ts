@@ -33,7 +33,9 @@ export interface PartitionPorts {
   /** Something waits for the log: `flush` at the end of the turn. */
   wantsFlush(master: PartitionMaster): void
   /** The mastership ended because another one writes the log. */
-  onDeposed(partition: number): void
+  onDeposed(master: PartitionMaster): void
+  /** False while masters of this worker hold as much as they may of what was read ahead. */
+  mayReadAhead(): boolean
   /** The log has seen this view. */
   onViewHeard(viewVersion: number): void
   note(text: string): void

@@ -83,6 +83,7 @@ export class MasterHost {
       random: this.#random,
       now: () => ({ monoMs: performance.now(), wallMs: Date.now() }),
       fateOf: () => 'listed',
+      mayReadAhead: () => true,
       send: (_, message: PeerMessage) => {
         if (message.kind === 'result') this.#resultCount++
       },

@@ -46,6 +46,7 @@ export class Life {
   adopted: Adopt | undefined
   isOver = false
   #isDraining = false
+  readonly #settled: number[] = []
   #room = ampleRoom
   readonly #outputs: MemberOutput[] = []
   readonly #region: Region
@@ -175,6 +176,9 @@ export class Life {
       onViewHeard: (version, from) => {
         this.#region.world.after(PORT_MS, () => this.input({ kind: 'heardView', version, from }))
       },
+      onSettled: (version) => {
+        this.#region.world.after(PORT_MS, () => this.#onSettled(worker, version))
+      },
       sibling: (index) => this.threads[index]
     })
     thread.endpoint.isUp = this.endpoint.isUp
@@ -215,6 +219,12 @@ export class Life {
       isMeshUp: this.threads[worker]?.endpoint.isUp ?? false
     }))
     this.input({ kind: 'workers', workers })
+  }
+
+  #onSettled(worker: number, viewVersion: number): void {
+    this.#settled[worker] = viewVersion
+    const isForAll = this.generations.every((_, each) => this.#settled[each] === viewVersion)
+    if (isForAll) this.input({ kind: 'settled', viewVersion })
   }
 
   #onPayload(payload: unknown): void {

@@ -85,12 +85,16 @@ export function drawMix(seed: string, hasAllFaults: boolean): Mix {
   }
 }
 
-/** In a tight run some of the core's bounds are so small that they are reached. */
+/**
+ * Regions here have few partitions, so planned moves take smaller steps. In a tight run some other
+ * bounds of the core are so small that they are reached.
+ */
 export function drawLimits(seed: string, { isTight, logRoomBytes }: Mix): void {
   // A few channels can fill a stream then; else it is their own share that they meet.
   if (logRoomBytes % 2 === 0) Object.assign(limits, { partitionLogShare: 1 })
-  if (!isTight) return
   const random = new Random(`${seed}/limits`)
+  Object.assign(limits, { handoversPerView: 1 + random.below(3) })
+  if (!isTight) return
   const tight = {
     unansweredPerClientMax: 3 + random.below(10),
     unansweredPerSessionMax: 2 + random.below(10),
@@ -98,7 +102,10 @@ export function drawLimits(seed: string, { isTight, logRoomBytes }: Mix): void {
     appendBytesMax: 300 + random.below(2_000),
     linkBytesMax: 25_000 + random.below(30_000),
     batchBytesMax: 500 + random.below(2_000),
-    socketQueueBytesMax: 2_000 + random.below(10_000)
+    socketQueueBytesMax: 2_000 + random.below(10_000),
+    presencePageMax: 1 + random.below(3),
+    presencePageBytesMax: 250 + random.below(1_000),
+    presenceMembersMax: 3 + random.below(5)
   }
   for (const name of Object.keys(tight) as (keyof typeof tight)[]) {
     if (random.below(2) === 0) Object.assign(limits, { [name]: tight[name] })

@@ -35,6 +35,8 @@ export interface WorkerThreadOptions {
   readonly random: Random
   /** Somebody has a newer view than this worker was given. */
   onViewHeard(version: number, from: string | undefined): void
+  /** It has what the view of this version gave it, and has read ahead. */
+  onSettled(viewVersion: number): void
   /** The sibling threads as they are now, by index. */
   sibling(worker: number): WorkerThread | undefined
 }
@@ -170,6 +172,8 @@ export class WorkerThread implements SocketServer, Asker {
     for (const { to, frame } of this.outbox.takeFrames()) this.#send(to, frame)
     this.outbox.drainSockets()
     for (const text of this.outbox.takeNotes()) world.note(`${this.life} notes: ${text}`)
+    const settled = this.outbox.takeSettled()
+    if (settled !== undefined) this.#options.onSettled(settled)
     const heard = this.outbox.takeHeardView()
     if (heard === undefined || heard.version <= this.#heardVersion) return
     this.#heardVersion = heard.version

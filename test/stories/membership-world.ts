@@ -145,6 +145,10 @@ export class MembershipWorld {
         return
       case 'adopt':
         from.view = output.view
+        // Its workers have nothing to read, nor to take over.
+        this.#at(DELAY_MS, () => this.input(from, {
+          kind: 'settled', viewVersion: output.view.version
+        }))
         return
       case 'makeLog':
         from.asked = output.plan

@@ -83,6 +83,7 @@ export class PartitionBench {
         this.isDeposed = true
       },
       fateOf: () => 'listed',
+      mayReadAhead: () => true,
       onViewHeard: () => undefined,
       note: (text) => void this.notes.push(text)
     })

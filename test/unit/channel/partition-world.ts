@@ -76,6 +76,7 @@ export class Life {
         this.isDeposed = true
       },
       fateOf: () => 'listed',
+      mayReadAhead: () => true,
       onViewHeard: () => undefined,
       note: (text) => this.notes.push(text)
     })

@@ -107,6 +107,7 @@ export class PresenceLife {
       now: () => ({ monoMs: world.nowMs, wallMs: world.nowMs - slowMs }),
       send: (to, message) => void this.#said.push({ to: placeKey(to), message }),
       fateOf: () => 'listed',
+      mayReadAhead: () => true,
       homes: () => world.homes.map(placeOf),
       isAlive: ({ incarnation, generation }) => !world.ended.has(`${incarnation}/${generation}`),
       wantsFlush: () => {
