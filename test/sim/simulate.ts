@@ -9,6 +9,7 @@ import { Acks } from './checks/acks.ts'
 import { Agreement } from './checks/agreement.ts'
 import { Bounds } from './checks/bounds.ts'
 import { Continuity } from './checks/continuity.ts'
+import { Handovers } from './checks/handovers.ts'
 import { Liveness } from './checks/liveness.ts'
 import { Masters } from './checks/masters.ts'
 import { Sessions } from './checks/sessions.ts'
@@ -100,7 +101,7 @@ class Run {
     checks.push(
       this.#sessions,
       this.#acks, this.#continuity, this.#masters, this.#agreement,
-      new Liveness(this.#region), new Bounds(this.#region)
+      new Liveness(this.#region), new Bounds(this.#region), new Handovers(this.#region)
     )
     this.#workload = new Workload(this.#region, this.#mix)
     this.#weather = new Weather(this.#region, this.#mix)
