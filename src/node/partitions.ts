@@ -12,7 +12,7 @@
  */
 
 import type { Now } from '../base/clock.ts'
-import type { Deadlines } from '../base/deadlines.ts'
+import type { Deadline, Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
 import type { Random } from '../base/random.ts'
 import type { Fate } from '../channel/claims.ts'
@@ -54,6 +54,7 @@ export class Partitions {
   /** What the worker waits for before it is settled with the view. */
   #unsettled: PartitionMaster[] = []
   #settledVersion = 0
+  #sweep: Deadline | undefined
 
   constructor(options: PartitionsOptions, mastership: Mastership, ports: PartitionsPorts) {
     this.#options = options
@@ -156,27 +157,32 @@ export class Partitions {
   /** Reads what is announced; what was announced and did not come is let go. */
   #readAhead(): void {
     const announced = this.#mastership.announced()
-    for (const [partition, master] of this.#awaited) {
-      if (announced.has(partition)) continue
-      if (this.#mastership.isMine(partition)) this.#letGoLater(partition, master)
-      else this.#letGo(partition, master)
+    for (const partition of this.#awaited.keys()) {
+      if (!announced.has(partition) && !this.#mastership.isMine(partition)) this.#letGo(partition)
     }
     for (const partition of announced) {
       if (this.#masters.has(partition) || this.#awaited.has(partition)) continue
       this.#awaited.set(partition, this.#begin(partition, true))
     }
     this.#unsettled.push(...this.#awaited.values())
+    this.#letGoLater(announced)
   }
 
-  #letGoLater(partition: number, master: PartitionMaster): void {
+  /** What has moved here and nobody has wanted for a while is let go, all at once. */
+  #letGoLater(announced: ReadonlySet<number>): void {
     const { deadlines, now } = this.#ports
-    deadlines.at(now().monoMs + limits.readAheadMs, () => this.#letGo(partition, master))
+    deadlines.cancel(this.#sweep)
+    this.#sweep = undefined
+    if ([...this.#awaited.keys()].every((partition) => announced.has(partition))) return
+    this.#sweep = deadlines.at(now().monoMs + limits.readAheadMs, () => {
+      this.#sweep = undefined
+      for (const partition of [...this.#awaited.keys()]) this.#letGo(partition)
+    })
   }
 
-  #letGo(partition: number, master: PartitionMaster): void {
-    if (this.#awaited.get(partition) !== master) return
+  #letGo(partition: number): void {
+    this.#awaited.get(partition)?.stop()
     this.#awaited.delete(partition)
-    master.stop()
   }
 
   #saySettled(): void {

@@ -17,6 +17,7 @@ import type { PeerMessage } from '../../src/peer/message.ts'
 import { Acks, type Owed } from '../../src/session/acks.ts'
 import { Attachment } from '../../src/session/attachment.ts'
 import { SerialClock } from '../../src/wire/serial.ts'
+import { ofHandovers } from './planted-handovers.ts'
 import type { Region } from './region.ts'
 import type { Mix } from './weather.ts'
 
@@ -139,7 +140,7 @@ const ofTheView: readonly Planted[] = [
   {
     name: 'the ring is written without compare',
     rule: '7',
-    foundBy: ['agreement', 'whole'],
+    foundBy: ['agreement', 'handovers', 'whole'],
     mix: { ...split, crashes: 8, drains: 4, ringTrouble: 0.2, machineLosses: 4 },
     plant({ kube }) {
       kube.isCompareOff = true
@@ -148,7 +149,7 @@ const ofTheView: readonly Planted[] = [
   {
     name: 'a view is announced though its write is unknown',
     rule: '7',
-    foundBy: ['agreement', 'whole', 'continuity'],
+    foundBy: ['agreement', 'handovers', 'whole', 'continuity'],
     mix: { ...busy, ringTrouble: 0.2, machineLosses: 4 },
     plant({ kube }) {
       const write = kube.writeRing.bind(kube)
@@ -396,5 +397,5 @@ const ofBounds: readonly Planted[] = [
 
 /** All of them. */
 export const plantedFaults: readonly Planted[] = [
-  ...ofTheLog, ...ofTheView, ...ofChannels, ...ofSessions, ...ofBounds
+  ...ofTheLog, ...ofHandovers, ...ofTheView, ...ofChannels, ...ofSessions, ...ofBounds
 ]

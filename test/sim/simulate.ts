@@ -10,6 +10,7 @@ import { Agreement } from './checks/agreement.ts'
 import { Bounds } from './checks/bounds.ts'
 import { Continuity } from './checks/continuity.ts'
 import { Leaves } from './checks/leaves.ts'
+import { Handovers } from './checks/handovers.ts'
 import { Liveness } from './checks/liveness.ts'
 import { Masters } from './checks/masters.ts'
 import { Presence } from './checks/presence.ts'
@@ -107,7 +108,8 @@ class Run {
     checks.push(
       this.#sessions,
       this.#acks, this.#continuity, this.#masters, this.#agreement, this.#presence, this.#leaves,
-      new Liveness(this.#region), new Bounds(this.#region), new Room(this.#region)
+      new Liveness(this.#region), new Bounds(this.#region), new Room(this.#region),
+      new Handovers(this.#region)
     )
     this.#workload = new Workload(this.#region, this.#mix)
     this.#weather = new Weather(this.#region, this.#mix)
