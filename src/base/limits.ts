@@ -17,6 +17,10 @@ export const limits = {
   attachmentsPerSessionMax: 200,
   /** Publishes of one session that have no outcome yet; above: NACK 42911. */
   unansweredPerSessionMax: 5_000,
+  /** Frames of one session that wait for their answers, refused ones behind a publish without
+   * outcome too; above: DISCONNECTED. Far above what a client has pending, for it sends all of
+   * that again at once. */
+  owedPerSessionMax: 50_000,
   /** Publishes and other acknowledged frames of one session in a second; above: NACK 42911. */
   publishesPerSecondMax: 10_000,
   /** What a failed connection may expect to find again, told in connectionDetails. */
@@ -35,9 +39,9 @@ export const limits = {
   publishOutcomeMs: 8_000,
   /** An attach without answer this long: DETACHED with 90007, retriable; clients wait 10 s. */
   attachAnswerMs: 8_000,
-  /** Publishes of one ChannelClient without answer; above: refused with 42913. */
+  /** Publishes of one ChannelClient without answer; above: refused with 42911. */
   unansweredPerClientMax: 20_000,
-  /** Their bytes; above: refused with 42914. */
+  /** Their bytes; above: refused with 42911. */
   unansweredPerClientBytesMax: 64 * 1024 * 1024,
   /** Entries waiting for the append under way, per partition, in bytes; above: refused 50005. */
   waitingEntriesBytesMax: 16 * 1024 * 1024,
@@ -64,6 +68,15 @@ export const limits = {
   confirmedMs: 1_500,
   /** Joins and backfills of one partition that wait for its master's claim or Confirm. */
   confirmingMax: 100_000,
+
+  /** Partitions that one view announces to move as planned; the others wait (rule 12). */
+  handoversPerView: 64,
+  /** What a master has under way when it hands over may take this long to be written. */
+  handOverMs: 250,
+  /** What a worker keeps of logs read ahead; above: read when the partition is taken over. */
+  readAheadBytesMax: 64 * 1024 * 1024,
+  /** What was read ahead is kept this long for who may want it. */
+  readAheadMs: 5_000,
 
   // -- sessions without a socket --------------------------------------------------------------
   /** Parked sessions of one worker; above: the oldest goes, its resume fails with 80008. */
@@ -96,7 +109,7 @@ export const limits = {
   tailBytesPerWorkerMax: 512 * 1024 * 1024,
   /** De-duplication outlives what any client can still re-send: ttl + 60 s (rule 17). */
   idKeptMs: 180_000,
-  /** Known ids of one channel; above: publishes are refused with 42913, never forgotten early. */
+  /** Known ids of one channel; above: publishes are refused with 42911, never forgotten early. */
   idsPerChannelMax: 1_000_000,
 
   // -- presence -------------------------------------------------------------------------------
@@ -126,6 +139,11 @@ export const limits = {
   joinRetryMs: 250,
   joinRetryMaxMs: 4_000,
 
+  /** Joins of clients that know a newer view than their master does; others ask again. */
+  earlyJoinsMax: 10_000,
+  /** Backfills that one ChannelClient has under way; others wait for their turn. */
+  backfillsPerClientMax: 32,
+
   // -- links between places -------------------------------------------------------------------
   /** One page of a backlog; a Join or backfill that is behind by more asks again. */
   backlogPageBytesMax: 256 * 1024,
@@ -152,6 +170,7 @@ assert(
     limits.backlogPageBytesMax <= limits.appendBytesMax,
   'so does one that ends with a whole append, or a page of backlog'
 )
+assert(limits.owedPerSessionMax > limits.unansweredPerSessionMax, 'refusals can be told, too')
 assert(limits.idKeptMs >= limits.connectionStateTtlMs + 60_000, 'ids outlive re-sends (rule 17)')
 assert(limits.claimAnswerMs < 10_000, 'a resume is answered before the client gives up')
 assert(2 * limits.holderAnswerMs < limits.claimAnswerMs, 'a silent home leaves time to answer')

@@ -4,7 +4,9 @@
  * above all that were let go (rule 5).
  */
 
+import type { Entry } from '../log/entry.ts'
 import type { RecoveredLog } from '../log/replay.ts'
+import type { Publication } from '../peer/message.ts'
 import { ChannelMaster, type MasterPorts } from './master.ts'
 import {
   type Birth,
@@ -64,6 +66,25 @@ export class PartitionChannels {
     return lastEntry
   }
 
+  /** Takes committed entries, and gives what was published to those who joined. */
+  onCommitted(entries: readonly Entry[], nowMs: number): void {
+    const byChannel = new Map<ChannelMaster, Publication[]>()
+    for (const entry of entries) {
+      if (entry.kind !== 'ownership' && entry.kind !== 'publication') continue
+      const channel = this.#channels.get(entry.channel)
+      if (channel === undefined) continue
+      if (entry.kind === 'ownership') {
+        channel.onOwned(entry, false, nowMs)
+        continue
+      }
+      channel.onCommitted(entry.publication, nowMs)
+      const publications = byChannel.get(channel)
+      if (publications === undefined) byChannel.set(channel, [entry.publication])
+      else publications.push(entry.publication)
+    }
+    for (const [channel, publications] of byChannel) channel.deliver(publications)
+  }
+
   /** What a snapshot holds. */
   state(): Omit<PartitionState, 'claims'> {
     const channels = [...this.#channels.values()].map((channel) => channel.state())
@@ -81,6 +102,7 @@ export class PartitionChannels {
   }
 
   clear(): void {
+    for (const channel of this.#channels.values()) channel.end()
     this.#channels.clear()
   }
 

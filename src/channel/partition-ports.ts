@@ -11,10 +11,13 @@ import type { MemberOwner, PeerMessage } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
 import type { Fate } from './claims.ts'
 import type { PartitionMaster } from './partition.ts'
+import type { TailPool } from './tail.ts'
 
 /** What a mastership needs from its worker. */
 export interface PartitionPorts {
   readonly log: LogOutbox
+  /** What all masters of the worker hold. */
+  readonly tails: TailPool
   /** What room the region's log has (rule 6). */
   room(): LogRoom
   readonly deadlines: Deadlines
@@ -30,7 +33,9 @@ export interface PartitionPorts {
   /** Something waits for the log: `flush` at the end of the turn. */
   wantsFlush(master: PartitionMaster): void
   /** The mastership ended because another one writes the log. */
-  onDeposed(partition: number): void
+  onDeposed(master: PartitionMaster): void
+  /** False while masters of this worker hold as much as they may of what was read ahead. */
+  mayReadAhead(): boolean
   /** The log has seen this view. */
   onViewHeard(viewVersion: number): void
   note(text: string): void

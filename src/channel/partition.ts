@@ -13,25 +13,20 @@
  */
 
 import { assert, exhaustive } from '../base/assert.ts'
-import type { Entry, OwnershipEntry } from '../log/entry.ts'
+import type { Deadline } from '../base/deadlines.ts'
+import { limits } from '../base/limits.ts'
+import type { Entry } from '../log/entry.ts'
 import { type Claimant, Recovery } from '../log/recovery.ts'
 import type { RecordExtent, RecoveredLog } from '../log/replay.ts'
 import { Retention } from '../log/retention.ts'
 import { LogWriter, type WriterStart } from '../log/writer.ts'
 import type { ToRegister } from '../peer/claim-message.ts'
-import type {
-  Backfill,
-  Join,
-  MemberOwner,
-  PeerMessage,
-  Publication,
-  Standing,
-  ToMaster
-} from '../peer/message.ts'
+import type { Backfill, Join, ToMaster } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
 import { ClaimRegister } from './claims.ts'
 import { Confirming } from './confirming.ts'
-import type { ChannelMaster, MasterPorts } from './master.ts'
+import type { ChannelMaster } from './master.ts'
+import { PartitionMasterPorts } from './master-ports.ts'
 import { PartitionChannels } from './partition-channels.ts'
 import type { PartitionPorts } from './partition-ports.ts'
 import { decodeState, emptyState, encodeState } from './partition-state.ts'
@@ -49,7 +44,7 @@ export class PartitionMaster {
   readonly partition: number
   readonly #claimant: Claimant
   readonly #ports: PartitionPorts
-  readonly #channels = new PartitionChannels(this.#makeMasterPorts())
+  readonly #channels: PartitionChannels
   readonly #confirming = new Confirming()
   readonly #claims: ClaimRegister
   #state: State = { kind: 'over' }
@@ -57,15 +52,41 @@ export class PartitionMaster {
   #roll: Roll | undefined
   /** An idle partition costs nothing: the sweep runs only while there is something to do. */
   #isSweeping = false
+  /** To whom the partition is being handed over. */
+  #heir: Place | undefined
+  #heirWaits: Deadline | undefined
 
-  constructor(claimant: Claimant, ports: PartitionPorts) {
+  /** `isAwaited`: the log is only read, until somebody wants the partition. */
+  constructor(claimant: Claimant, ports: PartitionPorts, isAwaited = false) {
     this.partition = claimant.partition
     this.#claimant = claimant
     this.#ports = ports
+    const partition = this
+    this.#channels = new PartitionChannels(new PartitionMasterPorts({
+      get serving() {
+        return partition.#state.kind === 'serving' ? partition.#state : undefined
+      },
+      get isRollOpen() {
+        return partition.#roll?.isOpen === true
+      },
+      masterOf: (name) => this.#channels.get(name),
+      wantsFlush: () => ports.wantsFlush(this)
+    }, ports))
     const { viewVersion } = claimant
     const append = (entry: Entry): number => this.#append(entry)
     this.#claims = new ClaimRegister({ ...ports, viewVersion, append })
-    this.#recover({})
+    this.#recover({}, isAwaited)
+  }
+
+  /** False while somebody waits for this master to take over, or for its reading ahead. */
+  get isSettled(): boolean {
+    const state = this.#state
+    return state.kind !== 'recovering' || (state.recovery.isAwaited && state.recovery.isRead)
+  }
+
+  /** The bytes that were read ahead. */
+  get heldBytes(): number {
+    return this.#state.kind === 'recovering' ? this.#state.recovery.heldBytes : 0
   }
 
   get isServing(): boolean {
@@ -88,6 +109,7 @@ export class PartitionMaster {
     const state = this.#state
     if (state.kind === 'over') return
     if (state.kind === 'recovering') {
+      this.takeOver()
       this.#confirming.holdUntilClaimed(from, message)
     } else if (this.#confirming.mustWait(from, message, state.writer, this.#ports.now().monoMs)) {
       this.#confirm(state)
@@ -100,6 +122,7 @@ export class PartitionMaster {
 
   /** Takes a message about who holds a connection. */
   onClaimMessage(from: Place, message: ToRegister): void {
+    this.takeOver()
     if (this.#state.kind !== 'over') this.#claims.onMessage(from, message)
   }
 
@@ -132,8 +155,39 @@ export class PartitionMaster {
     if (this.#state.kind === 'serving') this.#state.writer.flush(nowMs)
   }
 
-  /** The view gave the partition to somebody else. */
+  /** The partition is wanted; `lastSeq`: the last record, by the word of who wrote it. */
+  takeOver(lastSeq?: number): void {
+    if (this.#state.kind === 'recovering') this.#state.recovery.claim(lastSeq)
+  }
+
+  /**
+   * The view gave the partition to `heir`: what is under way here is written to its end first,
+   * unless that takes long or the heir is quicker; either way the log decides (rules 3 and 12).
+   */
+  handOver(heir: Place): void {
+    const { deadlines, now } = this.#ports
+    if (this.#state.kind !== 'serving') {
+      this.stop()
+      return
+    }
+    this.#heir = heir
+    this.#heirWaits = deadlines.at(now().monoMs + limits.handOverMs, () => this.stop())
+    this.#state.writer.flush(now().monoMs)
+    this.#endHandover()
+  }
+
+  #endHandover(): void {
+    const state = this.#state
+    if (this.#heir === undefined || state.kind !== 'serving' || !state.writer.isIdle) return
+    const { partition } = this
+    const { lastSeq } = state.writer
+    this.#ports.send(this.#heir, { kind: 'handedOver', partition, lastSeq })
+    this.stop()
+  }
+
+  /** The view gave the partition to somebody else, or the log did. */
   stop(): void {
+    this.#ports.deadlines.cancel(this.#heirWaits)
     this.#sayJoinAgain()
     this.#end()
     this.#state = { kind: 'over' }
@@ -157,15 +211,19 @@ export class PartitionMaster {
     else this.#onRolledBack('a client stands where the log has nothing', true)
   }
 
-  #recover(doubt: Pick<Claimant, 'known' | 'mustStartLineage'>): void {
+  #recover(doubt: Pick<Claimant, 'known' | 'mustStartLineage'>, isAwaited = false): void {
     const { log, deadlines, random } = this.#ports
     const owner = {
       onClaimed: (start: WriterStart, found: RecoveredLog) => this.#onClaimed(start, found),
       onViewHeard: (viewVersion: number) => this.#ports.onViewHeard(viewVersion),
       note: (text: string) => this.#ports.note(`partition ${this.partition}: ${text}`)
     }
-    const ports = { log, deadlines, random, nowMs: () => this.#ports.now().monoMs }
-    const recovery = new Recovery({ ...this.#claimant, ...doubt }, owner, ports)
+    const ports = {
+      log, deadlines, random,
+      nowMs: () => this.#ports.now().monoMs,
+      mayHold: () => this.#ports.mayReadAhead()
+    }
+    const recovery = new Recovery({ ...this.#claimant, ...doubt }, owner, ports, isAwaited)
     this.#state = { kind: 'recovering', recovery }
   }
 
@@ -233,7 +291,7 @@ export class PartitionMaster {
 
   #onDeposed(): void {
     this.stop()
-    this.#ports.onDeposed(this.partition)
+    this.#ports.onDeposed(this)
   }
 
   /** Everything is read again, and claimed with a new lineage if that shows the same (rule 4). */
@@ -267,22 +325,11 @@ export class PartitionMaster {
     this.#ports.wantsFlush(this)
     const snapshotSeq = retention.onCommitted(entries, record, nowMs)
     if (snapshotSeq !== undefined) writer.snapshotSeq = snapshotSeq
-    const byChannel = new Map<string, Publication[]>()
     for (const [index, entry] of entries.entries()) {
       serving.lastEntry = firstEntry + index
       this.#claims.onCommitted(entry, serving.lastEntry)
-      if (entry.kind === 'ownership') {
-        this.#channels.get(entry.channel)?.onOwned(entry, false, nowMs)
-      }
-      if (entry.kind !== 'publication') continue
-      this.#channels.get(entry.channel)?.onCommitted(entry.publication, nowMs)
-      const publications = byChannel.get(entry.channel)
-      if (publications === undefined) byChannel.set(entry.channel, [entry.publication])
-      else publications.push(entry.publication)
     }
-    for (const [channel, publications] of byChannel) {
-      this.#channels.get(channel)?.deliver(publications)
-    }
+    this.#channels.onCommitted(entries, nowMs)
     this.#roll?.onCommitted()
     if (retention.wantsSnapshot(nowMs)) this.#writeSnapshot(serving)
     for (const { from, message } of this.#confirming.takeReady(writer, nowMs)) {
@@ -291,6 +338,7 @@ export class PartitionMaster {
     // What was held may have ended this mastership.
     const state: State = this.#state
     if (state.kind === 'serving' && this.#confirming.size > 0) this.#confirm(state)
+    this.#endHandover()
   }
 
   #writeSnapshot({ writer, retention, lastEntry, lineage }: Serving): void {
@@ -315,46 +363,6 @@ export class PartitionMaster {
     return state.writer.add(entry)
   }
 
-  #makeMasterPorts(): MasterPorts {
-    const partition = this
-    return {
-      get epoch(): number {
-        return partition.epoch
-      },
-      get lineage(): string {
-        return partition.#state.kind === 'serving' ? partition.#state.lineage : ''
-      },
-      get hasRoom(): boolean {
-        return partition.#state.kind === 'serving' && partition.#state.hasRoom
-      },
-      isKnown(standing: Standing): boolean {
-        return partition.#state.kind === 'serving' && partition.#state.isKnown(standing)
-      },
-      get isRollOpen(): boolean {
-        return partition.#roll?.isOpen === true
-      },
-      isAlive: (owner: MemberOwner) => partition.#ports.isAlive(owner),
-      now: () => partition.#ports.now(),
-      later: (...call: Parameters<MasterPorts['later']>) => partition.#later(...call),
-      own(entry: OwnershipEntry): void {
-        const state = partition.#state
-        if (state.kind !== 'serving') return
-        state.writer.add(entry)
-        partition.#ports.wantsFlush(partition)
-      },
-      append(channel: string, op: Omit<Publication, 'entry'>): void {
-        const state = partition.#state
-        if (state.kind !== 'serving') return
-        const publication = { ...op, entry: state.writer.nextEntry }
-        state.writer.add({ kind: 'publication', channel, publication })
-        partition.#ports.wantsFlush(partition)
-      },
-      send(place: Place, message: PeerMessage): void {
-        partition.#ports.send(place, message)
-      }
-    }
-  }
-
   #callRoll(serving: Serving): void {
     this.#roll = new Roll(this.partition, serving.start.epoch, this.#ports, {
       decidedEntry: () => serving.writer.nextEntry - 1,
@@ -362,16 +370,6 @@ export class PartitionMaster {
       onClosed: () => {
         for (const channel of this.#channels.values()) channel.onRollClosed()
       }
-    })
-  }
-
-  /** Runs only if the channel is the same by then. */
-  #later(name: string, afterMs: number, run: (nowMs: number) => void): void {
-    const { deadlines, now } = this.#ports
-    const channel = this.#channels.get(name)
-    deadlines.at(now().monoMs + afterMs, (nowMs) => {
-      const isSame = channel !== undefined && this.#channels.get(name) === channel
-      if (isSame && this.#state.kind === 'serving') run(nowMs)
     })
   }
 

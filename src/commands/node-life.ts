@@ -72,6 +72,8 @@ export class NodeLife {
   #statusTimer: NodeJS.Timeout | undefined
   #handOverTimer: NodeJS.Timeout | undefined
   readonly #toldOfMesh: (boolean | undefined)[] = []
+  /** By worker, the version of the view that it is settled with. */
+  readonly #settled: number[] = []
 
   constructor(options: NodeLifeOptions, ports: NodeLifePorts) {
     this.incarnation = options.incarnation
@@ -104,6 +106,7 @@ export class NodeLife {
       },
       {
         onMessage: (worker, message) => this.#onWorkerMessage(worker, message),
+        isMeshUp: () => ports.mesh.isUp,
         onGenerations: () => {
           ports.onWorkerRestart()
           this.#tellWorkers()
@@ -155,7 +158,8 @@ export class NodeLife {
   /** Why the ring is not settled, or undefined: a restart would hurt then. */
   get unsettledBecause(): string | undefined {
     const moving = this.#view?.members.find(({ state }) => state !== 'serving')
-    return moving === undefined ? undefined : `${moving.node} is ${moving.state}`
+    if (moving !== undefined) return `${moving.node} is ${moving.state}`
+    return this.#view?.handovers && 'partitions are being handed over'
   }
 
   start(): void {
@@ -234,13 +238,16 @@ export class NodeLife {
     })
   }
 
-  /** Leaves: clients go over half of the time, so that channels can follow in the rest. */
+  /**
+   * Leaves: clients go over half of the time, so that channels can follow in the rest. Where
+   * nobody stays to take either, all that waiting brings is a longer time without service.
+   */
   drain(withinMs: number): void {
     if (this.#handOverTimer !== undefined) return
     this.#pump.input({ kind: 'drain' })
-    this.#supervisor.tellAll({ kind: 'drain', withinMs: withinMs / 2 })
+    this.#supervisor.tellAll({ kind: 'drain', withinMs: this.#hasHeirs() ? withinMs / 2 : 0 })
     this.#handOverTimer = setInterval(() => {
-      const isEmpty = this.#areClientsGone() && !this.#mastersAnything()
+      const isEmpty = this.#areClientsGone() && !(this.#hasHeirs() && this.#mastersAnything())
       if (isEmpty) this.#pump.input({ kind: 'handedOver' })
     }, HANDED_OVER_CHECK_MS)
   }
@@ -320,6 +327,13 @@ export class NodeLife {
     })
   }
 
+  /** Whether others stay. */
+  #hasHeirs(): boolean {
+    const members = this.#view?.members ?? []
+    return members.some(({ incarnation, state }) =>
+      incarnation !== this.incarnation && state !== 'leaving')
+  }
+
   #mastersAnything(): boolean {
     const view = this.#view
     if (view === undefined) return false
@@ -344,6 +358,9 @@ export class NodeLife {
       case 'heardView':
         this.#pump.input(message)
         return
+      case 'settled':
+        this.#onSettled(worker, message.viewVersion)
+        return
       case 'described':
         this.#describing.get(message.ticket)?.(message.lines)
         this.#describing.delete(message.ticket)
@@ -360,6 +377,13 @@ export class NodeLife {
       default:
         return
     }
+  }
+
+  #onSettled(worker: number, viewVersion: number): void {
+    this.#settled[worker] = viewVersion
+    const isForAll = this.#supervisor.generations.every((_, each) =>
+      this.#settled[each] === viewVersion)
+    if (isForAll) this.#pump.input({ kind: 'settled', viewVersion })
   }
 
   async #provision(worker: number, ticket: number, request: ProvisionRequest): Promise<void> {

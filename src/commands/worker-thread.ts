@@ -181,6 +181,7 @@ async function run(): Promise<void> {
     bus,
     log,
     onViewHeard: (version, from) => say({ kind: 'heardView', version, from }),
+    onSettled: (viewVersion) => say({ kind: 'settled', viewVersion }),
     note
   })
   const provisioning = new Provisioning()

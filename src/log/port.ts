@@ -46,8 +46,14 @@ export type LogRequest =
 
 /** The answer to a read. No read proves an end (rule 2); `isEnd` says only that this one ended. */
 export type ReadOutcome =
-  | { readonly kind: 'page'; readonly records: readonly LogRecord[]; readonly isEnd: boolean }
+  | ReadPage
   | { readonly kind: 'unreadable'; readonly reason: string }
+
+export interface ReadPage {
+  readonly kind: 'page'
+  readonly records: readonly LogRecord[]
+  readonly isEnd: boolean
+}
 
 /** The answer to an append: rule 1's four, and *busy* (an append of this partition in process). */
 export type AppendOutcome =

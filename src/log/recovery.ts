@@ -9,6 +9,9 @@
  *    └──┴─ a flaw, or shorter than we know it was: from the beginning, a few times, and if it
  *          stays so, a new lineage (rule 4)
  *
+ * With warning (rule 12) it is the same, begun sooner: a recovery that is *awaited* reads to the
+ * end and rests there; when the partition is wanted it reads what came after, and claims.
+ *
  * It must never serve, never let a claim with an unknown outcome go, and never begin a new lineage
  * for what a lagging copy or a trim under way has shown.
  */
@@ -17,7 +20,7 @@ import type { Deadline, Deadlines } from '../base/deadlines.ts'
 import type { Random } from '../base/random.ts'
 import { epochOf, nextEpoch, viewVersionOf } from '../peer/epoch.ts'
 import { encodeAppend, encodeEntry, type EpochEntry } from './entry.ts'
-import type { AppendOutcome, LogOutbox, ReadOutcome } from './port.ts'
+import type { AppendOutcome, LogOutbox, ReadOutcome, ReadPage } from './port.ts'
 import { type RecoveredLog, Replay } from './replay.ts'
 import type { WriterStart } from './writer.ts'
 
@@ -60,6 +63,8 @@ export interface RecoveryOwner {
 }
 
 export interface RecoveryPorts {
+  /** May so many bytes be kept for a claim that has not begun? */
+  mayHold?(bytes: number): boolean
   readonly log: LogOutbox
   readonly deadlines: Deadlines
   readonly random: Random
@@ -79,13 +84,50 @@ export class Recovery {
   #retry: Deadline | undefined
   #viewWaitUntilMs: number | undefined
   #isStopped = false
+  /** True until `claim`: nothing is claimed yet. */
+  #isAwaited: boolean
+  #isRead = false
+  #heldBytes = 0
+  #conflictCount = 0
 
-  constructor(claimant: Claimant, owner: RecoveryOwner, ports: RecoveryPorts) {
+  /** Begins to read; `isAwaited`: claims nothing before `claim` is called. */
+  constructor(
+    claimant: Claimant, owner: RecoveryOwner, ports: RecoveryPorts, isAwaited = false
+  ) {
     this.#claimant = claimant
+    this.#isAwaited = isAwaited
     this.#known = claimant.known
     this.#owner = owner
     this.#ports = ports
     this.#read()
+  }
+
+  /** True while nobody wanted the partition. */
+  get isAwaited(): boolean {
+    return this.#isAwaited
+  }
+
+  /** True once what was there to be read beforehand has been read. */
+  get isRead(): boolean {
+    return this.#isRead
+  }
+
+  /** The bytes that were read and wait for the claim. */
+  get heldBytes(): number {
+    return this.#heldBytes
+  }
+
+  /**
+   * Takes the partition over now. `lastSeq`: where the former master says that its log ends; if
+   * that was read already, it is claimed at once.
+   */
+  claim(lastSeq?: number): void {
+    if (!this.#isAwaited) return
+    this.#isAwaited = false
+    if (!this.#isRead) return
+    this.#heldBytes = 0
+    if (lastSeq !== undefined && lastSeq === this.#replay.lastSeq) this.#judge()
+    else this.#read()
   }
 
   /** Gives the takeover up (the view changed its mind). A claim that lands later is harmless. */
@@ -108,6 +150,10 @@ export class Recovery {
       return
     }
     for (const record of outcome.records) this.#replay.take(record)
+    if (this.#isAwaited) {
+      this.#onReadAhead(outcome)
+      return
+    }
     const { newerFormat } = this.#replay
     if (newerFormat !== undefined) {
       // Passing it over would lose what it says; whoever can read it is to take the partition.
@@ -118,6 +164,18 @@ export class Recovery {
     } else {
       this.#judge()
     }
+  }
+
+  /** What is wrong with it, if anything, is for the claim to find out. */
+  #onReadAhead({ records, isEnd }: ReadPage): void {
+    for (const { bytes } of records) this.#heldBytes += bytes.byteLength
+    const hasRoom = this.#ports.mayHold?.(this.#heldBytes) ?? true
+    if (!hasRoom) {
+      this.#replay = new Replay()
+      this.#heldBytes = 0
+    }
+    this.#isRead = isEnd || !hasRoom || this.#replay.newerFormat !== undefined
+    if (!this.#isRead) this.#read()
   }
 
   #judge(): void {
@@ -214,13 +272,15 @@ export class Recovery {
 
   /**
    * Conflict: somebody appended meanwhile, or an earlier try of ours landed; read on and claim
-   * above whatever epoch is found (a claim of ours that landed is only one more epoch). What was
+   * above whatever epoch is found (a claim of ours that landed is only one more epoch). The first
+   * time at once: what the former master had under way has landed. What was
    * disowned for a flaw is read anew: the reading may have been that of a lagging copy. So is a
    * log that is shorter now than what was read.
    */
   #onNotClaimed(outcome: AppendOutcome, hadDisowned: boolean, again: () => void): void {
     if (outcome.kind !== 'conflict') this.#later(again)
     else if (hadDisowned || outcome.lastSeq < this.#replay.lastSeq) this.#anew()
+    else if (this.#conflictCount++ === 0) this.#read()
     else this.#later(() => this.#read())
   }
 

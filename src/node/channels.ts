@@ -14,7 +14,6 @@ import type { Random } from '../base/random.ts'
 import type { Tally } from '../base/tally.ts'
 import { ChannelClient } from '../channel/client.ts'
 import type { Allocate } from '../channel/encoding.ts'
-import { PartitionMaster } from '../channel/partition.ts'
 import { ampleRoom, isFullFor, type LogRoom } from '../log/room.ts'
 import { type FromRegister, isClaimMessage } from '../peer/claim-message.ts'
 import type {
@@ -22,15 +21,14 @@ import type {
   RollCalled,
   ToClientFromGroup,
   ToClientFromMaster,
-  ToGroup,
-  ToMaster
+  ToGroup
 } from '../peer/message.ts'
 import { isSamePlace, type Place } from '../peer/place.ts'
 import type { View } from '../ring/view.ts'
-import { EarlyJoins } from './early-joins.ts'
 import { Groups } from './groups.ts'
 import { type Generations, Mastership } from './mastership.ts'
 import type { Outbox } from './outbox.ts'
+import { Partitions } from './partitions.ts'
 import { Registers } from './registers.ts'
 import { Rolls } from './rolls.ts'
 
@@ -65,11 +63,9 @@ export class Channels {
   readonly #options: ChannelsOptions
   readonly #ports: ChannelsPorts
   readonly #clients = new Map<string, ChannelClient>()
-  readonly #partitions = new Map<number, PartitionMaster>()
-  readonly #dirty = new Set<PartitionMaster>()
+  readonly #partitions: Partitions
   readonly #mastership: Mastership
   readonly #rolls = new Rolls()
-  readonly #early = new EarlyJoins()
   #loop: { from: Place; message: PeerMessage }[] = []
   #room = ampleRoom
   #isSweeping = false
@@ -91,8 +87,17 @@ export class Channels {
     this.registers = new Registers(this.#mastership, {
       now: () => ports.now(),
       send: (to, message) => this.#send(to, message),
-      partition: (no) => this.#partitions.get(no) ?? this.#newPartition(no),
+      partition: (no) => this.#partitions.wanted(no),
       onClaimMessage: (from, message) => ports.onClaimMessage(from, message)
+    })
+    this.#partitions = new Partitions(options, this.#mastership, {
+      outbox: ports.outbox,
+      room: () => this.#room,
+      deadlines,
+      random: ports.random,
+      now,
+      send: (to, message) => this.#send(to, message),
+      fateOf: (incarnation) => this.registers.fateOf(incarnation)
     })
   }
 
@@ -125,15 +130,12 @@ export class Channels {
     }
     for (const place of anew) this.onPeerRestarted(place)
     for (const place of heardAnew) this.onLinkReset(place)
-    this.#stopForeignPartitions()
-    for (const { from, join } of this.#early.takeAll()) {
-      if (!this.isRemoved(from)) this.#toMaster(from, join)
-    }
+    this.#partitions.onView()
     for (const [client, life] of before) {
       const isAnother = this.#mastership.masterLife(client.channel) !== life
       if (isAnother || hasSkipped) client.onMasterUncertain()
     }
-    for (const partition of this.#partitions.values()) partition.onPlaces()
+    this.#partitions.onPlaces()
     this.runLoop()
   }
 
@@ -143,9 +145,9 @@ export class Channels {
     if (!room.isFull.includes(true)) return
     let tidiedCount = 0
     for (const no of this.#mastership.partitions()) {
-      if (!isFullFor(no, room) || this.#partitions.has(no)) continue
+      if (!isFullFor(no, room) || this.#partitions.isWanted(no)) continue
       if (++tidiedCount > limits.tidiedAtOnceMax) return
-      this.#newPartition(no)
+      this.#partitions.wanted(no).takeOver()
     }
   }
 
@@ -166,7 +168,7 @@ export class Channels {
 
   /** What was said to `place` may be lost. */
   onLinkReset(place: Place): void {
-    for (const partition of this.#partitions.values()) partition.onLinkReset(place)
+    this.#partitions.onLinkReset(place)
     for (const client of this.#clients.values()) {
       const master = this.#mastership.masterPlace(client.channel)
       if (master !== undefined && isSamePlace(master, place)) client.onMasterUncertain()
@@ -194,14 +196,13 @@ export class Channels {
   flush(nowMs: number): void {
     this.#rolls.flush((to, message) => this.#send(to, message), nowMs)
     this.runLoop()
-    for (const partition of this.#dirty) partition.flush(nowMs)
-    this.#dirty.clear()
+    this.#partitions.flush(nowMs)
   }
 
   /** Everything here in one line each, for /debug. */
   describe(): string[] {
-    const parts = [...this.#partitions.values(), ...this.#clients.values()]
-    return [...parts.map((part) => part.describe()), ...this.groups.describe()]
+    const clients = [...this.#clients.values()].map((client) => client.describe())
+    return [...this.#partitions.describe(), ...clients, ...this.groups.describe()]
   }
 
   #dispatch(from: Place, message: PeerMessage): void {
@@ -233,13 +234,16 @@ export class Channels {
       case 'publish':
       case 'backfill':
       case 'declare':
-        this.#toMaster(from, message)
+        this.#partitions.onMessage(from, message)
         return
       case 'rollCalled':
         this.#onRollCalled(from, message)
         return
       case 'rollAnswered':
-        this.#partitions.get(message.partition)?.onRollAnswered(from, message.epoch)
+        this.#partitions.onRollAnswered(from, message)
+        return
+      case 'handedOver':
+        this.#partitions.onHandedOver(message)
         return
       default:
         this.#clients.get(message.channel)?.onMasterMessage(message)
@@ -264,27 +268,6 @@ export class Channels {
     this.#rolls.onCalled(from, call, clients, this.#ports.now().monoMs)
   }
 
-  #toMaster(from: Place, message: ToMaster): void {
-    const partitionNo = this.#mastership.partitionOf(message.channel)
-    if (!this.#mastership.isMine(partitionNo)) {
-      if (message.kind !== 'join') return
-      if (message.viewVersion > this.viewVersion) {
-        this.#early.keep(from, message)
-        return
-      }
-      const { channel, joinNo } = message
-      const { viewVersion } = this
-      this.#send(from, { kind: 'notMaster', channel, joinNo, viewVersion })
-      return
-    }
-    let partition = this.#partitions.get(partitionNo)
-    if (partition === undefined) {
-      if (message.kind !== 'join') return
-      partition = this.#newPartition(partitionNo)
-    }
-    partition.onMessage(from, message)
-  }
-
   #newClient(channel: string): ChannelClient {
     const client = new ChannelClient(channel, {
       deadlines: this.#ports.deadlines,
@@ -307,53 +290,14 @@ export class Channels {
     return client
   }
 
-  #newPartition(partitionNo: number): PartitionMaster {
-    const claimant = {
-      partition: partitionNo,
-      viewVersion: () => this.viewVersion,
-      incarnation: this.#options.self.incarnation,
-      workerGeneration: this.#options.generation
-    }
-    const { outbox, deadlines, random } = this.#ports
-    const partition: PartitionMaster = new PartitionMaster(claimant, {
-      log: outbox,
-      room: () => this.#room,
-      deadlines,
-      random,
-      now: () => this.#ports.now(),
-      fateOf: (incarnation) => this.registers.fateOf(incarnation),
-      send: (to, message) => this.#send(to, message),
-      homes: () => this.#mastership.homes(partitionNo),
-      isAlive: (owner) => this.#mastership.isAlive(owner),
-      wantsFlush: (which) => this.#dirty.add(which),
-      onDeposed: (no) => {
-        this.#partitions.delete(no)
-      },
-      onViewHeard: (viewVersion) => outbox.heardView(viewVersion, undefined),
-      note: (text) => outbox.note(text)
-    })
-    this.#partitions.set(partitionNo, partition)
-    return partition
-  }
-
   #send(to: Place, message: PeerMessage | ToClientFromMaster): void {
     const { self } = this.#options
     if (isSamePlace(to, self)) this.#loop.push({ from: self, message })
     else this.#ports.send(to, message)
   }
 
-  #stopForeignPartitions(): void {
-    for (const [no, partition] of this.#partitions) {
-      if (this.#mastership.isMine(no)) continue
-      partition.stop()
-      this.#partitions.delete(no)
-    }
-  }
-
   #forgetPlace(place: Place): void {
-    for (const partition of this.#partitions.values()) {
-      partition.onPlaceGone((other) => isSamePlace(other, place))
-    }
+    this.#partitions.onPlaceGone((other) => isSamePlace(other, place))
     if (place.incarnation !== this.#options.self.incarnation) return
     for (const client of this.#clients.values()) client.onWorkerGone(place.worker)
   }

@@ -83,9 +83,12 @@ export class Mastership {
 
   /** Where the channel's master is, if anybody is. */
   masterPlace(channel: string): Place | undefined {
-    if (this.#view === undefined) return undefined
-    const partition = this.partitionOf(channel)
-    const member = this.#actingMaster(partition, this.#view)
+    return this.#view === undefined ? undefined : this.placeOf(this.partitionOf(channel))
+  }
+
+  /** Where the partition's master is, if anybody is. */
+  placeOf(partition: number): Place | undefined {
+    const member = this.#view && this.#actingMaster(partition, this.#view)
     if (member === undefined) return undefined
     return { incarnation: member.incarnation, worker: homeWorkerOf(partition, member) }
   }
@@ -120,6 +123,14 @@ export class Mastership {
       member.incarnation === this.#self.incarnation &&
       homeWorkerOf(partition, member) === this.#self.worker
     )
+  }
+
+  /** The partitions that this worker is to master from the next view on, as planned. */
+  announced(): Set<number> {
+    const { incarnation, worker } = this.#self
+    const ours = (this.#view?.handovers ?? []).filter(({ to }) => to === incarnation)
+    return new Set(ours.flatMap(({ partitions }) =>
+      partitions.filter((partition) => partition % this.#workers === worker)))
   }
 
   /** The partitions that this very worker is to master. */

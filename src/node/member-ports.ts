@@ -68,6 +68,11 @@ export type MemberInput =
   | { readonly kind: 'workers'; readonly workers: readonly WorkerState[] }
   /** The streams of this generation have leaders, and all their copies are current. */
   | { readonly kind: 'logMade'; readonly generation: string }
+  /**
+   * All workers master what the view of this version has given this node, and have read the logs
+   * of what it announces.
+   */
+  | { readonly kind: 'settled'; readonly viewVersion: number }
   /** This node shall leave the ring. */
   | { readonly kind: 'drain' }
   /** Nothing is left on this node: it can be taken out of the view. */

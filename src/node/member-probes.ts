@@ -77,6 +77,8 @@ export class ProbeDesk {
       const canTell = others.length > 1 || !isMeshUp
       const asked = canTell ? others.slice(0, ringLimits.askedPeersMax) : []
       this.#askIfUnheard(asked, 'cutOff', this.#heardAnyAtMs, nowMs)
+    } else {
+      this.#askAtMs = Infinity
     }
   }
 

@@ -16,6 +16,7 @@ import {
 } from '../ring/succession.ts'
 import type { Timing } from '../ring/timing.ts'
 import type { LogPlan, View } from '../ring/view.ts'
+import type { HandoverDesk } from './member-handovers.ts'
 import type { LogDesk } from './member-log.ts'
 import type { RingDesk } from './member-ring.ts'
 import type { ViewDesk } from './member-views.ts'
@@ -28,6 +29,7 @@ export interface ProposerParts {
   readonly views: ViewDesk
   readonly ring: RingDesk
   readonly log: LogDesk
+  readonly handovers: HandoverDesk
   note(text: string): void
 }
 
@@ -36,7 +38,9 @@ interface Case {
   readonly view: View
   readonly facts: Facts
   readonly change: Change | undefined
-  /** Which proposer this node is, from 0; −1: none. */
+  /** Who may propose, the first first. */
+  readonly order: readonly string[]
+  /** Which of them this node is, from 0; −1: none. */
   readonly rank: number
 }
 
@@ -66,27 +70,25 @@ export class Proposer {
 
   /** Proposes, if a change is wanted and it is this node's turn. */
   step(now: Now): void {
-    const { self, timing, roster, views, ring, log } = this.#parts
+    const { timing, roster, views, ring, log, handovers } = this.#parts
     const view = views.current
     const nowMs = now.monoMs
     if (view === undefined || views.isBehind(nowMs)) return
     const facts = roster.facts(view, nowMs)
     const isOld = view.version > 0 && ring.isOlderThan(view, this.#viewSinceMs)
-    if (this.#case?.view !== view || this.#case.facts !== facts) {
-      const rank = proposersOf(view, facts).indexOf(self)
-      this.#case = { view, facts, rank, change: wantedChange(view, facts) }
-    }
-    const { rank } = this.#case
+    const { rank, order, change: wanted } = this.#caseOf(view, facts)
+    handovers.step(order, nowMs)
     log.step(view, rank)
     const change = withLog(
-      this.#case.change ?? (isOld ? noChange : undefined), log.wanted(view, rank)
+      this.#inSteps(wanted ?? (isOld ? noChange : undefined), facts, nowMs),
+      log.wanted(view, rank)
     )
     if (change === undefined || rank < 0) {
       this.#wantedSinceMs = undefined
       return
     }
     this.#wantedSinceMs ??= nowMs
-    const settleMs = isUrgent(change) ? 0 : timing.joinSettleMs
+    const settleMs = isUrgent(change) || change.isStep === true ? 0 : timing.joinSettleMs
     if (nowMs < this.#wantedSinceMs + rank * timing.proposeDelayMs + settleMs) return
     if (!ring.canWrite(nowMs)) return
     if (view.version > 0 && !isOld && !ring.holds(view)) {
@@ -98,6 +100,21 @@ export class Proposer {
     const version = Math.max(views.highestVersion, ring.storedVersion) + 1
     this.#parts.note(`proposing view ${version}: ${wordsOf(change)}`)
     ring.write(nextView(view, change, version, now.wallMs, timing.tombstoneKeptMs))
+  }
+
+  #caseOf(view: View, facts: Facts): Case {
+    if (this.#case?.view === view && this.#case.facts === facts) return this.#case
+    const order = proposersOf(view, facts)
+    const rank = order.indexOf(this.#parts.self)
+    return this.#case = { view, facts, order, rank, change: wantedChange(view, facts) }
+  }
+
+  /** While handovers are under way what is not urgent comes with the next step (rule 12). */
+  #inSteps(change: Change | undefined, facts: Facts, nowMs: number): Change | undefined {
+    const { handovers } = this.#parts
+    if (!handovers.isUnderWay) return change
+    if (handovers.isDue(facts.gone, nowMs)) return { ...(change ?? noChange), isStep: true }
+    return change !== undefined && isUrgent(change) ? change : undefined
   }
 }
 
@@ -112,6 +129,7 @@ function wordsOf(change: Change): string {
     ...[...change.leaving].map((incarnation) => `${incarnation} leaves`),
     ...[...change.promoted].map((incarnation) => `${incarnation} serves`),
     ...change.joined.map(({ incarnation }) => `${incarnation} joins`),
+    ...(change.isStep === true ? ['the next handovers'] : []),
     ...(change.log === undefined ? [] : [wordsOfLog(change.log)])
   ]
   return words.join(', ') || 'written again'

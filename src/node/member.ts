@@ -24,6 +24,7 @@ import { Watcher } from '../ring/watcher.ts'
 import { Announcer } from './member-announcer.ts'
 import { Beliefs } from './member-beliefs.ts'
 import { GenerationsDesk } from './member-generations.ts'
+import { HandoverDesk } from './member-handovers.ts'
 import { LogDesk, type LogWish } from './member-log.ts'
 import type { MemberIdentity, MemberInput, MemberOutbox, Standing } from './member-ports.ts'
 import { ProbeDesk } from './member-probes.ts'
@@ -61,6 +62,7 @@ export class MemberNode {
   readonly #proposer: Proposer
   readonly #log: LogDesk
   readonly #beliefs: Beliefs
+  readonly #handovers: HandoverDesk
   /** This node as the view lists it. */
   #listed: Member | undefined
   #standing: Standing = 'waiting'
@@ -94,6 +96,7 @@ export class MemberNode {
     })
     this.#log = new LogDesk(this.#self, log, new Random(`${seed}/log`), outbox)
     this.#beliefs = new Beliefs(this.#roster, this.#generations, outbox)
+    this.#handovers = new HandoverDesk(this.#self, timing, send)
     this.#proposer = new Proposer({
       self: identity.incarnation,
       timing,
@@ -101,6 +104,7 @@ export class MemberNode {
       views: this.#views,
       ring: this.#ring,
       log: this.#log,
+      handovers: this.#handovers,
       note: (text) => this.#note('info', text)
     })
   }
@@ -126,6 +130,7 @@ export class MemberNode {
       this.#roster.nextDeadlineMs(nowMs),
       this.#isMeshUp ? this.#announcer.nextDeadlineMs() : Infinity,
       this.#proposer.nextDeadlineMs(nowMs),
+      this.#handovers.nextDeadlineMs(nowMs),
       this.#probes.nextDeadlineMs(),
       this.#drainUntilMs
     )
@@ -193,6 +198,9 @@ export class MemberNode {
       case 'logMade':
         this.#log.onMade(input.generation)
         return
+      case 'settled':
+        this.#handovers.onOwnSettled(input.viewVersion)
+        return
       case 'drain':
         this.#leave()
         return
@@ -226,6 +234,9 @@ export class MemberNode {
         return
       case 'beatAck':
         this.#compare(from, message)
+        return
+      case 'settled':
+        this.#handovers.onSettled(from, message.viewVersion)
         return
       case 'suspicions': {
         this.#roster.onSuspicions(from, message.suspects, nowMs)
@@ -269,6 +280,7 @@ export class MemberNode {
   #take(view: View | undefined): void {
     if (view === undefined) return
     const nowMs = this.#now.monoMs
+    this.#handovers.onView(this.#views.current, view, nowMs)
     this.#views.hold(view)
     this.#listed = memberOf(this.#self, view)
     this.#proposer.onView(nowMs)

@@ -143,6 +143,7 @@ export class Outbox implements LogOutbox {
   #ticket = 0
   #notes: string[] = []
   #heardView: HeardView | undefined
+  #settledVersion: number | undefined
 
   /** For slots: the empty sequence of this turn; the slot is drained at its end. */
   begin(slot: SocketSlot): FrameSequence {
@@ -202,6 +203,18 @@ export class Outbox implements LogOutbox {
     const heard = this.#heardView
     this.#heardView = undefined
     return heard
+  }
+
+  /** This worker has what the view of this version gave it, and has read ahead. */
+  settled(viewVersion: number): void {
+    this.#settledVersion = viewVersion
+  }
+
+  /** The version of the view that it has settled with since the last call. */
+  takeSettled(): number | undefined {
+    const version = this.#settledVersion
+    this.#settledVersion = undefined
+    return version
   }
 
   takeNotes(): string[] {

@@ -46,14 +46,23 @@ const logSchema = record('Where the logs of the partitions are kept.', {
   maker: text('The one node that may make the streams; absent once they are made.')
 }, { required: ['generation', 'streamCount', 'redundancy'] })
 
+const handoverSchema = record('Partitions that one node is to master from the next view on.', {
+  to: text('Which start of a pod receives them.'),
+  partitions: list('Their numbers.', integer('One partition.', { minimum: 0, maximum: 65535 }),
+    { maxItems: 1024 })
+}, { required: ['to', 'partitions'] })
+
 export const ringStatusSchema: RecordSchema = record('The view, written by the nodes.', {
   version: integer('Number of this view; it only grows.', { format: 'int64' }),
+  memberCount: integer('How many nodes this view has.'),
   members: list('The nodes of this view.', memberSchema, { maxItems: 1000 }),
   tombstones: list('Nodes removed lately.', tombstoneSchema, { maxItems: 2000 }),
   assignment: text('Master and successors of every partition: the table, in base64.',
     { maxLength: 1048576 }),
   successorCount: integer('How many successors each partition has.'),
   log: logSchema,
+  handovers: list('What moves with the next view, as planned.', handoverSchema,
+    { maxItems: 1000 }),
   updatedBy: text('Node that wrote this view.'),
   updatedAt: text('When.', { format: 'date-time' })
 })

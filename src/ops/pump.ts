@@ -16,6 +16,8 @@ export interface PumpPorts {
   readonly log: Log
   /** Somebody has a newer view than this worker was given. */
   onViewHeard(version: number, from: string | undefined): void
+  /** The worker has what the view of this version gave it, and has read ahead. */
+  onSettled(viewVersion: number): void
   note(text: string): void
 }
 
@@ -61,6 +63,8 @@ export class Pump {
     this.#outbox.drainSockets()
     for (const text of this.#outbox.takeNotes()) this.#ports.note(text)
     this.#tellHeardView()
+    const settled = this.#outbox.takeSettled()
+    if (settled !== undefined) this.#ports.onSettled(settled)
     this.#arm(now.monoMs)
   }
 

@@ -90,4 +90,6 @@ export type FromWorker =
   | { readonly kind: 'appsKnown'; readonly ticket: number }
   | { readonly kind: 'described'; readonly ticket: number; readonly lines: readonly string[] }
   | { readonly kind: 'heardView'; readonly version: number; readonly from: string | undefined }
+  /** It has what the view of this version gave it, and has read ahead. */
+  | { readonly kind: 'settled'; readonly viewVersion: number }
   | { readonly kind: 'note'; readonly level: 'info' | 'warn'; readonly text: string }

@@ -24,6 +24,7 @@ import {
   standingFrom
 } from './fields.ts'
 import type {
+  HandedOver,
   PresenceMember,
   PeerMessage,
   Publication,
@@ -34,7 +35,8 @@ import type {
 } from './message.ts'
 
 /** What crosses the mesh; the other messages never leave their node. */
-export type MeshMessage = ToMaster | ToClientFromMaster | RollMessage | ClaimMessage
+export type MeshMessage =
+  ToMaster | ToClientFromMaster | RollMessage | HandedOver | ClaimMessage
 
 const KINDS = [
   'join',
@@ -51,7 +53,8 @@ const KINDS = [
   'declare',
   'rollCalled',
   'rollAnswered',
-  ...CLAIM_KINDS
+  ...CLAIM_KINDS,
+  'handedOver'
 ] as const satisfies readonly MeshMessage['kind'][]
 
 const FRAME_KINDS = ['batch', 'confirm', 'ask', 'unknownStream'] as const
@@ -248,6 +251,8 @@ function messageFields(message: PeerMessage): Fields {
     case 'rollCalled':
     case 'rollAnswered':
       return [code, m.partition, m.epoch]
+    case 'handedOver':
+      return [code, m.partition, m.lastSeq]
     default:
       return exhaustive(m, 'mesh message')
   }
@@ -298,6 +303,8 @@ function messageFromFields(fields: Fields): MeshMessage {
     case 'rollCalled':
     case 'rollAnswered':
       return { kind, partition: fields[1] as number, epoch: f[0]! }
+    case 'handedOver':
+      return { kind, partition: fields[1] as number, lastSeq: f[0]! }
     default:
       throw new RangeError(`unknown message kind ${code}`)
   }

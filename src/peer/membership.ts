@@ -9,6 +9,7 @@
  * | leaving     | leaving → all                 | move my partitions; then: nothing is left      |
  * | beat        | member → its watchers         | I live; my workers; what I know, as digests    |
  * | beatAck     | watcher → member              | I heard you; what I know, as digests           |
+ * | settled     | receiver → who may propose    | I have what this view gave me, and read ahead  |
  * | suspicions  | watcher → all                 | the whole list of those whose beats I miss     |
  * | refute      | suspect → all                 | I live                                         |
  * | viewDelta   | writer → all, or as an answer | a view that is surely written                  |
@@ -68,6 +69,13 @@ export interface LogPlan {
   readonly maker?: string
 }
 
+/** Partitions that one member is to master from the next view on (ring/handover.ts). */
+export interface Handover {
+  /** The incarnation of the receiver. */
+  readonly to: string
+  readonly partitions: readonly number[]
+}
+
 /** A whole view as plain data; `assignment` is the table in base64, 16 bits per cell, LE. */
 export interface ViewRecord {
   readonly version: number
@@ -77,6 +85,8 @@ export interface ViewRecord {
   readonly tombstones: readonly Tombstone[]
   readonly assignment: string
   readonly log?: LogPlan
+  /** Absent for none. */
+  readonly handovers?: readonly Handover[]
 }
 
 /** What changes between two views; meaningful only on exactly the view it starts from. */
@@ -99,6 +109,7 @@ export interface ViewDelta {
     | { readonly kind: 'whole'; readonly assignment: string }
   /** As it is after the change; absent for none. */
   readonly log?: LogPlan
+  readonly handovers?: readonly Handover[]
 }
 
 /** Who speaks. */
@@ -162,6 +173,14 @@ export interface BeatAck extends Envelope, Digests {
   readonly beatNo: number
 }
 
+/**
+ * The sender masters what the view of the envelope has given it, and has read the logs of what it
+ * announces: the next step may come.
+ */
+export interface Settled extends Envelope {
+  readonly kind: 'settled'
+}
+
 /** One node whose beats the sender misses. */
 export interface Suspicion {
   readonly incarnation: string
@@ -209,6 +228,7 @@ export type MembershipMessage =
   | Leaving
   | Beat
   | BeatAck
+  | Settled
   | Suspicions
   | Refute
   | ViewDeltaMessage

@@ -12,9 +12,9 @@
  * Presence goes the same ways: its changes are publishes of another content, in the channel's one
  * order. What is said of it besides is who is a member now, and whose members these are (rule 21).
  *
- * Messages name their channel by key (`appId/name`), never by an id that a restart forgets; the
- * two of a roll name the partition, for it is about all channels of one. Who holds a session is
- * another talk of its own (peer/claim-message.ts).
+ * Messages name their channel by key (`appId/name`), never by an id that a restart forgets; those
+ * of a roll or a handover name the partition, for they are about all channels of one. Who holds a
+ * session is another talk of its own (peer/claim-message.ts).
  */
 
 import type { Frame } from '../wire/frame.ts'
@@ -349,6 +349,17 @@ export type ToClientFromMaster =
   | Members
 export type RollMessage = RollCalled | RollAnswered
 
+/**
+ * Former master → the one that the view names: nothing of mine is under way any more (rule 12).
+ * Only a hint: whether it is so the log says.
+ */
+export interface HandedOver {
+  readonly kind: 'handedOver'
+  readonly partition: number
+  /** The engine's sequence of the partition's last record. */
+  readonly lastSeq: number
+}
+
 /** Everything that travels on links between workers. */
 export type PeerMessage =
   | ToClientFromGroup
@@ -356,4 +367,5 @@ export type PeerMessage =
   | ToMaster
   | ToClientFromMaster
   | RollMessage
+  | HandedOver
   | ClaimMessage

@@ -41,7 +41,8 @@ export function deltaBetween(from: View, to: View): ViewDelta | undefined {
     tombstones: to.tombstones.filter(({ incarnation }) => !known.has(incarnation)),
     forgotten: [...known].filter((incarnation) => !kept.has(incarnation)),
     table: tableChange(renumber(from, to.members), to.table),
-    ...(to.log === undefined ? {} : { log: to.log })
+    ...(to.log === undefined ? {} : { log: to.log }),
+    ...(to.handovers === undefined ? {} : { handovers: to.handovers })
   }
 }
 
@@ -55,8 +56,8 @@ export function applyDelta(view: View, delta: ViewDelta): View | undefined {
     .concat(delta.tombstones)
   const table = changedTable(renumber(view, members), delta.table)
   if (table === undefined) return undefined
-  const { version, log } = delta
-  const result = { ...view, version, members, tombstones, table, log }
+  const { version, log, handovers } = delta
+  const result = { ...view, version, members, tombstones, table, log, handovers }
   if (flawOf(result) !== undefined || digestOf(result) !== delta.digest) return undefined
   return makeView(result)
 }

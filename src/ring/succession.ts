@@ -12,8 +12,10 @@
  * Rules 7 and 8: an incarnation that left the list never returns to it; a version never goes back.
  */
 
+import { limits } from '../base/limits.ts'
 import { assign } from './assignment.ts'
 import { renumber } from './delta.ts'
+import { carriedOut, type Step, stepTowards } from './handover.ts'
 import type { LogPlan, Member, Tombstone } from '../peer/membership.ts'
 import { isTombstoned, makeView, type View } from './view.ts'
 import { ringLimits } from './timing.ts'
@@ -39,6 +41,8 @@ export interface Change {
   readonly joined: readonly Member[]
   /** Takes the place of the view's plan for the logs. */
   readonly log?: LogPlan
+  /** The handovers that the view announces are carried out, and the next are announced. */
+  readonly isStep?: boolean
 }
 
 /** The change that `view` needs, or undefined if it fits the facts. */
@@ -110,10 +114,23 @@ export function nextView(
     .filter(({ removedAtMs }) => wallMs - removedAtMs < tombstoneKeptMs)
     .concat(buried)
     .slice(-ringLimits.tombstonesMax)
-  const former = renumber(view, members)
-  const table = assign(former, members, partitionCount, successorCount)
   const log = change.log ?? view.log
-  return makeView({ version, partitionCount, successorCount, members, tombstones, table, log })
+  const { table, handovers } = nextTable(view, members, change.isStep === true)
+  return makeView({
+    version, partitionCount, successorCount, members, tombstones, table, log, handovers
+  })
+}
+
+/** What has no master moves at once, the rest by steps. */
+function nextTable(view: View, members: readonly Member[], isStep: boolean): Step {
+  const { partitionCount, successorCount, handovers = [] } = view
+  const width = 1 + successorCount
+  const former = renumber(view, members)
+  const moved = carriedOut(former, handovers, members, width)
+  const target = assign(moved, members, partitionCount, successorCount)
+  const max = limits.handoversPerView
+  return isStep ? stepTowards(moved, target, members, width, [], max)
+    : stepTowards(former, target, members, width, handovers, max)
 }
 
 function changedMember(member: Member, change: Change): Member {

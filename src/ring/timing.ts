@@ -38,6 +38,8 @@ export interface Timing {
   readonly cutOffMs: number
   /** A deadline met later than this: the process stood still, and what it believes is old. */
   readonly lateMs: number
+  /** A step of planned moves waits for its receivers at most this long. */
+  readonly handoverMs: number
   /** Leaving takes at most this long. */
   readonly drainMs: number
   /** Tombstones outlive what any session can still ask about a dead home (scenario D3). */
@@ -61,6 +63,7 @@ export const defaultTiming: Timing = Object.freeze({
   ringRefreshMs: 60_000,
   cutOffMs: 5_000,
   lateMs: 2_000,
+  handoverMs: 500,
   drainMs: 20_000,
   tombstoneKeptMs: 600_000
 })

@@ -11,9 +11,9 @@
 
 import { assert } from '../base/assert.ts'
 import { hash32 } from '../base/hash.ts'
-import type { LogPlan, Member, Tombstone, ViewRecord } from '../peer/membership.ts'
+import type { Handover, LogPlan, Member, Tombstone, ViewRecord } from '../peer/membership.ts'
 
-export type { LogPlan, Member, Tombstone, ViewRecord } from '../peer/membership.ts'
+export type { Handover, LogPlan, Member, Tombstone, ViewRecord } from '../peer/membership.ts'
 
 /** The cell of a table that names nobody. */
 export const NOBODY = 0xffff
@@ -33,16 +33,21 @@ export interface View {
   readonly table: Uint16Array
   /** Absent until a proposer planned the partitions' logs. */
   readonly log?: LogPlan
+  /** What moves with the next view, as planned; absent for nothing. */
+  readonly handovers?: readonly Handover[]
 }
 
 /** The status of a RealtimeRing as the nodes write it. */
 export interface RingStatus {
   readonly version: number
+  /** For people: columns of kubectl cannot count. */
+  readonly memberCount: number
   readonly members: readonly Member[]
   readonly tombstones: readonly Tombstone[]
   readonly assignment: string
   readonly successorCount: number
   readonly log?: LogPlan
+  readonly handovers?: readonly Handover[]
   readonly updatedBy: string
   /** RFC 3339. */
   readonly updatedAt: string
@@ -62,11 +67,16 @@ export function makeView(parts: View): View {
     members: Object.freeze(parts.members.map((member) => Object.freeze({ ...member }))),
     tombstones: Object.freeze(parts.tombstones.map((stone) => Object.freeze({ ...stone }))),
     table: parts.table,
-    ...(parts.log === undefined ? {} : { log: Object.freeze({ ...parts.log }) })
+    ...(parts.log === undefined ? {} : { log: Object.freeze({ ...parts.log }) }),
+    ...(isNone(parts.handovers) ? {} : { handovers: Object.freeze([...parts.handovers!]) })
   })
   const flaw = flawOf(view)
   assert(flaw === undefined, `a view is whole: ${flaw}`)
   return view
+}
+
+function isNone(handovers: readonly Handover[] | undefined): boolean {
+  return handovers === undefined || handovers.length === 0
 }
 
 /** The view before the first: version 0, nobody in it. */
@@ -120,7 +130,8 @@ export function digestOf(view: View): number {
   const { generation, streamCount, redundancy, maker } = view.log ?? {}
   let hash = hash32(JSON.stringify([
     view.version, view.partitionCount, view.successorCount, members, stones,
-    generation, streamCount, redundancy, maker
+    generation, streamCount, redundancy, maker,
+    view.handovers?.map(({ to, partitions }) => [to, partitions])
   ]))
   for (const cell of view.table) hash = Math.imul(hash ^ cell, 0x01000193)
   return (hash >>> 0) || 1
@@ -148,10 +159,12 @@ export function decodeTable(text: string, cellCount: number): Uint16Array | unde
 
 /** The view as plain data, to be sent to a peer. */
 export function recordOf(view: View): ViewRecord {
-  const { version, partitionCount, successorCount, members, tombstones, table, log } = view
-  const assignment = encodeTable(table)
-  const record = { version, partitionCount, successorCount, members, tombstones, assignment }
-  return log === undefined ? record : { ...record, log }
+  const { version, partitionCount, successorCount, members, tombstones, table } = view
+  const { log, handovers } = view
+  return {
+    version, partitionCount, successorCount, members, tombstones, assignment: encodeTable(table),
+    ...(log === undefined ? {} : { log }), ...(isNone(handovers) ? {} : { handovers })
+  }
 }
 
 /** The view that `record` stands for, or why it stands for none. */
@@ -162,7 +175,7 @@ export function viewFromRecord(record: ViewRecord): ViewReading {
 /** The status that stores `view`; `updatedBy` names the writing node, `updatedAt` is RFC 3339. */
 export function statusFromView(view: View, updatedBy: string, updatedAt: string): RingStatus {
   const { partitionCount: _, ...record } = recordOf(view)
-  return { ...record, updatedBy, updatedAt }
+  return { ...record, memberCount: view.members.length, updatedBy, updatedAt }
 }
 
 /**
@@ -172,6 +185,7 @@ export function statusFromView(view: View, updatedBy: string, updatedAt: string)
 export function viewFromStatus(status: unknown, spec: { partitionCount: number }): ViewReading {
   if (!isRecord(status)) return malformed('the status is not an object')
   const { version, members, tombstones = [], assignment, successorCount, log } = status
+  const { handovers = [] } = status
   const { partitionCount } = spec
   if (!isCount(partitionCount)) return malformed('spec.partitionCount is not a count')
   if (!isCount(version)) return malformed('version is not a count')
@@ -190,13 +204,15 @@ export function viewFromStatus(status: unknown, spec: { partitionCount: number }
   }
   const logProblem = log === undefined ? undefined : logFlaw(log)
   if (logProblem !== undefined) return malformed(`log: ${logProblem}`)
+  if (!areHandovers(handovers)) return malformed('handovers is not a list of such')
   const cellCount = partitionCount * (1 + successorCount)
   const table = typeof assignment === 'string' ? decodeTable(assignment, cellCount) : undefined
   if (table === undefined) return malformed(`assignment is not base64 of ${cellCount} cells`)
   const parts = {
     version, partitionCount, successorCount, members: members.map(pickMember),
     tombstones: tombstones.map(pickTombstone), table,
-    ...(log === undefined ? {} : { log: pickLog(log as LogPlan) })
+    ...(log === undefined ? {} : { log: pickLog(log as LogPlan) }),
+    handovers: handovers.map(({ to, partitions }) => ({ to, partitions }))
   }
   const flaw = flawOf(parts)
   return flaw === undefined ? { outcome: 'view', view: makeView(parts) } : malformed(flaw)
@@ -213,6 +229,12 @@ export function flawOf(view: View): string | undefined {
   if (incarnations.size !== view.members.length) return 'an incarnation is listed twice'
   if (view.tombstones.some((stone) => incarnations.has(stone.incarnation))) {
     return 'a removed incarnation is listed'
+  }
+  for (const { to, partitions } of view.handovers ?? []) {
+    if (!incarnations.has(to)) return 'somebody not listed is to be given partitions'
+    if (partitions.some((partition) => partition >= view.partitionCount)) {
+      return 'a partition that is not there is to be handed over'
+    }
   }
   const width = 1 + view.successorCount
   for (let row = 0; row < view.partitionCount; row++) {
@@ -285,6 +307,11 @@ function logFlaw(log: unknown): string | undefined {
 function pickLog({ generation, streamCount, redundancy, maker }: LogPlan): LogPlan {
   const plan = { generation, streamCount, redundancy }
   return maker === undefined ? plan : { ...plan, maker }
+}
+
+function areHandovers(value: unknown): value is Handover[] {
+  return Array.isArray(value) && value.every((each) => isRecord(each) && isName(each['to']) &&
+    Array.isArray(each['partitions']) && each['partitions'].every(isCount))
 }
 
 function malformed(reason: string): ViewReading {

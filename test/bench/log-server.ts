@@ -52,7 +52,9 @@ const worker = new Worker(
   new Random('bench')
 )
 const bus = new WorkerBus(self, prefix, mesh, (frame) => pump.input({ kind: 'peerFrame', frame }))
-const pump = new Pump(worker, outbox, { clock: systemClock, bus, log, onViewHeard: nothing, note })
+const pump = new Pump(worker, outbox, {
+  clock: systemClock, bus, log, onViewHeard: nothing, onSettled: nothing, note
+})
 pump.input({ kind: 'view', view, generations: new Map([['bench', [1]]]), gone: new Set() })
 const keys = [{ id: 'k', secret: 's', capability: { '*': ['*'] } }]
 const parsed = parseApps({ apps: [{ appId: 'bench', keys, namespaces: [], limits: {} }] })

@@ -110,7 +110,8 @@ export class Region implements Ground {
       const wanted = states.map((state) => `${state?.incarnation} serving`)
       const isAsWanted = members.length === wanted.length &&
         members.every(({ incarnation, state }) => wanted.includes(`${incarnation} ${state}`))
-      return unready.every((reason) => reason === undefined) && isAsWanted && view
+      const isMoving = view?.handovers !== undefined
+      return unready.every((reason) => reason === undefined) && isAsWanted && !isMoving && view
     }, () => `members: ${listed}`)
   }
 

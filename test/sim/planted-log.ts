@@ -7,8 +7,9 @@ import { decodeAppend } from '../../src/log/entry.ts'
 import type { LogAnswer } from '../../src/log/port.ts'
 import { Replay } from '../../src/log/replay.ts'
 import { SnapshotAssembly } from '../../src/log/snapshot.ts'
+import { Channels } from '../../src/node/channels.ts'
 import {
-  all, busy, type Planted, replace, replaceGetter, split, troubled
+  all, busy, type Planted, replace, replaceGetter, split, still, troubled
 } from './planting.ts'
 import type { Region } from './region.ts'
 
@@ -52,6 +53,13 @@ export const ofTheLog: readonly Planted[] = [
         }
       })
     }
+  },
+  {
+    name: 'admission does not stop at the mark',
+    rule: '6',
+    foundBy: ['room'],
+    mix: { ...still, logRoomBytes: 32_000, publishRate: 4, stormMs: 40_000 },
+    plant: () => replace(Channels, 'onLogRoom', () => () => undefined)
   },
   {
     name: 'nothing of the log is read at a takeover',

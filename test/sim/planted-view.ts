@@ -8,7 +8,7 @@ export const ofTheView: readonly Planted[] = [
   {
     name: 'the ring is written without compare',
     rule: '7',
-    foundBy: ['agreement', 'whole'],
+    foundBy: ['agreement', 'handovers', 'whole'],
     mix: { ...split, crashes: 8, drains: 4, ringTrouble: 0.2, machineLosses: 4 },
     plant({ kube }) {
       kube.isCompareOff = true
@@ -17,7 +17,7 @@ export const ofTheView: readonly Planted[] = [
   {
     name: 'a view is announced though its write is unknown',
     rule: '7',
-    foundBy: ['agreement', 'whole', 'continuity'],
+    foundBy: ['agreement', 'handovers', 'whole', 'continuity'],
     mix: { ...busy, ringTrouble: 0.2, machineLosses: 4 },
     plant({ kube }) {
       const write = kube.writeRing.bind(kube)

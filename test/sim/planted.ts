@@ -6,6 +6,7 @@
 
 import { ofBounds } from './planted-bounds.ts'
 import { ofChannels } from './planted-channels.ts'
+import { ofHandovers } from './planted-handovers.ts'
 import { ofTheLog } from './planted-log.ts'
 import { ofPresence } from './planted-presence.ts'
 import { ofSessions } from './planted-sessions.ts'
@@ -14,5 +15,6 @@ import type { Planted } from './planting.ts'
 
 /** All of them. */
 export const plantedFaults: readonly Planted[] = [
-  ...ofTheLog, ...ofTheView, ...ofChannels, ...ofSessions, ...ofPresence, ...ofBounds
+  ...ofTheLog, ...ofHandovers, ...ofTheView, ...ofChannels, ...ofSessions, ...ofPresence,
+  ...ofBounds
 ]

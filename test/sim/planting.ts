@@ -60,6 +60,10 @@ export function all(...undo: (() => void)[]): () => void {
 
 export const busy: Partial<Mix> = { crashes: 5, workerDeaths: 5, clientDrops: 10, publishRate: 4 }
 export const troubled: Partial<Mix> = { logTrouble: 0.08, ...busy }
+/** Nothing that would keep a master from hearing how full the log is. */
+export const still: Partial<Mix> = {
+  partitions: 0, oneWayCuts: 0, meshDowns: 0, pauses: 0, logTrouble: 0, logAways: 0, logFulls: 0
+}
 export const split: Partial<Mix> = {
   partitions: 12, pauses: 6, apiAways: 6, drains: 4, clientDrops: 30, nodeCount: 3
 }

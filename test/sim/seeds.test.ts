@@ -55,7 +55,8 @@ t.test('[26] in a calm region nobody is told of a loss, and nothing is refused',
     'skewMs', 'loss', 'repeat', 'spikes', 'partitions', 'oneWayCuts', 'meshDowns', 'pauses',
     'crashes', 'machineLosses', 'workerDeaths', 'drains', 'clockSteps', 'apiAways',
     'watchTrouble', 'ringTrouble', 'logTrouble', 'logLag', 'logAways', 'logFulls', 'clientDrops',
-    'clientCuts', 'clientStalls', 'clientAways', 'logRollbacks', 'logAnews'
+    'clientCuts', 'clientStalls', 'clientAways', 'logRollbacks', 'logAnews',
+    'logRoomBytes'
   ].map((fault) => [fault, 0]))
   const mix = { ...calm, isTight: false, isShort: false }
   const { violation, seen } = simulate({ seed: 1, nodeCount: 3, mix })

@@ -9,11 +9,13 @@ import { Acks } from './checks/acks.ts'
 import { Agreement } from './checks/agreement.ts'
 import { Bounds } from './checks/bounds.ts'
 import { Continuity } from './checks/continuity.ts'
+import { Handovers } from './checks/handovers.ts'
 import { Leaves } from './checks/leaves.ts'
 import { Liveness } from './checks/liveness.ts'
 import { Masters } from './checks/masters.ts'
 import { Presence } from './checks/presence.ts'
 import { Rolls } from './checks/rolls.ts'
+import { Room } from './checks/room.ts'
 import { Sessions } from './checks/sessions.ts'
 import type { ClockFault } from './clock.ts'
 import { withoutRealTime } from './poison.ts'
@@ -107,7 +109,8 @@ class Run {
     checks.push(
       this.#sessions,
       this.#acks, this.#continuity, this.#masters, this.#agreement, this.#presence, this.#leaves,
-      new Rolls(this.#region), new Liveness(this.#region), new Bounds(this.#region)
+      new Rolls(this.#region), new Liveness(this.#region), new Bounds(this.#region),
+      new Room(this.#region), new Handovers(this.#region)
     )
     this.#workload = new Workload(this.#region, this.#mix)
     this.#weather = new Weather(this.#region, this.#mix)

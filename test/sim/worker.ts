@@ -8,6 +8,7 @@ import type { AppDirectory } from '../../src/auth/app.ts'
 import { ConnectionKeys } from '../../src/auth/connection-key.ts'
 import type { Random } from '../../src/base/random.ts'
 import { Tally } from '../../src/base/tally.ts'
+import type { LogRoom } from '../../src/log/room.ts'
 import type { Adopt } from '../../src/node/member-ports.ts'
 import { Outbox } from '../../src/node/outbox.ts'
 import type { WorkerInput } from '../../src/node/ports.ts'
@@ -34,6 +35,8 @@ export interface WorkerThreadOptions {
   readonly random: Random
   /** Somebody has a newer view than this worker was given. */
   onViewHeard(version: number, from: string | undefined): void
+  /** It has what the view of this version gave it, and has read ahead. */
+  onSettled(viewVersion: number): void
   /** The sibling threads as they are now, by index. */
   sibling(worker: number): WorkerThread | undefined
 }
@@ -120,6 +123,10 @@ export class WorkerThread implements SocketServer, Asker {
     this.loop.input({ kind: 'apps', directory })
   }
 
+  tellLogRoom(room: LogRoom): void {
+    this.loop.input({ kind: 'logRoom', room })
+  }
+
   tellDrain(withinMs: number): void {
     this.loop.input({ kind: 'drain', withinMs })
   }
@@ -165,6 +172,8 @@ export class WorkerThread implements SocketServer, Asker {
     for (const { to, frame } of this.outbox.takeFrames()) this.#send(to, frame)
     this.outbox.drainSockets()
     for (const text of this.outbox.takeNotes()) world.note(`${this.life} notes: ${text}`)
+    const settled = this.outbox.takeSettled()
+    if (settled !== undefined) this.#options.onSettled(settled)
     const heard = this.outbox.takeHeardView()
     if (heard === undefined || heard.version <= this.#heardVersion) return
     this.#heardVersion = heard.version

@@ -8,7 +8,7 @@ import type { LogWish } from '../../src/node/member-log.ts'
 import type {
   LogPlan, MemberInput, MemberOutput, PodFact, Standing
 } from '../../src/node/member-ports.ts'
-import type { View } from '../../src/ring/view.ts'
+import { masterOf, type View } from '../../src/ring/view.ts'
 
 const DELAY_MS = 2
 const PROBE_TIMEOUT_MS = 1_000
@@ -32,6 +32,8 @@ export class MembershipWorld {
   isApiUp = true
   /** What became of writes: for stories of unknown outcomes. */
   nextWrite: 'fine' | 'unknown, happened' | 'unknown, did not' = 'fine'
+  /** Whose workers are not ready with what a view announces or gives them. */
+  readonly unsettled = new Set<string>()
   readonly residents = new Map<string, Resident>()
   readonly events: string[] = []
   #pods = new Map<string, PodFact>()
@@ -75,6 +77,20 @@ export class MembershipWorld {
   setMesh(resident: Resident, isUp: boolean): void {
     resident.isMeshUp = isUp
     this.input(resident, { kind: 'mesh', isUp })
+  }
+
+  /** The workers of `resident` are ready with the view that it holds. */
+  settle(resident: Resident): void {
+    const viewVersion = resident.view!.version
+    this.#at(DELAY_MS, () => this.input(resident, { kind: 'settled', viewVersion }))
+  }
+
+  /** How many partitions `node` masters in the ring object's view. */
+  shareOf(node: string): number {
+    const view = this.#ring.view
+    if (view === undefined) return 0
+    const masters = Array.from({ length: view.partitionCount }, (_, at) => masterOf(at, view))
+    return masters.filter((master) => master?.node === node).length
   }
 
   input(resident: Resident, input: MemberInput): void {
@@ -145,6 +161,8 @@ export class MembershipWorld {
         return
       case 'adopt':
         from.view = output.view
+        // Its workers have nothing to read, nor to take over.
+        if (!this.unsettled.has(from.incarnation)) this.settle(from)
         return
       case 'makeLog':
         from.asked = output.plan

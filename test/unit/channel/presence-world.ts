@@ -6,6 +6,7 @@
 import { Deadlines } from '../../../src/base/deadlines.ts'
 import { Random } from '../../../src/base/random.ts'
 import { PartitionMaster } from '../../../src/channel/partition.ts'
+import { TailPool } from '../../../src/channel/tail.ts'
 import { ampleRoom } from '../../../src/log/room.ts'
 import { decodeItems, encodeItems, eventId } from '../../../src/channel/presence.ts'
 import type {
@@ -99,12 +100,14 @@ export class PresenceLife {
     }
     this.master = new PartitionMaster(claimant, {
       log: world.log,
+      tails: new TailPool(),
       room: () => ampleRoom,
       deadlines: world.deadlines,
       random: new Random(`presence/${no}`),
       now: () => ({ monoMs: world.nowMs, wallMs: world.nowMs - slowMs }),
       send: (to, message) => void this.#said.push({ to: placeKey(to), message }),
       fateOf: () => 'listed',
+      mayReadAhead: () => true,
       homes: () => world.homes.map(placeOf),
       isAlive: ({ incarnation, generation }) => !world.ended.has(`${incarnation}/${generation}`),
       wantsFlush: () => {

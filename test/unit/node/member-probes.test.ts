@@ -51,3 +51,9 @@ t.test('[11, E2] who hears nobody while others go on is cut off, and finds out s
   t.equal(againAtMs, timing.cutOffMs + timing.silenceMs)
   t.ok(rig.answersAt(againAtMs))
 })
+
+t.test('who leaves asks nobody, and is woken for nothing', async (t) => {
+  const rig = new Rig()
+  rig.desk.step(rig.view, 'leaving', true, 10)
+  t.equal(rig.desk.nextDeadlineMs(), Infinity)
+})

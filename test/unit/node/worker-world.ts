@@ -124,6 +124,14 @@ export class WorkerWorld {
     const whole = { ...noChange, ...change }
     this.view = nextView(this.view, whole, this.view.version + 1, EPOCH_MS, 600_000)
     this.tellView()
+    while (this.view.handovers !== undefined) this.step()
+  }
+
+  /** The view after the announced handovers, prepared or not. */
+  step(): void {
+    const step = { ...noChange, isStep: true }
+    this.view = nextView(this.view, step, this.view.version + 1, EPOCH_MS, 600_000)
+    this.tellView()
   }
 
   remove(node: WorldNode): void {

@@ -4,7 +4,7 @@ import type { Random } from '../../../src/base/random.ts'
 import { assign } from '../../../src/ring/assignment.ts'
 import { renumber } from '../../../src/ring/delta.ts'
 import { type Change, type Facts, nextView, noChange } from '../../../src/ring/succession.ts'
-import { emptyView, type Member, type View } from '../../../src/ring/view.ts'
+import { emptyView, makeView, type Member, type View } from '../../../src/ring/view.ts'
 
 export const KEPT_MS = 600_000
 
@@ -30,9 +30,22 @@ export function viewOf(members: readonly Member[], partitionCount = 64, successo
   return { ...joined, table }
 }
 
-/** The view after `change`, one version on. */
+/** The view after `change`, one version on, with all that it moves moved. */
 export function after(view: View, change: Partial<Change>, wallMs = 0): View {
-  return nextView(view, { ...noChange, ...change }, view.version + 1, wallMs, KEPT_MS)
+  let next = view
+  for (const step of stepsOf(view, change, wallMs)) next = step
+  return makeView({ ...next, version: view.version + 1 })
+}
+
+/** The views that `change` leads to, each a step on, until nothing is left to be handed over. */
+export function* stepsOf(view: View, change: Partial<Change>, wallMs = 0): Generator<View> {
+  let next = nextView(view, { ...noChange, ...change }, view.version + 1, wallMs, KEPT_MS)
+  yield next
+  while (next.handovers !== undefined) {
+    const step = { ...noChange, isStep: true }
+    next = nextView(next, step, next.version + 1, wallMs, KEPT_MS)
+    yield next
+  }
 }
 
 export const noFacts: Facts = {

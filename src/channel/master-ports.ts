@@ -1,0 +1,90 @@
+/**
+ * What the masters of one partition's channels need of it. While the partition does not serve they
+ * are told nothing and write nothing.
+ */
+
+import type { OwnershipEntry } from '../log/entry.ts'
+import type { MemberOwner, PeerMessage, Publication, Standing } from '../peer/message.ts'
+import type { Place } from '../peer/place.ts'
+import type { ChannelMaster, MasterPorts } from './master.ts'
+import type { PartitionPorts } from './partition-ports.ts'
+import type { Serving } from './serving.ts'
+import type { TailPool } from './tail.ts'
+
+/** The partition as its channels' masters see it. */
+export interface MastersPartition {
+  /** Undefined while it does not serve. */
+  readonly serving: Serving | undefined
+  readonly isRollOpen: boolean
+  /** Undefined for a channel that was let go. */
+  masterOf(name: string): ChannelMaster | undefined
+  wantsFlush(): void
+}
+
+export class PartitionMasterPorts implements MasterPorts {
+  readonly #partition: MastersPartition
+  readonly #ports: PartitionPorts
+
+  constructor(partition: MastersPartition, ports: PartitionPorts) {
+    this.#partition = partition
+    this.#ports = ports
+  }
+
+  get epoch(): number {
+    return this.#partition.serving?.start.epoch ?? 0
+  }
+
+  get tails(): TailPool {
+    return this.#ports.tails
+  }
+
+  get lineage(): string {
+    return this.#partition.serving?.lineage ?? ''
+  }
+
+  get hasRoom(): boolean {
+    return this.#partition.serving?.hasRoom === true
+  }
+
+  get isRollOpen(): boolean {
+    return this.#partition.isRollOpen
+  }
+
+  isKnown(standing: Standing): boolean {
+    return this.#partition.serving?.isKnown(standing) === true
+  }
+
+  isAlive(owner: MemberOwner): boolean {
+    return this.#ports.isAlive(owner)
+  }
+
+  now() {
+    return this.#ports.now()
+  }
+
+  send(place: Place, message: PeerMessage): void {
+    this.#ports.send(place, message)
+  }
+
+  /** Runs only if the channel is the same by then. */
+  later(name: string, afterMs: number, run: (nowMs: number) => void): void {
+    const { deadlines, now } = this.#ports
+    const master = this.#partition.masterOf(name)
+    deadlines.at(now().monoMs + afterMs, (nowMs) => {
+      const isSame = master !== undefined && this.#partition.masterOf(name) === master
+      if (isSame && this.#partition.serving !== undefined) run(nowMs)
+    })
+  }
+
+  own(entry: OwnershipEntry): void {
+    this.#partition.serving?.writer.add(entry)
+    this.#partition.wantsFlush()
+  }
+
+  append(channel: string, op: Omit<Publication, 'entry'>): void {
+    const writer = this.#partition.serving?.writer
+    if (writer === undefined) return
+    writer.add({ kind: 'publication', channel, publication: { ...op, entry: writer.nextEntry } })
+    this.#partition.wantsFlush()
+  }
+}

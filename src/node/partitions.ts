@@ -1,0 +1,232 @@
+/**
+ * The masterships of one worker: they begin when somebody wants a partition that the view gives to
+ * it, and end when the view or the log says so. A planned move is the same with warning (rule 12):
+ *
+ * - announced to us: the log is read ahead, and kept for a moment after the move for who may want
+ *   the partition;
+ * - given to somebody else: what is under way is written first, and the heir is told that it can
+ *   go on. Nobody is answered meanwhile: who is master the view says.
+ *
+ * A worker is *settled* with a view when all that it gained by it serves, or waits for nobody, and
+ * all that is announced has been read.
+ */
+
+import type { Now } from '../base/clock.ts'
+import type { Deadline, Deadlines } from '../base/deadlines.ts'
+import { limits } from '../base/limits.ts'
+import type { Random } from '../base/random.ts'
+import type { Fate } from '../channel/claims.ts'
+import { PartitionMaster } from '../channel/partition.ts'
+import { TailPool } from '../channel/tail.ts'
+import type { LogRoom } from '../log/room.ts'
+import type { HandedOver, PeerMessage, RollAnswered, ToMaster } from '../peer/message.ts'
+import type { Place } from '../peer/place.ts'
+import { EarlyJoins } from './early-joins.ts'
+import type { Mastership } from './mastership.ts'
+import type { Outbox } from './outbox.ts'
+
+export interface PartitionsOptions {
+  readonly self: Place
+  readonly generation: number
+}
+
+export interface PartitionsPorts {
+  readonly outbox: Outbox
+  /** How full the log is. */
+  room(): LogRoom
+  readonly deadlines: Deadlines
+  readonly random: Random
+  now(): Now
+  send(to: Place, message: PeerMessage): void
+  fateOf(incarnation: string): Fate
+}
+
+export class Partitions {
+  readonly #options: PartitionsOptions
+  readonly #mastership: Mastership
+  readonly #ports: PartitionsPorts
+  readonly #masters = new Map<number, PartitionMaster>()
+  /** Read ahead, and wanted by nobody yet. */
+  readonly #awaited = new Map<number, PartitionMaster>()
+  readonly #early = new EarlyJoins()
+  readonly #tails = new TailPool()
+  readonly #dirty = new Set<PartitionMaster>()
+  /** What the worker waits for before it is settled with the view. */
+  #unsettled: PartitionMaster[] = []
+  #settledVersion = 0
+  #sweep: Deadline | undefined
+
+  constructor(options: PartitionsOptions, mastership: Mastership, ports: PartitionsPorts) {
+    this.#options = options
+    this.#mastership = mastership
+    this.#ports = ports
+  }
+
+  get size(): number {
+    return this.#masters.size
+  }
+
+  /** The master of a partition that is this worker's, whether it was wanted before or not. */
+  wanted(partition: number): PartitionMaster {
+    const known = this.#masters.get(partition)
+    if (known !== undefined) return known
+    const awaited = this.#awaited.get(partition)
+    this.#awaited.delete(partition)
+    const master = awaited ?? this.#begin(partition, false)
+    this.#masters.set(partition, master)
+    this.#unsettled.push(master)
+    return master
+  }
+
+  /** True if it was wanted before. */
+  isWanted(partition: number): boolean {
+    return this.#masters.has(partition)
+  }
+
+  onMessage(from: Place, message: ToMaster): void {
+    const partition = this.#mastership.partitionOf(message.channel)
+    const isJoin = message.kind === 'join'
+    if (this.#mastership.isMine(partition)) {
+      if (isJoin || this.isWanted(partition)) this.wanted(partition).onMessage(from, message)
+      return
+    }
+    if (!isJoin) return
+    const { viewVersion } = this.#mastership
+    if (message.viewVersion > viewVersion) {
+      this.#early.keep(from, message)
+      return
+    }
+    const { channel, joinNo } = message
+    this.#ports.send(from, { kind: 'notMaster', channel, joinNo, viewVersion })
+  }
+
+  /** The former master has nothing under way any more: it is one that was in use. */
+  onHandedOver({ partition, lastSeq }: HandedOver): void {
+    if (this.#mastership.isMine(partition)) this.wanted(partition).takeOver(lastSeq)
+  }
+
+  onRollAnswered(from: Place, { partition, epoch }: RollAnswered): void {
+    this.#masters.get(partition)?.onRollAnswered(from, epoch)
+  }
+
+  /** The mastership has learnt of a view, or of generations. */
+  onView(): void {
+    for (const [partition, master] of this.#masters) {
+      if (this.#mastership.isMine(partition)) continue
+      this.#masters.delete(partition)
+      this.#give(partition, master)
+    }
+    this.#readAhead()
+    for (const { from, join } of this.#early.takeAll()) {
+      if (!this.#mastership.isRemoved(from)) this.onMessage(from, join)
+    }
+  }
+
+  /** What was said to `place` may be lost. */
+  onLinkReset(place: Place): void {
+    for (const master of this.#masters.values()) master.onLinkReset(place)
+  }
+
+  /** Forgets the clients of places that are gone. */
+  onPlaceGone(isGone: (place: Place) => boolean): void {
+    for (const master of this.#masters.values()) master.onPlaceGone(isGone)
+  }
+
+  /** Nodes or workers have begun or ended. */
+  onPlaces(): void {
+    for (const master of this.#masters.values()) master.onPlaces()
+  }
+
+  /** End of a turn: what the masters decided goes to the log. */
+  flush(nowMs: number): void {
+    for (const master of this.#dirty) master.flush(nowMs)
+    this.#dirty.clear()
+    this.#saySettled()
+  }
+
+  describe(): string[] {
+    return [...this.#masters.values(), ...this.#awaited.values()].map((each) => each.describe())
+  }
+
+  #give(partition: number, master: PartitionMaster): void {
+    const heir = this.#mastership.placeOf(partition)
+    if (heir === undefined) master.stop()
+    else master.handOver(heir)
+  }
+
+  /** Reads what is announced; what was announced and did not come is let go. */
+  #readAhead(): void {
+    const announced = this.#mastership.announced()
+    for (const partition of this.#awaited.keys()) {
+      if (!announced.has(partition) && !this.#mastership.isMine(partition)) this.#letGo(partition)
+    }
+    for (const partition of announced) {
+      if (this.#masters.has(partition) || this.#awaited.has(partition)) continue
+      this.#awaited.set(partition, this.#begin(partition, true))
+    }
+    this.#unsettled.push(...this.#awaited.values())
+    this.#letGoLater(announced)
+  }
+
+  /** What has moved here and nobody has wanted for a while is let go, all at once. */
+  #letGoLater(announced: ReadonlySet<number>): void {
+    const { deadlines, now } = this.#ports
+    deadlines.cancel(this.#sweep)
+    this.#sweep = undefined
+    if ([...this.#awaited.keys()].every((partition) => announced.has(partition))) return
+    this.#sweep = deadlines.at(now().monoMs + limits.readAheadMs, () => {
+      this.#sweep = undefined
+      for (const partition of [...this.#awaited.keys()]) this.#letGo(partition)
+    })
+  }
+
+  #letGo(partition: number): void {
+    this.#awaited.get(partition)?.stop()
+    this.#awaited.delete(partition)
+  }
+
+  #saySettled(): void {
+    const { viewVersion } = this.#mastership
+    this.#unsettled = this.#unsettled.filter((master) => !master.isSettled)
+    if (this.#unsettled.length > 0 || this.#settledVersion === viewVersion) return
+    this.#settledVersion = viewVersion
+    this.#ports.outbox.settled(viewVersion)
+  }
+
+  #mayReadAhead(): boolean {
+    let bytes = 0
+    for (const { heldBytes } of this.#awaited.values()) bytes += heldBytes
+    return bytes <= limits.readAheadBytesMax
+  }
+
+  #begin(partition: number, isAwaited: boolean): PartitionMaster {
+    const { self, generation } = this.#options
+    const { outbox, deadlines, random } = this.#ports
+    const mastership = this.#mastership
+    const claimant = {
+      partition,
+      viewVersion: () => mastership.viewVersion,
+      incarnation: self.incarnation,
+      workerGeneration: generation
+    }
+    return new PartitionMaster(claimant, {
+      log: outbox,
+      tails: this.#tails,
+      room: () => this.#ports.room(),
+      deadlines,
+      random,
+      now: () => this.#ports.now(),
+      fateOf: (incarnation) => this.#ports.fateOf(incarnation),
+      send: (to, message) => this.#ports.send(to, message),
+      homes: () => mastership.homes(partition),
+      isAlive: (owner) => mastership.isAlive(owner),
+      wantsFlush: (which) => this.#dirty.add(which),
+      mayReadAhead: () => this.#mayReadAhead(),
+      onDeposed: (master) => {
+        if (this.#masters.get(partition) === master) this.#masters.delete(partition)
+      },
+      onViewHeard: (viewVersion) => outbox.heardView(viewVersion, undefined),
+      note: (text) => outbox.note(text)
+    }, isAwaited)
+  }
+}
