@@ -3,21 +3,23 @@
  * authority for them (rule 21): it says on their behalf what they ask, counts the grace of those
  * whose socket is lost, and lists them for every new master.
  *
- * The list is what the master will make of everything that was said so far, so ops that have no
- * outcome yet count as if they were taken: the master is given them before the list. What is
- * refused counts no more.
+ * Of members about whom something is on its way, an op without outcome, the list says only that:
+ * the master is given those ops before the list, and judges them; whatever a list said instead, it
+ * would be wrong of what the master refuses. Once all of a connection's ops have their outcomes,
+ * the list is told again.
  */
 
 import type { Deadline, Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
 import type {
+  MemberOwner,
   PresenceMember,
   PeerMessage,
   PublishOp,
   PublishOutcome
 } from '../peer/message.ts'
 import { PresenceAction } from '../wire/actions.ts'
-import { decodeItems, encodeItems, isOlder, type PresenceItem } from './presence.ts'
+import { decodeItems, encodeItems, isOlder, OPEN_ID, type PresenceItem } from './presence.ts'
 
 type OfConnection = Map<string, PresenceMember>
 
@@ -46,6 +48,8 @@ export class OwnMembers {
   /** By connection, in the order in which they were said: ops that count, taken or not yet. */
   readonly #pending = new Map<string, Said[]>()
   readonly #graces = new Map<string, Deadline>()
+  /** Connections of which the last list left something open. */
+  readonly #unsettled = new Set<string>()
 
   /** `generation`: the life of the group's worker. */
   constructor(channel: string, generation: number, ports: OwnPorts) {
@@ -78,19 +82,30 @@ export class OwnMembers {
     if (said.length === 0) this.#pending.delete(connectionId)
     if (members.size > 0) this.#taken.set(connectionId, members)
     else this.#taken.delete(connectionId)
+    if (said.length === 0 && this.#unsettled.delete(connectionId)) this.declare()
   }
 
   /** Tells the ChannelClient, for a new master. */
   declare(): void {
     const channel = this.#channel
     const generation = this.#generation
+    this.#unsettled.clear()
+    for (const connectionId of this.#pending.keys()) this.#unsettled.add(connectionId)
     this.#ports.toClient({ kind: 'declared', channel, generation, members: this.list() })
   }
 
-  /** Everybody, as it will be when all that was said is taken. */
+  /** Everybody who is taken, and who is open: of those there is no more than the name. */
   list(): PresenceMember[] {
     const connectionIds = new Set([...this.#taken.keys(), ...this.#pending.keys()])
-    return [...connectionIds].flatMap((connectionId) => this.#of(connectionId))
+    return [...connectionIds].flatMap((connectionId) => {
+      const members = new Map(this.#taken.get(connectionId))
+      for (const { op } of this.#pending.get(connectionId) ?? []) {
+        for (const { clientId } of decodeItems(op.payload)) {
+          members.set(clientId, openMember(connectionId, clientId, op.owner!))
+        }
+      }
+      return [...members.values()]
+    })
   }
 
   /**
@@ -136,11 +151,21 @@ export class OwnMembers {
     })
   }
 
+  /** The connection's members, as they will be when all that was said is taken. */
   #of(connectionId: string): PresenceMember[] {
     const members = new Map(this.#taken.get(connectionId))
     for (const said of this.#pending.get(connectionId) ?? []) apply(members, said)
     return [...members.values()]
   }
+}
+
+function openMember(
+  connectionId: string,
+  clientId: string,
+  owner: MemberOwner
+): PresenceMember {
+  const nothing = { data: undefined, encoding: undefined, extras: undefined }
+  return { connectionId, clientId, id: OPEN_ID, timestamp: 0, owner, ...nothing }
 }
 
 /** What `op` makes of its connection's members, by the rule that the master goes by. */

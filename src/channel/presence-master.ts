@@ -38,6 +38,7 @@ import {
   isSameOwner,
   MemberMap,
   memberKey,
+  OPEN_ID,
   type PresenceItem,
   type Word
 } from './presence.ts'
@@ -238,7 +239,8 @@ export class MasterPresence {
       listed.add(memberKey(connectionId, clientId))
       this.#ports.followMs(timestamp)
     }
-    const words = Map.groupBy(list, ({ connectionId, owner }) => {
+    const settled = list.filter(({ id }) => id !== OPEN_ID)
+    const words = Map.groupBy(settled, ({ connectionId, owner }) => {
       return memberKey(connectionId, String(owner.claim))
     })
     for (const members of words.values()) this.#onListed(life, members)

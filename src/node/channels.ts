@@ -96,7 +96,10 @@ export class Channels {
       deadlines,
       random: ports.random,
       now,
-      send: (to, message) => this.#send(to, message),
+      // A master that hands over still knows clients of nodes that were removed meanwhile.
+      send: (to, message) => {
+        if (!this.isRemoved(to)) this.#send(to, message)
+      },
       fateOf: (incarnation) => this.registers.fateOf(incarnation)
     })
   }

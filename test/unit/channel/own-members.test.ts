@@ -67,17 +67,29 @@ class Rig {
 
 const ann = (action: number, data?: string) => ({ action, clientId: 'ann', data })
 
-t.test('[21] the list is what will be when everything that was said is taken', async (t) => {
+t.test('[21] of whom something is on its way the list has the name alone', async (t) => {
+  const rig = new Rig()
+  const enter = rig.say('x:0', [ann(ENTER, 'one'), { action: ENTER, clientId: 'bob' }])
+  t.same(rig.list(), ['ann  undefined', 'bob  undefined'], 'the master judges it, before the list')
+  rig.own.onOutcome(enter, TAKEN)
+  t.same(rig.list(), ['ann x:0:0 one', 'bob x:0:1 undefined'])
+  const update = rig.say('x:1', [ann(UPDATE, 'two')])
+  t.same(rig.list(), ['ann  undefined', 'bob x:0:1 undefined'])
+  rig.own.onOutcome(update, REFUSED)
+  t.same(rig.list(), ['ann x:0:0 one', 'bob x:0:1 undefined'], 'what is refused has never been')
+})
+
+t.test('[21] a list that left something open is told again when that is settled', async (t) => {
   const rig = new Rig()
   const enter = rig.say('x:0', [ann(ENTER, 'one')])
-  t.same(rig.list(), ['ann x:0:0 one'], 'before its outcome')
-  const update = rig.say('x:1', [ann(UPDATE, 'two')])
-  t.same(rig.list(), ['ann x:1:0 two'])
-  rig.own.onOutcome(update, REFUSED)
-  t.same(rig.list(), ['ann x:0:0 one'], 'what is refused has never been')
-  rig.own.onOutcome(enter, REFUSED)
-  t.same(rig.list(), [])
-  t.ok(rig.own.isEmpty)
+  const leave = rig.say('x:1', [ann(LEAVE)])
+  rig.own.declare()
+  rig.own.onOutcome(enter, TAKEN)
+  t.equal(rig.said.length, 1, 'not while anything of the connection is open')
+  rig.own.onOutcome(leave, REFUSED)
+  t.match(rig.said.slice(1), [{ kind: 'declared', members: [{ clientId: 'ann', id: 'x:0:0' }] }])
+  rig.take('x:2', [ann(UPDATE, 'two')])
+  t.equal(rig.said.length, 2, 'once')
 })
 
 t.test('outcomes come in any order, and count in that of the ops', async (t) => {
@@ -86,7 +98,7 @@ t.test('outcomes come in any order, and count in that of the ops', async (t) => 
   const leave = rig.say('x:1', [ann(LEAVE)])
   const again = rig.say('x:2', [{ ...ann(ENTER, 'one'), id: 'x:0:0' }])
   rig.own.onOutcome(again, TAKEN)
-  t.same(rig.list(), ['ann x:0:0 one'])
+  t.same(rig.list(), ['ann  undefined'])
   rig.own.onOutcome(leave, TAKEN)
   t.same(rig.list(), ['ann x:0:0 one'])
   t.equal(rig.own.list()[0]!.timestamp, 77, 'as the master has stamped it')
@@ -123,9 +135,10 @@ t.test('an enter that has no outcome yet is left as well', async (t) => {
   const enter = rig.say('x:0', [ann(ENTER)])
   rig.own.leave('x', 0, 0)
   t.same(rig.left(), ['ann x:0:0'])
-  t.same(rig.list(), [])
   rig.own.onOutcome(enter, TAKEN)
-  t.same(rig.list(), [], 'the leave is on its way behind it')
+  t.same(rig.list(), ['ann  undefined'], 'the leave is on its way behind it')
+  rig.leaves[0]!.settle(TAKEN)
+  t.same(rig.list(), [])
 })
 
 t.test('who has nobody waits for nothing', async (t) => {

@@ -86,6 +86,20 @@ t.test('[5, D7] a grace of a former lineage writes nothing into the next one', a
   t.same(life.join('w').standing, standing)
 })
 
+t.test('[21] of whom a list has the name alone stays as he is, and whose he is', async (t) => {
+  const { world, life } = withAnn()
+  life.join('b')
+  life.declare('b', [member('ann', '', { connectionId: 'x', owner: ownerOf('b', { claim: 1 }) })])
+  life.declare('b', [])
+  t.same(life.present(), ['ann x'], 'no other home has got him')
+  life.declare('a', [member('ann', '', { connectionId: 'x' })])
+  t.same(life.events('w'), [])
+  t.same(life.present(), ['ann x'])
+  life.declare('a', [])
+  t.same(life.present(), [])
+  world.pass(GRACE_MS, life)
+})
+
 t.test('a node that was believed dead and lives keeps its members', async (t) => {
   const { world, life } = withAnn()
   end(world, life)
