@@ -17,6 +17,10 @@ export const limits = {
   attachmentsPerSessionMax: 200,
   /** Publishes of one session that have no outcome yet; above: NACK 42911. */
   unansweredPerSessionMax: 5_000,
+  /** Frames of one session that wait for their answers, refused ones behind a publish without
+   * outcome too; above: DISCONNECTED. Far above what a client has pending, for it sends all of
+   * that again at once. */
+  owedPerSessionMax: 50_000,
   /** Publishes and other acknowledged frames of one session in a second; above: NACK 42911. */
   publishesPerSecondMax: 10_000,
   /** What a failed connection may expect to find again, told in connectionDetails. */
@@ -161,6 +165,7 @@ assert(
     limits.backlogPageBytesMax <= limits.appendBytesMax,
   'so does one that ends with a whole append, or a page of backlog'
 )
+assert(limits.owedPerSessionMax > limits.unansweredPerSessionMax, 'refusals can be told, too')
 assert(limits.idKeptMs >= limits.connectionStateTtlMs + 60_000, 'ids outlive re-sends (rule 17)')
 assert(limits.claimAnswerMs < 10_000, 'a resume is answered before the client gives up')
 assert(2 * limits.holderAnswerMs < limits.claimAnswerMs, 'a silent home leaves time to answer')

@@ -6,7 +6,7 @@
 import type { OwnershipEntry } from '../log/entry.ts'
 import type { MemberOwner, PeerMessage, Publication, Standing } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
-import type { MasterPorts } from './master.ts'
+import type { ChannelMaster, MasterPorts } from './master.ts'
 import type { PartitionPorts } from './partition-ports.ts'
 import type { Serving } from './serving.ts'
 
@@ -15,8 +15,8 @@ export interface MastersPartition {
   /** Undefined while it does not serve. */
   readonly serving: Serving | undefined
   readonly isRollOpen: boolean
-  /** False for a channel that was let go. */
-  hasChannel(name: string): boolean
+  /** Undefined for a channel that was let go. */
+  masterOf(name: string): ChannelMaster | undefined
   wantsFlush(): void
 }
 
@@ -64,9 +64,10 @@ export class PartitionMasterPorts implements MasterPorts {
   /** Runs only if the channel is the same by then. */
   later(name: string, afterMs: number, run: (nowMs: number) => void): void {
     const { deadlines, now } = this.#ports
+    const master = this.#partition.masterOf(name)
     deadlines.at(now().monoMs + afterMs, (nowMs) => {
-      const { serving } = this.#partition
-      if (serving !== undefined && this.#partition.hasChannel(name)) run(nowMs)
+      const isSame = master !== undefined && this.#partition.masterOf(name) === master
+      if (isSame && this.#partition.serving !== undefined) run(nowMs)
     })
   }
 

@@ -69,7 +69,7 @@ export class PartitionMaster {
       get isRollOpen() {
         return partition.#roll?.isOpen === true
       },
-      hasChannel: (name) => this.#channels.get(name) !== undefined,
+      masterOf: (name) => this.#channels.get(name),
       wantsFlush: () => ports.wantsFlush(this)
     }, ports))
     const { viewVersion } = claimant

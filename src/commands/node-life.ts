@@ -106,6 +106,7 @@ export class NodeLife {
       },
       {
         onMessage: (worker, message) => this.#onWorkerMessage(worker, message),
+        isMeshUp: () => ports.mesh.isUp,
         onGenerations: () => {
           ports.onWorkerRestart()
           this.#tellWorkers()
@@ -237,13 +238,16 @@ export class NodeLife {
     })
   }
 
-  /** Leaves: clients go over half of the time, so that channels can follow in the rest. */
+  /**
+   * Leaves: clients go over half of the time, so that channels can follow in the rest. Where
+   * nobody stays to take either, all that waiting brings is a longer time without service.
+   */
   drain(withinMs: number): void {
     if (this.#handOverTimer !== undefined) return
     this.#pump.input({ kind: 'drain' })
-    this.#supervisor.tellAll({ kind: 'drain', withinMs: withinMs / 2 })
+    this.#supervisor.tellAll({ kind: 'drain', withinMs: this.#hasHeirs() ? withinMs / 2 : 0 })
     this.#handOverTimer = setInterval(() => {
-      const isEmpty = this.#areClientsGone() && !this.#mastersAnything()
+      const isEmpty = this.#areClientsGone() && !(this.#hasHeirs() && this.#mastersAnything())
       if (isEmpty) this.#pump.input({ kind: 'handedOver' })
     }, HANDED_OVER_CHECK_MS)
   }
@@ -321,6 +325,13 @@ export class NodeLife {
     return this.statuses.every((status) => {
       return status !== undefined && status.isDraining && status.counts.connections === 0
     })
+  }
+
+  /** Whether others stay. */
+  #hasHeirs(): boolean {
+    const members = this.#view?.members ?? []
+    return members.some(({ incarnation, state }) =>
+      incarnation !== this.incarnation && state !== 'leaving')
   }
 
   #mastersAnything(): boolean {

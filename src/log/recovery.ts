@@ -49,7 +49,7 @@ export interface Claimant {
   viewVersion(): number
   /** What the claimant knows to have been in this log: a log without it was rolled back. */
   readonly known?: KnownLog
-  /** True where the log's continuity was disproved otherwise: a new lineage begins. */
+  /** True where the continuity of what is known was disproved otherwise: its lineage ends. */
   readonly mustStartLineage?: boolean
 }
 
@@ -192,7 +192,10 @@ export class Recovery {
     }
     const flaw = this.#flaw()
     if (flaw === undefined) {
-      this.#claim(this.#claimant.mustStartLineage === true)
+      const { mustStartLineage, known } = this.#claimant
+      // A lineage that has begun since, by a claim of ours that landed too, is not disproved.
+      const isDisproved = mustStartLineage === true && this.#replay.lineage === known?.lineage
+      this.#claim(isDisproved)
     } else if (++this.#flawCount < READINGS) {
       this.#anew()
     } else {

@@ -19,8 +19,8 @@ import type { FromRegister, Holding, Life, ToRegister } from '../peer/claim-mess
 import type { Place } from '../peer/place.ts'
 import type { ChannelDoor } from '../session/door.ts'
 import { Parking } from '../session/parking.ts'
-import { type Ending, Session, type SessionOptions, type SessionPorts, type Transport }
-  from '../session/session.ts'
+import { Session } from '../session/session.ts'
+import type { Ending, SessionOptions, SessionPorts, Transport } from '../session/session-ports.ts'
 import { Action } from '../wire/actions.ts'
 import { type ErrorInfo, errors, type ProtocolError } from '../wire/errors.ts'
 import { encodeFrame, type Frame } from '../wire/frame.ts'

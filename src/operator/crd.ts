@@ -131,9 +131,9 @@ const definitions: Definition[] = [{
     { name: 'Version', type: 'integer', jsonPath: '.status.version', description: 'The view.' },
     {
       name: 'Members',
-      type: 'string',
-      jsonPath: '.status.members[*].node',
-      description: 'Nodes of the view.'
+      type: 'integer',
+      jsonPath: '.status.memberCount',
+      description: 'How many nodes the view has.'
     },
     {
       name: 'Updated-By',

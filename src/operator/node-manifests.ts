@@ -136,6 +136,9 @@ function nodeEnvironment (context: NodeContext): object[] {
   ]
 }
 
+/** Entry of the Secret of a NATS: what its password, token or credentials were before. */
+const formerEntry = 'former'
+
 const credentialsDirectory = '/etc/ringcast/nats'
 
 function natsEnvironment ({ name, namespace, spec, natsCredentials }: NodeContext): object[] {
@@ -143,12 +146,18 @@ function natsEnvironment ({ name, namespace, spec, natsCredentials }: NodeContex
   const entry = (variable: string, secret: string, key: string) => ({
     name: variable, valueFrom: { secretKeyRef: { name: secret, key } }
   })
+  // Whoever changes the secret may put the one before beside it.
+  const former = (secret: string) => ({
+    name: 'RINGCAST_NATS_FORMER_SECRET',
+    valueFrom: { secretKeyRef: { name: secret, key: formerEntry, optional: true } }
+  })
   if (spec.nats.type === 'Managed') {
     return [
       { name: 'RINGCAST_LOG_BYTES', value: String(fileStoreBytes(spec.nats.managed)) },
       { name: 'RINGCAST_NATS_URL', value: `nats://${names.natsClient}.${namespace}.svc:4222` },
       entry('RINGCAST_NATS_USER', names.natsSecret, 'user'),
-      entry('RINGCAST_NATS_PASSWORD', names.natsSecret, 'password')
+      entry('RINGCAST_NATS_PASSWORD', names.natsSecret, 'password'),
+      former(names.natsSecret)
     ]
   }
   const { urls, secretName = '', logBytes } = spec.nats.external
@@ -163,14 +172,16 @@ function natsEnvironment ({ name, namespace, spec, natsCredentials }: NodeContex
       return [
         ...common,
         entry('RINGCAST_NATS_USER', secretName, 'user'),
-        entry('RINGCAST_NATS_PASSWORD', secretName, 'password')
+        entry('RINGCAST_NATS_PASSWORD', secretName, 'password'),
+        former(secretName)
       ]
     case 'token':
-      return [...common, entry('RINGCAST_NATS_TOKEN', secretName, 'token')]
+      return [...common, entry('RINGCAST_NATS_TOKEN', secretName, 'token'), former(secretName)]
     case 'file':
       return [
         ...common,
-        { name: 'RINGCAST_NATS_CREDS_FILE', value: `${credentialsDirectory}/nats.creds` }
+        { name: 'RINGCAST_NATS_CREDS_FILE', value: `${credentialsDirectory}/nats.creds` },
+        former(secretName)
       ]
     default:
       return exhaustive(natsCredentials, 'NATS credentials')

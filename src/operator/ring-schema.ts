@@ -54,6 +54,7 @@ const handoverSchema = record('Partitions that one node is to master from the ne
 
 export const ringStatusSchema: RecordSchema = record('The view, written by the nodes.', {
   version: integer('Number of this view; it only grows.', { format: 'int64' }),
+  memberCount: integer('How many nodes this view has.'),
   members: list('The nodes of this view.', memberSchema, { maxItems: 1000 }),
   tombstones: list('Nodes removed lately.', tombstoneSchema, { maxItems: 2000 }),
   assignment: text('Master and successors of every partition: the table, in base64.',

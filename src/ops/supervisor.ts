@@ -1,16 +1,22 @@
 /**
  * The main thread's hold on its workers: starts them, joins each pair by a MessagePort, notices
- * when one ends or makes no turn, and starts its heir as a new generation. A worker's death is a
- * small one: its sockets drop, its parts are lost, the node goes on.
+ * when one ends, makes no turn or has lost its mesh, and starts its heir as a new generation. A
+ * worker's death is a small one: its sockets drop, its parts are lost, the node goes on.
  *
- *   starting ──listening──▶ running ──exit, or silent for too long──▶ waiting ──▶ starting (heir)
+ *   starting ──listening──▶ running ──exit──────────────────────────▶ waiting ──▶ starting (heir)
+ *                              │ silent for too long: ended             ▲
+ *                              └ without mesh, while the node has it ───┘ its clients are told
  */
 
 import { MessageChannel, type Transferable, Worker } from 'node:worker_threads'
 import type { FromWorker, ToWorker, WorkerStart, WorkerStatus } from './thread-messages.ts'
 
-const SILENCE_MS = 10_000
-const CHECK_MS = 1_000
+/** How long it takes to be believed of a worker; its state is looked at twelve times meanwhile. */
+const PATIENCE_MS = 12_000
+const CHECKS = 12
+const BEGINNING_FACTOR = 3
+/** How long a worker may take to tell its clients. */
+const DISMISS_MS = 250
 const RESTART_FIRST_MS = 100
 const RESTART_MAX_MS = 5_000
 /** A worker that lived this long starts its heir without a pause. */
@@ -20,6 +26,8 @@ export interface SupervisorOptions {
   readonly workers: number
   /** The module that a worker thread runs. */
   readonly entry: URL
+  /** A worker that is silent, or alone without mesh, for so long is ended. */
+  readonly patienceMs?: number
   /** What a new thread is started with, and what of it is transferred. */
   startOf(worker: number, generation: number): { start: WorkerStart; transfer: Transferable[] }
 }
@@ -30,6 +38,8 @@ export interface SupervisorEvents {
   /** A worker started anew: the generations of all of them. */
   onGenerations(generations: readonly number[]): void
   note(level: 'info' | 'warn', text: string): void
+  /** Whether the main thread's own mesh is up: an outage of all ends nobody. */
+  isMeshUp(): boolean
 }
 
 interface Thread {
@@ -39,6 +49,9 @@ interface Thread {
   port: number
   status: WorkerStatus | undefined
   heardAtMs: number
+  /** Since when it is without mesh, though the main thread is not. */
+  aloneSinceMs: number
+  isDismissed: boolean
   startedAtMs: number
   pauseMs: number
   restart: NodeJS.Timeout | undefined
@@ -50,11 +63,13 @@ export class Supervisor {
   readonly #threads: Thread[] = []
   /** What every worker has to know; an heir is told the same. */
   readonly #known = new Map<string, ToWorker>()
+  readonly #patienceMs: number
   #check: NodeJS.Timeout | undefined
   #isStopping = false
 
   constructor(options: SupervisorOptions, events: SupervisorEvents) {
     this.#options = options
+    this.#patienceMs = options.patienceMs ?? PATIENCE_MS
     this.#events = events
     for (let worker = 0; worker < options.workers; worker++) {
       this.#threads.push({
@@ -64,6 +79,8 @@ export class Supervisor {
         port: 0,
         status: undefined,
         heardAtMs: 0,
+        aloneSinceMs: Infinity,
+        isDismissed: false,
         startedAtMs: 0,
         pauseMs: RESTART_FIRST_MS,
         restart: undefined
@@ -85,7 +102,7 @@ export class Supervisor {
   get turning(): boolean[] {
     const nowMs = performance.now()
     return this.#threads.map(({ thread, heardAtMs }) => {
-      return thread !== undefined && nowMs - heardAtMs < SILENCE_MS / 2
+      return thread !== undefined && nowMs - heardAtMs < this.#patienceMs / 2
     })
   }
 
@@ -96,7 +113,7 @@ export class Supervisor {
 
   start(): void {
     for (const thread of this.#threads) this.#spawn(thread)
-    this.#check = setInterval(() => this.#endSilentOnes(), CHECK_MS)
+    this.#check = setInterval(() => this.#lookAtAll(), this.#patienceMs / CHECKS)
   }
 
   /** Tells every worker, now and whenever one is started anew, until something newer is told. */
@@ -133,6 +150,8 @@ export class Supervisor {
     thread.thread = spawned
     thread.status = undefined
     thread.port = 0
+    thread.aloneSinceMs = Infinity
+    thread.isDismissed = false
     thread.heardAtMs = performance.now()
     thread.startedAtMs = thread.heardAtMs
     spawned.on('message', (message: FromWorker) => this.#onMessage(thread, message))
@@ -179,12 +198,34 @@ export class Supervisor {
     thread.restart = setTimeout(() => this.#spawn(thread), thread.pauseMs)
   }
 
-  #endSilentOnes(): void {
+  #lookAtAll(): void {
     const nowMs = performance.now()
-    for (const { worker, thread, heardAtMs } of this.#threads) {
-      if (thread === undefined || nowMs - heardAtMs < SILENCE_MS) continue
+    const isMeshUp = this.#events.isMeshUp()
+    for (const thread of this.#threads) {
+      const isAlone = isMeshUp && thread.status?.isMeshUp === false
+      thread.aloneSinceMs = isAlone ? Math.min(thread.aloneSinceMs, nowMs) : Infinity
+      this.#lookAt(thread, nowMs)
+    }
+  }
+
+  #lookAt(all: Thread, nowMs: number): void {
+    const { worker, thread, status, heardAtMs, aloneSinceMs, isDismissed } = all
+    if (thread === undefined) return
+    // One that begins may have to wait for NATS, and for its turn on a busy machine.
+    const silenceMs = (status === undefined ? BEGINNING_FACTOR : 1) * this.#patienceMs
+    if (nowMs - heardAtMs >= silenceMs) {
       this.#events.note('warn', `worker ${worker} makes no turn; it is ended`)
       void thread.terminate()
+    } else if (nowMs - aloneSinceMs >= this.#patienceMs && !isDismissed) {
+      this.#events.note('warn', `worker ${worker} alone has no mesh; it is ended`)
+      this.#dismiss(all, thread)
     }
+  }
+
+  /** Its clients are told to come again: they would sit there deaf (scenario E1). */
+  #dismiss(thread: Thread, ended: Worker): void {
+    thread.isDismissed = true
+    ended.postMessage({ kind: 'drain', withinMs: 0 } satisfies ToWorker)
+    setTimeout(() => void ended.terminate(), DISMISS_MS)
   }
 }

@@ -40,6 +40,8 @@ export interface View {
 /** The status of a RealtimeRing as the nodes write it. */
 export interface RingStatus {
   readonly version: number
+  /** For people: columns of kubectl cannot count. */
+  readonly memberCount: number
   readonly members: readonly Member[]
   readonly tombstones: readonly Tombstone[]
   readonly assignment: string
@@ -173,7 +175,7 @@ export function viewFromRecord(record: ViewRecord): ViewReading {
 /** The status that stores `view`; `updatedBy` names the writing node, `updatedAt` is RFC 3339. */
 export function statusFromView(view: View, updatedBy: string, updatedAt: string): RingStatus {
   const { partitionCount: _, ...record } = recordOf(view)
-  return { ...record, updatedBy, updatedAt }
+  return { ...record, memberCount: view.members.length, updatedBy, updatedAt }
 }
 
 /**

@@ -14,11 +14,7 @@
  */
 
 import { allows } from '../auth/capability.ts'
-import type { Credentials } from '../auth/key.ts'
-import type { Deadlines } from '../base/deadlines.ts'
-import type { Now } from '../base/clock.ts'
 import { limits } from '../base/limits.ts'
-import type { Tally } from '../base/tally.ts'
 import { Action, Flag } from '../wire/actions.ts'
 import { decodeProtocolMessage } from '../wire/codec.ts'
 import { type ErrorInfo, errors, type ProtocolError } from '../wire/errors.ts'
@@ -29,59 +25,13 @@ import { Acks, type Owed } from './acks.ts'
 import { admitted, contentRefusal, grantOf, missingKind, unsupported } from './admission.ts'
 import type { Attachment } from './attachment.ts'
 import { Attachments, type AttachmentsOwner } from './attachments.ts'
-import type { ChannelDoor, Outcome } from './door.ts'
+import type { Outcome } from './door.ts'
 import { greeting } from './greeting.ts'
 import { Overdue } from './overdue.ts'
 import type { Parked } from './parking.ts'
 import { admittedItems, presenceRefusal } from './presence.ts'
 import { TokenBucket } from './rate.ts'
-
-/** What a session is, from its socket's opening on. */
-export interface SessionOptions {
-  readonly connectionId: string
-  readonly connectionKey: string
-  /** How often the connection was taken over so far (rule 20). */
-  readonly claim: number
-  /** Publishes up to this msgSerial had no outcome in time on a former socket (rule 18). */
-  readonly doubtfulThrough: number
-  readonly credentials: Credentials
-  readonly format: Format
-  /** False: the connection's own messages are not sent back to it. */
-  readonly echoes: boolean
-  /** True: the client wants HEARTBEAT frames; false: transport pings do. */
-  readonly heartbeats: boolean
-  readonly serverId: string
-  readonly siteCode: string
-  /** How long the connection's presence members outlive a lost socket (protocol 8.5). */
-  readonly remainPresentForMs: number
-  /** How many members the app's channels may have, where it says. */
-  readonly presenceMembersMax: number | undefined
-}
-
-/** A session's own transport. */
-export interface Transport {
-  write(frame: Frame): void
-  /** Closes after what was written. */
-  close(): void
-}
-
-/** How a session ends: without its socket; for good; or because another one carries it on. */
-export type Ending = 'parked' | 'closed' | 'superseded'
-
-/** What a session needs from its worker: one object for all of them. */
-export interface SessionPorts {
-  readonly channels: ChannelDoor
-  readonly deadlines: Deadlines
-  readonly tally: Tally
-  now(): Now
-  /** Answers have become ready: `flushAnswers` is to be called at the end of the turn. */
-  answersReady(session: Session): void
-  /** The first frame of the client: it has the key of this session's claim. */
-  proven(session: Session): void
-  /** Called once. */
-  ended(session: Session, ending: Ending): void
-  note(text: string): void
-}
+import type { Ending, SessionOptions, SessionPorts, Transport } from './session-ports.ts'
 
 export class Session implements AttachmentsOwner, Parked {
   readonly #options: SessionOptions
@@ -168,6 +118,10 @@ export class Session implements AttachmentsOwner, Parked {
     if (!this.#isProven) {
       this.#isProven = true
       this.#ports.proven(this)
+    }
+    if (!this.#hasRoomToOwe()) {
+      this.disconnect(errors.disconnected('Too much waits for its answer').info)
+      return
     }
     const decoded = decodeProtocolMessage(data, isBinary ? 'msgpack' : 'json')
     if (decoded.ok) {
@@ -360,6 +314,13 @@ export class Session implements AttachmentsOwner, Parked {
       return errors.rateLimited('Too many publishes without acknowledgement').info
     }
     return undefined
+  }
+
+  /** What is refused waits for its answer behind what has no outcome yet. */
+  #hasRoomToOwe(): boolean {
+    if (this.#acks === undefined || this.#acks.length < limits.owedPerSessionMax) return true
+    this.flushAnswers()
+    return this.#acks.length < limits.owedPerSessionMax
   }
 
   #owe(msgSerial: number): Owed {

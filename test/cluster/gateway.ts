@@ -13,6 +13,7 @@ import { connect, createServer } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
 
 const headerBytesMax = 300
+const connectTimeoutMs = 2_000
 
 export type Target = { host: string, port: number }
 
@@ -57,7 +58,11 @@ export async function openForward (
 async function serveInside (socketPath: string): Promise<void> {
   rmSync(socketPath, { force: true })
   const server = createServer({ allowHalfOpen: true }, outer => readTarget(outer, target => {
-    join(outer, connect({ ...target, allowHalfOpen: true, noDelay: true }))
+    const inner = connect({ ...target, allowHalfOpen: true, noDelay: true })
+    // An address that no pod has any more answers nothing; as a proxy would, we do not wait long.
+    const patience = setTimeout(() => inner.destroy(), connectTimeoutMs)
+    for (const event of ['connect', 'close']) inner.once(event, () => clearTimeout(patience))
+    join(outer, inner)
   }))
   await listening(server, { path: socketPath })
 }

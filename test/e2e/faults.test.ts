@@ -2,7 +2,7 @@
  * A region of real pods is published to by the published SDK while it is harmed in every way that
  * a cluster knows; nothing that was acknowledged may be lost, repeated or reordered, and nobody
  * who stays or resumes may be told that continuity was lost. E2E_SHORT=1: a small form of it.
- * E2E_FAULTS=crash,cut: these only.
+ * E2E_FAULTS=crash,cut: these only. E2E_KEEP_LOGS=1: the nodes' logs are kept, as after a flaw.
  */
 
 import t, { type Test } from 'tap'
@@ -16,16 +16,20 @@ import { Cluster } from '../cluster/cluster.ts'
 import { installChart } from '../cluster/install.ts'
 import { clusterObstacles } from '../cluster/prerequisites.ts'
 import { clientOf } from '../system/operator-rig.ts'
-import { FAULTS } from './faults.ts'
-import { PodRegion } from './pod-region.ts'
 import { ALONE_FAULTS } from './alone-faults.ts'
+import { FAULTS } from './faults.ts'
+import { loseDisk } from './lost-disk.ts'
+import { PodRegion, type RegionWish } from './pod-region.ts'
 
 const IS_SHORT = process.env.E2E_SHORT === '1'
 const SHORT_FAULTS = ['crash', 'cut', 'delete']
+/** What cannot be done twice, or need not. */
+const ONCE = new Set(['nothing', 'redundancy'])
 const PART_MS = 420_000
-const options = { skip: clusterObstacles(), timeout: IS_SHORT ? 400_000 : 1_500_000 }
+const options = { skip: clusterObstacles(), timeout: IS_SHORT ? 500_000 : 1_800_000 }
 
 const DISK = { type: 'Persistent', size: '2Gi' }
+const EPHEMERAL = { type: 'Ephemeral', size: '2Gi' }
 const SMALL = { requests: { cpu: '20m', memory: '64Mi' } }
 const NODES = { workers: 1, resources: SMALL, drain: drainOf(10) }
 
@@ -35,18 +39,19 @@ t.test('faults on a real cluster', options, async (t) => {
   await installChart(cluster.kubeconfigPath, false)
   const kube = await clientOf(cluster)
   t.teardown(() => kube.close())
-  await t.test('[A4, B2] three nodes, three nats-servers', { timeout: options.timeout }, (t) =>
+  const { timeout } = options
+  await t.test('[11, 12, 16, 20] three nodes, three nats-servers', { timeout }, (t) =>
     stormOn(t, cluster, kube, {
       name: 'three',
       spec: {
         ...NODES,
         nodes: 3,
         redundancy: isChosen('redundancy') ? 1 : 3,
-        nats: natsOf({ servers: 3, storage: { ...DISK, type: 'Ephemeral' }, syncInterval: '2m' })
+        nats: natsOf({ servers: 3, storage: EPHEMERAL, syncInterval: '2m' })
       },
       faults: FAULTS
     }))
-  await t.test('one node, one nats-server', { timeout: options.timeout }, (t) =>
+  await t.test('[10, 16, 20] one node, one nats-server', { timeout }, (t) =>
     stormOn(t, cluster, kube, {
       name: 'one',
       spec: {
@@ -54,11 +59,16 @@ t.test('faults on a real cluster', options, async (t) => {
       },
       faults: ALONE_FAULTS
     }))
+  const isLeftOut = !isChosen('disk') && 'not chosen'
+  await t.test('[A4] the only disk is lost', { timeout: PART_MS, skip: isLeftOut }, (t) =>
+    loseDisk(t, cluster, kube, {
+      ...NODES, nodes: 1, redundancy: 1, nats: natsOf({ servers: 1, storage: EPHEMERAL })
+    }))
 })
 
 interface Storm {
   readonly name: string
-  readonly spec: { readonly nodes: number; readonly [field: string]: unknown }
+  readonly spec: RegionWish
   readonly faults: Readonly<Record<string, Fault<PodRegion>>>
 }
 
@@ -75,16 +85,18 @@ async function stormOn(
   gauge.harm(region.doors.serviceHost)
   const scene = { region, load, gauge, isSurging: false }
   let isWhole = true
-  for (const [number, fault] of chosen(faults).entries()) {
+  for (const [number, { fault, isSurging }] of programOf(faults).entries()) {
     const skip = !isWhole && 'an earlier fault left the region broken'
-    await t.test(`${name}: ${fault}`, { timeout: PART_MS, skip }, async (t) => {
+    const what = isSurging ? `${fault} in a surge` : fault
+    await t.test(`${name}: ${what}`, { timeout: PART_MS, skip }, async (t) => {
       isWhole = false
-      ledger.during = fault
+      ledger.during = what
+      scene.isSurging = isSurging
       await harm(t, scene, faults[fault]!, number % region.size)
-      ledger.during = `after ${fault}`
+      ledger.during = `after ${what}`
       await load.goHome()
       isWhole = true
-      t.pass(`${fault} left it whole`)
+      t.pass(`${what} left it whole`)
     })
   }
   await t.test(`${name}: what was promised was kept`, { timeout: PART_MS, skip: !isWhole &&
@@ -96,7 +108,7 @@ async function stormOn(
     t.ok(ledger.counts.acknowledged > 0, 'something was published')
     isWhole = flaws.length === 0
   })
-  if (!isWhole) {
+  if (!isWhole || process.env.E2E_KEEP_LOGS === '1') {
     region.logs.keep()
     console.log(`# logs of the nodes: ${region.logs.folder}`)
   }
@@ -110,8 +122,16 @@ async function harm(
   t.comment(`${((performance.now() - startMs) / 1_000).toFixed(1)} s`)
 }
 
-function chosen(faults: Readonly<Record<string, unknown>>): readonly string[] {
-  return Object.keys(faults).filter(isChosen)
+/** What is done in which order: each of the faults, then each in the middle of a surge. */
+function programOf(
+  faults: Readonly<Record<string, unknown>>
+): readonly { readonly fault: string; readonly isSurging: boolean }[] {
+  const names = Object.keys(faults).filter(isChosen)
+  const again = IS_SHORT ? [] : names.filter((name) => !ONCE.has(name))
+  return [
+    ...names.map((fault) => ({ fault, isSurging: false })),
+    ...again.map((fault) => ({ fault, isSurging: true }))
+  ]
 }
 
 function isChosen(fault: string): boolean {

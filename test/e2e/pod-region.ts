@@ -28,6 +28,12 @@ const STATE_MS = 2_000
 const PODS_MAX = 5
 const KEY_NAME = 'storm'
 
+/** What a RealtimeRegion is to be. */
+export interface RegionWish {
+  readonly nodes: number
+  readonly [field: string]: unknown
+}
+
 export interface Pod extends KubeObject {
   readonly spec: { readonly nodeName?: string }
   readonly status?: {
@@ -63,7 +69,7 @@ export class PodRegion implements Ground {
 
   /** Makes a region and an app for it; resolves once it is whole. It is removed with `t`. */
   static async start(
-    t: Closing, cluster: Cluster, kube: KubeClient, name: string, spec: { nodes: number }
+    t: Closing, cluster: Cluster, kube: KubeClient, name: string, spec: RegionWish
   ): Promise<PodRegion> {
     const region = new PodRegion(cluster, kube, name, spec.nodes)
     t.teardown(() => region.logs.end())
@@ -134,6 +140,11 @@ export class PodRegion implements Ground {
   async incarnationOf(index: number): Promise<string> {
     return await until(`node ${index} answers`, async () =>
       (await this.#state(index))?.incarnation)
+  }
+
+  /** Why node `index` is not ready, as it says itself. */
+  async unreadyBecause(index: number): Promise<string | undefined> {
+    return (await this.#state(index))?.unreadyBecause
   }
 
   async untilWhole(): Promise<View> {

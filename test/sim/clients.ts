@@ -5,9 +5,12 @@
  */
 
 import type { Random } from '../../src/base/random.ts'
+import { ClientMembers } from './client-members.ts'
+import { HAS_PRESENCE } from './presence-map.ts'
 import { APP, KEY, type Region } from './region.ts'
 import type { SimSocket, SocketClient } from './sockets.ts'
-import type { Wire, WireError, WireFormat } from './wire.ts'
+import { type Pending, Submissions } from './submissions.ts'
+import { Does, type Wire, type WireFormat } from './wire.ts'
 import { type Scheduled, Violation } from './world.ts'
 
 const CONNECT_MS = 10_000
@@ -15,26 +18,9 @@ const ATTACH_MS = 10_000
 const IDLE_EXTRA_MS = 10_000
 const REDIAL_MS = 400
 const REATTACH_MS = 1_500
-/** The error that says so, documented. */
-export const OUTCOME_UNKNOWN = 50003
-
-export const Does = {
-  HEARTBEAT: 0,
-  ACK: 1,
-  NACK: 2,
-  CONNECTED: 4,
-  DISCONNECTED: 6,
-  CLOSE: 7,
-  CLOSED: 8,
-  ERROR: 9,
-  ATTACH: 10,
-  ATTACHED: 11,
-  DETACH: 12,
-  DETACHED: 13,
-  MESSAGE: 15
-} as const
-
+const RETRY_MS = 1_000
 export const RESUMED = 4
+const SAID = ['is absent', 'is present', 'enter', 'leave', 'update']
 
 export interface ClientOptions {
   readonly name: string
@@ -44,15 +30,10 @@ export interface ClientOptions {
   readonly hasOwnIds: boolean
   /** The pod it always dials; undefined: any. */
   readonly node?: string
-}
-
-/** A publish that has no answer yet. */
-interface Pending {
-  readonly channel: string
-  readonly texts: readonly string[]
-  readonly id: string | undefined
-  msgSerial: number
-  sendCount: number
+  /** Undefined: it has none of its own, and speaks for whom it wants. */
+  readonly clientId?: string
+  /** The flags of the modes it asks for; undefined: all. */
+  readonly modes?: number
 }
 
 /** A channel as its client holds it. */
@@ -76,19 +57,14 @@ export class SimClient implements SocketClient {
   socket: SimSocket | undefined
   connectionId = ''
   events: ClientEvents | undefined
-  /** Texts by what became of them. */
-  readonly acknowledged = new Set<string>()
-  readonly refused = new Map<string, WireError>()
-  /** Those of them that were sent once, so that nothing of them can be on its way. */
-  readonly refusedAtOnce: string[] = []
+  readonly submissions: Submissions
+  readonly members: ClientMembers
   /** What it heard, by channel, in order. */
   readonly heard = new Map<string, string[]>()
   lossCount = 0
   readonly #region: Region
   readonly #random: Random
   #connectionKey: string | undefined
-  #pending: Pending[] = []
-  #msgSerial = 0
   #publishCount = 0
   #timer: Scheduled | undefined
   #idleMs = 0
@@ -99,15 +75,24 @@ export class SimClient implements SocketClient {
     this.name = options.name
     this.options = options
     this.#random = region.world.fork(`client ${options.name}`)
+    this.submissions = new Submissions(options.name)
+    this.members = new ClientMembers({
+      name: options.name,
+      identity: options.clientId,
+      connectionId: () => this.connectionId,
+      isAttached: (channel) => this.channels.get(channel)?.state === 'attached',
+      submit: (channel, presence, texts) => {
+        this.#submit(this.submissions.add({ channel, texts, id: undefined, presence }))
+      },
+      soon: (run) => {
+        region.world.after(this.#random.jitter(RETRY_MS), run)
+      }
+    })
     region.clients.push(this)
   }
 
-  get pendingCount(): number {
-    return this.#pending.length
-  }
-
   get pendingTexts(): string[] {
-    return this.#pending.flatMap(({ texts }) => texts)
+    return this.submissions.pending.flatMap(({ texts }) => texts)
   }
 
   // -- what its application does ---------------------------------------------------------------
@@ -128,13 +113,10 @@ export class SimClient implements SocketClient {
   detach(channel: string): void {
     const held = this.channels.get(channel)
     if (held === undefined) return
+    this.members.forget(channel)
     this.#region.world.cancel(held.timer)
-    if (this.state !== 'connected' || held.state === 'suspended') {
-      this.channels.delete(channel)
-      return
-    }
     held.state = 'detaching'
-    this.socket?.send({ action: Does.DETACH, channel })
+    if (this.state === 'connected') this.socket!.send({ action: Does.DETACH, channel })
   }
 
   /** Publishes `count` messages in one; returns their texts. */
@@ -143,16 +125,21 @@ export class SimClient implements SocketClient {
     const texts = Array.from({ length: count }, (_, at) =>
       count === 1 ? `${this.name}.${no}` : `${this.name}.${no}.${at}`)
     const id = this.options.hasOwnIds ? `own-${this.name}-${no}` : undefined
-    const pending: Pending = { channel, texts, id, msgSerial: -1, sendCount: 0 }
-    this.#pending.push(pending)
-    if (this.state === 'connected') this.#send(pending)
+    this.#submit(this.submissions.add({ channel, texts, id, presence: undefined }))
     return texts
+  }
+
+  /** Wants to be told again who is present. */
+  sync(channel: string): void {
+    if (this.channels.get(channel)?.state !== 'attached') return
+    this.socket?.send({ action: Does.SYNC, channel })
   }
 
   close(): void {
     for (const held of this.channels.values()) this.#region.world.cancel(held.timer)
+    for (const channel of this.channels.keys()) this.members.forget(channel)
     this.channels.clear()
-    this.#pending = []
+    this.submissions.clear()
     if (this.state === 'connected') {
       this.state = 'closing'
       this.socket!.send({ action: Does.CLOSE })
@@ -207,6 +194,10 @@ export class SimClient implements SocketClient {
       case Does.MESSAGE:
         this.#onMessage(message)
         return
+      case Does.PRESENCE:
+      case Does.SYNC:
+        this.#onPresence(message)
+        return
       case Does.ERROR:
         throw new Violation('protocol', `${this.name} is told ${JSON.stringify(message)}`)
       default:
@@ -215,7 +206,7 @@ export class SimClient implements SocketClient {
 
   #dial(): void {
     const { world } = this.#region
-    const { format, echo, node } = this.options
+    const { format, echo, node, clientId } = this.options
     this.state = 'connecting'
     const socket = this.#region.dial(this, format, echo, node)
     this.socket = socket
@@ -227,6 +218,7 @@ export class SimClient implements SocketClient {
       ['key', KEY], ['format', format], ['heartbeats', 'false'], ['v', '6'],
       ['echo', String(echo)]
     ])
+    if (clientId !== undefined) query.set('clientId', clientId)
     if (this.#connectionKey !== undefined) query.set('resume', this.#connectionKey)
     socket.open(query)
     this.#timer = world.after(CONNECT_MS, () => {
@@ -256,8 +248,7 @@ export class SimClient implements SocketClient {
     this.socket = undefined
     for (const held of this.channels.values()) {
       this.#region.world.cancel(held.timer)
-      if (held.state === 'detaching') this.channels.delete(held.name)
-      else held.state = 'suspended'
+      if (held.state !== 'detaching') held.state = 'suspended'
     }
     this.#redial()
   }
@@ -272,12 +263,12 @@ export class SimClient implements SocketClient {
     world.cancel(this.#timer)
     this.#say(`is connected${isSame ? ' again' : ''} to ${this.socket!.server.machine}`)
     this.#watchIdle(this.socket!)
-    if (!isSame) this.#msgSerial = 0
-    for (const held of this.channels.values()) this.#attach(held)
-    for (const pending of this.#pending) {
-      if (!isSame) pending.msgSerial = -1
-      this.#send(pending)
+    if (!isSame) {
+      this.submissions.renumber()
+      this.members.onOtherConnection()
     }
+    for (const held of this.channels.values()) this.#goOn(held, isSame)
+    for (const pending of this.submissions.pending) this.#submit(pending)
   }
 
   #watchIdle(socket: SimSocket): void {
@@ -294,35 +285,17 @@ export class SimClient implements SocketClient {
     })
   }
 
-  #send(pending: Pending): void {
-    if (pending.msgSerial < 0) pending.msgSerial = this.#msgSerial++
-    pending.sendCount++
-    const { texts, id, channel, msgSerial } = pending
-    const messages = texts.map((data, at) => {
-      if (id === undefined) return { name: 'm', data }
-      return { name: 'm', data, id: texts.length === 1 ? id : `${id}:${at}` }
-    })
-    this.socket!.send({ action: Does.MESSAGE, channel, msgSerial, messages })
+  #submit(pending: Pending): void {
+    if (this.state === 'connected') this.socket!.send(this.submissions.frameOf(pending))
   }
 
   #onAnswer(message: Wire): void {
     if (this.state !== 'connected') return
-    const count = message.count ?? 1
-    for (let at = 0; at < count; at++) {
-      const pending = this.#pending.shift()
-      if (pending?.msgSerial !== message.msgSerial! + at) {
-        throw new Violation('acks', `${this.name} has no publish ${message.msgSerial! + at}`)
-      }
-      for (const text of pending.texts) {
-        if (message.action === Does.ACK) this.acknowledged.add(text)
-        else this.#onRefused(text, pending, message.error!)
-      }
+    for (const pending of this.submissions.onAnswer(message)) {
+      if (pending.presence === undefined) continue
+      if (message.action === Does.ACK) this.members.onAcknowledged(pending)
+      else this.members.onRefused(pending, message.error!)
     }
-  }
-
-  #onRefused(text: string, pending: Pending, error: WireError): void {
-    this.refused.set(text, error)
-    if (pending.sendCount === 1 && error.code !== OUTCOME_UNKNOWN) this.refusedAtOnce.push(text)
   }
 
   #attach(held: Held): void {
@@ -331,12 +304,21 @@ export class SimClient implements SocketClient {
     if (this.state !== 'connected') return
     held.state = 'attaching'
     const { name: channel, channelSerial } = held
-    this.socket!.send({ action: Does.ATTACH, channel, channelSerial })
+    const flags = this.options.modes
+    this.socket!.send({ action: Does.ATTACH, channel, channelSerial, flags })
     held.timer = world.after(ATTACH_MS, () => {
       if (this.channels.get(channel) !== held || held.state !== 'attaching') return
       this.#say(`waits in vain for ATTACHED of ${channel}`)
       this.#attachLater(held)
     })
+  }
+
+  /** The connection is there again, or another one. */
+  #goOn(held: Held, isSame: boolean): void {
+    const { name: channel } = held
+    if (held.state !== 'detaching') this.#attach(held)
+    else if (isSame) this.socket!.send({ action: Does.DETACH, channel })
+    else this.channels.delete(channel)
   }
 
   #attachLater(held: Held): void {
@@ -353,12 +335,14 @@ export class SimClient implements SocketClient {
     if (held === undefined || held.state === 'suspended' || held.state === 'detaching') return
     this.#region.world.cancel(held.timer)
     held.state = 'attached'
-    const isResumed = ((message.flags ?? 0) & RESUMED) !== 0
+    const flags = message.flags ?? 0
+    const isResumed = (flags & RESUMED) !== 0
     held.channelSerial = message.channelSerial
     if (message.error !== undefined) this.lossCount++
     const how = isResumed ? ', resumed' : message.error === undefined ? ''
       : `, continuity lost (${message.error.code})`
     this.#say(`is attached to ${held.name}${how}`)
+    this.members.onAttached(held.name, (flags & HAS_PRESENCE) !== 0)
   }
 
   #onDetached(message: Wire): void {
@@ -384,6 +368,18 @@ export class SimClient implements SocketClient {
     for (const { data } of message.messages ?? []) {
       heard.push(data ?? '')
       this.#say(`hears ${data} on ${held.name}`)
+    }
+  }
+
+  #onPresence(message: Wire): void {
+    const held = this.channels.get(message.channel!)
+    if (held?.state !== 'attached') return
+    const isSync = message.action === Does.SYNC
+    if (!isSync) held.channelSerial = message.channelSerial
+    this.members.onFrame(message, isSync)
+    for (const { action, clientId, data } of message.presence ?? []) {
+      const what = SAID[action ?? 0] ?? 'does what nobody knows'
+      this.#say(`sees ${clientId} ${what} on ${held.name} (${data})`)
     }
   }
 

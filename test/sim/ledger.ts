@@ -3,35 +3,15 @@
  * codec, by lineage and channel. Checks compare with it what clients were shown.
  */
 
-import { decode } from '@msgpack/msgpack'
 import { partitionOf } from '../../src/base/hash.ts'
 import { limits } from '../../src/base/limits.ts'
 import { type Append, decodeAppend } from '../../src/log/entry.ts'
+import {
+  type Committed, newTextsOf, NOBODY, presentAfter, type PresentSet, publicationsOf
+} from './committed.ts'
 import type { Accepted } from './log.ts'
 import type { Point } from './wire.ts'
 import { Violation } from './world.ts'
-
-/** A committed publish as the log has it. */
-export interface Committed {
-  readonly channel: string
-  readonly lineage: string
-  readonly seq: number
-  readonly entry: number
-  readonly epoch: number
-  readonly id: string
-  readonly idSpace: string
-  readonly connectionId: string | undefined
-  readonly timestamp: number
-  readonly counter: number
-  readonly atMs: number
-  readonly bytes: number
-  /** The engine's sequence of its record. */
-  readonly logSeq: number
-  /** The log has lost it since. */
-  isLost: boolean
-  /** The data of its messages. */
-  readonly texts: readonly string[]
-}
 
 /** What a record said. */
 export interface Taken {
@@ -184,14 +164,13 @@ export class Ledger {
   /** The first committed publish after `seq`. */
   after(lineage: string, channel: string, seq: number): Committed | undefined {
     const all = this.of(lineage, channel)
-    let low = 0
-    let high = all.length
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if (all[middle]!.seq > seq) high = middle
-      else low = middle + 1
-    }
-    return all[low]
+    return all[this.#countThrough(all, seq)]
+  }
+
+  /** True if the log has lost something of the channel's partition in the lineage that it has. */
+  wasRolledBack(channel: string): boolean {
+    const truth = this.#partitions.get(partitionOf(channel, this.#partitionCount))
+    return truth?.losses.some(({ lineage }) => lineage === truth.lineage) === true
   }
 
   /** Everything of a channel in one lineage, in order. */
@@ -199,9 +178,36 @@ export class Ledger {
     return this.#channels.get(`${lineage} ${channel}`) ?? []
   }
 
+  /** Who is present at a point of a lineage, as the log has it. */
+  presentAt(lineage: string, channel: string, seq: number): PresentSet {
+    const all = this.of(lineage, channel)
+    const at = all[this.#countThrough(all, seq) - 1]
+    return at?.present ?? NOBODY
+  }
+
+  /** Who is present on each channel now. */
+  *present(): Generator<readonly [channel: string, present: PresentSet]> {
+    for (const [key, all] of this.#channels) {
+      const [lineage = '', channel = ''] = key.split(' ')
+      if (lineage === this.lineageOf(channel)) yield [channel, all.at(-1)?.present ?? NOBODY]
+    }
+  }
+
   /** Where this text was committed. */
   withText(text: string): readonly Committed[] {
     return this.#byText.get(text) ?? []
+  }
+
+  /** How many of them stand at `seq` or before. */
+  #countThrough(all: readonly Committed[], seq: number): number {
+    let low = 0
+    let high = all.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (all[middle]!.seq > seq) high = middle
+      else low = middle + 1
+    }
+    return low
   }
 
   /** A point is told in the epoch of its entry or a later one, never in an earlier one. */
@@ -237,39 +243,18 @@ export class Ledger {
     if (last !== undefined && committed.seq !== last.seq + 1 && !isReborn) {
       throw new Violation('ledger', `${key}: seq ${committed.seq} follows ${last.seq}`)
     }
+    committed.present = presentAfter(last?.present ?? NOBODY, committed.events)
     all.push(committed)
     this.#rememberTexts(committed)
   }
 
   #rememberTexts(committed: Committed): void {
-    for (const text of committed.texts) {
+    for (const text of newTextsOf(committed)) {
       const known = this.#byText.get(text)
       if (known === undefined) this.#byText.set(text, [committed])
       else known.push(committed)
     }
   }
-}
-
-function publicationsOf(append: Append, accepted: Accepted, lineage: string): Committed[] {
-  const { atMs, seq: logSeq } = accepted
-  const { epoch } = append
-  const committed: Committed[] = []
-  for (const [at, entry] of append.entries.entries()) {
-    if (entry.kind !== 'publication') continue
-    const { publication, channel } = entry
-    if (publication.entry !== append.firstEntry + at) {
-      throw new Violation('ledger', `${channel}: entry ${publication.entry} stands elsewhere`)
-    }
-    const { payload, messageCount, ...said } = publication
-    const items = decode(payload) as { data?: string }[]
-    const texts = items.map(({ data }) => data ?? '')
-    if (texts.length !== messageCount) throw new Violation('ledger', 'messages miscounted')
-    const bytes = payload.byteLength
-    committed.push({
-      ...said, channel, lineage, epoch, atMs, bytes, logSeq, isLost: false, texts
-    })
-  }
-  return committed
 }
 
 function placeOf(

@@ -7,6 +7,7 @@
 
 import type { Random } from '../../src/base/random.ts'
 import type { AppendOutcome, LogAnswer, LogRecord, LogRequest } from '../../src/log/port.ts'
+import type { LogFill } from '../../src/log/room.ts'
 import type { World } from './world.ts'
 
 export const STREAM_COUNT = 3
@@ -81,6 +82,8 @@ export class SimLog {
     isAway: false
   }
 
+  /** What one stream may hold. */
+  streamBytesMax = Infinity
   /** Machines that do not reach the log. */
   readonly cutOff = new Set<string>()
   onAccepted: (accepted: Accepted) => void = () => undefined
@@ -109,6 +112,16 @@ export class SimLog {
   /** The partition's records as they stand. */
   recordsOf(partition: number): readonly LogRecord[] {
     return this.#partitions.get(partition)?.records ?? []
+  }
+
+  /** How full each stream is, as JetStream would tell; no account bounds them. */
+  fill(): LogFill {
+    const bytes = new Array<number>(STREAM_COUNT).fill(0)
+    for (const [no, { records }] of this.#partitions) {
+      for (const record of records) bytes[no % STREAM_COUNT]! += record.bytes.byteLength
+    }
+    const streams = bytes.map((each) => ({ bytes: each, bytesMax: this.streamBytesMax }))
+    return { streams, account: { bytes: 0, bytesMax: Infinity } }
   }
 
   /** A stream loses its last `count` records, as after a restore from a backup. */
@@ -176,7 +189,8 @@ export class SimLog {
     const holder = this.#partition(partition)
     if (!isReachable || faults.isAway || this.#isDrawn(faults.lostChance)) {
       say(unknown, this.#random.jitter(UNKNOWN_AFTER_MS))
-    } else if (faults.isFull || this.#isDrawn(faults.refusedChance)) {
+    } else if (faults.isFull || this.#isDrawn(faults.refusedChance) ||
+      !this.#hasRoom(partition, bytes)) {
       say({ kind: 'refused', reason: 'limits' }, this.#delayMs())
     } else if (holder.lateCount > 0 || this.#isDrawn(faults.busyChance)) {
       say({ kind: 'busy' }, this.#delayMs())
@@ -221,6 +235,11 @@ export class SimLog {
       this.#partitions.set(no, partition)
     }
     return partition
+  }
+
+  #hasRoom(partition: number, { byteLength }: Uint8Array): boolean {
+    if (this.streamBytesMax === Infinity) return true
+    return this.fill().streams[partition % STREAM_COUNT]!.bytes + byteLength <= this.streamBytesMax
   }
 
   #isDrawn(chance: number): boolean {

@@ -4,6 +4,7 @@
  */
 
 import type { Random } from '../../src/base/random.ts'
+import { ampleRoom, roomOf } from '../../src/log/room.ts'
 import { MemberNode } from '../../src/node/member.ts'
 import type {
   Adopt,
@@ -24,6 +25,8 @@ import type { Region } from './region.ts'
 import { WorkerThread } from './worker.ts'
 
 const PORT_MS = 0.05
+/** How often a node looks how full the log is. */
+export const LOOK_MS = 2_000
 const TELL_MS = 1_000
 const HEIR_MS = 100
 const HANDED_OVER_MS = 100
@@ -44,6 +47,7 @@ export class Life {
   isOver = false
   #isDraining = false
   readonly #settled: number[] = []
+  #room = ampleRoom
   readonly #outputs: MemberOutput[] = []
   readonly #region: Region
   readonly #random: Random
@@ -96,6 +100,10 @@ export class Life {
     this.#tellWorkers()
     world.every(TELL_MS, () => {
       if (!this.node.isFrozen) this.#tellWorkers()
+      return !this.isOver
+    })
+    world.every(LOOK_MS, () => {
+      if (!this.node.isFrozen) this.#lookAtLog()
       return !this.isOver
     })
   }
@@ -179,6 +187,8 @@ export class Life {
     const { adopted } = this
     this.#post(thread, () => thread.tellApps(this.#region.apps))
     if (adopted !== undefined) this.#post(thread, () => thread.tellView(adopted))
+    const room = this.#room
+    if (room !== ampleRoom) this.#post(thread, () => thread.tellLogRoom(room))
     if (this.#isDraining) this.#post(thread, () => thread.tellDrain(DRAIN_MS / 2))
     if (generation > 1) this.#tellWorkers()
   }
@@ -187,6 +197,19 @@ export class Life {
     this.#region.world.after(PORT_MS, () => {
       if (!thread.loop.isOver) run()
     })
+  }
+
+  /** As `ops/log-gauge.ts` does, but nobody hears of a log that nobody bounds. */
+  #lookAtLog(): void {
+    const { log } = this.#region
+    const isBounded = log.streamBytesMax < Infinity
+    const isReachable = this.endpoint.isUp && !log.cutOff.has(this.node.pod.node)
+    if (!isReachable || (!isBounded && this.#room === ampleRoom)) return
+    const room = isBounded ? roomOf(log.fill(), this.#room) : ampleRoom
+    this.#room = room
+    for (const thread of this.threads) {
+      if (thread !== undefined) this.#post(thread, () => thread.tellLogRoom(room))
+    }
   }
 
   #tellWorkers(): void {
@@ -241,6 +264,7 @@ export class Life {
         return
       }
       case 'adopt':
+        if (this.adopted === undefined) this.#lookAtLog()
         this.adopted = output
         for (const thread of this.threads) {
           if (thread !== undefined) this.#post(thread, () => thread.tellView(output))

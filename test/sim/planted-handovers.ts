@@ -1,7 +1,7 @@
 /** Planted faults of planned moves (test/sim/planted.ts). */
 
 import { decodeAppend } from '../../src/log/entry.ts'
-import type { Planted } from './planted.ts'
+import type { Planted } from './planting.ts'
 
 export const ofHandovers: readonly Planted[] = [
   {

@@ -18,42 +18,16 @@ import { Acks, type Owed } from '../../src/session/acks.ts'
 import { Attachment } from '../../src/session/attachment.ts'
 import { SerialClock } from '../../src/wire/serial.ts'
 import { ofHandovers } from './planted-handovers.ts'
+import { type Planted, replace } from './planting.ts'
 import type { Region } from './region.ts'
 import type { Mix } from './weather.ts'
 
-/** One way to break the core. */
-export interface Planted {
-  readonly name: string
-  /** The rule that it breaks. */
-  readonly rule: string
-  /** The checks that may find it. */
-  readonly foundBy: readonly string[]
-  /** The weather in which it shows. */
-  readonly mix?: Partial<Mix>
-  /** Breaks the region, or the core until what it returns is called. */
-  plant(region: Region): (() => void) | void
-}
-
-type Methods<T> = {
-  [K in keyof T]: T[K] extends (...args: never[]) => unknown ? K : never
-}[keyof T]
-
-/** Replaces a method of a class; returns what puts it back. */
-function replace<T extends object, K extends Methods<T> & keyof T>(
-  owner: { readonly prototype: T },
-  name: K,
-  make: (former: T[K]) => T[K]
-): () => void {
-  const { prototype } = owner
-  const former = prototype[name]
-  prototype[name] = make(former)
-  return () => {
-    prototype[name] = former
-  }
-}
-
 const busy: Partial<Mix> = { crashes: 5, workerDeaths: 5, clientDrops: 10, publishRate: 4 }
 const troubled: Partial<Mix> = { logTrouble: 0.08, ...busy }
+/** Nothing that would keep a master from hearing how full the log is. */
+const still: Partial<Mix> = {
+  partitions: 0, oneWayCuts: 0, meshDowns: 0, pauses: 0, logTrouble: 0, logAways: 0, logFulls: 0
+}
 const split: Partial<Mix> = {
   partitions: 12, pauses: 6, apiAways: 6, drains: 4, clientDrops: 30, nodeCount: 3
 }
@@ -98,6 +72,13 @@ const ofTheLog: readonly Planted[] = [
         }
       })
     }
+  },
+  {
+    name: 'admission does not stop at the mark',
+    rule: '6',
+    foundBy: ['room'],
+    mix: { ...still, logRoomBytes: 32_000, publishRate: 4, stormMs: 40_000 },
+    plant: () => replace(Channels, 'onLogRoom', () => () => undefined)
   },
   {
     name: 'nothing of the log is read at a takeover',

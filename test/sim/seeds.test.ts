@@ -55,7 +55,7 @@ t.test('[26] in a calm region nobody is told of a loss, and nothing is refused',
     'skewMs', 'loss', 'repeat', 'spikes', 'partitions', 'oneWayCuts', 'meshDowns', 'pauses',
     'crashes', 'machineLosses', 'workerDeaths', 'drains', 'clockSteps', 'apiAways',
     'watchTrouble', 'ringTrouble', 'logTrouble', 'logLag', 'logAways', 'logFulls', 'clientDrops',
-    'clientCuts', 'clientStalls', 'logRollbacks', 'logAnews'
+    'clientCuts', 'clientStalls', 'logRollbacks', 'logAnews', 'logRoomBytes'
   ].map((fault) => [fault, 0]))
   const { violation, seen } = simulate({ seed: 1, nodeCount: 3, mix: { ...calm, isTight: false } })
   t.equal(violation, undefined)

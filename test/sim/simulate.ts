@@ -10,8 +10,11 @@ import { Agreement } from './checks/agreement.ts'
 import { Bounds } from './checks/bounds.ts'
 import { Continuity } from './checks/continuity.ts'
 import { Handovers } from './checks/handovers.ts'
+import { Leaves } from './checks/leaves.ts'
 import { Liveness } from './checks/liveness.ts'
 import { Masters } from './checks/masters.ts'
+import { Presence } from './checks/presence.ts'
+import { Room } from './checks/room.ts'
 import { Sessions } from './checks/sessions.ts'
 import type { ClockFault } from './clock.ts'
 import { withoutRealTime } from './poison.ts'
@@ -73,6 +76,8 @@ class Run {
   readonly #masters = new Masters()
   readonly #agreement: Agreement
   readonly #sessions: Sessions
+  readonly #presence: Presence
+  readonly #leaves: Leaves
 
   constructor(options: RunOptions) {
     this.#options = options
@@ -98,10 +103,13 @@ class Run {
     this.#acks = new Acks(this.#region)
     this.#agreement = new Agreement(this.#region)
     this.#sessions = new Sessions(this.#region)
+    this.#presence = new Presence(this.#region)
+    this.#leaves = new Leaves(this.#region)
     checks.push(
       this.#sessions,
-      this.#acks, this.#continuity, this.#masters, this.#agreement,
-      new Liveness(this.#region), new Bounds(this.#region), new Handovers(this.#region)
+      this.#acks, this.#continuity, this.#masters, this.#agreement, this.#presence, this.#leaves,
+      new Liveness(this.#region), new Bounds(this.#region), new Room(this.#region),
+      new Handovers(this.#region)
     )
     this.#workload = new Workload(this.#region, this.#mix)
     this.#weather = new Weather(this.#region, this.#mix)
@@ -135,7 +143,10 @@ class Run {
         takeovers: this.#masters.takeoverCount,
         views: this.#agreement.viewCount,
         connectionsResumed: this.#sessions.resumedCount,
-        connectionsLost: this.#sessions.failedCount
+        connectionsLost: this.#sessions.failedCount,
+        presenceEvents: this.#presence.eventCount,
+        presenceLeaves: this.#leaves.leaveCount,
+        syncs: this.#presence.syncCount
       }
     }
   }

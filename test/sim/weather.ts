@@ -39,6 +39,8 @@ export interface Mix {
   readonly logLag: number
   readonly logAways: number
   readonly logFulls: number
+  /** What one stream of the log may hold; 0: as much as comes. */
+  readonly logRoomBytes: number
   readonly logRollbacks: number
   readonly logAnews: number
   readonly clientDrops: number
@@ -68,8 +70,11 @@ export function drawMix(seed: string, hasAllFaults: boolean): Mix {
     const isOn = isDrawn && (hasAllFaults || !OFF.includes(name))
     drawn[name] = isOn ? Number(amount.toFixed(3)) : 0
   }
+  // By itself, so that a seed is otherwise what it was.
+  const room = new Random(`${seed}/room`)
   return {
     ...(drawn as unknown as Mix),
+    logRoomBytes: room.below(8) === 0 ? 6_000 + room.below(20_000) : 0,
     nodeCount: 2 + random.below(4),
     workers: 1 + random.below(2),
     clientCount: 3 + random.below(4),
@@ -84,7 +89,9 @@ export function drawMix(seed: string, hasAllFaults: boolean): Mix {
  * Regions here have few partitions, so planned moves take smaller steps. In a tight run some other
  * bounds of the core are so small that they are reached.
  */
-export function drawLimits(seed: string, { isTight }: Mix): void {
+export function drawLimits(seed: string, { isTight, logRoomBytes }: Mix): void {
+  // A few channels can fill a stream then; else it is their own share that they meet.
+  if (logRoomBytes % 2 === 0) Object.assign(limits, { partitionLogShare: 1 })
   const random = new Random(`${seed}/limits`)
   Object.assign(limits, { handoversPerView: 1 + random.below(3) })
   if (!isTight) return
@@ -95,7 +102,10 @@ export function drawLimits(seed: string, { isTight }: Mix): void {
     appendBytesMax: 300 + random.below(2_000),
     linkBytesMax: 25_000 + random.below(30_000),
     batchBytesMax: 500 + random.below(2_000),
-    socketQueueBytesMax: 2_000 + random.below(10_000)
+    socketQueueBytesMax: 2_000 + random.below(10_000),
+    presencePageMax: 1 + random.below(3),
+    presencePageBytesMax: 250 + random.below(1_000),
+    presenceMembersMax: 3 + random.below(5)
   }
   for (const name of Object.keys(tight) as (keyof typeof tight)[]) {
     if (random.below(2) === 0) Object.assign(limits, { [name]: tight[name] })
@@ -184,6 +194,7 @@ export class Weather {
       unreadableChance: 0, slowChance: 0, lagChance: 0, isFull: false, isAway: false
     })
     log.cutOff.clear()
+    log.streamBytesMax = Infinity
     for (const node of nodes.values()) {
       node.wake()
       node.setMeshUp(true)
@@ -197,6 +208,7 @@ export class Weather {
   #setChances(): void {
     const { mesh, kube, log } = this.#region
     const { loss, repeat, spikes, watchTrouble, ringTrouble, logTrouble, logLag } = this.#mix
+    log.streamBytesMax = this.#mix.logRoomBytes || Infinity
     Object.assign(mesh.faults, {
       lossChance: loss, repeatChance: repeat, spikeChance: spikes, spikeMs: 400
     })

@@ -5,6 +5,33 @@
 
 import { decode, encode } from '@msgpack/msgpack'
 
+/** The actions of frames. */
+export const Does = {
+  HEARTBEAT: 0,
+  ACK: 1,
+  NACK: 2,
+  CONNECTED: 4,
+  DISCONNECTED: 6,
+  CLOSE: 7,
+  CLOSED: 8,
+  ERROR: 9,
+  ATTACH: 10,
+  ATTACHED: 11,
+  DETACH: 12,
+  DETACHED: 13,
+  PRESENCE: 14,
+  MESSAGE: 15,
+  SYNC: 16
+} as const
+
+/** Modes, as flags of ATTACH and ATTACHED. */
+export const Mode = {
+  PRESENCE: 1 << 16,
+  PUBLISH: 1 << 17,
+  SUBSCRIBE: 1 << 18,
+  PRESENCE_SUBSCRIBE: 1 << 19
+} as const
+
 export interface WireError {
   readonly code: number
   readonly statusCode: number
@@ -14,6 +41,15 @@ export interface WireError {
 export interface WireItem {
   readonly id?: string
   readonly name?: string
+  readonly data?: string
+}
+
+export interface WirePresence {
+  readonly action?: number
+  readonly clientId?: string
+  readonly connectionId?: string
+  readonly id?: string
+  readonly timestamp?: number
   readonly data?: string
 }
 
@@ -31,10 +67,11 @@ export interface Wire {
     readonly maxIdleInterval?: number
   }
   readonly msgSerial?: number
+  readonly timestamp?: number
   readonly count?: number
   readonly error?: WireError
   readonly messages?: readonly WireItem[]
-  readonly presence?: readonly object[]
+  readonly presence?: readonly WirePresence[]
   readonly res?: readonly { readonly serials: readonly (string | null)[] }[]
   readonly params?: Readonly<Record<string, string>>
 }

@@ -8,6 +8,7 @@ import type { AppDirectory } from '../../src/auth/app.ts'
 import { ConnectionKeys } from '../../src/auth/connection-key.ts'
 import type { Random } from '../../src/base/random.ts'
 import { Tally } from '../../src/base/tally.ts'
+import type { LogRoom } from '../../src/log/room.ts'
 import type { Adopt } from '../../src/node/member-ports.ts'
 import { Outbox } from '../../src/node/outbox.ts'
 import type { WorkerInput } from '../../src/node/ports.ts'
@@ -120,6 +121,10 @@ export class WorkerThread implements SocketServer, Asker {
   tellApps(directory: AppDirectory): void {
     this.#hasApps = true
     this.loop.input({ kind: 'apps', directory })
+  }
+
+  tellLogRoom(room: LogRoom): void {
+    this.loop.input({ kind: 'logRoom', room })
   }
 
   tellDrain(withinMs: number): void {

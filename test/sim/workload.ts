@@ -6,6 +6,11 @@
 import type { Random } from '../../src/base/random.ts'
 import { SimClient } from './clients.ts'
 import type { Region } from './region.ts'
+import { Mode } from './wire.ts'
+
+const { PRESENCE, PUBLISH, SUBSCRIBE, PRESENCE_SUBSCRIBE } = Mode
+/** Most ask for nothing, and are granted everything. */
+const MODES = [PRESENCE | PUBLISH | SUBSCRIBE, PRESENCE | PUBLISH | PRESENCE_SUBSCRIBE]
 
 export interface WorkloadOptions {
   readonly clientCount: number
@@ -38,7 +43,9 @@ export class Workload {
         name: `c${at}`,
         format: random.below(2) === 0 ? 'json' : 'msgpack',
         echo: random.below(4) > 0,
-        hasOwnIds: random.below(3) === 0
+        hasOwnIds: random.below(3) === 0,
+        clientId: random.below(3) === 0 ? `c${at}` : undefined,
+        modes: MODES[random.below(8)]
       })
       this.clients.push(client)
       this.#region.world.after(random.below(2_000), () => {
@@ -78,16 +85,32 @@ export class Workload {
   #act(client: SimClient, random: Random): void {
     const channel = this.channels[random.below(this.channels.length)]!
     const dice = random.below(100)
-    if (dice < 70) {
+    if (dice < 55) {
       client.publish(channel, dice < 5 ? 3 : 1)
-    } else if (dice < 80) {
+    } else if (dice < 63) {
       for (let count = 2 + random.below(8); count > 0; count--) client.publish(channel)
+    } else if (dice < 80) {
+      this.#bePresent(client, channel, random)
     } else if (dice < 90) {
       client.attach(channel)
     } else if (dice < 95) {
       client.detach(channel)
     } else if (dice < 98) {
       client.dropSocket()
+    } else {
+      client.sync(channel)
     }
+  }
+
+  /** Somebody comes, says something new, or goes; often several at once. */
+  #bePresent({ members, name, options }: SimClient, channel: string, random: Random): void {
+    const { clientId } = options
+    // One name is everybody's: members are told apart by their connections too.
+    const names = clientId === undefined ? [`${name}-a`, `${name}-b`, 'all'] : [clientId]
+    const first = random.below(names.length)
+    const who = names.slice(first, first + 1 + random.below(names.length))
+    const dice = random.below(10)
+    if (dice < 7) members.enter(channel, who, dice < 2)
+    else members.leave(channel, who)
   }
 }

@@ -50,7 +50,7 @@ the master's machine is lost
 alice publishes
   bob hears alice.3 on ch
 `)
-  t.same([...alice.acknowledged], ['alice.1', 'alice.2', 'alice.3'])
+  t.same([...alice.submissions.acknowledged], ['alice.1', 'alice.2', 'alice.3'])
   told.wait(20_000)
   t.same(told.missing(), [])
 })
@@ -72,7 +72,7 @@ t.test('[8, 11, E2] partition and heal: the lonely ends its sockets, and returns
     log.cutOff.add(lonely)
   }, 100)
   told.tell('alice publishes', () => alice.publish('ch'), 12_000)
-  t.ok(alice.acknowledged.has('alice.1'), 'another master took over')
+  t.ok(alice.submissions.acknowledged.has('alice.1'), 'another master took over')
   t.notOk(told.region.kube.view!.members.some(({ incarnation }) =>
     incarnation === `${lonely}-1.1`), 'and the ring goes on without it')
   told.tell('the mesh heals', () => {

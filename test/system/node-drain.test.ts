@@ -39,3 +39,29 @@ t.test('ringcast.dev/drain', { skip, timeout: 120_000 }, async (t) => {
   await rig.untilReady(nodes[1]!)
   await rig.untilServing([stays!.incarnation, (await nodes[1]!.state()).incarnation])
 })
+
+t.test('the only node of a region', { skip, timeout: 120_000 }, async (t) => {
+  const rig = await NodeRig.start(t)
+  const first = await rig.startReadyNode(0)
+  const client = rig.client(t, 0)
+  const channel = client.channels.get('alone')
+  const heard: string[] = []
+  await channel.subscribe(({ data }) => void heard.push(data))
+  const losses: unknown[] = []
+  channel.on(['attached', 'update'], ({ resumed, reason }) => {
+    if (!resumed) losses.push(reason?.code)
+  })
+  await channel.publish('n', 'before')
+  const id = client.connection.id
+  process.kill(first.process.pid, 'SIGTERM')
+  const published = until('it leaves', () => client.connection.state !== 'connected')
+    .then(() => channel.publish('n', 'meanwhile'))
+  await until('its end', () => first.process.ending() !== undefined)
+  t.match(first.log(), /gone \(handed over\)/, 'it does not wait for somebody to take over')
+  await rig.startReadyNode(0)
+  await published
+  await until('both are heard', () => heard.length === 2)
+  t.same(heard, ['before', 'meanwhile'])
+  t.equal(client.connection.id, id, 'the connection goes on')
+  t.same(losses, [])
+})

@@ -4,18 +4,22 @@
  * serials that are told; what is refused never gets there; and an id is in the log once.
  */
 
-import { channelKey, Does, OUTCOME_UNKNOWN } from '../clients.ts'
-import type { Committed, Ledger, Taken } from '../ledger.ts'
+import { channelKey } from '../clients.ts'
+import type { Committed } from '../committed.ts'
+import type { Ledger, Taken } from '../ledger.ts'
+import type { Accepted } from '../log.ts'
 import type { Region } from '../region.ts'
 import type { SimSocket } from '../sockets.ts'
-import type { Wire, WireError } from '../wire.ts'
+import { OUTCOME_UNKNOWN } from '../submissions.ts'
+import { Does, type Wire, type WireError } from '../wire.ts'
 import { Violation } from '../world.ts'
 import type { Check } from './check.ts'
 
 interface Received {
   readonly msgSerial: number
   readonly channel: string
-  readonly texts: readonly string[]
+  /** Undefined for presence, which is known by its id alone. */
+  readonly texts: readonly string[] | undefined
   readonly id: string
   /** It was received before on another socket, so an earlier try may have been taken. */
   readonly isRepeat: boolean
@@ -26,7 +30,11 @@ export class Acks implements Check {
   readonly #ledger: Ledger
   readonly #owed = new Map<SimSocket, Received[]>()
   readonly #receivedIds = new Set<string>()
-  readonly #committedIds = new Map<string, Committed>()
+  readonly #committedIds = new Map<string, { readonly isLost: boolean }>()
+  /** Presence ops that nobody sees, by partition: they are known by what they changed of owners. */
+  readonly #unseen = new Map<number, { isLost: boolean }[]>()
+  /** Ids that were ever in the log. */
+  readonly #knownIds = new Set<string>()
   ackedCount = 0
   refusedCount = 0
 
@@ -35,20 +43,29 @@ export class Acks implements Check {
     this.#ledger = region.ledger
   }
 
-  onAppended({ committed }: Taken): void {
-    for (const each of committed) {
-      const { lineage, channel, idSpace, id } = each
-      const key = `${channel} ${idSpace} ${id}`
-      const inLineage = `${lineage} ${key}`
-      if (this.#committedIds.get(inLineage)?.isLost === false) {
-        throw new Violation('once', `${key} is published twice`)
+  onAppended({ append, committed, lineage, isStray }: Taken, { partition }: Accepted): void {
+    for (const each of committed) this.#onTaken(lineage, each.channel, each, each)
+    const unseen = this.#unseen.get(partition) ?? []
+    this.#unseen.set(partition, unseen)
+    for (const entry of append.entries) {
+      if (entry.kind === 'ownership' && entry.idSpace !== 'master') {
+        const mark = { isLost: isStray }
+        unseen.push(mark)
+        this.#onTaken(lineage, entry.channel, entry, mark)
+      } else if (entry.kind === 'publication') {
+        const { idSpace, id } = entry.publication
+        this.#knownIds.add(`${entry.channel} ${idSpace} ${id}`)
       }
-      this.#committedIds.set(inLineage, each)
     }
   }
 
+  onRolledBack(partition: number): void {
+    for (const mark of this.#unseen.get(partition) ?? []) mark.isLost = true
+  }
+
   onClientSays(socket: SimSocket, message: Wire): void {
-    if (message.action !== Does.MESSAGE) return
+    const isPresence = message.action === Does.PRESENCE
+    if (!isPresence && message.action !== Does.MESSAGE) return
     const messages = message.messages ?? []
     const ownId = messages[0]?.id
     const space = ownId === undefined ? 'connection' : 'client'
@@ -59,7 +76,7 @@ export class Acks implements Check {
     owed.push({
       msgSerial: message.msgSerial!,
       channel: channelKey(message.channel!),
-      texts: messages.map(({ data }) => data ?? ''),
+      texts: isPresence ? undefined : messages.map(({ data }) => data ?? ''),
       id: key,
       isRepeat: this.#receivedIds.has(key)
     })
@@ -86,8 +103,10 @@ export class Acks implements Check {
 
   /** What its publisher was told to be refused is nowhere, and stays so. */
   onTick(): void {
-    for (const { name, refusedAtOnce } of this.#region.clients) {
-      const published = refusedAtOnce.find((text) => this.#ledger.withText(text).length > 0)
+    for (const { name, submissions } of this.#region.clients) {
+      const published = submissions.refusedAtOnce.find((text) => {
+        return this.#ledger.withText(text).length > 0
+      })
       if (published === undefined) continue
       throw new Violation('refused', `${name} was refused ${published}, which is published`)
     }
@@ -97,13 +116,32 @@ export class Acks implements Check {
     this.#owed.delete(socket)
   }
 
+  #onTaken(
+    lineage: string,
+    channel: string,
+    { id, idSpace }: { readonly id: string; readonly idSpace: string },
+    mark: { readonly isLost: boolean }
+  ): void {
+    const key = `${channel} ${idSpace} ${id}`
+    const inLineage = `${lineage} ${key}`
+    if (this.#committedIds.get(inLineage)?.isLost === false) {
+      throw new Violation('once', `${key} is published twice`)
+    }
+    this.#committedIds.set(inLineage, mark)
+    this.#knownIds.add(key)
+  }
+
   #onAck(
     socket: SimSocket,
-    { texts, channel, msgSerial }: Received,
+    { texts, channel, msgSerial, id }: Received,
     serials: readonly (string | null)[] | undefined
   ): void {
     this.ackedCount++
     const who = `${socket.client.name} (${socket.id}) ${msgSerial}`
+    if (texts === undefined) {
+      if (this.#knownIds.has(id)) return
+      throw new Violation('committed', `${who}: ${id} is acknowledged and not in the log`)
+    }
     const found = this.#ledger.withText(texts[0]!).filter((each) =>
       each.channel === channel && each.texts.join() === texts.join())
     if (found.length === 0) {
@@ -115,15 +153,11 @@ export class Acks implements Check {
     }
   }
 
-  #onNack(socket: SimSocket, { id, isRepeat, texts }: Received, error: WireError): void {
+  #onNack(socket: SimSocket, { id, isRepeat }: Received, error: WireError): void {
     this.refusedCount++
     if (isRepeat || error.code === OUTCOME_UNKNOWN) return
-    const key = id.slice(id.indexOf(' ') + 1)
-    const isCommitted = this.#ledger.withText(texts[0]!).some((each) =>
-      `${each.idSpace} ${each.id}` === key)
-    if (isCommitted) {
-      throw new Violation('refused', `${socket.id}: ${texts} is published and then refused`)
-    }
+    if (!this.#knownIds.has(id)) return
+    throw new Violation('refused', `${socket.id}: ${id} is published and then refused`)
   }
 }
 

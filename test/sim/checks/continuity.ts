@@ -5,10 +5,12 @@
  */
 
 import { limits } from '../../../src/base/limits.ts'
-import { channelKey, Does, RESUMED } from '../clients.ts'
-import type { Committed, Ledger } from '../ledger.ts'
+import { channelKey, RESUMED } from '../clients.ts'
+import { type Committed, eventWords } from '../committed.ts'
+import type { Ledger } from '../ledger.ts'
+import { shownIn } from '../presence-map.ts'
 import type { SimSocket } from '../sockets.ts'
-import { type Point, pointOf, type Wire } from '../wire.ts'
+import { Does, Mode, type Point, pointOf, type Wire } from '../wire.ts'
 import { Violation, type World } from '../world.ts'
 import type { Check } from './check.ts'
 
@@ -20,6 +22,8 @@ interface View {
   asked: Point | null | undefined
   /** Where it stands by what it was shown; undefined while it is not attached. */
   at: Point | undefined
+  /** The flags of the modes that it was granted. */
+  modes: number
 }
 
 export class Continuity implements Check {
@@ -43,7 +47,7 @@ export class Continuity implements Check {
       this.#sockets.set(socket, views)
     }
     const asked = channelSerial === undefined ? null : pointOf(channelSerial)
-    views.set(channel!, { asked, at: undefined })
+    views.set(channel!, { asked, at: undefined, modes: 0 })
   }
 
   onServerSays(socket: SimSocket, message: Wire): void {
@@ -53,6 +57,7 @@ export class Continuity implements Check {
         this.#onAttached(socket, view, message)
         return
       case Does.MESSAGE:
+      case Does.PRESENCE:
         this.#onMessage(socket, view, message)
         return
       case Does.DETACHED:
@@ -80,7 +85,7 @@ export class Continuity implements Check {
         if (this.#ledger.isLost(key, view.at)) continue
         const lineage = this.#ledger.lineageOf(key)
         const isBehind = lineage !== view.at.lineage && this.#ledger.of(lineage, key).length > 0
-        const next = this.#nextVisible(socket, key, view.at)
+        const next = this.#nextVisible(socket, key, view.at, view.modes)
         if (isBehind) missing.push(`${who} stands in a former lineage`)
         else if (next !== undefined) missing.push(`${who} was not shown ${words(next)}`)
       }
@@ -97,12 +102,14 @@ export class Continuity implements Check {
     const key = channelKey(message.channel!)
     const to = pointOf(message.channelSerial)
     this.#mustBeCommitted(who, key, to)
-    const isResumed = ((message.flags ?? 0) & RESUMED) !== 0
+    const flags = message.flags ?? 0
+    const isResumed = (flags & RESUMED) !== 0
     const { asked, at } = view
+    view.modes = flags
     view.asked = undefined
     view.at = to
     if (asked === undefined) this.#onLossTold(who, key, at, isResumed, message)
-    else if (asked !== null && isResumed) this.#onResumed(who, socket, key, asked, to)
+    else if (asked !== null && isResumed) this.#onResumed(who, socket, key, asked, view)
     else if (asked !== null) this.#onNotResumed(who, key, asked, message)
     else if (isResumed) throw new Violation('continuity', `${who} resumes what it never had`)
   }
@@ -121,7 +128,8 @@ export class Continuity implements Check {
     this.#onNotResumed(who, key, at, message)
   }
 
-  #onResumed(who: string, socket: SimSocket, key: string, asked: Point, to: Point): void {
+  #onResumed(who: string, socket: SimSocket, key: string, asked: Point, view: View): void {
+    const to = view.at!
     this.resumedCount++
     if (to.lineage !== asked.lineage) {
       throw new Violation('continuity', `${who} resumes in another lineage`)
@@ -132,7 +140,7 @@ export class Continuity implements Check {
       if (this.#ledger.isLost(key, to)) return
       throw new Violation('continuity', `${who} resumes from what the log has lost`)
     }
-    const next = this.#nextVisible(socket, key, asked)
+    const next = this.#nextVisible(socket, key, asked, view.modes)
     if (next !== undefined && next.seq <= to.seq) {
       throw new Violation('continuity', `${who} resumes from ${to.seq} past ${words(next)}`)
     }
@@ -167,7 +175,8 @@ export class Continuity implements Check {
   #onMessage(socket: SimSocket, view: View | undefined, message: Wire): void {
     const who = `${socket.client.name} (${socket.id}) on ${message.channel}`
     const { at } = view ?? {}
-    const texts = (message.messages ?? []).map(({ data }) => data ?? '')
+    const texts = message.action === Does.PRESENCE ? eventWords(shownIn(message))
+      : (message.messages ?? []).map(({ data }) => data ?? '')
     if (view === undefined || at === undefined) {
       throw new Violation('continuity', `${who} is shown ${texts} while not attached`)
     }
@@ -179,7 +188,9 @@ export class Continuity implements Check {
       throw new Violation('committed', `${who} is shown ${texts} as ${to.lineage}:${to.seq}, ` +
         `where the log has ${shown === undefined ? 'nothing' : words(shown)}`)
     }
-    if (!isVisible(shown, socket)) throw new Violation('echo', `${who} hears itself: ${texts}`)
+    if (!isVisible(shown, socket, view.modes)) {
+      throw new Violation('echo', `${who} hears what is not for it: ${texts}`)
+    }
     if (to.lineage !== at.lineage) {
       throw new Violation('continuity', `${who} is shown ${texts} of another lineage unannounced`)
     }
@@ -191,7 +202,7 @@ export class Continuity implements Check {
     if (this.#ledger.isLost(key, at)) {
       throw new Violation('continuity', `${who} goes on after what the log has lost, unannounced`)
     }
-    const next = this.#nextVisible(socket, key, at)
+    const next = this.#nextVisible(socket, key, at, view.modes)
     if (next?.seq !== to.seq) {
       const wanted = next === undefined ? 'nothing' : words(next)
       throw new Violation('continuity',
@@ -209,17 +220,29 @@ export class Continuity implements Check {
     throw new Violation('committed', `${who} stands at ${to.seq}, the log at ${last?.seq ?? 0}`)
   }
 
-  #nextVisible(socket: SimSocket, key: string, from: Point): Committed | undefined {
+  #nextVisible(
+    socket: SimSocket,
+    key: string,
+    from: Point,
+    modes: number
+  ): Committed | undefined {
     let next = this.#ledger.after(from.lineage, key, from.seq)
-    while (next !== undefined && !isVisible(next, socket)) {
+    while (next !== undefined && !isVisible(next, socket, modes)) {
       next = this.#ledger.after(from.lineage, key, next.seq)
     }
     return next
   }
 }
 
-function isVisible({ connectionId }: Committed, socket: SimSocket): boolean {
-  return socket.echo || connectionId !== socket.connectionId
+/** What becomes of its own members a connection hears in any case (protocol 8.3). */
+function isVisible(
+  { connectionId, events }: Committed,
+  { echo, connectionId: own }: SimSocket,
+  modes: number
+): boolean {
+  const isOwn = connectionId === own
+  if (events !== undefined) return isOwn || (modes & Mode.PRESENCE_SUBSCRIBE) !== 0
+  return (modes & Mode.SUBSCRIBE) !== 0 && (echo || !isOwn)
 }
 
 function words({ seq, texts }: Committed): string {

@@ -5,11 +5,11 @@
  * of each connection.
  */
 
+import { partitionOf } from '../../../src/base/hash.ts'
 import { limits } from '../../../src/base/limits.ts'
-import { Does } from '../clients.ts'
 import type { Region } from '../region.ts'
 import type { SimSocket } from '../sockets.ts'
-import type { Wire } from '../wire.ts'
+import { Does, type Wire } from '../wire.ts'
 import { Violation } from '../world.ts'
 import type { Check } from './check.ts'
 
@@ -21,7 +21,8 @@ export class Sessions implements Check {
   /** By client: the connection it had, and when it was last seen on a socket of it. */
   readonly #lastSeen = new Map<string, { connectionId: string; atMs: number }>()
   readonly #open = new Map<SimSocket, string>()
-  #isLogWhole = true
+  /** Partitions whose registers may have forgotten what they had claimed. */
+  readonly #rolledBack = new Set<number>()
   resumedCount = 0
   failedCount = 0
 
@@ -29,8 +30,8 @@ export class Sessions implements Check {
     this.#region = region
   }
 
-  onRolledBack(): void {
-    this.#isLogWhole = false
+  onRolledBack(partition: number): void {
+    this.#rolledBack.add(partition)
   }
 
   onServerSays(socket: SimSocket, message: Wire): void {
@@ -83,7 +84,9 @@ export class Sessions implements Check {
     }
     const awayMs = nowMs - seenAtMs
     const isLate = awayMs > limits.connectionStateTtlMs * STATE_SLACK
-    if (isLate || !this.#isLogWhole) return
+    const { partitionCount } = this.#region.options
+    const isForgotten = this.#rolledBack.has(partitionOf(socket.resumesId!, partitionCount))
+    if (isLate || isForgotten) return
     throw new Violation('sessions', `${name} was away for ${Math.round(awayMs)} ms and cannot ` +
       `resume: ${JSON.stringify(message.error)}`)
   }

@@ -67,6 +67,25 @@ t.test('[D4] who lives on elsewhere by a higher claim does not leave', async (t)
   t.same(life.events('w'), [], 'and nobody has heard of anything')
 })
 
+t.test('[5, D7] a grace of a former lineage writes nothing into the next one', async (t) => {
+  const { world, life } = withAnn()
+  for (const id of ['x:1', 'x:2', 'x:3']) life.say('a', id, [enter('ann', id)])
+  const former = life.join('w').standing
+  end(world, life)
+  world.pass(GRACE_MS / 2, life)
+  world.log.records = []
+  life.say('w', 'y:0', [enter('bob')])
+  world.pass(5_000, life)
+  life.join('b')
+  life.say('b', 'y:0', [enter('bob')])
+  const { standing, present } = life.join('w')
+  t.not(standing.lineage, former.lineage)
+  t.same(present.map(({ clientId }) => clientId), ['bob'])
+  world.pass(2 * GRACE_MS, life)
+  t.same(life.events('w'), [])
+  t.same(life.join('w').standing, standing)
+})
+
 t.test('a node that was believed dead and lives keeps its members', async (t) => {
   const { world, life } = withAnn()
   end(world, life)

@@ -2,6 +2,7 @@ import t from 'tap'
 import { Deadlines } from '../../../src/base/deadlines.ts'
 import { Random } from '../../../src/base/random.ts'
 import { epochOf } from '../../../src/peer/epoch.ts'
+import { decodeAppend } from '../../../src/log/entry.ts'
 import { type Claimant, Recovery } from '../../../src/log/recovery.ts'
 import type { RecoveredLog } from '../../../src/log/replay.ts'
 import { snapshotEntries } from '../../../src/log/snapshot.ts'
@@ -210,10 +211,26 @@ t.test('[4] whoever disproved continuity begins a new lineage', async (t) => {
   const rig = new Rig()
   rig.author.begin('lin')
   rig.author.publish(1)
-  rig.recover({ mustStartLineage: true })
+  rig.recover({ known: { lastSeq: 6, epoch: 65_537, lineage: 'lin' }, mustStartLineage: true })
   const log = rig.finish()
   t.not(log.lineage, 'lin')
   t.equal(log.coveredThrough, 2, 'what is disowned may be trimmed')
+})
+
+t.test('[2, 4] a new lineage whose beginning was not heard to land is begun once', async (t) => {
+  const rig = new Rig()
+  rig.author.begin('lin')
+  const { lastSeq } = rig.log
+  rig.recover({ known: { lastSeq, epoch: 65_537, lineage: 'lin' }, mustStartLineage: true })
+  rig.log.answer()
+  const [claim] = rig.log.questions
+  rig.log.store(claim!)
+  rig.log.answer({ kind: 'unknown', reason: 'no answer in time' })
+  const { lineage } = rig.finish()
+  const begun = rig.log.records.flatMap(({ bytes }) => decodeAppend(bytes)!.entries)
+    .flatMap((entry) => (entry.kind === 'epoch' && entry.startsLineage ? [entry.lineage] : []))
+  t.equal(begun.length, 2, 'that of the first master, and the new one')
+  t.equal(lineage, begun[1])
 })
 
 t.test('[2] a claim below a view that the log has seen waits for that view', async (t) => {

@@ -135,11 +135,13 @@ t.test('credentials reach a node as its Secret holds them', async t => {
         `${name}=${value ?? `${valueFrom.secretKeyRef.name}/${valueFrom.secretKeyRef.key}`}`)
   }
   const url = 'RINGCAST_NATS_URL=tls://nats.example:4222'
+  const former = 'RINGCAST_NATS_FORMER_SECRET=login/former'
   t.same(variablesOf('none'), [url])
-  t.same(variablesOf('token'), [url, 'RINGCAST_NATS_TOKEN=login/token'])
+  t.same(variablesOf('token'), [url, 'RINGCAST_NATS_TOKEN=login/token', former])
   t.same(variablesOf('password'),
-    [url, 'RINGCAST_NATS_USER=login/user', 'RINGCAST_NATS_PASSWORD=login/password'])
-  t.same(variablesOf('file'), [url, 'RINGCAST_NATS_CREDS_FILE=/etc/ringcast/nats/nats.creds'])
+    [url, 'RINGCAST_NATS_USER=login/user', 'RINGCAST_NATS_PASSWORD=login/password', former])
+  t.same(variablesOf('file'),
+    [url, 'RINGCAST_NATS_CREDS_FILE=/etc/ringcast/nats/nats.creds', former])
 })
 
 t.test('new credentials restart the nodes; new apps and more nodes do not', async t => {

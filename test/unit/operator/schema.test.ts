@@ -120,3 +120,14 @@ t.test('every field of every CRD has a sentence', async t => {
   }
   t.ok(count > 200)
 })
+
+t.test('a column of kubectl shows one value: of several it would show the first', async t => {
+  interface Column { name: string, jsonPath: string }
+  for (const definition of customResourceDefinitions()) {
+    const { names, versions } = definition.spec as any
+    for (const { name, jsonPath } of versions[0].additionalPrinterColumns as Column[]) {
+      const isOfSeveral = jsonPath.includes('[*]') || jsonPath.includes('..')
+      t.notOk(isOfSeveral, `${names.kind} ${name}: ${jsonPath}`)
+    }
+  }
+})

@@ -15,6 +15,7 @@ const travelled = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T
 
 t.test('[7] a view comes back from the object and from a peer as it was', async (t) => {
   const status = travelled(statusFromView(whole, 'n0', '2026-01-01T00:00:00Z'))
+  t.equal(status.memberCount, whole.members.length, 'kubectl shows how many there are')
   const read = viewFromStatus(status, { partitionCount: 64 })
   t.equal(read.outcome, 'view')
   if (read.outcome !== 'view') return

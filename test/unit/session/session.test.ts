@@ -243,6 +243,25 @@ t.test('[25] at the bound of publishes without outcome new ones are refused', as
   t.equal(bench.tally.refusedCount, 1)
 })
 
+t.test('[25] refusals that wait behind one publish without outcome are bounded', async (t) => {
+  const bench = new SessionBench()
+  const max = limits.owedPerSessionMax
+  bench.publish(0)
+  for (let serial = 1; serial < max; serial++) bench.publish(serial, { messages: [] })
+  t.same(bench.said(), [], 'nothing can be told before the first')
+  bench.publish(max, { messages: [] })
+  t.match(bench.said(), [{ action: 6, error: { statusCode: 503 } }])
+  t.equal(bench.session.isOpen, false)
+})
+
+t.test('[25] what can be answered makes room', async (t) => {
+  const bench = new SessionBench()
+  const count = limits.owedPerSessionMax + 1
+  for (let serial = 0; serial < count; serial++) bench.publish(serial, { messages: [] })
+  t.equal(answered(bench.said()).length, count)
+  t.ok(bench.session.isOpen)
+})
+
 t.test('[25] above its rate a session is refused, and a second later it is not', async (t) => {
   const max = limits.publishesPerSecondMax
   const bench = new SessionBench()

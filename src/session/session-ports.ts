@@ -1,0 +1,57 @@
+/** What a session is told of itself, and what it needs around it. */
+
+import type { Credentials } from '../auth/key.ts'
+import type { Now } from '../base/clock.ts'
+import type { Deadlines } from '../base/deadlines.ts'
+import type { Tally } from '../base/tally.ts'
+import type { Frame } from '../wire/frame.ts'
+import type { Format } from '../wire/protocol-message.ts'
+import type { ChannelDoor } from './door.ts'
+import type { Session } from './session.ts'
+
+/** What a session is, from its socket's opening on. */
+export interface SessionOptions {
+  readonly connectionId: string
+  readonly connectionKey: string
+  /** How often the connection was taken over so far (rule 20). */
+  readonly claim: number
+  /** Publishes up to this msgSerial had no outcome in time on a former socket (rule 18). */
+  readonly doubtfulThrough: number
+  readonly credentials: Credentials
+  readonly format: Format
+  /** False: the connection's own messages are not sent back to it. */
+  readonly echoes: boolean
+  /** True: the client wants HEARTBEAT frames; false: transport pings do. */
+  readonly heartbeats: boolean
+  readonly serverId: string
+  readonly siteCode: string
+  /** How long the connection's presence members outlive a lost socket (protocol 8.5). */
+  readonly remainPresentForMs: number
+  /** How many members the app's channels may have, where it says. */
+  readonly presenceMembersMax: number | undefined
+}
+
+/** A session's own transport. */
+export interface Transport {
+  write(frame: Frame): void
+  /** Closes after what was written. */
+  close(): void
+}
+
+/** How a session ends: without its socket; for good; or because another one carries it on. */
+export type Ending = 'parked' | 'closed' | 'superseded'
+
+/** What a session needs from its worker: one object for all of them. */
+export interface SessionPorts {
+  readonly channels: ChannelDoor
+  readonly deadlines: Deadlines
+  readonly tally: Tally
+  now(): Now
+  /** Answers have become ready: `flushAnswers` is to be called at the end of the turn. */
+  answersReady(session: Session): void
+  /** The first frame of the client: it has the key of this session's claim. */
+  proven(session: Session): void
+  /** Called once. */
+  ended(session: Session, ending: Ending): void
+  note(text: string): void
+}

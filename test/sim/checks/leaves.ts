@@ -1,0 +1,157 @@
+/**
+ * Nobody leaves who is there (rule 21, scenarios D4 and D7): a leave that servers decided stands in
+ * the log only if its client said so, or detached, or closed; or if the socket by which the member
+ * was spoken for, or the life of the worker that did, has been gone for the grace.
+ */
+
+import { decode } from '@msgpack/msgpack'
+import { limits } from '../../../src/base/limits.ts'
+import type { MemberOwner } from '../../../src/peer/message.ts'
+import { placeKey } from '../../../src/peer/place.ts'
+import { channelKey } from '../clients.ts'
+import type { Taken } from '../ledger.ts'
+import type { Accepted } from '../log.ts'
+import { memberKeyOf, Presence, shownIn } from '../presence-map.ts'
+import type { Region } from '../region.ts'
+import type { SimSocket } from '../sockets.ts'
+import { Does, type Wire, type WirePresence } from '../wire.ts'
+import { Violation } from '../world.ts'
+import type { Check } from './check.ts'
+
+/** Clocks run a little wrong, and deaths are seen here once a second. */
+const GRACE_MS = limits.presenceGraceMs - 2_500
+
+export class Leaves implements Check {
+  readonly #region: Region
+  /** By channel and member, as the log has it: the life that speaks for it. */
+  readonly #owners = new Map<string, string>()
+  /** By connection and msgSerial: when, in the order of all that was heard, it was first heard. */
+  readonly #heardAt = new Map<string, number>()
+  /** By channel and member, by channel and connection, or by connection: when it was to leave. */
+  readonly #leftAt = new Map<string, number>()
+  readonly #sockets = new Map<SimSocket, { connectionId: string; channels: Set<string> }>()
+  /** By life and connection: when the last socket was gone. */
+  readonly #goneAtMs = new Map<string, number>()
+  readonly #endedAtMs = new Map<string, number>()
+  readonly #unsure = new Set<number>()
+  #order = 0
+  leaveCount = 0
+
+  constructor(region: Region) {
+    this.#region = region
+  }
+
+  onRolledBack(partition: number): void {
+    this.#unsure.add(partition)
+  }
+
+  onAppended({ append, lineage, isStray }: Taken, { partition }: Accepted): void {
+    if (isStray) return
+    for (const entry of append.entries) {
+      if (entry.kind === 'ownership') {
+        const { connectionId, clientIds, channel, owner } = entry
+        for (const who of clientIds) {
+          this.#owners.set(`${lineage} ${channel} ${connectionId}:${who}`, lifeOf(owner))
+        }
+      }
+      if (entry.kind !== 'publication' || entry.publication.owner === undefined) continue
+      const { channel, publication } = entry
+      const { owner, idSpace, payload } = publication
+      const presence = decode(payload) as WirePresence[]
+      for (const event of shownIn({ action: 0, ...publication, presence } as Wire)) {
+        const member = `${lineage} ${channel} ${memberKeyOf(event)}`
+        if (event.action !== Presence.LEAVE) {
+          this.#owners.set(member, lifeOf(owner!))
+          continue
+        }
+        this.leaveCount++
+        const isOfServers = idSpace !== 'connection' && !this.#unsure.has(partition)
+        if (isOfServers) this.#judge(lineage, channel, event, publication.seq)
+        this.#owners.delete(member)
+      }
+    }
+  }
+
+  onClientSays(socket: SimSocket, { action, channel = '', presence = [], msgSerial }: Wire): void {
+    const now = ++this.#order
+    const connectionId = this.#sockets.get(socket)?.connectionId
+    const key = channelKey(channel)
+    if (action === Does.PRESENCE) {
+      const heard = `${connectionId}:${msgSerial}`
+      if (!this.#heardAt.has(heard)) this.#heardAt.set(heard, now)
+      const identity = this.#region.clients.find((each) => each === socket.client)!.options.clientId
+      for (const { action, clientId = identity } of presence) {
+        if (action === Presence.LEAVE) this.#leftAt.set(`${key} ${connectionId}:${clientId}`, now)
+      }
+    } else if (action === Does.DETACH) {
+      this.#leftAt.set(`${key} ${connectionId}`, now)
+    } else if (action === Does.CLOSE) {
+      this.#leftAt.set(`${connectionId}`, now)
+    }
+  }
+
+  onServerSays(socket: SimSocket, { action, channel = '', connectionId = '' }: Wire): void {
+    if (action === Does.CONNECTED) this.#sockets.set(socket, { connectionId, channels: new Set() })
+    const known = this.#sockets.get(socket)
+    if (known === undefined) return
+    const key = channelKey(channel)
+    if (action === Does.ATTACHED) {
+      known.channels.add(key)
+    } else if (action === Does.DETACHED) {
+      known.channels.delete(key)
+      this.#leftAt.set(`${key} ${known.connectionId}`, ++this.#order)
+    }
+  }
+
+  onSocketGone(socket: SimSocket): void {
+    const known = this.#sockets.get(socket)
+    this.#sockets.delete(socket)
+    if (known === undefined) return
+    const { connectionId } = known
+    this.#goneAtMs.set(`${socket.server.life} ${connectionId}`, this.#region.world.nowMs)
+  }
+
+  /** Sees which lives have ended, by the ring object and by the threads that there are. */
+  onTick(): void {
+    const { running, kube, world } = this.#region
+    const listed = new Set(kube.view?.members.map(({ incarnation }) => incarnation))
+    const living = new Set<string>()
+    for (const { life } of running) {
+      if (life === undefined || !listed.has(life.incarnation)) continue
+      for (const thread of life.threads) if (thread !== undefined) living.add(thread.life)
+    }
+    for (const life of this.#owners.values()) {
+      if (!living.has(life) && !this.#endedAtMs.has(life)) this.#endedAtMs.set(life, world.nowMs)
+    }
+  }
+
+  #judge(
+    lineage: string,
+    channel: string,
+    event: ReturnType<typeof shownIn>[number],
+    seq: number
+  ): void {
+    const { ledger, world } = this.#region
+    const { connectionId } = event
+    const member = memberKeyOf(event)
+    const life = this.#owners.get(`${lineage} ${channel} ${member}`)
+    const known = ledger.presentAt(lineage, channel, seq - 1).get(member)
+    if (life === undefined || known === undefined) return
+    const [, serial] = known.id.split(':')
+    const enteredAt = this.#heardAt.get(`${connectionId}:${serial}`) ?? 0
+    const marks = [`${channel} ${member}`, `${channel} ${connectionId}`, connectionId]
+    if (marks.some((mark) => (this.#leftAt.get(mark) ?? -1) > enteredAt)) return
+    const isPast = (atMs: number | undefined): boolean =>
+      atMs !== undefined && world.nowMs - atMs >= GRACE_MS
+    if (isPast(this.#endedAtMs.get(life))) return
+    const isHere = [...this.#sockets].some(([socket, { connectionId: its, channels }]) =>
+      socket.server.life === life && its === connectionId && channels.has(channel))
+    if (!isHere && isPast(this.#goneAtMs.get(`${life} ${connectionId}`))) return
+    throw new Violation('leave', `${member} leaves ${channel}, though ${life} speaks for it: ` +
+      (isHere ? 'it is connected there' : 'it was a moment ago'))
+  }
+}
+
+function lifeOf(owner: MemberOwner): string {
+  return `${placeKey(owner)}/${owner.generation}`
+}

@@ -1,0 +1,201 @@
+/**
+ * Presence as clients are shown it (rule 21). Whatever a client is told of who is present is what
+ * the log has at the place where it stands; a member never goes back to what it said before; and
+ * once the weather has cleared every map shows those who live, and nobody else.
+ */
+
+import { channelKey } from '../clients.ts'
+import type { PresentSet } from '../committed.ts'
+import type { Taken } from '../ledger.ts'
+import {
+  HAS_PRESENCE, isLastOfSync, memberKeyOf, memberWords, type Shown, shownIn
+} from '../presence-map.ts'
+import type { Region } from '../region.ts'
+import type { SimSocket } from '../sockets.ts'
+import { Does, Mode, type Point, pointOf, type Wire } from '../wire.ts'
+import { Violation } from '../world.ts'
+import type { Check } from './check.ts'
+
+const HAS_BACKLOG = 2
+
+interface View {
+  at: Point | undefined
+  modes: number
+  /** What a SYNC has listed so far. */
+  listed: Shown[]
+}
+
+export class Presence implements Check {
+  readonly #region: Region
+  readonly #views = new Map<SimSocket, Map<string, View>>()
+  eventCount = 0
+  syncCount = 0
+
+  constructor(region: Region) {
+    this.#region = region
+  }
+
+  /** Of one connection, what was said later stays, whatever is said again of what came before. */
+  onAppended({ committed, lineage }: Taken): void {
+    const { ledger } = this.#region
+    for (const { events = [], channel, seq } of committed) {
+      this.eventCount += events.length
+      const before = ledger.presentAt(lineage, channel, seq - 1)
+      for (const event of events) {
+        const known = before.get(memberKeyOf(event))
+        if (known === undefined || !isPast(event, known)) continue
+        throw new Violation('presence', `${channel}: ${memberWords(known)} goes back to ` +
+          memberWords(event))
+      }
+    }
+  }
+
+  onClientSays(socket: SimSocket, { action, channel = '' }: Wire): void {
+    if (action !== Does.ATTACH) return
+    let views = this.#views.get(socket)
+    if (views === undefined) {
+      views = new Map()
+      this.#views.set(socket, views)
+    }
+    views.set(channel, { at: undefined, modes: 0, listed: [] })
+  }
+
+  onServerSays(socket: SimSocket, message: Wire): void {
+    const { action, channel = '', channelSerial, flags = 0 } = message
+    const view = this.#views.get(socket)?.get(channel)
+    if (view === undefined) return
+    if (action === Does.SYNC) {
+      this.#onSync(socket, channel, view, message)
+    } else if (action === Does.DETACHED) {
+      this.#views.get(socket)?.delete(channel)
+    } else if (channelSerial !== undefined) {
+      view.at = pointOf(channelSerial)
+      if (action !== Does.ATTACHED) return
+      view.modes = flags
+      view.listed = []
+      // What was missed comes before a SYNC, so with a backlog this says nothing of here.
+      const saysNobody = (flags & (HAS_PRESENCE | HAS_BACKLOG)) === 0
+      if (saysNobody) this.#mustBe(socket, channel, view, [])
+    }
+  }
+
+  onSocketGone(socket: SimSocket): void {
+    this.#views.delete(socket)
+  }
+
+  missing(): string[] {
+    return [...this.#wrongMaps(), ...this.#wrongMembers()]
+  }
+
+  /** Everybody has left, so nobody is present. */
+  onEmpty(): void {
+    for (const [channel, present] of this.#region.ledger.present()) {
+      // What the log has lost, nobody finds out before it is used again.
+      if (present.size === 0 || this.#region.ledger.wasRolledBack(channel)) continue
+      throw new Violation('ghost', `${channel} still has ${words(present).join(', ')}`)
+    }
+  }
+
+  #onSync(socket: SimSocket, channel: string, view: View, message: Wire): void {
+    if ((view.modes & Mode.PRESENCE_SUBSCRIBE) === 0) {
+      throw new Violation('presence', `${socket.client.name} is told who is present, unwanted`)
+    }
+    view.listed.push(...shownIn(message))
+    if (!isLastOfSync(message)) return
+    this.syncCount++
+    const listed = view.listed.splice(0)
+    this.#mustBe(socket, channel, view, listed)
+  }
+
+  #mustBe(socket: SimSocket, channel: string, { at, modes }: View, told: Shown[]): void {
+    const { ledger } = this.#region
+    const key = channelKey(channel)
+    if (at === undefined || (modes & Mode.PRESENCE_SUBSCRIBE) === 0) return
+    if (ledger.isLost(key, at)) return
+    const wanted = words(ledger.presentAt(at.lineage, key, at.seq)).join(', ')
+    const got = told.map(memberWords).sort().join(', ')
+    if (got === wanted) return
+    throw new Violation('presence', `${socket.client.name} (${socket.id}) on ${channel} at ` +
+      `${at.seq} is told: ${got || 'nobody'}; present: ${wanted || 'nobody'}`)
+  }
+
+  *#wrongMaps(): Generator<string> {
+    const { ledger } = this.#region
+    for (const [socket, views] of this.#views) {
+      const { members, name } = this.#region.clients.find((each) => each === socket.client)!
+      for (const [channel, { at, modes }] of views) {
+        const map = members.map(channel)
+        const key = channelKey(channel)
+        const isDeaf = (modes & Mode.PRESENCE_SUBSCRIBE) === 0
+        if (!socket.isOpen || isDeaf || at === undefined || ledger.isLost(key, at)) continue
+        if (map?.isSyncing === true) yield `${name} waits for SYNC of ${channel}`
+        const present = ledger.presentAt(ledger.lineageOf(key), key, Infinity)
+        for (const what of differences(map?.members ?? [], present)) {
+          yield `${name} on ${channel}: ${what}`
+        }
+      }
+    }
+  }
+
+  /** The members that the log has, against those whom living clients want to be there. */
+  *#wrongMembers(): Generator<string> {
+    const { ledger, clients } = this.#region
+    const living = new Map<string, Set<string>>()
+    for (const { members, channels, connectionId } of clients) {
+      for (const channel of channels.keys()) {
+        const key = channelKey(channel)
+        const wanted = living.get(key) ?? new Set()
+        living.set(key, wanted)
+        for (const who of members.wanted(channel)) wanted.add(`${connectionId}:${who}`)
+      }
+    }
+    const isKnown = (key: string): boolean => ![...this.#standings(key)].some((at) =>
+      ledger.isLost(key, at)) && (living.has(key) || !ledger.wasRolledBack(key))
+    for (const [key, present] of ledger.present()) {
+      if (!isKnown(key)) continue
+      const wanted = living.get(key) ?? new Set()
+      for (const who of present.keys()) if (!wanted.has(who)) yield `ghost: ${who} on ${key}`
+      for (const who of wanted) if (!present.has(who)) yield `${who} is not present on ${key}`
+    }
+  }
+
+  *#standings(key: string): Generator<Point> {
+    for (const views of this.#views.values()) {
+      for (const [channel, { at }] of views) {
+        if (at !== undefined && channelKey(channel) === key) yield at
+      }
+    }
+  }
+}
+
+/**
+ * How a client's map differs from the log. Members that were declared to a new lineage are stamped
+ * anew there, and keep their ids: clients that know them already hold to the former stamp.
+ */
+function* differences(shown: readonly Shown[], present: PresentSet): Generator<string> {
+  const seen = new Set<string>()
+  for (const member of shown) {
+    const key = memberKeyOf(member)
+    seen.add(key)
+    const known = present.get(key)
+    const isSame = known?.id === member.id && known.data === member.data &&
+      known.timestamp >= member.timestamp
+    if (isSame) continue
+    yield `sees ${memberWords(member)}; ${known === undefined ? 'not' : memberWords(known)} present`
+  }
+  for (const [key, member] of present) {
+    if (!seen.has(key)) yield `sees nothing of ${memberWords(member)}`
+  }
+}
+
+function words(present: PresentSet): string[] {
+  return [...present.values()].map(memberWords).sort()
+}
+
+/** True if `event` was said before what the member is known by, on the same connection. */
+function isPast({ id, connectionId }: Shown, known: Shown): boolean {
+  if (!id.startsWith(`${connectionId}:`) || !known.id.startsWith(`${connectionId}:`)) return false
+  const [, serial, index] = id.split(':').map(Number)
+  const [, thenSerial, thenIndex] = known.id.split(':').map(Number)
+  return serial! < thenSerial! || (serial === thenSerial && index! < thenIndex!)
+}

@@ -1,0 +1,61 @@
+/**
+ * A log that is nearly full takes no publishes (rule 6): once a stream has been above the mark for
+ * long enough that every master has heard of it, what is appended to it is no publication.
+ */
+
+import { limits } from '../../../src/base/limits.ts'
+import type { Taken } from '../ledger.ts'
+import { type Accepted, STREAM_COUNT } from '../log.ts'
+import { LOOK_MS } from '../node.ts'
+import type { Region } from '../region.ts'
+import { Violation } from '../world.ts'
+import type { Check } from './check.ts'
+
+/** A look, and then what was admitted before it. */
+const GRACE_MS = LOOK_MS + 1_000
+/** Tries that are unknown take two seconds each. */
+const UNKNOWNS_MS = 10_000
+/** Above it the log may refuse a record. */
+const REFUSING_SHARE = 0.97
+
+export class Room implements Check {
+  readonly #region: Region
+  readonly #fullSinceMs = new Array<number>(STREAM_COUNT).fill(Infinity)
+  /** When somebody last stood still, or could not reach the log. */
+  #troubleAtMs = 0
+
+  constructor(region: Region) {
+    this.#region = region
+  }
+
+  onTick(): void {
+    const { log, running, world } = this.#region
+    if (log.streamBytesMax === Infinity) {
+      this.#fullSinceMs.fill(Infinity)
+      return
+    }
+    const isTrouble = log.cutOff.size > 0 || log.faults.isAway || log.faults.isFull ||
+      running.some(({ isFrozen, isMeshUp }) => isFrozen || !isMeshUp)
+    const { streams } = log.fill()
+    // To the last byte: what was admitted in time waits for a place.
+    const isFull = streams.some(({ bytes, bytesMax }) => bytes > REFUSING_SHARE * bytesMax)
+    if (isTrouble || isFull) this.#troubleAtMs = world.nowMs
+    for (const [stream, { bytes, bytesMax }] of streams.entries()) {
+      if (bytes < limits.logAdmissionShare * bytesMax) this.#fullSinceMs[stream] = Infinity
+      else if (this.#fullSinceMs[stream] === Infinity) this.#fullSinceMs[stream] = world.nowMs
+    }
+  }
+
+  onAppended({ append: { entries } }: Taken, { partition, atMs }: Accepted): void {
+    const sinceMs = Math.max(this.#fullSinceMs[partition % STREAM_COUNT]!, this.#troubleAtMs)
+    const graceMs = GRACE_MS + (this.#region.log.faults.lostChance > 0 ? UNKNOWNS_MS : 0)
+    const isLate = atMs - sinceMs > graceMs
+    const isBounded = this.#region.log.streamBytesMax < Infinity
+    if (!isLate || !isBounded) return
+    // What nodes declare of their members, and leaves, are bounded by who is present.
+    const isPublish = entries.some((entry) =>
+      entry.kind === 'publication' && entry.publication.owner === undefined)
+    if (!isPublish) return
+    throw new Violation('room', `a publish was taken by a full log, in partition ${partition}`)
+  }
+}

@@ -1,0 +1,175 @@
+/**
+ * What a client says of presence and wants to be true: whom it has entered on which channel. As
+ * SDKs do, it enters its members again whenever it is attached, under their ids while its
+ * connection is the same; what was refused it says again a little later.
+ */
+
+import { PresenceMap, Presence, type Shown, shownIn } from './presence-map.ts'
+import type { Pending } from './submissions.ts'
+import type { Wire, WireError, WirePresence } from './wire.ts'
+
+const TOO_MANY_MEMBERS = 91003
+
+/** What the members need from their client. */
+export interface MemberPorts {
+  readonly name: string
+  /** Whose clientId goes without saying. */
+  readonly identity: string | undefined
+  connectionId(): string
+  isAttached(channel: string): boolean
+  /** Says it; `texts` is what is said for the first time. */
+  submit(channel: string, items: readonly WirePresence[], texts: readonly string[]): void
+  /** Calls back a little later. */
+  soon(run: () => void): void
+}
+
+interface OnChannel {
+  readonly map: PresenceMap
+  /** Whom the application wants to be present, with what it said last. */
+  readonly wanted: Map<string, string>
+  /** Whom it wants to be gone, until that is acknowledged. */
+  readonly unwanted: Set<string>
+  /** Its own members as it was shown them. */
+  readonly own: Map<string, Shown>
+}
+
+export class ClientMembers {
+  readonly #ports: MemberPorts
+  readonly #channels = new Map<string, OnChannel>()
+  #count = 0
+  #retryCount = 0
+
+  constructor(ports: MemberPorts) {
+    this.#ports = ports
+  }
+
+  /** True while something that was refused is to be said again. */
+  get isRestless(): boolean {
+    return this.#retryCount > 0
+  }
+
+  /** Whom the application wants to be present on a channel. */
+  wanted(channel: string): Iterable<string> {
+    return this.#channels.get(channel)?.wanted.keys() ?? []
+  }
+
+  /** Who is present on a channel, as far as it was told. */
+  map(channel: string): PresenceMap | undefined {
+    return this.#channels.get(channel)?.map
+  }
+
+  /** Enters members, or says something new of them, all in one frame. */
+  enter(channel: string, clientIds: readonly string[], isUpdate = false): void {
+    if (!this.#ports.isAttached(channel)) return
+    const on = this.#on(channel)
+    const items = clientIds.map((clientId): WirePresence => {
+      const data = `${this.#ports.name}.p${++this.#count}`
+      on.wanted.set(clientId, data)
+      on.unwanted.delete(clientId)
+      const action = isUpdate ? Presence.UPDATE : Presence.ENTER
+      return { action, clientId: this.#stated(clientId), data }
+    })
+    this.#ports.submit(channel, items, items.map(({ data }) => data!))
+  }
+
+  leave(channel: string, clientIds: readonly string[]): void {
+    const on = this.#channels.get(channel)
+    if (on === undefined) return
+    for (const clientId of clientIds) {
+      on.wanted.delete(clientId)
+      on.own.delete(clientId)
+      on.unwanted.add(clientId)
+    }
+    if (this.#ports.isAttached(channel)) this.#sayGone(channel, clientIds)
+  }
+
+  onAttached(channel: string, hasPresence: boolean): void {
+    const on = this.#on(channel)
+    on.map.onAttached(hasPresence)
+    const connectionId = this.#ports.connectionId()
+    const items = [...on.wanted].map(([clientId, data]): WirePresence => {
+      const own = on.own.get(clientId)
+      const id = own?.connectionId === connectionId ? own.id : undefined
+      return {
+        action: Presence.ENTER, clientId: this.#stated(clientId), data: own?.data ?? data, id
+      }
+    })
+    for (const item of items) this.#ports.submit(channel, [item], [])
+    if (on.unwanted.size > 0) this.#sayGone(channel, [...on.unwanted])
+  }
+
+  onFrame(message: Wire, isSync: boolean): void {
+    const on = this.#on(message.channel!)
+    const connectionId = this.#ports.connectionId()
+    for (const item of shownIn(message)) {
+      if (!isSync) on.map.take(item)
+      if (item.connectionId === connectionId) this.#onOwn(message.channel!, on, item)
+    }
+    if (isSync) on.map.onSync(message)
+  }
+
+  onAcknowledged({ channel, presence = [] }: Pending): void {
+    const on = this.#channels.get(channel)
+    if (on === undefined) return
+    for (const { action, clientId } of presence) {
+      if (action === Presence.LEAVE) on.unwanted.delete(clientId ?? this.#ports.identity ?? '')
+    }
+  }
+
+  /** The application says it again, unless it has changed its mind; with no room it goes. */
+  onRefused({ channel, presence = [] }: Pending, { code }: WireError): void {
+    const who = presence.map(({ clientId }) => clientId ?? this.#ports.identity ?? '')
+    if (code === TOO_MANY_MEMBERS) {
+      this.leave(channel, who)
+      return
+    }
+    this.#retryCount++
+    this.#ports.soon(() => {
+      this.#retryCount--
+      const on = this.#channels.get(channel)
+      if (on === undefined || !this.#ports.isAttached(channel)) return
+      for (const clientId of who) {
+        if (on.wanted.has(clientId)) this.enter(channel, [clientId])
+        else if (on.unwanted.has(clientId)) this.#sayGone(channel, [clientId])
+      }
+    })
+  }
+
+  /** Members of a former connection are nobody's to take back. */
+  onOtherConnection(): void {
+    for (const { unwanted } of this.#channels.values()) unwanted.clear()
+  }
+
+  /** The channel is left, and everybody on it with it. */
+  forget(channel: string): void {
+    this.#channels.delete(channel)
+  }
+
+  /** Where it is present and does not want to be, by a word of before its detach, it goes. */
+  #onOwn(channel: string, { wanted, unwanted, own }: OnChannel, item: Shown): void {
+    const { clientId, action } = item
+    if (action === Presence.LEAVE) own.delete(clientId)
+    else if (wanted.has(clientId)) own.set(clientId, item)
+    else if (!unwanted.has(clientId)) this.leave(channel, [clientId])
+  }
+
+  #sayGone(channel: string, clientIds: readonly string[]): void {
+    const items = clientIds.map((clientId) => {
+      return { action: Presence.LEAVE, clientId: this.#stated(clientId) }
+    })
+    this.#ports.submit(channel, items, [])
+  }
+
+  #stated(clientId: string): string | undefined {
+    return clientId === this.#ports.identity ? undefined : clientId
+  }
+
+  #on(channel: string): OnChannel {
+    let on = this.#channels.get(channel)
+    if (on === undefined) {
+      on = { map: new PresenceMap(), wanted: new Map(), unwanted: new Set(), own: new Map() }
+      this.#channels.set(channel, on)
+    }
+    return on
+  }
+}
