@@ -39,9 +39,9 @@ export const limits = {
   publishOutcomeMs: 8_000,
   /** An attach without answer this long: DETACHED with 90007, retriable; clients wait 10 s. */
   attachAnswerMs: 8_000,
-  /** Publishes of one ChannelClient without answer; above: refused with 42913. */
+  /** Publishes of one ChannelClient without answer; above: refused with 42911. */
   unansweredPerClientMax: 20_000,
-  /** Their bytes; above: refused with 42914. */
+  /** Their bytes; above: refused with 42911. */
   unansweredPerClientBytesMax: 64 * 1024 * 1024,
   /** Entries waiting for the append under way, per partition, in bytes; above: refused 50005. */
   waitingEntriesBytesMax: 16 * 1024 * 1024,
@@ -109,7 +109,7 @@ export const limits = {
   tailBytesPerWorkerMax: 512 * 1024 * 1024,
   /** De-duplication outlives what any client can still re-send: ttl + 60 s (rule 17). */
   idKeptMs: 180_000,
-  /** Known ids of one channel; above: publishes are refused with 42913, never forgotten early. */
+  /** Known ids of one channel; above: publishes are refused with 42911, never forgotten early. */
   idsPerChannelMax: 1_000_000,
 
   // -- presence -------------------------------------------------------------------------------
@@ -138,6 +138,11 @@ export const limits = {
   /** How soon a Join that was not answered is sent again, at first; doubles to the next. */
   joinRetryMs: 250,
   joinRetryMaxMs: 4_000,
+
+  /** Joins of clients that know a newer view than their master does; others ask again. */
+  earlyJoinsMax: 10_000,
+  /** Backfills that one ChannelClient has under way; others wait for their turn. */
+  backfillsPerClientMax: 32,
 
   // -- links between places -------------------------------------------------------------------
   /** One page of a backlog; a Join or backfill that is behind by more asks again. */

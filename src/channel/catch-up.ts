@@ -3,6 +3,7 @@
  * client to be live, and those whose missed publications are being asked for, page by page.
  */
 
+import { limits } from '../base/limits.ts'
 import type { Attach, Publication, Standing } from '../peer/message.ts'
 
 /** One attachment on its way. */
@@ -17,11 +18,13 @@ export interface Arrival {
 
 export class CatchUp {
   #waiting: Arrival[] = []
+  /** Those whose turn to ask has not come: what is missed is held here until all of it came. */
+  #queued: Arrival[] = []
   readonly #asked = new Map<number, Arrival>()
   #requestNo = 0
 
   get size(): number {
-    return this.#waiting.length + this.#asked.size
+    return this.#waiting.length + this.#queued.length + this.#asked.size
   }
 
   /** It waits for the client to be live. */
@@ -29,8 +32,12 @@ export class CatchUp {
     this.#waiting.push(arrival)
   }
 
-  /** Its backfill is asked for; returns the number of the request. */
-  ask(arrival: Arrival): number {
+  /** Its backfill is asked for: the number of the request; undefined: when its turn comes. */
+  ask(arrival: Arrival): number | undefined {
+    if (this.#asked.size >= limits.backfillsPerClientMax) {
+      this.#queued.push(arrival)
+      return undefined
+    }
     this.#asked.set(++this.#requestNo, arrival)
     return this.#requestNo
   }
@@ -42,10 +49,16 @@ export class CatchUp {
     return arrival
   }
 
+  /** Who may ask now, if anybody waits for that. */
+  next(): Arrival | undefined {
+    return this.#asked.size < limits.backfillsPerClientMax ? this.#queued.shift() : undefined
+  }
+
   /** Everybody, to be handled anew: what was asked of a former master is asked again. */
   takeAll(): Arrival[] {
-    const all = [...this.#asked.values(), ...this.#waiting]
+    const all = [...this.#asked.values(), ...this.#queued, ...this.#waiting]
     this.#asked.clear()
+    this.#queued = []
     this.#waiting = []
     return all
   }
@@ -55,6 +68,7 @@ export class CatchUp {
     const stays = (arrival: Arrival): boolean => arrival.worker !== worker ||
       (attachId !== undefined && arrival.attach.attachId !== attachId)
     this.#waiting = this.#waiting.filter(stays)
+    this.#queued = this.#queued.filter(stays)
     for (const [no, arrival] of this.#asked) if (!stays(arrival)) this.#asked.delete(no)
   }
 }

@@ -35,6 +35,7 @@ import type {
 import type { Allocate } from './encoding.ts'
 import { type Arrival, CatchUp } from './catch-up.ts'
 import { Doors } from './doors.ts'
+import { isUnbroken } from './page.ts'
 import { declareParts } from './presence-pages.ts'
 import { Unanswered } from './unanswered.ts'
 
@@ -126,6 +127,7 @@ export class ChannelClient {
         return
       case 'backfilled':
         this.#onBackfilled(message)
+        this.#askNextBackfill()
         return
       case 'members':
         this.#onMembers(message)
@@ -342,15 +344,22 @@ export class ChannelClient {
       this.#catchUp.wait(arrival)
       return
     }
+    const requestNo = this.#catchUp.ask(arrival)
+    if (requestNo === undefined) return
     const { channel } = this
     this.#ports.toMaster(channel, {
       kind: 'backfill',
       channel,
       clientId: this.#clientId,
-      requestNo: this.#catchUp.ask(arrival),
+      requestNo,
       epoch: this.#state.epoch,
       from: arrival.from
     })
+  }
+
+  #askNextBackfill(): void {
+    const next = this.#catchUp.next()
+    if (next !== undefined) this.#askBackfill(next)
   }
 
   #join(): void {
@@ -385,10 +394,4 @@ export class ChannelClient {
 
 function isSamePosition(a: Standing, b: Standing): boolean {
   return a.lineage === b.lineage && a.seq === b.seq
-}
-
-/** True if the backlog leads from where we stand to where the master says, without a hole. */
-function isUnbroken(had: Standing, { startsAfter, backlog, standing }: Joined): boolean {
-  if (startsAfter < had.seq || startsAfter + backlog.length !== standing.seq) return false
-  return backlog.every(({ seq }, at) => seq === startsAfter + at + 1)
 }

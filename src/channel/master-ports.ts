@@ -9,6 +9,7 @@ import type { Place } from '../peer/place.ts'
 import type { ChannelMaster, MasterPorts } from './master.ts'
 import type { PartitionPorts } from './partition-ports.ts'
 import type { Serving } from './serving.ts'
+import type { TailPool } from './tail.ts'
 
 /** The partition as its channels' masters see it. */
 export interface MastersPartition {
@@ -31,6 +32,10 @@ export class PartitionMasterPorts implements MasterPorts {
 
   get epoch(): number {
     return this.#partition.serving?.start.epoch ?? 0
+  }
+
+  get tails(): TailPool {
+    return this.#ports.tails
   }
 
   get lineage(): string {

@@ -32,12 +32,13 @@ import { type Interest, Interests } from './interests.ts'
 import { type Here, pageAfter } from './page.ts'
 import type { Birth, ChannelState } from './partition-state.ts'
 import { MasterPresence } from './presence-master.ts'
-import { Tail } from './tail.ts'
+import { Tail, type TailPool } from './tail.ts'
 
 /** What a channel's master needs from its partition. */
 export interface MasterPorts {
   readonly epoch: number
   readonly lineage: string
+  readonly tails: TailPool
   /** False while the log takes nothing (rule 6). */
   readonly hasRoom: boolean
   /** False for a standing whose epoch is forgotten, or did not reach so far (rule 4). */
@@ -88,7 +89,7 @@ export class ChannelMaster {
     this.#standing = start.standing
     this.#lastSeq = start.standing.seq
     this.#birth = start.birth
-    this.#tail = new Tail(start.standing.seq)
+    this.#tail = new Tail(start.standing.seq, ports.tails)
     this.#usedAtMs = nowMs
   }
 
@@ -131,7 +132,7 @@ export class ChannelMaster {
     const { seq, entry } = publication
     if (seq !== this.#tail.lastSeq + 1) {
       // Older ones are trimmed; or the channel was let go meanwhile, and born again further on.
-      this.#tail = new Tail(seq - 1)
+      this.#beginTail(seq - 1)
       if (!isCovered) this.#birth = { seq: seq - 1, entry }
     }
     if (isCovered) {
@@ -147,7 +148,7 @@ export class ChannelMaster {
   /** Everything is restored: a tail that does not lead up to where we stand is of no use. */
   endRestore(nowMs: number): void {
     const { seq } = this.#standing
-    if (this.#tail.lastSeq !== seq) this.#tail = new Tail(seq)
+    if (this.#tail.lastSeq !== seq) this.#beginTail(seq)
     this.presence.checkOwners(nowMs)
   }
 
@@ -223,6 +224,11 @@ export class ChannelMaster {
     const isRepeat = opNo < interest.nextOpNo
     if (!isRepeat) interest.nextOpNo++
     this.#take(place, interest, publish, isRepeat, now)
+  }
+
+  /** The mastership is over. */
+  end(): void {
+    this.#tail.end()
   }
 
   /** The entry is in the log: everybody is told. `deliver` is sent once per turn and channel. */
@@ -309,6 +315,11 @@ export class ChannelMaster {
     this.#dedupe.admit(op, answer)
     if (changes?.kind === 'taken') this.presence.write(op, changes, now.monoMs)
     else this.#publish(op)
+  }
+
+  #beginTail(trimmedThrough: number): void {
+    this.#tail.end()
+    this.#tail = new Tail(trimmedThrough, this.#ports.tails)
   }
 
   /** Gives the op its place in the order. */

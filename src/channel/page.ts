@@ -4,7 +4,7 @@
  */
 
 import { limits } from '../base/limits.ts'
-import type { Publication, Standing } from '../peer/message.ts'
+import type { Joined, Publication, Standing } from '../peer/message.ts'
 import type { Birth } from './partition-state.ts'
 import type { Tail } from './tail.ts'
 
@@ -69,4 +69,10 @@ function after(
   const startsAfter = isBornSince ? birth.seq : from.seq
   const publications = tail.after(startsAfter)
   return publications && { startsAfter, publications }
+}
+
+/** True if the backlog leads from `had` to where the master says, without a hole. */
+export function isUnbroken(had: Standing, { startsAfter, backlog, standing }: Joined): boolean {
+  if (startsAfter < had.seq || startsAfter + backlog.length !== standing.seq) return false
+  return backlog.every(({ seq }, at) => seq === startsAfter + at + 1)
 }

@@ -102,6 +102,7 @@ export class PartitionChannels {
   }
 
   clear(): void {
+    for (const channel of this.#channels.values()) channel.end()
     this.#channels.clear()
   }
 

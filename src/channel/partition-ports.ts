@@ -11,10 +11,13 @@ import type { MemberOwner, PeerMessage } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
 import type { Fate } from './claims.ts'
 import type { PartitionMaster } from './partition.ts'
+import type { TailPool } from './tail.ts'
 
 /** What a mastership needs from its worker. */
 export interface PartitionPorts {
   readonly log: LogOutbox
+  /** What all masters of the worker hold. */
+  readonly tails: TailPool
   /** What room the region's log has (rule 6). */
   room(): LogRoom
   readonly deadlines: Deadlines

@@ -15,15 +15,22 @@ interface Held {
 
 const OVERHEAD_BYTES = 200
 
+/** What the tails of one worker hold together. */
+export class TailPool {
+  bytes = 0
+}
+
 /** Committed publications in order of seq, without a hole. */
 export class Tail {
   #held: Held[] = []
   #head = 0
   #bytes = 0
   #trimmedThrough: number
+  readonly #pool: TailPool
 
   /** `trimmedThrough`: the channel's last seq when the tail begins. */
-  constructor(trimmedThrough: number) {
+  constructor(trimmedThrough: number, pool: TailPool) {
+    this.#pool = pool
     this.#trimmedThrough = trimmedThrough
   }
 
@@ -48,8 +55,8 @@ export class Tail {
   /** Adds the next committed publication; lets go what is too old or too much. */
   push(publication: Publication, nowMs: number): void {
     this.#held.push({ publication, atMs: nowMs })
-    this.#bytes += sizeOf(publication)
-    while (this.#bytes > limits.tailBytesMax && this.length > 1) this.#shift()
+    this.#add(sizeOf(publication))
+    while (this.#isTooMuch && this.length > 1) this.#shift()
     this.expire(nowMs)
   }
 
@@ -70,10 +77,25 @@ export class Tail {
     return publications
   }
 
+  /** Nothing is read here any more. */
+  end(): void {
+    this.#add(-this.#bytes)
+  }
+
+  /** Above the bound of all tails it is the growing one that is cut. */
+  get #isTooMuch(): boolean {
+    return this.#bytes > limits.tailBytesMax || this.#pool.bytes > limits.tailBytesPerWorkerMax
+  }
+
+  #add(bytes: number): void {
+    this.#bytes += bytes
+    this.#pool.bytes += bytes
+  }
+
   #shift(): void {
     const { publication } = this.#held[this.#head]!
     this.#head++
-    this.#bytes -= sizeOf(publication)
+    this.#add(-sizeOf(publication))
     this.#trimmedThrough = publication.seq
     if (this.#head > 64 && this.#head * 2 > this.#held.length) {
       this.#held = this.#held.slice(this.#head)

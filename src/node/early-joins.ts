@@ -3,10 +3,9 @@
  * answered when that view is here. Above the bound clients ask again of themselves.
  */
 
+import { limits } from '../base/limits.ts'
 import type { Join } from '../peer/message.ts'
 import { type Place, placeKey } from '../peer/place.ts'
-
-const EARLY_JOINS_MAX = 10_000
 
 interface EarlyJoin {
   readonly from: Place
@@ -19,7 +18,7 @@ export class EarlyJoins {
   /** A Join again takes the place of the former one. */
   keep(from: Place, join: Join): void {
     const key = `${placeKey(from)} ${join.channel}`
-    if (this.#joins.size < EARLY_JOINS_MAX) this.#joins.set(key, { from, join })
+    if (this.#joins.size < limits.earlyJoinsMax) this.#joins.set(key, { from, join })
   }
 
   takeAll(): EarlyJoin[] {

@@ -17,6 +17,7 @@ import { limits } from '../base/limits.ts'
 import type { Random } from '../base/random.ts'
 import type { Fate } from '../channel/claims.ts'
 import { PartitionMaster } from '../channel/partition.ts'
+import { TailPool } from '../channel/tail.ts'
 import type { LogRoom } from '../log/room.ts'
 import type { HandedOver, PeerMessage, RollAnswered, ToMaster } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
@@ -48,6 +49,7 @@ export class Partitions {
   /** Read ahead, and wanted by nobody yet. */
   readonly #awaited = new Map<number, PartitionMaster>()
   readonly #early = new EarlyJoins()
+  readonly #tails = new TailPool()
   readonly #dirty = new Set<PartitionMaster>()
   /** What the worker waits for before it is settled with the view. */
   #unsettled: PartitionMaster[] = []
@@ -209,6 +211,7 @@ export class Partitions {
     }
     return new PartitionMaster(claimant, {
       log: outbox,
+      tails: this.#tails,
       room: () => this.#ports.room(),
       deadlines,
       random,

@@ -3,6 +3,7 @@
 import { Deadlines } from '../../src/base/deadlines.ts'
 import { Random } from '../../src/base/random.ts'
 import { PartitionMaster } from '../../src/channel/partition.ts'
+import { TailPool } from '../../src/channel/tail.ts'
 import type { LogAnswer } from '../../src/log/port.ts'
 import { ampleRoom } from '../../src/log/room.ts'
 import type { Log } from '../../src/node/ports.ts'
@@ -76,6 +77,7 @@ export class MasterHost {
     }
     return new PartitionMaster(claimant, {
       log: this.#outbox,
+      tails: new TailPool(),
       room: () => ampleRoom,
       deadlines: this.#deadlines,
       random: this.#random,

@@ -2,7 +2,7 @@ import t from 'tap'
 import { limits } from '../../../src/base/limits.ts'
 import { Random } from '../../../src/base/random.ts'
 import { Dedupe, type Taken } from '../../../src/channel/dedupe.ts'
-import { Tail } from '../../../src/channel/tail.ts'
+import { Tail, TailPool } from '../../../src/channel/tail.ts'
 import type { Publication, PublishOp } from '../../../src/peer/message.ts'
 
 function publication(seq: number, bytes = 10): Publication {
@@ -20,7 +20,7 @@ t.test('[rule 19] the tail answers like a list that was cut by age and bytes', a
   for (let seed = 0; seed < 50; seed++) {
     const random = new Random(`tail/${seed}`)
     const start = random.below(100)
-    const tail = new Tail(start)
+    const tail = new Tail(start, new TailPool())
     let nowMs = 0
     const pushed: { seq: number; atMs: number }[] = []
     for (let step = 0; step < 300; step++) {
@@ -41,11 +41,28 @@ t.test('[rule 19] the tail answers like a list that was cut by age and bytes', a
 })
 
 t.test('[C5] a silent channel continues after hours: nothing was let go', async (t) => {
-  const tail = new Tail(0)
+  const tail = new Tail(0, new TailPool())
   tail.push(publication(1), 0)
   t.ok(tail.expire(3 * 3_600_000))
   t.same(tail.after(1), [])
   t.equal(tail.after(0), undefined)
+})
+
+t.test('[25] all tails of a worker have a bound together: the growing one is cut', async (t) => {
+  const pool = new TailPool()
+  const [quiet, busy] = [new Tail(0, pool), new Tail(0, pool)]
+  const bytes = limits.tailBytesMax / 4
+  quiet.push(publication(1, bytes), 0)
+  const others = limits.tailBytesPerWorkerMax - 3 * bytes
+  pool.bytes += others
+  for (let seq = 1; seq <= 4; seq++) busy.push(publication(seq, bytes), 0)
+  t.ok(pool.bytes <= limits.tailBytesPerWorkerMax)
+  t.equal(quiet.length, 1)
+  t.equal(busy.after(0), undefined, 'who missed what was cut is told')
+  t.same(busy.after(3)!.map(({ seq }) => seq), [4])
+  busy.end()
+  quiet.end()
+  t.equal(pool.bytes, others, 'and what has ended counts no more')
 })
 
 t.test('[B2] a repeat of a publish under way waits for the outcome of the first', async (t) => {

@@ -3,6 +3,7 @@
  * so, and everything that is sent, by place.
  */
 
+import { TailPool } from '../../../src/channel/tail.ts'
 import { ChannelMaster } from '../../../src/channel/master.ts'
 import type { OwnershipEntry } from '../../../src/log/entry.ts'
 import type {
@@ -35,6 +36,7 @@ export class MasterBench {
     this.master = new ChannelMaster(CHANNEL, { standing: start, birth: { seq: 0, entry: 0 } }, {
       epoch,
       lineage: LINEAGE,
+      tails: new TailPool(),
       get hasRoom(): boolean {
         return bench.hasRoom
       },

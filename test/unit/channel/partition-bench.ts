@@ -6,6 +6,7 @@
 import { Deadlines } from '../../../src/base/deadlines.ts'
 import { Random } from '../../../src/base/random.ts'
 import { PartitionMaster } from '../../../src/channel/partition.ts'
+import { TailPool } from '../../../src/channel/tail.ts'
 import { decodeAppend } from '../../../src/log/entry.ts'
 import type { AppendOutcome, LogAnswer, LogOutbox, LogRecord } from '../../../src/log/port.ts'
 import { ampleRoom } from '../../../src/log/room.ts'
@@ -67,6 +68,7 @@ export class PartitionBench {
     }
     this.master = new PartitionMaster(claimant, {
       log: { ask: (request, onAnswer) => this.#ask(request, onAnswer) },
+      tails: new TailPool(),
       room: () => ampleRoom,
       deadlines: this.deadlines,
       random: new Random(`${seed}/${viewVersion}`),

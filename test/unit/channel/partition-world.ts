@@ -6,6 +6,7 @@
 import { Deadlines } from '../../../src/base/deadlines.ts'
 import { Random } from '../../../src/base/random.ts'
 import { PartitionMaster } from '../../../src/channel/partition.ts'
+import { TailPool } from '../../../src/channel/tail.ts'
 import { ampleRoom } from '../../../src/log/room.ts'
 import type { Joined, PeerMessage, Standing, ToMaster } from '../../../src/peer/message.ts'
 import type { Place } from '../../../src/peer/place.ts'
@@ -60,6 +61,7 @@ export class Life {
     }
     this.master = new PartitionMaster(claimant, {
       log: world.log,
+      tails: new TailPool(),
       room: () => world.room,
       deadlines: world.deadlines,
       random: new Random(`life/${no}`),

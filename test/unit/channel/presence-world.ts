@@ -6,6 +6,7 @@
 import { Deadlines } from '../../../src/base/deadlines.ts'
 import { Random } from '../../../src/base/random.ts'
 import { PartitionMaster } from '../../../src/channel/partition.ts'
+import { TailPool } from '../../../src/channel/tail.ts'
 import { ampleRoom } from '../../../src/log/room.ts'
 import { decodeItems, encodeItems, eventId } from '../../../src/channel/presence.ts'
 import type {
@@ -99,6 +100,7 @@ export class PresenceLife {
     }
     this.master = new PartitionMaster(claimant, {
       log: world.log,
+      tails: new TailPool(),
       room: () => ampleRoom,
       deadlines: world.deadlines,
       random: new Random(`presence/${no}`),

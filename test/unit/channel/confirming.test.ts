@@ -1,0 +1,35 @@
+import t from 'tap'
+import { limits } from '../../../src/base/limits.ts'
+import { Confirming } from '../../../src/channel/confirming.ts'
+import type { Join } from '../../../src/peer/message.ts'
+
+const place = { incarnation: 'n', worker: 0 }
+
+function join(channel: string, joinNo = 1): Join {
+  return {
+    kind: 'join', channel, joinNo, clientId: 'k', viewVersion: 1, from: undefined,
+    wantsDeliveries: true
+  }
+}
+
+t.test('[11, 25] at the bound nothing more is kept, but what comes again is', async (t) => {
+  const confirming = new Confirming()
+  for (let no = 0; no < limits.confirmingMax + 5; no++) {
+    confirming.holdUntilClaimed(place, join(`c${no}`))
+  }
+  t.equal(confirming.size, limits.confirmingMax)
+  confirming.holdUntilClaimed(place, join('c0', 2))
+  t.equal(confirming.size, limits.confirmingMax)
+  const kept = confirming.takeAll()
+  t.match(kept[0], { message: { channel: 'c0', joinNo: 2 } })
+  t.equal(confirming.size, 0)
+})
+
+t.test('[11] nobody waits who has parted, or is gone', async (t) => {
+  const confirming = new Confirming()
+  for (const channel of ['a', 'b', 'c']) confirming.holdUntilClaimed(place, join(channel))
+  confirming.holdUntilClaimed(place, { kind: 'part', channel: 'b', clientId: 'k' })
+  t.equal(confirming.size, 2)
+  confirming.forget(({ incarnation }) => incarnation === 'n')
+  t.equal(confirming.size, 0)
+})
