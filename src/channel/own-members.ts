@@ -3,14 +3,15 @@
  * authority for them (rule 21): it says on their behalf what they ask, counts the grace of those
  * whose socket is lost, and lists them for every new master.
  *
- * The list is what the master will make of everything that was said so far, so ops that have no
- * outcome yet count as if they were taken: the master is given them before the list. What is
- * refused counts no more.
+ * Ops that have no outcome yet are given to a new master before the list. What they make of a
+ * member only the master knows, so the list names it as undecided; when they have their outcomes
+ * the master is given another list.
  */
 
 import type { Deadline, Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
 import type {
+  ListedMember,
   PresenceMember,
   PeerMessage,
   PublishOp,
@@ -25,6 +26,8 @@ interface Said {
   readonly op: PublishOp
   /** When its events are said to have been; undefined while it has no outcome. */
   takenAt: number | undefined
+  /** A list was made while it had no outcome. */
+  isLeftOpen: boolean
 }
 
 /** What the members need from their group. */
@@ -46,6 +49,8 @@ export class OwnMembers {
   /** By connection, in the order in which they were said: ops that count, taken or not yet. */
   readonly #pending = new Map<string, Said[]>()
   readonly #graces = new Map<string, Deadline>()
+  /** Without an outcome since the master wanted a list. */
+  #leftOpen = new Set<Said>()
 
   /** `generation`: the life of the group's worker. */
   constructor(channel: string, generation: number, ports: OwnPorts) {
@@ -62,7 +67,7 @@ export class OwnMembers {
   onSubmit(op: PublishOp): void {
     const connectionId = op.connectionId!
     const said = this.#pending.get(connectionId) ?? []
-    said.push({ op, takenAt: undefined })
+    said.push({ op, takenAt: undefined, isLeftOpen: false })
     this.#pending.set(connectionId, said)
   }
 
@@ -71,26 +76,46 @@ export class OwnMembers {
     const connectionId = op.connectionId!
     const said = this.#pending.get(connectionId) ?? []
     const at = said.findIndex((each) => each.op === op)
+    const decided = said[at]!
     if (outcome.kind === 'refused') said.splice(at, 1)
-    else said[at]!.takenAt = outcome.timestamp ?? 0
+    else decided.takenAt = outcome.timestamp ?? 0
     const members = this.#taken.get(connectionId) ?? new Map<string, PresenceMember>()
     while (said[0]?.takenAt !== undefined) apply(members, said.shift()!)
     if (said.length === 0) this.#pending.delete(connectionId)
     if (members.size > 0) this.#taken.set(connectionId, members)
     else this.#taken.delete(connectionId)
+    const wasLast = this.#leftOpen.delete(decided) && this.#leftOpen.size === 0
+    const isMistold = decided.isLeftOpen && outcome.kind === 'refused'
+    if (wasLast || isMistold) this.#tell()
   }
 
   /** Tells the ChannelClient, for a new master. */
   declare(): void {
+    this.#leftOpen = new Set([...this.#pending.values()].flat())
+    this.#tell()
+  }
+
+  #tell(): void {
+    for (const said of this.#pending.values()) for (const each of said) each.isLeftOpen = true
     const channel = this.#channel
     const generation = this.#generation
     this.#ports.toClient({ kind: 'declared', channel, generation, members: this.list() })
   }
 
-  /** Everybody, as it will be when all that was said is taken. */
-  list(): PresenceMember[] {
+  /** Everybody who is present, or will be if what was said is taken. */
+  list(): ListedMember[] {
     const connectionIds = new Set([...this.#taken.keys(), ...this.#pending.keys()])
-    return [...connectionIds].flatMap((connectionId) => this.#of(connectionId))
+    return [...connectionIds].flatMap((connectionId) => this.#listOf(connectionId))
+  }
+
+  #listOf(connectionId: string): ListedMember[] {
+    const said = this.#pending.get(connectionId) ?? []
+    const open = new Set(said.flatMap(({ op }) => decodeItems(op.payload).map(clientIdOf)))
+    const members = new Map(this.#taken.get(connectionId))
+    for (const member of this.#of(connectionId)) members.set(member.clientId, member)
+    return [...members.values()].map((member) => {
+      return open.has(member.clientId) ? { ...member, isUndecided: true } : member
+    })
   }
 
   /**
@@ -141,6 +166,10 @@ export class OwnMembers {
     for (const said of this.#pending.get(connectionId) ?? []) apply(members, said)
     return [...members.values()]
   }
+}
+
+function clientIdOf({ clientId }: PresenceItem): string {
+  return clientId
 }
 
 /** What `op` makes of its connection's members, by the rule that the master goes by. */

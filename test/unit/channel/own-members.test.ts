@@ -80,6 +80,26 @@ t.test('[21] the list is what will be when everything that was said is taken', a
   t.ok(rig.own.isEmpty)
 })
 
+t.test('[21] what is undecided the list says so of, and another one follows', async (t) => {
+  const rig = new Rig()
+  rig.take('x:0', [{ action: ENTER, clientId: 'bob' }])
+  const enter = rig.say('x:1', [ann(ENTER, 'one')])
+  const leave = rig.say('x:2', [{ action: LEAVE, clientId: 'bob' }])
+  const lists = (): string[][] => rig.said.flatMap((message) => message.kind !== 'declared' ? []
+    : [message.members.map(({ clientId, isUndecided }) => `${clientId}${isUndecided ? '?' : ''}`)])
+  rig.own.declare()
+  t.same(lists(), [['bob?', 'ann?']])
+  const later = rig.say('x:3', [ann(UPDATE, 'two')])
+  rig.own.onOutcome(enter, REFUSED)
+  t.same(lists()[1], ['bob?', 'ann?'], 'at once when something was refused')
+  rig.own.onOutcome(leave, TAKEN)
+  t.same(lists()[2], ['ann?'], 'and when nothing of then is open any more')
+  rig.own.onOutcome(later, TAKEN)
+  t.equal(lists().length, 3, 'but not for ever')
+  rig.own.onOutcome(rig.say('x:4', [ann(UPDATE, 'three')]), REFUSED)
+  t.equal(lists().length, 3, 'nor for what no list left open')
+})
+
 t.test('outcomes come in any order, and count in that of the ops', async (t) => {
   const rig = new Rig()
   rig.take('x:0', [ann(ENTER, 'one')])
@@ -125,7 +145,9 @@ t.test('an enter that has no outcome yet is left as well', async (t) => {
   t.same(rig.left(), ['ann x:0:0'])
   t.same(rig.list(), [])
   rig.own.onOutcome(enter, TAKEN)
-  t.same(rig.list(), [], 'the leave is on its way behind it')
+  t.match(rig.own.list(), [{ clientId: 'ann', isUndecided: true }], 'the leave is on its way')
+  rig.leaves[0]!.settle(TAKEN)
+  t.same(rig.list(), [])
 })
 
 t.test('who has nobody waits for nothing', async (t) => {

@@ -148,6 +148,19 @@ t.test('[21, D7] a declaration is complete: whom it does not list leaves, others
     t.same(life.present(), ['ann x', 'cy c'])
   })
 
+t.test('[21] of whom it lists as undecided nothing is made: the ops about them were judged here',
+  async (t) => {
+    const { life } = withAnn()
+    const isUndecided = true
+    const undecided = [
+      { ...member('ann', 'x:2:0', { data: 'new' }), isUndecided },
+      { ...member('bob', 'x:1:0', { data: 'refused' }), isUndecided }
+    ]
+    life.declare('a', undecided)
+    t.same(life.events('w'), [])
+    t.same(life.present(), ['ann x'])
+  })
+
 t.test('[21] it speaks for its own life of its worker, and for nobody else', async (t) => {
   const { life } = withAnn()
   life.join('b')
