@@ -6,6 +6,7 @@
 
 import type { Random } from '../../src/base/random.ts'
 import { ClientMembers } from './client-members.ts'
+import { IdleWatch } from './idle-watch.ts'
 import { HAS_PRESENCE } from './presence-map.ts'
 import { APP, KEY, type Region } from './region.ts'
 import type { SimSocket, SocketClient } from './sockets.ts'
@@ -15,7 +16,6 @@ import { type Scheduled, Violation } from './world.ts'
 
 const CONNECT_MS = 10_000
 const ATTACH_MS = 10_000
-const IDLE_EXTRA_MS = 10_000
 const REDIAL_MS = 400
 const REATTACH_MS = 1_500
 const RETRY_MS = 1_000
@@ -67,14 +67,15 @@ export class SimClient implements SocketClient {
   #connectionKey: string | undefined
   #publishCount = 0
   #timer: Scheduled | undefined
-  #idleMs = 0
-  #heardAtMs = 0
+  #awayUntilMs = 0
+  readonly #idle: IdleWatch
 
   constructor(region: Region, options: ClientOptions) {
     this.#region = region
     this.name = options.name
     this.options = options
     this.#random = region.world.fork(`client ${options.name}`)
+    this.#idle = new IdleWatch(region.world)
     this.submissions = new Submissions(options.name)
     this.members = new ClientMembers({
       name: options.name,
@@ -156,10 +157,17 @@ export class SimClient implements SocketClient {
     this.#lost('its socket drops')
   }
 
+  /** It has no network for a time. */
+  stayAway(forMs: number): void {
+    if (this.state === 'closing' || this.state === 'closed') return
+    this.#awayUntilMs = this.#region.world.nowMs + forMs
+    this.dropSocket()
+  }
+
   // -- what its socket says --------------------------------------------------------------------
 
   onSocketOpen(socket: SimSocket): void {
-    if (socket === this.socket) this.#heardAtMs = this.#region.world.nowMs
+    if (socket === this.socket) this.#idle.heard()
   }
 
   onSocketGone(socket: SimSocket): void {
@@ -168,7 +176,7 @@ export class SimClient implements SocketClient {
 
   onSocketMessage(socket: SimSocket, message: Wire | undefined): void {
     if (socket !== this.socket) return
-    this.#heardAtMs = this.#region.world.nowMs
+    this.#idle.heard()
     if (message === undefined) return
     switch (message.action) {
       case Does.CONNECTED:
@@ -232,7 +240,8 @@ export class SimClient implements SocketClient {
     const { world } = this.#region
     this.state = 'offline'
     world.cancel(this.#timer)
-    this.#timer = world.after(this.#random.jitter(REDIAL_MS), () => {
+    const awayMs = Math.max(0, this.#awayUntilMs - world.nowMs)
+    this.#timer = world.after(awayMs + this.#random.jitter(REDIAL_MS), () => {
       if (this.state === 'offline') this.#dial()
     })
   }
@@ -258,31 +267,21 @@ export class SimClient implements SocketClient {
     const isSame = message.connectionId === this.connectionId
     this.connectionId = message.connectionId!
     this.#connectionKey = message.connectionDetails?.connectionKey
-    this.#idleMs = message.connectionDetails?.maxIdleInterval ?? 0
     this.state = 'connected'
     world.cancel(this.#timer)
     this.#say(`is connected${isSame ? ' again' : ''} to ${this.socket!.server.machine}`)
-    this.#watchIdle(this.socket!)
+    const socket = this.socket!
+    this.#idle.watch(message.connectionDetails?.maxIdleInterval ?? 0, () => {
+      if (this.socket !== socket || this.state !== 'connected') return
+      socket.drop()
+      this.#lost('nothing heard for too long')
+    })
     if (!isSame) {
       this.submissions.renumber()
       this.members.onOtherConnection()
     }
     for (const held of this.channels.values()) this.#goOn(held, isSame)
     for (const pending of this.submissions.pending) this.#submit(pending)
-  }
-
-  #watchIdle(socket: SimSocket): void {
-    const { world } = this.#region
-    const dueMs = this.#heardAtMs + this.#idleMs + IDLE_EXTRA_MS
-    this.#timer = world.at(dueMs, () => {
-      if (this.socket !== socket || this.state !== 'connected') return
-      if (this.#heardAtMs + this.#idleMs + IDLE_EXTRA_MS > world.nowMs) {
-        this.#watchIdle(socket)
-        return
-      }
-      socket.drop()
-      this.#lost('nothing heard for too long')
-    })
   }
 
   #submit(pending: Pending): void {

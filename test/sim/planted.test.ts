@@ -5,7 +5,9 @@ import { simulate } from './simulate.ts'
 import { Violation } from './world.ts'
 
 const SEEDS_MAX = 12
-const isPlain = { logRollbacks: 0, logAnews: 0, logRoomBytes: 0, isTight: false }
+const isPlain = {
+  logRollbacks: 0, logAnews: 0, logRoomBytes: 0, isTight: false, isShort: false
+}
 
 /** The first violation that the fault leads to, and in which seed. */
 function find({ mix, plant }: Planted): { seed: number; violation: Error } | undefined {

@@ -1,4 +1,4 @@
-/** What a planted fault is, and how a method of the core is replaced for the time of a run. */
+/** How faults are planted: what one is, and the weathers in which most of them show. */
 
 import type { Region } from './region.ts'
 import type { Mix } from './weather.ts'
@@ -32,4 +32,38 @@ export function replace<T extends object, K extends Methods<T> & keyof T>(
   return () => {
     prototype[name] = former
   }
+}
+
+/** The same for a getter. */
+export function replaceGetter<T extends object, K extends keyof T & string>(
+  owner: { readonly prototype: T },
+  name: K,
+  get: (this: T, former: () => T[K]) => T[K]
+): () => void {
+  const { prototype } = owner
+  const former = Object.getOwnPropertyDescriptor(prototype, name)!
+  Object.defineProperty(prototype, name, {
+    configurable: true,
+    get(this: T) {
+      return get.call(this, () => former.get!.call(this) as T[K])
+    }
+  })
+  return () => {
+    Object.defineProperty(prototype, name, former)
+  }
+}
+
+/** Undoes several. */
+export function all(...undo: (() => void)[]): () => void {
+  return () => undo.forEach((each) => each())
+}
+
+export const busy: Partial<Mix> = { crashes: 5, workerDeaths: 5, clientDrops: 10, publishRate: 4 }
+export const troubled: Partial<Mix> = { logTrouble: 0.08, ...busy }
+/** Nothing that would keep a master from hearing how full the log is. */
+export const still: Partial<Mix> = {
+  partitions: 0, oneWayCuts: 0, meshDowns: 0, pauses: 0, logTrouble: 0, logAways: 0, logFulls: 0
+}
+export const split: Partial<Mix> = {
+  partitions: 12, pauses: 6, apiAways: 6, drains: 4, clientDrops: 30, nodeCount: 3
 }

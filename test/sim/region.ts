@@ -273,15 +273,18 @@ export class Region implements SocketWitness {
   }
 
   onServerSays(socket: SimSocket, message: Wire): void {
+    if (socket.client.isRough === true) return
     for (const check of this.checks) check.onServerSays?.(socket, message)
   }
 
   onClientSays(socket: SimSocket, message: Wire): void {
+    if (socket.client.isRough === true) return
     for (const check of this.checks) check.onClientSays?.(socket, message)
   }
 
   onSocketGone(socket: SimSocket): void {
     this.sockets.delete(socket)
+    if (socket.client.isRough === true) return
     for (const check of this.checks) check.onSocketGone?.(socket)
   }
 }

@@ -55,9 +55,11 @@ t.test('[26] in a calm region nobody is told of a loss, and nothing is refused',
     'skewMs', 'loss', 'repeat', 'spikes', 'partitions', 'oneWayCuts', 'meshDowns', 'pauses',
     'crashes', 'machineLosses', 'workerDeaths', 'drains', 'clockSteps', 'apiAways',
     'watchTrouble', 'ringTrouble', 'logTrouble', 'logLag', 'logAways', 'logFulls', 'clientDrops',
-    'clientCuts', 'clientStalls', 'logRollbacks', 'logAnews', 'logRoomBytes'
+    'clientCuts', 'clientStalls', 'clientAways', 'logRollbacks', 'logAnews',
+    'logRoomBytes'
   ].map((fault) => [fault, 0]))
-  const { violation, seen } = simulate({ seed: 1, nodeCount: 3, mix: { ...calm, isTight: false } })
+  const mix = { ...calm, isTight: false, isShort: false }
+  const { violation, seen } = simulate({ seed: 1, nodeCount: 3, mix })
   t.equal(violation, undefined)
   t.equal(seen['losses'], 0)
   t.equal(seen['refused'], 0)

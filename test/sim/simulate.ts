@@ -14,6 +14,7 @@ import { Leaves } from './checks/leaves.ts'
 import { Liveness } from './checks/liveness.ts'
 import { Masters } from './checks/masters.ts'
 import { Presence } from './checks/presence.ts'
+import { Rolls } from './checks/rolls.ts'
 import { Room } from './checks/room.ts'
 import { Sessions } from './checks/sessions.ts'
 import type { ClockFault } from './clock.ts'
@@ -108,8 +109,8 @@ class Run {
     checks.push(
       this.#sessions,
       this.#acks, this.#continuity, this.#masters, this.#agreement, this.#presence, this.#leaves,
-      new Liveness(this.#region), new Bounds(this.#region), new Room(this.#region),
-      new Handovers(this.#region)
+      new Rolls(this.#region), new Liveness(this.#region), new Bounds(this.#region),
+      new Room(this.#region), new Handovers(this.#region)
     )
     this.#workload = new Workload(this.#region, this.#mix)
     this.#weather = new Weather(this.#region, this.#mix)

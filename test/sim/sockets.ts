@@ -22,6 +22,8 @@ export interface SocketServer {
 /** The client's end. */
 export interface SocketClient {
   readonly name: string
+  /** Nothing is promised to it: what it is told is not judged. */
+  readonly isRough?: boolean
   onSocketOpen(socket: SimSocket): void
   onSocketMessage(socket: SimSocket, message: Wire | undefined): void
   onSocketGone(socket: SimSocket): void
@@ -140,11 +142,15 @@ export class SimSocket implements Socket {
   }
 
   send(message: Wire): void {
+    this.sendData(writeFrame(message, this.format), message)
+  }
+
+  /** Sends what may be no frame at all; `message` is what it says, if it is one. */
+  sendData(data: string | Uint8Array, message?: Wire): void {
     if (!this.#isClientOpen) return
-    const data = writeFrame(message, this.format)
     this.#arriveAtServer(() => {
       if (!this.#isServerOpen) return
-      this.#witness.onClientSays(this, message)
+      if (message !== undefined) this.#witness.onClientSays(this, message)
       this.server.onFrame(this, data)
     })
   }

@@ -46,7 +46,9 @@ export interface Mix {
   readonly clientDrops: number
   readonly clientCuts: number
   readonly clientStalls: number
+  readonly clientAways: number
   readonly isTight: boolean
+  readonly isShort: boolean
 }
 
 const CHANCES = {
@@ -54,7 +56,7 @@ const CHANCES = {
   meshDowns: 5, pauses: 5, crashes: 4, machineLosses: 2, workerDeaths: 6, drains: 2,
   clockSteps: 2, apiAways: 2, watchTrouble: 0.4, ringTrouble: 0.2, logTrouble: 0.06,
   logLag: 0.4, logAways: 2, logFulls: 1, logRollbacks: 1, logAnews: 1,
-  clientDrops: 6, clientCuts: 3, clientStalls: 3
+  clientDrops: 6, clientCuts: 3, clientStalls: 3, clientAways: 4
 } as const
 
 /** Faults that are off, unless all are asked for, until what they show is cured: none now. */
@@ -81,19 +83,29 @@ export function drawMix(seed: string, hasAllFaults: boolean): Mix {
     channelCount: 2 + random.below(3),
     publishRate: 1 + random.below(4),
     stormMs: 12_000 + random.below(14_000),
-    isTight: random.below(4) === 0
+    isTight: random.below(4) === 0,
+    isShort: random.below(4) === 0
   }
 }
 
 /**
  * Regions here have few partitions, so planned moves take smaller steps. In a tight run some other
- * bounds of the core are so small that they are reached.
+ * bounds of the core are so small that they are reached; in a short one logs are, so that
+ * snapshots are written and tails trimmed all the time.
  */
-export function drawLimits(seed: string, { isTight, logRoomBytes }: Mix): void {
+export function drawLimits(seed: string, { isTight, isShort, logRoomBytes }: Mix): void {
   // A few channels can fill a stream then; else it is their own share that they meet.
   if (logRoomBytes % 2 === 0) Object.assign(limits, { partitionLogShare: 1 })
   const random = new Random(`${seed}/limits`)
   Object.assign(limits, { handoversPerView: 1 + random.below(3) })
+  if (isShort) {
+    Object.assign(limits, {
+      snapshotEveryBytes: 500 + random.below(4_000),
+      snapshotChunkBytesMax: 150 + random.below(800),
+      backlogPageBytesMax: 300 + random.below(2_000),
+      tailMs: 6_000 + random.below(20_000)
+    })
+  }
   if (!isTight) return
   const tight = {
     unansweredPerClientMax: 3 + random.below(10),
@@ -103,6 +115,7 @@ export function drawLimits(seed: string, { isTight, logRoomBytes }: Mix): void {
     linkBytesMax: 25_000 + random.below(30_000),
     batchBytesMax: 500 + random.below(2_000),
     socketQueueBytesMax: 2_000 + random.below(10_000),
+    publishesPerSecondMax: 10 + random.below(40),
     presencePageMax: 1 + random.below(3),
     presencePageBytesMax: 250 + random.below(1_000),
     presenceMembersMax: 3 + random.below(5)
@@ -175,6 +188,10 @@ export class Weather {
     })
     this.#often('client drops', mix.clientDrops, (random) => this.#dropClient(random))
     this.#often('client cuts', mix.clientCuts, (random) => this.#cutClient(random))
+    this.#often('client aways', mix.clientAways, (random) => {
+      const { clients } = this.#region
+      clients[random.below(clients.length)]?.stayAway(1_000 + random.below(30_000))
+    })
     this.#often('client stalls', mix.clientStalls, (random) => this.#stallClient(random))
   }
 

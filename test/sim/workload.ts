@@ -6,11 +6,15 @@
 import type { Random } from '../../src/base/random.ts'
 import { SimClient } from './clients.ts'
 import type { Region } from './region.ts'
+import { RoughClient } from './rough-client.ts'
 import { Mode } from './wire.ts'
 
 const { PRESENCE, PUBLISH, SUBSCRIBE, PRESENCE_SUBSCRIBE } = Mode
 /** Most ask for nothing, and are granted everything. */
 const MODES = [PRESENCE | PUBLISH | SUBSCRIBE, PRESENCE | PUBLISH | PRESENCE_SUBSCRIBE]
+
+/** One run in so many has a client that keeps to nothing. */
+const ROUGH_EVERY = 3
 
 export interface WorkloadOptions {
   readonly clientCount: number
@@ -22,6 +26,7 @@ export interface WorkloadOptions {
 export class Workload {
   readonly channels: readonly string[]
   readonly clients: SimClient[] = []
+  #rough: RoughClient | undefined
   readonly #region: Region
   readonly #options: WorkloadOptions
   readonly #random: Random
@@ -54,11 +59,15 @@ export class Workload {
       })
       this.#live(client, random)
     }
+    if (this.#random.below(ROUGH_EVERY) > 0) return
+    this.#rough = new RoughClient(this.#region, 'rough')
+    this.#rough.connect()
   }
 
   /** Nobody does anything of itself any more. */
   stop(): void {
     this.#isOn = false
+    this.#rough?.leave()
   }
 
   /** Everybody publishes once on every channel it holds. */

@@ -1,0 +1,118 @@
+/**
+ * After a new lineage nobody is told who is present before every node has said so, or the time for
+ * it is up (rule 21, scenario D7): a set that lacks who is there makes every client emit leaves.
+ */
+
+import { limits } from '../../../src/base/limits.ts'
+import { channelKey } from '../clients.ts'
+import type { PresentSet } from '../committed.ts'
+import type { Taken } from '../ledger.ts'
+import type { Accepted } from '../log.ts'
+import { HAS_PRESENCE, isLastOfSync, memberKeyOf, shownIn } from '../presence-map.ts'
+import type { Region } from '../region.ts'
+import type { SimSocket } from '../sockets.ts'
+import { Does, Mode, pointOf, type Wire } from '../wire.ts'
+import { Violation } from '../world.ts'
+import type { Check } from './check.ts'
+
+/** Clocks run a little wrong. */
+const SLACK = 0.95
+/** What has just been said may be on its way. */
+const SETTLED_MS = 1_000
+
+interface Begun {
+  readonly atMs: number
+  /** Who was present when the lineage before ended. */
+  readonly before: ReadonlyMap<string, PresentSet>
+}
+
+interface Standing {
+  readonly atMs: number
+  readonly lineage: string
+}
+
+export class Rolls implements Check {
+  readonly #region: Region
+  /** By lineage. */
+  readonly #begun = new Map<string, Begun>()
+  /** By partition and channel: who was present last, whatever the log has lost since. */
+  readonly #present = new Map<number, Map<string, PresentSet>>()
+  readonly #listed = new Map<SimSocket, Map<string, Set<string>>>()
+  /** By socket and channel: since when it stands attached, and in which lineage. */
+  readonly #attached = new Map<SimSocket, Map<string, Standing>>()
+
+  constructor(region: Region) {
+    this.#region = region
+  }
+
+  onAppended({ lineage, committed, isStray }: Taken, { partition }: Accepted): void {
+    if (isStray) return
+    const present = this.#present.get(partition) ?? new Map<string, PresentSet>()
+    this.#present.set(partition, present)
+    if (!this.#begun.has(lineage)) {
+      this.#begun.set(lineage, { atMs: this.#region.world.nowMs, before: new Map(present) })
+    }
+    for (const each of committed) present.set(each.channel, each.present)
+  }
+
+  onServerSays(socket: SimSocket, message: Wire): void {
+    const { action, channel = '', channelSerial = '', flags = 0 } = message
+    if (action === Does.ATTACHED) {
+      this.#onAttached(socket, channel, pointOf(channelSerial).lineage, flags)
+    } else if (action === Does.DETACHED) {
+      this.#attached.get(socket)?.delete(channel)
+    } else if (action === Does.SYNC) {
+      const byChannel = this.#listed.get(socket) ?? new Map<string, Set<string>>()
+      this.#listed.set(socket, byChannel)
+      const listed = byChannel.get(channel) ?? new Set()
+      byChannel.set(channel, listed)
+      for (const item of shownIn(message)) listed.add(memberKeyOf(item))
+      if (!isLastOfSync(message)) return
+      byChannel.delete(channel)
+      const { lineage } = this.#attached.get(socket)?.get(channel) ?? { lineage: '' }
+      this.#judge(socket, channel, lineage, listed)
+    }
+  }
+
+  onSocketGone(socket: SimSocket): void {
+    this.#attached.delete(socket)
+    this.#listed.delete(socket)
+  }
+
+  #onAttached(socket: SimSocket, channel: string, lineage: string, flags: number): void {
+    const channels = this.#attached.get(socket) ?? new Map<string, Standing>()
+    this.#attached.set(socket, channels)
+    const atMs = channels.get(channel)?.atMs ?? this.#region.world.nowMs
+    channels.set(channel, { atMs, lineage })
+    const hears = (flags & Mode.PRESENCE_SUBSCRIBE) !== 0
+    if (hears && (flags & HAS_PRESENCE) === 0) this.#judge(socket, channel, lineage, new Set())
+  }
+
+  /** `told`: everybody who is present, as the socket was told. */
+  #judge(socket: SimSocket, channel: string, lineage: string, told: ReadonlySet<string>): void {
+    const begun = this.#begun.get(lineage)
+    const { nowMs } = this.#region.world
+    if (begun === undefined || nowMs - begun.atMs > limits.rollMs * SLACK) return
+    for (const [who, { connectionId, clientId }] of begun.before.get(channelKey(channel)) ?? []) {
+      if (told.has(who) || !this.#isThere(connectionId, clientId, channel, begun.atMs)) continue
+      throw new Violation('roll', `${socket.client.name} is told who is present on ${channel}, ` +
+        `${Math.round(nowMs - begun.atMs)} ms after a new lineage, without ${who}`)
+    }
+  }
+
+  /** True if the member's client was attached well before, and still is, on a listed node. */
+  #isThere(connectionId: string, clientId: string, channel: string, beforeMs: number): boolean {
+    const view = this.#region.kube.view
+    for (const [socket, channels] of this.#attached) {
+      const { client, server } = socket
+      if (socket.connectionId !== connectionId || !socket.isOpen) continue
+      const since = channels.get(channel)?.atMs ?? Infinity
+      const isListed = view?.members.some(({ incarnation, state }) =>
+        state === 'serving' && server.life.startsWith(`${incarnation}/`)) === true
+      const who = this.#region.clients.find((each) => each === client)!
+      const isWanted = [...who.members.wanted(channel)].includes(clientId)
+      if (isListed && isWanted && since < beforeMs - SETTLED_MS) return true
+    }
+    return false
+  }
+}

@@ -1,0 +1,56 @@
+/** Faults of what is to be let go, and of what is to be bounded. */
+
+import { Deadlines } from '../../src/base/deadlines.ts'
+import { ChannelClient } from '../../src/channel/client.ts'
+import { LocalGroup } from '../../src/channel/group.ts'
+import { type Planted, replace } from './planting.ts'
+
+export const ofBounds: readonly Planted[] = [
+  {
+    name: 'a client of a channel is never let go',
+    rule: '25',
+    foundBy: ['leak'],
+    plant: () => replace(ChannelClient, 'isSpent', () => () => false)
+  },
+  {
+    name: 'a group is never let go',
+    rule: '25',
+    foundBy: ['leak'],
+    plant: () => replace(LocalGroup, 'isSpent', () => () => false)
+  },
+  {
+    name: 'the last batch of a burst is never asked about',
+    rule: '13',
+    foundBy: ['whole', 'leak'],
+    mix: { loss: 0.15, publishRate: 1, clientDrops: 0 },
+    plant({ mesh }) {
+      const send = mesh.send.bind(mesh)
+      mesh.send = (from, to, what, payload, bytes) => {
+        if (what !== 'link ask') send(from, to, what, payload, bytes)
+      }
+    }
+  },
+  {
+    name: 'a removed node goes on with its clients',
+    rule: '11',
+    foundBy: ['whole', 'continuity'],
+    mix: { partitions: 8, meshDowns: 8, pauses: 6 },
+    plant(region) {
+      const start = region.startPod.bind(region)
+      region.startPod = (name, incarnation) => {
+        const node = start(name, incarnation)
+        node.onLifeOver = () => undefined
+        return node
+      }
+    }
+  },
+  {
+    name: 'deadlines are set that nobody waits for',
+    rule: '25',
+    foundBy: ['bounds'],
+    plant: () => replace(Deadlines, 'at', (former) => function (this: Deadlines, atMs, run) {
+      former.call(this, atMs + 1e9, () => undefined)
+      return former.call(this, atMs, run)
+    })
+  }
+]

@@ -1,0 +1,132 @@
+/** Faults of channels: their order, and who is shown what. */
+
+import { limits } from '../../src/base/limits.ts'
+import { ChannelClient } from '../../src/channel/client.ts'
+import { Confirming } from '../../src/channel/confirming.ts'
+import { Dedupe } from '../../src/channel/dedupe.ts'
+import { LocalGroup } from '../../src/channel/group.ts'
+import { ChannelMaster } from '../../src/channel/master.ts'
+import { Tail } from '../../src/channel/tail.ts'
+import { Unanswered } from '../../src/channel/unanswered.ts'
+import { Channels } from '../../src/node/channels.ts'
+import type { PeerMessage } from '../../src/peer/message.ts'
+import { SerialClock } from '../../src/wire/serial.ts'
+import { all, busy, type Planted, replace, split } from './planting.ts'
+
+export const ofChannels: readonly Planted[] = [
+  {
+    name: 'seq restarts at a takeover',
+    rule: '5',
+    foundBy: ['ledger', 'continuity', 'once'],
+    mix: busy,
+    plant: () => replace(ChannelMaster, 'restore', () => () => undefined)
+  },
+  {
+    name: 'serials follow the wall clock alone',
+    rule: '5',
+    foundBy: ['masters'],
+    mix: { skewMs: 1_500, clockSteps: 10, ...busy },
+    plant: () => replace(SerialClock, 'next', () => (wallMs) => ({ ms: wallMs, counter: 0 }))
+  },
+  {
+    name: 'a publish is delivered before it is in the log',
+    rule: '3',
+    foundBy: ['committed'],
+    mix: busy,
+    plant: () => replace(ChannelMaster, 'onPublish', (former) => {
+      return function (this: ChannelMaster, place, publish, now) {
+        former.call(this, place, publish, now)
+        const seq = this.lastSeq
+        const { op } = publish
+        this.deliver([{ ...op, seq, entry: 0, timestamp: now.wallMs, counter: 0 }])
+      }
+    })
+  },
+  {
+    name: 'ids are forgotten at once',
+    rule: '17',
+    foundBy: ['once', 'acks'],
+    mix: { ...busy, loss: 0.05 },
+    plant: () => replace(Dedupe, 'find', () => () => 'new' as const)
+  },
+  {
+    name: 'whether to resume is decided by age',
+    rule: '19',
+    foundBy: ['continuity'],
+    mix: { clientDrops: 20 },
+    plant: () => replace(Tail, 'after', (former) => function (this: Tail, seq) {
+      return this.length > 0 && seq < this.lastSeq - 2 ? undefined : former.call(this, seq)
+    })
+  },
+  {
+    name: 'an attachment begins where the node stands',
+    rule: '19',
+    foundBy: ['continuity'],
+    mix: { clientDrops: 20 },
+    plant: () => replace(LocalGroup, 'attach', (former) => {
+      return function (this: LocalGroup, member, variant) {
+        return former.call(this, member, variant, undefined)
+      }
+    })
+  },
+  {
+    name: 'what was not answered is not sent again',
+    rule: '16',
+    foundBy: ['leak', 'whole'],
+    mix: { ...busy, loss: 0.05 },
+    plant: () => replace(Unanswered, 'startEpoch', (former) => {
+      return function (this: Unanswered, ...args) {
+        former.apply(this, args)
+        for (const _ of this.takeUnsent()) continue
+      }
+    })
+  },
+  {
+    name: 'ids are forgotten with the messages',
+    rule: '17',
+    foundBy: ['once', 'acks', 'refused'],
+    mix: { ...busy, logAways: 20, clientDrops: 30 },
+    plant: () => replace(Dedupe, 'expire', (former) => function (this: Dedupe, nowMs) {
+      former.call(this, nowMs + limits.idKeptMs - 100)
+    })
+  },
+  {
+    name: 'an idle deposed master answers a read',
+    rule: '11',
+    foundBy: ['continuity', 'presence', 'committed', 'lineage'],
+    mix: { ...split, pauses: 10, clientDrops: 60, publishRate: 2 },
+    plant: () => all(
+      replace(Confirming, 'mustWait', () => () => false),
+      replace(Confirming, 'holdUntilNext', () => () => false)
+    )
+  },
+  {
+    name: 'a backfill is dropped',
+    rule: '13',
+    foundBy: ['whole', 'continuity', 'leak'],
+    mix: { clientDrops: 30, clientAways: 20 },
+    plant: () => replace(ChannelClient, 'onMasterMessage', (former) => {
+      return function (this: ChannelClient, message) {
+        if (message.kind !== 'backfilled') former.call(this, message)
+      }
+    })
+  },
+  {
+    name: 'a hole in the order is passed over',
+    rule: '9',
+    foundBy: ['continuity', 'whole'],
+    mix: busy,
+    plant: () => replace(Channels, 'onPeerMessage', (former) => {
+      return function (this: Channels, from, message) {
+        former.call(this, from, withoutSome(message))
+      }
+    })
+  }
+]
+
+/** A Joined that lacks the middle of its backlog, and does not say so. */
+function withoutSome(message: PeerMessage): PeerMessage {
+  if (message.kind !== 'joined' || message.backlog.length < 1) return message
+  const { standing } = message
+  return { ...message, backlog: [], startsAfter: standing.seq } as PeerMessage
+}
