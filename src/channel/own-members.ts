@@ -3,23 +3,22 @@
  * authority for them (rule 21): it says on their behalf what they ask, counts the grace of those
  * whose socket is lost, and lists them for every new master.
  *
- * Of members about whom something is on its way, an op without outcome, the list says only that:
- * the master is given those ops before the list, and judges them; whatever a list said instead, it
- * would be wrong of what the master refuses. Once all of a connection's ops have their outcomes,
- * the list is told again.
+ * Ops that have no outcome yet are given to a new master before the list. What they make of a
+ * member only the master knows, so the list names it as undecided; when they have their outcomes
+ * the master is given another list.
  */
 
 import type { Deadline, Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
 import type {
-  MemberOwner,
+  ListedMember,
   PresenceMember,
   PeerMessage,
   PublishOp,
   PublishOutcome
 } from '../peer/message.ts'
 import { PresenceAction } from '../wire/actions.ts'
-import { decodeItems, encodeItems, isOlder, OPEN_ID, type PresenceItem } from './presence.ts'
+import { decodeItems, encodeItems, isOlder, type PresenceItem } from './presence.ts'
 
 type OfConnection = Map<string, PresenceMember>
 
@@ -27,6 +26,8 @@ interface Said {
   readonly op: PublishOp
   /** When its events are said to have been; undefined while it has no outcome. */
   takenAt: number | undefined
+  /** A list was made while it had no outcome. */
+  isLeftOpen: boolean
 }
 
 /** What the members need from their group. */
@@ -48,8 +49,8 @@ export class OwnMembers {
   /** By connection, in the order in which they were said: ops that count, taken or not yet. */
   readonly #pending = new Map<string, Said[]>()
   readonly #graces = new Map<string, Deadline>()
-  /** Connections of which the last list left something open. */
-  readonly #unsettled = new Set<string>()
+  /** Without an outcome since the master wanted a list. */
+  #leftOpen = new Set<Said>()
 
   /** `generation`: the life of the group's worker. */
   constructor(channel: string, generation: number, ports: OwnPorts) {
@@ -66,7 +67,7 @@ export class OwnMembers {
   onSubmit(op: PublishOp): void {
     const connectionId = op.connectionId!
     const said = this.#pending.get(connectionId) ?? []
-    said.push({ op, takenAt: undefined })
+    said.push({ op, takenAt: undefined, isLeftOpen: false })
     this.#pending.set(connectionId, said)
   }
 
@@ -75,36 +76,45 @@ export class OwnMembers {
     const connectionId = op.connectionId!
     const said = this.#pending.get(connectionId) ?? []
     const at = said.findIndex((each) => each.op === op)
+    const decided = said[at]!
     if (outcome.kind === 'refused') said.splice(at, 1)
-    else said[at]!.takenAt = outcome.timestamp ?? 0
+    else decided.takenAt = outcome.timestamp ?? 0
     const members = this.#taken.get(connectionId) ?? new Map<string, PresenceMember>()
     while (said[0]?.takenAt !== undefined) apply(members, said.shift()!)
     if (said.length === 0) this.#pending.delete(connectionId)
     if (members.size > 0) this.#taken.set(connectionId, members)
     else this.#taken.delete(connectionId)
-    if (said.length === 0 && this.#unsettled.delete(connectionId)) this.declare()
+    const wasLast = this.#leftOpen.delete(decided) && this.#leftOpen.size === 0
+    const isMistold = decided.isLeftOpen && outcome.kind === 'refused'
+    if (wasLast || isMistold) this.#tell()
   }
 
   /** Tells the ChannelClient, for a new master. */
   declare(): void {
+    this.#leftOpen = new Set([...this.#pending.values()].flat())
+    this.#tell()
+  }
+
+  #tell(): void {
+    for (const said of this.#pending.values()) for (const each of said) each.isLeftOpen = true
     const channel = this.#channel
     const generation = this.#generation
-    this.#unsettled.clear()
-    for (const connectionId of this.#pending.keys()) this.#unsettled.add(connectionId)
     this.#ports.toClient({ kind: 'declared', channel, generation, members: this.list() })
   }
 
-  /** Everybody who is taken, and who is open: of those there is no more than the name. */
-  list(): PresenceMember[] {
+  /** Everybody who is present, or will be if what was said is taken. */
+  list(): ListedMember[] {
     const connectionIds = new Set([...this.#taken.keys(), ...this.#pending.keys()])
-    return [...connectionIds].flatMap((connectionId) => {
-      const members = new Map(this.#taken.get(connectionId))
-      for (const { op } of this.#pending.get(connectionId) ?? []) {
-        for (const { clientId } of decodeItems(op.payload)) {
-          members.set(clientId, openMember(connectionId, clientId, op.owner!))
-        }
-      }
-      return [...members.values()]
+    return [...connectionIds].flatMap((connectionId) => this.#listOf(connectionId))
+  }
+
+  #listOf(connectionId: string): ListedMember[] {
+    const said = this.#pending.get(connectionId) ?? []
+    const open = new Set(said.flatMap(({ op }) => decodeItems(op.payload).map(clientIdOf)))
+    const members = new Map(this.#taken.get(connectionId))
+    for (const member of this.#of(connectionId)) members.set(member.clientId, member)
+    return [...members.values()].map((member) => {
+      return open.has(member.clientId) ? { ...member, isUndecided: true } : member
     })
   }
 
@@ -154,7 +164,6 @@ export class OwnMembers {
     })
   }
 
-  /** The connection's members, as they will be when all that was said is taken. */
   #of(connectionId: string): PresenceMember[] {
     const members = new Map(this.#taken.get(connectionId))
     for (const said of this.#pending.get(connectionId) ?? []) apply(members, said)
@@ -162,13 +171,8 @@ export class OwnMembers {
   }
 }
 
-function openMember(
-  connectionId: string,
-  clientId: string,
-  owner: MemberOwner
-): PresenceMember {
-  const nothing = { data: undefined, encoding: undefined, extras: undefined }
-  return { connectionId, clientId, id: OPEN_ID, timestamp: 0, owner, ...nothing }
+function clientIdOf({ clientId }: PresenceItem): string {
+  return clientId
 }
 
 /** What `op` makes of its connection's members, by the rule that the master goes by. */

@@ -21,6 +21,7 @@ import type {
   IdSpace,
   Join,
   Joined,
+  ListedMember,
   PresenceMember,
   MemberOwner,
   PeerMessage,
@@ -38,7 +39,6 @@ import {
   isSameOwner,
   MemberMap,
   memberKey,
-  OPEN_ID,
   type PresenceItem,
   type Word
 } from './presence.ts'
@@ -79,7 +79,7 @@ export class MasterPresence {
   /** Since when owners are gone, by their key. */
   readonly #orphanedAtMs = new Map<string, number>()
   /** Declarations that have not come to their end. */
-  readonly #lists = new Map<string, { readonly place: Place; readonly members: PresenceMember[] }>()
+  readonly #lists = new Map<string, { readonly place: Place; readonly members: ListedMember[] }>()
   /** The Joins that wait to be told who is present, by place. */
   readonly #held = new Map<string, { readonly place: Place; readonly joinNo: number }>()
   readonly #channel: string
@@ -232,15 +232,18 @@ export class MasterPresence {
     this.#leave(left)
   }
 
-  /** What the worker lists is present, and what it does not list any more leaves. */
-  #onList(life: MemberOwner, list: readonly PresenceMember[]): void {
+  /**
+   * What the worker lists is present, and what it does not list any more leaves. Of what is
+   * undecided there we know more: its ops have been judged here.
+   */
+  #onList(life: MemberOwner, list: readonly ListedMember[]): void {
     const listed = new Set<string>()
     for (const { connectionId, clientId, timestamp } of list) {
       listed.add(memberKey(connectionId, clientId))
       this.#ports.followMs(timestamp)
     }
-    const settled = list.filter(({ id }) => id !== OPEN_ID)
-    const words = Map.groupBy(settled, ({ connectionId, owner }) => {
+    const certain = list.filter(({ isUndecided }) => isUndecided !== true)
+    const words = Map.groupBy(certain, ({ connectionId, owner }) => {
       return memberKey(connectionId, String(owner.claim))
     })
     for (const members of words.values()) this.#onListed(life, members)

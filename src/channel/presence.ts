@@ -38,9 +38,6 @@ export interface Word {
   readonly bytesMax: number | undefined
 }
 
-/** In a list of members, the id of one about whom an op is on its way: it stays as it is. */
-export const OPEN_ID = ''
-
 /** What is to become of a word: events that all see, and members that only change owners. */
 export type Decision = { readonly kind: 'refused'; readonly error: ErrorInfo } | Changes
 

@@ -96,10 +96,7 @@ export class Channels {
       deadlines,
       random: ports.random,
       now,
-      // A master that hands over still knows clients of nodes that were removed meanwhile.
-      send: (to, message) => {
-        if (!this.isRemoved(to)) this.#send(to, message)
-      },
+      send: (to, message) => this.#send(to, message),
       fateOf: (incarnation) => this.registers.fateOf(incarnation)
     })
   }

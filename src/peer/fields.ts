@@ -5,6 +5,7 @@
 
 import type {
   IdSpace,
+  ListedMember,
   PresenceMember,
   MemberOwner,
   Publication,
@@ -74,15 +75,15 @@ export function ownerFrom(value: unknown): MemberOwner {
 }
 
 /** A member's fields, as they stand on the mesh and in snapshots. */
-export function memberFields(member: PresenceMember): Fields {
+export function memberFields(member: ListedMember): Fields {
   const { connectionId, clientId, id, timestamp, data, encoding, extras, owner } = member
   return [connectionId, clientId, id, timestamp, data ?? null, encoding ?? null, extras ?? null,
-    ...ownerFields(owner)]
+    ...ownerFields(owner), ...(member.isUndecided === true ? [true] : [])]
 }
 
 /** The inverse of `memberFields`. */
-export function memberFrom(value: unknown): PresenceMember {
-  const [connectionId, clientId, id, timestamp, data, encoding, extras, ...owner] = value as [
+export function memberFrom(value: unknown): ListedMember {
+  const [connectionId, clientId, id, timestamp, data, encoding, extras, ...rest] = value as [
     string,
     string,
     string,
@@ -91,6 +92,7 @@ export function memberFrom(value: unknown): PresenceMember {
     string | null,
     PresenceMember['extras'] | null
   ]
+  const [, , , , isUndecided] = rest as unknown[]
   return {
     connectionId,
     clientId,
@@ -99,7 +101,8 @@ export function memberFrom(value: unknown): PresenceMember {
     data: data ?? undefined,
     encoding: encoding ?? undefined,
     extras: extras ?? undefined,
-    owner: ownerFrom(owner)
+    owner: ownerFrom(rest),
+    ...(isUndecided === true ? { isUndecided } : {})
   }
 }
 

@@ -38,6 +38,7 @@ export type {
   Declared,
   DeclareWanted,
   MemberOwner,
+  ListedMember,
   Members,
   PresenceMember,
   RollAnswered,

@@ -57,12 +57,18 @@ export interface DeclareWanted extends OnChannel {
   readonly kind: 'declareWanted'
 }
 
+/** A member as its worker lists it. */
+export interface ListedMember extends PresenceMember {
+  /** Ops about it have no outcome yet: only the master, who has been given them, knows of it. */
+  readonly isUndecided?: boolean
+}
+
 /** LocalGroup → ChannelClient: the complete list of the members that live here. */
 export interface Declared extends OnChannel {
   readonly kind: 'declared'
   /** The life of the worker that says so. */
   readonly generation: number
-  readonly members: readonly PresenceMember[]
+  readonly members: readonly ListedMember[]
 }
 
 /** Master → ChannelClient: a part of the presence set, before `joined` or when it was held. */
@@ -82,7 +88,7 @@ export interface Declare extends OnChannel {
   readonly epoch: number
   readonly worker: number
   readonly generation: number
-  readonly members: readonly PresenceMember[]
+  readonly members: readonly ListedMember[]
   readonly isFirst: boolean
   readonly isLast: boolean
 }

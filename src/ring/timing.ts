@@ -5,6 +5,10 @@
  */
 
 import { assert } from '../base/assert.ts'
+import { limits } from '../base/limits.ts'
+
+/** Steps in which one of two nodes hands over its share of 4,096 partitions. */
+const HALF_A_RING = 2_048 / limits.handoversPerView
 
 export interface Timing {
   /** How often a member tells its watchers that it lives. */
@@ -89,5 +93,9 @@ export function checkTiming(timing: Timing): void {
   assert(timing.suspicionKeptMs > 2 * timing.suspicionRepeatMs, 'a lost suspicion voids nothing')
   assert(timing.helloKeptMs > 3 * timing.helloMs, 'two lost hellos lose no candidate')
   assert(timing.cutOffMs > timing.silenceMs, 'others notice a cut-off node before it gives up')
+  assert(
+    timing.drainMs >= HALF_A_RING * timing.handoverMs,
+    'half of a ring leaves within the drain, though each step takes as long as it may'
+  )
   assert(timing.tombstoneKeptMs >= 600_000, 'tombstones are kept ten minutes (rule 7)')
 }

@@ -8,6 +8,12 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Sent } from './ledger.ts'
 import type { Seat } from './load.ts'
 
+/** One way from a publish to its delivery. */
+export interface Way {
+  readonly sentAtMs: number
+  readonly ms: number
+}
+
 /** What was measured from one moment to another. */
 export class Window {
   readonly name: string
@@ -20,6 +26,8 @@ export class Window {
   readonly longestAckMs = new Map<string, number>()
   /** The longest way from a publish to its delivery, by channel. */
   readonly longestMs = new Map<string, number>()
+  /** Every such way, by channel. */
+  readonly ways = new Map<string, Way[]>()
   endMs = Infinity
   /** Connections that clients lost. */
   dropCount = 0
@@ -100,7 +108,11 @@ export class Gauge {
     if (window === undefined || Math.max(cleanSinceMs, subscriber.cleanSinceMs) > sent.sentAtMs) {
       return
     }
-    raise(window.longestMs, sent.channel, atMs - sent.sentAtMs)
+    const { channel, sentAtMs } = sent
+    raise(window.longestMs, channel, atMs - sentAtMs)
+    const ways = window.ways.get(channel) ?? []
+    window.ways.set(channel, ways)
+    ways.push({ sentAtMs, ms: atMs - sentAtMs })
   }
 }
 

@@ -27,6 +27,12 @@ export function printMeasured(measured: Measured): void {
   const of = (areMoved: boolean): number[] =>
     longest.filter(([channel]) => moved.has(channel) === areMoved).map(([, ms]) => ms)
   const [there, here] = [of(true), of(false)]
+  if (cause === 'plan' && measured.crossingMs.length > 0) {
+    const { crossingMs, movingMs, moveViewCount } = measured
+    console.log(`    longest delivery across ${crossingMs.length} planned moves: ` +
+      `${spread(crossingMs)}${aim(Math.max(...crossingMs), PAUSE_AIM_MS)}; ` +
+      `seen in ${moveViewCount} views within ${(movingMs / 1_000).toFixed(1)} s`)
+  }
   if (there.length > 0) {
     const bound = cause === 'plan' ? PAUSE_AIM_MS : undefined
     console.log(`    longest delivery on moved channels: ${spread(there)}` +

@@ -11,6 +11,10 @@ import type { Seen } from './ring-watch.ts'
 
 /** How long a surge keeps a region busy, about. */
 const SURGE_MS = 20
+/** The ring is looked at about this often. */
+const LOOK_MS = 300
+/** Nodes have heard of a view by then. */
+const AFTER_MS = 100
 
 /** How a channel's master left it in a window. */
 export type Cause = 'api fact' | 'silence' | 'plan' | 'none'
@@ -23,6 +27,11 @@ export interface Measured {
   readonly bereft: readonly string[]
   /** Channels whose master changed in the window. */
   readonly moved: ReadonlySet<string>
+  /** By move, the longest way from a publish to its delivery that crossed it, in ms. */
+  readonly crossingMs: readonly number[]
+  /** From the first view that moved a channel to the last, in ms, and how many there were. */
+  readonly movingMs: number
+  readonly moveViewCount: number
   readonly remark: string
 }
 
@@ -142,7 +151,42 @@ export function measured<R extends Ground>(
   const masters = (channel: string): Set<string | undefined> =>
     new Set(views.map(({ view }) => region.masterOf(channel, view)))
   const moved = new Set(load.channels.filter((channel) => masters(channel).size > 1))
+  const moves = movesIn(views, load.channels, (channel, view) => region.masterOf(channel, view))
+  const crossingMs = moves.flatMap((move) => longestCrossing(move, window))
+  const times = moves.map(({ seenAtMs }) => seenAtMs)
+  const movingMs = times.length === 0 ? 0 : times.at(-1)! - times[0]!
+  const moveViewCount = new Set(times).size
   const bereft = victim === undefined ? [] : load.channels.filter((channel) =>
     region.masterOf(channel, before) === victim)
-  return { window, cause, bereft, moved, remark }
+  return { window, cause, bereft, moved, crossingMs, movingMs, moveViewCount, remark }
+}
+
+/** A channel's change of master, between two looks at the ring. */
+interface Move {
+  readonly channel: string
+  readonly formerAtMs: number
+  readonly seenAtMs: number
+}
+
+function movesIn(
+  views: readonly Seen[], channels: readonly string[],
+  masterOf: (channel: string, view: View) => string | undefined
+): Move[] {
+  const moves: Move[] = []
+  for (const [at, { view, atMs: seenAtMs }] of views.entries()) {
+    const former = views[at - 1]
+    if (former === undefined) continue
+    for (const channel of channels) {
+      if (masterOf(channel, former.view) === masterOf(channel, view)) continue
+      moves.push({ channel, formerAtMs: Math.max(former.atMs, seenAtMs - LOOK_MS), seenAtMs })
+    }
+  }
+  return moves
+}
+
+/** The longest way of what was on it between the two looks, or was sent just after. */
+function longestCrossing({ channel, formerAtMs, seenAtMs }: Move, { ways }: Window): number[] {
+  const crossing = (ways.get(channel) ?? []).filter(({ sentAtMs, ms }) =>
+    sentAtMs <= seenAtMs + AFTER_MS && sentAtMs + ms >= formerAtMs)
+  return crossing.length === 0 ? [] : [Math.max(...crossing.map(({ ms }) => ms))]
 }

@@ -1,7 +1,8 @@
 /**
  * Nobody leaves who is there (rule 21, scenarios D4 and D7): a leave that servers decided stands in
- * the log only if its client said so, or detached, or closed; or if the socket by which the member
- * was spoken for, or the life of the worker that did, has been gone for the grace.
+ * the log only if its client said so, or detached, or closed, or was told that it cannot enter
+ * again; or if the socket by which the member was spoken for, or the life of the worker that did,
+ * has been gone for the grace.
  */
 
 import { decode } from '@msgpack/msgpack'
@@ -27,6 +28,8 @@ export class Leaves implements Check {
   readonly #owners = new Map<string, string>()
   /** By connection and msgSerial: when, in the order of all that was heard, it was first heard. */
   readonly #heardAt = new Map<string, number>()
+  /** By connection and msgSerial: who was spoken of, by channel and member. */
+  readonly #spokenOf = new Map<string, readonly string[]>()
   /** By channel and member, by channel and connection, or by connection: when it was to leave. */
   readonly #leftAt = new Map<string, number>()
   readonly #sockets = new Map<SimSocket, { connectionId: string; channels: Set<string> }>()
@@ -80,8 +83,12 @@ export class Leaves implements Check {
       const heard = `${connectionId}:${msgSerial}`
       if (!this.#heardAt.has(heard)) this.#heardAt.set(heard, now)
       const identity = this.#region.clients.find((each) => each === socket.client)!.options.clientId
-      for (const { action, clientId = identity } of presence) {
-        if (action === Presence.LEAVE) this.#leftAt.set(`${key} ${connectionId}:${clientId}`, now)
+      const members = presence.map(({ clientId = identity }) => {
+        return `${key} ${connectionId}:${clientId}`
+      })
+      this.#spokenOf.set(heard, members)
+      for (const [no, { action }] of presence.entries()) {
+        if (action === Presence.LEAVE) this.#leftAt.set(members[no]!, now)
       }
     } else if (action === Does.DETACH) {
       this.#leftAt.set(`${key} ${connectionId}`, now)
@@ -90,7 +97,8 @@ export class Leaves implements Check {
     }
   }
 
-  onServerSays(socket: SimSocket, { action, channel = '', connectionId = '' }: Wire): void {
+  onServerSays(socket: SimSocket, wire: Wire): void {
+    const { action, channel = '', connectionId = '', msgSerial = 0, count = 0 } = wire
     if (action === Does.CONNECTED) this.#sockets.set(socket, { connectionId, channels: new Set() })
     const known = this.#sockets.get(socket)
     if (known === undefined) return
@@ -100,6 +108,11 @@ export class Leaves implements Check {
     } else if (action === Does.DETACHED) {
       known.channels.delete(key)
       this.#leftAt.set(`${key} ${known.connectionId}`, ++this.#order)
+    } else if (action === Does.NACK) {
+      for (let serial = msgSerial; serial < msgSerial + count; serial++) {
+        const members = this.#spokenOf.get(`${known.connectionId}:${serial}`) ?? []
+        for (const member of members) this.#leftAt.set(member, ++this.#order)
+      }
     }
   }
 

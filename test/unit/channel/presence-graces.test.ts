@@ -86,20 +86,6 @@ t.test('[5, D7] a grace of a former lineage writes nothing into the next one', a
   t.same(life.join('w').standing, standing)
 })
 
-t.test('[21] of whom a list has the name alone stays as he is, and whose he is', async (t) => {
-  const { world, life } = withAnn()
-  life.join('b')
-  life.declare('b', [member('ann', '', { connectionId: 'x', owner: ownerOf('b', { claim: 1 }) })])
-  life.declare('b', [])
-  t.same(life.present(), ['ann x'], 'no other home has got him')
-  life.declare('a', [member('ann', '', { connectionId: 'x' })])
-  t.same(life.events('w'), [])
-  t.same(life.present(), ['ann x'])
-  life.declare('a', [])
-  t.same(life.present(), [])
-  world.pass(GRACE_MS, life)
-})
-
 t.test('a node that was believed dead and lives keeps its members', async (t) => {
   const { world, life } = withAnn()
   end(world, life)
@@ -160,6 +146,19 @@ t.test('[21, D7] a declaration is complete: whom it does not list leaves, others
     life.declare('a', [member('ann', 'x:0:0', { data: 'x' }), member('cy', 'z:0:0', { data: 'c' })])
     t.same(life.events('w'), ['enter cy c'], 'and who is listed and unknown enters')
     t.same(life.present(), ['ann x', 'cy c'])
+  })
+
+t.test('[21] of whom it lists as undecided nothing is made: the ops about them were judged here',
+  async (t) => {
+    const { life } = withAnn()
+    const isUndecided = true
+    const undecided = [
+      { ...member('ann', 'x:2:0', { data: 'new' }), isUndecided },
+      { ...member('bob', 'x:1:0', { data: 'refused' }), isUndecided }
+    ]
+    life.declare('a', undecided)
+    t.same(life.events('w'), [])
+    t.same(life.present(), ['ann x'])
   })
 
 t.test('[21] it speaks for its own life of its worker, and for nobody else', async (t) => {

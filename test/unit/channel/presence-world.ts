@@ -11,6 +11,7 @@ import { ampleRoom } from '../../../src/log/room.ts'
 import { decodeItems, encodeItems, eventId } from '../../../src/channel/presence.ts'
 import type {
   Joined,
+  ListedMember,
   PresenceMember,
   MemberOwner,
   PeerMessage,
@@ -173,7 +174,7 @@ export class PresenceLife {
   }
 
   /** A node lists all its members. */
-  declare(node: string, members: readonly PresenceMember[], generation = 1, pages = 1): void {
+  declare(node: string, members: readonly ListedMember[], generation = 1, pages = 1): void {
     const size = Math.ceil(members.length / pages)
     for (let page = 0; page < pages; page++) {
       this.master.onMessage(placeOf(node), {
