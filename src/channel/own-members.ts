@@ -156,7 +156,10 @@ export class OwnMembers {
   }
 
   #leaveNow(connectionId: string, claim: number): void {
-    const members = this.#of(connectionId).filter(({ owner }) => owner.claim <= claim)
+    // Who is taken and about to leave by a word of its client leaves too: that may be refused.
+    const all = new Map(this.#taken.get(connectionId))
+    for (const member of this.#of(connectionId)) all.set(member.clientId, member)
+    const members = [...all.values()].filter(({ owner }) => owner.claim <= claim)
     const byOwner = Map.groupBy(members, ({ owner }) => owner.claim)
     for (const ofOwner of byOwner.values()) {
       const items = ofOwner.map(({ clientId, id }) => {

@@ -31,6 +31,7 @@ export interface Taken {
 interface Extent {
   readonly seq: number
   readonly lastEntry: number
+  readonly bytes: number
 }
 
 /** A rollback: everything of a lineage above an entry is gone. */
@@ -92,7 +93,7 @@ export class Ledger {
     const { lineage } = truth
     const committed = publicationsOf(append, accepted, lineage)
     const lastEntry = append.firstEntry + append.entries.length - 1
-    truth.extents.push({ seq: accepted.seq, lastEntry })
+    truth.extents.push({ seq: accepted.seq, lastEntry, bytes: bytes.byteLength })
     for (const each of committed) this.#commit(each)
     return { append, epoch: begun, lineage, committed, isStray: false }
   }
@@ -154,6 +155,13 @@ export class Ledger {
 
   lineageOf(channel: string): string {
     return this.#partitions.get(partitionOf(channel, this.#partitionCount))?.lineage ?? ''
+  }
+
+  /** What the channel's partition has logged after an entry, snapshots too. */
+  bytesAfter(channel: string, entry: number): number {
+    const { extents = [] } = this.#partitions.get(partitionOf(channel, this.#partitionCount)) ?? {}
+    const later = extents.filter(({ lastEntry }) => lastEntry > entry)
+    return later.reduce((sum, { bytes }) => sum + bytes, 0)
   }
 
   at(lineage: string, channel: string, seq: number): Committed | undefined {

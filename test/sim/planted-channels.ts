@@ -11,7 +11,7 @@ import { Unanswered } from '../../src/channel/unanswered.ts'
 import { Channels } from '../../src/node/channels.ts'
 import type { PeerMessage } from '../../src/peer/message.ts'
 import { SerialClock } from '../../src/wire/serial.ts'
-import { all, busy, type Planted, replace, split } from './planting.ts'
+import { all, busy, type Planted, replace } from './planting.ts'
 
 export const ofChannels: readonly Planted[] = [
   {
@@ -94,7 +94,10 @@ export const ofChannels: readonly Planted[] = [
     name: 'an idle deposed master answers a read',
     rule: '11',
     foundBy: ['continuity', 'presence', 'committed', 'lineage'],
-    mix: { ...split, pauses: 10, clientDrops: 60, publishRate: 2 },
+    mix: {
+      apiAways: 10, pauses: 12, clientDrops: 60, clientAways: 8, publishRate: 1, nodeCount: 4,
+      stormMs: 40_000
+    },
     plant: () => all(
       replace(Confirming, 'mustWait', () => () => false),
       replace(Confirming, 'holdUntilNext', () => () => false)
@@ -114,7 +117,7 @@ export const ofChannels: readonly Planted[] = [
   {
     name: 'a hole in the order is passed over',
     rule: '9',
-    foundBy: ['continuity', 'whole'],
+    foundBy: ['continuity', 'whole', 'presence'],
     mix: busy,
     plant: () => replace(Channels, 'onPeerMessage', (former) => {
       return function (this: Channels, from, message) {

@@ -98,9 +98,9 @@ class Run {
         return { skewMs: random.below(2 * skewMs) - skewMs, drift: (random.unit() - 0.5) * 4e-4 }
       }
     })
-    const { ledger, world, checks } = this.#region
+    const { world, checks } = this.#region
     world.isTracing = options.isTracing === true
-    this.#continuity = new Continuity(ledger, world)
+    this.#continuity = new Continuity(this.#region)
     this.#acks = new Acks(this.#region)
     this.#agreement = new Agreement(this.#region)
     this.#sessions = new Sessions(this.#region)

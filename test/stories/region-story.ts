@@ -21,9 +21,9 @@ export class RegionStory {
 
   constructor(seed: string, options: Partial<RegionOptions> = {}) {
     this.region = new Region({ ...defaultRegion, ...options, seed })
-    const { ledger, world, checks } = this.region
+    const { checks } = this.region
     checks.push(
-      new Acks(this.region), new Continuity(ledger, world), new Masters(),
+      new Acks(this.region), new Continuity(this.region), new Masters(),
       new Agreement(this.region), new Liveness(this.region)
     )
     this.region.start()

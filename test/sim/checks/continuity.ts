@@ -9,6 +9,7 @@ import { channelKey, RESUMED } from '../clients.ts'
 import { type Committed, eventWords } from '../committed.ts'
 import type { Ledger } from '../ledger.ts'
 import { shownIn } from '../presence-map.ts'
+import type { Region } from '../region.ts'
 import type { SimSocket } from '../sockets.ts'
 import { Does, Mode, type Point, pointOf, type Wire } from '../wire.ts'
 import { Violation, type World } from '../world.ts'
@@ -16,6 +17,8 @@ import type { Check } from './check.ts'
 
 /** Clocks run a little wrong: what is this near to the retention may be gone or not. */
 const RETENTION_SLACK = 0.97
+/** A record takes a little more than its bytes. */
+const BYTES_SLACK = 0.8
 
 interface View {
   /** What the client said last: where it wants to go on; null: anywhere. */
@@ -28,15 +31,25 @@ interface View {
 
 export class Continuity implements Check {
   readonly #ledger: Ledger
+  readonly #region: Region
   readonly #world: World
   readonly #sockets = new Map<SimSocket, Map<string, View>>()
   shownCount = 0
   lossCount = 0
   resumedCount = 0
 
-  constructor(ledger: Ledger, world: World) {
-    this.#ledger = ledger
-    this.#world = world
+  /** What a partition's log could hold when streams were at their smallest. */
+  #partitionBytesMax = limits.partitionLogBytesMax
+
+  constructor(region: Region) {
+    this.#region = region
+    this.#ledger = region.ledger
+    this.#world = region.world
+  }
+
+  onTick(): void {
+    const share = this.#region.log.streamBytesMax * limits.partitionLogShare
+    this.#partitionBytesMax = Math.min(this.#partitionBytesMax, share)
   }
 
   onClientSays(socket: SimSocket, { action, channel, channelSerial }: Wire): void {
@@ -168,6 +181,9 @@ export class Continuity implements Check {
     const oldest = rest[0]
     if (oldest === undefined) return undefined
     if (this.#world.nowMs - oldest.atMs > limits.tailMs * RETENTION_SLACK) return 'too long ago'
+    // Rule 6: the share of a partition in its stream is bounded.
+    const partitionBytes = this.#ledger.bytesAfter(key, from.entry)
+    if (partitionBytes > this.#partitionBytesMax * BYTES_SLACK) return 'too much for its stream'
     const bytes = rest.reduce((sum, each) => sum + each.bytes + 200, 0)
     return bytes > limits.tailBytesMax ? 'too much' : undefined
   }

@@ -8,7 +8,7 @@ import { channelKey } from '../clients.ts'
 import type { PresentSet } from '../committed.ts'
 import type { Taken } from '../ledger.ts'
 import type { Accepted } from '../log.ts'
-import { HAS_PRESENCE, isLastOfSync, memberKeyOf, shownIn } from '../presence-map.ts'
+import { HAS_PRESENCE, isLastOfSync, memberKeyOf, Presence, shownIn } from '../presence-map.ts'
 import type { Region } from '../region.ts'
 import type { SimSocket } from '../sockets.ts'
 import { Does, Mode, pointOf, type Wire } from '../wire.ts'
@@ -38,6 +38,8 @@ export class Rolls implements Check {
   /** By partition and channel: who was present last, whatever the log has lost since. */
   readonly #present = new Map<number, Map<string, PresentSet>>()
   readonly #listed = new Map<SimSocket, Map<string, Set<string>>>()
+  /** By channel and member: the msgSerial with which its client last said that it leaves. */
+  readonly #leftWith = new Map<string, number>()
   /** By socket and channel: since when it stands attached, and in which lineage. */
   readonly #attached = new Map<SimSocket, Map<string, Standing>>()
 
@@ -53,6 +55,16 @@ export class Rolls implements Check {
       this.#begun.set(lineage, { atMs: this.#region.world.nowMs, before: new Map(present) })
     }
     for (const each of committed) present.set(each.channel, each.present)
+  }
+
+  /** Who has said that it leaves may not be there, though it enters again: that may be refused. */
+  onClientSays(socket: SimSocket, { action, channel, presence = [], msgSerial = 0 }: Wire): void {
+    if (action !== Does.PRESENCE) return
+    const identity = this.#region.clients.find((each) => each === socket.client)!.options.clientId
+    for (const { action, clientId = identity } of presence) {
+      if (action !== Presence.LEAVE) continue
+      this.#leftWith.set(`${channel} ${socket.connectionId}:${clientId}`, msgSerial)
+    }
   }
 
   onServerSays(socket: SimSocket, message: Wire): void {
@@ -93,7 +105,9 @@ export class Rolls implements Check {
     const begun = this.#begun.get(lineage)
     const { nowMs } = this.#region.world
     if (begun === undefined || nowMs - begun.atMs > limits.rollMs * SLACK) return
-    for (const [who, { connectionId, clientId }] of begun.before.get(channelKey(channel)) ?? []) {
+    for (const [who, member] of begun.before.get(channelKey(channel)) ?? []) {
+      const { connectionId, clientId, id } = member
+      if ((this.#leftWith.get(`${channel} ${who}`) ?? -1) > Number(id.split(':')[1])) continue
       if (told.has(who) || !this.#isThere(connectionId, clientId, channel, begun.atMs)) continue
       throw new Violation('roll', `${socket.client.name} is told who is present on ${channel}, ` +
         `${Math.round(nowMs - begun.atMs)} ms after a new lineage, without ${who}`)

@@ -171,6 +171,17 @@ t.test('[21] leave: at once, or after the grace; each names what it ends', async
   t.equal(rig.deadlines.size, 0)
 })
 
+t.test('who is left while a leave of his is on its way leaves if that is refused', async (t) => {
+  const rig = new Rig()
+  rig.take('x:0', [ann(ENTER)])
+  const leave = rig.say('x:1', [ann(LEAVE)])
+  rig.own.leave('x', 0, 0)
+  t.same(rig.left(), ['ann x:0:0'])
+  rig.own.onOutcome(leave, REFUSED)
+  rig.leaves[0]!.settle(TAKEN)
+  t.ok(rig.own.isEmpty)
+})
+
 t.test('an enter that has no outcome yet is left as well', async (t) => {
   const rig = new Rig()
   const enter = rig.say('x:0', [ann(ENTER)])
