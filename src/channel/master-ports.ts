@@ -4,6 +4,7 @@
  */
 
 import type { OwnershipEntry } from '../log/entry.ts'
+import { viewVersionOf } from '../peer/epoch.ts'
 import type { MemberOwner, PeerMessage, Publication, Standing } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
 import type { ChannelMaster, MasterPorts } from './master.ts'
@@ -24,10 +25,13 @@ export interface MastersPartition {
 export class PartitionMasterPorts implements MasterPorts {
   readonly #partition: MastersPartition
   readonly #ports: PartitionPorts
+  readonly #viewVersion: () => number
 
-  constructor(partition: MastersPartition, ports: PartitionPorts) {
+  /** `viewVersion`: that of the view held now. */
+  constructor(partition: MastersPartition, ports: PartitionPorts, viewVersion: () => number) {
     this.#partition = partition
     this.#ports = ports
+    this.#viewVersion = viewVersion
   }
 
   get epoch(): number {
@@ -54,8 +58,14 @@ export class PartitionMasterPorts implements MasterPorts {
     return this.#partition.serving?.isKnown(standing) === true
   }
 
+  /**
+   * False for a life that has surely ended. By a view that is behind what the log has seen, that
+   * cannot be said of a node that was never heard of: it may have come with a later one.
+   */
   isAlive(owner: MemberOwner): boolean {
-    return this.#ports.isAlive(owner)
+    if (this.#ports.isAlive(owner)) return true
+    const isBehind = viewVersionOf(this.epoch) > this.#viewVersion()
+    return isBehind && this.#ports.fateOf(owner.incarnation) === 'unheard'
   }
 
   now() {

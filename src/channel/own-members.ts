@@ -18,7 +18,7 @@ import type {
   PublishOutcome
 } from '../peer/message.ts'
 import { PresenceAction } from '../wire/actions.ts'
-import { decodeItems, encodeItems, isOlder, type PresenceItem } from './presence.ts'
+import { decodeItems, encodeItems, isOlder, memberKey, type PresenceItem } from './presence.ts'
 
 type OfConnection = Map<string, PresenceMember>
 
@@ -26,7 +26,7 @@ interface Said {
   readonly op: PublishOp
   /** When its events are said to have been; undefined while it has no outcome. */
   takenAt: number | undefined
-  /** A list was made while it had no outcome. */
+  /** While it had no outcome a list was made that owes the master one of its members. */
   isLeftOpen: boolean
 }
 
@@ -51,6 +51,8 @@ export class OwnMembers {
   readonly #graces = new Map<string, Deadline>()
   /** Without an outcome since the master wanted a list. */
   #leftOpen = new Set<Said>()
+  /** Members that every list since then has named as undecided, by their key. */
+  #owed = new Set<string>()
 
   /** `generation`: the life of the group's worker. */
   constructor(channel: string, generation: number, ports: OwnPorts) {
@@ -86,20 +88,34 @@ export class OwnMembers {
     else this.#taken.delete(connectionId)
     const wasLast = this.#leftOpen.delete(decided) && this.#leftOpen.size === 0
     const isMistold = decided.isLeftOpen && outcome.kind === 'refused'
-    if (wasLast || isMistold) this.#tell()
+    if (wasLast || isMistold) this.#tellAgain()
   }
 
   /** Tells the ChannelClient, for a new master. */
   declare(): void {
-    this.#leftOpen = new Set([...this.#pending.values()].flat())
-    this.#tell()
+    const said = [...this.#pending.values()].flat()
+    this.#leftOpen = new Set(said.filter(({ takenAt }) => takenAt === undefined))
+    const members = this.list()
+    this.#owed = undecidedOf(members)
+    this.#tell(members)
   }
 
-  #tell(): void {
-    for (const said of this.#pending.values()) for (const each of said) each.isLeftOpen = true
+  /** Lists everybody once more: of some the master was never told for certain. */
+  #tellAgain(): void {
+    const members = this.list()
+    this.#owed = this.#owed.intersection(undecidedOf(members))
+    this.#tell(members)
+  }
+
+  #tell(members: readonly ListedMember[]): void {
+    for (const said of this.#pending.values()) {
+      for (const each of said) {
+        each.isLeftOpen = keysOf(each.op).some((key) => this.#owed.has(key))
+      }
+    }
     const channel = this.#channel
     const generation = this.#generation
-    this.#ports.toClient({ kind: 'declared', channel, generation, members: this.list() })
+    this.#ports.toClient({ kind: 'declared', channel, generation, members })
   }
 
   /** Everybody who is present, or will be if what was said is taken. */
@@ -110,11 +126,12 @@ export class OwnMembers {
 
   #listOf(connectionId: string): ListedMember[] {
     const said = this.#pending.get(connectionId) ?? []
-    const open = new Set(said.flatMap(({ op }) => decodeItems(op.payload).map(clientIdOf)))
+    const open = new Set(said.flatMap(({ op }) => keysOf(op)))
     const members = new Map(this.#taken.get(connectionId))
     for (const member of this.#of(connectionId)) members.set(member.clientId, member)
     return [...members.values()].map((member) => {
-      return open.has(member.clientId) ? { ...member, isUndecided: true } : member
+      const key = memberKey(connectionId, member.clientId)
+      return open.has(key) ? { ...member, isUndecided: true } : member
     })
   }
 
@@ -171,8 +188,14 @@ export class OwnMembers {
   }
 }
 
-function clientIdOf({ clientId }: PresenceItem): string {
-  return clientId
+/** The members that an op is about. */
+function keysOf({ connectionId, payload }: PublishOp): string[] {
+  return decodeItems(payload).map(({ clientId }) => memberKey(connectionId!, clientId))
+}
+
+function undecidedOf(members: readonly ListedMember[]): Set<string> {
+  const undecided = members.filter(({ isUndecided }) => isUndecided === true)
+  return new Set(undecided.map(({ connectionId, clientId }) => memberKey(connectionId, clientId)))
 }
 
 /** What `op` makes of its connection's members, by the rule that the master goes by. */

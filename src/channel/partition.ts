@@ -62,6 +62,7 @@ export class PartitionMaster {
     this.#claimant = claimant
     this.#ports = ports
     const partition = this
+    const { viewVersion } = claimant
     this.#channels = new PartitionChannels(new PartitionMasterPorts({
       get serving() {
         return partition.#state.kind === 'serving' ? partition.#state : undefined
@@ -71,8 +72,7 @@ export class PartitionMaster {
       },
       masterOf: (name) => this.#channels.get(name),
       wantsFlush: () => ports.wantsFlush(this)
-    }, ports))
-    const { viewVersion } = claimant
+    }, ports, viewVersion))
     const append = (entry: Entry): number => this.#append(entry)
     this.#claims = new ClaimRegister({ ...ports, viewVersion, append })
     this.#recover({}, isAwaited)
@@ -276,7 +276,7 @@ export class PartitionMaster {
       this.#callRoll(state)
     }
     for (const { from, message } of this.#confirming.takeAll()) this.onMessage(from, message)
-    this.#claims.begin(found.lineage)
+    this.#claims.begin(found.lineage, start.epoch)
     if (this.#isUsed || retention.isShrinking) this.#sweepLater()
   }
 

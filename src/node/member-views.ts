@@ -80,16 +80,21 @@ export class ViewDesk {
     else if (version > 0) this.#sendDelta('all', former)
   }
 
-  /** Somebody holds `version`; `from`, if it can be asked, is asked when that is newer. */
-  onHeard(version: number, from: string | undefined, nowMs: number): void {
-    if (version <= this.version) return
+  /**
+   * Somebody holds `version`; when that is newer, `from` is asked for it. Where only a log tells of
+   * it there is nobody to ask: true says that the ring object is to be read (rule 2).
+   */
+  onHeard(version: number, from: string | undefined, nowMs: number): boolean {
+    if (version <= this.version) return false
     if (version > this.#heardVersion) {
       this.#heardVersion = version
       this.#aheadSinceMs = nowMs
     }
-    if (from === undefined || nowMs < this.#pullAtMs) return
+    if (nowMs < this.#pullAtMs) return false
     this.#pullAtMs = nowMs + this.#timing.pullRetryMs
+    if (from === undefined) return true
     this.#send(from, { kind: 'viewPull', viewDigest: this.#digest })
+    return false
   }
 
   /** Answers who is behind with what leads from its view to the one held. */

@@ -177,7 +177,7 @@ export class MemberNode {
         this.#onPeer(input.message)
         return
       case 'heardView':
-        this.#views.onHeard(input.version, input.from, nowMs)
+        if (this.#views.onHeard(input.version, input.from, nowMs)) this.#ring.wantRead()
         return
       case 'ringRead':
         this.#onRingNews(this.#ring.onRead(input.ticket, input.reading, nowMs))

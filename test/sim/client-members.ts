@@ -108,11 +108,15 @@ export class ClientMembers {
     if (isSync) on.map.onSync(message)
   }
 
-  onAcknowledged({ channel, presence = [] }: Pending): void {
-    const on = this.#channels.get(channel)
-    if (on === undefined) return
-    for (const { action, clientId } of presence) {
-      if (action === Presence.LEAVE) on.unwanted.delete(clientId ?? this.#ports.identity ?? '')
+  /**
+   * What it said before it detached, and said again on another socket, is by a higher claim than
+   * the leave that the detach was: it holds (rule 21, scenario D4), so it takes it back itself.
+   */
+  onAcknowledged({ channel, presence = [], sendCount }: Pending): void {
+    for (const { action, clientId = this.#ports.identity ?? '' } of presence) {
+      const { wanted, unwanted } = this.#on(channel)
+      if (action === Presence.LEAVE) unwanted.delete(clientId)
+      else if (sendCount > 1 && !wanted.has(clientId)) this.leave(channel, [clientId])
     }
   }
 

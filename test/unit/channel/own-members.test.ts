@@ -53,6 +53,13 @@ class Rig {
     return this.own.list().map(({ clientId, id, data }) => `${clientId} ${id} ${data}`).sort()
   }
 
+  /** Whom each list named, with a question mark who was undecided. */
+  lists(): string[][] {
+    return this.said.flatMap((message) => message.kind !== 'declared' ? []
+      : [message.members.map(({ clientId, isUndecided = false }) =>
+        isUndecided ? `${clientId}?` : clientId)])
+  }
+
   /** What the leaves on their way name, `clientId id`. */
   left(): string[] {
     return this.leaves.flatMap(({ op }) =>
@@ -85,8 +92,7 @@ t.test('[21] what is undecided the list says so of, and another one follows', as
   rig.take('x:0', [{ action: ENTER, clientId: 'bob' }])
   const enter = rig.say('x:1', [ann(ENTER, 'one')])
   const leave = rig.say('x:2', [{ action: LEAVE, clientId: 'bob' }])
-  const lists = (): string[][] => rig.said.flatMap((message) => message.kind !== 'declared' ? []
-    : [message.members.map(({ clientId, isUndecided }) => `${clientId}${isUndecided ? '?' : ''}`)])
+  const lists = (): string[][] => rig.lists()
   rig.own.declare()
   t.same(lists(), [['bob?', 'ann?']])
   const later = rig.say('x:3', [ann(UPDATE, 'two')])
@@ -98,6 +104,33 @@ t.test('[21] what is undecided the list says so of, and another one follows', as
   t.equal(lists().length, 3, 'but not for ever')
   rig.own.onOutcome(rig.say('x:4', [ann(UPDATE, 'three')]), REFUSED)
   t.equal(lists().length, 3, 'nor for what no list left open')
+})
+
+t.test('[21] what has its outcome, and waits for that of an earlier op, is not waited for',
+  async (t) => {
+    const rig = new Rig()
+    const first = rig.say('x:0', [ann(ENTER, 'one')])
+    const second = rig.say('x:1', [{ action: ENTER, clientId: 'bob' }])
+    rig.own.onOutcome(second, TAKEN)
+    rig.own.declare()
+    t.same(rig.lists(), [['ann?', 'bob?']])
+    rig.own.onOutcome(first, TAKEN)
+    t.same(rig.lists()[1], ['ann', 'bob'])
+  })
+
+t.test('[21] a stream of refusals makes no stream of lists', async (t) => {
+  const rig = new Rig()
+  rig.take('x:0', [{ action: ENTER, clientId: 'bob' }])
+  const enter = (no: number): PublishOp =>
+    rig.say(`x:${no}`, [{ action: ENTER, clientId: `c${no}` }])
+  let last = enter(1)
+  rig.own.declare()
+  for (let no = 2; no < 10; no++) {
+    const next = enter(no)
+    rig.own.onOutcome(last, REFUSED)
+    last = next
+  }
+  t.same(rig.lists(), [['bob', 'c1?'], ['bob', 'c2?']])
 })
 
 t.test('outcomes come in any order, and count in that of the ops', async (t) => {

@@ -56,6 +56,25 @@ t.test('[21] a master that begins when the node is long gone gives the grace too
   t.same(second.present(), [])
 })
 
+t.test('[2, 21] a master whose view is behind the log takes nobody for dead whom it never heard of',
+  async (t) => {
+    const world = new PresenceWorld()
+    world.viewVersion = 5
+    withAnn(world)
+    world.viewVersion = 3
+    world.unheard.add('a')
+    const second = world.master()
+    world.pass(5_000, second)
+    world.pass(3 * GRACE_MS, second)
+    t.same(second.present(), ['ann x'])
+    world.viewVersion = 5
+    second.master.onPlaces()
+    world.pass(GRACE_MS - 1_000, second)
+    t.same(second.present(), ['ann x'], 'the grace runs from when it knows')
+    world.pass(2_000, second)
+    t.same(second.present(), [], 'and for who is not in that view either')
+  })
+
 t.test('[D4] who lives on elsewhere by a higher claim does not leave', async (t) => {
   const { world, life } = withAnn()
   end(world, life)

@@ -62,6 +62,9 @@ export class PresenceWorld {
   /** The nodes of the view, and lives `node/generation` that have ended. */
   homes: string[] = []
   readonly ended = new Set<string>()
+  /** Nodes that the view of the next master says nothing of, and its version. */
+  readonly unheard = new Set<string>()
+  viewVersion = 1
   nowMs = 1_000_000
   /** How far the next master's wall clock is behind. */
   slowMs = 0
@@ -97,7 +100,7 @@ export class PresenceLife {
     this.#world = world
     const { slowMs } = world
     const claimant = {
-      partition: 1, viewVersion: () => 1, incarnation: `m${no}`, workerGeneration: 1
+      partition: 1, viewVersion: () => world.viewVersion, incarnation: `m${no}`, workerGeneration: 1
     }
     this.master = new PartitionMaster(claimant, {
       log: world.log,
@@ -107,10 +110,11 @@ export class PresenceLife {
       random: new Random(`presence/${no}`),
       now: () => ({ monoMs: world.nowMs, wallMs: world.nowMs - slowMs }),
       send: (to, message) => void this.#said.push({ to: placeKey(to), message }),
-      fateOf: () => 'listed',
+      fateOf: (incarnation) => world.unheard.has(incarnation) ? 'unheard' : 'listed',
       mayReadAhead: () => true,
       homes: () => world.homes.map(placeOf),
-      isAlive: ({ incarnation, generation }) => !world.ended.has(`${incarnation}/${generation}`),
+      isAlive: ({ incarnation, generation }) => !world.unheard.has(incarnation) &&
+        !world.ended.has(`${incarnation}/${generation}`),
       wantsFlush: () => {
         this.#isDirty = true
       },
