@@ -27,6 +27,8 @@ export interface ConnectionFacts {
   readonly claim: number
   /** The register's, if the connection was ever claimed. */
   readonly lineage: string | undefined
+  /** Of the view in which it was issued: whoever has that one or a later knows of the home. */
+  readonly viewVersion: number
 }
 
 /** Issues connection keys and proves them; the secrets stay inside. */
@@ -44,10 +46,11 @@ export class ConnectionKeys {
   }
 
   issue(facts: ConnectionFacts): string {
-    const { connectionId, appId, keyName, clientId, home, claim, lineage } = facts
+    const { connectionId, appId, keyName, clientId, home, claim, lineage, viewVersion } = facts
     const fields = [
       FORMAT_VERSION, appId, keyName, clientId ?? null,
-      home.incarnation, home.worker, home.generation, claim, lineage ?? null
+      home.incarnation, home.worker, home.generation, claim, lineage ?? null,
+      viewVersion
     ]
     const text = Buffer.from(JSON.stringify(fields)).toString('base64url')
     return `${connectionId}!${text}.${proofOf(`${connectionId}!${text}`, this.#secret)}`
@@ -66,12 +69,15 @@ export class ConnectionKeys {
     // It has a proof, so one of us wrote it: only its version can be unknown to us.
     const fields = JSON.parse(Buffer.from(text, 'base64url').toString('utf8')) as unknown[]
     if (fields[0] !== FORMAT_VERSION) return undefined
-    const [, appId, keyName, clientId, incarnation, worker, generation, claim, lineage] =
-      fields as [number, string, string, string | null, string, number, number, number,
-        string | null]
+    const [
+      , appId, keyName, clientId, incarnation, worker, generation, claim, lineage, viewVersion = 0
+    ] = fields as [
+      number, string, string, string | null, string, number, number, number, string | null, number?
+    ]
     return {
       connectionId, appId, keyName, clientId: clientId ?? undefined,
-      home: { incarnation, worker, generation }, claim, lineage: lineage ?? undefined
+      home: { incarnation, worker, generation }, claim, lineage: lineage ?? undefined,
+      viewVersion
     }
   }
 }

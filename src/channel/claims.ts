@@ -28,6 +28,7 @@ import type {
   Prove,
   ToRegister
 } from '../peer/claim-message.ts'
+import { viewVersionOf } from '../peer/epoch.ts'
 import { isSamePlace, type Place } from '../peer/place.ts'
 import { type ErrorInfo, errors } from '../wire/errors.ts'
 
@@ -85,6 +86,8 @@ export class ClaimRegister {
   /** What came before the partition was claimed. */
   readonly #early = new Map<string, Request>()
   #lineage: string | undefined
+  /** The newest view that the log has seen. */
+  #seenView = 0
 
   constructor(ports: RegisterPorts) {
     this.#ports = ports
@@ -110,9 +113,10 @@ export class ClaimRegister {
     this.#keep(record)
   }
 
-  /** The partition is ours, in this lineage, and everything is restored. */
-  begin(lineage: string): void {
+  /** The partition is ours, in this lineage and epoch, and everything is restored. */
+  begin(lineage: string, epoch: number): void {
     this.#lineage = lineage
+    this.#seenView = viewVersionOf(epoch)
     for (const { record } of this.#records.values()) this.#tellFormers(record)
     const early = [...this.#early.values()]
     this.#early.clear()
@@ -175,8 +179,9 @@ export class ClaimRegister {
   #onRequest(request: Request): void {
     const { from, message } = request
     if (message.kind === 'claim') {
-      // Behind in views, we may not know the home; the request comes again, and so does the view.
-      if (message.viewVersion > this.#ports.viewVersion()) return
+      // Behind in views, we may not know the home, or the holder that is in the log; the request
+      // comes again, and so does the view.
+      if (Math.max(message.viewVersion, this.#seenView) > this.#ports.viewVersion()) return
       const answered = this.#answered.get(message.claimId)
       if (answered !== undefined) {
         this.#send(from, this.#stillTrue(answered.answer, message))

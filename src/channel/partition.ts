@@ -276,7 +276,7 @@ export class PartitionMaster {
       this.#callRoll(state)
     }
     for (const { from, message } of this.#confirming.takeAll()) this.onMessage(from, message)
-    this.#claims.begin(found.lineage)
+    this.#claims.begin(found.lineage, start.epoch)
     if (this.#isUsed || retention.isShrinking) this.#sweepLater()
   }
 

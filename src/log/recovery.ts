@@ -206,16 +206,23 @@ export class Recovery {
 
   #flaw(): string | undefined {
     const known = this.#known
-    const { lastSeq, lineage, flaw } = this.#replay
-    // Where a lineage of its own begins, somebody else has noticed before us.
-    const isOurs = lineage === undefined || lineage === known?.lineage
-    const isShort = known !== undefined && lastSeq < known.lastSeq && isOurs
-    return isShort ? `the log ends at ${lastSeq}, and was at ${known.lastSeq}` : flaw
+    const { lastSeq, lastEpoch, lineage, flaw } = this.#replay
+    if (known === undefined) return flaw
+    // Sequences are given out again: a log that goes as far may still have lost what we know.
+    const isLost = lastEpoch < known.epoch
+    // Where a newer one has begun a lineage of its own, it has noticed before us.
+    const isOurs = isLost || lineage === undefined || lineage === known.lineage
+    if (lastSeq < known.lastSeq && isOurs) {
+      return `the log ends at ${lastSeq}, and was at ${known.lastSeq}`
+    }
+    return isLost ? `the log has lost epoch ${known.epoch}` : flaw
   }
 
   #anew(): void {
-    const { lastSeq, lastEpoch: epoch, lineage } = this.#replay
-    if (lastSeq > (this.#known?.lastSeq ?? 0)) this.#known = { lastSeq, epoch, lineage }
+    const { lastSeq, lastEpoch, lineage } = this.#replay
+    if (lastSeq > (this.#known?.lastSeq ?? 0)) {
+      this.#known = { lastSeq, epoch: Math.max(lastEpoch, this.#known?.epoch ?? 0), lineage }
+    }
     this.#replay = new Replay()
     this.#later(() => this.#read())
   }

@@ -84,7 +84,8 @@ export class ClaimDesk {
     const { connectionId, claim: keyClaim, home, lineage } = facts
     const claimId = this.#ports.random.id(12)
     const { generation } = this.#ports.self
-    const viewVersion = this.#ports.viewVersion()
+    // Whoever is behind the view of the key may not know who issued it.
+    const viewVersion = Math.max(this.#ports.viewVersion(), facts.viewVersion)
     const message: Claim = {
       kind: 'claim', connectionId, claimId, generation, keyClaim, home, lineage, viewVersion
     }

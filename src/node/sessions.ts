@@ -295,7 +295,8 @@ export class Sessions implements Holder, ResumesOwner {
     const { appId, keyName, clientId } = credentials
     const { self: home, serverId, siteCode } = this.#options
     const { connectionId, claim, lineage, doubtfulThrough } = identity
-    const facts = { connectionId, appId, keyName, clientId, home, claim, lineage }
+    const viewVersion = this.#ports.viewVersion()
+    const facts = { connectionId, appId, keyName, clientId, home, claim, lineage, viewVersion }
     const row = this.#rows[this.#nextRow++ % BEAT_ROWS]!
     this.#ports.tally.openedCount++
     const connected = new Connected(slot, row, this, {

@@ -5,7 +5,7 @@
 
 import { partitionOf } from '../../src/base/hash.ts'
 import { limits } from '../../src/base/limits.ts'
-import { type Append, decodeAppend } from '../../src/log/entry.ts'
+import { type Append, decodeAppend, type EpochEntry } from '../../src/log/entry.ts'
 import {
   type Committed, newTextsOf, NOBODY, presentAfter, type PresentSet, publicationsOf
 } from './committed.ts'
@@ -86,7 +86,7 @@ export class Ledger {
     for (const entry of append.entries) {
       if (entry.kind !== 'epoch') continue
       begun = entry.epoch
-      this.#onEpoch(partition, truth, entry.lineage)
+      this.#onEpoch(partition, truth, entry)
       truth.epoch = entry.epoch
       truth.lineages.set(entry.epoch, entry.lineage)
     }
@@ -127,7 +127,9 @@ export class Ledger {
     truth.extents = truth.extents.filter(({ seq }) => seq <= keptSeq)
     truth.strays = truth.strays.filter((seq) => seq <= keptSeq)
     const keptEntry = truth.extents.at(-1)?.lastEntry ?? 0
-    truth.losses.push({ lineage: truth.lineage, keptEntry, lastSeq, epoch: truth.epoch })
+    for (const lineage of new Set(truth.lineages.values())) {
+      truth.losses.push({ lineage, keptEntry, lastSeq, epoch: truth.epoch })
+    }
     for (const [key, all] of this.#channels) {
       const channel = key.slice(key.indexOf(' ') + 1)
       if (partitionOf(channel, this.#partitionCount) !== partition) continue
@@ -224,7 +226,7 @@ export class Ledger {
     return truth?.entry === entry && truth.epoch <= epoch
   }
 
-  #onEpoch(partition: number, truth: Truth, lineage: string): void {
+  #onEpoch(partition: number, truth: Truth, { lineage, startsLineage }: EpochEntry): void {
     if (lineage === truth.lineage) {
       if (truth.strays.length === 0) return
       throw new Violation('lineage', `partition ${partition}: a former master's append is believed`)
@@ -234,7 +236,9 @@ export class Ledger {
       throw new Violation('lineage', `partition ${partition}: a new lineage, though its log stood`)
     }
     truth.lineage = lineage
-    truth.excuse = undefined
+    // A former one that has come back, for nobody is left who knew the last: it was cut off too,
+    // and a client that stands beyond its end proves it (rule 4).
+    if (startsLineage) truth.excuse = undefined
   }
 
   #commit(committed: Committed): void {

@@ -16,10 +16,17 @@ import type { Check } from './check.ts'
 /** Clocks run a little wrong, and a resume takes its time. */
 const STATE_SLACK = 0.85
 
+interface LastSeen {
+  readonly connectionId: string
+  /** When its last socket was opened. */
+  readonly openedAtMs: number
+  atMs: number
+}
+
 export class Sessions implements Check {
   readonly #region: Region
   /** By client: the connection it had, and when it was last seen on a socket of it. */
-  readonly #lastSeen = new Map<string, { connectionId: string; atMs: number }>()
+  readonly #lastSeen = new Map<string, LastSeen>()
   readonly #open = new Map<SimSocket, string>()
   /** Partitions whose registers may have forgotten what they had claimed. */
   readonly #rolledBack = new Set<number>()
@@ -37,9 +44,13 @@ export class Sessions implements Check {
   onServerSays(socket: SimSocket, message: Wire): void {
     if (message.action !== Does.CONNECTED) return
     const { world } = this.#region
-    const { name } = socket.client
+    const { client: { name }, openedAtMs } = socket
     const connectionId = message.connectionId!
+    this.#open.set(socket, connectionId)
     const former = this.#lastSeen.get(name)
+    // Its client has given it up, and was connected by another since: it hears nothing of this,
+    // and its key may be retired by now (rule 20).
+    if (former !== undefined && openedAtMs < former.openedAtMs) return
     // What it asks for counts: a connection that it was given and never heard of it cannot know.
     if (socket.resumesId === connectionId) {
       this.resumedCount++
@@ -47,8 +58,7 @@ export class Sessions implements Check {
       this.failedCount++
       this.#mayFail(socket, former.atMs, message)
     }
-    this.#lastSeen.set(name, { connectionId, atMs: world.nowMs })
-    this.#open.set(socket, connectionId)
+    this.#lastSeen.set(name, { connectionId, openedAtMs, atMs: world.nowMs })
   }
 
   onClientSays(socket: SimSocket): void {

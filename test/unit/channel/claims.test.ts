@@ -2,6 +2,7 @@ import t from 'tap'
 import { limits } from '../../../src/base/limits.ts'
 import { decodeState, emptyState, encodeState } from '../../../src/channel/partition-state.ts'
 import { decodeAppend } from '../../../src/log/entry.ts'
+import { epochOf } from '../../../src/peer/epoch.ts'
 import type { ClaimRecord } from '../../../src/peer/claim-message.ts'
 import { certain, claim, home, n1, n2, RegisterBench } from './register-bench.ts'
 import { World } from './partition-world.ts'
@@ -179,6 +180,22 @@ t.test('a claim of a newer view waits for that view', async (t) => {
   bench.claim(n1, claim('a', { viewVersion: 2 }))
   t.same(bench.take(home), ['stillHeld a 1'])
 })
+
+t.test('[2, 20] a register whose log has seen a newer view decides nothing before it has that',
+  async (t) => {
+    const bench = new RegisterBench()
+    bench.register.end()
+    bench.register.begin('lin', epochOf(2, 1))
+    bench.fates.set('home', 'unheard')
+    bench.claim(n1, claim('a'))
+    bench.pass(limits.holderAnswerMs)
+    bench.commit()
+    t.same(bench.take(n1), [], 'the home may be one of that view')
+    bench.viewVersion = 2
+    bench.fates.set('home', 'listed')
+    bench.claim(n1, claim('a'))
+    t.same(bench.take(home), ['stillHeld a 1'])
+  })
 
 t.test('[25] many ask for one connection, or for many: bounded', async (t) => {
   const bench = new RegisterBench()

@@ -4,6 +4,7 @@ import { Deadlines } from '../../../src/base/deadlines.ts'
 import { ClaimRegister, type Fate } from '../../../src/channel/claims.ts'
 import type { Entry } from '../../../src/log/entry.ts'
 import type { Claim, FromRegister, Holding } from '../../../src/peer/claim-message.ts'
+import { epochOf } from '../../../src/peer/epoch.ts'
 import { type Place, placeKey } from '../../../src/peer/place.ts'
 
 export const home: Place = { incarnation: 'home', worker: 0 }
@@ -47,7 +48,7 @@ export class RegisterBench {
         return this.#entryNo
       }
     })
-    this.register.begin('lin')
+    this.register.begin('lin', epochOf(1, 1))
   }
 
   claim(from: Place, message: Claim): void {

@@ -171,11 +171,24 @@ t.test('[4] a log that somebody else has begun anew is his, however short it is'
   const rig = new Rig()
   rig.author.begin('new')
   const { epoch } = rig.author
-  rig.recover({ known: { lastSeq: 9, epoch: epoch + 500, lineage: 'lin' } })
+  rig.recover({ known: { lastSeq: 9, epoch: epoch - 1, lineage: 'lin' } })
   const log = rig.finish()
   t.equal(log.lineage, 'new')
   t.same(rig.notes, [])
-  t.ok(rig.claimed!.start.epoch > epoch + 500, 'above what the former log has seen, too')
+})
+
+t.test('[4, A4] a former lineage that has come back is not gone on with', async (t) => {
+  for (const lastSeq of [3, 9]) {
+    const rig = new Rig()
+    rig.author.begin('former')
+    rig.author.publish(1)
+    const { epoch } = rig.author
+    rig.recover({ known: { lastSeq, epoch: epoch + 500, lineage: 'lin' } })
+    const { lineage } = rig.finish()
+    t.notOk(['former', 'lin'].includes(lineage), `what we wrote last at ${lastSeq} is not there`)
+    t.match(rig.notes, [lastSeq === 9 ? /ends at 6, and was at 9/ : /has lost epoch/])
+    t.ok(rig.claimed!.start.epoch > epoch + 500, 'above what the former log has seen, too')
+  }
 })
 
 t.test('[4, A4] a log made anew during the claim is read anew, and is another', async (t) => {

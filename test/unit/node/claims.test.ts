@@ -13,7 +13,7 @@ const certain = { doubtfulThrough: -1 }
 
 const facts: ConnectionFacts = {
   connectionId: 'c', appId: 'app', keyName: 'app.k', clientId: '*', claim: 0, lineage: undefined,
-  home: { incarnation: 'home', worker: 0, generation: 1 }
+  home: { incarnation: 'home', worker: 0, generation: 1 }, viewVersion: 3
 }
 
 class Rig {
@@ -38,8 +38,8 @@ class Rig {
     onSuperseded: (id, claim) => void this.ended.push(`${id} ${claim}`)
   })
 
-  claim(): Claim {
-    this.desk.claim(facts, (outcome) => void this.outcomes.push(outcome))
+  claim(viewVersion = facts.viewVersion): Claim {
+    this.desk.claim({ ...facts, viewVersion }, (outcome) => void this.outcomes.push(outcome))
     return this.asked.at(-1) as Claim
   }
 
@@ -78,6 +78,12 @@ t.test('[20] a claim is asked for again, as the same, until it is answered', asy
   rig.pass(60_000)
   t.equal(rig.deadlines.size, 0)
   t.not(rig.claim().claimId, claimId)
+})
+
+t.test('[7, 20] a claim is for whoever knows our view, and that of the key', async (t) => {
+  const rig = new Rig()
+  t.equal(rig.claim(3).viewVersion, 4)
+  t.equal(rig.claim(5).viewVersion, 5, 'its home may be of that one')
 })
 
 t.test('[20, B9] a claim that nobody answers in time is undecided, and may be granted yet',
