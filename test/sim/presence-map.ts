@@ -54,9 +54,10 @@ export class PresenceMap {
     return this.#residual !== undefined
   }
 
+  /** Another sync begins; one that was under way, on a former socket perhaps, is given up. */
   onAttached(hasPresence: boolean): void {
     if (hasPresence) {
-      this.#startSync()
+      this.#residual = new Set(this.#members.keys())
       return
     }
     this.#members.clear()
