@@ -4,6 +4,7 @@ import t from 'tap'
 import { type RunResult, simulate } from './simulate.ts'
 
 const SEED_COUNT = 200
+t.setTimeout(550_000)
 /** Every so many seeds one is run twice. */
 const TWICE_EVERY = 25
 
