@@ -85,7 +85,8 @@ export class Confirming {
   }
 }
 
-function isRecent(writer: LogWriter, nowMs: number): boolean {
+/** True if the log has accepted an append so lately that its writer surely is still the master. */
+export function isRecent(writer: LogWriter, nowMs: number): boolean {
   return nowMs - writer.confirmedAtMs <= limits.confirmedMs
 }
 

@@ -332,6 +332,7 @@ export class PartitionMaster {
     this.#channels.onCommitted(entries, nowMs)
     this.#roll?.onCommitted()
     if (retention.wantsSnapshot(nowMs)) this.#writeSnapshot(serving)
+    if (serving.isTrimHeld) serving.trim(this.#ports.log, nowMs)
     for (const { from, message } of this.#confirming.takeReady(writer, nowMs)) {
       this.onMessage(from, message)
     }
@@ -388,9 +389,8 @@ export class PartitionMaster {
     this.#claims.expire(nowMs)
     const { retention } = state
     if (retention.wantsSnapshot(nowMs)) this.#writeSnapshot(state)
-    const below = state.trimBelow(nowMs)
-    const { partition } = this
-    if (below !== undefined) this.#ports.log.ask({ kind: 'trim', partition, below })
+    state.trim(this.#ports.log, nowMs)
+    if (state.isTrimHeld) this.#confirm(state)
     if (this.#isUsed || retention.isShrinking) this.#sweepLater()
   }
 }

@@ -3,10 +3,12 @@
  * said of standings by that.
  */
 
+import type { LogOutbox } from '../log/port.ts'
 import type { Retention } from '../log/retention.ts'
 import { isFullFor, type LogRoom } from '../log/room.ts'
 import type { LogWriter, WriterStart } from '../log/writer.ts'
 import type { Standing } from '../peer/message.ts'
+import { isRecent } from './confirming.ts'
 
 export class Serving {
   readonly kind = 'serving'
@@ -17,6 +19,8 @@ export class Serving {
   readonly #room: () => LogRoom
   /** The number of the last committed entry. */
   lastEntry = 0
+  /** Something may go as soon as the log has accepted an append of ours. */
+  isTrimHeld = false
 
   constructor(
     writer: LogWriter, start: WriterStart, retention: Retention, lineage: string,
@@ -36,9 +40,18 @@ export class Serving {
       this.retention.bytes < 2 * room.partitionBytesMax
   }
 
-  /** Records below this may go; undefined if none may. */
-  trimBelow(nowMs: number): number | undefined {
-    return this.retention.trimBelow(nowMs, this.#room().partitionBytesMax)
+  /**
+   * Lets go what may. A trim is not fenced, and a log that was rolled back gives sequences out
+   * again: whoever slept through that would trim what others wrote since. So it waits for a recent
+   * append of ours (`isTrimHeld`), except where the log has no room for one (rules 6 and 11).
+   */
+  trim(log: LogOutbox, nowMs: number): void {
+    const { partitionBytesMax } = this.#room()
+    const isSure = isRecent(this.writer, nowMs) || !this.hasRoom
+    this.isTrimHeld = !isSure && this.retention.canTrim(nowMs, partitionBytesMax)
+    if (!isSure) return
+    const below = this.retention.trimBelow(nowMs, partitionBytesMax)
+    if (below !== undefined) log.ask({ kind: 'trim', partition: this.start.partition, below })
   }
 
   /** True if the log cannot have what the client says that it was shown. */

@@ -102,14 +102,19 @@ export class Retention {
     return snapshotEntries(id, asOf, state, lineage, ends.slice(-limits.epochEndsMax))
   }
 
-  /** Records below this may go, so that `bytesMax` are kept; undefined if none may. */
+  /** True if the first record may go, so that `bytesMax` are kept. */
+  canTrim(nowMs: number, bytesMax: number): boolean {
+    if (this.#kept.length <= 1) return false
+    const first = this.#kept.peek()!
+    const isOld = nowMs - first.atMs >= limits.tailMs
+    const isTooMuch = this.#kept.bytes > bytesMax
+    return first.lastEntry <= this.#coveredThrough && (isOld || isTooMuch)
+  }
+
+  /** Records below this go now, so that `bytesMax` are kept; undefined if none may. */
   trimBelow(nowMs: number, bytesMax: number): number | undefined {
     let below: number | undefined
-    while (this.#kept.length > 1) {
-      const first = this.#kept.peek()!
-      const isOld = nowMs - first.atMs >= limits.tailMs
-      const isTooMuch = this.#kept.bytes > bytesMax
-      if (first.lastEntry > this.#coveredThrough || !(isOld || isTooMuch)) break
+    while (this.canTrim(nowMs, bytesMax)) {
       this.#kept.shift()
       below = this.#kept.peek()!.seq
     }
