@@ -4,8 +4,8 @@
  * whose socket is lost, and lists them for every new master.
  *
  * Ops that have no outcome yet are given to a new master before the list. What they make of a
- * member only the master knows, so the list names it as undecided; when they have their outcomes
- * the master is given another list.
+ * member only the master knows, so of whomever they are about, present or not, the list has the
+ * name alone, as undecided; when they have their outcomes the master is given another list.
  */
 
 import type { Deadline, Deadlines } from '../base/deadlines.ts'
@@ -110,7 +110,7 @@ export class OwnMembers {
   #tell(members: readonly ListedMember[]): void {
     for (const said of this.#pending.values()) {
       for (const each of said) {
-        each.isLeftOpen = keysOf(each.op).some((key) => this.#owed.has(key))
+        each.isLeftOpen = undecidedBy(each.op).some((member) => this.#owed.has(keyOf(member)))
       }
     }
     const channel = this.#channel
@@ -118,20 +118,15 @@ export class OwnMembers {
     this.#ports.toClient({ kind: 'declared', channel, generation, members })
   }
 
-  /** Everybody who is present, or will be if what was said is taken. */
+  /** Everybody who is present, and who may be or not by what was said and has no outcome. */
   list(): ListedMember[] {
     const connectionIds = new Set([...this.#taken.keys(), ...this.#pending.keys()])
-    return [...connectionIds].flatMap((connectionId) => this.#listOf(connectionId))
-  }
-
-  #listOf(connectionId: string): ListedMember[] {
-    const said = this.#pending.get(connectionId) ?? []
-    const open = new Set(said.flatMap(({ op }) => keysOf(op)))
-    const members = new Map(this.#taken.get(connectionId))
-    for (const member of this.#of(connectionId)) members.set(member.clientId, member)
-    return [...members.values()].map((member) => {
-      const key = memberKey(connectionId, member.clientId)
-      return open.has(key) ? { ...member, isUndecided: true } : member
+    return [...connectionIds].flatMap((connectionId) => {
+      const members = new Map<string, ListedMember>(this.#taken.get(connectionId))
+      for (const { op } of this.#pending.get(connectionId) ?? []) {
+        for (const member of undecidedBy(op)) members.set(member.clientId, member)
+      }
+      return [...members.values()]
     })
   }
 
@@ -188,14 +183,20 @@ export class OwnMembers {
   }
 }
 
-/** The members that an op is about. */
-function keysOf({ connectionId, payload }: PublishOp): string[] {
-  return decodeItems(payload).map(({ clientId }) => memberKey(connectionId!, clientId))
+/** The members that an op is about, by their names. */
+function undecidedBy({ connectionId = '', owner, payload }: PublishOp): ListedMember[] {
+  const nothing = { id: '', timestamp: 0, data: undefined, encoding: undefined, extras: undefined }
+  return decodeItems(payload).map(({ clientId }) => {
+    return { ...nothing, connectionId, clientId, owner: owner!, isUndecided: true }
+  })
+}
+
+function keyOf({ connectionId, clientId }: PresenceMember): string {
+  return memberKey(connectionId, clientId)
 }
 
 function undecidedOf(members: readonly ListedMember[]): Set<string> {
-  const undecided = members.filter(({ isUndecided }) => isUndecided === true)
-  return new Set(undecided.map(({ connectionId, clientId }) => memberKey(connectionId, clientId)))
+  return new Set(members.filter(({ isUndecided }) => isUndecided === true).map(keyOf))
 }
 
 /** What `op` makes of its connection's members, by the rule that the master goes by. */

@@ -43,6 +43,9 @@ export class Rolls implements Check {
   /** By socket and channel: since when it stands attached, and in which lineage. */
   readonly #attached = new Map<SimSocket, Map<string, Standing>>()
 
+  /** Something was refused there: whom its client enters again, elsewhere, may not be its yet. */
+  readonly #refused = new Set<SimSocket>()
+
   constructor(region: Region) {
     this.#region = region
   }
@@ -69,7 +72,9 @@ export class Rolls implements Check {
 
   onServerSays(socket: SimSocket, message: Wire): void {
     const { action, channel = '', channelSerial = '', flags = 0 } = message
-    if (action === Does.ATTACHED) {
+    if (action === Does.NACK) {
+      this.#refused.add(socket)
+    } else if (action === Does.ATTACHED) {
       this.#onAttached(socket, channel, pointOf(channelSerial).lineage, flags)
     } else if (action === Does.DETACHED) {
       this.#attached.get(socket)?.delete(channel)
@@ -89,6 +94,7 @@ export class Rolls implements Check {
   onSocketGone(socket: SimSocket): void {
     this.#attached.delete(socket)
     this.#listed.delete(socket)
+    this.#refused.delete(socket)
   }
 
   #onAttached(socket: SimSocket, channel: string, lineage: string, flags: number): void {
@@ -120,6 +126,7 @@ export class Rolls implements Check {
     for (const [socket, channels] of this.#attached) {
       const { client, server } = socket
       if (socket.connectionId !== connectionId || !socket.isOpen) continue
+      if (this.#refused.has(socket)) continue
       const since = channels.get(channel)?.atMs ?? Infinity
       const isListed = view?.members.some(({ incarnation, state }) =>
         state === 'serving' && server.life.startsWith(`${incarnation}/`)) === true

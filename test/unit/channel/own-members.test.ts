@@ -74,18 +74,28 @@ class Rig {
 
 const ann = (action: number, data?: string) => ({ action, clientId: 'ann', data })
 
-t.test('[21] the list is what will be when everything that was said is taken', async (t) => {
+t.test('[21] of whom something is on its way the list has the name alone', async (t) => {
   const rig = new Rig()
-  const enter = rig.say('x:0', [ann(ENTER, 'one')])
-  t.same(rig.list(), ['ann x:0:0 one'], 'before its outcome')
+  const enter = rig.say('x:0', [ann(ENTER, 'one'), { action: ENTER, clientId: 'bob' }])
+  t.same(rig.list(), ['ann  undefined', 'bob  undefined'], 'the master judges it, before the list')
+  rig.own.onOutcome(enter, TAKEN)
+  t.same(rig.list(), ['ann x:0:0 one', 'bob x:0:1 undefined'])
   const update = rig.say('x:1', [ann(UPDATE, 'two')])
-  t.same(rig.list(), ['ann x:1:0 two'])
+  t.same(rig.list(), ['ann  undefined', 'bob x:0:1 undefined'])
   rig.own.onOutcome(update, REFUSED)
-  t.same(rig.list(), ['ann x:0:0 one'], 'what is refused has never been')
-  rig.own.onOutcome(enter, REFUSED)
-  t.same(rig.list(), [])
-  t.ok(rig.own.isEmpty)
+  t.same(rig.list(), ['ann x:0:0 one', 'bob x:0:1 undefined'], 'what is refused has never been')
 })
+
+t.test('[21] who enters and leaves is named too: of the two the leave may be refused',
+  async (t) => {
+    const rig = new Rig()
+    const enter = rig.say('x:0', [ann(ENTER)])
+    const leave = rig.say('x:1', [ann(LEAVE)])
+    rig.own.declare()
+    rig.own.onOutcome(enter, TAKEN)
+    rig.own.onOutcome(leave, REFUSED)
+    t.same(rig.lists(), [['ann?'], ['ann']])
+  })
 
 t.test('[21] what is undecided the list says so of, and another one follows', async (t) => {
   const rig = new Rig()
@@ -139,7 +149,7 @@ t.test('outcomes come in any order, and count in that of the ops', async (t) => 
   const leave = rig.say('x:1', [ann(LEAVE)])
   const again = rig.say('x:2', [{ ...ann(ENTER, 'one'), id: 'x:0:0' }])
   rig.own.onOutcome(again, TAKEN)
-  t.same(rig.list(), ['ann x:0:0 one'])
+  t.same(rig.list(), ['ann  undefined'], 'not before that of the leave is known')
   rig.own.onOutcome(leave, TAKEN)
   t.same(rig.list(), ['ann x:0:0 one'])
   t.equal(rig.own.list()[0]!.timestamp, 77, 'as the master has stamped it')
@@ -187,7 +197,6 @@ t.test('an enter that has no outcome yet is left as well', async (t) => {
   const enter = rig.say('x:0', [ann(ENTER)])
   rig.own.leave('x', 0, 0)
   t.same(rig.left(), ['ann x:0:0'])
-  t.same(rig.list(), [])
   rig.own.onOutcome(enter, TAKEN)
   t.match(rig.own.list(), [{ clientId: 'ann', isUndecided: true }], 'the leave is on its way')
   rig.leaves[0]!.settle(TAKEN)
