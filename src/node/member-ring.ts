@@ -4,8 +4,9 @@
  *
  * A write is confirmed by its answer, or after an unknown one by a read that finds exactly the
  * view that was written. Nothing else is ever announced (rule 7). An unknown write may still
- * happen after a read that did not find it; then the next write, which expects the same
- * resourceVersion, is a conflict, and the read after that finds it.
+ * happen after a read that did not find it, when nobody wants it any more: so the object is read
+ * again, less and less often, for as long as a write can take. If one follows first, it expects
+ * the same resourceVersion and is a conflict, and the read after that finds the other.
  */
 
 import { assert } from '../base/assert.ts'
@@ -34,6 +35,15 @@ interface Stored {
   readonly asOfMs: number
 }
 
+/** A view whose write had no clear answer. */
+interface Doubt {
+  readonly view: View
+  /** It has happened by then, or never does. */
+  readonly untilMs: number
+  /** Until the next look. */
+  pauseMs: number
+}
+
 type Operation =
   | { readonly kind: 'idle' }
   | { readonly kind: 'reading'; readonly ticket: number; readonly sinceMs: number }
@@ -45,8 +55,8 @@ export class RingDesk {
   readonly #outbox: MemberOutbox
   #operation: Operation = { kind: 'idle' }
   #stored: Stored | undefined
-  /** The last view whose write had no clear answer. */
-  #doubtful: View | undefined
+  /** Of the last write that had no clear answer. */
+  #doubt: Doubt | undefined
   #readAtMs = 0
   #retryAtMs = 0
   #failureCount = 0
@@ -136,7 +146,7 @@ export class RingDesk {
         const { resourceVersion, partitionCount, view } = reading.stored
         this.#stored = { resourceVersion, view, asOfMs }
         this.#onSuccess(nowMs)
-        return { kind: 'holds', view, partitionCount, isOurs: this.#settleDoubt(view) }
+        return { kind: 'holds', view, partitionCount, isOurs: this.#settleDoubt(view, nowMs) }
       }
     }
   }
@@ -149,17 +159,19 @@ export class RingDesk {
     const { view } = operation
     switch (writing.outcome) {
       case 'written':
-        this.#doubtful = undefined
+        this.#doubt = undefined
         this.#stored = { resourceVersion: writing.resourceVersion, view, asOfMs: nowMs }
         this.#onSuccess(nowMs)
         return { kind: 'holds', view, partitionCount: view.partitionCount, isOurs: true }
       case 'conflict':
         this.forget()
         return { kind: 'open' }
-      case 'unknown':
-        this.#doubtful = view
+      case 'unknown': {
+        const { ringDoubtMs, ringRetryMs: pauseMs } = this.#timing
+        this.#doubt = { view, untilMs: nowMs + ringDoubtMs, pauseMs }
         this.forget()
         return this.#onTrouble(`the ring was perhaps not written: ${writing.reason}`, nowMs)
+      }
       case 'refused':
         this.forget()
         return this.#onTrouble(`the ring was not written: ${writing.reason}`, nowMs)
@@ -176,12 +188,18 @@ export class RingDesk {
     this.#readAtMs = nowMs + this.#random.jitter(this.#timing.ringRefreshMs, 0.2)
   }
 
-  #settleDoubt(view: View | undefined): boolean {
-    const doubtful = this.#doubtful
-    if (doubtful === undefined || view === undefined) return false
-    const isOurs = digestOf(doubtful) === digestOf(view)
-    if (view.version >= doubtful.version) this.#doubtful = undefined
-    return isOurs
+  /** True if the view in doubt is the one that was found. */
+  #settleDoubt(view: View | undefined, nowMs: number): boolean {
+    const doubt = this.#doubt
+    if (doubt === undefined) return false
+    const isOver = nowMs >= doubt.untilMs || (view?.version ?? 0) >= doubt.view.version
+    if (isOver) {
+      this.#doubt = undefined
+    } else {
+      this.#readAtMs = nowMs + this.#random.jitter(doubt.pauseMs)
+      doubt.pauseMs = Math.min(2 * doubt.pauseMs, this.#timing.ringRetryMaxMs)
+    }
+    return view !== undefined && digestOf(doubt.view) === digestOf(view)
   }
 
   #onTrouble(reason: string, nowMs: number): RingNews {

@@ -36,6 +36,8 @@ export interface Timing {
   /** A failed read or write of the ring is tried again, at first after this long. */
   readonly ringRetryMs: number
   readonly ringRetryMaxMs: number
+  /** A write without an answer has happened this much later, or never does. */
+  readonly ringDoubtMs: number
   /** The ring is read this often even if nothing seems wrong. */
   readonly ringRefreshMs: number
   /** Beats unacknowledged, or listed members unheard, this long: ask peers' private ports. */
@@ -64,6 +66,7 @@ export const defaultTiming: Timing = Object.freeze({
   pullRetryMs: 500,
   ringRetryMs: 500,
   ringRetryMaxMs: 10_000,
+  ringDoubtMs: 60_000,
   ringRefreshMs: 60_000,
   cutOffMs: 5_000,
   lateMs: 2_000,

@@ -1,0 +1,65 @@
+import t from 'tap'
+import { Random } from '../../../src/base/random.ts'
+import { RingDesk } from '../../../src/node/member-ring.ts'
+import type { MemberOutput } from '../../../src/node/member-ports.ts'
+import { defaultTiming as timing } from '../../../src/ring/timing.ts'
+import { makeView, type View } from '../../../src/ring/view.ts'
+import { membersOf, viewOf } from '../ring/regions.ts'
+
+const former = viewOf(membersOf(2), 16)
+const next = makeView({ ...former, version: former.version + 1 })
+
+/** A desk and an object that holds what the test says. */
+class Rig {
+  readonly outputs: MemberOutput[] = []
+  readonly desk = new RingDesk(timing, new Random('ring'), this.outputs)
+  nowMs = 0
+  readCount = 0
+  holds: View = former
+
+  /** Lets time pass until the next read, and answers it; true: with a view of our own. */
+  read(): boolean {
+    this.nowMs = Math.max(this.nowMs, this.desk.nextDeadlineMs())
+    this.desk.step(this.nowMs)
+    const asked = this.outputs.pop()
+    if (asked?.kind !== 'readRing') throw new Error('no read')
+    this.readCount++
+    const stored = { resourceVersion: '1', partitionCount: 16, view: this.holds }
+    const reading = { outcome: 'found', stored } as const
+    const news = this.desk.onRead(asked.ticket, reading, this.nowMs)
+    return news?.kind === 'holds' && news.isOurs
+  }
+
+  /** Writes `next`, and hears nothing of it. */
+  writeInVain(): void {
+    this.read()
+    this.desk.write(next)
+    const asked = this.outputs.pop()
+    if (asked?.kind !== 'writeRing') throw new Error('no write')
+    this.desk.onWritten(asked.ticket, { outcome: 'unknown', reason: 'no answer' }, this.nowMs)
+  }
+}
+
+t.test('[7] a write that happens after it was looked for is found soon', async (t) => {
+  const rig = new Rig()
+  rig.writeInVain()
+  for (let look = 0; look < 3; look++) t.notOk(rig.read())
+  rig.holds = next
+  const sinceMs = rig.nowMs
+  t.ok(rig.read(), 'ours, to be announced')
+  t.ok(rig.nowMs - sinceMs <= timing.ringRetryMaxMs)
+  const foundAtMs = rig.nowMs
+  rig.read()
+  t.ok(rig.nowMs - foundAtMs > timing.ringRetryMaxMs, 'nothing is in doubt any more')
+})
+
+t.test('[7] a write that never happens is looked for a few times, then given up', async (t) => {
+  const rig = new Rig()
+  rig.writeInVain()
+  const sinceMs = rig.nowMs
+  while (rig.nowMs - sinceMs < timing.ringDoubtMs) rig.read()
+  t.ok(rig.readCount < 20, `${rig.readCount} reads`)
+  const givenUpAtMs = rig.nowMs
+  rig.read()
+  t.ok(rig.nowMs - givenUpAtMs > timing.ringRetryMaxMs, 'only the refresh is left')
+})
