@@ -297,6 +297,7 @@ export class ChannelMaster {
       return
     }
     if (known !== 'new') {
+      if (op.owner !== undefined) this.presence.repeat(op)
       answer(known)
       return
     }

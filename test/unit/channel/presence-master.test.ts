@@ -40,6 +40,22 @@ t.test('[17] a frame that was sent again is known, by its master and by the next
   t.same(second.present(), [])
 })
 
+t.test('[17] a leave holds against an enter before it that is taken only when sent again',
+  async (t) => {
+    const world = new PresenceWorld()
+    const life = world.master()
+    life.join('a')
+    life.say('a', 'x:0', [ann(ENTER, 'one')])
+    life.say('a', 'x:2', [ann(LEAVE)])
+    life.say('a', 'x:1', [ann(ENTER, 'was refused at first')])
+    t.same(life.present(), ['ann was refused at first'])
+    life.say('a', 'x:2', [ann(LEAVE)])
+    t.same(life.present(), [])
+    life.say('a', 'x:3', [ann(ENTER, 'three')])
+    life.say('a', 'x:2', [ann(LEAVE)])
+    t.same(life.present(), ['ann three'], 'but not against what came after it')
+  })
+
 t.test('[17] also one that had no effect, or a repeat of it could have one', async (t) => {
   const world = new PresenceWorld()
   const first = world.master()
