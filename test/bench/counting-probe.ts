@@ -43,9 +43,14 @@ class Counter {
 
 let counter = new Counter()
 
+/** An empty ping (RFC 6455, 5.5.2) belongs to no turn: it comes when nothing else has for long. */
+function isPing(bytes: unknown): boolean {
+  return bytes instanceof Uint8Array && bytes.byteLength === 2 && bytes[0] === 0x89
+}
+
 const { write } = Socket.prototype
 Socket.prototype.write = function (this: Socket, ...args: unknown[]) {
-  counter.onWrite(this)
+  if (!isPing(args[0])) counter.onWrite(this)
   return write.apply(this, args as Parameters<typeof write>)
 } as typeof write
 
