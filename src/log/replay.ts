@@ -144,6 +144,9 @@ export class Replay {
     // An engine that was rolled back gives its sequences out again: a former master's append may
     // find the one that it expects.
     else if (append.epoch < this.#writingEpoch) this.#flaw ??= `the epoch of ${seq} had ended`
+    else if (append.epoch > this.#writingEpoch && !beginsEpoch(append)) {
+      this.#flaw ??= `the epoch of ${seq} was never begun`
+    }
     let number = append.firstEntry
     for (const entry of append.entries) this.#onEntry(entry, number++, append.epoch, seq)
     this.#writingEpoch = append.epoch
@@ -180,4 +183,8 @@ export class Replay {
     if (this.#epochEnds.size <= limits.epochEndsMax) return
     this.#epochEnds.delete(Math.min(...this.#epochEnds.keys()))
   }
+}
+
+function beginsEpoch({ entries }: Append): boolean {
+  return entries.some(({ kind }) => kind === 'epoch')
 }

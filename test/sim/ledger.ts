@@ -99,8 +99,9 @@ export class Ledger {
   }
 
   #isStray({ losses, strays, epoch }: Truth, append: Append): boolean {
-    const startsLineage = append.entries.some((each) => each.kind === 'epoch' && each.startsLineage)
-    if (append.epoch >= epoch || startsLineage) return false
+    const begun = append.entries.find((each) => each.kind === 'epoch')
+    if (begun?.startsLineage === true) return false
+    if (append.epoch === epoch || (append.epoch > epoch && begun !== undefined)) return false
     return strays.includes(append.previousSeq) || losses.some((loss) =>
       append.epoch <= loss.epoch && append.previousSeq <= loss.lastSeq)
   }
@@ -232,7 +233,10 @@ export class Ledger {
       throw new Violation('lineage', `partition ${partition}: a former master's append is believed`)
     }
     truth.strays = []
-    if (truth.excuse === undefined) {
+    // Rule 4: a master whose appends are lost, without a newer epoch, begins one, even when
+    // somebody had begun one before it in a lower epoch.
+    const isOfLoser = truth.losses.some(({ epoch }) => epoch > truth.epoch)
+    if (truth.excuse === undefined && !isOfLoser) {
       throw new Violation('lineage', `partition ${partition}: a new lineage, though its log stood`)
     }
     truth.lineage = lineage

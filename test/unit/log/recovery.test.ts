@@ -220,6 +220,17 @@ t.test('[2, 4] what a former master appends to a log that was rolled back proves
   }
 })
 
+t.test('[2, 4] so does what it appends in an epoch that was never begun there', async (t) => {
+  const rig = new Rig()
+  rig.author.epoch = epochOf(1, 2)
+  rig.author.begin('lin')
+  rig.author.epoch = epochOf(1, 3)
+  rig.author.publish(1)
+  rig.recover()
+  t.not(rig.finish().lineage, 'lin')
+  t.match(rig.notes, [/never begun/])
+})
+
 t.test('[4] whoever disproved continuity begins a new lineage', async (t) => {
   const rig = new Rig()
   rig.author.begin('lin')
