@@ -266,10 +266,11 @@ export class ChannelClient {
 
   #onResult(result: Result): void {
     if (result.clientId !== this.#clientId) return
-    const answered = this.#unanswered.answer(result.epoch, result.opNo)
+    const { epoch, opNo, outcome } = result
+    const refusal = outcome.kind === 'refused' ? outcome.error : undefined
+    const answered = this.#unanswered.answer(epoch, opNo, refusal)
     if (answered?.worker === undefined) return
     const { channel } = this
-    const { outcome } = result
     const { worker, submitId } = answered
     this.#ports.toGroup(worker, { kind: 'submitted', channel, submitId, outcome })
   }

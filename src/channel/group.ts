@@ -118,8 +118,14 @@ export class LocalGroup {
     this.#submits.set(submitId, { op, submitter })
     if (op.owner !== undefined) this.own.onSubmit(op)
     this.#usedAtMs = this.#ports.nowMs()
+    this.#sendSubmit(submitId, op)
+  }
+
+  #sendSubmit(submitId: number, op: PublishOp): void {
     const { channel } = this
-    this.#ports.toClient(channel, { kind: 'submit', channel, submitId, op })
+    const [oldest = submitId] = this.#submits.keys()
+    const answeredThrough = oldest - 1
+    this.#ports.toClient(channel, { kind: 'submit', channel, submitId, answeredThrough, op })
   }
 
   /** The seat's member wants to be told again who is present. */
@@ -178,10 +184,7 @@ export class LocalGroup {
       }
     }
     for (const seat of this.#seats.values()) this.#ask(seat)
-    const { channel } = this
-    for (const [submitId, { op }] of this.#submits) {
-      this.#ports.toClient(channel, { kind: 'submit', channel, submitId, op })
-    }
+    for (const [submitId, { op }] of this.#submits) this.#sendSubmit(submitId, op)
     if (!this.own.isEmpty) this.own.declare()
   }
 

@@ -30,6 +30,8 @@ export class Unanswered {
   #byNo = new Map<number, Op>()
   /** By worker and submitId: a group that lost its home submits again what is here already. */
   readonly #bySubmit = new Map<string, Op>()
+  /** By worker: why submits were refused, while their group may not have heard of it. */
+  readonly #refusals = new Map<number, Map<number, ErrorInfo>>()
   #unsent: Op[] = []
   #epoch = 0
   #nextOpNo = 1
@@ -39,10 +41,21 @@ export class Unanswered {
     return this.#ops.size
   }
 
-  /** Takes a publish, or says why not: the bound is reached. */
+  /**
+   * Takes a publish, or says why not: the bound is reached, or it was refused already. Its group
+   * submits again what it has no answer for; what was refused once must not be taken then.
+   */
   add(worker: number, submit: Submit): ErrorInfo | undefined {
     const key = submitKey(worker, submit.submitId)
     if (this.#bySubmit.has(key)) return undefined
+    this.#forgetRefusals(worker, submit.answeredThrough)
+    const refusal = this.#refusals.get(worker)?.get(submit.submitId) ?? this.#take(worker, submit)
+    if (refusal !== undefined) this.#remember(worker, submit.submitId, refusal)
+    return refusal
+  }
+
+  #take(worker: number, submit: Submit): ErrorInfo | undefined {
+    const key = submitKey(worker, submit.submitId)
     const bytes = submit.op.payload.byteLength
     if (
       this.#ops.size >= limits.unansweredPerClientMax ||
@@ -92,6 +105,7 @@ export class Unanswered {
    * numbers its submits anew, and would take the outcome for another one's.
    */
   forgetWorker(worker: number): void {
+    this.#refusals.delete(worker)
     for (const op of this.#ops.values()) {
       if (op.worker !== worker) continue
       this.#bySubmit.delete(submitKey(worker, op.submitId))
@@ -100,7 +114,11 @@ export class Unanswered {
   }
 
   /** Who submitted op `opNo` of `epoch`; it is answered now. Undefined for a repeated answer. */
-  answer(epoch: number, opNo: number): Pick<Op, 'worker' | 'submitId'> | undefined {
+  answer(
+    epoch: number,
+    opNo: number,
+    refusal?: ErrorInfo
+  ): Pick<Op, 'worker' | 'submitId'> | undefined {
     if (epoch !== this.#epoch) return undefined
     const op = this.#byNo.get(opNo)
     if (op === undefined) return undefined
@@ -108,7 +126,21 @@ export class Unanswered {
     this.#ops.delete(op)
     if (op.worker !== undefined) this.#bySubmit.delete(submitKey(op.worker, op.submitId))
     this.#bytes -= op.op.payload.byteLength
+    const { worker, submitId } = op
+    if (worker !== undefined && refusal !== undefined) this.#remember(worker, submitId, refusal)
     return op
+  }
+
+  #remember(worker: number, submitId: number, refusal: ErrorInfo): void {
+    const refusals = this.#refusals.get(worker) ?? new Map<number, ErrorInfo>()
+    this.#refusals.set(worker, refusals.set(submitId, refusal))
+  }
+
+  #forgetRefusals(worker: number, answeredThrough: number): void {
+    const refusals = this.#refusals.get(worker)
+    for (const submitId of refusals?.keys() ?? []) {
+      if (submitId <= answeredThrough) refusals!.delete(submitId)
+    }
   }
 
   #answeredThrough(): number {

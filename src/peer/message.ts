@@ -181,6 +181,8 @@ export interface VariantUnused extends OnChannel {
 export interface Submit extends OnChannel {
   readonly kind: 'submit'
   readonly submitId: number
+  /** The outcomes of all submits up to this one are known to the group. */
+  readonly answeredThrough: number
   readonly op: PublishOp
 }
 

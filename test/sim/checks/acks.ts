@@ -21,14 +21,15 @@ interface Received {
   /** Undefined for presence, which is known by its id alone. */
   readonly texts: readonly string[] | undefined
   readonly id: string
+  /** It was received before on another socket, so an earlier try may have been taken. */
+  readonly isRepeat: boolean
 }
 
 export class Acks implements Check {
   readonly #region: Region
   readonly #ledger: Ledger
   readonly #owed = new Map<SimSocket, Received[]>()
-  /** How often an id was received. */
-  readonly #receivedIds = new Map<string, number>()
+  readonly #receivedIds = new Set<string>()
   readonly #committedIds = new Map<string, { readonly isLost: boolean }>()
   /** Presence ops that nobody sees, by partition: they are known by what they changed of owners. */
   readonly #unseen = new Map<number, { isLost: boolean }[]>()
@@ -76,9 +77,10 @@ export class Acks implements Check {
       msgSerial: message.msgSerial!,
       channel: channelKey(message.channel!),
       texts: isPresence ? undefined : messages.map(({ data }) => data ?? ''),
-      id: key
+      id: key,
+      isRepeat: this.#receivedIds.has(key)
     })
-    this.#receivedIds.set(key, (this.#receivedIds.get(key) ?? 0) + 1)
+    this.#receivedIds.add(key)
   }
 
   onServerSays(socket: SimSocket, message: Wire): void {
@@ -151,10 +153,9 @@ export class Acks implements Check {
     }
   }
 
-  #onNack(socket: SimSocket, { id }: Received, error: WireError): void {
+  #onNack(socket: SimSocket, { id, isRepeat }: Received, error: WireError): void {
     this.refusedCount++
-    // Of several tries, on this socket or on others, another one may have been taken.
-    if (this.#receivedIds.get(id)! > 1 || error.code === OUTCOME_UNKNOWN) return
+    if (isRepeat || error.code === OUTCOME_UNKNOWN) return
     if (!this.#knownIds.has(id)) return
     throw new Violation('refused', `${socket.id}: ${id} is published and then refused`)
   }

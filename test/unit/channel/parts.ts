@@ -141,7 +141,9 @@ export class ClientBench {
 
   submit(op: PublishOp, worker = 0): number {
     const submitId = ++this.#submitId
-    this.client.onGroupMessage(worker, { kind: 'submit', channel: CHANNEL, submitId, op })
+    this.client.onGroupMessage(worker, {
+      kind: 'submit', channel: CHANNEL, submitId, answeredThrough: 0, op
+    })
     return submitId
   }
 

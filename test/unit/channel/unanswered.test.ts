@@ -4,10 +4,11 @@ import { Random } from '../../../src/base/random.ts'
 import { Unanswered } from '../../../src/channel/unanswered.ts'
 import { CHANNEL, ClientBench, ofKind, op } from './parts.ts'
 
-function submit(submitId: number, bytes = 1) {
+function submit(submitId: number, bytes = 1, answeredThrough = 0) {
   const payload = new Uint8Array(bytes)
   return {
-    kind: 'submit' as const, channel: CHANNEL, submitId, op: op(`a:${submitId}`, { payload })
+    kind: 'submit' as const, channel: CHANNEL, submitId, answeredThrough,
+    op: op(`a:${submitId}`, { payload })
   }
 }
 
@@ -118,6 +119,23 @@ t.test('[18] what is submitted again while under way is one op, at the bound too
   t.match(ops.answer(1, 1), { worker: 0, submitId: 1 })
   t.equal(ops.add(0, submit(1)), undefined)
   t.same(unsent(ops), ['2 a:1'])
+})
+
+t.test('[18] what was refused is refused again, until its group has heard of it', async (t) => {
+  const ops = new Unanswered()
+  const refusal = { code: 50005, statusCode: 503, message: 'full' }
+  ops.startEpoch(1, 1)
+  for (const id of [1, 2, 3]) ops.add(0, submit(id))
+  unsent(ops)
+  ops.answer(1, 1)
+  ops.answer(1, 2, refusal)
+  t.equal(ops.add(0, submit(2)), refusal)
+  t.same(unsent(ops), [])
+  t.equal(ops.add(1, submit(2)), undefined, 'that of another worker is another one')
+  t.equal(ops.add(0, submit(4, 1, 1)), undefined)
+  t.equal(ops.add(0, submit(2, 1, 1)), refusal)
+  t.equal(ops.add(0, submit(5, 1, 2)), undefined)
+  t.equal(ops.add(0, submit(2, 1, 2)), undefined, 'nothing is remembered for ever')
 })
 
 t.test('[11] ops of a worker that is gone go on, and nobody is told', async (t) => {
