@@ -127,6 +127,12 @@ export class ClientMembers {
       this.leave(channel, who)
       return
     }
+    const before = this.#channels.get(channel)
+    for (const [at, { action }] of presence.entries()) {
+      // The acknowledgement of an earlier leave may have come in between.
+      const isWanted = before?.wanted.has(who[at]!) === true
+      if (action === Presence.LEAVE && !isWanted) before?.unwanted.add(who[at]!)
+    }
     this.#retryCount++
     this.#ports.soon(() => {
       this.#retryCount--

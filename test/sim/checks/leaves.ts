@@ -22,6 +22,13 @@ import type { Check } from './check.ts'
 /** Clocks run a little wrong, and deaths are seen here once a second. */
 const GRACE_MS = limits.presenceGraceMs - 2_500
 
+interface Known {
+  readonly connectionId: string
+  /** The channels that it is attached to, and those that it asked for. */
+  readonly channels: Set<string>
+  readonly asked: Set<string>
+}
+
 export class Leaves implements Check {
   readonly #region: Region
   /** By channel and member, as the log has it: the life that speaks for it. */
@@ -32,8 +39,11 @@ export class Leaves implements Check {
   readonly #spokenOf = new Map<string, readonly string[]>()
   /** By channel and member, by channel and connection, or by connection: when it was to leave. */
   readonly #leftAt = new Map<string, number>()
-  readonly #sockets = new Map<SimSocket, { connectionId: string; channels: Set<string> }>()
-  /** By life and connection: when the last socket was gone. */
+  readonly #sockets = new Map<SimSocket, Known>()
+  /**
+   * By life, connection and channel: when the last socket was gone on which the channel was asked
+   * for. One that only carries the connection on speaks for nobody.
+   */
   readonly #goneAtMs = new Map<string, number>()
   readonly #endedAtMs = new Map<string, number>()
   readonly #unsure = new Set<number>()
@@ -90,6 +100,8 @@ export class Leaves implements Check {
       for (const [no, { action }] of presence.entries()) {
         if (action === Presence.LEAVE) this.#leftAt.set(members[no]!, now)
       }
+    } else if (action === Does.ATTACH) {
+      this.#sockets.get(socket)?.asked.add(key)
     } else if (action === Does.DETACH) {
       this.#leftAt.set(`${key} ${connectionId}`, now)
     } else if (action === Does.CLOSE) {
@@ -99,7 +111,9 @@ export class Leaves implements Check {
 
   onServerSays(socket: SimSocket, wire: Wire): void {
     const { action, channel = '', connectionId = '', msgSerial = 0, count = 0 } = wire
-    if (action === Does.CONNECTED) this.#sockets.set(socket, { connectionId, channels: new Set() })
+    if (action === Does.CONNECTED) {
+      this.#sockets.set(socket, { connectionId, channels: new Set(), asked: new Set() })
+    }
     const known = this.#sockets.get(socket)
     if (known === undefined) return
     const key = channelKey(channel)
@@ -120,8 +134,11 @@ export class Leaves implements Check {
     const known = this.#sockets.get(socket)
     this.#sockets.delete(socket)
     if (known === undefined) return
-    const { connectionId } = known
-    this.#goneAtMs.set(`${socket.server.life} ${connectionId}`, this.#region.world.nowMs)
+    const { connectionId, asked } = known
+    for (const channel of asked) {
+      const mark = `${socket.server.life} ${connectionId} ${channel}`
+      this.#goneAtMs.set(mark, this.#region.world.nowMs)
+    }
   }
 
   /** Sees which lives have ended, by the ring object and by the threads that there are. */
@@ -159,7 +176,8 @@ export class Leaves implements Check {
     if (isPast(this.#endedAtMs.get(life))) return
     const isHere = [...this.#sockets].some(([socket, { connectionId: its, channels }]) =>
       socket.server.life === life && its === connectionId && channels.has(channel))
-    if (!isHere && isPast(this.#goneAtMs.get(`${life} ${connectionId}`))) return
+    const goneAtMs = this.#goneAtMs.get(`${life} ${connectionId} ${channel}`)
+    if (!isHere && isPast(goneAtMs)) return
     throw new Violation('leave', `${member} leaves ${channel}, though ${life} speaks for it: ` +
       (isHere ? 'it is connected there' : 'it was a moment ago'))
   }
