@@ -7,6 +7,9 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { type Closing, until } from './ably-clients.ts'
 
+/** A command starts several threads and servers, perhaps on a busy machine. */
+const PATIENCE_MS = 60_000
+
 const MAIN = join(import.meta.dirname, '..', '..', 'src', 'main.ts')
 
 /** A command that was started; its texts grow while it runs. */
@@ -71,7 +74,7 @@ export async function untilWritten(
   const isOver = (): boolean => running.child.exitCode !== null
   const found = (): RegExpExecArray | null => pattern.exec(running.output)
   try {
-    await until(String(pattern), () => found() !== null || isOver())
+    await until(String(pattern), () => found() !== null || isOver(), PATIENCE_MS)
   } catch {
     // What it wrote instead says more than that it was late.
   }

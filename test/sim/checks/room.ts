@@ -50,8 +50,10 @@ export class Room implements Check {
     const sinceMs = Math.max(this.#fullSinceMs[partition % STREAM_COUNT]!, this.#troubleAtMs)
     const graceMs = GRACE_MS + (this.#region.log.faults.lostChance > 0 ? UNKNOWNS_MS : 0)
     const isLate = atMs - sinceMs > graceMs
-    const isBounded = this.#region.log.streamBytesMax < Infinity
-    if (!isLate || !isBounded) return
+    const { bytes, bytesMax } = this.#region.log.fill().streams[partition % STREAM_COUNT]!
+    // It may have been trimmed since this check has looked.
+    const isFull = bytes >= limits.logAdmissionShare * bytesMax
+    if (!isLate || !isFull) return
     // What nodes declare of their members, and leaves, are bounded by who is present.
     const isPublish = entries.some((entry) =>
       entry.kind === 'publication' && entry.publication.owner === undefined)
