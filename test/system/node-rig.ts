@@ -32,6 +32,8 @@ export { until }
 const MAIN = join(import.meta.dirname, '..', '..', 'src', 'main.ts')
 const NAMESPACE = 'default'
 const REGION = 'eu'
+/** So many names are tried to find some of one master. */
+const NAMES_MAX = 10_000
 const KEY = 'chat00.app000:secretOfTheRig'
 const APPS = {
   apps: [{
@@ -204,7 +206,10 @@ export class NodeRig {
     return reading.view
   }
 
-  /** Waits until the ring lists exactly these incarnations, all serving; else tells the story. */
+  /**
+   * Waits until the ring lists exactly these incarnations, all serving, and no more moves are
+   * planned; else tells the story.
+   */
   async untilServing(incarnations: readonly string[]): Promise<View> {
     const wanted = incarnations.map((incarnation) => `${incarnation} serving`).sort().join(', ')
     let listed = ''
@@ -214,7 +219,8 @@ export class NodeRig {
         const members = view?.members ?? []
         const words = members.map(({ incarnation, state }) => `${incarnation} ${state}`)
         listed = words.sort().join(', ')
-        return listed === wanted && view
+        const areMovesOver = (view?.handovers ?? []).length === 0
+        return listed === wanted && areMovesOver && view
       })
     } catch (error) {
       throw new Error(`${(error as Error).message}, but ${listed}\n${this.#story()}`)
@@ -225,6 +231,7 @@ export class NodeRig {
   channelsOf(incarnation: string, view: View, count: number, prefix = 'c'): string[] {
     const names: string[] = []
     for (let at = 0; names.length < count; at++) {
+      if (at > NAMES_MAX) throw new Error(`${incarnation} masters too little: ${view.version}`)
       const name = `${prefix}${at}`
       if (this.isMaster(incarnation, name, view)) names.push(name)
     }
