@@ -269,7 +269,7 @@ export class PartitionMaster {
     }
     const writer = new LogWriter(start, owner, log, deadlines, random, nowMs)
     const retention = new Retention(start.epoch, found, nowMs)
-    const state = new Serving(writer, start, retention, found.lineage, this.#ports.room)
+    const state = new Serving(writer, start, retention, found, this.#ports.room)
     this.#state = state
     this.#restore(found, state, nowMs)
     if (found.entries.some(({ entry }) => entry.kind === 'epoch' && entry.startsLineage)) {
@@ -298,8 +298,7 @@ export class PartitionMaster {
   #onRolledBack(reason: string, mustStartLineage: boolean): void {
     if (this.#state.kind !== 'serving') return
     this.#ports.note(`partition ${this.partition}: ${reason}`)
-    const { writer, start, lineage } = this.#state
-    const known = { lastSeq: writer.lastSeq, epoch: start.epoch, lineage }
+    const { known } = this.#state
     this.#sayJoinAgain()
     this.#end()
     this.#recover({ known, mustStartLineage })

@@ -5,6 +5,8 @@
 
 import type { LogOutbox } from '../log/port.ts'
 import type { Retention } from '../log/retention.ts'
+import type { KnownLog } from '../log/recovery.ts'
+import type { RecoveredLog } from '../log/replay.ts'
 import { isFullFor, type LogRoom } from '../log/room.ts'
 import type { LogWriter, WriterStart } from '../log/writer.ts'
 import type { Standing } from '../peer/message.ts'
@@ -16,6 +18,7 @@ export class Serving {
   readonly start: WriterStart
   readonly retention: Retention
   readonly lineage: string
+  readonly #formers: ReadonlySet<string>
   readonly #room: () => LogRoom
   /** The number of the last committed entry. */
   lastEntry = 0
@@ -23,14 +26,21 @@ export class Serving {
   isTrimHeld = false
 
   constructor(
-    writer: LogWriter, start: WriterStart, retention: Retention, lineage: string,
-    room: () => LogRoom
+    writer: LogWriter, start: WriterStart, retention: Retention,
+    { lineage, formers }: RecoveredLog, room: () => LogRoom
   ) {
     this.writer = writer
     this.start = start
     this.retention = retention
     this.lineage = lineage
+    this.#formers = formers
     this.#room = room
+  }
+
+  /** How far the log surely went. */
+  get known(): KnownLog {
+    const { writer: { lastSeq }, start: { epoch }, lineage } = this
+    return { lastSeq, epoch, lineage, formers: this.#formers }
   }
 
   /** False while the log takes nothing (rule 6). */

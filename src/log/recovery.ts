@@ -38,6 +38,8 @@ export interface KnownLog {
   readonly lastSeq: number
   readonly epoch: number
   readonly lineage: string | undefined
+  /** Lineages that had ended before that one. */
+  readonly formers?: ReadonlySet<string>
 }
 
 /** Who claims. */
@@ -208,10 +210,12 @@ export class Recovery {
     const known = this.#known
     const { lastSeq, lastEpoch, lineage, flaw } = this.#replay
     if (known === undefined) return flaw
+    // Where a lineage of its own begins, somebody else has noticed before us; its epoch may be any,
+    // for it need not know ours. One that had ended before ours has come back.
+    const isOurs = lineage === undefined || lineage === known.lineage ||
+      (known.formers?.has(lineage) === true && lastEpoch < known.epoch)
     // Sequences are given out again: a log that goes as far may still have lost what we know.
-    const isLost = lastEpoch < known.epoch
-    // Where a newer one has begun a lineage of its own, it has noticed before us.
-    const isOurs = isLost || lineage === undefined || lineage === known.lineage
+    const isLost = isOurs && lastEpoch < known.epoch
     if (lastSeq < known.lastSeq && isOurs) {
       return `the log ends at ${lastSeq}, and was at ${known.lastSeq}`
     }
@@ -220,8 +224,10 @@ export class Recovery {
 
   #anew(): void {
     const { lastSeq, lastEpoch, lineage } = this.#replay
-    if (lastSeq > (this.#known?.lastSeq ?? 0)) {
-      this.#known = { lastSeq, epoch: Math.max(lastEpoch, this.#known?.epoch ?? 0), lineage }
+    const known = this.#known
+    if (lastSeq > (known?.lastSeq ?? 0)) {
+      const formers = this.#replay.formers.union(known?.formers ?? new Set<string>())
+      this.#known = { lastSeq, epoch: Math.max(lastEpoch, known?.epoch ?? 0), lineage, formers }
     }
     this.#replay = new Replay()
     this.#later(() => this.#read())

@@ -30,6 +30,8 @@ export interface RecordExtent {
 /** What a takeover found; nothing of it is doubtful. */
 export interface RecoveredLog {
   readonly lineage: string
+  /** Those that ended before it, as far as they can still be read. */
+  readonly formers: ReadonlySet<string>
   /** The state after entry `asOf`; undefined where there is no snapshot (`asOf` is 0 then). */
   readonly state: Uint8Array | undefined
   readonly asOf: number
@@ -49,6 +51,7 @@ export class Replay {
   #snapshots = new SnapshotAssembly()
   #epochEnds = new Map<number, number>()
   #lineage: string | undefined
+  readonly #formers = new Set<string>()
   #lastSeq = 0
   #nextEntry = 1
   #lastEpoch = 0
@@ -78,6 +81,11 @@ export class Replay {
   /** The lineage that goes on; undefined where none does. */
   get lineage(): string | undefined {
     return this.#lineage
+  }
+
+  /** Lineages that were read and have ended. */
+  get formers(): ReadonlySet<string> {
+    return this.#formers
   }
 
   get snapshotSeq(): number {
@@ -115,6 +123,7 @@ export class Replay {
     const snapshot = this.#snapshots.newest
     return {
       lineage,
+      formers: this.#formers,
       state: snapshot?.state,
       asOf: snapshot?.asOf ?? 0,
       entries: this.#entries,
@@ -129,6 +138,7 @@ export class Replay {
     this.#entries = []
     this.#snapshots = new SnapshotAssembly()
     this.#epochEnds.clear()
+    if (this.#lineage !== undefined) this.#formers.add(this.#lineage)
     this.#lineage = undefined
     this.#snapshotSeq = 0
     this.#firstEntry = 1

@@ -171,10 +171,11 @@ t.test('[4] a log that somebody else has begun anew is his, however short it is'
   const rig = new Rig()
   rig.author.begin('new')
   const { epoch } = rig.author
-  rig.recover({ known: { lastSeq: 9, epoch: epoch - 1, lineage: 'lin' } })
+  rig.recover({ known: { lastSeq: 9, epoch: epoch + 500, lineage: 'lin' } })
   const log = rig.finish()
   t.equal(log.lineage, 'new')
   t.same(rig.notes, [])
+  t.ok(rig.claimed!.start.epoch > epoch + 500, 'above what the former log has seen, too')
 })
 
 t.test('[4, A4] a former lineage that has come back is not gone on with', async (t) => {
@@ -183,12 +184,22 @@ t.test('[4, A4] a former lineage that has come back is not gone on with', async 
     rig.author.begin('former')
     rig.author.publish(1)
     const { epoch } = rig.author
-    rig.recover({ known: { lastSeq, epoch: epoch + 500, lineage: 'lin' } })
-    const { lineage } = rig.finish()
-    t.notOk(['former', 'lin'].includes(lineage), `what we wrote last at ${lastSeq} is not there`)
+    const formers = new Set(['former'])
+    rig.recover({ known: { lastSeq, epoch: epoch + 500, lineage: 'lin', formers } })
+    const log = rig.finish()
+    t.notOk(['former', 'lin'].includes(log.lineage), `what we wrote at ${lastSeq} is not there`)
     t.match(rig.notes, [lastSeq === 9 ? /ends at 6, and was at 9/ : /has lost epoch/])
-    t.ok(rig.claimed!.start.epoch > epoch + 500, 'above what the former log has seen, too')
+    t.same([...log.formers], ['former'], 'nor will it be next time')
   }
+})
+
+t.test('[4] a former lineage that a newer epoch goes on with is his who began that', async (t) => {
+  const rig = new Rig()
+  rig.author.begin('former')
+  const { epoch } = rig.author
+  const formers = new Set(['former'])
+  rig.recover({ known: { lastSeq: 9, epoch: epoch - 1, lineage: 'lin', formers } })
+  t.equal(rig.finish().lineage, 'former')
 })
 
 t.test('[4, A4] a log made anew during the claim is read anew, and is another', async (t) => {
