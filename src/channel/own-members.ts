@@ -49,6 +49,8 @@ export class OwnMembers {
   /** By connection, in the order in which they were said: ops that count, taken or not yet. */
   readonly #pending = new Map<string, Said[]>()
   readonly #graces = new Map<string, Deadline>()
+  /** By connection: the last thing that it said here. */
+  readonly #lastSaid = new Map<string, string>()
   /** Without an outcome since the master wanted a list. */
   #leftOpen = new Set<Said>()
   /** Members that every list since then has named as undecided, by their key. */
@@ -70,6 +72,7 @@ export class OwnMembers {
     const connectionId = op.connectionId!
     const said = this.#pending.get(connectionId) ?? []
     said.push({ op, takenAt: undefined, isLeftOpen: false })
+    if (op.idSpace === 'connection') this.#lastSaid.set(connectionId, op.id!)
     this.#pending.set(connectionId, said)
   }
 
@@ -86,6 +89,7 @@ export class OwnMembers {
     if (said.length === 0) this.#pending.delete(connectionId)
     if (members.size > 0) this.#taken.set(connectionId, members)
     else this.#taken.delete(connectionId)
+    if (members.size + said.length === 0) this.#lastSaid.delete(connectionId)
     const wasLast = this.#leftOpen.delete(decided) && this.#leftOpen.size === 0
     const isMistold = decided.isLeftOpen && outcome.kind === 'refused'
     if (wasLast || isMistold) this.#tellAgain()
@@ -158,13 +162,24 @@ export class OwnMembers {
     const byOwner = Map.groupBy(members, ({ owner }) => owner.claim)
     for (const ofOwner of byOwner.values()) {
       const items = ofOwner.map(({ clientId, id }) => {
-        return { action: PresenceAction.LEAVE, clientId, id }
+        return { action: PresenceAction.LEAVE, clientId, id: this.#latest(connectionId, id) }
       })
       const { owner } = ofOwner[0]!
       const payload = encodeItems(items)
       const named = { id: this.#ports.nameOp(), idSpace: 'node' as const, messageCount: 0 }
       this.#submitLeave({ ...named, connectionId, payload, owner })
     }
+  }
+
+  /**
+   * The later of a member's id and what its connection said last: a leave ends what it said on
+   * other nodes before, and nothing that it says afterwards.
+   */
+  #latest(connectionId: string, id: string): string {
+    const lastSaid = this.#lastSaid.get(connectionId)
+    if (lastSaid === undefined) return id
+    const last = `${lastSaid}:${limits.presenceItemsMax}`
+    return isOlder(id, { id: last, connectionId }) ? last : id
   }
 
   /** A leave that is refused is said again until it is taken: it would be a ghost otherwise. */
