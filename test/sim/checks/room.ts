@@ -11,8 +11,8 @@ import type { Region } from '../region.ts'
 import { Violation } from '../world.ts'
 import type { Check } from './check.ts'
 
-/** A look, and then what was admitted before it. */
-const GRACE_MS = LOOK_MS + 1_000
+/** A look, perhaps one that was missed before it, and then what was admitted until then. */
+const GRACE_MS = 2 * LOOK_MS + 1_000
 /** Tries that are unknown take two seconds each. */
 const UNKNOWNS_MS = 10_000
 /** Above it the log may refuse a record. */
