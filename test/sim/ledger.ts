@@ -46,7 +46,7 @@ interface Loss {
 
 interface Truth {
   extents: Extent[]
-  readonly losses: Loss[]
+  losses: Loss[]
   lineage: string
   epoch: number
   /** What lineage each epoch was of. */
@@ -86,6 +86,9 @@ export class Ledger {
     for (const entry of append.entries) {
       if (entry.kind !== 'epoch') continue
       begun = entry.epoch
+      // The same bytes once more, since nobody heard that they had landed: nothing of it is lost.
+      truth.losses = truth.losses.filter(({ lineage, epoch }) =>
+        lineage !== entry.lineage || epoch !== entry.epoch)
       this.#onEpoch(partition, truth, entry)
       truth.epoch = entry.epoch
       truth.lineages.set(entry.epoch, entry.lineage)
