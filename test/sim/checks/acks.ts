@@ -105,7 +105,8 @@ export class Acks implements Check {
   onTick(): void {
     for (const { name, submissions } of this.#region.clients) {
       const published = submissions.refusedAtOnce.find((text) => {
-        return this.#ledger.withText(text).length > 0
+        return this.#ledger.withText(text).some(({ channel, lineage, isLost }) =>
+          !isLost && lineage === this.#ledger.lineageOf(channel))
       })
       if (published === undefined) continue
       throw new Violation('refused', `${name} was refused ${published}, which is published`)
@@ -153,10 +154,12 @@ export class Acks implements Check {
     }
   }
 
-  #onNack(socket: SimSocket, { id, isRepeat }: Received, error: WireError): void {
+  #onNack(socket: SimSocket, { id, channel, isRepeat }: Received, error: WireError): void {
     this.refusedCount++
     if (isRepeat || error.code === OUTCOME_UNKNOWN) return
-    if (!this.#knownIds.has(id)) return
+    // What the log has lost, or a former lineage had, is not there any more.
+    const taken = this.#committedIds.get(`${this.#ledger.lineageOf(channel)} ${id}`)
+    if (taken === undefined || taken.isLost) return
     throw new Violation('refused', `${socket.id}: ${id} is published and then refused`)
   }
 }
