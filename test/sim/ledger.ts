@@ -163,6 +163,12 @@ export class Ledger {
     return this.#partitions.get(partitionOf(channel, this.#partitionCount))?.lineage ?? ''
   }
 
+  /** True if a former master's append was taken: its writer believes itself the master. */
+  hasStrays(channel: string): boolean {
+    const truth = this.#partitions.get(partitionOf(channel, this.#partitionCount))
+    return truth !== undefined && truth.strays.length > 0
+  }
+
   /** What the channel's partition has logged after an entry, snapshots too. */
   bytesAfter(channel: string, entry: number): number {
     const { extents = [] } = this.#partitions.get(partitionOf(channel, this.#partitionCount)) ?? {}

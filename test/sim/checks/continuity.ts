@@ -177,6 +177,7 @@ export class Continuity implements Check {
     const lineage = this.#ledger.lineageOf(key)
     if (from.lineage !== lineage) return 'another lineage'
     if (this.#ledger.isLost(key, from)) return 'the log has lost it'
+    if (this.#ledger.hasStrays(key)) return 'a former master wrote, and a new lineage will follow'
     const rest = this.#ledger.of(lineage, key).filter(({ seq }) => seq > from.seq)
     const oldest = rest[0]
     if (oldest === undefined) return undefined
