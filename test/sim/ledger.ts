@@ -163,6 +163,13 @@ export class Ledger {
     return this.#partitions.get(partitionOf(channel, this.#partitionCount))?.lineage ?? ''
   }
 
+  /** True if the log has lost entries that stood behind this point. */
+  hasLostAfter(channel: string, { lineage, epoch, entry }: Point): boolean {
+    const { losses } = this.#partitions.get(partitionOf(channel, this.#partitionCount)) ?? {}
+    return losses?.some((loss) =>
+      loss.lineage === lineage && loss.keptEntry >= entry && loss.epoch >= epoch) === true
+  }
+
   /** True if a former master's append was taken: its writer believes itself the master. */
   hasStrays(channel: string): boolean {
     const truth = this.#partitions.get(partitionOf(channel, this.#partitionCount))

@@ -177,6 +177,8 @@ export class Continuity implements Check {
     const lineage = this.#ledger.lineageOf(key)
     if (from.lineage !== lineage) return 'another lineage'
     if (this.#ledger.isLost(key, from)) return 'the log has lost it'
+    // Its attachment may stand further on: not all that is delivered is for it to see.
+    if (this.#ledger.hasLostAfter(key, from)) return 'the log has lost what came after it'
     if (this.#ledger.hasStrays(key)) return 'a former master wrote, and a new lineage will follow'
     const rest = this.#ledger.of(lineage, key).filter(({ seq }) => seq > from.seq)
     const oldest = rest[0]
