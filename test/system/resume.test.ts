@@ -129,6 +129,8 @@ async function recoverTests(t: Test, region: DevRegion) {
   const { cable, client, connectionId, received } = await plugged(t, region, 'recover', {})
   const other = ablyClient(t, region.urls[2]!, region.key).channels.get('recover')
   await client.channels.get('recover').publish('n', 'of the first process')
+  // Its ACK may come first; the key is to say that this was heard.
+  await until('its echo', () => received.length === 1)
   const recoveryKey = client.connection.createRecoveryKey()!
   cable.unplug()
   await other.publish('n', 'meanwhile')
