@@ -35,6 +35,7 @@ const GROUPS: readonly Group[] = [
   { name: 'sim', limitS: 600, files: 'test/sim/**/*.test.ts' },
   { name: 'contract', limitS: 600, files: 'test/contract/**/*.test.ts' },
   { name: 'system', limitS: 1_500, files: 'test/system/**/*.test.ts' },
+  { name: 'rules', limitS: 900, files: 'test/rules/**/*.test.ts' },
   { name: 'bench-short', limitS: 300, command: ['make', 'bench-short'] },
   { name: 'chaos-short', limitS: 300, command: ['make', 'chaos-short'] },
   { name: 'e2e-short', limitS: 600, files: E2E, jobs: 1, env: { E2E_SHORT: '1' } },
@@ -43,7 +44,7 @@ const GROUPS: readonly Group[] = [
 
 /** Whose output is worth seeing while it comes, and when all is well. */
 const LOUD_GROUPS = new Set(['bench-short', 'chaos-short', 'e2e-short', 'e2e'])
-const DEFAULT_GROUPS = ['types', 'tidy', 'unit', 'stories', 'sim', 'contract', 'system']
+const DEFAULT_GROUPS = ['types', 'tidy', 'unit', 'stories', 'sim', 'contract', 'system', 'rules']
 
 interface Tally {
   passed: number

@@ -58,3 +58,37 @@ export async function errorOf(promise: Promise<unknown>): Promise<Ably.ErrorInfo
   }
   throw new Error('it was not rejected')
 }
+
+/** What a network does: the transports go without a word, and the client comes back. */
+export function cutOff(client: Ably.Realtime): void {
+  managerOf(client).disconnectAllTransports()
+}
+
+/** A process that dies: its socket goes, and nobody comes back. */
+export function die(client: Ably.Realtime): void {
+  const manager = managerOf(client)
+  manager.startConnect = () => undefined
+  manager.disconnectAllTransports()
+}
+
+function managerOf({ connection }: Ably.Realtime) {
+  return (connection as unknown as {
+    connectionManager: { startConnect(): void; disconnectAllTransports(): void }
+  }).connectionManager
+}
+
+/** Who is present as soon as that is right; rejects when it takes too long. */
+export async function presentWhen(
+  { presence }: Ably.RealtimeChannel,
+  isRight: (members: Ably.PresenceMessage[]) => boolean
+): Promise<Ably.PresenceMessage[]> {
+  let members = await presence.get()
+  const look = async (): Promise<void> => {
+    members = await presence.get()
+  }
+  await until('the right members', () => {
+    void look()
+    return isRight(members)
+  })
+  return members
+}

@@ -1,0 +1,197 @@
+import * as Ably from 'ably'
+import type { Test } from 'tap'
+import { ablyClient, type AblyOptions, until } from '../support/ably-clients.ts'
+import { Cable } from '../support/cable.ts'
+import { ruleFile, type Stage } from './support/rule.ts'
+
+const ROUNDS = 3
+
+/** A client behind a cable, connected, which hears its own channel. */
+async function plugged(t: Test, on: Stage, name: string, options: AblyOptions = {}) {
+  const cable = await Cable.to(t, on.url(0))
+  const useBinaryProtocol = on.format === 'msgpack'
+  const client = ablyClient(t, cable.url, on.key, { useBinaryProtocol, ...options })
+  await client.connection.once('connected')
+  const channel = client.channels.get(name)
+  const received: string[] = []
+  await channel.subscribe(({ data }) => void received.push(data))
+  return { cable, client, channel, received, connectionId: client.connection.id! }
+}
+
+ruleFile('connections', (rule) => {
+  rule('N1', 'CONNECTED tells the connection, a ping is answered, CLOSE closes', async (t, on) => {
+    const client = on.client(t, 0, { clientId: 'ann' })
+    await client.connection.once('connected')
+    t.match(client.connection.id, /^[A-Za-z0-9]{10}$/)
+    t.match(client.connection.key, new RegExp(`^${client.connection.id}!`))
+    t.equal(client.auth.clientId, 'ann')
+    t.ok((await client.connection.ping()) >= 0)
+    client.close()
+    await client.connection.once('closed')
+  })
+
+  rule('N1', 'connectionDetails has what SDKs read', async (t, on) => {
+    const socket = await on.socket(t, 1)
+    const [connected] = socket.all
+    t.match(connected!.connectionDetails, {
+      connectionStateTtl: 120_000, maxIdleInterval: 15_000, maxMessageSize: 65_536,
+      objectsGCGracePeriod: 86_400_000, serverId: String, siteCode: String, maxFrameSize: Number,
+      maxInboundRate: Number, connectionKey: /^[A-Za-z0-9]{10}!/
+    })
+  })
+
+  rule('N2', 'credentials that are none', async (t, on) => {
+    const [keyName] = on.key.split(':') as [string]
+    const [appId] = keyName.split('.') as [string]
+    for (const key of [`${keyName}:wrong`, `${appId}.nokey1:secret`, 'noapp1.nokey1:secret']) {
+      const { reason } = await on.client(t, 0, {}, key).connection.once('failed')
+      t.equal(reason?.code, 40101, key)
+    }
+  })
+
+  for (const [where, to] of [['the same node', 0], ['another node', 1]] as const) {
+    rule('N3', `a socket is cut, and resumed on ${where}`, async (t, on) => {
+      const { cable, client, channel, received, connectionId } =
+        await plugged(t, on, on.name('cut'))
+      const publisher = on.client(t, 2).channels.get(on.name('cut'))
+      const heardByOther: string[] = []
+      await publisher.subscribe(({ data }) => void heardByOther.push(data))
+      const firstKey = client.connection.key
+      const outcomes: Promise<unknown>[] = []
+      const sent: string[] = []
+      const publish = (data: string): void => {
+        sent.push(data)
+        outcomes.push(channel.publish('n', data))
+      }
+      for (let round = 0; round < ROUNDS; round++) {
+        for (let no = 0; no < 20; no++) publish(`${round}:${no}`)
+        const connected = client.connection.once('connected')
+        cable.lead(on.url(to))
+        cable.cut()
+        await publisher.publish('n', `other ${round}`)
+        const { reason } = await connected
+        t.equal(reason, undefined)
+        t.equal(client.connection.id, connectionId)
+      }
+      t.not(client.connection.key, firstKey)
+      await Promise.all(outcomes)
+      publish('last')
+      await until('all are here', () => {
+        return received.includes('last') && heardByOther.includes('last')
+      })
+      t.same(received, heardByOther, 'both heard the same, in the same order')
+      t.same(received.filter((data) => !data.startsWith('other')), sent)
+      t.equal(received.length, sent.length + ROUNDS)
+    })
+  }
+
+  rule('N4', 'acknowledgements are lost with the socket', async (t, on) => {
+    const { cable, client, channel, connectionId } = await plugged(t, on, on.name('acks'))
+    const other = on.client(t, 2).channels.get(on.name('acks'))
+    const heard: string[] = []
+    await other.subscribe(({ data }) => void heard.push(data))
+    cable.deafen()
+    const outcomes = Promise.all(Array.from({ length: 10 }, (_, no) => {
+      return channel.publish('n', `m${no}`)
+    }))
+    await until('they were taken', () => heard.length === 10)
+    const connected = client.connection.once('connected')
+    cable.lead(on.url(1))
+    cable.cut()
+    await connected
+    t.equal(client.connection.id, connectionId)
+    await outcomes
+    await channel.publish('n', 'after')
+    await until('the last', () => heard.includes('after'))
+    t.same(heard, [...Array.from({ length: 10 }, (_, no) => `m${no}`), 'after'])
+  })
+
+  rule('N5', 'another process goes on; the key is good once', async (t, on) => {
+    const name = on.name('recover')
+    const { cable, client, connectionId, received } = await plugged(t, on, name)
+    const other = on.client(t, 2).channels.get(name)
+    await client.channels.get(name).publish('n', 'of the first process')
+    // Its ACK may come first; the key is to say that this was heard.
+    await until('its echo', () => received.length === 1)
+    const recover = client.connection.createRecoveryKey()!
+    cable.unplug()
+    await other.publish('n', 'meanwhile')
+    const second = on.client(t, 1, { recover })
+    await second.connection.once('connected')
+    t.equal(second.connection.id, connectionId)
+    t.equal(second.connection.errorReason, null)
+    const heard: string[] = []
+    await second.channels.get(name).subscribe(({ data }) => void heard.push(data))
+    await second.channels.get(name).publish('n', 'of the second process')
+    await until('both', () => heard.length === 2)
+    t.same(received, ['of the first process'])
+    t.same(heard, ['meanwhile', 'of the second process'])
+    const third = on.client(t, 0, { recover })
+    await third.connection.once('connected')
+    t.not(third.connection.id, connectionId, 'the key is retired')
+    t.equal(third.connection.errorReason?.code, 80018)
+    await third.channels.get(name).publish('n', 'of the third process')
+    await until('the third', () => heard.length === 3)
+    t.equal(second.connection.state, 'connected', 'and nobody was disturbed')
+  })
+
+  rule('N6', 'what cannot go on begins anew, and says why', async (t, on) => {
+    const recovering = async (connectionKey: string, options: AblyOptions = {}, key = on.key) => {
+      const recover = JSON.stringify({ connectionKey, msgSerial: 3, channelSerials: {} })
+      const client = on.client(t, 1, { recover, ...options }, key)
+      const { reason } = await client.connection.once('connected')
+      return { code: reason?.code, client }
+    }
+    const none = await recovering('_____!ablyjs_test_fake-key____')
+    t.equal(none.code, 80018)
+    await none.client.channels.get(on.name('refused')).publish('n', 'x')
+    const { client } = await plugged(t, on, on.name('others'), { clientId: 'ann' })
+    const { keys } = await on.app({ keys: [{}] })
+    const { key, id } = client.connection
+    t.equal((await recovering(key!, { clientId: 'ann' }, keys[0]!)).code, 80011)
+    t.equal((await recovering(key!, { clientId: 'bob' })).code, 40102)
+    t.equal(client.connection.state, 'connected')
+    client.close()
+    await client.connection.once('closed')
+    const closed = await recovering(key!, { clientId: 'ann' })
+    t.equal(closed.code, 80017)
+    t.not(closed.client.connection.id, id)
+  })
+
+  rule('N7', 'two live sockets with one key', async (t, on) => {
+    const { client, connectionId } = await plugged(t, on, on.name('two'))
+    const changes: Ably.ConnectionStateChange[] = []
+    client.connection.on((change) => void changes.push(change))
+    const second = on.client(t, 2, { recover: client.connection.createRecoveryKey()! })
+    await second.connection.once('connected')
+    t.equal(second.connection.id, connectionId)
+    await until('told', () => changes.some(({ reason }) => reason?.code === 80016))
+    client.close()
+  })
+
+  rule('N8', 'frames that are no protocol messages', async (t, on) => {
+    const bystander = await on.socket(t, 0)
+    const bad = on.format === 'json'
+      ? ['{', '[]', 'null', '{"action":"x"}', '['.repeat(5_000)]
+      : [Buffer.from([0x81, 0xa6, 0x61]), Buffer.from([0xc1]), Buffer.from([0x90])]
+    for (const data of bad) {
+      const socket = await on.socket(t, 0)
+      socket.send(data)
+      t.equal((await socket.next(({ error }) => error !== undefined)).error?.code, 80013)
+      await socket.ended
+    }
+    bystander.send({ action: 0, id: 'still here' })
+    await bystander.next(({ id }) => id === 'still here')
+    t.notOk(bystander.isEnded)
+  })
+
+  rule('N9', 'an unknown action', async (t, on) => {
+    const socket = await on.socket(t, 2)
+    socket.send({ action: 99 })
+    socket.send({ action: 99, msgSerial: 0 })
+    const told = await socket.next(({ action }) => action === 2)
+    t.equal(told.error?.code, 40000)
+    t.equal(told.msgSerial, 0)
+    t.same(socket.all.map(({ action }) => action), [4, 2])
+  })
+})
