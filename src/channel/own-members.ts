@@ -30,6 +30,9 @@ interface Said {
   isLeftOpen: boolean
 }
 
+/** What a leave names of a member. */
+type Leaving = Pick<PresenceMember, 'connectionId' | 'clientId' | 'id' | 'owner'>
+
 /** What the members need from their group. */
 export interface OwnPorts {
   readonly deadlines: Deadlines
@@ -155,10 +158,8 @@ export class OwnMembers {
   }
 
   #leaveNow(connectionId: string, claim: number): void {
-    // Who is taken and about to leave by a word of its client leaves too: that may be refused.
-    const all = new Map(this.#taken.get(connectionId))
-    for (const member of this.#of(connectionId)) all.set(member.clientId, member)
-    const members = [...all.values()].filter(({ owner }) => owner.claim <= claim)
+    const all = [...this.#mayBePresent(connectionId).values()]
+    const members = all.filter(({ owner }) => owner.claim <= claim)
     const byOwner = Map.groupBy(members, ({ owner }) => owner.claim)
     for (const ofOwner of byOwner.values()) {
       const items = ofOwner.map(({ clientId, id }) => {
@@ -191,10 +192,22 @@ export class OwnMembers {
     })
   }
 
-  #of(connectionId: string): PresenceMember[] {
-    const members = new Map(this.#taken.get(connectionId))
-    for (const said of this.#pending.get(connectionId) ?? []) apply(members, said)
-    return [...members.values()]
+  /**
+   * Whoever is taken, and whoever is spoken of by what has no outcome yet. Of those ops each may
+   * be refused by itself: who enters and leaves again is present if only the enter is taken.
+   */
+  #mayBePresent(connectionId: string): Map<string, Leaving> {
+    const members = new Map<string, Leaving>(this.#taken.get(connectionId))
+    for (const { op } of this.#pending.get(connectionId) ?? []) {
+      for (const { clientId, id: itsId = '' } of decodeItems(op.payload)) {
+        const known = members.get(clientId)
+        const id = known !== undefined && isOlder(itsId, known) ? known.id : itsId
+        const isPast = known !== undefined && known.owner.claim > op.owner!.claim
+        const owner = isPast ? known.owner : op.owner!
+        members.set(clientId, { connectionId, clientId, id, owner })
+      }
+    }
+    return members
   }
 }
 

@@ -194,6 +194,30 @@ t.test('who is left while a leave of his is on its way leaves if that is refused
   t.ok(rig.own.isEmpty)
 })
 
+t.test('[21] who is left while it enters and leaves is left for certain: the leave may be refused',
+  async (t) => {
+    const rig = new Rig()
+    const enter = rig.say('x:0', [ann(ENTER), { action: ENTER, clientId: 'bob' }])
+    const leave = rig.say('x:1', [ann(LEAVE)])
+    rig.own.leave('x', 0, 0)
+    t.same(rig.left(), ['ann x:1:last', 'bob x:1:last'])
+    rig.own.onOutcome(enter, TAKEN)
+    rig.own.onOutcome(leave, REFUSED)
+    rig.leaves[0]!.settle(TAKEN)
+    t.ok(rig.own.isEmpty)
+  })
+
+t.test('[D4] a leave is by the highest claim that has spoken, of the last id', async (t) => {
+  const rig = new Rig()
+  rig.say('x:7', [ann(ENTER)], 1)
+  rig.say('x:3', [ann(ENTER)], 2)
+  rig.own.leave('x', 1, 0)
+  t.same(rig.leaves, [], 'a former claim ends nothing any more')
+  rig.own.leave('x', 2, 0)
+  t.same(rig.left(), ['ann x:7:0'])
+  t.match(rig.leaves[0]!.op, { owner: ownerOf('me', { claim: 2 }) })
+})
+
 t.test('[21] a leave ends what its connection said on other nodes before', async (t) => {
   const rig = new Rig()
   // A client that comes back says what it knows; meanwhile its frame 35 was taken elsewhere.
