@@ -31,6 +31,15 @@ interface Standing {
   readonly lineage: string
 }
 
+/** A frame by which a client enters members, while it has no answer. */
+interface OpenWord {
+  readonly atMs: number
+  /** By channel and member. */
+  readonly entered: ReadonlySet<string>
+  /** Whom a set lacked that was told meanwhile, in words: that was wrong if the frame was taken. */
+  doubt: string | undefined
+}
+
 export class Rolls implements Check {
   readonly #region: Region
   /** By lineage. */
@@ -45,6 +54,10 @@ export class Rolls implements Check {
 
   /** Something was refused there: whom its client enters again, elsewhere, may not be its yet. */
   readonly #refused = new Set<SimSocket>()
+  /** By socket and msgSerial. */
+  readonly #open = new Map<SimSocket, Map<number, OpenWord>>()
+  /** By socket: whom its client has entered there for certain, by channel and member. */
+  readonly #entered = new Map<SimSocket, Set<string>>()
 
   constructor(region: Region) {
     this.#region = region
@@ -64,16 +77,21 @@ export class Rolls implements Check {
   onClientSays(socket: SimSocket, { action, channel, presence = [], msgSerial = 0 }: Wire): void {
     if (action !== Does.PRESENCE) return
     const identity = this.#region.clients.find((each) => each === socket.client)!.options.clientId
+    const entered = new Set<string>()
     for (const { action, clientId = identity } of presence) {
-      if (action !== Presence.LEAVE) continue
-      this.#leftWith.set(`${channel} ${socket.connectionId}:${clientId}`, msgSerial)
+      const key = `${channel} ${socket.connectionId}:${clientId}`
+      if (action === Presence.LEAVE) this.#leftWith.set(key, msgSerial)
+      else entered.add(key)
     }
+    const open = this.#open.get(socket) ?? new Map<number, OpenWord>()
+    this.#open.set(socket, open)
+    open.set(msgSerial, { atMs: this.#region.world.nowMs, entered, doubt: undefined })
   }
 
   onServerSays(socket: SimSocket, message: Wire): void {
     const { action, channel = '', channelSerial = '', flags = 0 } = message
-    if (action === Does.NACK) {
-      this.#refused.add(socket)
+    if (action === Does.ACK || action === Does.NACK) {
+      this.#onAnswer(socket, message)
     } else if (action === Does.ATTACHED) {
       this.#onAttached(socket, channel, pointOf(channelSerial).lineage, flags)
     } else if (action === Does.DETACHED) {
@@ -95,6 +113,20 @@ export class Rolls implements Check {
     this.#attached.delete(socket)
     this.#listed.delete(socket)
     this.#refused.delete(socket)
+    this.#open.delete(socket)
+    this.#entered.delete(socket)
+  }
+
+  #onAnswer(socket: SimSocket, { action, msgSerial: first = 0, count = 0 }: Wire): void {
+    if (action === Does.NACK) this.#refused.add(socket)
+    const open = this.#open.get(socket)
+    for (let msgSerial = first; msgSerial < first + count; msgSerial++) {
+      const word = open?.get(msgSerial)
+      open?.delete(msgSerial)
+      if (word === undefined || action === Does.NACK) continue
+      if (word.doubt !== undefined) throw new Violation('roll', word.doubt)
+      this.#entered.set(socket, word.entered.union(this.#entered.get(socket) ?? new Set()))
+    }
   }
 
   #onAttached(socket: SimSocket, channel: string, lineage: string, flags: number): void {
@@ -114,14 +146,32 @@ export class Rolls implements Check {
     for (const [who, member] of begun.before.get(channelKey(channel)) ?? []) {
       const { connectionId, clientId, id } = member
       if ((this.#leftWith.get(`${channel} ${who}`) ?? -1) > Number(id.split(':')[1])) continue
-      if (told.has(who) || !this.#isThere(connectionId, clientId, channel, begun.atMs)) continue
-      throw new Violation('roll', `${socket.client.name} is told who is present on ${channel}, ` +
-        `${Math.round(nowMs - begun.atMs)} ms after a new lineage, without ${who}`)
+      if (told.has(who)) continue
+      const home = this.#homeOf(connectionId, clientId, channel, begun.atMs)
+      if (home === undefined) continue
+      const words = `${socket.client.name} is told who is present on ${channel}, ` +
+        `${Math.round(nowMs - begun.atMs)} ms after a new lineage, without ${who}`
+      const open = this.#openWords(home, `${channel} ${who}`, begun.atMs)
+      if (open.length === 0) throw new Violation('roll', words)
+      for (const word of open) word.doubt = words
     }
   }
 
-  /** True if the member's client was attached well before, and still is, on a listed node. */
-  #isThere(connectionId: string, clientId: string, channel: string, beforeMs: number): boolean {
+  /**
+   * The frames that are to make the member its new home's, if that is not certain yet. An answer
+   * waits for those of all frames before: what was refused at once may be told much later.
+   */
+  #openWords(home: SimSocket, member: string, beforeMs: number): OpenWord[] {
+    if (this.#entered.get(home)?.has(member) === true) return []
+    const open = [...this.#open.get(home)?.values() ?? []]
+    return open.filter(({ atMs, entered }) =>
+      entered.has(member) && atMs < beforeMs - SETTLED_MS)
+  }
+
+  /** Where the member's client was attached well before, and still is, on a listed node. */
+  #homeOf(
+    connectionId: string, clientId: string, channel: string, beforeMs: number
+  ): SimSocket | undefined {
     const view = this.#region.kube.view
     for (const [socket, channels] of this.#attached) {
       const { client, server } = socket
@@ -132,8 +182,8 @@ export class Rolls implements Check {
         state === 'serving' && server.life.startsWith(`${incarnation}/`)) === true
       const who = this.#region.clients.find((each) => each === client)!
       const isWanted = [...who.members.wanted(channel)].includes(clientId)
-      if (isListed && isWanted && since < beforeMs - SETTLED_MS) return true
+      if (isListed && isWanted && since < beforeMs - SETTLED_MS) return socket
     }
-    return false
+    return undefined
   }
 }
