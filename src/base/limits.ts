@@ -34,6 +34,16 @@ export const limits = {
   /** Sockets of one worker; above: refused with 50004. */
   socketsPerWorkerMax: 1_000_000,
 
+  // -- HTTP requests ---------------------------------------------------------------------------
+  /** Requests of one worker that have no answer yet; above: 50004, at once. */
+  requestsPerWorkerMax: 10_000,
+  /** The bytes of their bodies; above: 50004. */
+  requestBytesPerWorkerMax: 256 * 1024 * 1024,
+  /** One body; above: 40009. A batch (protocol 14.6) has half of it. */
+  requestBodyBytesMax: 4 * 1024 * 1024,
+  /** A request without answer this long is answered with 50003; clients wait 10 s. */
+  requestAnswerMs: 8_000,
+
   // -- publishing -----------------------------------------------------------------------------
   /** A publish without outcome this long: the socket is ended, retriable (rule 18). */
   publishOutcomeMs: 8_000,
@@ -175,6 +185,7 @@ assert(limits.idKeptMs >= limits.connectionStateTtlMs + 60_000, 'ids outlive re-
 assert(limits.claimAnswerMs < 10_000, 'a resume is answered before the client gives up')
 assert(2 * limits.holderAnswerMs < limits.claimAnswerMs, 'a silent home leaves time to answer')
 assert(limits.attachAnswerMs < 10_000, 'an attach is answered before the client gives up')
+assert(limits.requestAnswerMs < 10_000, 'a request is answered before the client gives up')
 assert(limits.appendBytesMax < 1024 * 1024, 'an append stays below NATS max_payload')
 assert(limits.logResumeShare < limits.logAdmissionShare && limits.logAdmissionShare < 1,
   'admission stops while there is room for what trims')

@@ -139,7 +139,6 @@ class Opening {
       { host, port, provisioner },
       {
         input: (input) => this.#pump.input(input),
-        wallMs: () => systemClock.now().wallMs,
         note
       }
     )

@@ -1,78 +1,108 @@
 /**
- * HTTP answers in the shape that SDKs expect (protocol 12): JSON or MessagePack by Accept or
- * `format`, errors as `{error}` with their headers, and content types without a charset, since
- * SDKs compare them letter by letter.
+ * HTTP requests on their way to the core and back. What they mean is decided there
+ * (node/requests.ts); here they are handed over as they came, and what is answered goes out as it
+ * is: with content types without a charset, since SDKs compare them letter by letter. Browsers are
+ * told that they may read it (CORS).
  */
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { decodeBody, encodeBody } from '../wire/codec.ts'
+import { limits } from '../base/limits.ts'
+import { errorHeaders, responseOf } from '../node/call.ts'
+import type { WorkerInput } from '../node/ports.ts'
+import { queryOf, type RawRequest, type Response, wantedFormat } from '../node/request.ts'
+import { decodeBody } from '../wire/codec.ts'
 import { type ErrorInfo, errors, type ProtocolError } from '../wire/errors.ts'
-import type { Format } from '../wire/protocol-message.ts'
 
-const CONTENT_TYPES: Readonly<Record<Format, string>> = {
-  json: 'application/json',
-  msgpack: 'application/x-msgpack'
+const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']
+
+/** Gives every request that nobody else here serves to the core. */
+export function serveRequests(server: FastifyInstance, input: (input: WorkerInput) => void): void {
+  server.route({
+    method: METHODS,
+    url: '/*',
+    handler: (request, reply) => askCore(request, reply, input)
+  })
 }
 
-/** The format the caller wants: Accept wins, then `?format=`, then JSON. */
-export function wantedFormat(request: FastifyRequest): Format {
-  const accept = request.headers.accept ?? ''
-  if (accept.includes('application/x-msgpack')) return 'msgpack'
-  if (accept.includes('application/json')) return 'json'
-  const query = request.query as Record<string, unknown>
-  return query.format === 'msgpack' ? 'msgpack' : 'json'
+/** Has the core answer. */
+export async function askCore(
+  request: FastifyRequest, reply: FastifyReply, input: (input: WorkerInput) => void
+): Promise<FastifyReply> {
+  const response = await new Promise<Response>((respond) => {
+    input({ kind: 'request', request: rawRequest(request), responder: { respond } })
+  })
+  return send(reply, response)
+}
+
+function rawRequest({ raw, body, method }: FastifyRequest): RawRequest {
+  const headers: Record<string, string | undefined> = {}
+  for (const [name, value] of Object.entries(raw.headers)) {
+    headers[name] = Array.isArray(value) ? value.join(', ') : value
+  }
+  return {
+    // Who asks for the headers alone is answered as if it had asked for all; the body stays here.
+    method: method === 'HEAD' ? 'GET' : method,
+    target: raw.url ?? '/',
+    headers,
+    body: body as Buffer | undefined,
+    isTls: 'encrypted' in raw.socket
+  }
+}
+
+function send(reply: FastifyReply, { statusCode, headers, body }: Response): FastifyReply {
+  reply.code(statusCode)
+  for (const [name, value] of Object.entries(headers)) reply.header(name, value)
+  return reply.send(body)
 }
 
 /** Sends `value` with `statusCode` in the format that the caller wants. */
 export function answer(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  statusCode: number,
-  value: unknown
+  request: FastifyRequest, reply: FastifyReply, statusCode: number, value: unknown
 ): FastifyReply {
-  const format = wantedFormat(request)
-  const body = encodeBody(value, format)
-  return reply.code(statusCode).header('content-type', CONTENT_TYPES[format]).send(body)
+  const target = request.raw.url ?? '/'
+  const format = wantedFormat(rawRequest(request).headers, queryOf(target))
+  return send(reply, responseOf({ statusCode, value }, format, false))
 }
 
 /** Sends an error of the catalogue. */
 export function answerError(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  error: ErrorInfo
+  request: FastifyRequest, reply: FastifyReply, error: ErrorInfo
 ): FastifyReply {
-  reply.header('x-ably-errorcode', String(error.code))
-  reply.header('x-ably-errormessage', headerText(error.message))
+  reply.headers(errorHeaders(error))
   return answer(request, reply, error.statusCode, { error })
 }
 
-/** Teaches the server both body formats, and our shape of errors, for every route. */
+/** The value in a request's body; an empty one is undefined. Malformed: 40001. */
+export function bodyOf(
+  request: FastifyRequest
+): { readonly ok: true; readonly value: unknown } | {
+  readonly ok: false; readonly error: ProtocolError
+} {
+  const bytes = request.body as Buffer | undefined
+  if (bytes === undefined || bytes.byteLength === 0) return { ok: true, value: undefined }
+  const isMsgpack = (request.headers['content-type'] ?? '').includes('msgpack')
+  return decodeBody(bytes, isMsgpack ? 'msgpack' : 'json')
+}
+
+/** Bodies are bytes on every route, errors have our shape, and browsers may read all of it. */
 export function useRestConventions(server: FastifyInstance, note: (text: string) => void): void {
   server.removeAllContentTypeParsers()
-  server.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body, done) => {
-    const isMsgpack = (request.headers['content-type'] ?? '').includes('msgpack')
-    const bytes = body as Buffer
-    if (bytes.byteLength === 0) {
-      done(null, undefined)
-      return
-    }
-    const decoded = decodeBody(bytes, isMsgpack ? 'msgpack' : 'json')
-    if (decoded.ok) done(null, decoded.value)
-    else done(new RefusedBody(decoded.error))
+  server.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => {
+    done(null, body)
   })
-  server.addHook('onSend', async (request, reply) => {
+  server.addHook('onSend', async (_request, reply) => {
     reply.header('access-control-allow-origin', '*')
     reply.header('access-control-expose-headers', EXPOSED_HEADERS)
-    const version = request.headers['x-ably-version']
-    if (typeof version === 'string') reply.header('x-ably-version', headerText(version))
+    reply.header('vary', 'Origin, Accept, X-Ably-Version')
   })
   server.setNotFoundHandler((request, reply) => {
-    const { error } = { error: errors.notFound(`${request.method} ${pathOf(request)}`) }
-    return answerError(request, reply, error.info)
+    return answerError(request, reply, errors.notFound(`${request.method} ${pathOf(request)}`).info)
   })
   server.setErrorHandler((error, request, reply) => {
-    if (error instanceof RefusedBody) return answerError(request, reply, error.refusal.info)
     const { statusCode } = error as { statusCode?: number }
+    if (statusCode === 413) {
+      return answerError(request, reply, errors.frameTooLarge(limits.requestBodyBytesMax).info)
+    }
     if (statusCode !== undefined && statusCode < 500) {
       const detail = (error as Error).message
       return answerError(request, reply, { ...errors.badRequest(detail).info, statusCode })
@@ -81,31 +111,21 @@ export function useRestConventions(server: FastifyInstance, note: (text: string)
     return answerError(request, reply, errors.internal().info)
   })
   server.options('*', async (_request, reply) => {
-    reply.header('access-control-allow-methods', 'GET, POST, PUT, PATCH, DELETE, OPTIONS')
+    reply.header('access-control-allow-methods', [...METHODS, 'OPTIONS'].join(', '))
     reply.header('access-control-allow-headers', ALLOWED_HEADERS)
     reply.header('access-control-max-age', '86400')
     return reply.code(204).send()
   })
 }
 
-const EXPOSED_HEADERS = 'Link, X-Ably-Errorcode, X-Ably-Errormessage, X-Ably-Version'
+const EXPOSED_HEADERS =
+  'Link, X-Ably-Errorcode, X-Ably-Errormessage, X-Ably-Serverid, X-Ably-Version'
 const ALLOWED_HEADERS =
-  'Authorization, Content-Type, Accept, X-Ably-Version, Ably-Agent, X-Ably-ClientId'
-
-class RefusedBody extends Error {
-  readonly refusal: ProtocolError
-
-  constructor(refusal: ProtocolError) {
-    super(refusal.info.message)
-    this.refusal = refusal
-  }
-}
+  'Authorization, Content-Type, Accept, X-Ably-Version, Ably-Agent, X-Ably-ClientId, ' +
+  'X-Ably-MessageId, X-Ably-MessageName, X-Ably-MessageEncoding, X-Ably-MessageClientId, ' +
+  'X-Ably-MessageConnectionKey'
 
 /** The path without its query, which may hold credentials. */
 function pathOf(request: FastifyRequest): string {
   return request.url.split('?', 1)[0]!
-}
-
-function headerText(text: string): string {
-  return text.replaceAll(/[^\x20-\x7e]/g, '?')
 }

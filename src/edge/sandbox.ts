@@ -5,7 +5,7 @@
 
 import type { FastifyInstance } from 'fastify'
 import { type ErrorInfo, errors } from '../wire/errors.ts'
-import { answer, answerError } from './rest.ts'
+import { answer, answerError, bodyOf } from './rest.ts'
 
 /** What the sandbox asks of the process that keeps the apps. */
 export interface Provisioner {
@@ -18,7 +18,9 @@ export interface Provisioner {
 /** Serves `POST /apps` and `DELETE /apps/{id}`. */
 export function serveSandbox(server: FastifyInstance, provisioner: Provisioner): void {
   server.post('/apps', async (request, reply) => {
-    const created = await provisioner.createApp(request.body)
+    const body = bodyOf(request)
+    if (!body.ok) return answerError(request, reply, body.error.info)
+    const created = await provisioner.createApp(body.value)
     if ('error' in created) return answerError(request, reply, created.error)
     const { host, port } = addressOf(request.headers.host)
     return answer(request, reply, 201, { ...created.app, endpoint: host, port, tls: false })

@@ -6,9 +6,11 @@
 import websocket from '@fastify/websocket'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { WebSocket } from 'ws'
 import { limits } from '../base/limits.ts'
 import type { SocketOpening, WorkerInput } from '../node/ports.ts'
-import { answer, useRestConventions } from './rest.ts'
+import { answerError, askCore, serveRequests, useRestConventions } from './rest.ts'
+import { errors } from '../wire/errors.ts'
 import { type Provisioner, serveSandbox } from './sandbox.ts'
 import { WebSocketTransport } from './socket.ts'
 
@@ -21,7 +23,6 @@ export interface EdgeOptions {
 
 export interface EdgePorts {
   input(input: WorkerInput): void
-  wallMs(): number
   note(text: string): void
 }
 
@@ -36,17 +37,23 @@ export interface Edge {
  * an address that is not ours, missing rights).
  */
 export async function startEdge(options: EdgeOptions, ports: EdgePorts): Promise<Edge> {
-  const server = fastify({ bodyLimit: 4 * 1024 * 1024, routerOptions: { maxParamLength: 4096 } })
+  const server = fastify({
+    bodyLimit: limits.requestBodyBytesMax,
+    // What the router cannot even read has our shape, too.
+    frameworkErrors: (error, request, reply) => {
+      void answerError(request, reply, errors.badRequest(error.message).info)
+    }
+  })
   await server.register(websocket, {
     options: { maxPayload: limits.frameBytesMax, perMessageDeflate: false, clientTracking: false }
   })
   useRestConventions(server, ports.note)
   serveSockets(server, ports)
-  server.get('/time', async (request, reply) => answer(request, reply, 200, [ports.wallMs()]))
   server.get('/is-the-internet-up.txt', async (_request, reply) => {
     return reply.header('content-type', 'text/plain').send('yes\n')
   })
   if (options.provisioner !== undefined) serveSandbox(server, options.provisioner)
+  serveRequests(server, ports.input)
   const { host, port } = options
   const listening = { host, port, reusePort: true }
   try {
@@ -65,7 +72,10 @@ function serveSockets(server: FastifyInstance, ports: EdgePorts): void {
   const preHandler = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     responses.set(request.raw, reply.raw)
   }
-  server.get('/', { websocket: true, preHandler }, (webSocket, request) => {
+  const handler = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+    return askCore(request, reply, ports.input)
+  }
+  const wsHandler = (webSocket: WebSocket, request: FastifyRequest): void => {
     const stream = request.raw.socket
     const isTls = 'encrypted' in stream
     const query = new Map<string, string>()
@@ -78,7 +88,8 @@ function serveSockets(server: FastifyInstance, ports: EdgePorts): void {
     responses.get(request.raw)?.detachSocket(stream)
     responses.delete(request.raw)
     open(new WebSocketTransport(webSocket, stream), { query, isTls }, ports)
-  })
+  }
+  server.route({ method: 'GET', url: '/', preHandler, handler, wsHandler })
 }
 
 function open(

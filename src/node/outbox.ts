@@ -15,6 +15,7 @@ import type { LogAnswer, LogOutbox, LogRequest } from '../log/port.ts'
 import type { LinkFrame } from '../peer/link.ts'
 import type { Place } from '../peer/place.ts'
 import type { Frame } from '../wire/frame.ts'
+import type { Responder, Response } from './request.ts'
 
 /** One transport of one session, as the core sees it. */
 export interface Socket {
@@ -127,6 +128,12 @@ export interface OutgoingFrame {
   readonly frame: LinkFrame
 }
 
+/** The answer to a request, on its way to who asked. */
+export interface OutgoingResponse {
+  readonly responder: Responder
+  readonly response: Response
+}
+
 /** A view that is newer than ours; `from` is an incarnation that has it, if it was one. */
 export interface HeardView {
   readonly version: number
@@ -138,6 +145,7 @@ export class Outbox implements LogOutbox {
   #root = new FrameSequence()
   #dirty: SocketSlot[] = []
   #frames: OutgoingFrame[] = []
+  #responses: OutgoingResponse[] = []
   #logRequests: LogRequest[] = []
   readonly #logTickets = new Map<number, (answer: LogAnswer) => void>()
   #ticket = 0
@@ -153,6 +161,11 @@ export class Outbox implements LogOutbox {
 
   send(to: Place, frame: LinkFrame): void {
     this.#frames.push({ to, frame })
+  }
+
+  /** Answers a request. */
+  respond(responder: Responder, response: Response): void {
+    this.#responses.push({ responder, response })
   }
 
   /** Something an operator may want to read; never a secret. */
@@ -191,6 +204,12 @@ export class Outbox implements LogOutbox {
     const frames = this.#frames
     if (frames.length > 0) this.#frames = []
     return frames
+  }
+
+  takeResponses(): OutgoingResponse[] {
+    const responses = this.#responses
+    if (responses.length > 0) this.#responses = []
+    return responses
   }
 
   /** Somebody, or a log, has seen a newer view: whoever keeps the view is to ask for it. */

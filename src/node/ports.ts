@@ -11,6 +11,7 @@ import type { LinkFrame } from '../peer/link.ts'
 import type { Place } from '../peer/place.ts'
 import type { View } from '../ring/view.ts'
 import type { Socket } from './outbox.ts'
+import type { RawRequest, Responder } from './request.ts'
 
 export type { Clock, Now, Place, Socket }
 
@@ -49,6 +50,7 @@ export type WorkerInput =
     }
   | { readonly kind: 'socketHeard'; readonly socket: Socket }
   | { readonly kind: 'socketClosed'; readonly socket: Socket }
+  | { readonly kind: 'request'; readonly request: RawRequest; readonly responder: Responder }
   | { readonly kind: 'peerFrame'; readonly frame: LinkFrame }
   | { readonly kind: 'log'; readonly answer: LogAnswer }
   | {

@@ -20,6 +20,7 @@ import type { Place } from '../peer/place.ts'
 import { Channels } from './channels.ts'
 import type { Outbox } from './outbox.ts'
 import type { WorkerInput } from './ports.ts'
+import { Requests } from './requests.ts'
 import { Sessions } from './sessions.ts'
 
 export interface WorkerOptions {
@@ -41,6 +42,8 @@ export interface WorkerCounts {
   readonly groups: number
   readonly clients: number
   readonly partitions: number
+  /** HTTP requests that have no answer yet. */
+  readonly requests: number
   readonly unconfirmedBytes: number
   readonly deadlines: number
 }
@@ -51,6 +54,7 @@ export class Worker {
   readonly #links: Links
   readonly #channels: Channels
   readonly #sessions: Sessions
+  readonly #requests: Requests
   #now: Now = { monoMs: 0, wallMs: 0 }
 
   constructor(options: WorkerOptions, outbox: Outbox, random: Random) {
@@ -99,6 +103,15 @@ export class Worker {
         answerRegister: (to, message) => this.#channels.registers.answer(to, message)
       }
     )
+    this.#requests = new Requests(serverId, {
+      channels: this.#channels.groups,
+      outbox,
+      deadlines: this.#deadlines,
+      random: random.fork('requests'),
+      connectionKeys: options.connectionKeys,
+      tally: options.tally,
+      now
+    })
   }
 
   /** Handles one input. */
@@ -117,6 +130,9 @@ export class Worker {
       case 'socketClosed':
         this.#sessions.onClosed(input.socket)
         break
+      case 'request':
+        this.#requests.onRequest(input.request, input.responder)
+        break
       case 'peerFrame':
         this.#onPeerFrame(input.frame)
         break
@@ -129,6 +145,7 @@ export class Worker {
         break
       case 'apps':
         this.#sessions.onApps(input.directory)
+        this.#requests.onApps(input.directory)
         break
       case 'logRoom':
         this.#channels.onLogRoom(input.room)
@@ -166,6 +183,7 @@ export class Worker {
       groups,
       clients,
       partitions,
+      requests: this.#requests.count,
       unconfirmedBytes: this.#links.unconfirmedBytes(),
       deadlines: this.#deadlines.size
     }

@@ -61,6 +61,9 @@ export class Pump {
     for (const request of this.#outbox.takeLogRequests()) this.#perform(request)
     for (const { to, frame } of this.#outbox.takeFrames()) this.#ports.bus.send(to, frame)
     this.#outbox.drainSockets()
+    for (const { responder, response } of this.#outbox.takeResponses()) {
+      responder.respond(response)
+    }
     for (const text of this.#outbox.takeNotes()) this.#ports.note(text)
     this.#tellHeardView()
     const settled = this.#outbox.takeSettled()

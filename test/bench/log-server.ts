@@ -62,7 +62,6 @@ if (!parsed.ok) throw new Error(parsed.problems.join())
 pump.input({ kind: 'apps', directory: new AppDirectory(parsed.apps, 1) })
 const edge = await startEdge({ host: '127.0.0.1', port: 0 }, {
   input: (input) => pump.input(input),
-  wallMs: () => systemClock.now().wallMs,
   note
 })
 process.send?.({ port: edge.port, key: 'bench.k:s' })

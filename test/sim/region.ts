@@ -7,12 +7,14 @@ import { AppDirectory } from '../../src/auth/app.ts'
 import { DEFAULT_CAPABILITY } from '../../src/auth/capability.ts'
 import type { Random } from '../../src/base/random.ts'
 import type { ProbeOutcome } from '../../src/node/member-ports.ts'
+import type { RawRequest } from '../../src/node/request.ts'
 import { assign } from '../../src/ring/assignment.ts'
 import { makeView } from '../../src/ring/view.ts'
 import { SimMesh } from './bus.ts'
 import type { Check } from './checks/check.ts'
 import type { SimClient } from './clients.ts'
 import { type ClockFault, EPOCH_MS, MachineClock } from './clock.ts'
+import { type Answer, exchange } from './exchanges.ts'
 import { SimKube } from './kube.ts'
 import { Ledger } from './ledger.ts'
 import { SimLog } from './log.ts'
@@ -66,6 +68,7 @@ export class Region implements SocketWitness {
   readonly sockets = new Set<SimSocket>()
   readonly #random: Random
   readonly #wayRandom: Random
+  readonly #requestRandom: Random
   #starts = 0
   #socketCount = 0
 
@@ -78,6 +81,7 @@ export class Region implements SocketWitness {
     this.ledger = new Ledger(options.partitionCount)
     this.#random = this.world.fork('region')
     this.#wayRandom = this.world.fork('ways')
+    this.#requestRandom = this.world.fork('requests')
     const key = {
       id: 'key',
       secret: 'secret',
@@ -260,6 +264,15 @@ export class Region implements SocketWitness {
     this.sockets.add(socket)
     this.world.note(`${client.name} dials ${server.life} as ${id}`)
     return socket
+  }
+
+  /** A client asks some thread that listens; it is told if there is none, or no answer comes. */
+  ask(request: RawRequest, onAnswer: (answer: Answer | undefined) => void): void {
+    const threads = this.#listening(undefined)
+    const random = this.#requestRandom
+    const thread = threads[random.below(threads.length)]
+    if (thread === undefined) this.world.after(1, () => onAnswer(undefined))
+    else exchange(this.world, random, thread, request, onAnswer)
   }
 
   #listening(on: string | undefined): WorkerThread[] {

@@ -12,6 +12,7 @@ import type { LogRoom } from '../../src/log/room.ts'
 import type { Adopt } from '../../src/node/member-ports.ts'
 import { Outbox } from '../../src/node/outbox.ts'
 import type { WorkerInput } from '../../src/node/ports.ts'
+import type { RawRequest, Responder } from '../../src/node/request.ts'
 import { Worker } from '../../src/node/worker.ts'
 import { PeerCodec } from '../../src/peer/codec.ts'
 import type { LinkFrame } from '../../src/peer/link.ts'
@@ -158,6 +159,10 @@ export class WorkerThread implements SocketServer, Asker {
     this.loop.input({ kind: 'socketClosed', socket })
   }
 
+  onRequest(request: RawRequest, responder: Responder): void {
+    this.loop.input({ kind: 'request', request, responder })
+  }
+
   onSiblingFrame(frame: LinkFrame): void {
     this.loop.input({ kind: 'peerFrame', frame })
   }
@@ -171,6 +176,9 @@ export class WorkerThread implements SocketServer, Asker {
     }
     for (const { to, frame } of this.outbox.takeFrames()) this.#send(to, frame)
     this.outbox.drainSockets()
+    for (const { responder, response } of this.outbox.takeResponses()) {
+      responder.respond(response)
+    }
     for (const text of this.outbox.takeNotes()) world.note(`${this.life} notes: ${text}`)
     const settled = this.outbox.takeSettled()
     if (settled !== undefined) this.#options.onSettled(settled)

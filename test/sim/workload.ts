@@ -6,6 +6,7 @@
 import type { Random } from '../../src/base/random.ts'
 import { SimClient } from './clients.ts'
 import type { Region } from './region.ts'
+import { RestClient } from './rest-client.ts'
 import { RoughClient } from './rough-client.ts'
 import { Mode } from './wire.ts'
 
@@ -27,6 +28,7 @@ export class Workload {
   readonly channels: readonly string[]
   readonly clients: SimClient[] = []
   #rough: RoughClient | undefined
+  #rest: RestClient | undefined
   readonly #region: Region
   readonly #options: WorkloadOptions
   readonly #random: Random
@@ -59,6 +61,7 @@ export class Workload {
       })
       this.#live(client, random)
     }
+    this.#rest = new RestClient(this.#region, 'rest')
     if (this.#random.below(ROUGH_EVERY) > 0) return
     this.#rough = new RoughClient(this.#region, 'rough')
     this.#rough.connect()
@@ -68,6 +71,7 @@ export class Workload {
   stop(): void {
     this.#isOn = false
     this.#rough?.leave()
+    this.#rest?.stop()
   }
 
   /** Everybody publishes once on every channel it holds. */

@@ -26,9 +26,8 @@ export class Bounds implements Check {
 
   onEmpty(): void {
     for (const { life, worker, outbox } of this.#threads()) {
-      const { connections, attachments, groups, clients, unconfirmedBytes } = worker.counts()
-      const left = { connections, attachments, groups, clients, unconfirmedBytes,
-        tickets: outbox.openTicketCount }
+      const { partitions: _, deadlines: __, ...counts } = worker.counts()
+      const left = { ...counts, tickets: outbox.openTicketCount }
       for (const [what, count] of Object.entries(left)) {
         if (count > 0) throw new Violation('leak', `${life} still has ${count} ${what}`)
       }
@@ -45,7 +44,7 @@ export class Bounds implements Check {
     const counts = worker.counts()
     const places = this.#placesEver(nodeCount * workers)
     const parts = counts.connections + counts.attachments + counts.groups + counts.clients +
-      counts.partitions + 2 * places
+      counts.partitions + counts.requests + 2 * places
     const bounds = {
       deadlines: [counts.deadlines, DEADLINES_BESIDES + DEADLINES_PER_PART * parts],
       unconfirmedBytes: [counts.unconfirmedBytes, places * (limits.linkBytesMax + 4_096)],

@@ -1,0 +1,20 @@
+/** What the handlers of requests need around them: one object for all. */
+
+import type { ConnectionKeys } from '../auth/connection-key.ts'
+import type { Now } from '../base/clock.ts'
+import type { Deadlines } from '../base/deadlines.ts'
+import type { Random } from '../base/random.ts'
+import type { Tally } from '../base/tally.ts'
+import type { ChannelDoor } from '../session/door.ts'
+import type { Outbox } from './outbox.ts'
+
+export interface RequestPorts {
+  readonly channels: ChannelDoor
+  readonly outbox: Outbox
+  readonly deadlines: Deadlines
+  /** For the ids of what is published without any. */
+  readonly random: Random
+  readonly connectionKeys: ConnectionKeys
+  readonly tally: Tally
+  now(): Now
+}

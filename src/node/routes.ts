@@ -1,0 +1,47 @@
+/**
+ * What clients can ask over HTTP (protocol 13): method, path and who handles it, as a table. A
+ * pattern is a path whose stars stand for one segment each; the handler finds what stood there in
+ * `call.params`, in order.
+ */
+
+import type { Call } from './call.ts'
+import type { RequestPorts } from './request-ports.ts'
+import { tellTime } from './rest-time.ts'
+
+export interface Route {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  readonly pattern: string
+  /** True: nobody has to say who they are. */
+  readonly isOpen?: boolean
+  handle(call: Call, ports: RequestPorts): void
+}
+
+export const ROUTES: readonly Route[] = [
+  { method: 'GET', pattern: '/time', isOpen: true, handle: tellTime }
+]
+
+/** A route with what stood where its stars are. */
+export interface Match {
+  readonly route: Route
+  readonly params: readonly string[]
+}
+
+/** Who handles the path: by method; none where the path is unknown. */
+export function matchesOf(path: readonly string[], routes: readonly Route[]): Match[] {
+  const matches: Match[] = []
+  for (const route of routes) {
+    const params = paramsOf(path, route.pattern.split('/').slice(1))
+    if (params !== undefined) matches.push({ route, params })
+  }
+  return matches
+}
+
+function paramsOf(path: readonly string[], pattern: readonly string[]): string[] | undefined {
+  if (path.length !== pattern.length) return undefined
+  const params: string[] = []
+  for (const [at, segment] of path.entries()) {
+    if (pattern[at] === '*') params.push(segment)
+    else if (pattern[at] !== segment) return undefined
+  }
+  return params
+}
