@@ -1,10 +1,19 @@
 /**
  * Attachments of a ChannelClient's groups that are not answered yet: those that wait for the
- * client to be live, and those whose missed publications are being asked for, page by page.
+ * client to be live, and those about whose past the master is being asked, page by page, until
+ * they are where the client is.
+ *
+ *   waiting ──client live──▶ asked ──page──▶ asked ──the last page──▶ attached
+ *      ▲                      │ another master, or its word is ahead of the client
+ *      └──────────────────────┘
+ *
+ * One that goes on from where it stood is told all that it missed; one that rewinds is told the
+ * last messages before its place. Both are asked for alike: a rewind begins with a page whose
+ * start the master chooses, and what came after that page is then missed like anything else.
  */
 
 import { limits } from '../base/limits.ts'
-import type { Attach, Publication, Standing } from '../peer/message.ts'
+import type { Attach, Backfill, Backfilled, Publication, Standing } from '../peer/message.ts'
 
 /** One attachment on its way. */
 export interface Arrival {
@@ -16,51 +25,56 @@ export interface Arrival {
   readonly missed: readonly Publication[]
 }
 
+/** What the arrivals need from their client. */
+export interface CatchUpPorts {
+  /** Where the client stands; undefined while it is not live. */
+  here(): Standing | undefined
+  ask(question: Pick<Backfill, 'requestNo' | 'from' | 'rewind'>): void
+  /** It is where the client is. */
+  sayAttached(arrival: Arrival, here: Standing, isResumed: boolean): void
+  /** It cannot go on from where it stood. */
+  refuseContinuation(arrival: Arrival, here: Standing): void
+  /** The master's word is ahead of the client, who must have missed something. */
+  onAhead(): void
+}
+
 export class CatchUp {
+  readonly #ports: CatchUpPorts
   #waiting: Arrival[] = []
   /** Those whose turn to ask has not come: what is missed is held here until all of it came. */
   #queued: Arrival[] = []
   readonly #asked = new Map<number, Arrival>()
   #requestNo = 0
 
+  constructor(ports: CatchUpPorts) {
+    this.#ports = ports
+  }
+
   get size(): number {
     return this.#waiting.length + this.#queued.length + this.#asked.size
   }
 
-  /** It waits for the client to be live. */
-  wait(arrival: Arrival): void {
-    this.#waiting.push(arrival)
+  /** Somebody comes. */
+  arrive(worker: number, attach: Attach): void {
+    this.#seat({ worker, attach, from: attach.from, missed: [] })
   }
 
-  /** Its backfill is asked for: the number of the request; undefined: when its turn comes. */
-  ask(arrival: Arrival): number | undefined {
-    if (this.#asked.size >= limits.backfillsPerClientMax) {
-      this.#queued.push(arrival)
-      return undefined
-    }
-    this.#asked.set(++this.#requestNo, arrival)
-    return this.#requestNo
-  }
-
-  /** Whose request was answered, once. */
-  answered(requestNo: number): Arrival | undefined {
-    const arrival = this.#asked.get(requestNo)
-    this.#asked.delete(requestNo)
-    return arrival
-  }
-
-  /** Who may ask now, if anybody waits for that. */
-  next(): Arrival | undefined {
-    return this.#asked.size < limits.backfillsPerClientMax ? this.#queued.shift() : undefined
-  }
-
-  /** Everybody, to be handled anew: what was asked of a former master is asked again. */
-  takeAll(): Arrival[] {
+  /** The client is live, perhaps with another master: what was asked of a former one is again. */
+  onLive(): void {
     const all = [...this.#asked.values(), ...this.#queued, ...this.#waiting]
     this.#asked.clear()
     this.#queued = []
     this.#waiting = []
-    return all
+    for (const arrival of all) this.#seat(arrival)
+  }
+
+  /** The master has answered. */
+  onBackfilled(answer: Backfilled): void {
+    const asked = this.#asked.get(answer.requestNo)
+    if (asked === undefined) return
+    this.#asked.delete(answer.requestNo)
+    for (const arrival of [asked, ...this.#takeAlike(asked)]) this.#onPage(arrival, answer)
+    while (this.#queued.length > 0 && this.#hasTurn) this.#ask(this.#queued.shift()!)
   }
 
   /** One seat has left, or, without `attachId`, all seats of that worker's group. */
@@ -71,4 +85,81 @@ export class CatchUp {
     this.#queued = this.#queued.filter(stays)
     for (const [no, arrival] of this.#asked) if (!stays(arrival)) this.#asked.delete(no)
   }
+
+  get #hasTurn(): boolean {
+    return this.#asked.size < limits.backfillsPerClientMax
+  }
+
+  #seat(arrival: Arrival): void {
+    const here = this.#ports.here()
+    const { from, attach } = arrival
+    if (here === undefined) {
+      this.#waiting.push(arrival)
+    } else if (from === undefined) {
+      if (attach.rewind === undefined) this.#ports.sayAttached(arrival, here, false)
+      else this.#ask(arrival)
+    } else if (isSamePosition(from, here) && from.entry === here.entry) {
+      this.#ports.sayAttached(arrival, here, attach.rewind === undefined)
+    } else {
+      // Behind us: the master has what it missed. Ahead of us: what it saw is on its way here.
+      // Of another lineage, or the same seq of another entry: one of the two is no more. The
+      // master knows, and says if nobody ever got there.
+      this.#ask(arrival)
+    }
+  }
+
+  #ask(arrival: Arrival): void {
+    if (this.#ports.here() === undefined) {
+      this.#waiting.push(arrival)
+      return
+    }
+    if (!this.#hasTurn) {
+      this.#queued.push(arrival)
+      return
+    }
+    const { from, attach: { rewind } } = arrival
+    const requestNo = ++this.#requestNo
+    this.#asked.set(requestNo, arrival)
+    this.#ports.ask(from === undefined ? { requestNo, from, rewind } : { requestNo, from })
+  }
+
+  #onPage(arrival: Arrival, answer: Backfilled): void {
+    const here = this.#ports.here()
+    if (here === undefined) {
+      this.#waiting.push(arrival)
+      return
+    }
+    if (!answer.isContinuation) {
+      // Who rewinds begins here in any case, and is told what there is to be told.
+      if (arrival.attach.rewind === undefined) this.#ports.refuseContinuation(arrival, here)
+      else this.#ask({ ...arrival, from: undefined, missed: [] })
+      return
+    }
+    // The link keeps order, so what the master delivered before this answer has passed here. An
+    // answer that is ahead all the same is asked for again, once we are there.
+    if (answer.standing.lineage !== here.lineage || answer.standing.seq > here.seq) {
+      this.#waiting.push(arrival)
+      this.#ports.onAhead()
+      return
+    }
+    const lastSeq = arrival.missed.at(-1)?.seq ?? 0
+    const missed = [...arrival.missed, ...answer.publications.filter(({ seq }) => seq > lastSeq)]
+    const further = { ...arrival, from: answer.standing, missed }
+    if (answer.standing.seq < here.seq) this.#ask(further)
+    else this.#ports.sayAttached(further, here, arrival.attach.rewind === undefined)
+  }
+
+  /** Those in the queue who would ask the same: a crowd that rewinds costs one question a page. */
+  #takeAlike({ from, attach: { rewind } }: Arrival): Arrival[] {
+    if (from !== undefined || rewind === undefined) return []
+    const isAlike = (other: Arrival): boolean => other.from === undefined &&
+      other.attach.rewind?.count === rewind.count && other.attach.rewind.forMs === rewind.forMs
+    const alike = this.#queued.filter(isAlike)
+    if (alike.length > 0) this.#queued = this.#queued.filter((other) => !isAlike(other))
+    return alike
+  }
+}
+
+function isSamePosition(a: Standing, b: Standing): boolean {
+  return a.lineage === b.lineage && a.seq === b.seq
 }

@@ -19,7 +19,6 @@ import { limits } from '../base/limits.ts'
 import type { Random } from '../base/random.ts'
 import type {
   Attach,
-  Backfilled,
   Declared,
   Deliver,
   Joined,
@@ -33,7 +32,7 @@ import type {
   ToClientFromMaster
 } from '../peer/message.ts'
 import type { Allocate } from './encoding.ts'
-import { type Arrival, CatchUp } from './catch-up.ts'
+import { CatchUp } from './catch-up.ts'
 import { Doors } from './doors.ts'
 import { isUnbroken } from './page.ts'
 import { declareParts } from './presence-pages.ts'
@@ -62,7 +61,7 @@ export class ChannelClient {
   readonly #ports: ClientPorts
   readonly #clientId: string
   readonly #doors: Doors
-  readonly #catchUp = new CatchUp()
+  readonly #catchUp: CatchUp
   readonly #unanswered: Unanswered
   #state: State = { kind: 'idle' }
   #standing: Standing | undefined
@@ -77,6 +76,7 @@ export class ChannelClient {
     this.#clientId = ports.random.id(8)
     this.#unanswered = new Unanswered()
     this.#doors = new Doors(channel, ports)
+    this.#catchUp = this.#makeCatchUp()
     this.#usedAtMs = ports.nowMs()
   }
 
@@ -126,8 +126,7 @@ export class ChannelClient {
         this.#onResult(message)
         return
       case 'backfilled':
-        this.#onBackfilled(message)
-        this.#askNextBackfill()
+        if (message.clientId === this.#clientId) this.#catchUp.onBackfilled(message)
         return
       case 'members':
         this.#onMembers(message)
@@ -182,15 +181,29 @@ export class ChannelClient {
     return `client ${this.channel} ${this.#state.kind} at ${at}, ${this.#doors.size} groups`
   }
 
+  #makeCatchUp(): CatchUp {
+    const { channel } = this
+    return new CatchUp({
+      here: () => this.#state.kind === 'live' && this.#wantsDeliveries ? this.#standing : undefined,
+      ask: (question) => {
+        assert(this.#state.kind === 'live', 'only who is live asks')
+        const { epoch } = this.#state
+        const clientId = this.#clientId
+        this.#ports.toMaster(channel, { kind: 'backfill', channel, clientId, epoch, ...question })
+      },
+      sayAttached: (arrival, here, isResumed) => {
+        this.#doors.sayAttached(arrival, here, isResumed)
+      },
+      refuseContinuation: ({ worker, attach }, here) => {
+        this.#doors.refuseContinuation(worker, attach, here)
+      },
+      onAhead: () => this.onMasterUncertain()
+    })
+  }
+
   #onAttach(worker: number, attach: Attach): void {
     this.#doors.onAttach(worker, attach)
-    const arrival = { worker, attach, from: attach.from, missed: [] }
-    const isLive = this.#state.kind === 'live' && this.#wantsDeliveries
-    if (isLive) {
-      this.#answerAttach(arrival)
-      return
-    }
-    this.#catchUp.wait(arrival)
+    this.#catchUp.arrive(worker, attach)
     if (!this.#wantsDeliveries || this.#state.kind === 'idle') {
       // A client that only published has let deliveries pass: it stands nowhere.
       if (!this.#wantsDeliveries) this.#standing = undefined
@@ -232,7 +245,7 @@ export class ChannelClient {
     const knowsMembers = this.#doors.onJoined(joined, continues)
     if (had !== undefined && !continues) this.#doors.sayContinuityLost(joined.standing)
     else this.#doors.sayWhoWasOwed()
-    for (const arrival of this.#catchUp.takeAll()) this.#answerAttach(arrival)
+    this.#catchUp.onLive()
     this.#unanswered.startEpoch(joined.epoch, joined.nextOpNo)
     this.#publishNew(joined.epoch)
     if (!knowsMembers) this.onMasterUncertain()
@@ -275,29 +288,6 @@ export class ChannelClient {
     this.#ports.toGroup(worker, { kind: 'submitted', channel, submitId, outcome })
   }
 
-  #onBackfilled(answer: Backfilled): void {
-    if (answer.clientId !== this.#clientId || this.#standing === undefined) return
-    const asked = this.#catchUp.answered(answer.requestNo)
-    if (asked === undefined) return
-    if (!answer.isContinuation) {
-      this.#doors.refuseContinuation(asked.worker, asked.attach, this.#standing)
-      return
-    }
-    // The link keeps order, so what the master delivered before this answer has passed here. An
-    // answer that is ahead all the same is asked for again, once we are there.
-    const here = this.#standing
-    if (answer.standing.lineage !== here.lineage || answer.standing.seq > here.seq) {
-      this.#catchUp.wait(asked)
-      this.onMasterUncertain()
-      return
-    }
-    const lastSeq = asked.missed.at(-1)?.seq ?? 0
-    const missed = [...asked.missed, ...answer.publications.filter(({ seq }) => seq > lastSeq)]
-    const arrival = { ...asked, from: answer.standing, missed }
-    if (answer.standing.seq < here.seq) this.#askBackfill(arrival)
-    else this.#doors.sayAttached(arrival, here, true)
-  }
-
   /** Gives publications that are next in order to every group; a hole is asked for instead. */
   #pass(publications: readonly Publication[], epoch: number): void {
     const standing = this.#standing
@@ -322,45 +312,6 @@ export class ChannelClient {
     if (last === undefined) return
     this.#standing = { lineage, seq: last.seq, epoch, entry: last.entry }
     this.#doors.broadcast(publications, this.#standing)
-  }
-
-  #answerAttach(arrival: Arrival): void {
-    const here = this.#standing
-    assert(here !== undefined, 'a live client stands somewhere')
-    const { from } = arrival
-    if (from === undefined) {
-      this.#doors.sayAttached(arrival, here, false)
-    } else if (isSamePosition(from, here) && from.entry === here.entry) {
-      this.#doors.sayAttached(arrival, here, true)
-    } else {
-      // Behind us: the master has what it missed. Ahead of us: what it saw is on its way here.
-      // Of another lineage, or the same seq of another entry: one of the two is no more. The
-      // master knows, and says if nobody ever got there.
-      this.#askBackfill(arrival)
-    }
-  }
-
-  #askBackfill(arrival: Arrival): void {
-    if (this.#state.kind !== 'live' || arrival.from === undefined) {
-      this.#catchUp.wait(arrival)
-      return
-    }
-    const requestNo = this.#catchUp.ask(arrival)
-    if (requestNo === undefined) return
-    const { channel } = this
-    this.#ports.toMaster(channel, {
-      kind: 'backfill',
-      channel,
-      clientId: this.#clientId,
-      requestNo,
-      epoch: this.#state.epoch,
-      from: arrival.from
-    })
-  }
-
-  #askNextBackfill(): void {
-    const next = this.#catchUp.next()
-    if (next !== undefined) this.#askBackfill(next)
   }
 
   #join(): void {
@@ -391,8 +342,4 @@ export class ChannelClient {
       this.#ports.toMaster(channel, { kind: 'publish', ...publish })
     }
   }
-}
-
-function isSamePosition(a: Standing, b: Standing): boolean {
-  return a.lineage === b.lineage && a.seq === b.seq
 }

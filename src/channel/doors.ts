@@ -22,6 +22,7 @@ import type { Frame } from '../wire/frame.ts'
 import type { Arrival } from './catch-up.ts'
 import { type Allocate, EncodedPublication } from './encoding.ts'
 import { Replica } from './replica.ts'
+import { rewoundItems } from './rewound.ts'
 
 /** A worker's group as the client knows it. */
 interface Door {
@@ -158,7 +159,9 @@ export class Doors {
     standing: Standing,
     isResumed: boolean
   ): void {
-    const backlog = this.backlog(worker, missed, standing)
+    const backlog = attach.rewind === undefined
+      ? this.#backlog(attach, missed, standing)
+      : rewoundItems({ attach, missed }, standing, (each) => this.#encoded(each, standing))
     this.#answer(worker, attach, { standing, isResumed, error: undefined, backlog })
   }
 
@@ -198,15 +201,20 @@ export class Doors {
     const encoded = publications.map((publication) => this.#encoded(publication, standing))
     for (const door of this.#doors.values()) {
       if (!door.isAttached) continue
-      const items = encoded.map((each) => itemFor(door, each))
+      const items = encoded.map((each) => itemFor(door.variants, each))
       this.#ports.toGroup(door.worker, { kind: 'broadcast', channel, standing, items })
     }
   }
 
-  /** Publications for one attachment that missed them, in its group's variants. */
-  backlog(worker: number, missed: readonly Publication[], standing: Standing): BroadcastItem[] {
-    const door = this.#door(worker)
-    return missed.map((publication) => itemFor(door, this.#encoded(publication, standing)))
+  /** Publications for one attachment that missed them, in its own variant. */
+  #backlog(
+    { variant, variantId }: Attach,
+    missed: readonly Publication[],
+    standing: Standing
+  ): BroadcastItem[] {
+    const variants: Variant[] = []
+    variants[variantId] = variant
+    return missed.map((publication) => itemFor(variants, this.#encoded(publication, standing)))
   }
 
   #answer(
@@ -248,9 +256,12 @@ export class Doors {
   }
 }
 
-function itemFor(door: Door, encoded: EncodedPublication): BroadcastItem {
+function itemFor(
+  variants: readonly (Variant | undefined)[],
+  encoded: EncodedPublication
+): BroadcastItem {
   const { seq, connectionId, owner } = encoded.publication
-  const frames = door.variants.map((variant) => variant && encoded.frame(variant))
+  const frames = variants.map((variant) => variant && encoded.frame(variant))
   const item = { seq, connectionId, frames }
   return owner === undefined ? item : { ...item, isPresence: true }
 }

@@ -70,30 +70,49 @@ export class EncodedPublication {
 
   /** Its MESSAGE or PRESENCE as a frame of this variant; the same object for equal variants. */
   frame(variant: Variant): Frame {
-    const key = `${variant.format}|${variant.wireName}`
+    const { format, wireName } = variant
+    const key = `${format}|${wireName}`
     let frame = this.#frames.get(key)
     if (frame === undefined) {
-      frame = encodeFrame(this.#protocolMessage(variant.wireName), variant.format, this.#allocate)
+      const content = this.publication.owner === undefined
+        ? { action: Action.MESSAGE, messages: [...this.messages] }
+        : { action: Action.PRESENCE, presence: [...this.events] }
+      frame = this.#encoded(format, { ...this.#head(wireName, this.#standing), ...content })
       this.#frames.set(key, frame)
     }
     return frame
   }
 
-  #protocolMessage(wireName: string): ProtocolMessage {
-    const { publication } = this
-    const isPresence = publication.owner !== undefined
-    if (isPresence) this.#events ??= this.#decodeEvents()
-    else this.#messages ??= this.#decode()
-    return {
-      action: isPresence ? Action.PRESENCE : Action.MESSAGE,
-      id: publication.id,
-      connectionId: publication.connectionId,
-      channel: wireName,
-      channelSerial: serialOf(this.#standing),
-      timestamp: publication.timestamp,
-      messages: this.#messages,
-      presence: this.#events
-    }
+  /** Some of its messages, for one attachment that stands at `standing` after them. */
+  part({ format, wireName }: Variant, indexes: readonly number[], standing = this.#standing)
+    : Frame {
+    const { messages, publication: { id } } = this
+    // An index within a frame makes no id any more where some are left out (protocol 6.2).
+    const chosen = indexes.length === messages.length ? messages
+      : indexes.map((at) => ({ ...messages[at]!, id: messages[at]!.id ?? `${id}:${at}` }))
+    const head = this.#head(wireName, standing)
+    return this.#encoded(format, { ...head, action: Action.MESSAGE, messages: [...chosen] })
+  }
+
+  /** Items as subscribers see them: the client's fields, and what the master decided. */
+  get messages(): readonly Message[] {
+    this.#messages ??= this.#decode()
+    return this.#messages
+  }
+
+  get events(): readonly PresenceMessage[] {
+    this.#events ??= this.#decodeEvents()
+    return this.#events
+  }
+
+  #head(wireName: string, standing: Standing): Omit<ProtocolMessage, 'action'> {
+    const { id, connectionId, timestamp } = this.publication
+    const channelSerial = serialOf(standing)
+    return { id, connectionId, channel: wireName, channelSerial, timestamp }
+  }
+
+  #encoded(format: Variant['format'], message: ProtocolMessage): Frame {
+    return encodeFrame(message, format, this.#allocate)
   }
 
   #decodeEvents(): PresenceMessage[] {
@@ -103,7 +122,6 @@ export class EncodedPublication {
     })
   }
 
-  /** Items as subscribers see them: the client's fields, and what the master decided. */
   #decode(): Message[] {
     const { timestamp, counter, payload } = this.publication
     const parts = { ms: timestamp, counter, site: this.#standing.lineage }

@@ -31,6 +31,7 @@ import type {
   Variant
 } from '../peer/message.ts'
 import { errors } from '../wire/errors.ts'
+import type { Rewind } from '../wire/params.ts'
 import type { ErrorInfo } from '../wire/protocol-message.ts'
 import { serialOf } from './encoding.ts'
 import { OwnMembers } from './own-members.ts'
@@ -85,8 +86,13 @@ export class LocalGroup {
     return this.#liveCount
   }
 
-  /** Seats a member; its `onAttached` or `onAttachRefused` follows. */
-  attach(member: GroupMember, variant: Variant, from: Standing | undefined): Seat {
+  /** Seats a member, from where it stood or `rewind`; `onAttached` or `onAttachRefused` follows. */
+  attach(
+    member: GroupMember,
+    variant: Variant,
+    from: Standing | undefined,
+    rewind?: Rewind
+  ): Seat {
     const row = this.#row(variant)
     const attachId = this.#nextAttachId++
     const seat: Seat = {
@@ -95,6 +101,7 @@ export class LocalGroup {
       state: 'joining',
       attachId,
       from,
+      rewind: from === undefined ? rewind : undefined,
       at: -1,
       deadline: undefined,
       awaitsSync: false
@@ -107,9 +114,11 @@ export class LocalGroup {
     return seat
   }
 
-  /** The member leaves; nothing more is called on it. */
-  detach(seat: Seat): void {
+  /** The member leaves; nothing more is called on it. Says where it stood. */
+  detach(seat: Seat): Standing | undefined {
+    const stood = seat.state === 'live' ? this.#standing : seat.from
     if (seat.state !== 'gone') this.#remove(seat)
+    return stood
   }
 
   /** Sends a publish on its way; `submitter` hears the outcome, once, or never (see acks). */
@@ -234,7 +243,7 @@ export class LocalGroup {
     if (wasJoining) {
       // A backlog's frames carry their own serials; ATTACHED says where the attachment starts.
       const start = backlog.length > 0 ? (seat.from ?? standing) : standing
-      const hasBacklog = backlog.length > 0
+      const hasBacklog = backlog.some((item) => hears(seat, item))
       const hasPresence = sync !== undefined
       const channelSerial = serialOf(start)
       member.onAttached({ channelSerial, isResumed, hasBacklog, hasPresence, error })
@@ -245,6 +254,7 @@ export class LocalGroup {
       this.#askSync(seat)
     }
     seat.from = undefined
+    seat.rewind = undefined
     for (const item of backlog) this.#give(seat, item)
     this.#giveSync(seat, sync)
   }
@@ -258,16 +268,8 @@ export class LocalGroup {
   }
 
   #give(seat: Seat, item: BroadcastItem): void {
-    const { member } = seat
     const frame = item.frames[seat.row.variantId]
-    if (frame === undefined) return
-    const isOwn = member.connectionId === item.connectionId
-    if (item.isPresence === true) {
-      // What becomes of its own members a connection hears in any case (protocol 8.3).
-      if (member.hearsPresence || isOwn) member.onFrame(frame)
-    } else if (member.subscribes && (member.hearsItself || !isOwn)) {
-      member.onFrame(frame)
-    }
+    if (frame !== undefined && hears(seat, item)) seat.member.onFrame(frame)
   }
 
   #onContinuityLost({ standing, error, sync }: ContinuityLost): void {
@@ -341,10 +343,10 @@ export class LocalGroup {
 
   #ask(seat: Seat): void {
     const { channel } = this
-    const { attachId, row, from } = seat
+    const { attachId, row, from, rewind } = seat
     const { variantId, variant } = row
     const { hearsPresence } = seat.member
-    const ask = { attachId, variantId, variant, from, hearsPresence }
+    const ask = { attachId, variantId, variant, from, rewind, hearsPresence }
     this.#ports.toClient(channel, { kind: 'attach', channel, ...ask })
   }
 
@@ -362,4 +364,12 @@ export class LocalGroup {
     this.#rows.push(row)
     return row
   }
+}
+
+/** True if the item is for the seat's ears. */
+function hears({ member }: Seat, { connectionId, isPresence }: BroadcastItem): boolean {
+  const isOwn = member.connectionId === connectionId
+  // What becomes of its own members a connection hears in any case (protocol 8.3).
+  if (isPresence === true) return member.hearsPresence || isOwn
+  return member.subscribes && (member.hearsItself || !isOwn)
 }

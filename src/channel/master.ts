@@ -29,7 +29,7 @@ import { SerialClock } from '../wire/serial.ts'
 import { Dedupe, type Taken } from './dedupe.ts'
 import { serialsOf } from './encoding.ts'
 import { type Interest, Interests } from './interests.ts'
-import { type Here, pageAfter } from './page.ts'
+import { type Here, pageAfter, pageRewound } from './page.ts'
 import type { Birth, ChannelState } from './partition-state.ts'
 import { MasterPresence } from './presence-master.ts'
 import { Tail, type TailPool } from './tail.ts'
@@ -193,7 +193,9 @@ export class ChannelMaster {
 
   onBackfill(place: Place, ask: Backfill, now: Now): void {
     this.#usedAtMs = now.monoMs
-    const { isContinuation, standing, publications } = pageAfter(this.#here(), ask.from)
+    const { isContinuation, standing, publications } = ask.rewind === undefined
+      ? pageAfter(this.#here(), ask.from)
+      : pageRewound(this.#here(), ask.rewind, now.wallMs)
     this.#ports.send(place, {
       kind: 'backfilled',
       channel: this.channel,
@@ -324,13 +326,13 @@ export class ChannelMaster {
   }
 
   /** Gives the op its place in the order. */
-  #publish({ id, idSpace, connectionId, messageCount, payload, owner }: PublishOp)
-    : Omit<Publication, 'entry'> {
+  #publish(op: PublishOp): Omit<Publication, 'entry'> {
+    const { id, idSpace, connectionId, messageCount, payload, ephemeralCount, owner } = op
     const { ms: timestamp, counter } = this.#clock.next(this.#ports.now().wallMs)
     const seq = ++this.#lastSeq
     const ownId = idSpace === 'master' ? `${this.#ports.lineage}:${seq}` : id
     const publication = { seq, id: ownId, idSpace, connectionId, timestamp, counter,
-      messageCount, payload, owner }
+      messageCount, payload, ephemeralCount, owner }
     this.#ports.append(this.channel, publication)
     return publication
   }

@@ -5,8 +5,9 @@
 
 import { limits } from '../base/limits.ts'
 import type { Joined, Publication, Standing } from '../peer/message.ts'
+import type { Rewind } from '../wire/params.ts'
 import type { Birth } from './partition-state.ts'
-import type { Tail } from './tail.ts'
+import { lastingCount, type Tail } from './tail.ts'
 
 /** A stretch of the channel. */
 export interface Page {
@@ -30,12 +31,27 @@ export interface Here {
 
 /** What came after `from`; nothing for one that begins here. */
 export function pageAfter(at: Here, from: Standing | undefined): Page {
-  const { standing, epoch } = at
+  const { standing } = at
   const here = { standing, startsAfter: standing.seq, publications: [], isWhole: true }
   if (from === undefined) return { ...here, isContinuation: true }
   const found = after(at, from)
-  if (found === undefined) return { ...here, isContinuation: false }
-  const { startsAfter, publications } = found
+  return found === undefined ? { ...here, isContinuation: false } : firstPage(at, found)
+}
+
+/** The last messages that outlast their delivery, by the clock of who wrote them (7.5). */
+export function pageRewound(at: Here, { count, forMs = limits.tailMs }: Rewind, wallMs: number)
+  : Page {
+  const startsAfter = at.tail.rewound(count, wallMs - Math.min(forMs, limits.tailMs))
+  const publications = at.tail.after(startsAfter) ?? []
+  const isLasting = (each: Publication): boolean => lastingCount(each) > 0
+  return firstPage(at, { startsAfter, publications: publications.filter(isLasting) })
+}
+
+/** As much of it as one message takes. */
+function firstPage(
+  { standing, epoch }: Here,
+  { startsAfter, publications }: Pick<Page, 'startsAfter' | 'publications'>
+): Page {
   let bytes = 0
   let count = 0
   for (const { payload } of publications) {

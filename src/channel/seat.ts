@@ -5,6 +5,7 @@
 import type { Deadline } from '../base/deadlines.ts'
 import type { Standing, Variant } from '../peer/message.ts'
 import type { Frame } from '../wire/frame.ts'
+import type { Rewind } from '../wire/params.ts'
 import type { ErrorInfo } from '../wire/protocol-message.ts'
 
 /** How an attachment begins, or begins anew. */
@@ -40,6 +41,8 @@ export interface Seat {
   state: 'joining' | 'live' | 'rejoining' | 'gone'
   attachId: number
   from: Standing | undefined
+  /** What it is to be told before it is live, where it begins anew. */
+  rewind: Rewind | undefined
   /** Its index in the row while live. */
   at: number
   deadline: Deadline | undefined

@@ -77,6 +77,22 @@ export class Tail {
     return publications
   }
 
+  /**
+   * The seq after which the last `count` messages stand that outlast their delivery, or as many as
+   * are held and were published at `sinceMs` or later.
+   */
+  rewound(count: number, sinceMs: number): number {
+    let seq = this.lastSeq
+    let found = 0
+    for (let at = this.#held.length - 1; at >= this.#head && found < count; at--) {
+      const { publication } = this.#held[at]!
+      if (publication.timestamp < sinceMs) break
+      found += lastingCount(publication)
+      seq = publication.seq - 1
+    }
+    return seq
+  }
+
   /** Nothing is read here any more. */
   end(): void {
     this.#add(-this.#bytes)
@@ -102,6 +118,11 @@ export class Tail {
       this.#head = 0
     }
   }
+}
+
+/** How many of its messages somebody who comes later may be told. */
+export function lastingCount({ owner, messageCount, ephemeralCount = 0 }: Publication): number {
+  return owner === undefined ? messageCount - ephemeralCount : 0
 }
 
 function sizeOf(publication: Publication): number {

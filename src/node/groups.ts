@@ -10,7 +10,7 @@ import { encodeMessages, standingOf } from '../channel/encoding.ts'
 import { LocalGroup, type Seat } from '../channel/group.ts'
 import type { ToClientFromGroup, ToGroup, Variant } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
-import type { AdmittedPresence, AdmittedPublish, ChannelDoor, Ears, Outcome }
+import type { AdmittedPresence, AdmittedPublish, ChannelDoor, Ears, Outcome, Start }
   from '../session/door.ts'
 import type { ChannelSerial } from '../wire/serial.ts'
 import { PresenceOps } from './presence-ops.ts'
@@ -55,19 +55,20 @@ export class Groups implements ChannelDoor {
     return count
   }
 
-  attach(channel: string, ears: Ears, variant: Variant, from: ChannelSerial | undefined): Seat {
-    return this.#group(channel).attach(ears, variant, standingOf(from))
+  attach(channel: string, ears: Ears, variant: Variant, { from, rewind }: Start): Seat {
+    return this.#group(channel).attach(ears, variant, standingOf(from), rewind)
   }
 
-  detach(channel: string, seat: object): void {
-    this.#groups.get(channel)?.detach(seat as Seat)
+  detach(channel: string, seat: object): ChannelSerial | undefined {
+    const stood = this.#groups.get(channel)?.detach(seat as Seat)
+    return stood && { ...stood, epoch: String(stood.epoch) }
   }
 
   submit(channel: string, publish: AdmittedPublish, onOutcome: (outcome: Outcome) => void): void {
-    const { id, idSpace, connectionId, messages } = publish
+    const { id, idSpace, connectionId, messages, ephemeralCount = 0 } = publish
     const payload = encodeMessages(messages)
     const op = { id, idSpace, connectionId, messageCount: messages.length, payload }
-    this.#group(channel).submit(op, onOutcome)
+    this.#group(channel).submit(ephemeralCount > 0 ? { ...op, ephemeralCount } : op, onOutcome)
   }
 
   present(channel: string, said: AdmittedPresence, onOutcome: (outcome: Outcome) => void): void {

@@ -8,6 +8,7 @@
 
 import { Decoder, Encoder } from '@msgpack/msgpack'
 import { exhaustive } from '../base/assert.ts'
+import type { Rewind } from '../wire/params.ts'
 import { claimMessageFields, claimMessageFrom } from './claim-codec.ts'
 import { CLAIM_KINDS, type ClaimMessage, isClaimKind, isClaimMessage } from './claim-message.ts'
 import type { Confirmation, LinkFrame, Stream } from './link.ts'
@@ -197,6 +198,17 @@ function frameFromFields(fields: Fields): LinkFrame {
   }
 }
 
+function rewindFields(rewind: Rewind | undefined): Fields {
+  return rewind === undefined ? [] : [rewind.count, rewind.forMs ?? null]
+}
+
+function rewindFrom(
+  count: number | undefined, forMs: number | null | undefined
+): { rewind?: Rewind } {
+  if (count === undefined) return {}
+  return { rewind: forMs === null || forMs === undefined ? { count } : { count, forMs } }
+}
+
 function outcomeFields(outcome: PublishOutcome): Fields {
   if (outcome.kind === 'refused') return [null, outcome.error]
   const { serials, timestamp } = outcome
@@ -227,7 +239,8 @@ function messageFields(message: PeerMessage): Fields {
     case 'publish':
       return [code, m.channel, m.clientId, m.epoch, m.opNo, m.answeredThrough, opFields(m.op)]
     case 'backfill':
-      return [code, m.channel, m.clientId, m.requestNo, m.epoch, standingFields(m.from)]
+      return [code, m.channel, m.clientId, m.requestNo, m.epoch, standingFields(m.from),
+        ...rewindFields(m.rewind)]
     case 'joined':
       return [code, m.channel, m.joinNo, m.epoch, standingFields(m.standing), m.isContinuation,
         m.startsAfter, m.isWhole, m.nextOpNo, m.backlog.map(publicationFields),
@@ -274,7 +287,7 @@ function messageFromFields(fields: Fields): MeshMessage {
         answeredThrough: f[3]!, op: opFrom(f[4]) }
     case 'backfill':
       return { kind, channel, clientId: f[0]!, requestNo: f[1]!, epoch: f[2]!,
-        from: standingFrom(f[3]) }
+        from: f[3] === null ? undefined : standingFrom(f[3]), ...rewindFrom(f[4], f[5]) }
     case 'joined':
       return { kind, channel, joinNo: f[0]!, epoch: f[1]!, standing: standingFrom(f[2]),
         isContinuation: f[3]!, startsAfter: f[4]!, isWhole: f[5]!, nextOpNo: f[6]!,

@@ -36,22 +36,25 @@ export function standingFrom(value: unknown): Standing {
 
 /** An op's fields. */
 export function opFields(op: PublishOp): Fields {
-  const { id, idSpace, connectionId, messageCount, payload, owner, membersMax } = op
+  const { id, idSpace, connectionId, messageCount, payload, ephemeralCount } = op
   const fields = [id, ID_SPACES.indexOf(idSpace), connectionId ?? null, messageCount, payload]
-  return owner === undefined ? fields : [...fields, ownerFields(owner), membersMax ?? null]
+  if (op.owner !== undefined) return [...fields, ownerFields(op.owner), op.membersMax ?? null]
+  return ephemeralCount === undefined ? fields : [...fields, null, null, ephemeralCount]
 }
 
 /** The inverse of `opFields`. */
 export function opFrom(value: unknown): PublishOp {
-  const [id, idSpace, connectionId, messageCount, payload, owner, membersMax] = value as [
+  const [id, idSpace, connectionId, messageCount, payload, ...more] = value as [
     string,
     number,
     string | null,
     number,
     Uint8Array,
-    unknown,
-    number | null | undefined
+    unknown?,
+    (number | null)?,
+    number?
   ]
+  const [owner, membersMax, ephemeralCount] = more
   const op = {
     id,
     idSpace: ID_SPACES[idSpace]!,
@@ -59,8 +62,10 @@ export function opFrom(value: unknown): PublishOp {
     messageCount,
     payload
   }
-  if (owner === undefined) return op
-  return { ...op, owner: ownerFrom(owner), membersMax: membersMax ?? undefined }
+  if (owner !== undefined && owner !== null) {
+    return { ...op, owner: ownerFrom(owner), membersMax: membersMax ?? undefined }
+  }
+  return ephemeralCount === undefined ? op : { ...op, ephemeralCount }
 }
 
 /** An owner's fields, as they stand on the mesh, in logs and in snapshots. */

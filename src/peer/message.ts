@@ -18,6 +18,7 @@
  */
 
 import type { Frame } from '../wire/frame.ts'
+import type { Rewind } from '../wire/params.ts'
 import type { ErrorInfo } from '../wire/protocol-message.ts'
 import type { ClaimMessage } from './claim-message.ts'
 import type {
@@ -82,6 +83,8 @@ export interface PublishOp {
   readonly messageCount: number
   /** MessagePack of the messages, canonical form; encoded once, by the session's worker. */
   readonly payload: Uint8Array
+  /** So many of the messages are for those who are there, and for no one who comes later. */
+  readonly ephemeralCount?: number
   /** Of presence: `payload` holds presence items, and this is who speaks for their members. */
   readonly owner?: MemberOwner
   /** How many members the app's channels may have, where it says. */
@@ -102,6 +105,8 @@ export interface Publication {
   readonly counter: number
   readonly messageCount: number
   readonly payload: Uint8Array
+  /** So many of the messages are no part of rewinds and history. */
+  readonly ephemeralCount?: number
   /** Of presence: `payload` holds presence events, and this is who speaks for their members. */
   readonly owner?: MemberOwner
 }
@@ -135,6 +140,8 @@ export interface Attach extends OnChannel {
   readonly variantId: number
   readonly variant: Variant
   readonly from: Standing | undefined
+  /** It begins anew, and wants to be told the last messages first. */
+  readonly rewind?: Rewind
   /** True: it wants to know who is present. */
   readonly hearsPresence?: boolean
 }
@@ -147,7 +154,7 @@ export interface Attached extends OnChannel {
   readonly isResumed: boolean
   /** Why a wanted continuation is not one. */
   readonly error: ErrorInfo | undefined
-  /** What the attachment missed, oldest first, encoded in its variant. */
+  /** What the attachment missed, or rewinds to, oldest first, encoded in its variant. */
   readonly backlog: readonly BroadcastItem[]
   /** Who is present at `standing`; absent: nobody, or it does not want to know. */
   readonly sync?: Sync
@@ -304,13 +311,17 @@ export interface Deliver extends OnChannel {
   readonly publications: readonly Publication[]
 }
 
-/** ChannelClient → master: what is there after `from`? For one attachment that is behind. */
+/**
+ * ChannelClient → master: what is there after `from`? For one attachment that is behind. Without
+ * `from`: what are the last messages? For one that rewinds.
+ */
 export interface Backfill extends OnChannel {
   readonly kind: 'backfill'
   readonly clientId: string
   readonly requestNo: number
   readonly epoch: number
-  readonly from: Standing
+  readonly from: Standing | undefined
+  readonly rewind?: Rewind
 }
 
 /** Master → ChannelClient: what came after `from`, or that it is gone. */

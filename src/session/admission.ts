@@ -50,7 +50,7 @@ export function grantOf(
   }
   if (modeBits === 0) return errors.capabilityDenied('attach', name.wire).info
   const hearsItself = echoes && asked.params.echo !== 'false'
-  return shared({ modeBits, params: asked.params, hearsItself })
+  return shared({ modeBits, params: asked.params, hearsItself, rewind: asked.rewind })
 }
 
 /** Grants without params, of which there are few: attachments share them. */
@@ -66,7 +66,6 @@ function shared(grant: Grant): Grant {
 
 /** What is asked for and cannot be had yet: refused, since silence would look like success. */
 function missingFeature(asked: ChannelParams): Feature | undefined {
-  if (asked.rewind !== undefined) return 'rewind'
   if (asked.delta !== undefined) return 'delta'
   return asked.occupancy === undefined ? undefined : 'occupancy'
 }
@@ -120,11 +119,13 @@ export function admitted(
     ...asPublished(message),
     clientId: effectiveClientId(message.clientId, identity)
   }))
+  const isEphemeral = ({ extras }: Message): boolean => extras?.['ephemeral'] === true
+  const ephemeralCount = messages.filter(isEphemeral).length
   const ids = checkPublishIds(messages)
   const first = ids.ok ? ids.first : undefined
   if (first === undefined) {
     const id = `${connectionId}:${msgSerial}`
-    return { id, idSpace: 'connection', connectionId, messages: items }
+    return { id, idSpace: 'connection', connectionId, messages: items, ephemeralCount }
   }
-  return { id: first, idSpace: 'client', connectionId, messages: items }
+  return { id: first, idSpace: 'client', connectionId, messages: items, ephemeralCount }
 }

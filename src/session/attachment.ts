@@ -12,6 +12,7 @@
 import { Action, Flag } from '../wire/actions.ts'
 import { type ErrorInfo, errors } from '../wire/errors.ts'
 import type { Frame } from '../wire/frame.ts'
+import type { Rewind } from '../wire/params.ts'
 import type { ProtocolMessage } from '../wire/protocol-message.ts'
 import type { Beginning, Ears } from './door.ts'
 
@@ -30,6 +31,8 @@ export interface Grant {
   /** Echoed in ATTACHED. */
   readonly params: Readonly<Record<string, string>>
   readonly hearsItself: boolean
+  /** What is to be told first to an attachment that begins anew. */
+  readonly rewind?: Rewind
 }
 
 export class Attachment implements Ears {
@@ -71,6 +74,11 @@ export class Attachment implements Ears {
 
   get hearsPresence(): boolean {
     return (this.#grant.modeBits & Flag.PRESENCE_SUBSCRIBE) !== 0
+  }
+
+  /** True once the client was told so. */
+  get isAttached(): boolean {
+    return this.#isAttached
   }
 
   /** True if the mode was granted. */

@@ -5,9 +5,10 @@
  */
 
 import { limits } from '../base/limits.ts'
+import { Flag } from '../wire/actions.ts'
 import { type ErrorInfo, errors } from '../wire/errors.ts'
 import type { ChannelName } from '../wire/params.ts'
-import type { Format } from '../wire/protocol-message.ts'
+import type { Format, ProtocolMessage } from '../wire/protocol-message.ts'
 import { parseChannelSerial } from '../wire/serial.ts'
 import { Attachment, type AttachmentOwner, type Grant } from './attachment.ts'
 import type { ChannelDoor } from './door.ts'
@@ -37,20 +38,29 @@ export class Attachments {
     return this.#byName.get(wireName)
   }
 
-  /** Seats an attachment, or seats it anew with what is granted now; or says why not. */
-  attach(name: ChannelName, grant: Grant, serial: string | undefined): ErrorInfo | undefined {
+  /**
+   * Seats an attachment, or says why not. One that is there is seated anew with what is granted
+   * now, and goes on from where it was unless its client says from where: it is not rewound.
+   */
+  attach(
+    name: ChannelName,
+    grant: Grant,
+    { channelSerial: serial, flags = 0 }: ProtocolMessage
+  ): ErrorInfo | undefined {
     const former = this.#byName.get(name.wire)
     if (former === undefined && this.#byName.size >= limits.attachmentsPerSessionMax) {
       return errors.tooManyChannels(limits.attachmentsPerSessionMax).info
     }
-    if (former?.seat !== undefined) this.#channels.detach(former.channel, former.seat)
+    const stood = former?.seat && this.#channels.detach(former.channel, former.seat)
     const channel = `${this.#owner.appId}/${name.base}`
-    const from = serial === undefined ? undefined : parseChannelSerial(serial)
+    const from = serial === undefined ? stood : parseChannelSerial(serial)
     const isForeign = serial !== undefined && from === undefined
+    const isNew = former?.isAttached !== true && (flags & Flag.ATTACH_RESUME) === 0
     const attachment = new Attachment(name.wire, channel, this.#owner, grant, isForeign)
     this.#byName.set(name.wire, attachment)
     const variant = { format: this.#owner.format, wireName: name.wire }
-    attachment.seat = this.#channels.attach(channel, attachment, variant, from)
+    const rewind = isNew ? grant.rewind : undefined
+    attachment.seat = this.#channels.attach(channel, attachment, variant, { from, rewind })
     return undefined
   }
 

@@ -7,6 +7,7 @@ import type { Payload } from '../wire/payload.ts'
 import type { Extras, Format, Message } from '../wire/protocol-message.ts'
 import type { ErrorInfo } from '../wire/errors.ts'
 import type { Frame } from '../wire/frame.ts'
+import type { Rewind } from '../wire/params.ts'
 import type { ChannelSerial } from '../wire/serial.ts'
 
 /** How an attachment begins, or begins anew. */
@@ -39,6 +40,8 @@ export interface AdmittedPublish {
   readonly idSpace: 'connection' | 'client'
   readonly connectionId: string | undefined
   readonly messages: readonly Message[]
+  /** So many of them are for those who are there, and not to be kept (protocol 6.1). */
+  readonly ephemeralCount?: number
 }
 
 /** What a session admitted its client to say of members. */
@@ -61,6 +64,13 @@ export interface AdmittedItem extends Payload {
   readonly extras?: Extras
 }
 
+/** Where an attachment is to begin; without `from` it begins anew, where the channel is. */
+export interface Start {
+  readonly from?: ChannelSerial
+  /** What one that begins anew is told first. */
+  readonly rewind?: Rewind
+}
+
 export type Outcome =
   | { readonly kind: 'committed'; readonly serials: readonly string[] }
   | { readonly kind: 'refused'; readonly error: ErrorInfo }
@@ -68,13 +78,10 @@ export type Outcome =
 /** What a session asks of channels; `channel` is the key `appId/name`. */
 export interface ChannelDoor {
   /** Seats the ears; returns what `detach` wants. */
-  attach(
-    channel: string,
-    ears: Ears,
-    variant: { format: Format; wireName: string },
-    from: ChannelSerial | undefined
-  ): object
-  detach(channel: string, seat: object): void
+  attach(channel: string, ears: Ears, variant: { format: Format; wireName: string }, start: Start)
+    : object
+  /** Returns where the ears stood, if they stood anywhere. */
+  detach(channel: string, seat: object): ChannelSerial | undefined
   /** `onOutcome` is called once, or never if the worker ends first. */
   submit(channel: string, publish: AdmittedPublish, onOutcome: (outcome: Outcome) => void): void
   /** The same for presence. */

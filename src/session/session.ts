@@ -230,7 +230,7 @@ export class Session implements AttachmentsOwner, Parked {
       return
     }
     this.#attachments ??= new Attachments(this, this.#ports.channels)
-    const refusal = this.#attachments.attach(parsed.name, grant, message.channelSerial)
+    const refusal = this.#attachments.attach(parsed.name, grant, message)
     if (refusal !== undefined) this.#channelError(wireName, refusal)
   }
 

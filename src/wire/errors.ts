@@ -28,7 +28,7 @@ export interface ProtocolError {
 
 /** What the protocol has and this server has not yet, each refused with the closest code. */
 export type Feature =
-  | 'tokens' | 'annotations' | 'objects' | 'history' | 'rewind' | 'delta' | 'filter'
+  | 'tokens' | 'annotations' | 'objects' | 'history' | 'delta' | 'filter'
   | 'metachannels' | 'mutableMessages' | 'occupancy' | 'push' | 'recover'
 
 function error(scope: ErrorScope, code: number, statusCode: number, message: string)
@@ -191,7 +191,6 @@ const UNSUPPORTED: Readonly<Record<Feature, readonly [ErrorScope, number, number
   objects: ['message', 40021, 400],
   mutableMessages: ['message', 93002, 400],
   history: ['request', 90002, 404],
-  rewind: ['channel', 40003, 400],
   delta: ['channel', 40003, 400],
   occupancy: ['channel', 40003, 400],
   filter: ['channel', 40010, 400],

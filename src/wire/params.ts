@@ -143,8 +143,11 @@ function parseQualifier(text: string): Qualifier | undefined {
   return undefined
 }
 
-/** So many messages, or those of so long. */
-export type Rewind = { readonly count: number } | { readonly forMs: number }
+/** The last `count` messages at most; with `forMs` none that is older than that (7.5). */
+export interface Rewind {
+  readonly count: number
+  readonly forMs?: number
+}
 
 /** What an ATTACH asks for. */
 export interface ChannelParams {
@@ -153,7 +156,6 @@ export interface ChannelParams {
   /** Those params that are known, as they were written: echoed in ATTACHED. */
   readonly params: Readonly<Record<string, string>>
   readonly rewind?: Rewind
-  readonly rewindLimit?: number
   readonly delta?: 'vcdiff'
   /** Categories of metrics; none named: all of them. */
   readonly occupancy?: readonly string[]
@@ -161,7 +163,8 @@ export interface ChannelParams {
   readonly echo: boolean
 }
 
-const rewindCountMax = 100
+/** More than the last so many messages nobody rewinds to (20). */
+export const rewindCountMax = 100
 
 /** Known params, each with the test that its value must pass. */
 const CHANNEL_PARAMS: Readonly<Record<string, (value: string) => boolean>> = {
@@ -202,21 +205,21 @@ export function parseChannelParams(
     ok: true,
     modeBits: named ?? (flagged === 0 ? DEFAULT_MODE_BITS : flagged),
     params: known,
-    rewind: rewind === undefined ? undefined : rewindOf(rewind),
-    rewindLimit: rewindLimit === undefined ? undefined : wholeNumber(rewindLimit),
+    rewind: rewind === undefined ? undefined : rewindOf(rewind, wholeNumber(rewindLimit ?? '')),
     delta: delta === undefined ? undefined : 'vcdiff',
     occupancy: occupancy === undefined ? undefined : categoriesOf(occupancy),
     echo: echo !== 'false'
   }
 }
 
-/** `<n>`, at most a hundred; `<n>s`; `<n>m`. */
-function rewindOf(text: string): Rewind | undefined {
+/** `<n>`, `<n>s` or `<n>m`; of these at most a hundred messages, or what `rewindLimit` says. */
+function rewindOf(text: string, rewindLimit = rewindCountMax): Rewind | undefined {
   const match = /^(\d{1,9})([sm]?)$/.exec(text)
   if (match === null) return undefined
   const amount = Number(match[1])
-  if (match[2] === '') return { count: Math.min(amount, rewindCountMax) }
-  return { forMs: amount * (match[2] === 's' ? 1000 : 60_000) }
+  const countMax = Math.min(rewindLimit, rewindCountMax)
+  if (match[2] === '') return { count: Math.min(amount, countMax) }
+  return { count: countMax, forMs: amount * (match[2] === 's' ? 1000 : 60_000) }
 }
 
 /** `metrics`, or `metrics.<category>` once or several times (7.10). */

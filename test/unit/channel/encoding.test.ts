@@ -92,6 +92,11 @@ t.test('one decode and one encode per variant; the same object for equal variant
   t.equal(read(publicationOnce.frame(others[1])).channel, '[?a=b]c')
 })
 
+function attachOf(variantId: number, variant: Variant) {
+  return { kind: 'attach', channel: CHANNEL, attachId: 1, variantId, variant, from: undefined } as
+    const
+}
+
 /** Doors, and what they say to each worker. */
 function doorsBench() {
   const told: { worker: number; message: PeerMessage }[] = []
@@ -101,9 +106,7 @@ function doorsBench() {
     toGroup: (worker, message) => void told.push({ worker, message })
   })
   const attach = (worker: number, variantId: number, variant: Variant): void =>
-    doors.onAttach(worker, {
-      kind: 'attach', channel: CHANNEL, attachId: 1, variantId, variant, from: undefined
-    })
+    doors.onAttach(worker, attachOf(variantId, variant))
   return { doors, told, count, attach }
 }
 
@@ -130,14 +133,18 @@ t.test('each publication of a broadcast bears its own place as channelSerial', a
   t.same(serials, [4, 5, 6].map((seq) => serialOf(standing(seq, { epoch: 3 }))))
 })
 
-t.test('a backlog is for one group, whether or not others are there', async (t) => {
+t.test('a backlog is for one variant of one group, whoever else is there', async (t) => {
   const { doors, told, count, attach } = doorsBench()
   attach(0, 0, json)
   attach(1, 1, msgpack)
-  const items = doors.backlog(1, publications(1, 3), standing(3))
-  t.same([seqsOf(items, 1), seqsOf(items, 0)], [[1, 2, 3], []])
+  attach(1, 0, json)
+  const missed = publications(1, 3)
+  doors.sayAttached({ worker: 1, attach: attachOf(1, msgpack), missed }, standing(3), true)
+  const [attached] = ofKind(told.map(({ message }) => message), 'attached')
+  const { backlog } = attached!
+  t.same([seqsOf(backlog, 1), seqsOf(backlog, 0)], [[1, 2, 3], []])
   t.equal(count(), 3)
-  t.same(told, [])
+  t.equal(told.length, 1)
 })
 
 t.test('a group that is empty or gone is told nothing and costs nothing', async (t) => {

@@ -158,7 +158,7 @@ t.test('what is local needs no link: attach, publish, hear', async (t) => {
   const rig = new Rig()
   const channel = rig.channelOf('n0')
   const [one, two] = [ears(), ears()]
-  rig.channels.groups.attach(channel, one, JSON_VARIANT, undefined)
+  rig.channels.groups.attach(channel, one, JSON_VARIANT, {})
   rig.settle()
   const outcomes: string[] = []
   rig.channels.groups.submit(channel, publishOf('a'), ({ kind }) => void outcomes.push(kind))
@@ -166,7 +166,7 @@ t.test('what is local needs no link: attach, publish, hear', async (t) => {
   rig.settle()
   t.same(outcomes, ['committed', 'committed'], 'a known id is answered')
   const serial = parseChannelSerial(one.serial)
-  rig.channels.groups.attach(channel, two, JSON_VARIANT, serial)
+  rig.channels.groups.attach(channel, two, JSON_VARIANT, { from: serial })
   rig.settle()
   t.same(one.told, ['attached', 'frame'], 'and not delivered again')
   t.same(two.told, ['resumed', 'frame'], 'one that was away gets what it missed')
@@ -178,7 +178,7 @@ t.test('[14] who moved is joined anew, who did not is left alone', async (t) => 
   const rig = new Rig()
   const [moving, staying] = [rig.channelOf('n1'), rig.channelOf('n2')]
   const { groups } = rig.channels
-  for (const name of [moving, staying]) groups.attach(name, ears(), JSON_VARIANT, undefined)
+  for (const name of [moving, staying]) groups.attach(name, ears(), JSON_VARIANT, {})
   rig.settle()
   t.same(rig.said().sort(), ['n1 join', 'n2 join'])
   const answer = (channel: string, from: Place): void => {
@@ -199,7 +199,7 @@ t.test('[14] who moved is joined anew, who did not is left alone', async (t) => 
 t.test('[14] after views that were skipped every client makes sure of its master', async (t) => {
   const rig = new Rig()
   const channel = rig.channelOf('n2')
-  rig.channels.groups.attach(channel, ears(), JSON_VARIANT, undefined)
+  rig.channels.groups.attach(channel, ears(), JSON_VARIANT, {})
   t.same(rig.settle().said(), ['n2 join'])
   rig.tell({ ...rig.view, version: 5 })
   t.same(rig.settle().said(), ['n2 join'])
@@ -209,7 +209,7 @@ t.test('[10] a master that is known to be gone is not asked, nor waited for', as
   const rig = new Rig()
   const channel = rig.channelOf('n1')
   const hearing = ears()
-  rig.channels.groups.attach(channel, hearing, JSON_VARIANT, undefined)
+  rig.channels.groups.attach(channel, hearing, JSON_VARIANT, {})
   rig.settle().said()
   rig.tell(rig.view, ['n1#1', 'n2#1'])
   rig.settle()
@@ -319,7 +319,7 @@ t.test('[11] the home worker lives anew: who waits there asks again, heard or no
   for (const isHeard of [false, true]) {
     const rig = new Rig(2)
     const channel = rig.channelOf('n1', 1)
-    rig.channels.groups.attach(channel, ears(), JSON_VARIANT, undefined)
+    rig.channels.groups.attach(channel, ears(), JSON_VARIANT, {})
     rig.channels.groups.submit(channel, publishOf('a'), () => {})
     t.same(rig.settle().said(), ['n0 attach', 'n0 submit'])
     if (isHeard) rig.channels.onPeerHeard(sibling, 2)
@@ -332,7 +332,7 @@ t.test('[11] the home worker lives anew: who waits there asks again, heard or no
 
 t.test('[13] a link that lost something is made good with its place alone', async (t) => {
   const rig = new Rig()
-  rig.channels.groups.attach(rig.channelOf('n1'), ears(), JSON_VARIANT, undefined)
+  rig.channels.groups.attach(rig.channelOf('n1'), ears(), JSON_VARIANT, {})
   rig.settle().said()
   rig.channels.onLinkReset(other)
   t.same(rig.settle().said(), [])
@@ -343,7 +343,7 @@ t.test('[13] a link that lost something is made good with its place alone', asyn
 t.test('a Join that nobody answers is sent again, more and more seldom', async (t) => {
   const rig = new Rig()
   const hearing = ears()
-  rig.channels.groups.attach(rig.channelOf('n1'), hearing, JSON_VARIANT, undefined)
+  rig.channels.groups.attach(rig.channelOf('n1'), hearing, JSON_VARIANT, {})
   rig.settle().later(limits.attachAnswerMs + 1)
   const joins = rig.said()
   t.ok(joins.length > 3 && joins.length < 12, `${joins.length} times`)
@@ -379,7 +379,7 @@ t.test('what is for nobody here is let pass', async (t) => {
 t.test('what nobody uses is let go after its linger time, and the master is told', async (t) => {
   const rig = new Rig()
   const channel = rig.channelOf('n1')
-  const seat = rig.channels.groups.attach(channel, ears(), JSON_VARIANT, undefined)
+  const seat = rig.channels.groups.attach(channel, ears(), JSON_VARIANT, {})
   rig.settle().said()
   rig.hear(peer, {
     kind: 'joined', channel, joinNo: 1, epoch: 1, isContinuation: true, backlog: [],

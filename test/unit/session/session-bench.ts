@@ -7,7 +7,7 @@ import { parseCapability } from '../../../src/auth/capability.ts'
 import type { Credentials } from '../../../src/auth/key.ts'
 import { Deadlines } from '../../../src/base/deadlines.ts'
 import { Tally } from '../../../src/base/tally.ts'
-import type { AdmittedPresence, AdmittedPublish, ChannelDoor, Ears, Outcome }
+import type { AdmittedPresence, AdmittedPublish, ChannelDoor, Ears, Outcome, Start }
   from '../../../src/session/door.ts'
 import { Session } from '../../../src/session/session.ts'
 import type { Ending, SessionOptions } from '../../../src/session/session-ports.ts'
@@ -32,6 +32,9 @@ export interface TestSeat {
   readonly ears: Ears
   readonly variant: { format: string; wireName: string }
   readonly from: ChannelSerial | undefined
+  readonly rewind: Start['rewind']
+  /** Where its ears stand when they leave, if anywhere. */
+  stands: ChannelSerial | undefined
   isDetached: boolean
 }
 
@@ -58,17 +61,18 @@ export class TestDoor implements ChannelDoor {
   readonly syncs: string[] = []
 
   attach(channel: string, ears: Ears, variant: TestSeat['variant'],
-    from: ChannelSerial | undefined): object {
-    const seat = { channel, ears, variant, from, isDetached: false }
+    { from, rewind }: Start): object {
+    const seat = { channel, ears, variant, from, rewind, stands: undefined, isDetached: false }
     this.seats.push(seat)
     return seat
   }
 
-  detach(channel: string, seat: object): void {
+  detach(channel: string, seat: object): ChannelSerial | undefined {
     const found = this.seats.find((each) => each === seat)
     if (found === undefined || found.channel !== channel) throw new Error('no such seat')
     if (found.isDetached) throw new Error('detached twice')
     found.isDetached = true
+    return found.stands
   }
 
   submit(channel: string, publish: AdmittedPublish, settle: (outcome: Outcome) => void): void {
