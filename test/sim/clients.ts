@@ -34,6 +34,8 @@ export interface ClientOptions {
   readonly clientId?: string
   /** The flags of the modes it asks for; undefined: all. */
   readonly modes?: number
+  /** What it asks of its attachments besides. */
+  readonly params?: Readonly<Record<string, string>>
 }
 
 /** A channel as its client holds it. */
@@ -121,10 +123,10 @@ export class SimClient implements SocketClient {
   }
 
   /** Publishes `count` messages in one; returns their texts. */
-  publish(channel: string, count = 1): readonly string[] {
+  publish(channel: string, count = 1, mark = ''): readonly string[] {
     const no = ++this.#publishCount
     const texts = Array.from({ length: count }, (_, at) =>
-      count === 1 ? `${this.name}.${no}` : `${this.name}.${no}.${at}`)
+      (count === 1 ? `${this.name}.${no}` : `${this.name}.${no}.${at}`) + mark)
     const id = this.options.hasOwnIds ? `own-${this.name}-${no}` : undefined
     this.#submit(this.submissions.add({ channel, texts, id, presence: undefined }))
     return texts
@@ -303,8 +305,8 @@ export class SimClient implements SocketClient {
     if (this.state !== 'connected') return
     held.state = 'attaching'
     const { name: channel, channelSerial } = held
-    const flags = this.options.modes
-    this.socket!.send({ action: Does.ATTACH, channel, channelSerial, flags })
+    const { modes: flags, params } = this.options
+    this.socket!.send({ action: Does.ATTACH, channel, channelSerial, flags, params })
     held.timer = world.after(ATTACH_MS, () => {
       if (this.channels.get(channel) !== held || held.state !== 'attaching') return
       this.#say(`waits in vain for ATTACHED of ${channel}`)

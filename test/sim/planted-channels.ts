@@ -50,6 +50,15 @@ export const ofChannels: readonly Planted[] = [
     plant: () => replace(Dedupe, 'find', () => () => 'new' as const)
   },
   {
+    name: 'a rewind leaves the oldest message out',
+    rule: 'C1',
+    foundBy: ['rewind'],
+    mix: busy,
+    plant: () => replace(Tail, 'rewound', (former) => function (this: Tail, count, sinceMs) {
+      return Math.min(this.lastSeq, former.call(this, count, sinceMs) + 1)
+    })
+  },
+  {
     name: 'whether to resume is decided by age',
     rule: '19',
     foundBy: ['continuity'],

@@ -140,6 +140,7 @@ class Run {
         acknowledged: this.#acks.ackedCount,
         refused: this.#acks.refusedCount,
         resumed: this.#continuity.resumedCount,
+        rewound: this.#continuity.rewoundCount,
         losses: this.#continuity.lossCount,
         takeovers: this.#masters.takeoverCount,
         views: this.#agreement.viewCount,

@@ -9,6 +9,11 @@ import { Does, type Wire, type WireError, type WirePresence } from './wire.ts'
 /** The error that says that nobody knows, documented. */
 export const OUTCOME_UNKNOWN = 50003
 
+/** True for the text of a message that is for those alone who are there. */
+export function isEphemeral(text: string): boolean {
+  return text.endsWith('~')
+}
+
 /** A publish, or a word about presence, that has no answer yet. */
 export interface Pending {
   readonly channel: string
@@ -62,8 +67,9 @@ export class Submissions {
     const { texts, id, channel, msgSerial, presence } = pending
     if (presence !== undefined) return { action: Does.PRESENCE, channel, msgSerial, presence }
     const messages = texts.map((data, at) => {
-      if (id === undefined) return { name: 'm', data }
-      return { name: 'm', data, id: texts.length === 1 ? id : `${id}:${at}` }
+      const item = isEphemeral(data) ? { name: 'm', data, extras: { ephemeral: true } }
+        : { name: 'm', data }
+      return id === undefined ? item : { ...item, id: texts.length === 1 ? id : `${id}:${at}` }
     })
     return { action: Does.MESSAGE, channel, msgSerial, messages }
   }

@@ -24,6 +24,9 @@ export const Does = {
   SYNC: 16
 } as const
 
+/** A flag of ATTACHED: what was missed, or is rewound, follows. */
+export const HAS_BACKLOG = 2
+
 /** Modes, as flags of ATTACH and ATTACHED. */
 export const Mode = {
   PRESENCE: 1 << 16,
@@ -42,6 +45,7 @@ export interface WireItem {
   readonly id?: string
   readonly name?: string
   readonly data?: string
+  readonly extras?: Readonly<Record<string, unknown>>
 }
 
 export interface WirePresence {

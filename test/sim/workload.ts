@@ -14,6 +14,11 @@ const { PRESENCE, PUBLISH, SUBSCRIBE, PRESENCE_SUBSCRIBE } = Mode
 /** Most ask for nothing, and are granted everything. */
 const MODES = [PRESENCE | PUBLISH | SUBSCRIBE, PRESENCE | PUBLISH | PRESENCE_SUBSCRIBE]
 
+/** Some ask for more than others. */
+const PARAMS: readonly Readonly<Record<string, string>>[] = [
+  { rewind: '1' }, { rewind: '2m', rewindLimit: '7' }
+]
+
 /** One run in so many has a client that keeps to nothing. */
 const ROUGH_EVERY = 3
 
@@ -52,7 +57,8 @@ export class Workload {
         echo: random.below(4) > 0,
         hasOwnIds: random.below(3) === 0,
         clientId: random.below(3) === 0 ? `c${at}` : undefined,
-        modes: MODES[random.below(8)]
+        modes: MODES[random.below(8)],
+        params: PARAMS[random.below(6)]
       })
       this.clients.push(client)
       this.#region.world.after(random.below(2_000), () => {
@@ -99,7 +105,7 @@ export class Workload {
     const channel = this.channels[random.below(this.channels.length)]!
     const dice = random.below(100)
     if (dice < 55) {
-      client.publish(channel, dice < 5 ? 3 : 1)
+      client.publish(channel, dice < 5 ? 3 : 1, dice % 9 === 0 ? '~' : '')
     } else if (dice < 63) {
       for (let count = 2 + random.below(8); count > 0; count--) client.publish(channel)
     } else if (dice < 80) {

@@ -11,9 +11,10 @@ import type { Ledger } from '../ledger.ts'
 import { shownIn } from '../presence-map.ts'
 import type { Region } from '../region.ts'
 import type { SimSocket } from '../sockets.ts'
-import { Does, Mode, type Point, pointOf, type Wire } from '../wire.ts'
+import { Does, HAS_BACKLOG, Mode, type Point, pointOf, type Wire } from '../wire.ts'
 import { Violation, type World } from '../world.ts'
 import type { Check } from './check.ts'
+import { Rewinding } from './rewinding.ts'
 
 /** Clocks run a little wrong: what is this near to the retention may be gone or not. */
 const RETENTION_SLACK = 0.97
@@ -27,6 +28,10 @@ interface View {
   at: Point | undefined
   /** The flags of the modes that it was granted. */
   modes: number
+  /** How many messages it wants to be told first. */
+  readonly rewindCount: number
+  /** While it is told them; `doubtful`: nobody can say which they are. */
+  rewinding: Rewinding | 'doubtful' | undefined
 }
 
 export class Continuity implements Check {
@@ -35,6 +40,7 @@ export class Continuity implements Check {
   readonly #world: World
   readonly #sockets = new Map<SimSocket, Map<string, View>>()
   shownCount = 0
+  rewoundCount = 0
   lossCount = 0
   resumedCount = 0
 
@@ -52,7 +58,7 @@ export class Continuity implements Check {
     this.#partitionBytesMax = Math.min(this.#partitionBytesMax, share)
   }
 
-  onClientSays(socket: SimSocket, { action, channel, channelSerial }: Wire): void {
+  onClientSays(socket: SimSocket, { action, channel, channelSerial, params }: Wire): void {
     if (action !== Does.ATTACH) return
     let views = this.#sockets.get(socket)
     if (views === undefined) {
@@ -60,7 +66,11 @@ export class Continuity implements Check {
       this.#sockets.set(socket, views)
     }
     const asked = channelSerial === undefined ? null : pointOf(channelSerial)
-    views.set(channel!, { asked, at: undefined, modes: 0 })
+    const { rewind, rewindLimit = '100' } = params ?? {}
+    // Time is no bound here: it is that of the tail.
+    const rewindCount = rewind === undefined || asked !== null ? 0
+      : Number(rewind.endsWith('m') ? rewindLimit : rewind)
+    views.set(channel!, { asked, at: undefined, modes: 0, rewindCount, rewinding: undefined })
   }
 
   onServerSays(socket: SimSocket, message: Wire): void {
@@ -93,6 +103,7 @@ export class Continuity implements Check {
           missing.push(`${who} is not attached`)
           continue
         }
+        if (view.rewinding instanceof Rewinding) missing.push(`${who} was not rewound`)
         const key = channelKey(channel)
         // What the log has lost shows when it is written again, or never.
         if (this.#ledger.isLost(key, view.at)) continue
@@ -125,6 +136,50 @@ export class Continuity implements Check {
     else if (asked !== null && isResumed) this.#onResumed(who, socket, key, asked, view)
     else if (asked !== null) this.#onNotResumed(who, key, asked, message)
     else if (isResumed) throw new Violation('continuity', `${who} resumes what it never had`)
+    else this.#onBegun(who, socket, key, view, (flags & HAS_BACKLOG) !== 0)
+  }
+
+  /** It begins anew, and is told what it rewinds to. */
+  #onBegun(who: string, socket: SimSocket, key: string, view: View, hasBacklog: boolean): void {
+    const { rewindCount, modes } = view
+    const at = view.at!
+    // What a log had before it lost it may be shown or not.
+    if (this.#ledger.isLost(key, at) || this.#ledger.hasStrays(key)) {
+      view.rewinding = hasBacklog ? 'doubtful' : undefined
+      return
+    }
+    const all = this.#ledger.of(at.lineage, key)
+    const rewinding = new Rewinding(all, rewindCount, at, (each) => isVisible(each, socket, modes))
+    if (hasBacklog) {
+      if (rewinding.isOver) throw new Violation('rewind', `${who} is told of a backlog of nothing`)
+      view.rewinding = rewinding
+    } else {
+      this.#mayLeaveOut(who, key, rewinding)
+    }
+  }
+
+  #mayLeaveOut(who: string, key: string, { leftOut }: Rewinding): void {
+    if (leftOut === undefined) return
+    const { lineage, seq, entry, epoch } = leftOut
+    const before = { lineage, epoch, seq: seq - 1, entry: entry - 1 }
+    if (this.#excuse(key, before) !== undefined) return
+    throw new Violation('rewind', `${who} is not told ${words(leftOut)}, which it rewinds to`)
+  }
+
+  #onRewound(
+    who: string,
+    key: string,
+    view: View,
+    rewinding: Rewinding,
+    texts: readonly string[],
+    to: Point
+  ): void {
+    const problem = rewinding.show(texts, to)
+    if (problem !== undefined) throw new Violation('rewind', `${who} ${problem}`)
+    this.#mayLeaveOut(who, key, rewinding)
+    if (!rewinding.isOver) return
+    this.rewoundCount++
+    view.rewinding = undefined
   }
 
   /** Unasked, while attached: continuity is lost, and must have been in danger. */
@@ -201,6 +256,13 @@ export class Continuity implements Check {
     }
     const key = channelKey(message.channel!)
     const to = pointOf(message.channelSerial ?? '')
+    if (view.rewinding === 'doubtful') {
+      if (to.seq <= at.seq) return
+      view.rewinding = undefined
+    } else if (view.rewinding !== undefined) {
+      this.#onRewound(who, key, view, view.rewinding, texts, to)
+      return
+    }
     const lost = this.#ledger.lostAt(key, to)
     const shown = lost ?? this.#ledger.at(to.lineage, key, to.seq)
     if (shown === undefined || shown.texts.join() !== texts.join()) {

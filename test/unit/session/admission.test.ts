@@ -44,8 +44,6 @@ t.test('modes are what was asked for and is allowed, never more', async (t) => {
 })
 
 t.test('what cannot be had yet is refused by name, since silence would look like it', async (t) => {
-  t.equal(modes(ask('c', { params: { rewind: '2m' } })), 40003)
-  t.equal(modes(ask('[?rewind=1]c')), 40003)
   t.equal(modes(ask('c', { params: { delta: 'vcdiff' } })), 40003)
   t.equal(modes(ask('c', { params: { occupancy: 'metrics' } })), 40003)
   t.equal(modes(ask('[meta]c', {}, credentials({ '[*]*': ['*'] }))), 40010)

@@ -123,6 +123,23 @@ t.test('attach twice: the former seat is given back, the latter stands as it say
   t.match(bench.said(), [{ action: 2, error: { code: 40165 } }], 'the latter\'s modes hold')
 })
 
+t.test('attached again without a place: it goes on from where it stood, and is not rewound',
+  async (t) => {
+    const params = { rewind: '3' }
+    const { bench, seat } = attaching({ params })
+    t.same(seat.rewind, { count: 3 })
+    bench.attach('c', { params })
+    const [, second] = bench.door.seats as [TestSeat, TestSeat]
+    t.same(second.rewind, { count: 3 }, 'the first was not attached yet')
+    second.ears.onAttached(begins)
+    second.stands = { lineage: 'l', seq: 9, epoch: '1', entry: 9 }
+    bench.attach('c', { params })
+    const third = bench.door.seats[2]!
+    t.match(third, { rewind: undefined, from: { seq: 9 } })
+    bench.attach('d', { params, flags: Flag.ATTACH_RESUME })
+    t.match(bench.door.seats[3], { rewind: undefined, from: undefined })
+  })
+
 t.test('one channel under two wire names is two attachments', async (t) => {
   const bench = new SessionBench()
   bench.attach('c')
@@ -148,7 +165,7 @@ t.test('[19] refused by the channel: DETACHED with the cause, and free to try ag
 
 t.test('an ATTACH that cannot be granted fails the channel, and ends what was there', async (t) => {
   const asks: [string, Partial<ProtocolMessage>, number][] = [
-    ['c', { params: { rewind: '10' } }, 40003],
+    ['c', { params: { rewind: 'often' } }, 40003],
     ['c', { params: { modes: 'nonsense' } }, 40003],
     ['[meta]c', {}, 40010],
     ['', {}, 40010],

@@ -96,7 +96,7 @@ t.test('known params are echoed as written, unknown ones are dropped', async t =
     ok: true,
     params: { rewind: '10s', delta: 'vcdiff', occupancy: 'metrics', echo: 'false',
       rewindLimit: '20', agent: undefined, mystery: undefined },
-    rewind: { forMs: 10000 }, rewindLimit: 20, delta: 'vcdiff', occupancy: [], echo: false
+    rewind: { count: 20, forMs: 10000 }, delta: 'vcdiff', occupancy: [], echo: false
   })
 })
 
@@ -109,12 +109,21 @@ t.test('params of the attach have precedence over those in the name', async t =>
 })
 
 t.test('rewind is a count, seconds or minutes; counts are capped', async t => {
-  const cases: readonly [string, object][] = [
-    ['1', { count: 1 }], ['500', { count: 100 }], ['0', { count: 0 }], ['15s', { forMs: 15000 }],
-    ['2m', { forMs: 120000 }]
+  const cases: readonly [string, string | undefined, object][] = [
+    ['1', undefined, { count: 1 }],
+    ['500', undefined, { count: 100 }],
+    ['0', undefined, { count: 0 }],
+    ['15s', undefined, { count: 100, forMs: 15000 }],
+    ['2m', undefined, { count: 100, forMs: 120000 }],
+    ['2m', '7', { count: 7, forMs: 120000 }],
+    ['2m', '700', { count: 100, forMs: 120000 }],
+    ['9', '7', { count: 7 }]
   ]
-  for (const [rewind, expected] of cases) {
-    t.match(parseChannelParams({ rewind }, undefined, 0), { rewind: expected }, rewind)
+  for (const [rewind, rewindLimit, expected] of cases) {
+    const params: Record<string, string> = { rewind }
+    if (rewindLimit !== undefined) params['rewindLimit'] = rewindLimit
+    const parsed = parseChannelParams(params, undefined, 0)
+    t.same(parsed.ok && parsed.rewind, expected, `${rewind} ${rewindLimit}`)
   }
 })
 

@@ -1,0 +1,153 @@
+import t from 'tap'
+import { encodeMessages, serialOf } from '../../../src/channel/encoding.ts'
+import { lastingCount, Tail, TailPool } from '../../../src/channel/tail.ts'
+import { pageRewound } from '../../../src/channel/page.ts'
+import { limits } from '../../../src/base/limits.ts'
+import type { Attached, Publication } from '../../../src/peer/message.ts'
+import type { Message } from '../../../src/wire/protocol-message.ts'
+import { CHANNEL, ClientBench, ofKind, publication, publications, read, standing }
+  from './parts.ts'
+
+const owner = { incarnation: 'n0#1', worker: 0, generation: 1, claim: 0 }
+const ephemeral = { extras: { ephemeral: true } }
+
+/** A publish of these messages. */
+function publish(seq: number, messages: readonly Message[]): Publication {
+  const ephemeralCount = messages.filter(({ extras }) => extras?.['ephemeral'] === true).length
+  const payload = encodeMessages(messages)
+  const whole = publication(seq, { payload, messageCount: messages.length })
+  return ephemeralCount === 0 ? whole : { ...whole, ephemeralCount }
+}
+
+/** A client that is live at `seq`, and an attachment to it that rewinds. */
+function rewinding(seq: number, count: number, over: object = {}) {
+  const bench = new ClientBench()
+  bench.attach()
+  bench.join({ standing: standing(seq) })
+  bench.said()
+  bench.told()
+  bench.attach({ rewind: { count }, ...over })
+  const answer = (told: readonly Publication[], at = seq, isContinuation = true): void => {
+    const ask = ofKind(bench.said(), 'backfill').at(-1)!
+    bench.client.onMasterMessage({
+      kind: 'backfilled', channel: CHANNEL, clientId: ask.clientId, requestNo: ask.requestNo,
+      epoch: 1, isContinuation, standing: standing(at), publications: told
+    })
+  }
+  return { bench, answer, attached: () => ofKind(bench.told(), 'attached').at(-1) }
+}
+
+/** The data that an attachment is told first, each with its id and channelSerial. */
+function told({ backlog }: Attached) {
+  return backlog.flatMap(({ frames }) => {
+    const { id, messages, channelSerial } = read(frames[0]!)
+    return messages!.map((message, at) => ({
+      data: message.data, id: message.id ?? `${id}:${at}`, channelSerial
+    }))
+  })
+}
+
+t.test('[C1] a tail knows where its last lasting messages begin', async (t) => {
+  const tail = new Tail(0, new TailPool())
+  const all = [publish(1, [{ data: 'a' }]), publish(2, [{ data: 'b' }, { data: 'c' }]),
+    publication(3, { owner, messageCount: 0 }), publish(4, [{ data: 'd', ...ephemeral }]),
+    publish(5, [{ data: 'e' }, { data: 'f', ...ephemeral }])]
+  for (const each of all) tail.push(each, 0)
+  t.same(all.map(lastingCount), [1, 2, 0, 0, 1])
+  t.same([0, 1, 2, 3, 4, 9].map((count) => tail.rewound(count, 0)), [5, 4, 1, 1, 0, 0])
+  t.equal(tail.rewound(9, 1_002), 1, 'none that is older than was said')
+  t.equal(tail.rewound(9, 2_000), 5)
+})
+
+t.test('[C1] a page of a rewind holds what lasts, and leads to where the channel is', async (t) => {
+  const tail = new Tail(0, new TailPool())
+  const all = [...publications(1, 3), publication(4, { owner, messageCount: 0 })]
+  for (const each of all) tail.push(each, 0)
+  const here = { standing: standing(4), birth: { seq: 0, entry: 0 }, tail, epoch: 1,
+    isKnown: () => true }
+  const page = pageRewound(here, { count: 2 }, 1_010)
+  t.match(page, { isContinuation: true, isWhole: true, standing: standing(4) })
+  t.same(page.publications.map(({ seq }) => seq), [2, 3])
+  const late = pageRewound(here, { count: 9, forMs: limits.tailMs * 9 }, 1_003 + limits.tailMs)
+  t.same(late.publications.map(({ seq }) => seq), [3], 'nothing older than two minutes')
+})
+
+t.test('[C1] exactly the last messages, a publish told in part with ids of its own', async (t) => {
+  const { answer, attached } = rewinding(6, 3)
+  answer([publish(3, [{ data: 'a' }]), publish(4, [{ data: 'b' }, { data: 'c' }, { data: 'd' }]),
+    publish(6, [{ data: 'e' }])])
+  const answered = attached()!
+  t.match(answered, { isResumed: false, standing: standing(6), error: undefined })
+  t.same(told(answered).map(({ data, id }) => `${data} ${id}`),
+    ['c pub:4:1', 'd pub:4:2', 'e pub:6:0'])
+  t.same(told(answered).map(({ channelSerial }) => channelSerial),
+    [serialOf(standing(4)), serialOf(standing(4)), serialOf(standing(6))])
+})
+
+t.test('[C1] the last one that is told carries the place where it begins', async (t) => {
+  const { answer, attached } = rewinding(9, 5)
+  answer(publications(2, 3))
+  t.same(told(attached()!).map(({ channelSerial }) => channelSerial),
+    [serialOf(standing(2)), serialOf(standing(9))])
+})
+
+t.test('[C2] what came after the first page is told, presence and ephemeral not', async (t) => {
+  const { bench, answer, attached } = rewinding(5, 100)
+  answer(publications(1, 2), 2)
+  t.equal(attached(), undefined, 'the rest is asked for')
+  answer([publication(3, { owner, messageCount: 0 }), publish(4, [{ data: 'd', ...ephemeral }]),
+    publish(5, [{ data: 'e' }, { data: 'f', ...ephemeral }])])
+  t.same(told(attached()!).map(({ data }) => data), ['m1', 'm2', 'e'])
+  bench.deliver(publications(6, 6))
+  t.equal(ofKind(bench.told(), 'broadcast').length, 1, 'then live')
+})
+
+t.test('[C2] a word of the master that is ahead of the client waits for it', async (t) => {
+  const { bench, answer, attached } = rewinding(5, 2)
+  answer(publications(6, 7), 7)
+  t.equal(attached(), undefined)
+  bench.join({ standing: standing(7), backlog: publications(6, 7) })
+  const [ask] = ofKind(bench.said(), 'backfill')
+  t.match(ask, { rewind: { count: 2 } }, 'and is asked for anew')
+})
+
+t.test('[C2] another lineage meanwhile: it is asked again, never refused', async (t) => {
+  const { bench, answer, attached } = rewinding(5, 2)
+  answer(publications(1, 2), 2)
+  answer([], 5, false)
+  t.equal(attached(), undefined)
+  const [ask] = ofKind(bench.said(), 'backfill')
+  t.match(ask, { from: undefined, rewind: { count: 2 } })
+})
+
+t.test('[C2] nothing to tell: attached, without a backlog', async (t) => {
+  const { answer, attached } = rewinding(0, 2)
+  answer([])
+  t.match(attached(), { isResumed: false, backlog: [] })
+})
+
+t.test('[25] a crowd that rewinds alike costs one question when it waits its turn', async (t) => {
+  const bench = new ClientBench()
+  bench.attach()
+  bench.join({ standing: standing(2) })
+  bench.told()
+  const crowd = limits.backfillsPerClientMax + 500
+  for (let no = 0; no < crowd; no++) bench.attach({ rewind: { count: no % 500 === 0 ? 2 : 1 } })
+  const asked = ofKind(bench.said(), 'backfill')
+  t.equal(asked.length, limits.backfillsPerClientMax)
+  let count = asked.length
+  for (const ask of asked) {
+    bench.client.onMasterMessage({
+      kind: 'backfilled', channel: CHANNEL, clientId: ask.clientId, requestNo: ask.requestNo,
+      epoch: 1, isContinuation: true, standing: standing(2),
+      publications: publications(3 - ask.rewind!.count, 2)
+    })
+    const more = ofKind(bench.said(), 'backfill')
+    count += more.length
+    asked.push(...more)
+  }
+  t.ok(count <= limits.backfillsPerClientMax + 2, `${count} questions`)
+  const answered = ofKind(bench.told(), 'attached')
+  t.equal(answered.length, crowd)
+  t.same(new Set(answered.map(({ backlog }) => backlog.length)), new Set([1, 2]))
+})

@@ -1,0 +1,31 @@
+import t from 'tap'
+import { PeerCodec } from '../../../src/peer/codec.ts'
+import type { PeerMessage, PublishOp } from '../../../src/peer/message.ts'
+
+const channel = 'app/c'
+const from = { lineage: 'l', seq: 3, epoch: 4, entry: 5 }
+const question = { kind: 'backfill', channel, clientId: 'x', requestNo: 7, epoch: 4 } as const
+const owner = { incarnation: 'n0-1', worker: 2, generation: 3, claim: 0 }
+const op: PublishOp = { id: 'c:1', idSpace: 'connection', connectionId: 'c', messageCount: 2,
+  payload: Uint8Array.of(0x90) }
+
+const messages: readonly PeerMessage[] = [
+  { ...question, from },
+  { ...question, from: undefined, rewind: { count: 100, forMs: 1_500 } },
+  { ...question, from: undefined, rewind: { count: 0 } },
+  ...[op, { ...op, ephemeralCount: 1 }, { ...op, owner, membersMax: undefined }].map((each) => ({
+    kind: 'publish' as const, channel, clientId: 'x', epoch: 4, opNo: 1, answeredThrough: 0,
+    op: each
+  }))
+]
+
+t.test('questions and publishes cross the mesh as they are', async (t) => {
+  const codec = new PeerCodec()
+  const from = { incarnation: 'n0-1', worker: 0 }
+  const bytes = codec.encodeFrame({
+    kind: 'batch', formatVersion: 1, from, to: { incarnation: 'n1-1', worker: 1 }, viewVersion: 9,
+    stream: { generation: 1, number: 1 }, batchNo: 1, confirms: undefined, messages
+  })
+  const frame = codec.decodeFrame(bytes)
+  t.same(frame?.kind === 'batch' && frame.messages, messages)
+})
