@@ -49,4 +49,4 @@ sdk-kit: $(INSTALLED) ## run an official SDK's own tests against a region (KIT=p
 clean: ## remove what was installed into the checkout
 	rm -rf node_modules .tap
 
--include tools/tools.mk tools/cluster.mk charts/charts.mk test/bench/bench.mk test/sim/sim.mk test/chaos/chaos.mk
+-include tools/tools.mk tools/cluster.mk charts/charts.mk test/bench/bench.mk test/sim/sim.mk test/fuzz/fuzz.mk test/chaos/chaos.mk

@@ -33,6 +33,7 @@ const GROUPS: readonly Group[] = [
   { name: 'unit', limitS: 600, files: 'test/unit/**/*.test.ts' },
   { name: 'stories', limitS: 300, files: 'test/stories/**/*.test.ts' },
   { name: 'sim', limitS: 600, files: 'test/sim/**/*.test.ts' },
+  { name: 'fuzz', limitS: 120, files: 'test/fuzz/**/*.test.ts' },
   { name: 'contract', limitS: 600, files: 'test/contract/**/*.test.ts' },
   { name: 'system', limitS: 1_500, files: 'test/system/**/*.test.ts' },
   { name: 'rules', limitS: 900, files: 'test/rules/**/*.test.ts' },
@@ -44,7 +45,8 @@ const GROUPS: readonly Group[] = [
 
 /** Whose output is worth seeing while it comes, and when all is well. */
 const LOUD_GROUPS = new Set(['bench-short', 'chaos-short', 'e2e-short', 'e2e'])
-const DEFAULT_GROUPS = ['types', 'tidy', 'unit', 'stories', 'sim', 'contract', 'system', 'rules']
+const DEFAULT_GROUPS = ['types', 'tidy', 'unit', 'stories', 'sim', 'fuzz', 'contract', 'system',
+  'rules']
 
 interface Tally {
   passed: number
