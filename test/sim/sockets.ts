@@ -55,7 +55,7 @@ export class SimSocket implements Socket {
   openedAtMs = 0
   /** The earlier connection that its client asked to go on with, if it did. */
   resumesId: string | undefined
-  /** Nothing arrives any more at either end, and neither is told. */
+  /** Nothing arrives any more at either end, whatever becomes of the way. */
   isCut = false
   /** The client reads nothing for now. */
   isStalled = false
@@ -169,13 +169,18 @@ export class SimSocket implements Socket {
     this.#waiting = []
     this.#waitingBytes = 0
     for (const bytes of waiting) this.#toClient(bytes)
-    if (this.#isEndWaiting) this.#arriveAtClient(() => this.#endClient())
+    if (!this.#isEndWaiting) return
+    if (this.isCut) this.#world.after(1, () => this.#endClient())
+    else this.#arriveAtClient(() => this.#endClient())
   }
 
-  /** The way is whole again; by now both ends have been told that it broke. */
+  /**
+   * The way is whole again; by now both ends have been told that the socket broke. What was on its
+   * way when it was cut is lost, so nothing that was written later may come either: no socket has
+   * a hole.
+   */
   mend(): void {
     if (!this.isCut) return
-    this.isCut = false
     this.#world.after(1, () => {
       this.#endServer()
       this.#endClient()
@@ -202,7 +207,7 @@ export class SimSocket implements Socket {
 
   #toClient(bytes: Uint8Array): void {
     if (this.isStalled || this.isCut) {
-      this.#waiting.push(bytes)
+      if (!this.isCut) this.#waiting.push(bytes)
       this.#waitingBytes += bytes.length
       return
     }
