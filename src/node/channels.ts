@@ -293,7 +293,9 @@ export class Channels {
   #send(to: Place, message: PeerMessage | ToClientFromMaster): void {
     const { self } = this.#options
     if (isSamePlace(to, self)) this.#loop.push({ from: self, message })
-    else this.#ports.send(to, message)
+    // Who was removed hears nobody, and a link there would be asked for ever. What has it to answer
+    // may learn of that late: a master that hands over, a roll, a claim.
+    else if (!this.#mastership.isRemoved(to)) this.#ports.send(to, message)
   }
 
   #forgetPlace(place: Place): void {

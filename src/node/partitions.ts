@@ -217,10 +217,7 @@ export class Partitions {
       random,
       now: () => this.#ports.now(),
       fateOf: (incarnation) => this.#ports.fateOf(incarnation),
-      send: (to, message) => {
-        // One that hands over is not told who is gone; a link to them would be asked for ever.
-        if (!mastership.isRemoved(to)) this.#ports.send(to, message)
-      },
+      send: (to, message) => this.#ports.send(to, message),
       homes: () => mastership.homes(partition),
       isAlive: (owner) => mastership.isAlive(owner),
       wantsFlush: (which) => this.#dirty.add(which),
