@@ -13,7 +13,7 @@ export type Generations = ReadonlyMap<string, readonly number[]>
 
 /** What a new view or new generations say about places, beside who masters what. */
 export interface PlaceNews {
-  /** No longer in the view. */
+  /** Out of the view, whether they were ever in one of ours or not. */
   readonly ended: readonly Place[]
   /** A new life has begun there, which has not spoken to us yet. */
   readonly anew: readonly Place[]
@@ -34,8 +34,8 @@ export class Mastership {
   #gone: ReadonlySet<string> = new Set()
   /** Incarnations that were removed: they never return. */
   #removed: ReadonlySet<string> = new Set()
-  /** The newest generation that spoke to us from each place: links are quicker than the mesh. */
-  readonly #heard = new Map<string, number>()
+  /** The newest life that spoke to us from each place: links are quicker than the mesh. */
+  readonly #heard = new Map<string, Place & { readonly generation: number }>()
 
   /** `workers`: how many this node has. */
   constructor(self: Place, workers: number) {
@@ -49,7 +49,7 @@ export class Mastership {
 
   /** Takes what the main thread knows; returns what it means for places. */
   learn(view: View, generations: Generations, gone: ReadonlySet<string>): PlaceNews {
-    const ended = this.#placesNotIn(view)
+    const ended = this.#placesEnded(view)
     for (const place of ended) this.#heard.delete(placeKey(place))
     const hasSkipped = this.#view !== undefined && view.version > this.#view.version + 1
     const news = { ended, ...this.#placesAnew(generations), hasSkipped }
@@ -68,7 +68,8 @@ export class Mastership {
   /** The life `generation` of `place` has spoken to us. */
   hear(place: Place, generation: number): void {
     const key = placeKey(place)
-    if ((this.#heard.get(key) ?? 0) < generation) this.#heard.set(key, generation)
+    const known = this.#heard.get(key)?.generation ?? 0
+    if (known < generation) this.#heard.set(key, { ...place, generation })
   }
 
   /** The channel's partition. There is a view before there are sockets, so it is always known. */
@@ -147,12 +148,23 @@ export class Mastership {
     return ownersOf(partition, view).find(({ incarnation }) => !this.#gone.has(incarnation))
   }
 
-  #placesNotIn(view: View): Place[] {
+  /**
+   * Places of the view before that are out; and such as spoke to us and were in and out again in
+   * views that we never saw. We have answered those, and would ask for ever what became of it.
+   */
+  #placesEnded(view: View): Place[] {
     const living = new Set(view.members.map((member) => member.incarnation))
+    const former = new Set<string>()
     const places: Place[] = []
     for (const { incarnation, workers } of this.#view?.members ?? []) {
+      former.add(incarnation)
       if (living.has(incarnation)) continue
       for (let worker = 0; worker < workers; worker++) places.push({ incarnation, worker })
+    }
+    const removed = new Set(view.tombstones.map(({ incarnation }) => incarnation))
+    for (const { incarnation, worker } of this.#heard.values()) {
+      if (former.has(incarnation) || !removed.has(incarnation)) continue
+      places.push({ incarnation, worker })
     }
     return places
   }
@@ -166,7 +178,7 @@ export class Mastership {
         const isSelf = incarnation === this.#self.incarnation && worker === this.#self.worker
         if (former === undefined || former === generation || isSelf) continue
         const place = { incarnation, worker }
-        const isHeard = (this.#heard.get(placeKey(place)) ?? 0) >= generation
+        const isHeard = (this.#heard.get(placeKey(place))?.generation ?? 0) >= generation
         const places = isHeard ? heardAnew : anew
         places.push(place)
       }

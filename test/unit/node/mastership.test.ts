@@ -91,6 +91,19 @@ t.test('who is no longer in the view has ended, with all its workers, once', asy
   t.same(mastership.learn(next, lives(next), nobodyGone).ended, [])
 })
 
+t.test('[13] who spoke to us and came and went in views that we never saw has ended, once',
+  async (t) => {
+    const mastership = knowing()
+    const place = { incarnation: 'n9#1', worker: 1 }
+    mastership.hear(place, 1)
+    const joined = after(view, { joined: [memberNo(9)] })
+    const next = after(joined, { removed: new Map([['n9#1', 'test']]) })
+    t.same(mastership.learn({ ...view, version: 2 }, lives(view), nobodyGone).ended, [],
+      'not as long as it may be in a view to come')
+    t.same(mastership.learn(next, lives(next), nobodyGone).ended, [place])
+    t.same(mastership.learn(next, lives(next), nobodyGone).ended, [])
+  })
+
 t.test('[11] a worker whose generation changed lives anew; this one itself does not', async (t) => {
   const mastership = knowing()
   const told = lives(view, { 'n1#1': [1, 2], 'n0#1': [2, 1] })
