@@ -98,12 +98,12 @@ export class CatchUp {
     } else if (from === undefined) {
       if (attach.rewind === undefined) this.#ports.sayAttached(arrival, here, false)
       else this.#ask(arrival)
-    } else if (isSamePosition(from, here) && from.entry === here.entry) {
+    } else if (isSame(from, here)) {
       this.#ports.sayAttached(arrival, here, attach.rewind === undefined)
     } else {
       // Behind us: the master has what it missed. Ahead of us: what it saw is on its way here.
-      // Of another lineage, or the same seq of another entry: one of the two is no more. The
-      // master knows, and says if nobody ever got there.
+      // Of another lineage, or the same seq of another entry or epoch: one of the two may be no
+      // more, for a log that was rolled back gives both numbers out again. The master knows.
       this.#ask(arrival)
     }
   }
@@ -160,6 +160,6 @@ export class CatchUp {
   }
 }
 
-function isSamePosition(a: Standing, b: Standing): boolean {
-  return a.lineage === b.lineage && a.seq === b.seq
+function isSame(a: Standing, b: Standing): boolean {
+  return a.lineage === b.lineage && a.seq === b.seq && a.entry === b.entry && a.epoch === b.epoch
 }

@@ -220,10 +220,12 @@ t.test('nothing was lost by those who attach only now', async (t) => {
   t.match(told, [{ isResumed: false, error: { code: 90003 }, standing: { lineage: 'L2' } }])
 })
 
-t.test('[4] the same seq of another entry is asked about: one of the two is no more', async (t) => {
+t.test('[4] the same seq of another entry or epoch is asked about: one may be gone', async (t) => {
   const bench = liveAt5()
-  bench.attach({ from: { ...standing(5), entry: 99 } })
-  t.match(ofKind(bench.said(), 'backfill'), [{ from: { seq: 5, entry: 99 } }])
+  for (const other of [{ entry: 99 }, { epoch: 99 }]) {
+    bench.attach({ from: { ...standing(5), ...other } })
+    t.match(ofKind(bench.said(), 'backfill'), [{ from: { seq: 5, ...other } }])
+  }
   bench.attach({ from: standing(5) })
   t.match(ofKind(bench.told(), 'attached'), [{ isResumed: true }])
 })
