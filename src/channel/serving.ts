@@ -70,7 +70,7 @@ export class Serving {
     const { epoch } = this.start
     if (from.epoch > epoch) return true
     const end = from.epoch === epoch ? this.lastEntry : this.retention.endOf(from.epoch)
-    return end !== undefined && from.entry > end
+    return end === undefined ? this.retention.isNoEpoch(from.epoch) : from.entry > end
   }
 
   /** False for a standing whose epoch is forgotten, or did not reach so far (rule 4). */

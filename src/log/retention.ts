@@ -55,6 +55,13 @@ export class Retention {
     return this.#epochEnds.get(epoch)
   }
 
+  /** True for one that never was: the earliest are forgotten, but none after one that is known. */
+  isNoEpoch(epoch: number): boolean {
+    if (epoch === this.#epoch || this.#epochEnds.has(epoch)) return false
+    for (const known of this.#epochEnds.keys()) if (known < epoch) return true
+    return false
+  }
+
   /** A record of ours is in the log. Returns where the last whole snapshot begins, if it is new. */
   onCommitted(entries: readonly Entry[], record: RecordExtent, nowMs: number): number | undefined {
     const isState = entries.some(({ kind }) => STATE_KINDS.has(kind))

@@ -161,6 +161,30 @@ t.test('[4, A4] a client that stands beyond the log proves a rollback', async (t
   t.ok(second.said.some(({ kind }) => kind === 'joinAgain') || second.notes.length > 0)
 })
 
+t.test('[4, A4] so does one that stands in an epoch that the log has lost whole', async (t) => {
+  const world = new World()
+  const first = world.master()
+  first.join()
+  first.publish('a:0')
+  const kept = [...world.log.records]
+  const second = world.master()
+  second.join()
+  second.publish('a:1')
+  const stood = second.join()!.standing
+  t.ok(world.master().join(stood)!.isContinuation, 'not while the log has it')
+  world.log.records = kept
+  world.viewVersion = 2
+  const third = world.master()
+  const { standing } = third.join()!
+  for (const no of [1, 2, 3]) third.publish(`b:${no}`)
+  t.equal(third.join(stood), undefined, 'as far as its numbers go, it might stand there')
+  world.pass(20_000, third)
+  const joined = third.join(stood)!
+  t.equal(standing.lineage, stood.lineage)
+  t.not(joined.standing.lineage, stood.lineage)
+  t.notOk(joined.isContinuation)
+})
+
 t.test('[4] a forged position of an attachment is refused and harms nobody', async (t) => {
   const world = new World()
   const life = world.master()

@@ -21,6 +21,7 @@ export class World {
   homes: Place[] = []
   readonly gone = new Set<string>()
   nowMs = 1_000_000
+  viewVersion = 1
   /** As the workers' main thread last said. */
   room = ampleRoom
   #lifeCount = 0
@@ -57,7 +58,7 @@ export class Life {
   constructor(world: World, no: number) {
     this.world = world
     const claimant = {
-      partition: 1, viewVersion: () => 1, incarnation: `n${no}`, workerGeneration: 1
+      partition: 1, viewVersion: () => world.viewVersion, incarnation: `n${no}`, workerGeneration: 1
     }
     this.master = new PartitionMaster(claimant, {
       log: world.log,
