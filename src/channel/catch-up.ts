@@ -71,9 +71,10 @@ export class CatchUp {
   /** The master has answered. */
   onBackfilled(answer: Backfilled): void {
     const asked = this.#asked.get(answer.requestNo)
-    if (asked === undefined) return
     this.#asked.delete(answer.requestNo)
-    for (const arrival of [asked, ...this.#takeAlike(asked)]) this.#onPage(arrival, answer)
+    const answered = asked === undefined ? [] : [asked, ...this.#takeAlike(asked)]
+    for (const arrival of answered) this.#onPage(arrival, answer)
+    // Also behind one that has left meanwhile: nobody else might be there to make room.
     while (this.#queued.length > 0 && this.#hasTurn) this.#ask(this.#queued.shift()!)
   }
 
