@@ -42,6 +42,8 @@ interface Loss {
   readonly lastSeq: number
   /** The last epoch before it: later ones number their entries from there again. */
   readonly epoch: number
+  /** The worker's life that had begun it. */
+  readonly claimant: string
 }
 
 interface Truth {
@@ -49,6 +51,7 @@ interface Truth {
   losses: Loss[]
   lineage: string
   epoch: number
+  claimant: string
   /** What lineage each epoch was of. */
   readonly lineages: Map<number, string>
   /** The sequences of a former master's appends (see Taken). */
@@ -76,8 +79,8 @@ export class Ledger {
     let truth = this.#partitions.get(partition)
     if (truth === undefined) {
       truth = {
-        extents: [], losses: [], lineage: '', epoch: 0, lineages: new Map(), strays: [],
-        excuse: 'the log was empty'
+        extents: [], losses: [], lineage: '', epoch: 0, claimant: '', lineages: new Map(),
+        strays: [], excuse: 'the log was empty'
       }
       this.#partitions.set(partition, truth)
     }
@@ -87,10 +90,13 @@ export class Ledger {
       if (entry.kind !== 'epoch') continue
       begun = entry.epoch
       // The same bytes once more, since nobody heard that they had landed: nothing of it is lost.
-      truth.losses = truth.losses.filter(({ lineage, epoch }) =>
-        lineage !== entry.lineage || epoch !== entry.epoch)
+      // Another's may have the same number, for the log has forgotten that it was given.
+      const claimedBy = claimantOf(entry)
+      truth.losses = truth.losses.filter(({ lineage, epoch, claimant }) =>
+        lineage !== entry.lineage || epoch !== entry.epoch || claimant !== claimedBy)
       this.#onEpoch(partition, truth, entry)
       truth.epoch = entry.epoch
+      truth.claimant = claimedBy
       truth.lineages.set(entry.epoch, entry.lineage)
     }
     const { lineage } = truth
@@ -131,8 +137,9 @@ export class Ledger {
     truth.extents = truth.extents.filter(({ seq }) => seq <= keptSeq)
     truth.strays = truth.strays.filter((seq) => seq <= keptSeq)
     const keptEntry = truth.extents.at(-1)?.lastEntry ?? 0
+    const { epoch, claimant } = truth
     for (const lineage of new Set(truth.lineages.values())) {
-      truth.losses.push({ lineage, keptEntry, lastSeq, epoch: truth.epoch })
+      truth.losses.push({ lineage, keptEntry, lastSeq, epoch, claimant })
     }
     for (const [key, all] of this.#channels) {
       const channel = key.slice(key.indexOf(' ') + 1)
@@ -287,6 +294,10 @@ export class Ledger {
       else known.push(committed)
     }
   }
+}
+
+function claimantOf({ incarnation, workerGeneration }: EpochEntry): string {
+  return `${incarnation}/${workerGeneration}`
 }
 
 function placeOf(
