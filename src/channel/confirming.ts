@@ -47,6 +47,15 @@ export class Confirming {
     return true
   }
 
+  /**
+   * True if it was held as impossible until an append that began after it, which was accepted. It
+   * is so still, even if the log has come as far meanwhile: one that was rolled back gives entries
+   * and, in the same view, epochs out again.
+   */
+  isProven(message: ToMaster): boolean {
+    return this.#proven.has(message)
+  }
+
   /** What can be answered now; it is kept no longer. */
   takeReady(writer: LogWriter, nowMs: number): Held[] {
     if (this.#held.size === 0 || !isRecent(writer, nowMs)) return []

@@ -113,7 +113,8 @@ export class PartitionMaster {
       this.#confirming.holdUntilClaimed(from, message)
     } else if (this.#confirming.mustWait(from, message, state.writer, this.#ports.now().monoMs)) {
       this.#confirm(state)
-    } else if ('from' in message && state.disproves(message.from)) {
+    } else if ('from' in message &&
+      (this.#confirming.isProven(message) || state.disproves(message.from))) {
       this.#onImpossible(from, message, state)
     } else {
       this.#onMessage(from, message, state)

@@ -185,6 +185,31 @@ t.test('[4, A4] so does one that stands in an epoch that the log has lost whole'
   t.notOk(joined.isContinuation)
 })
 
+t.test('[4] what a client says stays impossible, though the log comes as far then', async (t) => {
+  const world = new World()
+  const first = world.master()
+  first.join()
+  first.publish('a:0')
+  const kept = [...world.log.records]
+  const second = world.master()
+  second.join()
+  second.publish('a:1')
+  const stood = second.join()!.standing
+  world.log.records = kept
+  const third = world.master()
+  third.join()
+  t.equal(third.master.epoch, stood.epoch, 'the log has forgotten that it was given')
+  third.tell({
+    kind: 'join', channel: 'app/c', joinNo: 99, clientId: 'k', viewVersion: 1, from: stood,
+    wantsDeliveries: true
+  })
+  third.publish('b:1')
+  world.pass(20_000, third)
+  const joined = third.joined(99)
+  t.equal(joined, undefined, 'the number of its entry is there, the entry is not')
+  t.not(third.join(stood)!.standing.lineage, stood.lineage)
+})
+
 t.test('[4] a forged position of an attachment is refused and harms nobody', async (t) => {
   const world = new World()
   const life = world.master()
