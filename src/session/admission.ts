@@ -87,16 +87,15 @@ export function unsupported(action: number): ErrorInfo {
 export function contentRefusal(
   messages: readonly Message[],
   identity: string | undefined,
-  channel: string
+  channel: string,
+  bytesMax: number = limits.messageBytesMax
 ): ErrorInfo | undefined {
   if (messages.length === 0) return errors.invalidBody('The publish has no messages').info
   if (messages.length > limits.messagesPerPublishMax) {
     return errors.tooManyMessages(messages.length, limits.messagesPerPublishMax).info
   }
   const size = publishSize(messages)
-  if (size > limits.messageBytesMax) {
-    return errors.messageTooLarge(size, limits.messageBytesMax).info
-  }
+  if (size > bytesMax) return errors.messageTooLarge(size, bytesMax).info
   for (const { action } of messages) {
     if (action !== undefined && action !== MessageAction.CREATE) {
       return errors.mutableNotEnabled(channel).info
@@ -115,17 +114,35 @@ export function admitted(
   messages: readonly Message[],
   identity: string | undefined
 ): AdmittedPublish {
-  const items = messages.map((message) => ({
+  const ids = checkPublishIds(messages)
+  if (ids.ok && ids.first !== undefined) return admittedAs(connectionId, messages, identity)
+  const id = `${connectionId}:${msgSerial}`
+  return { id, idSpace: 'connection', connectionId, ...implied(messages, identity) }
+}
+
+/** The same, of messages that have ids of their own, whether they came on a connection or not. */
+export function admittedAs(
+  connectionId: string | undefined,
+  messages: readonly Message[],
+  identity: string | undefined
+): AdmittedPublish {
+  const id = messages[0]?.id ?? ''
+  return { id, idSpace: 'client', connectionId, ...implied(messages, identity) }
+}
+
+/** The messages under whose names they are, and how many of them are not to be kept. */
+function implied(
+  said: readonly Message[], identity: string | undefined
+): Pick<AdmittedPublish, 'messages' | 'ephemeralCount'> {
+  const messages = said.map((message) => ({
     ...asPublished(message),
     clientId: effectiveClientId(message.clientId, identity)
   }))
   const isEphemeral = ({ extras }: Message): boolean => extras?.['ephemeral'] === true
-  const ephemeralCount = messages.filter(isEphemeral).length
-  const ids = checkPublishIds(messages)
-  const first = ids.ok ? ids.first : undefined
-  if (first === undefined) {
-    const id = `${connectionId}:${msgSerial}`
-    return { id, idSpace: 'connection', connectionId, messages: items, ephemeralCount }
-  }
-  return { id: first, idSpace: 'client', connectionId, messages: items, ephemeralCount }
+  return { messages, ephemeralCount: messages.filter(isEphemeral).length }
+}
+
+/** True if the params of a publish ask for it to be refused, as a test of who publishes (5). */
+export function isForcedNack(params: Readonly<Record<string, string>> | undefined): boolean {
+  return params?.['_forceNack'] === 'true'
 }

@@ -20,9 +20,11 @@ import { decodeProtocolMessage } from '../wire/codec.ts'
 import { type ErrorInfo, errors, type ProtocolError } from '../wire/errors.ts'
 import { encodeFrame, type Frame } from '../wire/frame.ts'
 import { type ChannelName, parseChannelName } from '../wire/params.ts'
-import type { Format, Message, PresenceMessage, ProtocolMessage } from '../wire/protocol-message.ts'
+import type { Format, PresenceMessage, ProtocolMessage } from '../wire/protocol-message.ts'
 import { Acks, type Owed } from './acks.ts'
-import { admitted, contentRefusal, grantOf, missingKind, unsupported } from './admission.ts'
+import {
+  admitted, contentRefusal, grantOf, isForcedNack, missingKind, unsupported
+} from './admission.ts'
 import type { Attachment } from './attachment.ts'
 import { Attachments, type AttachmentsOwner } from './attachments.ts'
 import type { Outcome } from './door.ts'
@@ -258,14 +260,14 @@ export class Session implements AttachmentsOwner, Parked {
     }
     const refusal = this.#frameRefusal(parsed.name) ?? (message.action === Action.PRESENCE
       ? this.#present(parsed.name, msgSerial, message.presence ?? [], onOutcome)
-      : this.#publish(parsed.name, msgSerial, message.messages ?? [], onOutcome))
+      : this.#publish(parsed.name, msgSerial, message, onOutcome))
     if (refusal !== undefined) this.#refuse(owed, refusal)
   }
 
   #publish(
     name: ChannelName,
     msgSerial: number,
-    messages: readonly Message[],
+    { messages = [], params }: ProtocolMessage,
     onOutcome: (outcome: Outcome) => void
   ): ErrorInfo | undefined {
     const { connectionId, credentials } = this.#options
@@ -276,6 +278,7 @@ export class Session implements AttachmentsOwner, Parked {
     if (attachment !== undefined && !attachment.has(Flag.PUBLISH)) {
       return errors.modeDenied('publish', name.wire).info
     }
+    if (isForcedNack(params)) return errors.forcedNack().info
     const refusal = contentRefusal(messages, credentials.clientId, name.wire)
     if (refusal !== undefined) return refusal
     const { tally, channels } = this.#ports

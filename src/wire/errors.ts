@@ -109,6 +109,9 @@ const requestErrors = {
   unsupportedVersion: (version: string) =>
     error('connection', 40017, 400,
       `Protocol version ${quoted(version)} is not supported; this server speaks 2 to 6`),
+  unknownConnectionKey: (detail = 'it is that of no connection of this app') =>
+    error('message', 40006, 400, `Invalid connectionKey: ${detail}`),
+  forcedNack: () => error('message', 40099, 400, 'Refused, since the publish asks for it'),
   invalidMessageId: (detail: string) => error('message', 40031, 400, detail),
   invalidExtras: (detail: string) => error('message', 40032, 400, detail),
   tooManyMessages: (count: number, countMax: number) =>

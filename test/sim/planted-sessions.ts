@@ -73,7 +73,7 @@ export const ofSessions: readonly Planted[] = [
     name: 'a former holder is not told that it is over',
     rule: '20',
     foundBy: ['whole', 'leave', 'ghost'],
-    mix: { clientCuts: 40, clientDrops: 20 },
+    mix: { clientCuts: 40, clientDrops: 20, clientCount: 12 },
     plant: () => replace(Sessions, 'onSuperseded', () => () => undefined)
   },
   {

@@ -6,7 +6,7 @@
 import type { Random } from '../../src/base/random.ts'
 import { SimClient } from './clients.ts'
 import type { Region } from './region.ts'
-import { RestClient } from './rest-client.ts'
+import { RestClient, type RestWitness } from './rest-client.ts'
 import { RoughClient } from './rough-client.ts'
 import { Mode } from './wire.ts'
 
@@ -33,13 +33,15 @@ export class Workload {
   readonly channels: readonly string[]
   readonly clients: SimClient[] = []
   #rough: RoughClient | undefined
-  #rest: RestClient | undefined
+  rest: RestClient | undefined
   readonly #region: Region
+  readonly #witness: RestWitness
   readonly #options: WorkloadOptions
   readonly #random: Random
   #isOn = false
 
-  constructor(region: Region, options: WorkloadOptions) {
+  constructor(region: Region, options: WorkloadOptions, witness: RestWitness) {
+    this.#witness = witness
     this.#region = region
     this.#options = options
     this.#random = region.world.fork('workload')
@@ -67,7 +69,7 @@ export class Workload {
       })
       this.#live(client, random)
     }
-    this.#rest = new RestClient(this.#region, 'rest')
+    this.rest = new RestClient(this.#region, 'rest', this.channels, this.#witness)
     if (this.#random.below(ROUGH_EVERY) > 0) return
     this.#rough = new RoughClient(this.#region, 'rough')
     this.#rough.connect()
@@ -77,7 +79,7 @@ export class Workload {
   stop(): void {
     this.#isOn = false
     this.#rough?.leave()
-    this.#rest?.stop()
+    this.rest?.stop()
   }
 
   /** Everybody publishes once on every channel it holds. */
@@ -85,6 +87,7 @@ export class Workload {
     for (const client of this.clients) {
       for (const channel of client.channels.keys()) client.publish(channel)
     }
+    for (const channel of this.channels) this.rest?.publish(channel, 1, true)
   }
 
   closeAll(): void {
