@@ -44,6 +44,23 @@ export const limits = {
   /** A request without answer this long is answered with 50003; clients wait 10 s. */
   requestAnswerMs: 8_000,
 
+  // -- tokens (protocol section 11) ------------------------------------------------------------
+  /** The text of a token; above: 40144 or 40145. */
+  tokenLengthMax: 65_536,
+  /** How long a token may live, unless its key may revoke tokens; above: 40003, or 40144. */
+  tokenLifeMs: 24 * 3_600_000,
+  /** The same where tokens can be revoked: revocations are kept that long. */
+  revocableTokenLifeMs: 3_600_000,
+  /** The life of a token that asks for none. */
+  tokenDefaultLifeMs: 3_600_000,
+  /** So long before a token's end a connected client is asked for another one. */
+  renewalLeadMs: 30_000,
+  /** How far the clock of who signs may be from ours. */
+  clockSkewMs: 120_000,
+  /** Shorter nonces can be guessed, longer ones only cost. */
+  nonceLengthMin: 16,
+  nonceLengthMax: 512,
+
   // -- publishing -----------------------------------------------------------------------------
   /** A publish without outcome this long: the socket is ended, retriable (rule 18). */
   publishOutcomeMs: 8_000,
@@ -179,6 +196,11 @@ assert(
   limits.batchBytesMax + limits.appendBytesMax < 1024 * 1024 &&
     limits.backlogPageBytesMax <= limits.appendBytesMax,
   'so does one that ends with a whole append, or a page of backlog'
+)
+assert(
+  limits.revocableTokenLifeMs <= limits.tokenLifeMs &&
+    limits.tokenDefaultLifeMs <= limits.revocableTokenLifeMs,
+  'every key may issue tokens of the default life'
 )
 assert(limits.owedPerSessionMax > limits.unansweredPerSessionMax, 'refusals can be told, too')
 assert(limits.idKeptMs >= limits.connectionStateTtlMs + 60_000, 'ids outlive re-sends (rule 17)')

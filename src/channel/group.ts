@@ -137,6 +137,27 @@ export class LocalGroup {
     this.#ports.toClient(channel, { kind: 'submit', channel, submitId, answeredThrough, op })
   }
 
+  /**
+   * The seat's member hears more or less by now. One that is on its way in asks again, since it
+   * may want to know of the present what it did not want before.
+   */
+  announce(seat: Seat): void {
+    if (seat.state === 'live') {
+      const hasPresence = seat.member.hearsPresence
+      const channelSerial = serialOf(this.#standing!)
+      const same = { isResumed: true, hasBacklog: false, error: undefined }
+      seat.member.onAttached({ channelSerial, hasPresence, ...same })
+      this.sync(seat)
+    } else if (seat.state !== 'gone') {
+      const { channel } = this
+      this.#ports.toClient(channel, { kind: 'attachGone', channel, attachId: seat.attachId })
+      this.#seats.delete(seat.attachId)
+      seat.attachId = this.#nextAttachId++
+      this.#seats.set(seat.attachId, seat)
+      this.#ask(seat)
+    }
+  }
+
   /** The seat's member wants to be told again who is present. */
   sync(seat: Seat): void {
     if (seat.state === 'live' && seat.member.hearsPresence) this.#askSync(seat)

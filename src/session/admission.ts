@@ -43,14 +43,29 @@ export function grantOf(
   if (!asked.ok) return asked.error.info
   const missing = missingFeature(asked) ?? missingKind(name)
   if (missing !== undefined) return errors.notSupported(missing).info
-  let modeBits = 0
-  for (const [bit, operation] of MODE_OPERATIONS) {
-    const isAsked = (asked.modeBits & bit) !== 0
-    if (isAsked && allows(credentials.capability, operation, name)) modeBits |= bit
-  }
+  const askedBits = asked.modeBits
+  const modeBits = permitted(askedBits, name, credentials)
   if (modeBits === 0) return errors.capabilityDenied('attach', name.wire).info
   const hearsItself = echoes && asked.params.echo !== 'false'
-  return shared({ modeBits, params: asked.params, hearsItself, rewind: asked.rewind })
+  return shared({ modeBits, askedBits, params: asked.params, hearsItself, rewind: asked.rewind })
+}
+
+/** Those of the modes that these credentials permit. */
+function permitted(askedBits: number, name: ChannelName, { capability }: Credentials): number {
+  let modeBits = 0
+  for (const [bit, operation] of MODE_OPERATIONS) {
+    if ((askedBits & bit) !== 0 && allows(capability, operation, name)) modeBits |= bit
+  }
+  return modeBits
+}
+
+/** What a grant has become under other credentials: itself, more, less, or nothing. */
+export function regranted(
+  grant: Grant, name: ChannelName, credentials: Credentials
+): Grant | undefined {
+  const modeBits = permitted(grant.askedBits, name, credentials)
+  if (modeBits === grant.modeBits) return grant
+  return modeBits === 0 ? undefined : shared({ ...grant, modeBits })
 }
 
 /** Grants without params, of which there are few: attachments share them. */
@@ -58,7 +73,8 @@ const plainGrants = new Map<number, Grant>()
 
 function shared(grant: Grant): Grant {
   if (Object.keys(grant.params).length > 0) return grant
-  const key = grant.modeBits * 2 + (grant.hearsItself ? 1 : 0)
+  const modes = (grant.modeBits >>> 16) * 1024 + (grant.askedBits >>> 16)
+  const key = modes * 2 + (grant.hearsItself ? 1 : 0)
   const known = plainGrants.get(key)
   if (known === undefined) plainGrants.set(key, grant)
   return known ?? grant

@@ -28,6 +28,8 @@ export interface AttachmentOwner {
 /** What was granted. */
 export interface Grant {
   readonly modeBits: number
+  /** What was asked for: more of it may be granted later. */
+  readonly askedBits: number
   /** Echoed in ATTACHED. */
   readonly params: Readonly<Record<string, string>>
   readonly hearsItself: boolean
@@ -40,7 +42,7 @@ export class Attachment implements Ears {
   /** `appId/name`. */
   readonly channel: string
   readonly #owner: AttachmentOwner
-  readonly #grant: Grant
+  #grant: Grant
   readonly #isForeign: boolean
   #isAttached = false
   seat: object | undefined
@@ -57,6 +59,15 @@ export class Attachment implements Ears {
     this.wireName = wireName
     this.channel = channel
     this.#owner = owner
+    this.#grant = grant
+  }
+
+  get grant(): Grant {
+    return this.#grant
+  }
+
+  /** The client's rights have changed; it is told when its channel announces it again. */
+  regrant(grant: Grant): void {
     this.#grant = grant
   }
 

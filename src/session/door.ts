@@ -88,6 +88,8 @@ export interface ChannelDoor {
   present(channel: string, op: AdmittedPresence, onOutcome: (outcome: Outcome) => void): void
   /** The connection's members leave after a time, unless a higher claim speaks for them then. */
   leave(channel: string, connectionId: string, claim: number, afterMs: number): void
+  /** The seat's ears hear more or less by now: they are told so (`onAttached`, resumed). */
+  announce(channel: string, seat: object): void
   /** The seat's ears are to be told again who is present, as SYNC frames. */
   sync(channel: string, seat: object): void
 }

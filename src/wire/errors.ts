@@ -46,6 +46,11 @@ export function inScope(error: ProtocolError, scope: ErrorScope): ProtocolError 
   return { info: error.info, scope }
 }
 
+/** True for what makes an SDK ask for another token and come back with it (11.7). */
+export function isTokenError({ code }: ErrorInfo): boolean {
+  return code >= 40140 && code < 40150
+}
+
 /** What is quoted from a client is cut short, so that an error is never a big frame. */
 function quoted(text: string): string {
   return JSON.stringify(text.length > 64 ? `${text.slice(0, 64)}…` : text)
@@ -67,14 +72,26 @@ const credentialErrors = {
       keyName === undefined ? 'No such API key' : `No API key with name ${quoted(keyName)}`),
   keySecretWrong: () =>
     error('connection', 40101, 401, 'Invalid API key: the secret does not match'),
+  tokenRequestTimestamp: () =>
+    error('request', 40104, 401,
+      'The timestamp of the token request is more than two minutes from the time here'),
+  nonceReplayed: () =>
+    error('request', 40105, 401, 'The nonce of the token request was used before'),
   tokenNotAccepted: (detail = 'Token not accepted') =>
     error('connection', 40140, 401, detail),
   tokenRevoked: () => error('connection', 40141, 401, 'Token revoked'),
   tokenExpired: () => error('connection', 40142, 401, 'Token expired'),
   tokenUnrecognised: () => error('connection', 40143, 401, 'Token unrecognised'),
+  invalidJwt: (detail: string) => error('connection', 40144, 401, `Invalid JWT: ${detail}`),
+  invalidToken: (detail: string) => error('connection', 40145, 401, `Invalid token: ${detail}`),
+  emptyCapability: () =>
+    error('request', 40160, 401, 'The key permits nothing of the capability that is asked for'),
+  basicAuthRequired: (detail = 'This needs Basic authentication with an API key') =>
+    error('request', 40162, 401, detail),
   incompatibleCredentials: (detail = 'Credentials are not those of this connection') =>
     error('connection', 40102, 401, detail),
-  tlsRequired: () => error('connection', 40311, 403, 'This application requires TLS'),
+  tlsRequired: (detail = 'This application requires TLS') =>
+    error('connection', 40311, 403, detail),
   invalidClientId: (detail = 'Invalid clientId') => error('connection', 40012, 400, detail),
   clientIdMismatch: (detail = 'The clientId is not the one of the connection') =>
     error('message', 40012, 400, detail),

@@ -27,6 +27,13 @@ import { World } from './world.ts'
 const PROBE_WAY_MS = 1
 const DRAIN_GRACE_MS = 25_000
 export const APP = 'app'
+const rules = {
+  persisted: false, persistLast: false, identified: false, tlsOnly: false, pushEnabled: false,
+  mutableMessages: false, exposeTimeserial: false
+}
+const namespaces = [
+  { ...rules, id: 'safe', tlsOnly: true }, { ...rules, id: 'known', identified: true }
+]
 export const KEY = `${APP}.key:secret`
 
 export interface RegionOptions {
@@ -88,7 +95,7 @@ export class Region implements SocketWitness {
       capability: DEFAULT_CAPABILITY,
       revocableTokens: false
     }
-    this.apps = new AppDirectory([{ appId: APP, keys: [key], namespaces: [], limits: {} }], 1)
+    this.apps = new AppDirectory([{ appId: APP, keys: [key], namespaces, limits: {} }], 1)
     this.log.onAccepted = (accepted) => {
       const append = this.ledger.take(accepted)
       for (const check of this.checks) check.onAppended?.(append, accepted)

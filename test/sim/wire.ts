@@ -21,7 +21,8 @@ export const Does = {
   DETACHED: 13,
   PRESENCE: 14,
   MESSAGE: 15,
-  SYNC: 16
+  SYNC: 16,
+  AUTH: 17
 } as const
 
 /** A flag of ATTACHED: what was missed, or is rewound, follows. */
@@ -78,6 +79,7 @@ export interface Wire {
   readonly presence?: readonly WirePresence[]
   readonly res?: readonly { readonly serials: readonly (string | null)[] }[]
   readonly params?: Readonly<Record<string, string>>
+  readonly auth?: { readonly accessToken: string }
 }
 
 export type WireFormat = 'json' | 'msgpack'

@@ -60,7 +60,8 @@ export class Workload {
         hasOwnIds: random.below(3) === 0,
         clientId: random.below(3) === 0 ? `c${at}` : undefined,
         modes: MODES[random.below(8)],
-        params: PARAMS[random.below(6)]
+        params: PARAMS[random.below(6)],
+        hasTokens: random.fork('tokens').below(4) === 0
       })
       this.clients.push(client)
       this.#region.world.after(random.below(2_000), () => {

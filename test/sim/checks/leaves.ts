@@ -111,7 +111,8 @@ export class Leaves implements Check {
 
   onServerSays(socket: SimSocket, wire: Wire): void {
     const { action, channel = '', connectionId = '', msgSerial = 0, count = 0 } = wire
-    if (action === Does.CONNECTED) {
+    // One that has shown another token is told once more who it is.
+    if (action === Does.CONNECTED && !this.#sockets.has(socket)) {
       this.#sockets.set(socket, { connectionId, channels: new Set(), asked: new Set() })
     }
     const known = this.#sockets.get(socket)

@@ -46,6 +46,8 @@ export class Sessions implements Check {
     const { world } = this.#region
     const { client: { name }, openedAtMs } = socket
     const connectionId = message.connectionId!
+    // Its client has shown another token: it is told once more who it is.
+    if (this.#open.get(socket) === connectionId) return
     this.#open.set(socket, connectionId)
     const former = this.#lastSeen.get(name)
     // Its client has given it up, and was connected by another since: it hears nothing of this,

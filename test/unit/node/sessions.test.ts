@@ -36,7 +36,7 @@ t.test('who connects is told who it is; who may not is told why, and let go', as
     [{ key: 'other.k:secret' }, Action.ERROR, 40101],
     [{ key: 'app.other:secret' }, Action.ERROR, 40101],
     [{ key: 'app.k:Secret' }, Action.ERROR, 40101],
-    [{ key: '', accessToken: 'token' }, Action.ERROR, 40101],
+    [{ key: '', accessToken: 'token' }, Action.ERROR, 40145],
     [{ v: '7' }, Action.ERROR, 40017],
     [{ clientId: '*' }, Action.ERROR, 40012],
     [{ format: 'xml' }, Action.ERROR, 40003]

@@ -24,7 +24,8 @@ import {
 import { type AppendFate, SimulatedLog } from './simulated-log.ts'
 import { type ClientOptions, WorldClient } from './world-client.ts'
 
-const EPOCH_MS = 1_750_000_000_000
+/** The wall clock when a world begins. */
+export const EPOCH_MS = 1_750_000_000_000
 const SIBLING_MS = 0.05
 
 export interface WorldOptions {

@@ -64,7 +64,7 @@ class ClientSocket implements Socket {
 
 export class WorldClient {
   readonly world: WorkerWorld
-  readonly #options: ClientOptions
+  #options: ClientOptions
   readonly received: ProtocolMessage[] = []
   /** Where this client was told something that no client may be told. */
   readonly flaws: string[] = []
@@ -90,6 +90,11 @@ export class WorldClient {
 
   get isOpen(): boolean {
     return this.#socket?.isClosed === false
+  }
+
+  /** Its next socket comes with these. */
+  changeQuery(query: Readonly<Record<string, string>>): void {
+    this.#options = { ...this.#options, query }
   }
 
   /** Where its socket is, or was. */

@@ -23,7 +23,8 @@ t.test('every error has a code, its status, a text and a link', async t => {
 t.test('only token errors have the codes that make clients renew their token', async t => {
   const renewing = entries.filter(([, { info }]) => info.code >= 40140 && info.code < 40150)
   t.strictSame(renewing.map(([name]) => name),
-    ['tokenNotAccepted', 'tokenRevoked', 'tokenExpired', 'tokenUnrecognised'])
+    ['tokenNotAccepted', 'tokenRevoked', 'tokenExpired', 'tokenUnrecognised',
+      'invalidJwt', 'invalidToken'])
 })
 
 t.test('what a client sent is quoted in short, whatever it is', async t => {
