@@ -171,6 +171,13 @@ export const limits = {
   /** Backfills that one ChannelClient has under way; others wait for their turn. */
   backfillsPerClientMax: 32,
 
+  /** A group or ChannelClient whose attachments change says how many it has this often at most. */
+  headcountMs: 250,
+  /** Who wants to know how many are attached is told changes this often at most; below 15 s. */
+  occupancyMs: 1_000,
+  /** A question for the occupancy is answered after this long by what is known, if not before. */
+  censusMs: 1_000,
+
   // -- links between places -------------------------------------------------------------------
   /** One page of a backlog; a Join or backfill that is behind by more asks again. */
   backlogPageBytesMax: 256 * 1024,
@@ -208,6 +215,7 @@ assert(limits.claimAnswerMs < 10_000, 'a resume is answered before the client gi
 assert(2 * limits.holderAnswerMs < limits.claimAnswerMs, 'a silent home leaves time to answer')
 assert(limits.attachAnswerMs < 10_000, 'an attach is answered before the client gives up')
 assert(limits.requestAnswerMs < 10_000, 'a request is answered before the client gives up')
+assert(2 * limits.headcountMs + limits.occupancyMs < 15_000, 'changes are told in time')
 assert(limits.appendBytesMax < 1024 * 1024, 'an append stays below NATS max_payload')
 assert(limits.logResumeShare < limits.logAdmissionShare && limits.logAdmissionShare < 1,
   'admission stops while there is room for what trims')

@@ -34,6 +34,7 @@ import { errors } from '../wire/errors.ts'
 import type { Rewind } from '../wire/params.ts'
 import type { ErrorInfo } from '../wire/protocol-message.ts'
 import { serialOf } from './encoding.ts'
+import { GroupCensus } from './group-census.ts'
 import { OwnMembers } from './own-members.ts'
 import type { GroupMember, Row, Seat } from './seat.ts'
 
@@ -59,6 +60,7 @@ export class LocalGroup {
   /** The members of this worker's connections. */
   readonly own: OwnMembers
   readonly #ports: GroupPorts
+  readonly #census: GroupCensus
   readonly #rows: Row[] = []
   readonly #seats = new Map<number, Seat>()
   readonly #submits = new Map<number, { op: PublishOp; submitter: Submitter }>()
@@ -73,6 +75,7 @@ export class LocalGroup {
     this.#ports = ports
     this.#usedAtMs = ports.nowMs()
     const { deadlines, generation, nowMs, nameOp } = ports
+    this.#census = new GroupCensus(channel, this.#rows, ports)
     this.own = new OwnMembers(channel, generation, {
       deadlines,
       nowMs,
@@ -143,6 +146,7 @@ export class LocalGroup {
    */
   announce(seat: Seat): void {
     if (seat.state === 'live') {
+      this.#census.onChanged()
       const hasPresence = seat.member.hearsPresence
       const channelSerial = serialOf(this.#standing!)
       const same = { isResumed: true, hasBacklog: false, error: undefined }
@@ -196,6 +200,10 @@ export class LocalGroup {
       case 'declareWanted':
         this.own.declare()
         return
+      case 'countWanted':
+      case 'occupied':
+        this.#census.onMessage(message)
+        return
     }
   }
 
@@ -213,6 +221,7 @@ export class LocalGroup {
         this.#seats.set(seat.attachId, seat)
       }
     }
+    this.#census.onChanged()
     for (const seat of this.#seats.values()) this.#ask(seat)
     for (const [submitId, { op }] of this.#submits) this.#sendSubmit(submitId, op)
     if (!this.own.isEmpty) this.own.declare()
@@ -251,7 +260,7 @@ export class LocalGroup {
   #onAttached(attached: Attached): void {
     const seat = this.#seats.get(attached.attachId)
     if (seat === undefined) return
-    const { standing, isResumed, backlog, error, sync } = attached
+    const { standing, isResumed, backlog, error, sync, occupancy } = attached
     this.#seats.delete(attached.attachId)
     this.#ports.deadlines.cancel(seat.deadline)
     seat.deadline = undefined
@@ -260,6 +269,7 @@ export class LocalGroup {
     seat.state = 'live'
     seat.at = seat.row.live.push(seat) - 1
     this.#liveCount++
+    this.#census.onChanged()
     const { member } = seat
     if (wasJoining) {
       // A backlog's frames carry their own serials; ATTACHED says where the attachment starts.
@@ -278,6 +288,7 @@ export class LocalGroup {
     seat.rewind = undefined
     for (const item of backlog) this.#give(seat, item)
     this.#giveSync(seat, sync)
+    if (occupancy !== undefined && member.subscribes) member.onFrame(occupancy)
   }
 
   /** After the events that were missed, for it says what they have led to. */
@@ -346,6 +357,7 @@ export class LocalGroup {
         last.at = seat.at
       }
       this.#liveCount--
+      this.#census.onChanged()
     }
     seat.state = 'gone'
     this.#usedAtMs = this.#ports.nowMs()
@@ -373,8 +385,7 @@ export class LocalGroup {
 
   #row(variant: Variant): Row {
     for (const row of this.#rows) {
-      const { format, wireName } = row.variant
-      if (format === variant.format && wireName === variant.wireName) return row
+      if (isSameVariant(row.variant, variant)) return row
     }
     const unused = this.#rows.find((row) => row.seatCount === 0)
     if (unused !== undefined) {
@@ -385,6 +396,10 @@ export class LocalGroup {
     this.#rows.push(row)
     return row
   }
+}
+
+function isSameVariant(a: Variant, b: Variant): boolean {
+  return a.format === b.format && a.wireName === b.wireName && a.occupancy === b.occupancy
 }
 
 /** True if the item is for the seat's ears. */

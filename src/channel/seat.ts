@@ -23,6 +23,8 @@ export interface GroupMember {
   readonly connectionId: string
   /** False: the connection's own publishes are not delivered to it. */
   readonly hearsItself: boolean
+  /** The modes that it has, as flags. */
+  readonly modeBits: number
   /** False: attached without the SUBSCRIBE mode; it is given no messages. */
   readonly subscribes: boolean
   /** False: attached without the PRESENCE_SUBSCRIBE mode; it hears of its own members only. */

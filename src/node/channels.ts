@@ -218,6 +218,7 @@ export class Channels {
       case 'variantUnused':
       case 'syncWanted':
       case 'declared':
+      case 'counted':
         this.#toClient(from, message)
         return
       case 'attached':
@@ -227,6 +228,8 @@ export class Channels {
       case 'continuityLost':
       case 'synced':
       case 'declareWanted':
+      case 'countWanted':
+      case 'occupied':
         this.groups.onClientMessage(message)
         return
       case 'join':
@@ -234,6 +237,8 @@ export class Channels {
       case 'publish':
       case 'backfill':
       case 'declare':
+      case 'occupancyWanted':
+      case 'census':
         this.#partitions.onMessage(from, message)
         return
       case 'rollCalled':

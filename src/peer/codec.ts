@@ -9,6 +9,8 @@
 import { Decoder, Encoder } from '@msgpack/msgpack'
 import { exhaustive } from '../base/assert.ts'
 import type { Rewind } from '../wire/params.ts'
+import { censusMessageFields, censusMessageFrom } from './census-codec.ts'
+import { CENSUS_KINDS, isCensusKind, isCensusMessage } from './census-message.ts'
 import { claimMessageFields, claimMessageFrom } from './claim-codec.ts'
 import { CLAIM_KINDS, type ClaimMessage, isClaimKind, isClaimMessage } from './claim-message.ts'
 import type { Confirmation, LinkFrame, Stream } from './link.ts'
@@ -55,7 +57,8 @@ const KINDS = [
   'rollCalled',
   'rollAnswered',
   ...CLAIM_KINDS,
-  'handedOver'
+  'handedOver',
+  ...CENSUS_KINDS
 ] as const satisfies readonly MeshMessage['kind'][]
 
 const FRAME_KINDS = ['batch', 'confirm', 'ask', 'unknownStream'] as const
@@ -230,6 +233,7 @@ function messageFields(message: PeerMessage): Fields {
   const m = message as MeshMessage
   const code = KINDS.indexOf(m.kind)
   if (isClaimMessage(m)) return [code, ...claimMessageFields(m)]
+  if (isCensusMessage(m)) return [code, ...censusMessageFields(m)]
   switch (m.kind) {
     case 'join':
       return [code, m.channel, m.joinNo, m.clientId, m.viewVersion, standingFields(m.from),
@@ -275,6 +279,7 @@ function messageFromFields(fields: Fields): MeshMessage {
   const [code, channel, ...f] = fields as [number, string, ...never[]]
   const kind = KINDS[code]
   if (isClaimKind(kind)) return claimMessageFrom(kind, fields.slice(1))
+  if (isCensusKind(kind)) return censusMessageFrom(kind, fields.slice(1))
   switch (kind) {
     case 'join':
       return { kind, channel, joinNo: f[0]!, clientId: f[1]!, viewVersion: f[2]!,

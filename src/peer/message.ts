@@ -20,6 +20,7 @@
 import type { Frame } from '../wire/frame.ts'
 import type { Rewind } from '../wire/params.ts'
 import type { ErrorInfo } from '../wire/protocol-message.ts'
+import type { CensusToClient, CensusToGroup, CensusToMaster, Counted } from './census-message.ts'
 import type { ClaimMessage } from './claim-message.ts'
 import type {
   Declare,
@@ -126,6 +127,8 @@ export interface Variant {
   readonly format: 'json' | 'msgpack'
   /** The channel's name exactly as the client wrote it, qualifiers included. */
   readonly wireName: string
+  /** It is told the occupancy: of these categories, with commas between; empty: of all. */
+  readonly occupancy?: string
 }
 
 interface OnChannel {
@@ -158,6 +161,8 @@ export interface Attached extends OnChannel {
   readonly backlog: readonly BroadcastItem[]
   /** Who is present at `standing`; absent: nobody, or it does not want to know. */
   readonly sync?: Sync
+  /** How many are attached, for one that wants to know, if anybody does. */
+  readonly occupancy?: Frame
 }
 
 /** ChannelClient → LocalGroup: the attachment cannot be had (the master refuses or is lost). */
@@ -344,6 +349,7 @@ export type ToClientFromGroup =
   | Submit
   | SyncWanted
   | Declared
+  | Counted
 export type ToGroup =
   | Attached
   | AttachRefused
@@ -352,7 +358,8 @@ export type ToGroup =
   | ContinuityLost
   | Synced
   | DeclareWanted
-export type ToMaster = Join | Part | Publish | Backfill | Declare
+  | CensusToGroup
+export type ToMaster = Join | Part | Publish | Backfill | Declare | CensusToMaster
 export type ToClientFromMaster =
   | Joined
   | NotMaster
@@ -361,6 +368,7 @@ export type ToClientFromMaster =
   | Deliver
   | Backfilled
   | Members
+  | CensusToClient
 export type RollMessage = RollCalled | RollAnswered
 
 /**

@@ -46,8 +46,13 @@ export function grantOf(
   const askedBits = asked.modeBits
   const modeBits = permitted(askedBits, name, credentials)
   if (modeBits === 0) return errors.capabilityDenied('attach', name.wire).info
+  const occupancy = asked.occupancy?.join(',')
+  if (occupancy !== undefined && !maySeeMetadata(name, credentials)) {
+    return errors.capabilityDenied('channel-metadata', name.wire).info
+  }
   const hearsItself = echoes && asked.params.echo !== 'false'
-  return shared({ modeBits, askedBits, params: asked.params, hearsItself, rewind: asked.rewind })
+  const { params, rewind } = asked
+  return shared({ modeBits, askedBits, params, hearsItself, rewind, occupancy })
 }
 
 /** Those of the modes that these credentials permit. */
@@ -59,11 +64,17 @@ function permitted(askedBits: number, name: ChannelName, { capability }: Credent
   return modeBits
 }
 
+/** Whether these credentials permit to be told the occupancy (protocol 7.10). */
+function maySeeMetadata(name: ChannelName, { capability }: Credentials): boolean {
+  return allows(capability, 'channel-metadata', name)
+}
+
 /** What a grant has become under other credentials: itself, more, less, or nothing. */
 export function regranted(
   grant: Grant, name: ChannelName, credentials: Credentials
 ): Grant | undefined {
   const modeBits = permitted(grant.askedBits, name, credentials)
+  if (grant.occupancy !== undefined && !maySeeMetadata(name, credentials)) return undefined
   if (modeBits === grant.modeBits) return grant
   return modeBits === 0 ? undefined : shared({ ...grant, modeBits })
 }
@@ -82,8 +93,7 @@ function shared(grant: Grant): Grant {
 
 /** What is asked for and cannot be had yet: refused, since silence would look like success. */
 function missingFeature(asked: ChannelParams): Feature | undefined {
-  if (asked.delta !== undefined) return 'delta'
-  return asked.occupancy === undefined ? undefined : 'occupancy'
+  return asked.delta === undefined ? undefined : 'delta'
 }
 
 /** Derived and metachannels are not the plain channel of the same base. */

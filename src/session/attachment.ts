@@ -35,6 +35,8 @@ export interface Grant {
   readonly hearsItself: boolean
   /** What is to be told first to an attachment that begins anew. */
   readonly rewind?: Rewind
+  /** It is told the occupancy: of these categories, with commas between; empty: of all. */
+  readonly occupancy?: string
 }
 
 export class Attachment implements Ears {
@@ -77,6 +79,10 @@ export class Attachment implements Ears {
 
   get hearsItself(): boolean {
     return this.#grant.hearsItself
+  }
+
+  get modeBits(): number {
+    return this.#grant.modeBits
   }
 
   get subscribes(): boolean {

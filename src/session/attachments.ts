@@ -60,7 +60,9 @@ export class Attachments {
     const isNew = former?.isAttached !== true && (flags & Flag.ATTACH_RESUME) === 0
     const attachment = new Attachment(name.wire, channel, this.#owner, grant, isForeign)
     this.#byName.set(name.wire, attachment)
-    const variant = { format: this.#owner.format, wireName: name.wire }
+    const { occupancy } = grant
+    const wish = { format: this.#owner.format, wireName: name.wire }
+    const variant = occupancy === undefined ? wish : { ...wish, occupancy }
     const rewind = isNew ? grant.rewind : undefined
     attachment.seat = this.#channels.attach(channel, attachment, variant, { from, rewind })
     return undefined

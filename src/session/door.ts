@@ -24,6 +24,8 @@ export interface Beginning {
 export interface Ears {
   readonly connectionId: string
   readonly hearsItself: boolean
+  /** The modes that were granted, as flags. */
+  readonly modeBits: number
   readonly subscribes: boolean
   /** False: of presence it hears what becomes of its own members, and nothing else. */
   readonly hearsPresence: boolean
@@ -64,6 +66,15 @@ export interface AdmittedItem extends Payload {
   readonly extras?: Extras
 }
 
+/** How an attachment wants its frames. */
+export interface Wish {
+  readonly format: Format
+  /** The name that its client calls the channel by. */
+  readonly wireName: string
+  /** It is told the occupancy: of these categories, with commas between; empty: of all. */
+  readonly occupancy?: string
+}
+
 /** Where an attachment is to begin; without `from` it begins anew, where the channel is. */
 export interface Start {
   readonly from?: ChannelSerial
@@ -78,8 +89,7 @@ export type Outcome =
 /** What a session asks of channels; `channel` is the key `appId/name`. */
 export interface ChannelDoor {
   /** Seats the ears; returns what `detach` wants. */
-  attach(channel: string, ears: Ears, variant: { format: Format; wireName: string }, start: Start)
-    : object
+  attach(channel: string, ears: Ears, wish: Wish, start: Start): object
   /** Returns where the ears stood, if they stood anywhere. */
   detach(channel: string, seat: object): ChannelSerial | undefined
   /** `onOutcome` is called once, or never if the worker ends first. */

@@ -29,7 +29,7 @@ export interface ProtocolError {
 /** What the protocol has and this server has not yet, each refused with the closest code. */
 export type Feature =
   | 'tokens' | 'annotations' | 'objects' | 'history' | 'delta' | 'filter'
-  | 'metachannels' | 'mutableMessages' | 'occupancy' | 'push' | 'recover'
+  | 'metachannels' | 'mutableMessages' | 'push' | 'recover'
 
 function error(scope: ErrorScope, code: number, statusCode: number, message: string)
   : ProtocolError {
@@ -212,7 +212,6 @@ const UNSUPPORTED: Readonly<Record<Feature, readonly [ErrorScope, number, number
   mutableMessages: ['message', 93002, 400],
   history: ['request', 90002, 404],
   delta: ['channel', 40003, 400],
-  occupancy: ['channel', 40003, 400],
   filter: ['channel', 40010, 400],
   metachannels: ['channel', 40010, 400],
   push: ['request', 40021, 400],

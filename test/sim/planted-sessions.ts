@@ -98,6 +98,7 @@ export const ofSessions: readonly Planted[] = [
       return function (this: LocalGroup, member, variant, from) {
         const all: GroupMember = {
           connectionId: member.connectionId,
+          modeBits: member.modeBits,
           subscribes: member.subscribes,
           hearsPresence: member.hearsPresence,
           hearsItself: true,

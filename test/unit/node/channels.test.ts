@@ -108,7 +108,7 @@ class Rig {
 /** An attachment that keeps what it was told. */
 function ears(): Ears & { told: string[]; serial: string } {
   return {
-    connectionId: 'c', hearsItself: true, subscribes: true, hearsPresence: true,
+    connectionId: 'c', modeBits: 0, hearsItself: true, subscribes: true, hearsPresence: true,
     told: [], serial: '',
     onFrame() {
       this.told.push('frame')
