@@ -3,8 +3,8 @@
  * told the occupancy, and how many each of its groups has, while the master wants to know.
  *
  * What the master wants holds for one mastership, and is forgotten with each Join: whoever wants a
- * census asks for it then. A group that counts though nobody wants it is told to stop when it says
- * its next number.
+ * census asks for it then. What a group was asked for may be lost: with each number it says whether
+ * it goes on counting, and is asked again where that is not as it should be.
  */
 
 import type { Deadline, Deadlines } from '../base/deadlines.ts'
@@ -34,7 +34,8 @@ export class ClientCensus {
   /** What that master was told, and wants. */
   #isWatching = false
   #isWanted = false
-  readonly #counts = new Map<number, Headcount>()
+  /** What each group was asked for has counted; undefined: not yet. */
+  readonly #counts = new Map<number, Headcount | undefined>()
   #hasReported = false
   #report: Deadline | undefined
 
@@ -75,16 +76,18 @@ export class ClientCensus {
       this.#counts.delete(worker)
       this.#reportLater()
     }
-    for (const worker of workers) if (!this.#counts.has(worker)) this.#ask(worker)
+    for (const worker of workers) {
+      if (this.#counts.has(worker)) continue
+      this.#counts.set(worker, undefined)
+      this.#ask(worker)
+    }
   }
 
 
   /** The group of `worker` has counted. */
-  onCounted(worker: number, { count }: Counted): void {
-    if (!this.#isWanted) {
-      this.#ask(worker)
-      return
-    }
+  onCounted(worker: number, { count, goesOn }: Counted): void {
+    if (goesOn !== this.#isWanted) this.#ask(worker)
+    if (!this.#isWanted) return
     this.#counts.set(worker, count)
     this.#reportLater()
   }
@@ -124,7 +127,7 @@ export class ClientCensus {
   #reportLater(): void {
     if (!this.#isWanted || this.#epoch === undefined || this.#report !== undefined) return
     if (!this.#hasReported) {
-      for (const worker of this.#ports.workers()) if (!this.#counts.has(worker)) return
+      for (const count of this.#counts.values()) if (count === undefined) return
       this.#hasReported = true
       this.#sayCensus()
       return
@@ -138,7 +141,8 @@ export class ClientCensus {
 
   #sayCensus(): void {
     const { clientId } = this.#ports
-    this.#say({ kind: 'census', clientId, count: sumOf(this.#counts.values()) })
+    const known = [...this.#counts.values()].filter((count) => count !== undefined)
+    this.#say({ kind: 'census', clientId, count: sumOf(known) })
   }
 
   #say(message:

@@ -48,7 +48,16 @@ export class GroupCensus {
 
   /** Somebody is attached, or no longer. */
   onChanged(): void {
-    if (!this.#isWanted || this.#deadline !== undefined) return
+    if (this.#isWanted) this.#sayLater()
+  }
+
+  /** What was asked for, or said, may be lost: the client learns which by the next number. */
+  onHomeLost(): void {
+    this.#sayLater()
+  }
+
+  #sayLater(): void {
+    if (this.#deadline !== undefined) return
     const atMs = this.#ports.nowMs() + limits.headcountMs
     this.#deadline = this.#ports.deadlines.at(atMs, () => {
       this.#deadline = undefined
@@ -59,7 +68,8 @@ export class GroupCensus {
   #say(): void {
     const channel = this.#channel
     const count = countSeats(this.#rows)
-    this.#ports.toClient(channel, { kind: 'counted', channel, count })
+    const goesOn = this.#isWanted
+    this.#ports.toClient(channel, { kind: 'counted', channel, count, goesOn })
   }
 
   #tell(frames: readonly (Frame | undefined)[]): void {

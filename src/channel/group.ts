@@ -221,7 +221,7 @@ export class LocalGroup {
         this.#seats.set(seat.attachId, seat)
       }
     }
-    this.#census.onChanged()
+    this.#census.onHomeLost()
     for (const seat of this.#seats.values()) this.#ask(seat)
     for (const [submitId, { op }] of this.#submits) this.#sendSubmit(submitId, op)
     if (!this.own.isEmpty) this.own.declare()

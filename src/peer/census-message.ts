@@ -45,6 +45,8 @@ export interface CountWanted extends OnChannel {
 export interface Counted extends OnChannel {
   readonly kind: 'counted'
   readonly count: Headcount
+  /** False: changes will not be told, for nobody has asked, as far as the group knows. */
+  readonly goesOn: boolean
 }
 
 /** ChannelClient → master: some of mine want to be told the occupancy; or none does any more. */

@@ -12,7 +12,7 @@ import { HAS_PRESENCE } from './presence-map.ts'
 import { APP, type Region } from './region.ts'
 import type { SimSocket, SocketClient } from './sockets.ts'
 import { type Pending, Submissions } from './submissions.ts'
-import { Does, type Wire } from './wire.ts'
+import { Does, META, type Wire } from './wire.ts'
 import { type Scheduled, Violation } from './world.ts'
 
 const CONNECT_MS = 10_000
@@ -369,7 +369,8 @@ export class SimClient implements SocketClient {
       heard = []
       this.heard.set(held.name, heard)
     }
-    for (const { data } of message.messages ?? []) {
+    for (const { data, action } of message.messages ?? []) {
+      if (action === META) continue
       heard.push(data ?? '')
       this.#say(`hears ${data} on ${held.name}`)
     }

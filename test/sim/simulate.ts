@@ -13,6 +13,7 @@ import { Handovers } from './checks/handovers.ts'
 import { Leaves } from './checks/leaves.ts'
 import { Liveness } from './checks/liveness.ts'
 import { Masters } from './checks/masters.ts'
+import { Occupancy } from './checks/occupancy.ts'
 import { Presence } from './checks/presence.ts'
 import { Rolls } from './checks/rolls.ts'
 import { Requests } from './checks/requests.ts'
@@ -81,6 +82,7 @@ class Run {
   readonly #presence: Presence
   readonly #leaves: Leaves
   readonly #requests: Requests
+  readonly #occupancy: Occupancy
 
   constructor(options: RunOptions) {
     this.#options = options
@@ -109,9 +111,11 @@ class Run {
     this.#presence = new Presence(this.#region)
     this.#leaves = new Leaves(this.#region)
     this.#requests = new Requests(this.#region)
+    this.#occupancy = new Occupancy(this.#region)
     checks.push(
       this.#sessions,
       this.#acks, this.#continuity, this.#masters, this.#agreement, this.#presence, this.#leaves,
+      this.#occupancy,
       new Rolls(this.#region), new Liveness(this.#region), new Bounds(this.#region),
       this.#requests, new Room(this.#region), new Handovers(this.#region)
     )
@@ -152,7 +156,8 @@ class Run {
         publishedByRequest: this.#requests.publishedCount,
         presenceEvents: this.#presence.eventCount,
         presenceLeaves: this.#leaves.leaveCount,
-        syncs: this.#presence.syncCount
+        syncs: this.#presence.syncCount,
+        occupancyTold: this.#occupancy.toldCount
       }
     }
   }

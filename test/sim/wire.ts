@@ -25,6 +25,9 @@ export const Does = {
   AUTH: 17
 } as const
 
+/** The action of messages that the service says of itself. */
+export const META = 3
+
 /** A flag of ATTACHED: what was missed, or is rewound, follows. */
 export const HAS_BACKLOG = 2
 
@@ -43,6 +46,7 @@ export interface WireError {
 }
 
 export interface WireItem {
+  readonly action?: number
   readonly id?: string
   readonly name?: string
   readonly data?: string

@@ -16,7 +16,8 @@ const MODES = [PRESENCE | PUBLISH | SUBSCRIBE, PRESENCE | PUBLISH | PRESENCE_SUB
 
 /** Some ask for more than others. */
 const PARAMS: readonly Readonly<Record<string, string>>[] = [
-  { rewind: '1' }, { rewind: '2m', rewindLimit: '7' }
+  { rewind: '1' }, { rewind: '2m', rewindLimit: '7' }, { occupancy: 'metrics' },
+  { rewind: '3', occupancy: 'metrics.subscribers,metrics.presenceMembers' }
 ]
 
 /** One run in so many has a client that keeps to nothing. */
@@ -60,7 +61,7 @@ export class Workload {
         hasOwnIds: random.below(3) === 0,
         clientId: random.below(3) === 0 ? `c${at}` : undefined,
         modes: MODES[random.below(8)],
-        params: PARAMS[random.below(6)],
+        params: PARAMS[random.below(8)],
         hasTokens: random.fork('tokens').below(4) === 0
       })
       this.clients.push(client)

@@ -11,7 +11,7 @@ import type { Ledger } from '../ledger.ts'
 import { shownIn } from '../presence-map.ts'
 import type { Region } from '../region.ts'
 import type { SimSocket } from '../sockets.ts'
-import { Does, HAS_BACKLOG, Mode, type Point, pointOf, type Wire } from '../wire.ts'
+import { Does, HAS_BACKLOG, META, Mode, type Point, pointOf, type Wire } from '../wire.ts'
 import { Violation, type World } from '../world.ts'
 import type { Check } from './check.ts'
 import { Rewinding } from './rewinding.ts'
@@ -279,6 +279,10 @@ export class Continuity implements Check {
       this.#onRewound(who, key, view, view.rewinding, texts, to)
       return
     }
+    if (message.messages?.[0]?.action === META) {
+      this.#onMeta(who, socket, key, view, at, to)
+      return
+    }
     const lost = this.#ledger.lostAt(key, to)
     const shown = lost ?? this.#ledger.at(to.lineage, key, to.seq)
     if (shown === undefined || shown.texts.join() !== texts.join()) {
@@ -307,6 +311,19 @@ export class Continuity implements Check {
     }
     this.shownCount++
     view.at = to
+  }
+
+  /** What has no place of its own is told where its node stands: clients go on from there. */
+  #onMeta(who: string, socket: SimSocket, key: string, { modes }: View, at: Point, to: Point)
+    : void {
+    if (this.#ledger.isLost(key, at) || this.#ledger.isLost(key, to)) return
+    if (to.lineage !== at.lineage || to.seq < at.seq) {
+      throw new Violation('continuity', `${who} stands at ${at.seq}, and is told ${to.seq}`)
+    }
+    const next = this.#nextVisible(socket, key, at, modes)
+    if (next !== undefined && next.seq <= to.seq) {
+      throw new Violation('continuity', `${who} is told ${to.seq}, past ${words(next)}`)
+    }
   }
 
   #mustBeCommitted(who: string, key: string, to: Point): void {
