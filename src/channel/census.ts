@@ -108,7 +108,8 @@ export class Census {
     this.#askers.push(asker)
     this.#begin()
     this.onChanged()
-    if (this.#askers.includes(asker)) this.#ports.later(this.#channel, limits.censusMs, () => this.#answer())
+    if (!this.#askers.includes(asker)) return
+    this.#ports.later(this.#channel, limits.censusMs, () => this.#answer())
   }
 
   #onWanted(place: Place, isWanted: boolean): void {

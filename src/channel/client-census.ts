@@ -123,7 +123,7 @@ export class ClientCensus {
     this.#ports.toGroup(worker, { kind: 'countWanted', channel, isWanted })
   }
 
-  /** Says at once what nobody has heard yet, as soon as all groups have counted; else in a while. */
+  /** Says what nobody has heard yet as soon as all groups have counted; else in a while. */
   #reportLater(): void {
     if (!this.#isWanted || this.#epoch === undefined || this.#report !== undefined) return
     if (!this.#hasReported) {

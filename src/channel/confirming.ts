@@ -29,7 +29,9 @@ export class Confirming {
   /** Keeps what comes before the claim, but for what only who has joined may say. */
   holdUntilClaimed(from: Place, message: ToMaster): void {
     if (message.kind === 'part') this.#held.delete(keyOf(from, 'join', message.channel))
-    else if (message.kind !== 'publish' && !isCensusMessage(message)) this.#hold(from, message, undefined)
+    else if (message.kind !== 'publish' && !isCensusMessage(message)) {
+      this.#hold(from, message, undefined)
+    }
   }
 
   /** True if it asks for what only the master may say, and we may not be it: it is kept. */
