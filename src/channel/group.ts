@@ -13,7 +13,6 @@
  * its `attached`, on the same ordered link.
  */
 
-import { assert } from '../base/assert.ts'
 import type { Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
 import type { Tally } from '../base/tally.ts'
@@ -36,6 +35,7 @@ import type { ErrorInfo } from '../wire/protocol-message.ts'
 import { serialOf } from './encoding.ts'
 import { GroupCensus } from './group-census.ts'
 import { OwnMembers } from './own-members.ts'
+import { enterRow, leaveRow, rowFor } from './rows.ts'
 import type { GroupMember, Row, Seat } from './seat.ts'
 
 export type { Attachedness, GroupMember, Seat } from './seat.ts'
@@ -96,7 +96,7 @@ export class LocalGroup {
     from: Standing | undefined,
     rewind?: Rewind
   ): Seat {
-    const row = this.#row(variant)
+    const row = rowFor(this.#rows, variant)
     const attachId = this.#nextAttachId++
     const seat: Seat = {
       member,
@@ -266,8 +266,7 @@ export class LocalGroup {
     seat.deadline = undefined
     this.#standing = standing
     const wasJoining = seat.state === 'joining'
-    seat.state = 'live'
-    seat.at = seat.row.live.push(seat) - 1
+    enterRow(seat)
     this.#liveCount++
     this.#census.onChanged()
     const { member } = seat
@@ -349,13 +348,7 @@ export class LocalGroup {
     this.#ports.deadlines.cancel(seat.deadline)
     this.#seats.delete(seat.attachId)
     if (seat.state === 'live') {
-      const { live } = seat.row
-      const last = live.pop()!
-      if (last !== seat) {
-        assert(live[seat.at] === seat, 'a live seat stands where it says')
-        live[seat.at] = last
-        last.at = seat.at
-      }
+      leaveRow(seat)
       this.#liveCount--
       this.#census.onChanged()
     }
@@ -382,24 +375,6 @@ export class LocalGroup {
     const ask = { attachId, variantId, variant, from, rewind, hearsPresence }
     this.#ports.toClient(channel, { kind: 'attach', channel, ...ask })
   }
-
-  #row(variant: Variant): Row {
-    for (const row of this.#rows) {
-      if (isSameVariant(row.variant, variant)) return row
-    }
-    const unused = this.#rows.find((row) => row.seatCount === 0)
-    if (unused !== undefined) {
-      unused.variant = variant
-      return unused
-    }
-    const row: Row = { variantId: this.#rows.length, variant, live: [], seatCount: 0 }
-    this.#rows.push(row)
-    return row
-  }
-}
-
-function isSameVariant(a: Variant, b: Variant): boolean {
-  return a.format === b.format && a.wireName === b.wireName && a.occupancy === b.occupancy
 }
 
 /** True if the item is for the seat's ears. */
