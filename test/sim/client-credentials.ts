@@ -18,7 +18,7 @@ const LIFE_MAX_S = 90
 /** One in so many is not renewed when the server asks: its client comes back without it. */
 const IGNORED_EVERY = 4
 
-const RIGHTS = ['publish', 'subscribe', 'presence']
+const RIGHTS = ['publish', 'subscribe', 'presence', 'channel-metadata']
 
 export interface CredentialsOptions {
   readonly format: WireFormat
