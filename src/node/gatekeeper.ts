@@ -27,7 +27,10 @@ export interface GatekeeperPorts {
 }
 
 /** What becomes of somebody whose key has changed: other rights, or an end. */
-export type Review = { readonly credentials: Credentials } | { readonly error: ProtocolError }
+export type Reviewed = { readonly credentials: Credentials } | { readonly error: ProtocolError }
+
+/** Looks at somebody who was let in before the keys changed; undefined: all is as it was. */
+export type Review = (credentials: Credentials) => Reviewed | undefined
 
 export class Gatekeeper {
   readonly #ports: GatekeeperPorts
@@ -43,7 +46,7 @@ export class Gatekeeper {
   }
 
   /** New apps and keys. Returns how to review those who were let in; undefined: nothing changed. */
-  onApps(directory: AppDirectory): ((credentials: Credentials) => Review | undefined) | undefined {
+  onApps(directory: AppDirectory): Review | undefined {
     const former = this.#directory
     this.#directory = directory
     const changes = former === undefined ? undefined : changedKeys(former, directory)
@@ -79,7 +82,7 @@ export class Gatekeeper {
 }
 
 /** Who had a token may get another one, of a key that is there. */
-function reviewed(credentials: Credentials, change: KeyChange, directory: AppDirectory): Review {
+function reviewed(credentials: Credentials, change: KeyChange, directory: AppDirectory): Reviewed {
   const { keyName, token } = credentials
   if (change === 'rights') {
     return { credentials: withKey(credentials, directory.key(keyName)!.key) }

@@ -7,6 +7,7 @@
 
 import { limits } from '../base/limits.ts'
 import { admittedAs, contentRefusal, isForcedNack } from '../session/admission.ts'
+import { stamped } from '../session/channel-claims.ts'
 import type { AdmittedPublish } from '../session/door.ts'
 import { type ErrorInfo, errors } from '../wire/errors.ts'
 import { checkPublishIds } from '../wire/message.ts'
@@ -73,7 +74,8 @@ export function publishOn(
     refuse(refusal)
     return
   }
-  const named = withIds(messages, () => random.id(BASE_ID_LENGTH))
+  const claimed = stamped(messages, caller.credentials, name)
+  const named = withIds(claimed, () => random.id(BASE_ID_LENGTH))
   const said: AdmittedPublish = admittedAs(connectionId, named, identity)
   const messageId = baseOf(said.id)
   tally.publishCount++

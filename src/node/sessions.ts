@@ -3,7 +3,6 @@
  * long, and how everybody is asked to go when the node leaves. What outlives a socket is parked.
  */
 
-import type { AppDirectory } from '../auth/app.ts'
 import type { ConnectionKeys } from '../auth/connection-key.ts'
 import type { Authenticated, Credentials } from '../auth/key.ts'
 import type { Now } from '../base/clock.ts'
@@ -24,7 +23,7 @@ import { type ConnectParams, parseConnectParams } from '../wire/params.ts'
 import type { Format } from '../wire/protocol-message.ts'
 import { Beats } from './beats.ts'
 import { type ClaimDecision, ClaimDesk, type Holder } from './claims.ts'
-import { type Connection, Gatekeeper } from './gatekeeper.ts'
+import type { Connection, Gatekeeper, Review } from './gatekeeper.ts'
 import { type Outbox, type Socket, SocketSlot } from './outbox.ts'
 import type { SocketOpening } from './ports.ts'
 import {
@@ -51,6 +50,7 @@ export interface SessionsPorts {
   readonly outbox: Outbox
   readonly deadlines: Deadlines
   readonly random: Random
+  readonly gate: Gatekeeper
   readonly connectionKeys: ConnectionKeys
   readonly tally: Tally
   now(): Now
@@ -95,7 +95,6 @@ export class Sessions implements Holder, ResumesOwner {
   readonly #options: SessionsOptions
   readonly #ports: SessionsPorts
   readonly #connected = new Map<Socket, Connected>()
-  readonly #gate: Gatekeeper
   readonly #beats: Beats<Connected>
   readonly #ready = new Set<Session>()
   readonly #byConnection = new Map<string, Session>()
@@ -107,7 +106,7 @@ export class Sessions implements Holder, ResumesOwner {
   constructor(options: SessionsOptions, ports: SessionsPorts) {
     this.#options = options
     this.#ports = ports
-    const { channels, deadlines, tally, outbox, now } = ports
+    const { channels, deadlines, tally, outbox, now, gate } = ports
     this.sessionPorts = {
       channels,
       deadlines,
@@ -119,11 +118,10 @@ export class Sessions implements Holder, ResumesOwner {
       },
       ended: (session, ending) => this.#onEnded(session, ending),
       note: (text) => outbox.note(text),
-      authenticate: (accessToken, clientId) => this.#gate.prove({ accessToken, clientId }),
-      connectionKeyOf: (connection, credentials) => this.#gate.keyOf(connection, credentials),
-      namespaceOf: (appId, base) => this.#gate.namespaceOf(appId, base)
+      authenticate: (accessToken, clientId) => gate.prove({ accessToken, clientId }),
+      connectionKeyOf: (connection, credentials) => gate.keyOf(connection, credentials),
+      namespaceOf: (appId, base) => gate.namespaceOf(appId, base)
     }
-    this.#gate = new Gatekeeper({ ...ports, self: options.self })
     this.#beats = new Beats({ deadlines, now, beat: (each, nowMs) => this.#beat(each, nowMs) })
     const nowMs = (): number => ports.now().monoMs
     this.#parking = new Parking({ deadlines, nowMs })
@@ -144,10 +142,8 @@ export class Sessions implements Holder, ResumesOwner {
     this.#desk.onMessage(from, message)
   }
 
-  /** New apps and keys: sessions whose key is gone are ended, the others have its new rights. */
-  onApps(directory: AppDirectory): void {
-    const review = this.#gate.onApps(directory)
-    if (review === undefined) return
+  /** Keys have changed: sessions whose key is gone are ended, the others have its new rights. */
+  review(review: Review): void {
     for (const { session } of this.#connected.values()) {
       const reviewed = review(session.credentials)
       if (reviewed === undefined) continue
@@ -213,7 +209,7 @@ export class Sessions implements Holder, ResumesOwner {
 
   onDecided({ slot, params, facts, early }: Resuming, outcome: ClaimDecision): void {
     // Keys and tokens may have ended meanwhile.
-    const proven = this.#gate.prove(params)
+    const proven = this.#ports.gate.prove(params)
     const isGranted = outcome.kind === 'granted'
     const { connectionId } = facts
     if (!proven.ok) {
@@ -262,7 +258,7 @@ export class Sessions implements Holder, ResumesOwner {
 
   #admit(params: ConnectParams): Authenticated {
     if (this.#isDraining) return { ok: false, error: errors.unavailable('The node is leaving') }
-    if (this.#connected.size < limits.socketsPerWorkerMax) return this.#gate.prove(params)
+    if (this.#connected.size < limits.socketsPerWorkerMax) return this.#ports.gate.prove(params)
     return { ok: false, error: errors.capacity() }
   }
 
@@ -296,11 +292,11 @@ export class Sessions implements Holder, ResumesOwner {
   ): void {
     const { serverId, siteCode } = this.#options
     const { connectionId } = identity
-    const app = this.#gate.directory?.app(credentials.appId)
+    const app = this.#ports.gate.directory?.app(credentials.appId)
     this.#ports.tally.openedCount++
     const connected = new Connected(slot, this.#beats.nextRow(), this, {
       ...identity,
-      connectionKey: this.#gate.keyOf(identity, credentials),
+      connectionKey: this.#ports.gate.keyOf(identity, credentials),
       credentials,
       isTls,
       format,

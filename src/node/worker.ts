@@ -7,6 +7,7 @@
  * outbox. Nothing waits for time to pass: an idle worker sends at once.
  */
 
+import type { AppDirectory } from '../auth/app.ts'
 import type { ConnectionKeys } from '../auth/connection-key.ts'
 import { exhaustive } from '../base/assert.ts'
 import type { Now } from '../base/clock.ts'
@@ -18,6 +19,7 @@ import { weightOf } from '../peer/codec.ts'
 import { type LinkFrame, Links } from '../peer/link.ts'
 import type { Place } from '../peer/place.ts'
 import { Channels } from './channels.ts'
+import { Gatekeeper } from './gatekeeper.ts'
 import type { Outbox } from './outbox.ts'
 import type { WorkerInput } from './ports.ts'
 import { Requests } from './requests.ts'
@@ -53,6 +55,7 @@ export class Worker {
   readonly #outbox: Outbox
   readonly #links: Links
   readonly #channels: Channels
+  readonly #gate: Gatekeeper
   readonly #sessions: Sessions
   readonly #requests: Requests
   #now: Now = { monoMs: 0, wallMs: 0 }
@@ -88,6 +91,12 @@ export class Worker {
         onClaimMessage: (from, message) => this.#sessions.onClaimMessage(from, message)
       }
     )
+    this.#gate = new Gatekeeper({
+      self: { ...self, generation },
+      connectionKeys: options.connectionKeys,
+      now,
+      viewVersion: () => this.#channels.viewVersion
+    })
     this.#sessions = new Sessions(
       { self: { ...self, generation }, serverId, siteCode },
       {
@@ -95,6 +104,7 @@ export class Worker {
         outbox,
         deadlines: this.#deadlines,
         random: random.fork('ids'),
+        gate: this.#gate,
         connectionKeys: options.connectionKeys,
         tally: options.tally,
         now,
@@ -108,6 +118,7 @@ export class Worker {
       outbox,
       deadlines: this.#deadlines,
       random: random.fork('requests'),
+      gate: this.#gate,
       connectionKeys: options.connectionKeys,
       tally: options.tally,
       now
@@ -144,8 +155,7 @@ export class Worker {
         this.#sessions.onView()
         break
       case 'apps':
-        this.#sessions.onApps(input.directory)
-        this.#requests.onApps(input.directory)
+        this.#onApps(input.directory)
         break
       case 'logRoom':
         this.#channels.onLogRoom(input.room)
@@ -191,6 +201,11 @@ export class Worker {
 
   describe(): string[] {
     return [...this.#channels.describe(), ...this.#sessions.describe()]
+  }
+
+  #onApps(directory: AppDirectory): void {
+    const review = this.#gate.onApps(directory)
+    if (review !== undefined) this.#sessions.review(review)
   }
 
   #onPeerFrame(frame: LinkFrame): void {

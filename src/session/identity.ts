@@ -7,6 +7,7 @@
 import type { NamespaceConfig } from '../auth/app.ts'
 import { isSuccessor, namedClient } from '../auth/connect.ts'
 import type { Authenticated, Credentials } from '../auth/key.ts'
+import { namespaceRefusal } from '../auth/namespace.ts'
 import type { Now } from '../base/clock.ts'
 import type { Deadlines } from '../base/deadlines.ts'
 import { type ErrorInfo, errors, type ProtocolError } from '../wire/errors.ts'
@@ -84,14 +85,7 @@ export class Identity {
   /** Why the rules of its namespace keep the client from a channel, if they do (7.11). */
   refusalOn({ base }: ChannelName): ErrorInfo | undefined {
     const rules = this.#ports.namespaceOf(this.credentials.appId, base)
-    if (rules === undefined) return undefined
-    if (rules.tlsOnly && !this.#options.isTls) {
-      return errors.tlsRequired('This namespace requires TLS').info
-    }
-    if (rules.identified && namedClient(this.credentials) === undefined) {
-      return errors.identityRequired().info
-    }
-    return undefined
+    return namespaceRefusal(rules, this.credentials, this.#options.isTls)?.info
   }
 
   /** Why the client's token keeps it from publishing on a channel now. */

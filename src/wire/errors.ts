@@ -28,7 +28,7 @@ export interface ProtocolError {
 
 /** What the protocol has and this server has not yet, each refused with the closest code. */
 export type Feature =
-  | 'tokens' | 'annotations' | 'objects' | 'history' | 'delta' | 'filter'
+  | 'annotations' | 'objects' | 'history' | 'delta' | 'filter'
   | 'metachannels' | 'mutableMessages' | 'push' | 'recover'
 
 function error(scope: ErrorScope, code: number, statusCode: number, message: string)
@@ -201,12 +201,10 @@ const serverErrors = {
 } as const
 
 /**
- * Tokens are not answered with 40140–40149: renewal cannot help, so 40101 ends the connection for
- * good instead of a loop of renewals. Channel features fail the channel or the message alone, so
- * that the rest of an application goes on.
+ * Channel features fail the channel or the message alone, so that the rest of an application goes
+ * on.
  */
 const UNSUPPORTED: Readonly<Record<Feature, readonly [ErrorScope, number, number]>> = {
-  tokens: ['connection', 40101, 401],
   annotations: ['message', 40021, 400],
   objects: ['message', 40021, 400],
   mutableMessages: ['message', 93002, 400],

@@ -238,6 +238,53 @@ ruleFile('authentication', (rule) => {
     await client.channels.get(`${name}-other`).publish('n', 'one')
   })
 
+  rule('A11', 'the SDK publishes with a token', async (t, on) => {
+    const name = on.name('rest')
+    const heard: unknown[] = []
+    const listener = on.client(t, 2).channels.get(name)
+    await listener.subscribe(({ clientId, extras }) => {
+      heard.push([clientId, extras?.userClaim])
+    })
+    const claims = { 'ably.channel.*': 'claimed' }
+    const rest = on.rest(0, { token: jwtOf(on.key, { clientId: 'ann', claims }) })
+    await rest.channels.get(name).publish('n', 'x')
+    await until('it is here', () => heard.length === 1)
+    t.same(heard, [['ann', 'claimed']])
+    const denied = on.rest(1, { token: jwtOf(on.key, { capability: { other: ['*'] } }) })
+    t.match(await errorOf(denied.channels.get(name).publish('n', 'x')), {
+      code: 40160, statusCode: 401
+    })
+  })
+
+  rule('A11', 'every way in, and what is wrong by its code', async (t, on) => {
+    const name = on.name('ways')
+    const base64 = (text: string): string => Buffer.from(text).toString('base64')
+    const token = jwtOf(on.key, { clientId: 'ann' })
+    const publish = async (headers: Record<string, string>, query = ''): Promise<unknown[]> => {
+      const response = await fetch(`${on.url(1)}/channels/${name}/messages?${query}`, {
+        method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: '{}'
+      })
+      await response.arrayBuffer()
+      const code = response.headers.get('x-ably-errorcode')
+      return code === null ? [response.status] : [response.status, Number(code)]
+    }
+    const me = { 'x-ably-clientid': base64('ann') }
+    const cases: readonly [Record<string, string>, string, unknown[]][] = [
+      [{ authorization: `Bearer ${token}` }, '', [201]],
+      [{ authorization: `Bearer ${base64(token)}` }, '', [201]],
+      [me, `access_token=${token}`, [201]], [{}, `accessToken=${token}`, [201]],
+      [{ ...me, authorization: `Basic ${base64(on.key)}` }, '', [201]],
+      [{ 'x-ably-clientid': base64('bob') }, `access_token=${token}`, [401, 40102]],
+      [{ authorization: 'Bearer nonsense' }, '', [401, 40145]],
+      [{ authorization: `Bearer ${token.slice(0, -4)}` }, '', [401, 40144]],
+      [{}, `access_token=${jwtOf(on.key, { ageS: 60, lifeS: 30 })}`, [401, 40142]],
+      [{}, '', [401, 40101]]
+    ]
+    for (const [headers, query, expected] of cases) {
+      t.same(await publish(headers, query), expected, JSON.stringify([headers, query.slice(0, 20)]))
+    }
+  }, ['json'])
+
   rule('A10', 'a namespace may want TLS, or to know who it is', async (t, on) => {
     const { keys } = await on.app({
       keys: [{}], namespaces: [{ id: 'safe', tlsOnly: true }, { id: 'known', identified: true }]
@@ -253,5 +300,8 @@ ruleFile('authentication', (rule) => {
     await ann.channels.get('known:c').publish('n', 'x')
     await ann.channels.get('known:c').attach()
     await nobody.channels.get('other:c').attach()
+    const rest = on.rest(2, { key })
+    t.equal((await errorOf(rest.channels.get('safe:c').publish('n', 'x'))).code, 40311)
+    t.equal((await errorOf(rest.channels.get('known:c').publish('n', 'x'))).code, 40161)
   })
 })

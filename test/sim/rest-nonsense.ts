@@ -47,7 +47,7 @@ export const NONSENSE: readonly Nonsense[] = [
   post(`${CH}/messages`, {}, 401, 40101, { authorization: undefined }),
   post(`${CH}/messages`, {}, 401, 40101, { authorization: basic('app.key:wrong') }),
   post(`${CH}/messages`, {}, 401, 40101, { authorization: 'Basic ???' }),
-  post(`${CH}/messages`, {}, 401, 40101, { authorization: 'Bearer a.b.c' }),
+  post(`${CH}/messages`, {}, 401, 40144, { authorization: 'Bearer a.b.c' }),
   post(`${CH}/messages`, {}, 400, 40012, { 'x-ably-clientid': base64('*') }),
   post(`${CH}/messages?key=${KEY}`, '{', 400, 40001, { authorization: undefined }),
   post('/channels/:x/messages', {}, 400, 40010),

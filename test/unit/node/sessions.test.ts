@@ -5,6 +5,7 @@ import { Deadlines } from '../../../src/base/deadlines.ts'
 import { limits } from '../../../src/base/limits.ts'
 import { Random } from '../../../src/base/random.ts'
 import { Tally } from '../../../src/base/tally.ts'
+import { Gatekeeper, type GatekeeperPorts } from '../../../src/node/gatekeeper.ts'
 import { type FrameSequence, Outbox } from '../../../src/node/outbox.ts'
 import { Sessions } from '../../../src/node/sessions.ts'
 import { Action } from '../../../src/wire/actions.ts'
@@ -55,9 +56,11 @@ t.test('before it knows any app a worker sends clients elsewhere', async (t) => 
   const outbox = new Outbox()
   const now = { monoMs: 0, wallMs: 0 }
   const self = { incarnation: 'n', worker: 0, generation: 1 }
+  const gate = new Gatekeeper({ now: () => now } as GatekeeperPorts)
   const sessions = new Sessions({ self, serverId: 's', siteCode: 't' }, {
     channels: undefined as never, outbox, deadlines: new Deadlines(), random: new Random('ids'),
-    connectionKeys: new ConnectionKeys(new Uint8Array(32)), tally: new Tally(), now: () => now,
+    gate, connectionKeys: new ConnectionKeys(new Uint8Array(32)), tally: new Tally(),
+    now: () => now,
     viewVersion: () => 0, askRegister: () => undefined, answerRegister: () => undefined
   })
   const said: unknown[] = []

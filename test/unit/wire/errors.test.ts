@@ -5,7 +5,7 @@ import { errors, inScope } from '../../../src/wire/errors.ts'
 
 /** Every entry of the catalogue, made with arguments that any of them takes. */
 const entries = Object.entries(errors).map(([name, make]): [string, ProtocolError] => {
-  const argument = name === 'notSupported' ? 'tokens' : 'x'
+  const argument = name === 'notSupported' ? 'objects' : 'x'
   return [name, (make as (...args: unknown[]) => ProtocolError)(argument, 'x')]
 })
 
@@ -40,7 +40,7 @@ t.test('an error may end something else than usual', async t => {
 })
 
 t.test('what is not done yet names itself and never makes a client try for ever', async t => {
-  for (const feature of ['tokens', 'annotations', 'objects', 'history'] as const) {
+  for (const feature of ['annotations', 'objects', 'history'] as const) {
     const { info } = errors.notSupported(feature)
     t.match(info.message, feature)
     t.ok(info.statusCode < 500)
