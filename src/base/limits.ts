@@ -127,6 +127,31 @@ export const limits = {
   /** What a client sends before it is connected; above: DISCONNECTED. */
   earlyBytesMax: 524_288,
 
+  // -- connections over HTTP: comet and server-sent events (protocol 16, 18) -------------------
+  /** Bytes kept for a client between its requests; above: DISCONNECTED 80003. */
+  cometQueueBytesMax: 4 * 1024 * 1024,
+  /** Frames of one answer, unless a single one is larger; the rest waits for the next request. */
+  cometResponseBytesMax: 256 * 1024,
+  /** A response that goes on ends above this; the client asks for the next. */
+  cometStreamBytesMax: 4 * 1024 * 1024,
+  /** The body of one send; above: refused with 413. */
+  cometSendBytesMax: 16 * 1024 * 1024,
+  /** Its frames; above: refused with 40034. */
+  cometSendFramesMax: 50_000,
+  /** A request that nothing is said to is answered with a beat. */
+  cometIdleMs: 15_000,
+  /** Nobody asked for what there is to say: the transport is lost, the session parked. */
+  cometAbsentMs: 15_000,
+  /** The same after an answer that did not arrive: its client comes again, or closes. */
+  cometTornMs: 2_000,
+  /** What another worker was asked for a client, without answer: refused with 80003, retriable. */
+  cometAnswerMs: 8_000,
+  cometRecvAnswerMs: 20_000,
+  /** Requests of one worker that others have to answer; above: refused with 50004. */
+  cometAsksMax: 100_000,
+  /** What a reader of server-sent events has not taken; above: cut off, it comes again. */
+  sseQueueBytesMax: 4 * 1024 * 1024,
+
   // -- hot state ------------------------------------------------------------------------------
   /** How long committed messages stay readable for those who were away. */
   tailMs: 120_000,
@@ -209,6 +234,12 @@ assert(
     limits.tokenDefaultLifeMs <= limits.revocableTokenLifeMs,
   'every key may issue tokens of the default life'
 )
+assert(
+  limits.cometResponseBytesMax <= limits.frameBytesMax,
+  'so does one that ends with the answer to a comet request, or with a part of a send'
+)
+assert(limits.cometIdleMs <= limits.maxIdleIntervalMs, 'a comet client hears us as often')
+assert(limits.cometIdleMs < limits.cometRecvAnswerMs, 'a home that is there answers in time')
 assert(limits.owedPerSessionMax > limits.unansweredPerSessionMax, 'refusals can be told, too')
 assert(limits.idKeptMs >= limits.connectionStateTtlMs + 60_000, 'ids outlive re-sends (rule 17)')
 assert(limits.claimAnswerMs < 10_000, 'a resume is answered before the client gives up')

@@ -25,6 +25,15 @@ export interface Socket {
   ping(): void
   /** Closes after what was written is out. */
   close(): void
+  /** Told once, to transports that have to know, which connection they carry by which claim. */
+  carries?(connectionId: string, claim: number): void
+  /** True for one that is a part of the core: it is written before the links' batches close. */
+  readonly isInner?: boolean
+}
+
+/** An answer that leaves when the sockets are written. */
+export interface Draining {
+  drain(): void
 }
 
 /** Frames that one or many sockets are to be written in this turn, in order. */
@@ -91,6 +100,7 @@ function joined(frames: readonly Frame[]): Uint8Array {
 /** A socket with what it is to be written this turn. */
 export class SocketSlot {
   readonly socket: Socket
+  readonly isInner: boolean
   readonly #outbox: Outbox
   #sequence: FrameSequence | undefined
   isClosing = false
@@ -99,6 +109,7 @@ export class SocketSlot {
 
   constructor(socket: Socket, outbox: Outbox) {
     this.socket = socket
+    this.isInner = socket.isInner === true
     this.#outbox = outbox
   }
 
@@ -144,6 +155,8 @@ export interface HeardView {
 export class Outbox implements LogOutbox {
   #root = new FrameSequence()
   #dirty: SocketSlot[] = []
+  #inner: SocketSlot[] = []
+  #draining: Draining[] = []
   #frames: OutgoingFrame[] = []
   #responses: OutgoingResponse[] = []
   #logRequests: LogRequest[] = []
@@ -155,8 +168,14 @@ export class Outbox implements LogOutbox {
 
   /** For slots: the empty sequence of this turn; the slot is drained at its end. */
   begin(slot: SocketSlot): FrameSequence {
-    this.#dirty.push(slot)
+    if (slot.isInner) this.#inner.push(slot)
+    else this.#dirty.push(slot)
     return this.#root
+  }
+
+  /** `draining` is drained with the sockets of this turn. */
+  drainLater(draining: Draining): void {
+    this.#draining.push(draining)
   }
 
   send(to: Place, frame: LinkFrame): void {
@@ -242,16 +261,35 @@ export class Outbox implements LogOutbox {
     return notes
   }
 
+  /** Writes the sockets that are a part of the core, and what that makes others say to them. */
+  drainInner(): void {
+    while (this.#inner.length > 0) {
+      const inner = this.#inner
+      this.#inner = []
+      this.#root = new FrameSequence()
+      for (const slot of inner) drain(slot)
+    }
+  }
+
   /** Writes to every socket what this turn gave it: one write per socket. */
   drainSockets(): void {
     const dirty = this.#dirty
-    if (dirty.length === 0) return
-    this.#dirty = []
-    this.#root = new FrameSequence()
-    for (const slot of dirty) {
-      const sequence = slot.take()
-      if (sequence !== undefined) slot.queuedBytes = slot.socket.write(sequence)
-      if (slot.isClosing) slot.socket.close()
+    if (dirty.length > 0) {
+      this.#dirty = []
+      this.#root = new FrameSequence()
+      for (const slot of dirty) drain(slot)
     }
+    if (this.#draining.length === 0) return
+    const draining = this.#draining
+    this.#draining = []
+    for (const each of draining) each.drain()
   }
+}
+
+function drain(slot: SocketSlot): void {
+  const sequence = slot.take()
+  // An inner socket may be closed for what it is written, with last words that are still to come.
+  const { isClosing } = slot
+  if (sequence !== undefined) slot.queuedBytes = slot.socket.write(sequence)
+  if (isClosing) slot.socket.close()
 }

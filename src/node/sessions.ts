@@ -188,6 +188,11 @@ export class Sessions implements Holder, ResumesOwner {
     this.forget(socket)
   }
 
+  /** It takes too slowly what it is told. */
+  onSlow(socket: Socket): void {
+    this.#connected.get(socket)?.session.disconnect(errors.disconnectedSlowConsumer().info)
+  }
+
   holdingOf(connectionId: string): Holding {
     const held = this.#byConnection.get(connectionId) ?? this.#parking.find(connectionId)
     if (held === undefined) return { kind: 'ended', error: this.#parking.endOf(connectionId) }
@@ -310,6 +315,7 @@ export class Sessions implements Holder, ResumesOwner {
     this.#connected.set(slot.socket, connected)
     this.#byConnection.set(connectionId, connected.session)
     this.#beats.add(connected)
+    slot.socket.carries?.(connectionId, identity.claim)
     connected.session.connected(error)
   }
 

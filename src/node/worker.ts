@@ -17,8 +17,10 @@ import type { Tally } from '../base/tally.ts'
 import type { Allocate } from '../channel/encoding.ts'
 import { weightOf } from '../peer/codec.ts'
 import { type LinkFrame, Links } from '../peer/link.ts'
+import type { Life } from '../peer/claim-message.ts'
 import type { Place } from '../peer/place.ts'
 import { Channels } from './channels.ts'
+import { Comet } from './comet.ts'
 import { Gatekeeper } from './gatekeeper.ts'
 import type { Outbox } from './outbox.ts'
 import type { WorkerInput } from './ports.ts'
@@ -46,6 +48,8 @@ export interface WorkerCounts {
   readonly partitions: number
   /** HTTP requests that have no answer yet. */
   readonly requests: number
+  /** Comet transports, and comet requests that other workers have to answer. */
+  readonly comet: number
   readonly unconfirmedBytes: number
   readonly deadlines: number
 }
@@ -58,6 +62,7 @@ export class Worker {
   readonly #gate: Gatekeeper
   readonly #sessions: Sessions
   readonly #requests: Requests
+  readonly #comet: Comet
   #now: Now = { monoMs: 0, wallMs: 0 }
 
   constructor(options: WorkerOptions, outbox: Outbox, random: Random) {
@@ -88,7 +93,9 @@ export class Worker {
           this.#links.send(to, message, weightOf(message), this.#now.monoMs)
         },
         dropLink: (to) => this.#links.drop(to),
-        onClaimMessage: (from, message) => this.#sessions.onClaimMessage(from, message)
+        onClaimMessage: (from, message) => this.#sessions.onClaimMessage(from, message),
+        onCometMessage: (from, message) => this.#comet.onMessage(from, message),
+        onPlaceLost: (place) => this.#comet.onPlaceLost(place)
       }
     )
     this.#gate = new Gatekeeper({
@@ -123,6 +130,23 @@ export class Worker {
       tally: options.tally,
       now
     })
+    this.#comet = this.#newComet({ ...self, generation }, options.connectionKeys, now)
+  }
+
+  #newComet(self: Life, connectionKeys: ConnectionKeys, now: () => Now): Comet {
+    return new Comet({
+      self,
+      outbox: this.#outbox,
+      deadlines: this.#deadlines,
+      sessions: this.#sessions,
+      now,
+      prove: (shown) => this.#gate.prove(shown),
+      factsOf: (connectionKey) => connectionKeys.open(connectionKey),
+      isListed: (place) => this.#channels.isListed(place),
+      send: (to, message) => {
+        this.#links.send(to, message, weightOf(message), this.#now.monoMs)
+      }
+    })
   }
 
   /** Handles one input. */
@@ -143,6 +167,12 @@ export class Worker {
         break
       case 'request':
         this.#requests.onRequest(input.request, input.responder)
+        break
+      case 'comet':
+        this.#comet.onRequest(input.request, input.responder)
+        break
+      case 'cometGone':
+        this.#comet.onGone(input.responder)
         break
       case 'peerFrame':
         this.#onPeerFrame(input.frame)
@@ -177,6 +207,7 @@ export class Worker {
     this.#now = now
     this.#channels.flush(now.monoMs)
     this.#sessions.flush()
+    this.#outbox.drainInner()
     this.#links.flush(now.monoMs)
   }
 
@@ -194,6 +225,7 @@ export class Worker {
       clients,
       partitions,
       requests: this.#requests.count,
+      comet: this.#comet.count,
       unconfirmedBytes: this.#links.unconfirmedBytes(),
       deadlines: this.#deadlines.size
     }

@@ -14,7 +14,8 @@
  *
  * Messages name their channel by key (`appId/name`), never by an id that a restart forgets; those
  * of a roll or a handover name the partition, for they are about all channels of one. Who holds a
- * session is another talk of its own (peer/claim-message.ts).
+ * session is another talk of its own (peer/claim-message.ts), and so are the requests of comet
+ * connections (peer/comet-message.ts).
  */
 
 import type { Frame } from '../wire/frame.ts'
@@ -22,6 +23,7 @@ import type { Rewind } from '../wire/params.ts'
 import type { ErrorInfo } from '../wire/protocol-message.ts'
 import type { CensusToClient, CensusToGroup, CensusToMaster, Counted } from './census-message.ts'
 import type { ClaimMessage } from './claim-message.ts'
+import type { CometMessage } from './comet-message.ts'
 import type {
   Declare,
   Declared,
@@ -391,3 +393,4 @@ export type PeerMessage =
   | RollMessage
   | HandedOver
   | ClaimMessage
+  | CometMessage

@@ -26,6 +26,8 @@ export interface CredentialsOptions {
   readonly clientId?: string
   /** It shows tokens, which end, instead of the key. */
   readonly hasTokens?: boolean
+  /** It speaks comet: requests instead of a socket. */
+  readonly isComet?: boolean
 }
 
 export class ClientCredentials {

@@ -7,6 +7,7 @@
 import type { Random } from '../../src/base/random.ts'
 import { ClientCredentials, type CredentialsOptions } from './client-credentials.ts'
 import { ClientMembers } from './client-members.ts'
+import { attachPatienceMs } from './comet-line.ts'
 import { IdleWatch } from './idle-watch.ts'
 import { HAS_PRESENCE } from './presence-map.ts'
 import { APP, type Region } from './region.ts'
@@ -16,7 +17,6 @@ import { Does, META, type Wire } from './wire.ts'
 import { type Scheduled, Violation } from './world.ts'
 
 const CONNECT_MS = 10_000
-const ATTACH_MS = 10_000
 const REDIAL_MS = 400
 const REATTACH_MS = 1_500
 const RETRY_MS = 1_000
@@ -220,9 +220,9 @@ export class SimClient implements SocketClient {
 
   #dial(): void {
     const { world } = this.#region
-    const { format, echo, node } = this.options
+    const { format, echo, node, isComet } = this.options
     this.state = 'connecting'
-    const socket = this.#region.dial(this, format, echo, node)
+    const socket = this.#region.dial(this, format, echo, node, isComet)
     this.socket = socket
     if (socket === undefined) {
       this.#redial()
@@ -307,7 +307,7 @@ export class SimClient implements SocketClient {
     const { name: channel, channelSerial } = held
     const { modes: flags, params } = this.options
     this.socket!.send({ action: Does.ATTACH, channel, channelSerial, flags, params })
-    held.timer = world.after(ATTACH_MS, () => {
+    held.timer = world.after(attachPatienceMs(this.options.isComet), () => {
       if (this.channels.get(channel) !== held || held.state !== 'attaching') return
       this.#say(`waits in vain for ATTACHED of ${channel}`)
       this.#attachLater(held)
@@ -335,7 +335,7 @@ export class SimClient implements SocketClient {
     const held = this.channels.get(message.channel!)
     if (held === undefined || held.state === 'suspended' || held.state === 'detaching') return
     this.#region.world.cancel(held.timer)
-    const flags = message.flags ?? 0
+    const { flags = 0 } = message
     const isResumed = (flags & RESUMED) !== 0
     const isUpdate = held.state === 'attached' && isResumed
     held.state = 'attached'

@@ -102,7 +102,8 @@ export class RoughClient implements SocketClient {
 
   connect(): void {
     const format: WireFormat = this.#random.below(2) === 0 ? 'json' : 'msgpack'
-    this.#socket = this.#region.dial(this, format, true)
+    const isComet = this.#random.fork('comet').below(2) === 0
+    this.#socket = this.#region.dial(this, format, true, undefined, isComet)
     if (this.#socket === undefined) {
       this.#redial()
       return

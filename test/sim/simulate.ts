@@ -154,6 +154,7 @@ class Run {
         connectionsResumed: this.#sessions.resumedCount,
         connectionsLost: this.#sessions.failedCount,
         publishedByRequest: this.#requests.publishedCount,
+        overComet: this.#sessions.cometCount,
         presenceEvents: this.#presence.eventCount,
         presenceLeaves: this.#leaves.leaveCount,
         syncs: this.#presence.syncCount,

@@ -14,6 +14,8 @@ const { PRESENCE, PUBLISH, SUBSCRIBE, PRESENCE_SUBSCRIBE } = Mode
 /** Most ask for nothing, and are granted everything. */
 const MODES = [PRESENCE | PUBLISH | SUBSCRIBE, PRESENCE | PUBLISH | PRESENCE_SUBSCRIBE]
 
+/** One client in so many speaks comet. */
+const COMET_EVERY = 4
 /** Some ask for more than others. */
 const PARAMS: readonly Readonly<Record<string, string>>[] = [
   { rewind: '1' }, { rewind: '2m', rewindLimit: '7' }, { occupancy: 'metrics' },
@@ -62,7 +64,8 @@ export class Workload {
         clientId: random.below(3) === 0 ? `c${at}` : undefined,
         modes: MODES[random.below(8)],
         params: PARAMS[random.below(8)],
-        hasTokens: random.fork('tokens').below(4) === 0
+        hasTokens: random.fork('tokens').below(4) === 0,
+        isComet: random.fork('comet').below(COMET_EVERY) === 0
       })
       this.clients.push(client)
       this.#region.world.after(random.below(2_000), () => {
