@@ -29,8 +29,12 @@ export const limits = {
   maxIdleIntervalMs: 15_000,
   /** A socket that was silent this long, pings unanswered, is dropped. */
   socketSilenceMs: 40_000,
-  /** Bytes waiting in one socket; above: DISCONNECTED 80003 and closed. */
+  /** Bytes waiting in one socket; what would exceed it is not written: DISCONNECTED 80003. */
   socketQueueBytesMax: 16 * 1024 * 1024,
+  /** Above so many a socket is not given what can wait: missed messages, sets of members. */
+  socketRoomBytes: 1024 * 1024,
+  /** How often it is looked whether a socket has room for what waits. */
+  socketLookMs: 50,
   /** Sockets of one worker; above: refused with 50004. */
   socketsPerWorkerMax: 1_000_000,
 

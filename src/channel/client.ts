@@ -209,6 +209,7 @@ export class ChannelClient {
         const clientId = this.#clientId
         this.#ports.toMaster(channel, { kind: 'backfill', channel, clientId, epoch, ...question })
       },
+      sayPage: (arrival, upTo) => this.#doors.sayPage(arrival, upTo),
       sayAttached: (arrival, here, isResumed) => {
         this.#doors.sayAttached(arrival, here, isResumed)
       },

@@ -199,6 +199,17 @@ export class Doors {
     this.#answer(worker, attach, { standing, isResumed, error: undefined, backlog })
   }
 
+  /** Tells a part of what it missed; who is present it is told at the end. */
+  sayPage({ worker, attach, missed }: Omit<Arrival, 'from'>, standing: Standing): void {
+    const { attachId, variant, hearsPresence } = attach
+    const backlog = this.#backlog(attach, missed, standing)
+    const isAnybody = hearsPresence === true && this.#replica.sync(variant) !== undefined
+    this.#ports.toGroup(worker, {
+      kind: 'attached', channel: this.#channel, attachId, standing, isResumed: true,
+      error: undefined, backlog, sync: isAnybody ? 'held' : undefined, hasMore: true
+    })
+  }
+
   /** Answers an attach whose continuation is none. */
   refuseContinuation(worker: number, attach: Attach, standing: Standing): void {
     const error = errors.continuityLost().info

@@ -55,14 +55,17 @@ export class SseSocket implements Socket {
     }
   }
 
-  write(batch: FrameSequence): number {
+  get queuedBytes(): number {
+    return this.#early.length + this.#answer.waitingBytes
+  }
+
+  write(batch: FrameSequence): void {
     let events = ''
     for (const frame of batch.frames()) {
       if (this.#isOver) break
       events += this.#eventsOf(frame)
     }
     if (!this.#isRefused) this.#emit(events)
-    return this.#answer.waitingBytes
   }
 
   ping(): void {

@@ -82,8 +82,12 @@ export class CometSocket implements Socket {
     this.#ports.onCarries(this, connectionId, claim)
   }
 
-  write(batch: FrameSequence): number {
-    if (this.#isSpent || this.#isTorn) return 0
+  get queuedBytes(): number {
+    return this.#bytes + (this.#stream?.queuedBytes ?? 0)
+  }
+
+  write(batch: FrameSequence): void {
+    if (this.#isSpent || this.#isTorn) return
     // What is kept must not hold on to the slabs of memory that frames are cut from.
     const isKept = this.#poll === undefined && this.#stream === undefined
     for (const frame of batch.frames()) {
@@ -93,7 +97,6 @@ export class CometSocket implements Socket {
     }
     this.#serve()
     if (this.#bytes > limits.cometQueueBytesMax) this.#tooSlow()
-    return this.#bytes
   }
 
   /** Shows a streamed client that we live; one that took all so far does, too. */

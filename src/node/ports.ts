@@ -51,6 +51,8 @@ export type WorkerInput =
     }
   | { readonly kind: 'socketHeard'; readonly socket: Socket }
   | { readonly kind: 'socketClosed'; readonly socket: Socket }
+  /** It was not written what it was given: its client takes too slowly. */
+  | { readonly kind: 'socketFull'; readonly socket: Socket }
   | { readonly kind: 'request'; readonly request: RawRequest; readonly responder: Responder }
   | {
       readonly kind: 'comet'

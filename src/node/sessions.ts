@@ -79,6 +79,10 @@ class Connected implements Transport {
     this.session = new Session(options, this, sessions.sessionPorts)
   }
 
+  get hasRoom(): boolean {
+    return this.slot.hasRoom
+  }
+
   write(frame: Frame): void {
     this.slot.write(frame)
   }
@@ -188,9 +192,12 @@ export class Sessions implements Holder, ResumesOwner {
     this.forget(socket)
   }
 
-  /** It takes too slowly what it is told. */
+  /** It takes too slowly what it is told: it goes on with a new socket. */
   onSlow(socket: Socket): void {
-    this.#connected.get(socket)?.session.disconnect(errors.disconnectedSlowConsumer().info)
+    const connected = this.#connected.get(socket)
+    if (connected === undefined) return
+    this.#ports.tally.slowCount++
+    connected.session.disconnect(errors.disconnectedSlowConsumer().info)
   }
 
   holdingOf(connectionId: string): Holding {
@@ -346,9 +353,7 @@ export class Sessions implements Holder, ResumesOwner {
 
   /** Shows a socket that we live; one that does not show it is dropped. */
   #beat({ slot, session }: Connected, nowMs: number): void {
-    if (slot.queuedBytes > limits.socketQueueBytesMax) {
-      session.disconnect(errors.disconnectedSlowConsumer().info)
-    } else if (nowMs - session.heardAtMs > limits.socketSilenceMs) {
+    if (nowMs - session.heardAtMs > limits.socketSilenceMs) {
       session.disconnect(errors.idleTimeout().info)
     } else {
       if (session.wantsHeartbeats) slot.write(HEARTBEATS[session.format])

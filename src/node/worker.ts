@@ -174,6 +174,9 @@ export class Worker {
       case 'cometGone':
         this.#comet.onGone(input.responder)
         break
+      case 'socketFull':
+        this.#sessions.onSlow(input.socket)
+        break
       case 'peerFrame':
         this.#onPeerFrame(input.frame)
         break

@@ -165,6 +165,8 @@ export interface Attached extends OnChannel {
   readonly sync?: Sync
   /** How many are attached, for one that wants to know, if anybody does. */
   readonly occupancy?: Frame
+  /** True: this is a page, up to `standing`; it is not live before it has asked for the rest. */
+  readonly hasMore?: boolean
 }
 
 /** ChannelClient → LocalGroup: the attachment cannot be had (the master refuses or is lost). */

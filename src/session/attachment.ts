@@ -20,6 +20,8 @@ import type { Beginning, Ears } from './door.ts'
 export interface AttachmentOwner {
   readonly connectionId: string
   readonly echoes: boolean
+  /** False: the socket has much to take before it is given what can wait. */
+  readonly hasRoom: boolean
   sendFrame(frame: Frame): void
   send(message: ProtocolMessage): void
   onAttachmentRefused(attachment: Attachment): void
@@ -96,6 +98,10 @@ export class Attachment implements Ears {
   /** True once the client was told so. */
   get isAttached(): boolean {
     return this.#isAttached
+  }
+
+  get hasRoom(): boolean {
+    return this.#owner.hasRoom
   }
 
   /** True if the mode was granted. */

@@ -29,6 +29,8 @@ export interface Ears {
   readonly subscribes: boolean
   /** False: of presence it hears what becomes of its own members, and nothing else. */
   readonly hearsPresence: boolean
+  /** False: the socket has much to take before it is given what can wait. */
+  readonly hasRoom: boolean
   onFrame(frame: Frame): void
   onAttached(how: Beginning): void
   onAttachRefused(error: ErrorInfo): void

@@ -26,6 +26,8 @@ export interface SessionOptions extends IdentityOptions {
 
 /** A session's own transport. */
 export interface Transport {
+  /** False: much of what was written has not been taken. */
+  readonly hasRoom: boolean
   write(frame: Frame): void
   /** Closes after what was written. */
   close(): void

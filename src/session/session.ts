@@ -87,6 +87,10 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
     return this.#identity.credentials
   }
 
+  get hasRoom(): boolean {
+    return this.#transport.hasRoom
+  }
+
   get isOpen(): boolean {
     return this.#isOpen
   }

@@ -126,6 +126,7 @@ export const ofSessions: readonly Planted[] = [
           modeBits: member.modeBits,
           subscribes: member.subscribes,
           hearsPresence: member.hearsPresence,
+          hasRoom: true,
           hearsItself: true,
           onFrame: (frame) => member.onFrame(frame),
           onAttached: (how) => member.onAttached(how),

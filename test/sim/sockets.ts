@@ -9,6 +9,9 @@ import type { Random } from '../../src/base/random.ts'
 import type { World } from './world.ts'
 import { readFrames, type Wire, type WireFormat, writeFrame } from './wire.ts'
 
+/** Clients here say little: a byte that waits counts for so many, or none would ever be slow. */
+const WAITING_SCALE = 2_000
+
 /** The worker at the other end, as the socket sees it. */
 export interface SocketServer {
   readonly life: string
@@ -144,15 +147,18 @@ export class SimWebSocket implements Socket, SimSocket {
 
   // -- the server's end ------------------------------------------------------------------------
 
-  write(batch: FrameSequence): number {
-    if (!this.#isServerOpen) return 0
+  get queuedBytes(): number {
+    return this.#waitingBytes * WAITING_SCALE
+  }
+
+  write(batch: FrameSequence): void {
+    if (!this.#isServerOpen) return
     const bytes = batch.bytes().slice()
     this.#world.mixBytes(bytes)
     for (const message of readFrames(bytes)) {
       if (message !== undefined) this.#witness.onServerSays(this, message)
     }
     this.#toClient(bytes)
-    return this.#waitingBytes
   }
 
   ping(): void {

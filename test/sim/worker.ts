@@ -194,7 +194,7 @@ export class WorkerThread implements SocketServer, CometServer, Asker {
       })
     }
     for (const { to, frame } of this.outbox.takeFrames()) this.#send(to, frame)
-    this.outbox.drainSockets()
+    for (const socket of this.outbox.drainSockets()) this.loop.input({ kind: 'socketFull', socket })
     for (const { responder, response } of this.outbox.takeResponses()) {
       responder.respond(response)
     }

@@ -44,6 +44,7 @@ export class Listener implements GroupMember {
   hearsItself = true
   subscribes = true
   hearsPresence = true
+  hasRoom = true
 
   constructor(connectionId = 'me') {
     this.connectionId = connectionId

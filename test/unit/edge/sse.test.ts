@@ -39,7 +39,7 @@ class Served {
     const slot = new SocketSlot(this.socket!, this.#outbox)
     for (const message of messages) slot.write(encodeFrame(message, 'json'))
     this.#outbox.drainSockets()
-    return slot.queuedBytes
+    return slot.socket.queuedBytes
   }
 
   #onInput(input: WorkerInput): void {

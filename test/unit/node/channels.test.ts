@@ -110,7 +110,7 @@ class Rig {
 function ears(): Ears & { told: string[]; serial: string } {
   return {
     connectionId: 'c', modeBits: 0, hearsItself: true, subscribes: true, hearsPresence: true,
-    told: [], serial: '',
+    hasRoom: true, told: [], serial: '',
     onFrame() {
       this.told.push('frame')
     },

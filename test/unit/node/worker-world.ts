@@ -254,7 +254,9 @@ export class WorkerWorld {
     from.worker.settle({ monoMs: this.nowMs, wallMs: EPOCH_MS + Math.floor(this.nowMs) })
     for (const request of from.outbox.takeLogRequests()) this.#ask(from, request)
     for (const { to, frame } of from.outbox.takeFrames()) this.#carry(from.place, to, frame)
-    from.outbox.drainSockets()
+    for (const socket of from.outbox.drainSockets()) {
+      this.input(from, { kind: 'socketFull', socket })
+    }
     from.notes.push(...from.outbox.takeNotes())
   }
 

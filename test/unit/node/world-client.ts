@@ -38,7 +38,11 @@ class ClientSocket implements Socket {
     this.worker = worker
   }
 
-  write(batch: FrameSequence): number {
+  get queuedBytes(): number {
+    return this.#client.queuedBytes
+  }
+
+  write(batch: FrameSequence): void {
     const frames = batch.frames()
     const size = frames.reduce((sum, { bytes }) => sum + bytes.byteLength, 0)
     if (batch.bytes().byteLength !== size) this.#client.flaws.push('a batch is not its frames')
@@ -48,7 +52,6 @@ class ClientSocket implements Socket {
       if (!decoded.ok) this.#client.flaws.push('a frame that cannot be read')
       else if (!this.isClosed) this.#client.onMessage(decoded.message, this)
     }
-    return this.#client.queuedBytes
   }
 
   ping(): void {

@@ -133,6 +133,7 @@ export class SessionBench {
       serverId: 'node', siteCode: 'here',
       remainPresentForMs: 15_000, presenceMembersMax: undefined, ...over
     }, {
+      hasRoom: true,
       write: (frame) => void this.#written.push(frame),
       close: () => void this.closeCount++
     }, {
