@@ -104,7 +104,8 @@ function grantOf(resource: string, operations: readonly (Operation | '*')[]): Gr
   return pattern && { pattern, operations: [...new Set(operations)].sort() }
 }
 
-function patternOf(resource: string): Pattern | undefined {
+/** The pattern that a resource is written as; undefined for what is no resource. */
+export function patternOf(resource: string): Pattern | undefined {
   if (!resource.startsWith('[')) {
     return resource === '' ? undefined : { qualifier: undefined, segments: resource.split(':') }
   }
@@ -172,6 +173,11 @@ export function allowsEverywhere(capability: Capability, operation: Operation): 
 function kindOf({ qualifier }: Resource): string | undefined {
   if (qualifier?.meta === true) return 'meta'
   return qualifier?.filter === undefined ? undefined : 'filter'
+}
+
+/** Whether the pattern reaches a channel. */
+export function reaches(pattern: Pattern, resource: Resource): boolean {
+  return covers(pattern, kindOf(resource), resource.base.split(':'))
 }
 
 function covers(

@@ -4,11 +4,11 @@
  * not depend on it, and appears in no error and no log.
  */
 
-import { createHash, timingSafeEqual } from 'node:crypto'
 import type { ProtocolError } from '../wire/errors.ts'
 import { errors } from '../wire/errors.ts'
-import type { AppDirectory } from './app.ts'
-import type { Capability } from './capability.ts'
+import type { AppDirectory, KeyConfig } from './app.ts'
+import { type Capability, intersect, type Pattern } from './capability.ts'
+import { isSameText } from './proof.ts'
 
 /** The parts of a key; keyName is the public half, `<appId>.<keyId>`. */
 export interface ApiKey {
@@ -25,6 +25,29 @@ export interface Credentials {
   /** One client; `'*'` for one who may assume any; undefined for one who may assume none. */
   readonly clientId?: string
   readonly capability: Capability
+  /** Of the token that proved it; undefined: the key itself did. */
+  readonly token?: TokenFacts
+}
+
+/** What a token says besides who has it. */
+export interface TokenFacts {
+  readonly kind: 'ably' | 'jwt'
+  readonly issuedAtMs: number
+  readonly expiresAtMs: number
+  /** What it may be revoked by, besides its clientId and its channels. */
+  readonly revocationKey?: string
+  /** What a JWT claims of its key's capability; undefined: all of it. */
+  readonly claimed?: Capability
+  /** What messages on these channels are stamped with (`extras.userClaim`). */
+  readonly userClaims?: readonly ChannelClaim<string>[]
+  /** How many messages a second may be published on these channels, per attachment. */
+  readonly publishRates?: readonly ChannelClaim<number>[]
+}
+
+/** Something that a token says of the channels of a pattern. */
+export interface ChannelClaim<T> {
+  readonly pattern: Pattern
+  readonly value: T
 }
 
 export type Authenticated =
@@ -54,18 +77,21 @@ export function authenticateKey(
   if (directory.app(appId) === undefined) return { ok: false, error: errors.unknownApp(appId) }
   const found = directory.key(keyName)
   if (found === undefined) return { ok: false, error: errors.unknownKey(keyName) }
-  if (!isSameSecret(given.secret, found.key.secret)) {
+  if (!isSameText(given.secret, found.key.secret)) {
     return { ok: false, error: errors.keySecretWrong() }
   }
   const { capability } = found.key
   return { ok: true, credentials: { appId, keyName, clientId: clientId ?? '*', capability } }
 }
 
-/** Digests are compared, for those have one length; equal digests mean equal secrets. */
-function isSameSecret(given: string, known: string): boolean {
-  return timingSafeEqual(digest(given), digest(known))
-}
-
-function digest(text: string): Uint8Array {
-  return createHash('sha256').update(text).digest()
+/**
+ * The same credentials when the capability of their key has changed: a key may what it may now,
+ * a JWT no more than its key, and an Ably token what it was granted.
+ */
+export function withKey(credentials: Credentials, key: KeyConfig): Credentials {
+  const { token } = credentials
+  if (token?.kind === 'ably') return credentials
+  const claimed = token?.claimed
+  const capability = claimed === undefined ? key.capability : intersect(claimed, key.capability)
+  return { ...credentials, capability }
 }

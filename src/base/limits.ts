@@ -29,8 +29,12 @@ export const limits = {
   maxIdleIntervalMs: 15_000,
   /** A socket that was silent this long, pings unanswered, is dropped. */
   socketSilenceMs: 40_000,
-  /** Bytes waiting in one socket; above: DISCONNECTED 80003 and closed. */
+  /** Bytes waiting in one socket; what would exceed it is not written: DISCONNECTED 80003. */
   socketQueueBytesMax: 16 * 1024 * 1024,
+  /** Above so many a socket is not given what can wait: missed messages, sets of members. */
+  socketRoomBytes: 1024 * 1024,
+  /** How often it is looked whether a socket has room for what waits. */
+  socketLookMs: 50,
   /** Sockets of one worker; above: refused with 50004. */
   socketsPerWorkerMax: 1_000_000,
 
@@ -43,6 +47,23 @@ export const limits = {
   requestBodyBytesMax: 4 * 1024 * 1024,
   /** A request without answer this long is answered with 50003; clients wait 10 s. */
   requestAnswerMs: 8_000,
+
+  // -- tokens (protocol section 11) ------------------------------------------------------------
+  /** The text of a token; above: 40144 or 40145. */
+  tokenLengthMax: 65_536,
+  /** How long a token may live, unless its key may revoke tokens; above: 40003, or 40144. */
+  tokenLifeMs: 24 * 3_600_000,
+  /** The same where tokens can be revoked: revocations are kept that long. */
+  revocableTokenLifeMs: 3_600_000,
+  /** The life of a token that asks for none. */
+  tokenDefaultLifeMs: 3_600_000,
+  /** So long before a token's end a connected client is asked for another one. */
+  renewalLeadMs: 30_000,
+  /** How far the clock of who signs may be from ours. */
+  clockSkewMs: 120_000,
+  /** Shorter nonces can be guessed, longer ones only cost. */
+  nonceLengthMin: 16,
+  nonceLengthMax: 512,
 
   // -- publishing -----------------------------------------------------------------------------
   /** A publish without outcome this long: the socket is ended, retriable (rule 18). */
@@ -110,6 +131,31 @@ export const limits = {
   /** What a client sends before it is connected; above: DISCONNECTED. */
   earlyBytesMax: 524_288,
 
+  // -- connections over HTTP: comet and server-sent events (protocol 16, 18) -------------------
+  /** Bytes kept for a client between its requests; above: DISCONNECTED 80003. */
+  cometQueueBytesMax: 4 * 1024 * 1024,
+  /** Frames of one answer, unless a single one is larger; the rest waits for the next request. */
+  cometResponseBytesMax: 256 * 1024,
+  /** A response that goes on ends above this; the client asks for the next. */
+  cometStreamBytesMax: 4 * 1024 * 1024,
+  /** The body of one send; above: refused with 413. */
+  cometSendBytesMax: 16 * 1024 * 1024,
+  /** Its frames; above: refused with 40034. */
+  cometSendFramesMax: 50_000,
+  /** A request that nothing is said to is answered with a beat. */
+  cometIdleMs: 15_000,
+  /** Nobody asked for what there is to say: the transport is lost, the session parked. */
+  cometAbsentMs: 15_000,
+  /** The same after an answer that did not arrive: its client comes again, or closes. */
+  cometTornMs: 2_000,
+  /** What another worker was asked for a client, without answer: refused with 80003, retriable. */
+  cometAnswerMs: 8_000,
+  cometRecvAnswerMs: 20_000,
+  /** Requests of one worker that others have to answer; above: refused with 50004. */
+  cometAsksMax: 100_000,
+  /** What a reader of server-sent events has not taken; above: cut off, it comes again. */
+  sseQueueBytesMax: 4 * 1024 * 1024,
+
   // -- hot state ------------------------------------------------------------------------------
   /** How long committed messages stay readable for those who were away. */
   tailMs: 120_000,
@@ -154,6 +200,13 @@ export const limits = {
   /** Backfills that one ChannelClient has under way; others wait for their turn. */
   backfillsPerClientMax: 32,
 
+  /** A group or ChannelClient whose attachments change says how many it has this often at most. */
+  headcountMs: 250,
+  /** Who wants to know how many are attached is told changes this often at most; below 15 s. */
+  occupancyMs: 1_000,
+  /** A question for the occupancy is answered after this long by what is known, if not before. */
+  censusMs: 1_000,
+
   // -- links between places -------------------------------------------------------------------
   /** One page of a backlog; a Join or backfill that is behind by more asks again. */
   backlogPageBytesMax: 256 * 1024,
@@ -180,12 +233,24 @@ assert(
     limits.backlogPageBytesMax <= limits.appendBytesMax,
   'so does one that ends with a whole append, or a page of backlog'
 )
+assert(
+  limits.revocableTokenLifeMs <= limits.tokenLifeMs &&
+    limits.tokenDefaultLifeMs <= limits.revocableTokenLifeMs,
+  'every key may issue tokens of the default life'
+)
+assert(
+  limits.cometResponseBytesMax <= limits.frameBytesMax,
+  'so does one that ends with the answer to a comet request, or with a part of a send'
+)
+assert(limits.cometIdleMs <= limits.maxIdleIntervalMs, 'a comet client hears us as often')
+assert(limits.cometIdleMs < limits.cometRecvAnswerMs, 'a home that is there answers in time')
 assert(limits.owedPerSessionMax > limits.unansweredPerSessionMax, 'refusals can be told, too')
 assert(limits.idKeptMs >= limits.connectionStateTtlMs + 60_000, 'ids outlive re-sends (rule 17)')
 assert(limits.claimAnswerMs < 10_000, 'a resume is answered before the client gives up')
 assert(2 * limits.holderAnswerMs < limits.claimAnswerMs, 'a silent home leaves time to answer')
 assert(limits.attachAnswerMs < 10_000, 'an attach is answered before the client gives up')
 assert(limits.requestAnswerMs < 10_000, 'a request is answered before the client gives up')
+assert(2 * limits.headcountMs + limits.occupancyMs < 15_000, 'changes are told in time')
 assert(limits.appendBytesMax < 1024 * 1024, 'an append stays below NATS max_payload')
 assert(limits.logResumeShare < limits.logAdmissionShare && limits.logAdmissionShare < 1,
   'admission stops while there is room for what trims')

@@ -12,4 +12,6 @@ export class Tally {
   /** Sockets that were opened, and that were turned away. */
   openedCount = 0
   turnedAwayCount = 0
+  /** Connections that were ended because they took too slowly what they were told. */
+  slowCount = 0
 }

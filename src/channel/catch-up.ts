@@ -1,15 +1,15 @@
 /**
  * Attachments of a ChannelClient's groups that are not answered yet: those that wait for the
- * client to be live, and those about whose past the master is being asked, page by page, until
- * they are where the client is.
+ * client to be live, and those about whose past the master is being asked.
  *
- *   waiting ──client live──▶ asked ──page──▶ asked ──the last page──▶ attached
- *      ▲                      │ another master, or its word is ahead of the client
- *      └──────────────────────┘
+ *   waiting ──client live──▶ asked ──the last page──▶ attached, where the client is
+ *      ▲                      │ └──a page──▶ told; it comes again from there, at its own pace
+ *      └──────────────────────┘ another master, or its word is ahead of the client
  *
  * One that goes on from where it stood is told all that it missed; one that rewinds is told the
  * last messages before its place. Both are asked for alike: a rewind begins with a page whose
- * start the master chooses, and what came after that page is then missed like anything else.
+ * start the master chooses, and what came after that page is then missed like anything else; but
+ * only when all of a rewind is there is it known what of it is told.
  */
 
 import { limits } from '../base/limits.ts'
@@ -21,7 +21,7 @@ export interface Arrival {
   readonly attach: Attach
   /** How far `missed` leads; undefined for one that begins wherever the client is. */
   readonly from: Standing | undefined
-  /** What it missed, as far as that is known, oldest first. */
+  /** What it missed, as far as that is known and not told, oldest first. */
   readonly missed: readonly Publication[]
 }
 
@@ -30,6 +30,8 @@ export interface CatchUpPorts {
   /** Where the client stands; undefined while it is not live. */
   here(): Standing | undefined
   ask(question: Pick<Backfill, 'requestNo' | 'from' | 'rewind'>): void
+  /** It is told what it missed so far, and comes again from there when it can take more. */
+  sayPage(arrival: Arrival, upTo: Standing): void
   /** It is where the client is. */
   sayAttached(arrival: Arrival, here: Standing, isResumed: boolean): void
   /** It cannot go on from where it stood. */
@@ -41,7 +43,7 @@ export interface CatchUpPorts {
 export class CatchUp {
   readonly #ports: CatchUpPorts
   #waiting: Arrival[] = []
-  /** Those whose turn to ask has not come: what is missed is held here until all of it came. */
+  /** Those whose turn to ask has not come. */
   #queued: Arrival[] = []
   readonly #asked = new Map<number, Arrival>()
   #requestNo = 0
@@ -143,11 +145,16 @@ export class CatchUp {
       this.#ports.onAhead()
       return
     }
+    const isRewinding = arrival.attach.rewind !== undefined
+    if (!isRewinding && answer.standing.seq < here.seq) {
+      this.#ports.sayPage({ ...arrival, missed: answer.publications }, answer.standing)
+      return
+    }
     const lastSeq = arrival.missed.at(-1)?.seq ?? 0
     const missed = [...arrival.missed, ...answer.publications.filter(({ seq }) => seq > lastSeq)]
     const further = { ...arrival, from: answer.standing, missed }
     if (answer.standing.seq < here.seq) this.#ask(further)
-    else this.#ports.sayAttached(further, here, arrival.attach.rewind === undefined)
+    else this.#ports.sayAttached(further, here, !isRewinding)
   }
 
   /** Those in the queue who would ask the same: a crowd that rewinds costs one question a page. */

@@ -33,6 +33,7 @@ import type {
 } from '../peer/message.ts'
 import type { Allocate } from './encoding.ts'
 import { CatchUp } from './catch-up.ts'
+import { ClientCensus } from './client-census.ts'
 import { Doors } from './doors.ts'
 import { isUnbroken } from './page.ts'
 import { declareParts } from './presence-pages.ts'
@@ -63,6 +64,7 @@ export class ChannelClient {
   readonly #doors: Doors
   readonly #catchUp: CatchUp
   readonly #unanswered: Unanswered
+  readonly #census: ClientCensus
   #state: State = { kind: 'idle' }
   #standing: Standing | undefined
   #joinNo = 0
@@ -77,6 +79,7 @@ export class ChannelClient {
     this.#unanswered = new Unanswered()
     this.#doors = new Doors(channel, ports)
     this.#catchUp = this.#makeCatchUp()
+    this.#census = this.#makeCensus()
     this.#usedAtMs = ports.nowMs()
   }
 
@@ -95,9 +98,14 @@ export class ChannelClient {
       case 'groupEmpty':
         this.#doors.onGroupEmpty(worker)
         this.#catchUp.forget(worker)
+        this.#census.onDoors()
         return
       case 'variantUnused':
         this.#doors.onVariantUnused(worker, message.variantId)
+        this.#census.onDoors()
+        return
+      case 'counted':
+        this.#census.onCounted(worker, message)
         return
       case 'syncWanted':
         this.#doors.onSyncWanted(worker, message)
@@ -131,6 +139,14 @@ export class ChannelClient {
       case 'members':
         this.#onMembers(message)
         return
+      case 'censusWanted':
+        if (this.#isLive(message.epoch)) this.#census.onWanted(message)
+        return
+      case 'occupancy':
+        if (this.#isLive(message.epoch) && this.#standing !== undefined) {
+          this.#doors.tellOccupancy(message, this.#standing)
+        }
+        return
     }
   }
 
@@ -146,6 +162,7 @@ export class ChannelClient {
     this.#doors.forget(worker)
     this.#unanswered.forgetWorker(worker)
     this.#catchUp.forget(worker)
+    this.#census.onDoors()
   }
 
   /** The master of this epoch wants to hear of all members. */
@@ -169,6 +186,7 @@ export class ChannelClient {
   /** Says goodbye to the master. */
   close(): void {
     if (this.#state.kind === 'joining') this.#ports.deadlines.cancel(this.#state.retry)
+    this.#census.end()
     if (this.#state.kind !== 'idle') {
       const { channel } = this
       this.#ports.toMaster(channel, { kind: 'part', channel, clientId: this.#clientId })
@@ -191,6 +209,7 @@ export class ChannelClient {
         const clientId = this.#clientId
         this.#ports.toMaster(channel, { kind: 'backfill', channel, clientId, epoch, ...question })
       },
+      sayPage: (arrival, upTo) => this.#doors.sayPage(arrival, upTo),
       sayAttached: (arrival, here, isResumed) => {
         this.#doors.sayAttached(arrival, here, isResumed)
       },
@@ -201,9 +220,28 @@ export class ChannelClient {
     })
   }
 
+  #makeCensus(): ClientCensus {
+    const { channel } = this
+    const { deadlines, nowMs, toGroup } = this.#ports
+    return new ClientCensus(channel, {
+      deadlines,
+      nowMs,
+      toGroup,
+      clientId: this.#clientId,
+      wantsOccupancy: () => this.#doors.wantsOccupancy(),
+      workers: () => this.#doors.attached(),
+      toMaster: (message) => void this.#ports.toMaster(channel, message)
+    })
+  }
+
+  #isLive(epoch: number): boolean {
+    return this.#state.kind === 'live' && this.#state.epoch === epoch
+  }
+
   #onAttach(worker: number, attach: Attach): void {
     this.#doors.onAttach(worker, attach)
     this.#catchUp.arrive(worker, attach)
+    this.#census.onDoors()
     if (!this.#wantsDeliveries || this.#state.kind === 'idle') {
       // A client that only published has let deliveries pass: it stands nowhere.
       if (!this.#wantsDeliveries) this.#standing = undefined
@@ -246,6 +284,7 @@ export class ChannelClient {
     if (had !== undefined && !continues) this.#doors.sayContinuityLost(joined.standing)
     else this.#doors.sayWhoWasOwed()
     this.#catchUp.onLive()
+    this.#census.onJoined(joined.epoch)
     this.#unanswered.startEpoch(joined.epoch, joined.nextOpNo)
     this.#publishNew(joined.epoch)
     if (!knowsMembers) this.onMasterUncertain()
@@ -272,7 +311,7 @@ export class ChannelClient {
   }
 
   #onDeliver(deliver: Deliver): void {
-    if (this.#state.kind !== 'live' || deliver.epoch !== this.#state.epoch) return
+    if (!this.#isLive(deliver.epoch)) return
     if (!this.#wantsDeliveries) return
     this.#pass(deliver.publications, deliver.epoch)
   }

@@ -6,6 +6,7 @@
 
 import { limits } from '../base/limits.ts'
 import type { LogWriter } from '../log/writer.ts'
+import { isCensusMessage } from '../peer/census-message.ts'
 import type { ToMaster } from '../peer/message.ts'
 import { type Place, placeKey } from '../peer/place.ts'
 
@@ -25,10 +26,12 @@ export class Confirming {
     return this.#held.size
   }
 
-  /** Keeps what comes before the claim; publishes need none, for their client has not joined. */
+  /** Keeps what comes before the claim, but for what only who has joined may say. */
   holdUntilClaimed(from: Place, message: ToMaster): void {
     if (message.kind === 'part') this.#held.delete(keyOf(from, 'join', message.channel))
-    else if (message.kind !== 'publish') this.#hold(from, message, undefined)
+    else if (message.kind !== 'publish' && !isCensusMessage(message)) {
+      this.#hold(from, message, undefined)
+    }
   }
 
   /** True if it asks for what only the master may say, and we may not be it: it is kept. */

@@ -3,6 +3,7 @@
  * is encoded once per variant for all of them, and so is the set of those who are present.
  */
 
+import type { OccupancyTold } from '../peer/census-message.ts'
 import type {
   Attach,
   Attached,
@@ -22,6 +23,7 @@ import type { Frame } from '../wire/frame.ts'
 import type { Arrival } from './catch-up.ts'
 import { type Allocate, EncodedPublication } from './encoding.ts'
 import { Replica } from './replica.ts'
+import { OccupancyFrames } from './occupancy.ts'
 import { rewoundItems } from './rewound.ts'
 
 /** A worker's group as the client knows it. */
@@ -49,6 +51,9 @@ export class Doors {
   readonly #doors = new Map<number, Door>()
   /** Who is present where the client stands. */
   readonly #replica: Replica
+  readonly #occupancy: OccupancyFrames
+  /** False: no attachment wants to be told. */
+  #mayWantOccupancy = false
   /** True: attachments were told that SYNC comes later. */
   #owesSync = false
 
@@ -56,6 +61,7 @@ export class Doors {
     this.#channel = channel
     this.#ports = ports
     this.#replica = new Replica(ports.allocate)
+    this.#occupancy = new OccupancyFrames(ports.allocate)
   }
 
   /** True if it is known who is present. */
@@ -79,11 +85,39 @@ export class Doors {
     return false
   }
 
+  /** The workers whose groups have attachments. */
+  *attached(): Generator<number> {
+    for (const { worker, isAttached } of this.#doors.values()) if (isAttached) yield worker
+  }
+
+  /** True if some attachment wants to be told the occupancy; if none does, what was told is old. */
+  wantsOccupancy(): boolean {
+    if (!this.#mayWantOccupancy) return false
+    for (const { isAttached, variants } of this.#doors.values()) {
+      if (isAttached && variants.some((each) => each?.occupancy !== undefined)) return true
+    }
+    this.#mayWantOccupancy = false
+    this.#occupancy.forget()
+    return false
+  }
+
+  /** Tells the occupancy to those who want to know. */
+  tellOccupancy(told: OccupancyTold, standing: Standing): void {
+    if (!this.#occupancy.become(told)) return
+    const channel = this.#channel
+    for (const { worker, isAttached, variants } of this.#doors.values()) {
+      const frames = variants.map((each) => each && this.#occupancy.frame(each, standing))
+      if (!isAttached || frames.every((frame) => frame === undefined)) continue
+      this.#ports.toGroup(worker, { kind: 'occupied', channel, frames })
+    }
+  }
+
   /** A group has an attachment of this variant. */
   onAttach(worker: number, { variantId, variant }: Attach): void {
     const door = this.#door(worker)
     door.variants[variantId] = variant
     door.isAttached = true
+    if (variant.occupancy !== undefined) this.#mayWantOccupancy = true
   }
 
   /** Nobody there is attached any more. */
@@ -165,6 +199,17 @@ export class Doors {
     this.#answer(worker, attach, { standing, isResumed, error: undefined, backlog })
   }
 
+  /** Tells a part of what it missed; who is present it is told at the end. */
+  sayPage({ worker, attach, missed }: Omit<Arrival, 'from'>, standing: Standing): void {
+    const { attachId, variant, hearsPresence } = attach
+    const backlog = this.#backlog(attach, missed, standing)
+    const isAnybody = hearsPresence === true && this.#replica.sync(variant) !== undefined
+    this.#ports.toGroup(worker, {
+      kind: 'attached', channel: this.#channel, attachId, standing, isResumed: true,
+      error: undefined, backlog, sync: isAnybody ? 'held' : undefined, hasMore: true
+    })
+  }
+
   /** Answers an attach whose continuation is none. */
   refuseContinuation(worker: number, attach: Attach, standing: Standing): void {
     const error = errors.continuityLost().info
@@ -224,7 +269,9 @@ export class Doors {
   ): void {
     const channel = this.#channel
     const sync = hearsPresence === true ? this.#noted(this.#replica.sync(variant)) : undefined
-    this.#ports.toGroup(worker, { kind: 'attached', channel, attachId, ...beginning, sync })
+    const occupancy = this.#occupancy.frame(variant, beginning.standing)
+    const attached = { channel, attachId, ...beginning, sync, occupancy }
+    this.#ports.toGroup(worker, { kind: 'attached', ...attached })
   }
 
   #syncFor({ variants }: Door): ContinuityLost['sync'] {

@@ -5,15 +5,16 @@
  *
  *   seat:  joining ──attached──▶ live ──home lost──▶ rejoining ──attached──▶ live
  *             │ no answer in time: refused             │ not resumed: continuity lost, then live
+ *             └──attached, with more to come, or without room for it──▶ rejoining
  *
  * Cost of one publication for n live seats in a row: n calls that compare two fields and append
  * one pointer; no allocation, no encoding, no closure.
  *
  * It must never pass a frame to a seat that is not live: what a joining seat missed comes with
- * its `attached`, on the same ordered link.
+ * its `attached`, on the same ordered link, in pages, each when the seat's socket has room for it:
+ * an attachment that missed much, or a set of many members, waits for its reader.
  */
 
-import { assert } from '../base/assert.ts'
 import type { Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
 import type { Tally } from '../base/tally.ts'
@@ -23,7 +24,6 @@ import type {
   ContinuityLost,
   PeerMessage,
   PublishOp,
-  PublishOutcome,
   Standing,
   Sync,
   Synced,
@@ -34,8 +34,12 @@ import { errors } from '../wire/errors.ts'
 import type { Rewind } from '../wire/params.ts'
 import type { ErrorInfo } from '../wire/protocol-message.ts'
 import { serialOf } from './encoding.ts'
+import { GroupCensus } from './group-census.ts'
+import { Lookout } from './lookout.ts'
 import { OwnMembers } from './own-members.ts'
-import type { GroupMember, Row, Seat } from './seat.ts'
+import { enterRow, leaveRow, rowFor } from './rows.ts'
+import { type GroupMember, hears, newSeat, type Row, type Seat, tellBeginning } from './seat.ts'
+import { Submissions, type Submitter } from './submissions.ts'
 
 export type { Attachedness, GroupMember, Seat } from './seat.ts'
 
@@ -52,19 +56,18 @@ export interface GroupPorts {
   toClient(channel: string, message: PeerMessage): void
 }
 
-type Submitter = (outcome: PublishOutcome) => void
-
 export class LocalGroup {
   readonly channel: string
   /** The members of this worker's connections. */
   readonly own: OwnMembers
   readonly #ports: GroupPorts
+  readonly #census: GroupCensus
+  readonly #lookout: Lookout
   readonly #rows: Row[] = []
   readonly #seats = new Map<number, Seat>()
-  readonly #submits = new Map<number, { op: PublishOp; submitter: Submitter }>()
+  readonly #submissions: Submissions
   #standing: Standing | undefined
   #nextAttachId = 1
-  #nextSubmitId = 1
   #liveCount = 0
   #usedAtMs: number
 
@@ -73,6 +76,9 @@ export class LocalGroup {
     this.#ports = ports
     this.#usedAtMs = ports.nowMs()
     const { deadlines, generation, nowMs, nameOp } = ports
+    this.#census = new GroupCensus(channel, this.#rows, ports)
+    this.#submissions = new Submissions(channel, (submit) => ports.toClient(channel, submit))
+    this.#lookout = new Lookout({ deadlines, nowMs }, (seat) => this.#onRoom(seat))
     this.own = new OwnMembers(channel, generation, {
       deadlines,
       nowMs,
@@ -93,19 +99,9 @@ export class LocalGroup {
     from: Standing | undefined,
     rewind?: Rewind
   ): Seat {
-    const row = this.#row(variant)
+    const row = rowFor(this.#rows, variant)
     const attachId = this.#nextAttachId++
-    const seat: Seat = {
-      member,
-      row,
-      state: 'joining',
-      attachId,
-      from,
-      rewind: from === undefined ? rewind : undefined,
-      at: -1,
-      deadline: undefined,
-      awaitsSync: false
-    }
+    const seat = newSeat(member, row, attachId, from, rewind)
     row.seatCount++
     this.#seats.set(attachId, seat)
     const atMs = this.#ports.nowMs() + limits.attachAnswerMs
@@ -123,23 +119,36 @@ export class LocalGroup {
 
   /** Sends a publish on its way; `submitter` hears the outcome, once, or never (see acks). */
   submit(op: PublishOp, submitter: Submitter): void {
-    const submitId = this.#nextSubmitId++
-    this.#submits.set(submitId, { op, submitter })
     if (op.owner !== undefined) this.own.onSubmit(op)
     this.#usedAtMs = this.#ports.nowMs()
-    this.#sendSubmit(submitId, op)
+    this.#submissions.submit(op, submitter)
   }
 
-  #sendSubmit(submitId: number, op: PublishOp): void {
-    const { channel } = this
-    const [oldest = submitId] = this.#submits.keys()
-    const answeredThrough = oldest - 1
-    this.#ports.toClient(channel, { kind: 'submit', channel, submitId, answeredThrough, op })
+  /**
+   * The seat's member hears more or less by now. One that is on its way in asks again, since it
+   * may want to know of the present what it did not want before.
+   */
+  announce(seat: Seat): void {
+    if (seat.state === 'live') {
+      this.#census.onChanged()
+      const hasPresence = seat.member.hearsPresence
+      const channelSerial = serialOf(this.#standing!)
+      const same = { isResumed: true, hasBacklog: false, error: undefined }
+      seat.member.onAttached({ channelSerial, hasPresence, ...same })
+      this.sync(seat)
+    } else if (seat.state !== 'gone') {
+      const { channel } = this
+      this.#ports.toClient(channel, { kind: 'attachGone', channel, attachId: seat.attachId })
+      this.#lookout.forget(seat)
+      this.#renumber(seat)
+      this.#ask(seat)
+    }
   }
 
-  /** The seat's member wants to be told again who is present. */
+  /** The seat's member wants to be told again who is present; once at a time. */
   sync(seat: Seat): void {
-    if (seat.state === 'live' && seat.member.hearsPresence) this.#askSync(seat)
+    const { state, member, awaitsSync } = seat
+    if (state === 'live' && member.hearsPresence && !awaitsSync) this.#askSync(seat)
   }
 
   onClientMessage(message: ToGroup): void {
@@ -153,11 +162,10 @@ export class LocalGroup {
         return
       }
       case 'submitted': {
-        const { submitId, outcome } = message
-        const submit = this.#submits.get(submitId)
-        if (submit === undefined) return
-        this.#submits.delete(submitId)
-        const { op, submitter } = submit
+        const answered = this.#submissions.answered(message)
+        if (answered === undefined) return
+        const { op, submitter } = answered
+        const { outcome } = message
         if (op.owner !== undefined) this.own.onOutcome(op, outcome)
         submitter(outcome)
         return
@@ -175,6 +183,10 @@ export class LocalGroup {
       case 'declareWanted':
         this.own.declare()
         return
+      case 'countWanted':
+      case 'occupied':
+        this.#census.onMessage(message)
+        return
     }
   }
 
@@ -188,18 +200,21 @@ export class LocalGroup {
         seat.state = 'rejoining'
         seat.at = -1
         seat.from = this.#standing
-        seat.attachId = this.#nextAttachId++
-        this.#seats.set(seat.attachId, seat)
+        this.#renumber(seat)
       }
     }
-    for (const seat of this.#seats.values()) this.#ask(seat)
-    for (const [submitId, { op }] of this.#submits) this.#sendSubmit(submitId, op)
+    this.#census.onHomeLost()
+    for (const seat of this.#seats.values()) {
+      this.#lookout.forget(seat)
+      this.#ask(seat)
+    }
+    this.#submissions.submitAgain()
     if (!this.own.isEmpty) this.own.declare()
   }
 
   /** True when nobody has used the group for its linger time; the owner lets it go then. */
   isSpent(nowMs: number): boolean {
-    const isUsed = this.#liveCount > 0 || this.#seats.size > 0 || this.#submits.size > 0
+    const isUsed = this.#liveCount > 0 || this.#seats.size > 0 || this.#submissions.size > 0
     return !isUsed && this.own.isEmpty && nowMs - this.#usedAtMs > limits.lingerMs
   }
 
@@ -230,40 +245,70 @@ export class LocalGroup {
   #onAttached(attached: Attached): void {
     const seat = this.#seats.get(attached.attachId)
     if (seat === undefined) return
-    const { standing, isResumed, backlog, error, sync } = attached
-    this.#seats.delete(attached.attachId)
-    this.#ports.deadlines.cancel(seat.deadline)
-    seat.deadline = undefined
-    this.#standing = standing
-    const wasJoining = seat.state === 'joining'
-    seat.state = 'live'
-    seat.at = seat.row.live.push(seat) - 1
-    this.#liveCount++
-    const { member } = seat
-    if (wasJoining) {
-      // A backlog's frames carry their own serials; ATTACHED says where the attachment starts.
-      const start = backlog.length > 0 ? (seat.from ?? standing) : standing
-      const hasBacklog = backlog.some((item) => hears(seat, item))
-      const hasPresence = sync !== undefined
-      const channelSerial = serialOf(start)
-      member.onAttached({ channelSerial, isResumed, hasBacklog, hasPresence, error })
-    } else if (!isResumed) {
-      const lost = error ?? errors.continuityLost().info
-      member.onContinuityLost(serialOf(standing), lost, sync !== undefined)
-    } else if (seat.awaitsSync && sync === undefined) {
-      this.#askSync(seat)
+    const { standing, backlog, sync, hasMore, occupancy } = attached
+    this.#lookout.forget(seat)
+    if (backlog.length > 0 && !seat.member.hasRoom) {
+      this.#holdBack(seat, attached)
+      return
     }
+    this.#seats.delete(attached.attachId)
+    this.#begin(seat, attached)
+    for (const item of backlog) this.#give(seat, item)
+    if (hasMore === true) {
+      this.#goOn(seat, standing)
+      return
+    }
+    this.#standing = standing
+    enterRow(seat)
+    this.#liveCount++
+    this.#census.onChanged()
     seat.from = undefined
     seat.rewind = undefined
-    for (const item of backlog) this.#give(seat, item)
-    this.#giveSync(seat, sync)
+    if (sync !== undefined) this.#giveSync(seat, sync)
+    else if (seat.awaitsSync) this.#askSync(seat)
+    if (occupancy !== undefined && seat.member.subscribes) seat.member.onFrame(occupancy)
+  }
+
+  /**
+   * Its socket has not taken yet what it was given before. What it missed is let go, and asked for
+   * again when there is room: one that rewinds is not attached before that.
+   */
+  #holdBack(seat: Seat, attached: Attached): void {
+    if (seat.from !== undefined) this.#begin(seat, attached)
+    this.#lookout.wait(seat)
+  }
+
+  #begin(seat: Seat, attached: Attached): void {
+    this.#ports.deadlines.cancel(seat.deadline)
+    seat.deadline = undefined
+    tellBeginning(seat, attached)
+  }
+
+  /** It was given a page, up to `standing`. */
+  #goOn(seat: Seat, standing: Standing): void {
+    seat.from = standing
+    this.#renumber(seat)
+    if (seat.member.hasRoom) this.#ask(seat)
+    else this.#lookout.wait(seat)
+  }
+
+  /** Its socket has room for what comes next. */
+  #onRoom(seat: Seat): void {
+    if (seat.state === 'live') this.#askSync(seat)
+    else this.#ask(seat)
   }
 
   /** After the events that were missed, for it says what they have led to. */
   #giveSync(seat: Seat, sync: Sync | undefined): void {
     if (sync === undefined) return
-    seat.awaitsSync = sync === 'held'
+    this.#lookout.forget(seat)
+    seat.awaitsSync = true
     if (sync === 'held') return
+    if (!seat.member.hasRoom) {
+      this.#lookout.wait(seat)
+      return
+    }
+    seat.awaitsSync = false
     for (const frame of sync) seat.member.onFrame(frame)
   }
 
@@ -315,16 +360,12 @@ export class LocalGroup {
       this.#ports.toClient(channel, { kind: 'attachGone', channel, attachId: seat.attachId })
     }
     this.#ports.deadlines.cancel(seat.deadline)
+    this.#lookout.forget(seat)
     this.#seats.delete(seat.attachId)
     if (seat.state === 'live') {
-      const { live } = seat.row
-      const last = live.pop()!
-      if (last !== seat) {
-        assert(live[seat.at] === seat, 'a live seat stands where it says')
-        live[seat.at] = last
-        last.at = seat.at
-      }
+      leaveRow(seat)
       this.#liveCount--
+      this.#census.onChanged()
     }
     seat.state = 'gone'
     this.#usedAtMs = this.#ports.nowMs()
@@ -341,35 +382,17 @@ export class LocalGroup {
     this.#ports.toClient(this.channel, { kind: 'groupEmpty', channel: this.channel })
   }
 
-  #ask(seat: Seat): void {
+  /** It is asked for anew: what is answered to its former number is not for it. */
+  #renumber(seat: Seat): void {
+    this.#seats.delete(seat.attachId)
+    seat.attachId = this.#nextAttachId++
+    this.#seats.set(seat.attachId, seat)
+  }
+
+  #ask({ attachId, row, from, rewind, member: { hearsPresence } }: Seat): void {
     const { channel } = this
-    const { attachId, row, from, rewind } = seat
     const { variantId, variant } = row
-    const { hearsPresence } = seat.member
     const ask = { attachId, variantId, variant, from, rewind, hearsPresence }
     this.#ports.toClient(channel, { kind: 'attach', channel, ...ask })
   }
-
-  #row(variant: Variant): Row {
-    for (const row of this.#rows) {
-      const { format, wireName } = row.variant
-      if (format === variant.format && wireName === variant.wireName) return row
-    }
-    const unused = this.#rows.find((row) => row.seatCount === 0)
-    if (unused !== undefined) {
-      unused.variant = variant
-      return unused
-    }
-    const row: Row = { variantId: this.#rows.length, variant, live: [], seatCount: 0 }
-    this.#rows.push(row)
-    return row
-  }
-}
-
-/** True if the item is for the seat's ears. */
-function hears({ member }: Seat, { connectionId, isPresence }: BroadcastItem): boolean {
-  const isOwn = member.connectionId === connectionId
-  // What becomes of its own members a connection hears in any case (protocol 8.3).
-  if (isPresence === true) return member.hearsPresence || isOwn
-  return member.subscribes && (member.hearsItself || !isOwn)
 }

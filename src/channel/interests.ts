@@ -30,6 +30,11 @@ export class Interests {
     return this.#byPlace.size
   }
 
+  /** Where the clients are. */
+  *places(): Generator<Place> {
+    for (const { place } of this.#byPlace.values()) yield place
+  }
+
   /** The client at a place, by the place's key. */
   get(key: string): Interest | undefined {
     return this.#byPlace.get(key)

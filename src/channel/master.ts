@@ -26,6 +26,7 @@ import { type Place, placeKey } from '../peer/place.ts'
 import { errors } from '../wire/errors.ts'
 import type { ErrorInfo } from '../wire/protocol-message.ts'
 import { SerialClock } from '../wire/serial.ts'
+import { Census } from './census.ts'
 import { Dedupe, type Taken } from './dedupe.ts'
 import { serialsOf } from './encoding.ts'
 import { type Interest, Interests } from './interests.ts'
@@ -68,6 +69,7 @@ const UNSEEN: Taken = { timestamp: 0, counter: 0, messageCount: 0 }
 export class ChannelMaster {
   readonly channel: string
   readonly presence: MasterPresence
+  readonly census: Census
   readonly #ports: MasterPorts
   #tail: Tail
   readonly #dedupe = new Dedupe()
@@ -86,6 +88,7 @@ export class ChannelMaster {
     this.#ports = ports
     this.#interests = new Interests((place, message) => ports.send(place, message))
     this.presence = this.#makePresence()
+    this.census = new Census(channel, ports, this.#interests, this.presence)
     this.#standing = start.standing
     this.#lastSeq = start.standing.seq
     this.#birth = start.birth
@@ -174,6 +177,7 @@ export class ChannelMaster {
       members,
       hasYours: this.presence.hasMembersOf(place.incarnation)
     })
+    this.census.onJoin(place, join.from !== undefined)
   }
 
   /** Everybody has declared whose members live where. */
@@ -183,11 +187,13 @@ export class ChannelMaster {
 
   onPart(place: Place, clientId: string): void {
     this.#interests.part(place, clientId)
+    this.census.onGone()
   }
 
   /** A node or worker is gone: so is the interest of the client that lived there. */
   onPlaceGone(isGone: (place: Place) => boolean): void {
     this.#interests.forget(isGone)
+    this.census.onGone()
     this.presence.onPlaceGone(isGone)
   }
 
@@ -235,7 +241,10 @@ export class ChannelMaster {
 
   /** The entry is in the log: everybody is told. `deliver` is sent once per turn and channel. */
   onCommitted(publication: Publication, nowMs: number): void {
-    if (publication.owner !== undefined) this.presence.onCommitted(publication, false)
+    if (publication.owner !== undefined) {
+      this.presence.onCommitted(publication, false)
+      this.census.onChanged()
+    }
     this.#note(publication, this.#ports.epoch, nowMs)
   }
 

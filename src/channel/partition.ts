@@ -249,6 +249,10 @@ export class PartitionMaster {
       case 'declare':
         if (message.epoch === start.epoch) channel.presence.onDeclare(from, message, now.monoMs)
         return
+      case 'occupancyWanted':
+      case 'census':
+        if (message.epoch === start.epoch) channel.census.onMessage(from, message)
+        return
       default:
         exhaustive(message, 'message to a master')
     }

@@ -97,6 +97,11 @@ export class MasterPresence {
     return this.#decided.size === 0 && this.#shown.size === 0
   }
 
+  /** How many are present, as far as the log has it. */
+  get memberCount(): number {
+    return this.#shown.size
+  }
+
   /** Who is present, as far as the log has it. */
   shown(): PresenceMember[] {
     return [...this.#shown.values()]

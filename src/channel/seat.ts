@@ -3,10 +3,12 @@
  */
 
 import type { Deadline } from '../base/deadlines.ts'
-import type { Standing, Variant } from '../peer/message.ts'
+import type { Attached, BroadcastItem, Standing, Variant } from '../peer/message.ts'
 import type { Frame } from '../wire/frame.ts'
 import type { Rewind } from '../wire/params.ts'
+import { errors } from '../wire/errors.ts'
 import type { ErrorInfo } from '../wire/protocol-message.ts'
+import { serialOf } from './encoding.ts'
 
 /** How an attachment begins, or begins anew. */
 export interface Attachedness {
@@ -23,10 +25,14 @@ export interface GroupMember {
   readonly connectionId: string
   /** False: the connection's own publishes are not delivered to it. */
   readonly hearsItself: boolean
+  /** The modes that it has, as flags. */
+  readonly modeBits: number
   /** False: attached without the SUBSCRIBE mode; it is given no messages. */
   readonly subscribes: boolean
   /** False: attached without the PRESENCE_SUBSCRIBE mode; it hears of its own members only. */
   readonly hearsPresence: boolean
+  /** False: its socket has much to take before it is given what can wait. */
+  readonly hasRoom: boolean
   onFrame(frame: Frame): void
   /** Precedes every frame. */
   onAttached(how: Attachedness): void
@@ -46,6 +52,8 @@ export interface Seat {
   /** Its index in the row while live. */
   at: number
   deadline: Deadline | undefined
+  /** When it is looked whether its socket has room. */
+  look: Deadline | undefined
   /** True: it was told that SYNC comes later. */
   awaitsSync: boolean
 }
@@ -56,4 +64,54 @@ export interface Row {
   variant: Variant
   readonly live: Seat[]
   seatCount: number
+}
+
+/** A seat on its way in: from where it stood, or with a rewind where it begins anew. */
+export function newSeat(
+  member: GroupMember,
+  row: Row,
+  attachId: number,
+  from: Standing | undefined,
+  rewind: Rewind | undefined
+): Seat {
+  return {
+    member,
+    row,
+    state: 'joining',
+    attachId,
+    from,
+    rewind: from === undefined ? rewind : undefined,
+    at: -1,
+    deadline: undefined,
+    look: undefined,
+    awaitsSync: false
+  }
+}
+
+/** True if the item is for the seat's ears. */
+export function hears({ member }: Seat, { connectionId, isPresence }: BroadcastItem): boolean {
+  const isOwn = member.connectionId === connectionId
+  // What becomes of its own members a connection hears in any case (protocol 8.3).
+  if (isPresence === true) return member.hearsPresence || isOwn
+  return member.subscribes && (member.hearsItself || !isOwn)
+}
+
+/** Says how the attachment begins, or that it has lost something; else it goes on, unseen. */
+export function tellBeginning(seat: Seat, attached: Attached): void {
+  const { standing, isResumed, backlog, error, sync, hasMore } = attached
+  const { member } = seat
+  const hasPresence = sync !== undefined
+  if (seat.state === 'joining') {
+    // A backlog's frames carry their own serials; ATTACHED says where the attachment starts.
+    const start = backlog.length > 0 ? (seat.from ?? standing) : standing
+    const hasBacklog = hasMore === true || backlog.some((item) => hears(seat, item))
+    const channelSerial = serialOf(start)
+    member.onAttached({ channelSerial, isResumed, hasBacklog, hasPresence, error })
+  } else if (!isResumed) {
+    const lost = error ?? errors.continuityLost().info
+    member.onContinuityLost(serialOf(standing), lost, hasPresence)
+    seat.awaitsSync = false
+  }
+  if (sync === 'held') seat.awaitsSync = true
+  seat.state = 'rejoining'
 }

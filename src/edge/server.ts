@@ -9,10 +9,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { WebSocket } from 'ws'
 import { limits } from '../base/limits.ts'
 import type { SocketOpening, WorkerInput } from '../node/ports.ts'
+import { serveComet } from './comet.ts'
 import { answerError, askCore, serveRequests, useRestConventions } from './rest.ts'
 import { errors } from '../wire/errors.ts'
 import { type Provisioner, serveSandbox } from './sandbox.ts'
 import { WebSocketTransport } from './socket.ts'
+import { serveSse } from './sse.ts'
 
 export interface EdgeOptions {
   readonly host: string
@@ -49,6 +51,8 @@ export async function startEdge(options: EdgeOptions, ports: EdgePorts): Promise
   })
   useRestConventions(server, ports.note)
   serveSockets(server, ports)
+  serveComet(server, ports)
+  serveSse(server, ports)
   server.get('/is-the-internet-up.txt', async (_request, reply) => {
     return reply.header('content-type', 'text/plain').send('yes\n')
   })

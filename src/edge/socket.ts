@@ -21,10 +21,12 @@ export class WebSocketTransport implements Socket {
     this.#stream = stream
   }
 
-  write(batch: FrameSequence): number {
-    if (!this.#stream.writable) return 0
-    this.#stream.write(batch.bytes())
+  get queuedBytes(): number {
     return this.#stream.writableLength
+  }
+
+  write(batch: FrameSequence): void {
+    if (this.#stream.writable) this.#stream.write(batch.bytes())
   }
 
   ping(): void {

@@ -23,6 +23,8 @@ export interface Reply {
 export interface Caller {
   readonly credentials: Credentials
   readonly app: AppConfig
+  /** True: nobody on the way could read what was asked. */
+  readonly isTls: boolean
 }
 
 /** What a call is made of, besides its request. */

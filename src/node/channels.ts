@@ -16,6 +16,7 @@ import { ChannelClient } from '../channel/client.ts'
 import type { Allocate } from '../channel/encoding.ts'
 import { ampleRoom, isFullFor, type LogRoom } from '../log/room.ts'
 import { type FromRegister, isClaimMessage } from '../peer/claim-message.ts'
+import { type CometMessage, isCometMessage } from '../peer/comet-message.ts'
 import type {
   PeerMessage,
   RollCalled,
@@ -54,6 +55,9 @@ export interface ChannelsPorts {
   dropLink(to: Place): void
   /** A register of connections says something to this worker's sessions. */
   onClaimMessage(from: Place, message: FromRegister): void
+  onCometMessage(from: Place, message: CometMessage): void
+  /** What was said to or by this place may be lost. */
+  onPlaceLost(place: Place): void
 }
 
 export class Channels {
@@ -127,6 +131,7 @@ export class Channels {
     for (const place of ended) {
       this.#forgetPlace(place)
       this.#ports.dropLink(place)
+      this.#ports.onPlaceLost(place)
     }
     for (const place of anew) this.onPeerRestarted(place)
     for (const place of heardAnew) this.onLinkReset(place)
@@ -156,6 +161,11 @@ export class Channels {
     return this.#mastership.isRemoved(place)
   }
 
+  /** True for a place of a node of the view that is not known to be gone. */
+  isListed(place: Place): boolean {
+    return this.#mastership.isAlive({ ...place, generation: Infinity })
+  }
+
   /** A batch of this life of `place` came in. */
   onPeerHeard(place: Place, generation: number): void {
     this.#mastership.hear(place, generation)
@@ -168,6 +178,7 @@ export class Channels {
 
   /** What was said to `place` may be lost. */
   onLinkReset(place: Place): void {
+    this.#ports.onPlaceLost(place)
     this.#partitions.onLinkReset(place)
     for (const client of this.#clients.values()) {
       const master = this.#mastership.masterPlace(client.channel)
@@ -210,6 +221,10 @@ export class Channels {
       this.registers.onMessage(from, message)
       return
     }
+    if (isCometMessage(message)) {
+      this.#ports.onCometMessage(from, message)
+      return
+    }
     switch (message.kind) {
       case 'attach':
       case 'submit':
@@ -218,6 +233,7 @@ export class Channels {
       case 'variantUnused':
       case 'syncWanted':
       case 'declared':
+      case 'counted':
         this.#toClient(from, message)
         return
       case 'attached':
@@ -227,6 +243,8 @@ export class Channels {
       case 'continuityLost':
       case 'synced':
       case 'declareWanted':
+      case 'countWanted':
+      case 'occupied':
         this.groups.onClientMessage(message)
         return
       case 'join':
@@ -234,6 +252,8 @@ export class Channels {
       case 'publish':
       case 'backfill':
       case 'declare':
+      case 'occupancyWanted':
+      case 'census':
         this.#partitions.onMessage(from, message)
         return
       case 'rollCalled':

@@ -79,6 +79,10 @@ export class Groups implements ChannelDoor {
     this.#groups.get(channel)?.own.leave(connectionId, claim, afterMs)
   }
 
+  announce(channel: string, seat: object): void {
+    this.#groups.get(channel)?.announce(seat as Seat)
+  }
+
   sync(channel: string, seat: object): void {
     this.#groups.get(channel)?.sync(seat as Seat)
   }

@@ -11,6 +11,7 @@
  * its bytes. Per socket and turn: one write.
  */
 
+import { limits } from '../base/limits.ts'
 import type { LogAnswer, LogOutbox, LogRequest } from '../log/port.ts'
 import type { LinkFrame } from '../peer/link.ts'
 import type { Place } from '../peer/place.ts'
@@ -19,18 +20,29 @@ import type { Responder, Response } from './request.ts'
 
 /** One transport of one session, as the core sees it. */
 export interface Socket {
-  /** Writes the frames; returns how many bytes wait in the socket afterwards. */
-  write(batch: FrameSequence): number
+  /** How many bytes it was given that its client has not taken. */
+  readonly queuedBytes: number
+  write(batch: FrameSequence): void
   /** Sends a protocol-level ping, where the transport has one. */
   ping(): void
   /** Closes after what was written is out. */
   close(): void
+  /** Told once, to transports that have to know, which connection they carry by which claim. */
+  carries?(connectionId: string, claim: number): void
+  /** True for one that is a part of the core: it is written before the links' batches close. */
+  readonly isInner?: boolean
+}
+
+/** An answer that leaves when the sockets are written. */
+export interface Draining {
+  drain(): void
 }
 
 /** Frames that one or many sockets are to be written in this turn, in order. */
 export class FrameSequence {
   readonly #parent: FrameSequence | undefined
   readonly #frame: Frame | undefined
+  readonly byteLength: number
   #lastFrame: Frame | undefined
   #lastChild: FrameSequence | undefined
   #others: Map<Frame, FrameSequence> | undefined
@@ -39,6 +51,12 @@ export class FrameSequence {
   constructor(parent?: FrameSequence, frame?: Frame) {
     this.#parent = parent
     this.#frame = frame
+    this.byteLength = (parent?.byteLength ?? 0) + (frame?.bytes.byteLength ?? 0)
+  }
+
+  /** The last of these frames alone. */
+  ending(): FrameSequence {
+    return new FrameSequence(undefined, this.#frame)
   }
 
   /** This sequence and then `frame`. */
@@ -91,14 +109,14 @@ function joined(frames: readonly Frame[]): Uint8Array {
 /** A socket with what it is to be written this turn. */
 export class SocketSlot {
   readonly socket: Socket
+  readonly isInner: boolean
   readonly #outbox: Outbox
   #sequence: FrameSequence | undefined
   isClosing = false
-  /** Bytes that waited after the last write: how slow the client is. */
-  queuedBytes = 0
 
   constructor(socket: Socket, outbox: Outbox) {
     this.socket = socket
+    this.isInner = socket.isInner === true
     this.#outbox = outbox
   }
 
@@ -106,6 +124,12 @@ export class SocketSlot {
     if (this.isClosing) return
     if (this.#sequence === undefined) this.#sequence = this.#outbox.begin(this)
     this.#sequence = this.#sequence.then(frame)
+  }
+
+  /** False: there is much that its client has not taken, what it is given now included. */
+  get hasRoom(): boolean {
+    const givenBytes = this.#sequence?.byteLength ?? 0
+    return this.socket.queuedBytes + givenBytes < limits.socketRoomBytes
   }
 
   /** Closes once what was given so far is written. */
@@ -144,6 +168,8 @@ export interface HeardView {
 export class Outbox implements LogOutbox {
   #root = new FrameSequence()
   #dirty: SocketSlot[] = []
+  #inner: SocketSlot[] = []
+  #draining: Draining[] = []
   #frames: OutgoingFrame[] = []
   #responses: OutgoingResponse[] = []
   #logRequests: LogRequest[] = []
@@ -155,8 +181,14 @@ export class Outbox implements LogOutbox {
 
   /** For slots: the empty sequence of this turn; the slot is drained at its end. */
   begin(slot: SocketSlot): FrameSequence {
-    this.#dirty.push(slot)
+    if (slot.isInner) this.#inner.push(slot)
+    else this.#dirty.push(slot)
     return this.#root
+  }
+
+  /** `draining` is drained with the sockets of this turn. */
+  drainLater(draining: Draining): void {
+    this.#draining.push(draining)
   }
 
   send(to: Place, frame: LinkFrame): void {
@@ -242,16 +274,64 @@ export class Outbox implements LogOutbox {
     return notes
   }
 
-  /** Writes to every socket what this turn gave it: one write per socket. */
-  drainSockets(): void {
-    const dirty = this.#dirty
-    if (dirty.length === 0) return
-    this.#dirty = []
-    this.#root = new FrameSequence()
-    for (const slot of dirty) {
-      const sequence = slot.take()
-      if (sequence !== undefined) slot.queuedBytes = slot.socket.write(sequence)
-      if (slot.isClosing) slot.socket.close()
+  /** Writes the sockets that are a part of the core, and what that makes others say to them. */
+  drainInner(): void {
+    while (this.#inner.length > 0) {
+      const inner = this.#inner
+      this.#inner = []
+      this.#root = new FrameSequence()
+      for (const slot of inner) drainInner(slot)
     }
   }
+
+  /**
+   * Writes to every socket what this turn gave it: one write per socket. Returns those that were
+   * not written, having no room for it: the core is to be told of each at once (`socketFull`).
+   */
+  drainSockets(): readonly Socket[] {
+    const dirty = this.#dirty
+    let full: Socket[] | undefined
+    if (dirty.length > 0) {
+      this.#dirty = []
+      this.#root = new FrameSequence()
+      for (const slot of dirty) {
+        if (!drain(slot)) (full ??= []).push(slot.socket)
+      }
+    }
+    if (this.#draining.length > 0) {
+      const draining = this.#draining
+      this.#draining = []
+      for (const each of draining) each.drain()
+    }
+    return full ?? NONE
+  }
+}
+
+const NONE: readonly Socket[] = []
+
+/** What there is no room for in a part of the core is its own business. */
+function drainInner(slot: SocketSlot): void {
+  const sequence = slot.take()
+  // It may be closed for what it is written, with last words that are still to come.
+  const { isClosing } = slot
+  if (sequence !== undefined) slot.socket.write(sequence)
+  if (isClosing) slot.socket.close()
+}
+
+/** False: there was no room. A farewell is said in any case. */
+function drain(slot: SocketSlot): boolean {
+  const { socket } = slot
+  const sequence = slot.take()
+  const isFull = sequence !== undefined && isTooMuch(sequence, socket)
+  if (sequence !== undefined) {
+    if (!isFull) socket.write(sequence)
+    else if (slot.isClosing) socket.write(sequence.ending())
+  }
+  if (slot.isClosing) socket.close()
+  return !isFull || slot.isClosing
+}
+
+/** Who has taken everything so far is never too slow, however much comes at once. */
+function isTooMuch({ byteLength }: FrameSequence, { queuedBytes }: Socket): boolean {
+  return queuedBytes > 0 && queuedBytes + byteLength > limits.socketQueueBytesMax
 }

@@ -10,6 +10,7 @@ import type { LogRoom } from '../log/room.ts'
 import type { LinkFrame } from '../peer/link.ts'
 import type { Place } from '../peer/place.ts'
 import type { View } from '../ring/view.ts'
+import type { CometRequest, CometResponder } from './comet-ports.ts'
 import type { Socket } from './outbox.ts'
 import type { RawRequest, Responder } from './request.ts'
 
@@ -50,7 +51,16 @@ export type WorkerInput =
     }
   | { readonly kind: 'socketHeard'; readonly socket: Socket }
   | { readonly kind: 'socketClosed'; readonly socket: Socket }
+  /** It was not written what it was given: its client takes too slowly. */
+  | { readonly kind: 'socketFull'; readonly socket: Socket }
   | { readonly kind: 'request'; readonly request: RawRequest; readonly responder: Responder }
+  | {
+      readonly kind: 'comet'
+      readonly request: CometRequest
+      readonly responder: CometResponder
+    }
+  /** The client hung up; or what it was answered did not reach it. */
+  | { readonly kind: 'cometGone'; readonly responder: CometResponder }
   | { readonly kind: 'peerFrame'; readonly frame: LinkFrame }
   | { readonly kind: 'log'; readonly answer: LogAnswer }
   | {

@@ -1,34 +1,56 @@
 /**
  * Who asks: the credentials of a request, in its headers or its query (protocol 11.1, 11.2, 12).
+ * The header counts more than the query, and there a key more than a token.
  */
 
+import { authenticate, type Shown } from '../auth/connect.ts'
 import type { AppDirectory } from '../auth/app.ts'
-import { authenticateKey, type Authenticated } from '../auth/key.ts'
-import { errors } from '../wire/errors.ts'
+import type { Authenticated } from '../auth/key.ts'
+import { bearerToken } from '../auth/token.ts'
+import { errors, inScope } from '../wire/errors.ts'
 import { bytesOfBase64 } from '../wire/payload.ts'
 import type { Request } from './request.ts'
 
 const AUTHORIZATION = /^\s*(\S+)\s+(\S+)\s*$/
 
 /**
- * Proves who asks. Errors: none given, malformed or wrong ones (40101), a clientId that is none
- * (40012).
+ * Proves who asks, at this wall time. Errors: none given, malformed or wrong keys (40101); tokens
+ * that are none, or over (40142 to 40145); a clientId that is none (40012), or not the token's
+ * (40102).
  */
-export function authenticateRequest(request: Request, directory: AppDirectory): Authenticated {
-  const { headers, query } = request
-  const [, scheme, value = ''] = AUTHORIZATION.exec(headers['authorization'] ?? '') ?? []
-  const isBasic = scheme?.toLowerCase() === 'basic'
-  const key = isBasic ? textOfBase64(value) : query.get('key')
-  if (key === undefined) {
-    const hasToken = scheme?.toLowerCase() === 'bearer' || query.has('access_token') ||
-      query.has('accessToken')
-    const error = isBasic ? errors.malformedKey()
-      : hasToken ? errors.notSupported('tokens') : errors.noCredentials()
-    return { ok: false, error }
-  }
+export function authenticateRequest(
+  request: Request, directory: AppDirectory, nowMs: number
+): Authenticated {
+  const shown = shownBy(request)
+  if (shown === undefined) return { ok: false, error: errors.malformedKey() }
   const identity = identityOf(request)
   if (!identity.ok) return identity
-  return authenticateKey(key, directory, identity.clientId)
+  const proven = authenticate({ ...shown, clientId: identity.clientId }, directory, nowMs)
+  return proven.ok ? proven : { ok: false, error: inScope(proven.error, 'request') }
+}
+
+/** True if the caller shows something, whatever it is worth. */
+export function showsCredentials(request: Request): boolean {
+  const shown = shownBy(request)
+  return shown === undefined || shown.key !== undefined || shown.accessToken !== undefined
+}
+
+/** Undefined: a header that cannot be read. */
+function shownBy({ headers, query }: Request): Shown | undefined {
+  const [, scheme, value = ''] = AUTHORIZATION.exec(headers['authorization'] ?? '') ?? []
+  switch (scheme?.toLowerCase()) {
+    case 'basic': {
+      const key = textOfBase64(value)
+      return key === undefined ? undefined : { key }
+    }
+    case 'bearer':
+      return { accessToken: bearerToken(value) }
+    default: {
+      const key = query.get('key') || undefined
+      const accessToken = query.get('access_token') || query.get('accessToken') || undefined
+      return { key, accessToken }
+    }
+  }
 }
 
 /** The identity that the caller wants for this request; undefined: any. */

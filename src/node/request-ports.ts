@@ -6,6 +6,7 @@ import type { Deadlines } from '../base/deadlines.ts'
 import type { Random } from '../base/random.ts'
 import type { Tally } from '../base/tally.ts'
 import type { ChannelDoor } from '../session/door.ts'
+import type { Gatekeeper } from './gatekeeper.ts'
 import type { Outbox } from './outbox.ts'
 
 export interface RequestPorts {
@@ -14,6 +15,7 @@ export interface RequestPorts {
   readonly deadlines: Deadlines
   /** For the ids of what is published without any. */
   readonly random: Random
+  readonly gate: Gatekeeper
   readonly connectionKeys: ConnectionKeys
   readonly tally: Tally
   now(): Now

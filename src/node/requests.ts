@@ -9,7 +9,6 @@
  * with 50004, which sends an SDK to another host.
  */
 
-import type { AppDirectory } from '../auth/app.ts'
 import { limits } from '../base/limits.ts'
 import { errors, type ProtocolError } from '../wire/errors.ts'
 import { Call, type Caller, errorHeaders, type Reply, responseOf } from './call.ts'
@@ -39,7 +38,6 @@ export class Requests {
   readonly #serverId: string
   readonly #ports: RequestPorts
   readonly #routes: readonly Route[]
-  #directory: AppDirectory | undefined
   #count = 0
   #bytes = 0
 
@@ -53,11 +51,6 @@ export class Requests {
   /** Requests that have no answer yet. */
   get count(): number {
     return this.#count
-  }
-
-  /** New apps and keys. */
-  onApps(directory: AppDirectory): void {
-    this.#directory = directory
   }
 
   /** Takes a request; `responder` is given its answer by the outbox. */
@@ -116,14 +109,14 @@ export class Requests {
     const version = versionOf(request)
     if (typeof version !== 'number') return { ok: false, error: version }
     if (match.route.isOpen === true) return { ok: true, match, version }
-    const directory = this.#directory
+    const { gate: { directory }, now } = this.#ports
     if (directory === undefined) return { ok: false, error: errors.unavailable() }
-    const authenticated = authenticateRequest(request, directory)
+    const authenticated = authenticateRequest(request, directory, now().wallMs)
     if (!authenticated.ok) return authenticated
     const { credentials } = authenticated
     const app = directory.app(credentials.appId)
     if (app === undefined) return { ok: false, error: errors.unknownApp(credentials.appId) }
-    return { ok: true, match, version, caller: { credentials, app } }
+    return { ok: true, match, version, caller: { credentials, app, isTls: request.isTls } }
   }
 
   #respond({ headers, target }: RawRequest, responder: Responder, reply: Reply): void {

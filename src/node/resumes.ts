@@ -23,11 +23,15 @@ const FRAME_BYTES = 64
 
 const UNDECIDED = 'It is not decided yet who holds the connection; connect again'
 
+/** What a socket came with. */
+export interface Arrival extends ConnectParams {
+  readonly isTls: boolean
+}
+
 /** A socket that waits. */
 export interface Resuming {
   readonly slot: SocketSlot
-  readonly params: ConnectParams
-  readonly credentials: Credentials
+  readonly params: Arrival
   readonly facts: ConnectionFacts
   /** What the client sent without waiting for CONNECTED. */
   readonly early: Frame[]

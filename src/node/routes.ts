@@ -6,6 +6,7 @@
 
 import type { Call } from './call.ts'
 import type { RequestPorts } from './request-ports.ts'
+import { publish } from './rest-publish.ts'
 import { tellTime } from './rest-time.ts'
 
 export interface Route {
@@ -17,7 +18,8 @@ export interface Route {
 }
 
 export const ROUTES: readonly Route[] = [
-  { method: 'GET', pattern: '/time', isOpen: true, handle: tellTime }
+  { method: 'GET', pattern: '/time', isOpen: true, handle: tellTime },
+  { method: 'POST', pattern: '/channels/*/messages', handle: publish }
 ]
 
 /** A route with what stood where its stars are. */

@@ -1,15 +1,10 @@
 /**
  * A worker's sockets and the sessions behind them: who may open one, as whom, who is silent too
  * long, and how everybody is asked to go when the node leaves. What outlives a socket is parked.
- *
- * Idle sockets are beaten in turns: sockets sit in as many rows as there are seconds in a beat
- * interval, and one deadline a second serves one row, so that neither a deadline per socket is
- * held nor everybody served at once.
  */
 
-import type { AppDirectory } from '../auth/app.ts'
 import type { ConnectionKeys } from '../auth/connection-key.ts'
-import { authenticateKey, type Credentials } from '../auth/key.ts'
+import type { Authenticated, Credentials } from '../auth/key.ts'
 import type { Now } from '../base/clock.ts'
 import type { Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
@@ -26,13 +21,15 @@ import { type ErrorInfo, errors, type ProtocolError } from '../wire/errors.ts'
 import { encodeFrame, type Frame } from '../wire/frame.ts'
 import { type ConnectParams, parseConnectParams } from '../wire/params.ts'
 import type { Format } from '../wire/protocol-message.ts'
+import { Beats } from './beats.ts'
 import { type ClaimDecision, ClaimDesk, type Holder } from './claims.ts'
+import type { Connection, Gatekeeper, Review } from './gatekeeper.ts'
 import { type Outbox, type Socket, SocketSlot } from './outbox.ts'
 import type { SocketOpening } from './ports.ts'
-import { resumeRefusal, Resumes, type ResumesOwner, type Resuming } from './resumes.ts'
+import {
+  type Arrival, resumeRefusal, Resumes, type ResumesOwner, type Resuming
+} from './resumes.ts'
 
-const BEAT_ROWS = 12
-const BEAT_STEP_MS = 1_000
 const DRAIN_STEP_MS = 100
 
 const LEAVING = 'The node is leaving; connect again'
@@ -53,6 +50,7 @@ export interface SessionsPorts {
   readonly outbox: Outbox
   readonly deadlines: Deadlines
   readonly random: Random
+  readonly gate: Gatekeeper
   readonly connectionKeys: ConnectionKeys
   readonly tally: Tally
   now(): Now
@@ -63,10 +61,7 @@ export interface SessionsPorts {
 }
 
 /** Which connection a session is: a new one, or one that goes on. */
-interface Identity {
-  readonly connectionId: string
-  readonly claim: number
-  readonly lineage: string | undefined
+interface Identity extends Connection {
   readonly doubtfulThrough: number
 }
 
@@ -82,6 +77,10 @@ class Connected implements Transport {
     this.row = row
     this.#sessions = sessions
     this.session = new Session(options, this, sessions.sessionPorts)
+  }
+
+  get hasRoom(): boolean {
+    return this.slot.hasRoom
   }
 
   write(frame: Frame): void {
@@ -100,21 +99,18 @@ export class Sessions implements Holder, ResumesOwner {
   readonly #options: SessionsOptions
   readonly #ports: SessionsPorts
   readonly #connected = new Map<Socket, Connected>()
-  readonly #rows: Set<Connected>[] = []
+  readonly #beats: Beats<Connected>
   readonly #ready = new Set<Session>()
   readonly #byConnection = new Map<string, Session>()
   readonly #parking: Parking
   readonly #desk: ClaimDesk
   readonly #resumes: Resumes
-  #directory: AppDirectory | undefined
-  #nextRow = 0
-  #isBeating = false
   #isDraining = false
 
   constructor(options: SessionsOptions, ports: SessionsPorts) {
     this.#options = options
     this.#ports = ports
-    const { channels, deadlines, tally, outbox, now } = ports
+    const { channels, deadlines, tally, outbox, now, gate } = ports
     this.sessionPorts = {
       channels,
       deadlines,
@@ -125,9 +121,12 @@ export class Sessions implements Holder, ResumesOwner {
         if (claim > 0) this.#desk.prove(connectionId, claim)
       },
       ended: (session, ending) => this.#onEnded(session, ending),
-      note: (text) => outbox.note(text)
+      note: (text) => outbox.note(text),
+      authenticate: (accessToken, clientId) => gate.prove({ accessToken, clientId }),
+      connectionKeyOf: (connection, credentials) => gate.keyOf(connection, credentials),
+      namespaceOf: (appId, base) => gate.namespaceOf(appId, base)
     }
-    for (let row = 0; row < BEAT_ROWS; row++) this.#rows.push(new Set())
+    this.#beats = new Beats({ deadlines, now, beat: (each, nowMs) => this.#beat(each, nowMs) })
     const nowMs = (): number => ports.now().monoMs
     this.#parking = new Parking({ deadlines, nowMs })
     this.#desk = new ClaimDesk({ ...ports, self: options.self }, this)
@@ -147,11 +146,13 @@ export class Sessions implements Holder, ResumesOwner {
     this.#desk.onMessage(from, message)
   }
 
-  /** New apps and keys: sessions whose key is gone are ended. */
-  onApps(directory: AppDirectory): void {
-    this.#directory = directory
+  /** Keys have changed: sessions whose key is gone are ended, the others have its new rights. */
+  review(review: Review): void {
     for (const { session } of this.#connected.values()) {
-      if (directory.key(session.keyName) === undefined) session.end(errors.unknownKey())
+      const reviewed = review(session.credentials)
+      if (reviewed === undefined) continue
+      if ('error' in reviewed) session.end(reviewed.error)
+      else session.become(reviewed.credentials)
     }
   }
 
@@ -163,9 +164,11 @@ export class Sessions implements Holder, ResumesOwner {
       this.#turnAway(slot, format, parsed.error)
       return
     }
-    const admitted = this.#admit(parsed.params)
-    if ('error' in admitted) this.#turnAway(slot, format, admitted.error)
-    else this.#admitted(slot, parsed.params, admitted.credentials)
+    const { isTls } = opening
+    const params = { ...parsed.params, isTls }
+    const admitted = this.#admit(params)
+    if (admitted.ok) this.#admitted(slot, params, admitted.credentials)
+    else this.#turnAway(slot, format, admitted.error)
   }
 
   onFrame(socket: Socket, data: Uint8Array | string, isBinary: boolean): void {
@@ -189,6 +192,14 @@ export class Sessions implements Holder, ResumesOwner {
     this.forget(socket)
   }
 
+  /** It takes too slowly what it is told: it goes on with a new socket. */
+  onSlow(socket: Socket): void {
+    const connected = this.#connected.get(socket)
+    if (connected === undefined) return
+    this.#ports.tally.slowCount++
+    connected.session.disconnect(errors.disconnectedSlowConsumer().info)
+  }
+
   holdingOf(connectionId: string): Holding {
     const held = this.#byConnection.get(connectionId) ?? this.#parking.find(connectionId)
     if (held === undefined) return { kind: 'ended', error: this.#parking.endOf(connectionId) }
@@ -208,13 +219,19 @@ export class Sessions implements Holder, ResumesOwner {
     if (parked !== undefined && parked.claim < claim) this.#parking.remove(connectionId)
   }
 
-  onDecided({ slot, params, credentials, facts, early }: Resuming, outcome: ClaimDecision): void {
-    if (outcome.kind === 'refused') {
-      this.#open(slot, params, credentials, this.#newIdentity(), outcome.error)
-    } else {
-      const { connectionId } = facts
+  onDecided({ slot, params, facts, early }: Resuming, outcome: ClaimDecision): void {
+    // Keys and tokens may have ended meanwhile.
+    const proven = this.#ports.gate.prove(params)
+    const isGranted = outcome.kind === 'granted'
+    const { connectionId } = facts
+    if (!proven.ok) {
+      if (isGranted) this.onGrantedLate(connectionId, outcome.claim, outcome.doubtfulThrough)
+      this.#turnAway(slot, params.format, proven.error)
+    } else if (isGranted) {
       this.onSuperseded(connectionId, outcome.claim)
-      this.#open(slot, params, credentials, { connectionId, ...outcome })
+      this.#open(slot, params, proven.credentials, { connectionId, ...outcome })
+    } else {
+      this.#open(slot, params, proven.credentials, this.#newIdentity(), outcome.error)
     }
     for (const { data, isBinary } of early) this.onFrame(slot.socket, data, isBinary)
   }
@@ -251,20 +268,13 @@ export class Sessions implements Holder, ResumesOwner {
     return sessions
   }
 
-  #admit(params: ConnectParams): { credentials: Credentials } | { error: ProtocolError } {
-    if (this.#isDraining) return { error: errors.unavailable('The node is leaving') }
-    if (this.#connected.size >= limits.socketsPerWorkerMax) return { error: errors.capacity() }
-    if (this.#directory === undefined) return { error: errors.unavailable() }
-    if (params.key === undefined) {
-      const hasToken = params.accessToken !== undefined
-      return { error: hasToken ? errors.notSupported('tokens') : errors.noCredentials() }
-    }
-    const authenticated = authenticateKey(params.key, this.#directory, params.clientId)
-    if (!authenticated.ok) return { error: authenticated.error }
-    return { credentials: authenticated.credentials }
+  #admit(params: ConnectParams): Authenticated {
+    if (this.#isDraining) return { ok: false, error: errors.unavailable('The node is leaving') }
+    if (this.#connected.size < limits.socketsPerWorkerMax) return this.#ports.gate.prove(params)
+    return { ok: false, error: errors.capacity() }
   }
 
-  #admitted(slot: SocketSlot, params: ConnectParams, credentials: Credentials): void {
+  #admitted(slot: SocketSlot, params: Arrival, credentials: Credentials): void {
     const key = params.resume ?? params.recover
     if (key === undefined) {
       this.#open(slot, params, credentials, this.#newIdentity())
@@ -276,7 +286,7 @@ export class Sessions implements Holder, ResumesOwner {
     if (facts === undefined || refusal !== undefined) {
       this.#open(slot, params, credentials, this.#newIdentity(), refusal)
     } else {
-      this.#resumes.wait({ slot, params, credentials, facts, early: [] })
+      this.#resumes.wait({ slot, params, facts, early: [] })
     }
   }
 
@@ -287,36 +297,32 @@ export class Sessions implements Holder, ResumesOwner {
 
   #open(
     slot: SocketSlot,
-    { format, echo, heartbeats, remainPresentForMs = limits.presenceGraceMs }: ConnectParams,
+    { format, echo, heartbeats, isTls, remainPresentForMs = limits.presenceGraceMs }: Arrival,
     credentials: Credentials,
     identity: Identity,
     error?: ErrorInfo
   ): void {
-    const { appId, keyName, clientId } = credentials
-    const { self: home, serverId, siteCode } = this.#options
-    const { connectionId, claim, lineage, doubtfulThrough } = identity
-    const viewVersion = this.#ports.viewVersion()
-    const facts = { connectionId, appId, keyName, clientId, home, claim, lineage, viewVersion }
-    const row = this.#rows[this.#nextRow++ % BEAT_ROWS]!
+    const { serverId, siteCode } = this.#options
+    const { connectionId } = identity
+    const app = this.#ports.gate.directory?.app(credentials.appId)
     this.#ports.tally.openedCount++
-    const connected = new Connected(slot, row, this, {
-      connectionId,
-      connectionKey: this.#ports.connectionKeys.issue(facts),
-      claim,
-      doubtfulThrough,
+    const connected = new Connected(slot, this.#beats.nextRow(), this, {
+      ...identity,
+      connectionKey: this.#ports.gate.keyOf(identity, credentials),
       credentials,
+      isTls,
       format,
       echoes: echo,
       heartbeats,
       remainPresentForMs: Math.min(remainPresentForMs, limits.connectionStateTtlMs),
-      presenceMembersMax: this.#directory?.app(appId)?.limits.presenceMemberCountMax,
+      presenceMembersMax: app?.limits.presenceMemberCountMax,
       serverId,
       siteCode
     })
     this.#connected.set(slot.socket, connected)
     this.#byConnection.set(connectionId, connected.session)
-    row.add(connected)
-    if (!this.#isBeating) this.#beatLater(0)
+    this.#beats.add(connected)
+    slot.socket.carries?.(connectionId, identity.claim)
     connected.session.connected(error)
   }
 
@@ -345,26 +351,13 @@ export class Sessions implements Holder, ResumesOwner {
     this.#connected.delete(socket)
   }
 
-  #beatLater(rowNo: number): void {
-    this.#isBeating = true
-    this.#ports.deadlines.at(this.#ports.now().monoMs + BEAT_STEP_MS, (nowMs) => {
-      this.#beat(this.#rows[rowNo]!, nowMs)
-      if (this.#connected.size > 0) this.#beatLater((rowNo + 1) % BEAT_ROWS)
-      else this.#isBeating = false
-    })
-  }
-
-  /** Shows every socket of the row that we live; those that do not show it are dropped. */
-  #beat(row: Set<Connected>, nowMs: number): void {
-    for (const { slot, session } of row) {
-      if (slot.queuedBytes > limits.socketQueueBytesMax) {
-        session.disconnect(errors.disconnectedSlowConsumer().info)
-      } else if (nowMs - session.heardAtMs > limits.socketSilenceMs) {
-        session.disconnect(errors.idleTimeout().info)
-      } else {
-        if (session.wantsHeartbeats) slot.write(HEARTBEATS[session.format])
-        slot.socket.ping()
-      }
+  /** Shows a socket that we live; one that does not show it is dropped. */
+  #beat({ slot, session }: Connected, nowMs: number): void {
+    if (nowMs - session.heardAtMs > limits.socketSilenceMs) {
+      session.disconnect(errors.idleTimeout().info)
+    } else {
+      if (session.wantsHeartbeats) slot.write(HEARTBEATS[session.format])
+      slot.socket.ping()
     }
   }
 

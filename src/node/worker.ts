@@ -7,6 +7,7 @@
  * outbox. Nothing waits for time to pass: an idle worker sends at once.
  */
 
+import type { AppDirectory } from '../auth/app.ts'
 import type { ConnectionKeys } from '../auth/connection-key.ts'
 import { exhaustive } from '../base/assert.ts'
 import type { Now } from '../base/clock.ts'
@@ -16,8 +17,11 @@ import type { Tally } from '../base/tally.ts'
 import type { Allocate } from '../channel/encoding.ts'
 import { weightOf } from '../peer/codec.ts'
 import { type LinkFrame, Links } from '../peer/link.ts'
+import type { Life } from '../peer/claim-message.ts'
 import type { Place } from '../peer/place.ts'
 import { Channels } from './channels.ts'
+import { Comet } from './comet.ts'
+import { Gatekeeper } from './gatekeeper.ts'
 import type { Outbox } from './outbox.ts'
 import type { WorkerInput } from './ports.ts'
 import { Requests } from './requests.ts'
@@ -44,6 +48,8 @@ export interface WorkerCounts {
   readonly partitions: number
   /** HTTP requests that have no answer yet. */
   readonly requests: number
+  /** Comet transports, and comet requests that other workers have to answer. */
+  readonly comet: number
   readonly unconfirmedBytes: number
   readonly deadlines: number
 }
@@ -53,8 +59,10 @@ export class Worker {
   readonly #outbox: Outbox
   readonly #links: Links
   readonly #channels: Channels
+  readonly #gate: Gatekeeper
   readonly #sessions: Sessions
   readonly #requests: Requests
+  readonly #comet: Comet
   #now: Now = { monoMs: 0, wallMs: 0 }
 
   constructor(options: WorkerOptions, outbox: Outbox, random: Random) {
@@ -85,9 +93,17 @@ export class Worker {
           this.#links.send(to, message, weightOf(message), this.#now.monoMs)
         },
         dropLink: (to) => this.#links.drop(to),
-        onClaimMessage: (from, message) => this.#sessions.onClaimMessage(from, message)
+        onClaimMessage: (from, message) => this.#sessions.onClaimMessage(from, message),
+        onCometMessage: (from, message) => this.#comet.onMessage(from, message),
+        onPlaceLost: (place) => this.#comet.onPlaceLost(place)
       }
     )
+    this.#gate = new Gatekeeper({
+      self: { ...self, generation },
+      connectionKeys: options.connectionKeys,
+      now,
+      viewVersion: () => this.#channels.viewVersion
+    })
     this.#sessions = new Sessions(
       { self: { ...self, generation }, serverId, siteCode },
       {
@@ -95,6 +111,7 @@ export class Worker {
         outbox,
         deadlines: this.#deadlines,
         random: random.fork('ids'),
+        gate: this.#gate,
         connectionKeys: options.connectionKeys,
         tally: options.tally,
         now,
@@ -108,9 +125,27 @@ export class Worker {
       outbox,
       deadlines: this.#deadlines,
       random: random.fork('requests'),
+      gate: this.#gate,
       connectionKeys: options.connectionKeys,
       tally: options.tally,
       now
+    })
+    this.#comet = this.#newComet({ ...self, generation }, options.connectionKeys, now)
+  }
+
+  #newComet(self: Life, connectionKeys: ConnectionKeys, now: () => Now): Comet {
+    return new Comet({
+      self,
+      outbox: this.#outbox,
+      deadlines: this.#deadlines,
+      sessions: this.#sessions,
+      now,
+      prove: (shown) => this.#gate.prove(shown),
+      factsOf: (connectionKey) => connectionKeys.open(connectionKey),
+      isListed: (place) => this.#channels.isListed(place),
+      send: (to, message) => {
+        this.#links.send(to, message, weightOf(message), this.#now.monoMs)
+      }
     })
   }
 
@@ -133,6 +168,15 @@ export class Worker {
       case 'request':
         this.#requests.onRequest(input.request, input.responder)
         break
+      case 'comet':
+        this.#comet.onRequest(input.request, input.responder)
+        break
+      case 'cometGone':
+        this.#comet.onGone(input.responder)
+        break
+      case 'socketFull':
+        this.#sessions.onSlow(input.socket)
+        break
       case 'peerFrame':
         this.#onPeerFrame(input.frame)
         break
@@ -144,8 +188,7 @@ export class Worker {
         this.#sessions.onView()
         break
       case 'apps':
-        this.#sessions.onApps(input.directory)
-        this.#requests.onApps(input.directory)
+        this.#onApps(input.directory)
         break
       case 'logRoom':
         this.#channels.onLogRoom(input.room)
@@ -167,6 +210,7 @@ export class Worker {
     this.#now = now
     this.#channels.flush(now.monoMs)
     this.#sessions.flush()
+    this.#outbox.drainInner()
     this.#links.flush(now.monoMs)
   }
 
@@ -184,6 +228,7 @@ export class Worker {
       clients,
       partitions,
       requests: this.#requests.count,
+      comet: this.#comet.count,
       unconfirmedBytes: this.#links.unconfirmedBytes(),
       deadlines: this.#deadlines.size
     }
@@ -191,6 +236,11 @@ export class Worker {
 
   describe(): string[] {
     return [...this.#channels.describe(), ...this.#sessions.describe()]
+  }
+
+  #onApps(directory: AppDirectory): void {
+    const review = this.#gate.onApps(directory)
+    if (review !== undefined) this.#sessions.review(review)
   }
 
   #onPeerFrame(frame: LinkFrame): void {

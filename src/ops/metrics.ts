@@ -59,6 +59,8 @@ export function nodeMetrics(source: MetricSource): Registry {
     () => sum((s) => s.tally.openedCount ?? 0))
   count('ringcast_sockets_turned_away_total', 'Connections refused',
     () => sum((s) => s.tally.turnedAwayCount ?? 0))
+  count('ringcast_slow_consumers_total', 'Connections ended because they took too slowly',
+    () => sum((s) => s.tally.slowCount ?? 0))
   read('ringcast_workers_with_mesh', 'Workers whose mesh connection is up',
     () => sum((s) => (s.isMeshUp ? 1 : 0)))
   read('ringcast_log_filled_ratio', 'How full the fullest stream of the log is, or its account',

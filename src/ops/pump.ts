@@ -60,7 +60,7 @@ export class Pump {
     this.#worker.settle(now)
     for (const request of this.#outbox.takeLogRequests()) this.#perform(request)
     for (const { to, frame } of this.#outbox.takeFrames()) this.#ports.bus.send(to, frame)
-    this.#outbox.drainSockets()
+    for (const socket of this.#outbox.drainSockets()) this.input({ kind: 'socketFull', socket })
     for (const { responder, response } of this.#outbox.takeResponses()) {
       responder.respond(response)
     }

@@ -9,8 +9,18 @@
 import { Decoder, Encoder } from '@msgpack/msgpack'
 import { exhaustive } from '../base/assert.ts'
 import type { Rewind } from '../wire/params.ts'
+import { censusMessageFields, censusMessageFrom } from './census-codec.ts'
+import { CENSUS_KINDS, isCensusKind, isCensusMessage } from './census-message.ts'
 import { claimMessageFields, claimMessageFrom } from './claim-codec.ts'
 import { CLAIM_KINDS, type ClaimMessage, isClaimKind, isClaimMessage } from './claim-message.ts'
+import { cometMessageFields, cometMessageFrom } from './comet-codec.ts'
+import {
+  COMET_KINDS,
+  type CometMessage,
+  cometWeight,
+  isCometKind,
+  isCometMessage
+} from './comet-message.ts'
 import type { Confirmation, LinkFrame, Stream } from './link.ts'
 import { MESH_FORMAT_VERSION } from './message.ts'
 import {
@@ -37,7 +47,8 @@ import type {
 
 /** What crosses the mesh; the other messages never leave their node. */
 export type MeshMessage =
-  ToMaster | ToClientFromMaster | RollMessage | HandedOver | ClaimMessage
+  ToMaster | ToClientFromMaster | RollMessage | HandedOver | ClaimMessage |
+  CometMessage
 
 const KINDS = [
   'join',
@@ -55,7 +66,9 @@ const KINDS = [
   'rollCalled',
   'rollAnswered',
   ...CLAIM_KINDS,
-  'handedOver'
+  'handedOver',
+  ...CENSUS_KINDS,
+  ...COMET_KINDS
 ] as const satisfies readonly MeshMessage['kind'][]
 
 const FRAME_KINDS = ['batch', 'confirm', 'ask', 'unknownStream'] as const
@@ -121,6 +134,7 @@ export class PeerCodec {
 
 /** About how many bytes `message` takes on a link: for bounds, not for billing. */
 export function weightOf(message: PeerMessage): number {
+  if (isCometMessage(message)) return cometWeight(message)
   switch (message.kind) {
     case 'publish':
     case 'submit':
@@ -230,6 +244,8 @@ function messageFields(message: PeerMessage): Fields {
   const m = message as MeshMessage
   const code = KINDS.indexOf(m.kind)
   if (isClaimMessage(m)) return [code, ...claimMessageFields(m)]
+  if (isCensusMessage(m)) return [code, ...censusMessageFields(m)]
+  if (isCometMessage(m)) return [code, ...cometMessageFields(m)]
   switch (m.kind) {
     case 'join':
       return [code, m.channel, m.joinNo, m.clientId, m.viewVersion, standingFields(m.from),
@@ -275,6 +291,8 @@ function messageFromFields(fields: Fields): MeshMessage {
   const [code, channel, ...f] = fields as [number, string, ...never[]]
   const kind = KINDS[code]
   if (isClaimKind(kind)) return claimMessageFrom(kind, fields.slice(1))
+  if (isCensusKind(kind)) return censusMessageFrom(kind, fields.slice(1))
+  if (isCometKind(kind)) return cometMessageFrom(kind, fields.slice(1))
   switch (kind) {
     case 'join':
       return { kind, channel, joinNo: f[0]!, clientId: f[1]!, viewVersion: f[2]!,

@@ -14,13 +14,16 @@
  *
  * Messages name their channel by key (`appId/name`), never by an id that a restart forgets; those
  * of a roll or a handover name the partition, for they are about all channels of one. Who holds a
- * session is another talk of its own (peer/claim-message.ts).
+ * session is another talk of its own (peer/claim-message.ts), and so are the requests of comet
+ * connections (peer/comet-message.ts).
  */
 
 import type { Frame } from '../wire/frame.ts'
 import type { Rewind } from '../wire/params.ts'
 import type { ErrorInfo } from '../wire/protocol-message.ts'
+import type { CensusToClient, CensusToGroup, CensusToMaster, Counted } from './census-message.ts'
 import type { ClaimMessage } from './claim-message.ts'
+import type { CometMessage } from './comet-message.ts'
 import type {
   Declare,
   Declared,
@@ -126,6 +129,8 @@ export interface Variant {
   readonly format: 'json' | 'msgpack'
   /** The channel's name exactly as the client wrote it, qualifiers included. */
   readonly wireName: string
+  /** It is told the occupancy: of these categories, with commas between; empty: of all. */
+  readonly occupancy?: string
 }
 
 interface OnChannel {
@@ -158,6 +163,10 @@ export interface Attached extends OnChannel {
   readonly backlog: readonly BroadcastItem[]
   /** Who is present at `standing`; absent: nobody, or it does not want to know. */
   readonly sync?: Sync
+  /** How many are attached, for one that wants to know, if anybody does. */
+  readonly occupancy?: Frame
+  /** True: this is a page, up to `standing`; it is not live before it has asked for the rest. */
+  readonly hasMore?: boolean
 }
 
 /** ChannelClient → LocalGroup: the attachment cannot be had (the master refuses or is lost). */
@@ -344,6 +353,7 @@ export type ToClientFromGroup =
   | Submit
   | SyncWanted
   | Declared
+  | Counted
 export type ToGroup =
   | Attached
   | AttachRefused
@@ -352,7 +362,8 @@ export type ToGroup =
   | ContinuityLost
   | Synced
   | DeclareWanted
-export type ToMaster = Join | Part | Publish | Backfill | Declare
+  | CensusToGroup
+export type ToMaster = Join | Part | Publish | Backfill | Declare | CensusToMaster
 export type ToClientFromMaster =
   | Joined
   | NotMaster
@@ -361,6 +372,7 @@ export type ToClientFromMaster =
   | Deliver
   | Backfilled
   | Members
+  | CensusToClient
 export type RollMessage = RollCalled | RollAnswered
 
 /**
@@ -383,3 +395,4 @@ export type PeerMessage =
   | RollMessage
   | HandedOver
   | ClaimMessage
+  | CometMessage

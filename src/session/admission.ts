@@ -43,14 +43,40 @@ export function grantOf(
   if (!asked.ok) return asked.error.info
   const missing = missingFeature(asked) ?? missingKind(name)
   if (missing !== undefined) return errors.notSupported(missing).info
+  const askedBits = asked.modeBits
+  const modeBits = permitted(askedBits, name, credentials)
+  if (modeBits === 0) return errors.capabilityDenied('attach', name.wire).info
+  const occupancy = asked.occupancy?.join(',')
+  if (occupancy !== undefined && !maySeeMetadata(name, credentials)) {
+    return errors.capabilityDenied('channel-metadata', name.wire).info
+  }
+  const hearsItself = echoes && asked.params.echo !== 'false'
+  const { params, rewind } = asked
+  return shared({ modeBits, askedBits, params, hearsItself, rewind, occupancy })
+}
+
+/** Those of the modes that these credentials permit. */
+function permitted(askedBits: number, name: ChannelName, { capability }: Credentials): number {
   let modeBits = 0
   for (const [bit, operation] of MODE_OPERATIONS) {
-    const isAsked = (asked.modeBits & bit) !== 0
-    if (isAsked && allows(credentials.capability, operation, name)) modeBits |= bit
+    if ((askedBits & bit) !== 0 && allows(capability, operation, name)) modeBits |= bit
   }
-  if (modeBits === 0) return errors.capabilityDenied('attach', name.wire).info
-  const hearsItself = echoes && asked.params.echo !== 'false'
-  return shared({ modeBits, params: asked.params, hearsItself, rewind: asked.rewind })
+  return modeBits
+}
+
+/** Whether these credentials permit to be told the occupancy (protocol 7.10). */
+function maySeeMetadata(name: ChannelName, { capability }: Credentials): boolean {
+  return allows(capability, 'channel-metadata', name)
+}
+
+/** What a grant has become under other credentials: itself, more, less, or nothing. */
+export function regranted(
+  grant: Grant, name: ChannelName, credentials: Credentials
+): Grant | undefined {
+  const modeBits = permitted(grant.askedBits, name, credentials)
+  if (grant.occupancy !== undefined && !maySeeMetadata(name, credentials)) return undefined
+  if (modeBits === grant.modeBits) return grant
+  return modeBits === 0 ? undefined : shared({ ...grant, modeBits })
 }
 
 /** Grants without params, of which there are few: attachments share them. */
@@ -58,7 +84,8 @@ const plainGrants = new Map<number, Grant>()
 
 function shared(grant: Grant): Grant {
   if (Object.keys(grant.params).length > 0) return grant
-  const key = grant.modeBits * 2 + (grant.hearsItself ? 1 : 0)
+  const modes = (grant.modeBits >>> 16) * 1024 + (grant.askedBits >>> 16)
+  const key = modes * 2 + (grant.hearsItself ? 1 : 0)
   const known = plainGrants.get(key)
   if (known === undefined) plainGrants.set(key, grant)
   return known ?? grant
@@ -66,8 +93,7 @@ function shared(grant: Grant): Grant {
 
 /** What is asked for and cannot be had yet: refused, since silence would look like success. */
 function missingFeature(asked: ChannelParams): Feature | undefined {
-  if (asked.delta !== undefined) return 'delta'
-  return asked.occupancy === undefined ? undefined : 'occupancy'
+  return asked.delta === undefined ? undefined : 'delta'
 }
 
 /** Derived and metachannels are not the plain channel of the same base. */
@@ -87,16 +113,15 @@ export function unsupported(action: number): ErrorInfo {
 export function contentRefusal(
   messages: readonly Message[],
   identity: string | undefined,
-  channel: string
+  channel: string,
+  bytesMax: number = limits.messageBytesMax
 ): ErrorInfo | undefined {
   if (messages.length === 0) return errors.invalidBody('The publish has no messages').info
   if (messages.length > limits.messagesPerPublishMax) {
     return errors.tooManyMessages(messages.length, limits.messagesPerPublishMax).info
   }
   const size = publishSize(messages)
-  if (size > limits.messageBytesMax) {
-    return errors.messageTooLarge(size, limits.messageBytesMax).info
-  }
+  if (size > bytesMax) return errors.messageTooLarge(size, bytesMax).info
   for (const { action } of messages) {
     if (action !== undefined && action !== MessageAction.CREATE) {
       return errors.mutableNotEnabled(channel).info
@@ -115,17 +140,35 @@ export function admitted(
   messages: readonly Message[],
   identity: string | undefined
 ): AdmittedPublish {
-  const items = messages.map((message) => ({
+  const ids = checkPublishIds(messages)
+  if (ids.ok && ids.first !== undefined) return admittedAs(connectionId, messages, identity)
+  const id = `${connectionId}:${msgSerial}`
+  return { id, idSpace: 'connection', connectionId, ...implied(messages, identity) }
+}
+
+/** The same, of messages that have ids of their own, whether they came on a connection or not. */
+export function admittedAs(
+  connectionId: string | undefined,
+  messages: readonly Message[],
+  identity: string | undefined
+): AdmittedPublish {
+  const id = messages[0]?.id ?? ''
+  return { id, idSpace: 'client', connectionId, ...implied(messages, identity) }
+}
+
+/** The messages under whose names they are, and how many of them are not to be kept. */
+function implied(
+  said: readonly Message[], identity: string | undefined
+): Pick<AdmittedPublish, 'messages' | 'ephemeralCount'> {
+  const messages = said.map((message) => ({
     ...asPublished(message),
     clientId: effectiveClientId(message.clientId, identity)
   }))
   const isEphemeral = ({ extras }: Message): boolean => extras?.['ephemeral'] === true
-  const ephemeralCount = messages.filter(isEphemeral).length
-  const ids = checkPublishIds(messages)
-  const first = ids.ok ? ids.first : undefined
-  if (first === undefined) {
-    const id = `${connectionId}:${msgSerial}`
-    return { id, idSpace: 'connection', connectionId, messages: items, ephemeralCount }
-  }
-  return { id: first, idSpace: 'client', connectionId, messages: items, ephemeralCount }
+  return { messages, ephemeralCount: messages.filter(isEphemeral).length }
+}
+
+/** True if the params of a publish ask for it to be refused, as a test of who publishes (5). */
+export function isForcedNack(params: Readonly<Record<string, string>> | undefined): boolean {
+  return params?.['_forceNack'] === 'true'
 }

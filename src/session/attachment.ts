@@ -20,6 +20,8 @@ import type { Beginning, Ears } from './door.ts'
 export interface AttachmentOwner {
   readonly connectionId: string
   readonly echoes: boolean
+  /** False: the socket has much to take before it is given what can wait. */
+  readonly hasRoom: boolean
   sendFrame(frame: Frame): void
   send(message: ProtocolMessage): void
   onAttachmentRefused(attachment: Attachment): void
@@ -28,11 +30,15 @@ export interface AttachmentOwner {
 /** What was granted. */
 export interface Grant {
   readonly modeBits: number
+  /** What was asked for: more of it may be granted later. */
+  readonly askedBits: number
   /** Echoed in ATTACHED. */
   readonly params: Readonly<Record<string, string>>
   readonly hearsItself: boolean
   /** What is to be told first to an attachment that begins anew. */
   readonly rewind?: Rewind
+  /** It is told the occupancy: of these categories, with commas between; empty: of all. */
+  readonly occupancy?: string
 }
 
 export class Attachment implements Ears {
@@ -40,7 +46,7 @@ export class Attachment implements Ears {
   /** `appId/name`. */
   readonly channel: string
   readonly #owner: AttachmentOwner
-  readonly #grant: Grant
+  #grant: Grant
   readonly #isForeign: boolean
   #isAttached = false
   seat: object | undefined
@@ -60,12 +66,25 @@ export class Attachment implements Ears {
     this.#grant = grant
   }
 
+  get grant(): Grant {
+    return this.#grant
+  }
+
+  /** The client's rights have changed; it is told when its channel announces it again. */
+  regrant(grant: Grant): void {
+    this.#grant = grant
+  }
+
   get connectionId(): string {
     return this.#owner.connectionId
   }
 
   get hearsItself(): boolean {
     return this.#grant.hearsItself
+  }
+
+  get modeBits(): number {
+    return this.#grant.modeBits
   }
 
   get subscribes(): boolean {
@@ -79,6 +98,10 @@ export class Attachment implements Ears {
   /** True once the client was told so. */
   get isAttached(): boolean {
     return this.#isAttached
+  }
+
+  get hasRoom(): boolean {
+    return this.#owner.hasRoom
   }
 
   /** True if the mode was granted. */

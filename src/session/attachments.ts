@@ -4,12 +4,14 @@
  * be one channel.
  */
 
+import type { Credentials } from '../auth/key.ts'
 import { limits } from '../base/limits.ts'
 import { Flag } from '../wire/actions.ts'
 import { type ErrorInfo, errors } from '../wire/errors.ts'
-import type { ChannelName } from '../wire/params.ts'
+import { type ChannelName, parseChannelName } from '../wire/params.ts'
 import type { Format, ProtocolMessage } from '../wire/protocol-message.ts'
 import { parseChannelSerial } from '../wire/serial.ts'
+import { regranted } from './admission.ts'
 import { Attachment, type AttachmentOwner, type Grant } from './attachment.ts'
 import type { ChannelDoor } from './door.ts'
 
@@ -58,7 +60,9 @@ export class Attachments {
     const isNew = former?.isAttached !== true && (flags & Flag.ATTACH_RESUME) === 0
     const attachment = new Attachment(name.wire, channel, this.#owner, grant, isForeign)
     this.#byName.set(name.wire, attachment)
-    const variant = { format: this.#owner.format, wireName: name.wire }
+    const { occupancy } = grant
+    const wish = { format: this.#owner.format, wireName: name.wire }
+    const variant = occupancy === undefined ? wish : { ...wish, occupancy }
     const rewind = isNew ? grant.rewind : undefined
     attachment.seat = this.#channels.attach(channel, attachment, variant, { from, rewind })
     return undefined
@@ -82,6 +86,37 @@ export class Attachments {
 
   dropAll(leaveAfterMs: number): void {
     for (const wireName of this.#byName.keys()) this.drop(wireName, leaveAfterMs)
+  }
+
+  /**
+   * The client's rights have changed: each attachment is granted what it asked for as far as that
+   * is permitted now. Returns the names of those that are permitted nothing.
+   */
+  regrant(credentials: Credentials): string[] {
+    const denied: string[] = []
+    for (const attachment of this.#byName.values()) {
+      const { wireName, grant: former } = attachment
+      const parsed = parseChannelName(wireName)
+      const grant = parsed.ok ? regranted(former, parsed.name, credentials) : undefined
+      if (grant === undefined) {
+        denied.push(wireName)
+      } else if (grant !== former) {
+        attachment.regrant(grant)
+        this.#announce(attachment, (former.modeBits & ~grant.modeBits & Flag.PRESENCE) !== 0)
+      }
+    }
+    return denied
+  }
+
+  /** Who may not be present any more is so no longer (protocol 8.5). */
+  #announce({ channel, seat }: Attachment, hasLostPresence: boolean): void {
+    if (seat !== undefined) this.#channels.announce(channel, seat)
+    if (!hasLostPresence) return
+    for (const other of this.#byName.values()) {
+      if (other.channel === channel && other.has(Flag.PRESENCE)) return
+    }
+    const { connectionId, claim } = this.#owner
+    this.#channels.leave(channel, connectionId, claim, 0)
   }
 
   /** Tells again who is present, where that is told at all. */

@@ -24,9 +24,13 @@ export interface Beginning {
 export interface Ears {
   readonly connectionId: string
   readonly hearsItself: boolean
+  /** The modes that were granted, as flags. */
+  readonly modeBits: number
   readonly subscribes: boolean
   /** False: of presence it hears what becomes of its own members, and nothing else. */
   readonly hearsPresence: boolean
+  /** False: the socket has much to take before it is given what can wait. */
+  readonly hasRoom: boolean
   onFrame(frame: Frame): void
   onAttached(how: Beginning): void
   onAttachRefused(error: ErrorInfo): void
@@ -64,6 +68,15 @@ export interface AdmittedItem extends Payload {
   readonly extras?: Extras
 }
 
+/** How an attachment wants its frames. */
+export interface Wish {
+  readonly format: Format
+  /** The name that its client calls the channel by. */
+  readonly wireName: string
+  /** It is told the occupancy: of these categories, with commas between; empty: of all. */
+  readonly occupancy?: string
+}
+
 /** Where an attachment is to begin; without `from` it begins anew, where the channel is. */
 export interface Start {
   readonly from?: ChannelSerial
@@ -78,8 +91,7 @@ export type Outcome =
 /** What a session asks of channels; `channel` is the key `appId/name`. */
 export interface ChannelDoor {
   /** Seats the ears; returns what `detach` wants. */
-  attach(channel: string, ears: Ears, variant: { format: Format; wireName: string }, start: Start)
-    : object
+  attach(channel: string, ears: Ears, wish: Wish, start: Start): object
   /** Returns where the ears stood, if they stood anywhere. */
   detach(channel: string, seat: object): ChannelSerial | undefined
   /** `onOutcome` is called once, or never if the worker ends first. */
@@ -88,6 +100,8 @@ export interface ChannelDoor {
   present(channel: string, op: AdmittedPresence, onOutcome: (outcome: Outcome) => void): void
   /** The connection's members leave after a time, unless a higher claim speaks for them then. */
   leave(channel: string, connectionId: string, claim: number, afterMs: number): void
+  /** The seat's ears hear more or less by now: they are told so (`onAttached`, resumed). */
+  announce(channel: string, seat: object): void
   /** The seat's ears are to be told again who is present, as SYNC frames. */
   sync(channel: string, seat: object): void
 }

@@ -1,23 +1,16 @@
 /** What a session is told of itself, and what it needs around it. */
 
-import type { Credentials } from '../auth/key.ts'
-import type { Now } from '../base/clock.ts'
-import type { Deadlines } from '../base/deadlines.ts'
 import type { Tally } from '../base/tally.ts'
 import type { Frame } from '../wire/frame.ts'
 import type { Format } from '../wire/protocol-message.ts'
 import type { ChannelDoor } from './door.ts'
+import type { IdentityOptions, IdentityPorts } from './identity.ts'
 import type { Session } from './session.ts'
 
 /** What a session is, from its socket's opening on. */
-export interface SessionOptions {
-  readonly connectionId: string
-  readonly connectionKey: string
-  /** How often the connection was taken over so far (rule 20). */
-  readonly claim: number
+export interface SessionOptions extends IdentityOptions {
   /** Publishes up to this msgSerial had no outcome in time on a former socket (rule 18). */
   readonly doubtfulThrough: number
-  readonly credentials: Credentials
   readonly format: Format
   /** False: the connection's own messages are not sent back to it. */
   readonly echoes: boolean
@@ -33,6 +26,8 @@ export interface SessionOptions {
 
 /** A session's own transport. */
 export interface Transport {
+  /** False: much of what was written has not been taken. */
+  readonly hasRoom: boolean
   write(frame: Frame): void
   /** Closes after what was written. */
   close(): void
@@ -42,11 +37,9 @@ export interface Transport {
 export type Ending = 'parked' | 'closed' | 'superseded'
 
 /** What a session needs from its worker: one object for all of them. */
-export interface SessionPorts {
+export interface SessionPorts extends IdentityPorts {
   readonly channels: ChannelDoor
-  readonly deadlines: Deadlines
   readonly tally: Tally
-  now(): Now
   /** Answers have become ready: `flushAnswers` is to be called at the end of the turn. */
   answersReady(session: Session): void
   /** The first frame of the client: it has the key of this session's claim. */

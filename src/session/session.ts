@@ -6,6 +6,7 @@
  *     │ ──protocol broken──▶ closed ERROR with the cause
  *     │ ──socket gone──▶ parked     attachments leave their channels; what the client needs to
  *     │                             be resumed outlives the session (session/parking.ts)
+ *     │ ──its token ends──▶ parked  DISCONNECTED 40142
  *     └ ──a higher claim──▶ superseded  DISCONNECTED 80016 (rule 20)
  *
  * Rules it keeps: answers on a socket are contiguous and in order (rule 18); each publish has its
@@ -13,44 +14,47 @@
  * retriable, since only the client can send again what may or may not have been taken.
  */
 
-import { allows } from '../auth/capability.ts'
+import type { Credentials } from '../auth/key.ts'
 import { limits } from '../base/limits.ts'
-import { Action, Flag } from '../wire/actions.ts'
+import { Action } from '../wire/actions.ts'
 import { decodeProtocolMessage } from '../wire/codec.ts'
-import { type ErrorInfo, errors, type ProtocolError } from '../wire/errors.ts'
+import { type ErrorInfo, errors, isTokenError, type ProtocolError } from '../wire/errors.ts'
 import { encodeFrame, type Frame } from '../wire/frame.ts'
 import { type ChannelName, parseChannelName } from '../wire/params.ts'
-import type { Format, Message, PresenceMessage, ProtocolMessage } from '../wire/protocol-message.ts'
-import { Acks, type Owed } from './acks.ts'
-import { admitted, contentRefusal, grantOf, missingKind, unsupported } from './admission.ts'
+import type { Format, PresenceMessage, ProtocolMessage } from '../wire/protocol-message.ts'
+import type { Owed } from './acks.ts'
+import { admitted, grantOf, isForcedNack, missingKind, unsupported } from './admission.ts'
 import type { Attachment } from './attachment.ts'
 import { Attachments, type AttachmentsOwner } from './attachments.ts'
+import { stamped } from './channel-claims.ts'
+import { Debts } from './debts.ts'
 import type { Outcome } from './door.ts'
 import { greeting } from './greeting.ts'
-import { Overdue } from './overdue.ts'
+import { Identity } from './identity.ts'
 import type { Parked } from './parking.ts'
 import { admittedItems, presenceRefusal } from './presence.ts'
+import { publishRefusal } from './publishing.ts'
 import { TokenBucket } from './rate.ts'
 import type { Ending, SessionOptions, SessionPorts, Transport } from './session-ports.ts'
+import type { TenureOwner } from './tenure.ts'
 
-export class Session implements AttachmentsOwner, Parked {
+export class Session implements AttachmentsOwner, Parked, TenureOwner {
   readonly #options: SessionOptions
   readonly #transport: Transport
   readonly #ports: SessionPorts
+  readonly #identity: Identity
   #attachments: Attachments | undefined
-  #acks: Acks | undefined
+  #debts: Debts | undefined
   #rate: TokenBucket | undefined
-  #overdue: Overdue | undefined
   #isOpen = true
   #isProven = false
-  #doubtfulThrough: number
   heardAtMs: number
 
   constructor(options: SessionOptions, transport: Transport, ports: SessionPorts) {
     this.#options = options
-    this.#doubtfulThrough = options.doubtfulThrough
     this.#transport = transport
     this.#ports = ports
+    this.#identity = new Identity(options, this, ports)
     this.heardAtMs = ports.now().monoMs
   }
 
@@ -63,7 +67,7 @@ export class Session implements AttachmentsOwner, Parked {
   }
 
   get doubtfulThrough(): number {
-    return this.#doubtfulThrough
+    return this.#debts?.doubtfulThrough ?? this.#options.doubtfulThrough
   }
 
   get isProven(): boolean {
@@ -75,11 +79,16 @@ export class Session implements AttachmentsOwner, Parked {
   }
 
   get appId(): string {
-    return this.#options.credentials.appId
+    return this.credentials.appId
   }
 
-  get keyName(): string {
-    return this.#options.credentials.keyName
+  /** Who the client is, and what it may do, by what it proved last. */
+  get credentials(): Credentials {
+    return this.#identity.credentials
+  }
+
+  get hasRoom(): boolean {
+    return this.#transport.hasRoom
   }
 
   get isOpen(): boolean {
@@ -100,7 +109,26 @@ export class Session implements AttachmentsOwner, Parked {
 
   /** Says CONNECTED (protocol 4.1); `error` says why a wanted resume was not one. */
   connected(error?: ErrorInfo): void {
-    this.send(greeting(this.#options, error))
+    const { connectionKey, credentials } = this.#identity
+    this.send(greeting({ ...this.#options, connectionKey, credentials }, error))
+    this.#identity.begin()
+  }
+
+  /** The client has other rights from now on: its attachments have no more than those. */
+  become(credentials: Credentials): void {
+    this.#identity.credentials = credentials
+    for (const wireName of this.#attachments?.regrant(credentials) ?? []) {
+      this.#channelError(wireName, errors.capabilityDenied('attach', wireName).info)
+    }
+  }
+
+  /** Its token ends soon. */
+  onExpiring(): void {
+    this.send({ action: Action.AUTH })
+  }
+
+  onExpired(): void {
+    this.disconnect(errors.tokenExpired().info)
   }
 
   send(message: ProtocolMessage): void {
@@ -163,8 +191,8 @@ export class Session implements AttachmentsOwner, Parked {
 
   /** Sends what answers are contiguous by now. */
   flushAnswers(): void {
-    if (this.#acks === undefined || !this.#isOpen) return
-    for (const answer of this.#acks.answers()) this.send(answer)
+    if (this.#debts === undefined || !this.#isOpen) return
+    for (const answer of this.#debts.answers()) this.send(answer)
   }
 
   onAttachmentRefused(attachment: Attachment): void {
@@ -173,7 +201,7 @@ export class Session implements AttachmentsOwner, Parked {
 
   describe(): string {
     const { connectionId, format } = this.#options
-    const owed = this.#acks?.length ?? 0
+    const owed = this.#debts?.length ?? 0
     return `session ${connectionId} ${format} ${this.attachmentCount} attached, ${owed} owed`
   }
 
@@ -204,7 +232,7 @@ export class Session implements AttachmentsOwner, Parked {
         if (this.#frameRefusal() === undefined) this.#attachments?.sync(message.channel ?? '')
         return
       case Action.AUTH:
-        this.end(errors.notSupported('tokens'))
+        this.#onAuth(message.auth?.accessToken)
         return
       default:
         this.#onUnsupported(message)
@@ -217,6 +245,20 @@ export class Session implements AttachmentsOwner, Parked {
     else this.#ports.note(`session ${this.connectionId}: ignored a frame of action ${action}`)
   }
 
+  /** The connection goes on with another token, or ends (protocol 4.7). */
+  #onAuth(accessToken: string | undefined): void {
+    const refusal = this.#identity.renew(accessToken)
+    if (refusal === undefined) {
+      this.connected()
+      this.become(this.credentials)
+    } else if (isTokenError(refusal.info)) {
+      // Who can get a better token comes back with it, and goes on.
+      this.disconnect(refusal.info)
+    } else {
+      this.end(refusal)
+    }
+  }
+
   #onAttach(message: ProtocolMessage): void {
     const wireName = message.channel ?? ''
     const parsed = parseChannelName(wireName)
@@ -224,7 +266,8 @@ export class Session implements AttachmentsOwner, Parked {
       this.#channelError(wireName, parsed.error.info)
       return
     }
-    const grant = grantOf(parsed.name, message, this.#options.credentials, this.echoes)
+    const grant = this.#identity.refusalOn(parsed.name) ??
+      grantOf(parsed.name, message, this.credentials, this.echoes)
     if ('code' in grant) {
       this.#channelError(wireName, grant)
       return
@@ -258,30 +301,26 @@ export class Session implements AttachmentsOwner, Parked {
     }
     const refusal = this.#frameRefusal(parsed.name) ?? (message.action === Action.PRESENCE
       ? this.#present(parsed.name, msgSerial, message.presence ?? [], onOutcome)
-      : this.#publish(parsed.name, msgSerial, message.messages ?? [], onOutcome))
+      : this.#publish(parsed.name, msgSerial, message, onOutcome))
     if (refusal !== undefined) this.#refuse(owed, refusal)
   }
 
   #publish(
     name: ChannelName,
     msgSerial: number,
-    messages: readonly Message[],
+    { messages = [], params }: ProtocolMessage,
     onOutcome: (outcome: Outcome) => void
   ): ErrorInfo | undefined {
-    const { connectionId, credentials } = this.#options
-    if (!allows(credentials.capability, 'publish', name)) {
-      return errors.capabilityDenied('publish', name.wire).info
-    }
     const attachment = this.#attachments?.get(name.wire)
-    if (attachment !== undefined && !attachment.has(Flag.PUBLISH)) {
-      return errors.modeDenied('publish', name.wire).info
-    }
-    const refusal = contentRefusal(messages, credentials.clientId, name.wire)
+    const refusal = publishRefusal(name, messages, attachment, this.#identity) ??
+      (isForcedNack(params) ? errors.forcedNack().info : undefined)
     if (refusal !== undefined) return refusal
+    const { connectionId, credentials } = this
     const { tally, channels } = this.#ports
     tally.publishCount++
     tally.messageCount += messages.length
-    const publish = admitted(connectionId, msgSerial, messages, credentials.clientId)
+    const said = stamped(messages, credentials, name)
+    const publish = admitted(connectionId, msgSerial, said, credentials.clientId)
     channels.submit(`${this.appId}/${name.base}`, publish, onOutcome)
     return undefined
   }
@@ -292,7 +331,8 @@ export class Session implements AttachmentsOwner, Parked {
     said: readonly PresenceMessage[],
     onOutcome: (outcome: Outcome) => void
   ): ErrorInfo | undefined {
-    const { credentials, presenceMembersMax: membersMax } = this.#options
+    const { presenceMembersMax: membersMax } = this.#options
+    const { credentials } = this
     const refusal = presenceRefusal(name, said, this.#attachments?.get(name.wire), credentials)
     if (refusal !== undefined) return refusal
     const { connectionId, claim } = this
@@ -305,49 +345,47 @@ export class Session implements AttachmentsOwner, Parked {
 
   /** Why no frame may be let in now, whatever it says. */
   #frameRefusal(name?: ChannelName): ErrorInfo | undefined {
-    const missing = name === undefined ? undefined : missingKind(name)
-    if (missing !== undefined) return errors.notSupported(missing).info
     const { monoMs } = this.#ports.now()
     this.#rate ??= new TokenBucket(limits.publishesPerSecondMax, monoMs)
     if (!this.#rate.take(monoMs)) return errors.rateLimited().info
-    if (this.#acks !== undefined && this.#acks.length > limits.unansweredPerSessionMax) {
+    if (this.#debts?.isFull === true) {
       return errors.rateLimited('Too many publishes without acknowledgement').info
     }
-    return undefined
+    if (name === undefined) return undefined
+    const missing = missingKind(name)
+    if (missing !== undefined) return errors.notSupported(missing).info
+    return this.#identity.refusalOn(name)
   }
 
   /** What is refused waits for its answer behind what has no outcome yet. */
   #hasRoomToOwe(): boolean {
-    if (this.#acks === undefined || this.#acks.length < limits.owedPerSessionMax) return true
+    if (this.#debts === undefined || this.#debts.hasRoom) return true
     this.flushAnswers()
-    return this.#acks.length < limits.owedPerSessionMax
+    return this.#debts.hasRoom
   }
 
   #owe(msgSerial: number): Owed {
-    const nowMs = this.#ports.now().monoMs
-    this.#acks ??= new Acks()
-    this.#overdue ??= new Overdue(this.#acks, this.#doubtfulThrough, {
+    const { deadlines, now } = this.#ports
+    this.#debts ??= new Debts(this.#options.doubtfulThrough, {
       onAnswersReady: () => this.#ports.answersReady(this),
-      onOverdue: (doubtfulThrough) => {
-        this.#doubtfulThrough = doubtfulThrough
+      onOverdue: () => {
         this.flushAnswers()
         this.disconnect(errors.timeout().info)
       }
-    }, this.#ports.deadlines)
-    this.#overdue.watch(nowMs)
-    return this.#acks.owe(msgSerial, nowMs)
+    }, deadlines)
+    return this.#debts.owe(msgSerial, now().monoMs)
   }
 
   #refuse(owed: Owed, error: ErrorInfo): void {
     this.#ports.tally.refusedCount++
-    owed.outcome = { kind: 'refused', error }
-    this.#ports.answersReady(this)
+    this.#debts?.refuse(owed, error)
   }
 
   #close(ending: Ending, hasSocket = true): void {
     if (!this.#isOpen) return
     this.#isOpen = false
-    this.#overdue?.stop()
+    this.#debts?.stop()
+    this.#identity.stop()
     const leaveAfterMs = ending === 'closed' ? 0 : this.#options.remainPresentForMs
     this.#attachments?.dropAll(leaveAfterMs)
     if (hasSocket) this.#transport.close()

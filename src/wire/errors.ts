@@ -28,8 +28,8 @@ export interface ProtocolError {
 
 /** What the protocol has and this server has not yet, each refused with the closest code. */
 export type Feature =
-  | 'tokens' | 'annotations' | 'objects' | 'history' | 'delta' | 'filter'
-  | 'metachannels' | 'mutableMessages' | 'occupancy' | 'push' | 'recover'
+  | 'annotations' | 'objects' | 'history' | 'delta' | 'filter'
+  | 'metachannels' | 'mutableMessages' | 'push' | 'recover'
 
 function error(scope: ErrorScope, code: number, statusCode: number, message: string)
   : ProtocolError {
@@ -44,6 +44,11 @@ export function errorInfo(code: number, statusCode: number, message: string): Er
 /** The same error, ending something else: a denied publish is NACKed, a denied attach is not. */
 export function inScope(error: ProtocolError, scope: ErrorScope): ProtocolError {
   return { info: error.info, scope }
+}
+
+/** True for what makes an SDK ask for another token and come back with it (11.7). */
+export function isTokenError({ code }: ErrorInfo): boolean {
+  return code >= 40140 && code < 40150
 }
 
 /** What is quoted from a client is cut short, so that an error is never a big frame. */
@@ -67,14 +72,26 @@ const credentialErrors = {
       keyName === undefined ? 'No such API key' : `No API key with name ${quoted(keyName)}`),
   keySecretWrong: () =>
     error('connection', 40101, 401, 'Invalid API key: the secret does not match'),
+  tokenRequestTimestamp: () =>
+    error('request', 40104, 401,
+      'The timestamp of the token request is more than two minutes from the time here'),
+  nonceReplayed: () =>
+    error('request', 40105, 401, 'The nonce of the token request was used before'),
   tokenNotAccepted: (detail = 'Token not accepted') =>
     error('connection', 40140, 401, detail),
   tokenRevoked: () => error('connection', 40141, 401, 'Token revoked'),
   tokenExpired: () => error('connection', 40142, 401, 'Token expired'),
   tokenUnrecognised: () => error('connection', 40143, 401, 'Token unrecognised'),
+  invalidJwt: (detail: string) => error('connection', 40144, 401, `Invalid JWT: ${detail}`),
+  invalidToken: (detail: string) => error('connection', 40145, 401, `Invalid token: ${detail}`),
+  emptyCapability: () =>
+    error('request', 40160, 401, 'The key permits nothing of the capability that is asked for'),
+  basicAuthRequired: (detail = 'This needs Basic authentication with an API key') =>
+    error('request', 40162, 401, detail),
   incompatibleCredentials: (detail = 'Credentials are not those of this connection') =>
     error('connection', 40102, 401, detail),
-  tlsRequired: () => error('connection', 40311, 403, 'This application requires TLS'),
+  tlsRequired: (detail = 'This application requires TLS') =>
+    error('connection', 40311, 403, detail),
   invalidClientId: (detail = 'Invalid clientId') => error('connection', 40012, 400, detail),
   clientIdMismatch: (detail = 'The clientId is not the one of the connection') =>
     error('message', 40012, 400, detail),
@@ -109,6 +126,9 @@ const requestErrors = {
   unsupportedVersion: (version: string) =>
     error('connection', 40017, 400,
       `Protocol version ${quoted(version)} is not supported; this server speaks 2 to 6`),
+  unknownConnectionKey: (detail = 'it is that of no connection of this app') =>
+    error('message', 40006, 400, `Invalid connectionKey: ${detail}`),
+  forcedNack: () => error('message', 40099, 400, 'Refused, since the publish asks for it'),
   invalidMessageId: (detail: string) => error('message', 40031, 400, detail),
   invalidExtras: (detail: string) => error('message', 40032, 400, detail),
   tooManyMessages: (count: number, countMax: number) =>
@@ -181,18 +201,15 @@ const serverErrors = {
 } as const
 
 /**
- * Tokens are not answered with 40140–40149: renewal cannot help, so 40101 ends the connection for
- * good instead of a loop of renewals. Channel features fail the channel or the message alone, so
- * that the rest of an application goes on.
+ * Channel features fail the channel or the message alone, so that the rest of an application goes
+ * on.
  */
 const UNSUPPORTED: Readonly<Record<Feature, readonly [ErrorScope, number, number]>> = {
-  tokens: ['connection', 40101, 401],
   annotations: ['message', 40021, 400],
   objects: ['message', 40021, 400],
   mutableMessages: ['message', 93002, 400],
   history: ['request', 90002, 404],
   delta: ['channel', 40003, 400],
-  occupancy: ['channel', 40003, 400],
   filter: ['channel', 40010, 400],
   metachannels: ['channel', 40010, 400],
   push: ['request', 40021, 400],

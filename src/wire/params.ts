@@ -222,14 +222,21 @@ function rewindOf(text: string, rewindLimit = rewindCountMax): Rewind | undefine
   return { count: countMax, forMs: amount * (match[2] === 's' ? 1000 : 60_000) }
 }
 
-/** `metrics`, or `metrics.<category>` once or several times (7.10). */
+/** What occupancy is told by (7.10). */
+const METRICS: ReadonlySet<string> = new Set([
+  'connections', 'publishers', 'subscribers', 'presenceConnections', 'presenceMembers',
+  'presenceSubscribers', 'objectPublishers', 'objectSubscribers'
+])
+
+/** `metrics`, or `metrics.<category>` once or several times; each category once, in order. */
 function categoriesOf(text: string): readonly string[] | undefined {
-  if (text === 'metrics') return []
-  const categories: string[] = []
-  for (const part of text.split(',')) {
-    const match = /^metrics\.([A-Za-z]+)$/.exec(part)
-    if (match === null) return undefined
-    categories.push(match[1]!)
+  const categories = new Set<string>()
+  const parts = text.split(',')
+  for (const part of parts) {
+    if (part === 'metrics') continue
+    const category = part.startsWith('metrics.') ? part.slice(8) : ''
+    if (!METRICS.has(category)) return undefined
+    categories.add(category)
   }
-  return categories
+  return parts.includes('metrics') ? [] : [...categories].sort()
 }

@@ -56,8 +56,9 @@ Socket.prototype.write = function (this: Socket, ...args: unknown[]) {
 
 const { drainSockets } = Outbox.prototype
 Outbox.prototype.drainSockets = function (this: Outbox) {
-  drainSockets.call(this)
+  const full = drainSockets.call(this)
   counter.onDrained()
+  return full
 }
 
 const { frame } = EncodedPublication.prototype

@@ -15,6 +15,8 @@ import { type FuzzNode, type FuzzRegion, KEYS } from './region.ts'
 /** Longer than any answer takes (limits.publishOutcomeMs, attachAnswerMs). */
 const ANSWER_MS = 12_000
 const STORY_MAX = 60
+/** A byte that is not taken counts for so many, or it would take long until there is no room. */
+const STALLED_SCALE = 1_000
 
 const extensionCodec = new ExtensionCodec()
 extensionCodec.register({ type: 0, encode: () => null, decode: () => undefined })
@@ -54,15 +56,17 @@ export class FuzzSocket implements Socket {
     region.input(node, { kind: 'socketOpened', opening: { socket: this, query, isTls: false } })
   }
 
-  write(batch: FrameSequence): number {
-    if (this.isStalled) return (this.queuedBytes += batch.bytes().byteLength)
+  write(batch: FrameSequence): void {
+    if (this.isStalled) {
+      this.queuedBytes += batch.bytes().byteLength * STALLED_SCALE
+      return
+    }
     for (const frame of batch.frames()) {
       const payload = payloadOf(frame)
       const told = frame.isBinary ? decode(payload) : JSON.parse(Buffer.from(payload).toString())
       if (!isMap(told)) throw new Error('told something that is no message')
       this.#onTold(told)
     }
-    return 0
   }
 
   ping(): void {

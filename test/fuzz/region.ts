@@ -163,7 +163,7 @@ export class FuzzRegion {
       if (carried === undefined) throw new Error(`a ${frame.kind} that its receiver cannot read`)
       if (there !== undefined) this.input(there, { kind: 'peerFrame', frame: carried })
     }
-    outbox.drainSockets()
+    for (const socket of outbox.drainSockets()) this.input(node, { kind: 'socketFull', socket })
     outbox.takeSettled()
     outbox.takeHeardView()
     this.notes.push(...outbox.takeNotes())

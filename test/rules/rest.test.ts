@@ -1,24 +1,10 @@
-import { decode } from '@msgpack/msgpack'
 import { limits } from '../../src/base/limits.ts'
-import { ruleFile, type Stage } from './support/rule.ts'
-
-const basic = (key: string): string => `Basic ${Buffer.from(key).toString('base64')}`
-
-/** The region's time, and what else holds for every answer. */
-async function ask(on: Stage, path: string, init: RequestInit = {}): Promise<Response> {
-  const accept = on.format === 'msgpack' ? 'application/x-msgpack' : 'application/json'
-  const headers = { accept, authorization: basic(on.key), ...init.headers as object }
-  return fetch(`${on.url(1)}${path}`, { ...init, headers })
-}
-
-async function valueOf(response: Response): Promise<any> {
-  const isPacked = response.headers.get('content-type') === 'application/x-msgpack'
-  return isPacked ? decode(new Uint8Array(await response.arrayBuffer())) : response.json()
-}
+import { ask, basic, pathOf, refusalOf, TYPES, valueOf } from './support/rest-kit.ts'
+import { ruleFile } from './support/rule.ts'
 
 ruleFile('rest', (rule) => {
   rule('R1', 'answers and errors are in the format that was asked for', async (t, on) => {
-    const type = on.format === 'msgpack' ? 'application/x-msgpack' : 'application/json'
+    const type = TYPES[on.format]
     const time = await ask(on, '/time')
     t.equal(time.headers.get('content-type'), type)
     t.ok(Math.abs((await valueOf(time))[0] - Date.now()) < 60_000)
@@ -29,7 +15,9 @@ ruleFile('rest', (rule) => {
     t.match(await valueOf(missing), { error: { code: 40400, statusCode: 404 } })
     const byQuery = await fetch(`${on.url(0)}/time?format=${on.format}`)
     t.equal(byQuery.headers.get('content-type'), type)
+    t.ok(Math.abs((await on.rest(0).time()) - Date.now()) < 60_000, 'as the SDK reads it')
   })
+
   rule('R1', 'an envelope', async (t, on) => {
     const wrapped = await fetch(`${on.url(0)}/nowhere?envelope=json`)
     t.equal(wrapped.status, 200)
@@ -39,22 +27,20 @@ ruleFile('rest', (rule) => {
       headers: { 'x-ably-errorcode': '40400' }
     })
   }, ['json'])
+
   rule('R2', 'paths, methods, versions, sizes', async (t, on) => {
-    const told = async (path: string, init: RequestInit = {}): Promise<[number, number]> => {
-      const response = await ask(on, path, init)
-      return [response.status, (await valueOf(response)).error.code]
-    }
-    t.same(await told('/'), [404, 40400])
-    t.same(await told('/chann%zzels'), [400, 40000])
-    t.same(await told('/time', { method: 'PUT' }), [405, 40500])
-    t.same(await told('/time', { headers: { 'x-ably-version': '99' } }), [400, 40017])
+    t.same(await refusalOf(ask(on, '/')), [404, 40400])
+    t.same(await refusalOf(ask(on, '/chann%zzels')), [400, 40000])
+    t.same(await refusalOf(ask(on, '/time', { method: 'PUT' })), [405, 40500])
+    t.same(await refusalOf(ask(on, '/time', { headers: { 'x-ably-version': '99' } })), [400, 40017])
     const body = new Uint8Array(limits.requestBodyBytesMax + 1)
     const headers = { 'content-type': 'application/json' }
-    t.same(await told('/time', { method: 'POST', body, headers }), [413, 40009])
+    t.same(await refusalOf(ask(on, '/time', { method: 'POST', body, headers })), [413, 40009])
     const head = await ask(on, '/time', { method: 'HEAD' })
     t.equal(head.status, 200)
     t.equal(await head.text(), '')
   })
+
   rule('R2', 'browsers may read all of it', async (t, on) => {
     const preflight = await fetch(`${on.url(0)}/channels/x/messages`, { method: 'OPTIONS' })
     t.equal(preflight.status, 204)
@@ -63,4 +49,44 @@ ruleFile('rest', (rule) => {
     const time = await ask(on, '/time')
     t.match(time.headers.get('access-control-expose-headers'), /Link.*X-Ably-Errorcode/)
   }, ['json'])
+
+  rule('R3', 'who asks', async (t, on) => {
+    const { keys: [all, limited] } = await on.app({
+      keys: [{}, { capability: '{"in:*":["subscribe"]}' }]
+    })
+    const value = { data: 'x' }
+    const put = (authorization: string, node = 0) =>
+      refusalOf(ask(on, pathOf('c', '/messages'), { node, value, headers: { authorization } }))
+    t.same(await put(basic(all!)), [201, 0])
+    t.same(await put(basic(all!), 2), [201, 0], 'on every node')
+    t.same(await put(basic(`${all}x`)), [401, 40101])
+    t.same(await put(basic('nobody.k:s')), [401, 40101])
+    t.same(await put('Basic %%%'), [401, 40101])
+    t.same(await put(basic(limited!)), [401, 40160])
+    const none = await fetch(`${on.url(0)}/channels/c/messages`, { method: 'POST' })
+    t.equal(none.status, 401)
+    const byQuery = await fetch(`${on.url(0)}/channels/c/messages?key=${all}`, {
+      method: 'POST', body: '{"data":"x"}', headers: { 'content-type': 'application/json' }
+    })
+    t.equal(byQuery.status, 201)
+  })
+
+  rule('R3', 'names of channels', async (t, on) => {
+    const names = [
+      'slash/es//and:colons', 'per%2Fcent 100%', 'plus+and space', '"quotes\'', '?#[x]', '你好 🎈'
+    ]
+    for (const base of names) {
+      const name = `${base}${on.name('')}`
+      const heard = new Promise<unknown>((resolve) => {
+        void on.client(t, 2).channels.get(name).subscribe(({ data }) => resolve(data))
+          .then(() => on.rest(0).channels.get(name).publish('n', base))
+      })
+      t.equal(await heard, base)
+    }
+    const value = { data: 'x' }
+    for (const bad of ['', ':x', '[x]y', '[meta]x', '[filter=bmFtZQ==]x', 'x'.repeat(3_000)]) {
+      const told = await refusalOf(ask(on, pathOf(bad, '/messages'), { value }))
+      t.same(told, [400, 40010], bad.slice(0, 30))
+    }
+  })
 })

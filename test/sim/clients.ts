@@ -5,33 +5,31 @@
  */
 
 import type { Random } from '../../src/base/random.ts'
+import { ClientCredentials, type CredentialsOptions } from './client-credentials.ts'
 import { ClientMembers } from './client-members.ts'
+import { attachPatienceMs } from './comet-line.ts'
 import { IdleWatch } from './idle-watch.ts'
 import { HAS_PRESENCE } from './presence-map.ts'
-import { APP, KEY, type Region } from './region.ts'
+import { APP, type Region } from './region.ts'
 import type { SimSocket, SocketClient } from './sockets.ts'
 import { type Pending, Submissions } from './submissions.ts'
-import { Does, type Wire, type WireFormat } from './wire.ts'
+import { Does, META, type Wire } from './wire.ts'
 import { type Scheduled, Violation } from './world.ts'
 
 const CONNECT_MS = 10_000
-const ATTACH_MS = 10_000
 const REDIAL_MS = 400
 const REATTACH_MS = 1_500
 const RETRY_MS = 1_000
 export const RESUMED = 4
 const SAID = ['is absent', 'is present', 'enter', 'leave', 'update']
 
-export interface ClientOptions {
+/** Without a clientId it has none of its own, and speaks for whom it wants. */
+export interface ClientOptions extends CredentialsOptions {
   readonly name: string
-  readonly format: WireFormat
-  readonly echo: boolean
   /** It gives its publishes ids, so that a repeat is known again on another connection. */
   readonly hasOwnIds: boolean
   /** The pod it always dials; undefined: any. */
   readonly node?: string
-  /** Undefined: it has none of its own, and speaks for whom it wants. */
-  readonly clientId?: string
   /** The flags of the modes it asks for; undefined: all. */
   readonly modes?: number
   /** What it asks of its attachments besides. */
@@ -71,6 +69,7 @@ export class SimClient implements SocketClient {
   #timer: Scheduled | undefined
   #awayUntilMs = 0
   readonly #idle: IdleWatch
+  readonly #credentials: ClientCredentials
 
   constructor(region: Region, options: ClientOptions) {
     this.#region = region
@@ -78,6 +77,8 @@ export class SimClient implements SocketClient {
     this.options = options
     this.#random = region.world.fork(`client ${options.name}`)
     this.#idle = new IdleWatch(region.world)
+    const random = this.#random.fork('credentials')
+    this.#credentials = new ClientCredentials(region.world, random, options)
     this.submissions = new Submissions(options.name)
     this.members = new ClientMembers({
       name: options.name,
@@ -191,6 +192,9 @@ export class SimClient implements SocketClient {
       case Does.CLOSED:
         this.state = 'closed'
         return
+      case Does.AUTH:
+        this.#credentials.renew(socket)
+        return
       case Does.ACK:
       case Does.NACK:
         this.#onAnswer(message)
@@ -216,21 +220,15 @@ export class SimClient implements SocketClient {
 
   #dial(): void {
     const { world } = this.#region
-    const { format, echo, node, clientId } = this.options
+    const { format, echo, node, isComet } = this.options
     this.state = 'connecting'
-    const socket = this.#region.dial(this, format, echo, node)
+    const socket = this.#region.dial(this, format, echo, node, isComet)
     this.socket = socket
     if (socket === undefined) {
       this.#redial()
       return
     }
-    const query = new Map([
-      ['key', KEY], ['format', format], ['heartbeats', 'false'], ['v', '6'],
-      ['echo', String(echo)]
-    ])
-    if (clientId !== undefined) query.set('clientId', clientId)
-    if (this.#connectionKey !== undefined) query.set('resume', this.#connectionKey)
-    socket.open(query)
+    socket.open(this.#credentials.query(this.#connectionKey))
     this.#timer = world.after(CONNECT_MS, () => {
       if (this.state !== 'connecting' || this.socket !== socket) return
       socket.drop()
@@ -269,6 +267,8 @@ export class SimClient implements SocketClient {
     const isSame = message.connectionId === this.connectionId
     this.connectionId = message.connectionId!
     this.#connectionKey = message.connectionDetails?.connectionKey
+    // It has shown another token, and everything goes on as it was.
+    if (this.state === 'connected') return
     this.state = 'connected'
     world.cancel(this.#timer)
     this.#say(`is connected${isSame ? ' again' : ''} to ${this.socket!.server.machine}`)
@@ -307,7 +307,7 @@ export class SimClient implements SocketClient {
     const { name: channel, channelSerial } = held
     const { modes: flags, params } = this.options
     this.socket!.send({ action: Does.ATTACH, channel, channelSerial, flags, params })
-    held.timer = world.after(ATTACH_MS, () => {
+    held.timer = world.after(attachPatienceMs(this.options.isComet), () => {
       if (this.channels.get(channel) !== held || held.state !== 'attaching') return
       this.#say(`waits in vain for ATTACHED of ${channel}`)
       this.#attachLater(held)
@@ -335,10 +335,13 @@ export class SimClient implements SocketClient {
     const held = this.channels.get(message.channel!)
     if (held === undefined || held.state === 'suspended' || held.state === 'detaching') return
     this.#region.world.cancel(held.timer)
-    held.state = 'attached'
-    const flags = message.flags ?? 0
+    const { flags = 0 } = message
     const isResumed = (flags & RESUMED) !== 0
+    const isUpdate = held.state === 'attached' && isResumed
+    held.state = 'attached'
     held.channelSerial = message.channelSerial
+    // It may hear more or less by now; who is present it is told besides.
+    if (isUpdate) return
     if (message.error !== undefined) this.lossCount++
     const how = isResumed ? ', resumed' : message.error === undefined ? ''
       : `, continuity lost (${message.error.code})`
@@ -366,7 +369,8 @@ export class SimClient implements SocketClient {
       heard = []
       this.heard.set(held.name, heard)
     }
-    for (const { data } of message.messages ?? []) {
+    for (const { data, action } of message.messages ?? []) {
+      if (action === META) continue
       heard.push(data ?? '')
       this.#say(`hears ${data} on ${held.name}`)
     }

@@ -1,6 +1,8 @@
 /** Faults of channels: their order, and who is shown what. */
 
 import { limits } from '../../src/base/limits.ts'
+import { Census } from '../../src/channel/census.ts'
+import { ClientCensus } from '../../src/channel/client-census.ts'
 import { ChannelClient } from '../../src/channel/client.ts'
 import { Confirming } from '../../src/channel/confirming.ts'
 import { Dedupe } from '../../src/channel/dedupe.ts'
@@ -57,6 +59,20 @@ export const ofChannels: readonly Planted[] = [
     plant: () => replace(Tail, 'rewound', (former) => function (this: Tail, count, sinceMs) {
       return Math.min(this.lastSeq, former.call(this, count, sinceMs) + 1)
     })
+  },
+  {
+    name: 'who is gone is counted still',
+    rule: 'O1',
+    foundBy: ['whole'],
+    mix: { ...busy, machineLosses: 2 },
+    plant: () => replace(Census, 'onGone', () => () => undefined)
+  },
+  {
+    name: 'a new master is not told that occupancy is wanted',
+    rule: 'O1',
+    foundBy: ['whole'],
+    mix: { ...busy, workerDeaths: 3 },
+    plant: () => replace(ClientCensus, 'end', () => () => undefined)
   },
   {
     name: 'whether to resume is decided by age',

@@ -3,6 +3,7 @@
 import { ChannelClient } from '../../src/channel/client.ts'
 import { type GroupMember, LocalGroup } from '../../src/channel/group.ts'
 import { ClaimDesk } from '../../src/node/claims.ts'
+import { CometSocket } from '../../src/node/comet-socket.ts'
 import { Sessions } from '../../src/node/sessions.ts'
 import { UnheardClaims } from '../../src/node/unheard-claims.ts'
 import { Acks, type Owed } from '../../src/session/acks.ts'
@@ -39,6 +40,30 @@ export const ofSessions: readonly Planted[] = [
     }
   },
   {
+    name: 'what comes between two requests of a comet client is lost',
+    rule: '19',
+    foundBy: ['continuity', 'acks', 'whole'],
+    plant: () => replace(CometSocket, 'write', (former) => {
+      return function (this: CometSocket, batch) {
+        return this.poll === undefined ? 0 : former.call(this, batch)
+      }
+    })
+  },
+  {
+    name: 'a comet client is told something twice',
+    rule: '19',
+    foundBy: ['continuity', 'acks', 'presence'],
+    plant: () => {
+      let count = 0
+      return replace(CometSocket, 'write', (former) => {
+        return function (this: CometSocket, batch) {
+          if (++count % 20 === 0) former.call(this, batch)
+          return former.call(this, batch)
+        }
+      })
+    }
+  },
+  {
     name: 'what is committed is refused',
     rule: '18',
     foundBy: ['refused'],
@@ -72,8 +97,8 @@ export const ofSessions: readonly Planted[] = [
   {
     name: 'a former holder is not told that it is over',
     rule: '20',
-    foundBy: ['whole', 'leave', 'ghost'],
-    mix: { clientCuts: 40, clientDrops: 20 },
+    foundBy: ['whole', 'leave', 'ghost', 'leak'],
+    mix: { clientCuts: 40, clientDrops: 20, clientCount: 12 },
     plant: () => replace(Sessions, 'onSuperseded', () => () => undefined)
   },
   {
@@ -98,8 +123,10 @@ export const ofSessions: readonly Planted[] = [
       return function (this: LocalGroup, member, variant, from) {
         const all: GroupMember = {
           connectionId: member.connectionId,
+          modeBits: member.modeBits,
           subscribes: member.subscribes,
           hearsPresence: member.hearsPresence,
+          hasRoom: true,
           hearsItself: true,
           onFrame: (frame) => member.onFrame(frame),
           onAttached: (how) => member.onAttached(how),

@@ -19,7 +19,8 @@ import { SimKube } from './kube.ts'
 import { Ledger } from './ledger.ts'
 import { SimLog } from './log.ts'
 import { SimNode } from './node.ts'
-import { SimSocket, type SocketClient, type SocketWitness } from './sockets.ts'
+import { CometLine } from './comet-line.ts'
+import { type SimSocket, SimWebSocket, type SocketClient, type SocketWitness } from './sockets.ts'
 import type { Wire, WireFormat } from './wire.ts'
 import type { WorkerThread } from './worker.ts'
 import { World } from './world.ts'
@@ -27,6 +28,13 @@ import { World } from './world.ts'
 const PROBE_WAY_MS = 1
 const DRAIN_GRACE_MS = 25_000
 export const APP = 'app'
+const rules = {
+  persisted: false, persistLast: false, identified: false, tlsOnly: false, pushEnabled: false,
+  mutableMessages: false, exposeTimeserial: false
+}
+const namespaces = [
+  { ...rules, id: 'safe', tlsOnly: true }, { ...rules, id: 'known', identified: true }
+]
 export const KEY = `${APP}.key:secret`
 
 export interface RegionOptions {
@@ -88,7 +96,7 @@ export class Region implements SocketWitness {
       capability: DEFAULT_CAPABILITY,
       revocableTokens: false
     }
-    this.apps = new AppDirectory([{ appId: APP, keys: [key], namespaces: [], limits: {} }], 1)
+    this.apps = new AppDirectory([{ appId: APP, keys: [key], namespaces, limits: {} }], 1)
     this.log.onAccepted = (accepted) => {
       const append = this.ledger.take(accepted)
       for (const check of this.checks) check.onAppended?.(append, accepted)
@@ -253,16 +261,18 @@ export class Region implements SocketWitness {
     client: SocketClient,
     format: WireFormat,
     echo: boolean,
-    on?: string
+    on?: string,
+    isComet = false
   ): SimSocket | undefined {
-    const threads = this.#listening(on)
-    if (threads.length === 0) return undefined
-    const server = threads[this.#wayRandom.below(threads.length)]!
+    const server = this.#reached(on)
+    if (server === undefined) return undefined
     const id = `s${++this.#socketCount}`
-    const random = this.world.fork(`socket ${id}`)
-    const socket = new SimSocket(this.world, this, server, client, { id, format, echo, random })
+    const options = { id, format, echo, random: this.world.fork(`socket ${id}`) }
+    const reach = (): WorkerThread | undefined => this.#reached(on)
+    const socket = isComet ? new CometLine(this.world, this, server, client, options, reach)
+      : new SimWebSocket(this.world, this, server, client, options)
     this.sockets.add(socket)
-    this.world.note(`${client.name} dials ${server.life} as ${id}`)
+    this.world.note(`${client.name} dials ${server.life} as ${id}${isComet ? ' (comet)' : ''}`)
     return socket
   }
 
@@ -273,6 +283,11 @@ export class Region implements SocketWitness {
     const thread = threads[random.below(threads.length)]
     if (thread === undefined) this.world.after(1, () => onAnswer(undefined))
     else exchange(this.world, random, thread, request, onAnswer)
+  }
+
+  #reached(on: string | undefined): WorkerThread | undefined {
+    const threads = this.#listening(on)
+    return threads.length === 0 ? undefined : threads[this.#wayRandom.below(threads.length)]
   }
 
   #listening(on: string | undefined): WorkerThread[] {

@@ -1,86 +1,130 @@
 /**
- * A client without a connection: everything it wants it asks for by requests, of any worker. Some
- * of what it asks is nonsense, and must be answered as that.
+ * A client without a connection: everything it wants it asks for by requests, of any worker, and
+ * as SDKs do it asks again where no answer comes, or one above 500. Some of what it asks is
+ * nonsense, and must be answered as that.
  */
 
 import type { Random } from '../../src/base/random.ts'
 import type { RawRequest } from '../../src/node/request.ts'
 import type { Answer } from './exchanges.ts'
-import { KEY, type Region } from './region.ts'
+import type { Region } from './region.ts'
+import { KEY } from './region.ts'
+import { basic, NONSENSE } from './rest-nonsense.ts'
 import { Violation } from './world.ts'
 
-const ASK_MS = 700
+const ASK_MS = 400
+const RETRY_MS = 500
 
-/** A request with what it must be answered: a status, and the code of an error. */
-type Row = readonly [
-  method: string, target: string, status: number, code?: number,
-  headers?: Readonly<Record<string, string>>
-]
+/** A publish of its own, until it is answered. */
+interface Said {
+  readonly channel: string
+  readonly texts: readonly string[]
+  /** False: what becomes of it, where no answer comes, nobody will know. */
+  readonly hasIds: boolean
+  tryCount: number
+}
 
-const base64 = (text: string): string => Buffer.from(text).toString('base64')
-const basic = (key: string): string => `Basic ${base64(key)}`
-
-const NONSENSE: readonly Row[] = [
-  ['GET', '/time', 200],
-  ['GET', '/time?envelope=json', 200],
-  ['GET', '/time', 200, undefined, { accept: 'application/x-msgpack' }],
-  ['GET', '/nowhere', 404, 40400],
-  ['GET', '/', 404, 40400],
-  ['GET', '/%zz', 400, 40000],
-  ['PUT', '/time', 405, 40500],
-  ['GET', '/time', 400, 40017, { 'x-ably-version': '1.2' }],
-  ['GET', '/time?v=9', 400, 40017]
-]
+/** Who is told what was answered to whom. */
+export interface RestWitness {
+  /** The publish is acknowledged under these serials. */
+  onPublished(channel: string, texts: readonly string[], serials: readonly string[]): void
+  /** It was refused, and nothing of it can be on its way. */
+  onRefused(channel: string, texts: readonly string[]): void
+}
 
 export class RestClient {
   readonly name: string
   readonly #region: Region
   readonly #random: Random
+  readonly #channels: readonly string[]
+  readonly #witness: RestWitness
+  readonly #open = new Set<Said>()
+  #count = 0
   #isOn = true
-  /** Requests that have no answer yet. */
-  openCount = 0
 
-  constructor(region: Region, name: string) {
+  constructor(region: Region, name: string, channels: readonly string[], witness: RestWitness) {
     this.name = name
     this.#region = region
     this.#random = region.world.fork(`rest ${name}`)
+    this.#channels = channels
+    this.#witness = witness
     this.#liveOn()
   }
 
-  /** It asks nothing any more. */
+  /** Publishes that have no answer yet. */
+  get pendingTexts(): string[] {
+    return [...this.#open].flatMap(({ texts }) => texts)
+  }
+
+  /** It asks nothing more of itself. */
   stop(): void {
     this.#isOn = false
+  }
+
+  publish(channel: string, count: number, hasIds: boolean): void {
+    const no = ++this.#count
+    const texts = Array.from({ length: count }, (_, at) => `${this.name}.${no}.${at}`)
+    const said = { channel, texts, hasIds, tryCount: 0 }
+    this.#open.add(said)
+    this.#say(said)
   }
 
   #liveOn(): void {
     this.#region.world.after(this.#random.jitter(ASK_MS, 0.9), () => {
       if (!this.#isOn) return
-      this.#askNonsense()
+      this.#act()
       this.#liveOn()
     })
   }
 
+  #act(): void {
+    const dice = this.#random.below(10)
+    const channel = this.#channels[this.#random.below(this.#channels.length)]!
+    if (dice < 5) this.publish(channel, dice === 0 ? 3 : 1, dice < 4)
+    else this.#askNonsense()
+  }
+
+  #say(said: Said): void {
+    said.tryCount++
+    const { channel, texts, hasIds } = said
+    const items = texts.map((data) => ({ name: 'm', data, ...(hasIds ? { id: idOf(data) } : {}) }))
+    const body = new TextEncoder().encode(JSON.stringify(items))
+    const target = `/channels/${channel}/messages`
+    const headers = { 'content-type': 'application/json' }
+    this.#ask({ method: 'POST', target, headers, body }, (answer) => {
+      if (answer?.status === 201) {
+        this.#open.delete(said)
+        this.#witness.onPublished(channel, texts, answer.value.serials)
+      } else if (answer !== undefined && answer.status < 500) {
+        this.#open.delete(said)
+        if (said.tryCount === 1) this.#witness.onRefused(channel, texts)
+      } else if (hasIds) {
+        this.#region.world.after(this.#random.jitter(RETRY_MS), () => this.#say(said))
+      } else {
+        this.#open.delete(said)
+      }
+    })
+  }
+
   #askNonsense(): void {
-    const row = NONSENSE[this.#random.below(NONSENSE.length)]!
-    const [method, target, status, code, headers = {}] = row
-    this.#ask({ method, target, headers }, (answer) => {
+    const { status, code, ...request } = NONSENSE[this.#random.below(NONSENSE.length)]!
+    this.#ask(request, (answer) => {
       if (answer === undefined || answer.status >= 500) return
-      const isIt = answer.status === status && answer.value?.error?.code === code
-      if (isIt) return
-      throw new Violation('requests',
-        `${method} ${target} is answered ${answer.status} ${JSON.stringify(answer.value)}`)
+      if (answer.status === status && answer.value?.error?.code === code) return
+      throw new Violation('requests', `${request.method} ${request.target} ` +
+        `is answered ${answer.status} ${JSON.stringify(answer.value)}`)
     })
   }
 
   #ask(request: Partial<RawRequest>, onAnswer: (answer: Answer | undefined) => void): void {
-    this.openCount++
     const headers = { authorization: basic(KEY), ...request.headers }
-    const whole = {
-      method: 'GET', target: '/', body: undefined, isTls: false, ...request, headers
-    }
-    this.#region.ask(whole, (answer) => {
-      this.openCount--
-      onAnswer(answer)
-    })
+    const whole = { method: 'GET', target: '/', body: undefined, isTls: false }
+    this.#region.ask({ ...whole, ...request, headers }, onAnswer)
   }
+}
+
+/** `<name>.<no>.<index>` is said under the id `<name>.<no>:<index>`. */
+function idOf(text: string): string {
+  const at = text.lastIndexOf('.')
+  return `${text.slice(0, at)}:${text.slice(at + 1)}`
 }

@@ -5,6 +5,7 @@
  */
 
 import type { Random } from '../../src/base/random.ts'
+import { tokenOf } from './client-credentials.ts'
 import { KEY, type Region } from './region.ts'
 import type { SimSocket, SocketClient } from './sockets.ts'
 import { Does, Mode, type Wire, type WireFormat } from './wire.ts'
@@ -31,12 +32,18 @@ const FRAMES: readonly Readonly<Record<string, unknown>>[] = [
   { action: Does.ATTACH, channel: 'ch1', channelSerial: 'from somewhere else' },
   { action: Does.ATTACH, channel: 'ch1', flags: Mode.SUBSCRIBE },
   { action: Does.ATTACH, channel: 'ch1' },
+  { action: Does.ATTACH, channel: 'safe:c' },
+  { action: Does.ATTACH, channel: 'known:c' },
   { action: Does.DETACH, channel: 'never' },
   { action: Does.DETACH, channel: 'ch1' },
   { action: Does.SYNC, channel: 'ch0' },
   { action: Does.MESSAGE, channel: 'ch0', messages: [{ data: 'without a number' }] },
   { action: Does.MESSAGE, msgSerial: 0, channel: '', messages: [{ data: 'a' }] },
   { action: Does.MESSAGE, msgSerial: 0, channel: '[meta]x', messages: [{ data: 'a' }] },
+  {
+    action: Does.MESSAGE, msgSerial: 0, channel: 'ch1',
+    messages: [{ data: 'a', extras: { userClaim: 'made up' } }]
+  },
   { action: Does.MESSAGE, msgSerial: 0, channel: 'ch0', messages: [] },
   { action: Does.MESSAGE, msgSerial: 0, channel: 'ch0', messages: 'none' },
   { action: Does.MESSAGE, msgSerial: 0, channel: 'ch0', messages: [{ data: LARGE }] },
@@ -65,6 +72,16 @@ const FRAMES: readonly Readonly<Record<string, unknown>>[] = [
   { action: Does.CLOSE }
 ]
 
+/** What tokens say that it sends in place of its key, for good or ill. */
+const CLAIMS: readonly object[] = [
+  {},
+  { 'x-ably-capability': '{"ch0":["subscribe"],"ch1":["publish","presence"]}' },
+  { 'x-ably-capability': '{"ch1":["subscribe"]}', 'ably.channel.ch1': 'rough' },
+  { 'x-ably-clientId': '*', 'ably.limits.publish.perAttachment.maxRate.ch1': 0.5 },
+  { 'x-ably-clientId': 'rough' },
+  { 'x-ably-clientId': 5 }
+]
+
 const KEYS = [KEY, 'app.key:wrong', 'nobody.key:secret', '']
 
 export class RoughClient implements SocketClient {
@@ -85,7 +102,8 @@ export class RoughClient implements SocketClient {
 
   connect(): void {
     const format: WireFormat = this.#random.below(2) === 0 ? 'json' : 'msgpack'
-    this.#socket = this.#region.dial(this, format, true)
+    const isComet = this.#random.fork('comet').below(2) === 0
+    this.#socket = this.#region.dial(this, format, true, undefined, isComet)
     if (this.#socket === undefined) {
       this.#redial()
       return
@@ -138,9 +156,13 @@ export class RoughClient implements SocketClient {
   }
 
   #say(socket: SimSocket): void {
-    const dice = this.#random.below(FRAMES.length + 2)
+    const dice = this.#random.below(FRAMES.length + 4)
     const frame = FRAMES[dice]
-    if (frame === undefined) {
+    if (dice > FRAMES.length + 1) {
+      const claims = CLAIMS[this.#random.below(CLAIMS.length)]!
+      const accessToken = tokenOf(this.#region.world, 3, claims)
+      socket.send({ action: Does.AUTH, auth: { accessToken } })
+    } else if (frame === undefined) {
       socket.sendData(dice === FRAMES.length ? '{' : Uint8Array.of(0xc1))
     } else {
       const msgSerial = 'msgSerial' in frame ? this.#msgSerial++ : undefined

@@ -13,8 +13,10 @@ import { Handovers } from './checks/handovers.ts'
 import { Leaves } from './checks/leaves.ts'
 import { Liveness } from './checks/liveness.ts'
 import { Masters } from './checks/masters.ts'
+import { Occupancy } from './checks/occupancy.ts'
 import { Presence } from './checks/presence.ts'
 import { Rolls } from './checks/rolls.ts'
+import { Requests } from './checks/requests.ts'
 import { Room } from './checks/room.ts'
 import { Sessions } from './checks/sessions.ts'
 import type { ClockFault } from './clock.ts'
@@ -79,6 +81,8 @@ class Run {
   readonly #sessions: Sessions
   readonly #presence: Presence
   readonly #leaves: Leaves
+  readonly #requests: Requests
+  readonly #occupancy: Occupancy
 
   constructor(options: RunOptions) {
     this.#options = options
@@ -106,13 +110,16 @@ class Run {
     this.#sessions = new Sessions(this.#region)
     this.#presence = new Presence(this.#region)
     this.#leaves = new Leaves(this.#region)
+    this.#requests = new Requests(this.#region)
+    this.#occupancy = new Occupancy(this.#region)
     checks.push(
       this.#sessions,
       this.#acks, this.#continuity, this.#masters, this.#agreement, this.#presence, this.#leaves,
+      this.#occupancy,
       new Rolls(this.#region), new Liveness(this.#region), new Bounds(this.#region),
-      new Room(this.#region), new Handovers(this.#region)
+      this.#requests, new Room(this.#region), new Handovers(this.#region)
     )
-    this.#workload = new Workload(this.#region, this.#mix)
+    this.#workload = new Workload(this.#region, this.#mix, this.#requests)
     this.#weather = new Weather(this.#region, this.#mix)
     drawLimits(seed, this.#mix)
   }
@@ -146,9 +153,12 @@ class Run {
         views: this.#agreement.viewCount,
         connectionsResumed: this.#sessions.resumedCount,
         connectionsLost: this.#sessions.failedCount,
+        publishedByRequest: this.#requests.publishedCount,
+        overComet: this.#sessions.cometCount,
         presenceEvents: this.#presence.eventCount,
         presenceLeaves: this.#leaves.leaveCount,
-        syncs: this.#presence.syncCount
+        syncs: this.#presence.syncCount,
+        occupancyTold: this.#occupancy.toldCount
       }
     }
   }
@@ -179,7 +189,10 @@ class Run {
 
   #mustBecomeWhole(withinMs: number): void {
     const { world, checks } = this.#region
-    const missing = (): string[] => checks.flatMap((check) => check.missing?.() ?? [])
+    const missing = (): string[] => [
+      ...checks.flatMap((check) => check.missing?.() ?? []),
+      ...(this.#workload.rest?.pendingTexts ?? [])
+    ]
     world.run(1_000)
     if (world.runUntil(() => missing().length === 0, withinMs)) return
     throw new Violation('whole', `after ${withinMs} ms of calm: ${missing().join('; ')}`)

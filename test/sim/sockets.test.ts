@@ -2,7 +2,7 @@ import t from 'tap'
 import { FrameSequence } from '../../src/node/outbox.ts'
 import { Action } from '../../src/wire/actions.ts'
 import { encodeFrame } from '../../src/wire/frame.ts'
-import { SimSocket, type SocketClient, type SocketServer } from './sockets.ts'
+import { type SimSocket, SimWebSocket, type SocketClient, type SocketServer } from './sockets.ts'
 import { World } from './world.ts'
 
 class Ends implements SocketClient, SocketServer {
@@ -31,7 +31,7 @@ class Ends implements SocketClient, SocketServer {
 interface Opened {
   readonly world: World
   readonly ends: Ends
-  readonly socket: SimSocket
+  readonly socket: SimWebSocket
   answer(msgSerial: number): void
 }
 
@@ -41,7 +41,7 @@ function open(seed = 'sockets'): Opened {
   const witness = { onServerSays: () => {}, onClientSays: () => {}, onSocketGone: () => {} }
   const random = world.fork('socket')
   const options = { id: 's1', format: 'json' as const, echo: true, random }
-  const socket = new SimSocket(world, witness, ends, ends, options)
+  const socket = new SimWebSocket(world, witness, ends, ends, options)
   const answer = (msgSerial: number): void => {
     const frame = encodeFrame({ action: Action.ACK, msgSerial, count: 1 }, 'json')
     socket.write(new FrameSequence().then(frame))

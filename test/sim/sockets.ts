@@ -3,20 +3,73 @@
  * breaks. It may be cut (nothing arrives, nobody is told), or read slowly by its client.
  */
 
+import type { CometRequest, CometResponder } from '../../src/node/comet-ports.ts'
 import type { FrameSequence, Socket } from '../../src/node/outbox.ts'
 import type { Random } from '../../src/base/random.ts'
 import type { World } from './world.ts'
 import { readFrames, type Wire, type WireFormat, writeFrame } from './wire.ts'
+
+/** Clients here say little: a byte that waits counts for so many, or none would ever be slow. */
+const WAITING_SCALE = 2_000
 
 /** The worker at the other end, as the socket sees it. */
 export interface SocketServer {
   readonly life: string
   readonly machine: string
   readonly isAlive: boolean
-  onOpened(socket: SimSocket, query: ReadonlyMap<string, string>): void
-  onFrame(socket: SimSocket, data: string | Uint8Array): void
-  onHeard(socket: SimSocket): void
-  onClosed(socket: SimSocket): void
+  onOpened(socket: SimWebSocket, query: ReadonlyMap<string, string>): void
+  onFrame(socket: SimWebSocket, data: string | Uint8Array): void
+  onHeard(socket: SimWebSocket): void
+  onClosed(socket: SimWebSocket): void
+}
+
+/** The same for requests of comet connections. */
+export interface CometServer {
+  readonly life: string
+  readonly machine: string
+  readonly isAlive: boolean
+  onCometRequest(request: CometRequest, responder: CometResponder & Breakable): void
+  onCometGone(responder: CometResponder & Breakable): void
+  /** It was answered, and the answer was read. */
+  onCometOver(responder: CometResponder & Breakable): void
+}
+
+/** What breaks when its worker dies. */
+export interface Breakable {
+  onServerDied(): void
+}
+
+/** What clients hold, and checks watch: one transport of one connection. */
+export interface SimSocket {
+  readonly id: string
+  readonly format: WireFormat
+  readonly echo: boolean
+  readonly server: { readonly life: string; readonly machine: string }
+  readonly client: SocketClient
+  /** True: when the server knows of what becomes of it nobody can see. */
+  readonly isComet?: boolean
+  /** Told by CONNECTED. */
+  connectionId: string
+  /** When the server got it. */
+  readonly openedAtMs: number
+  /** The earlier connection that its client asked to go on with, if it did. */
+  readonly resumesId: string | undefined
+  /** Nothing arrives any more at either end, and neither is told. */
+  isCut: boolean
+  /** The client reads nothing for now. */
+  isStalled: boolean
+  /** Both ends believe that the other is there. */
+  readonly isOpen: boolean
+  open(query: ReadonlyMap<string, string>): void
+  send(message: Wire): void
+  /** Sends what may be no frame at all; `message` is what it says, if it is one. */
+  sendData(data: string | Uint8Array, message?: Wire): void
+  /** The client's end goes away; the server hears of it unless the way is cut. */
+  drop(): void
+  /** The client reads again. */
+  resume(): void
+  /** The way is whole again; by now both ends have been told that it broke. */
+  mend(): void
 }
 
 /** The client's end. */
@@ -43,7 +96,7 @@ export interface SocketOptions {
   readonly random: Random
 }
 
-export class SimSocket implements Socket {
+export class SimWebSocket implements Socket, SimSocket {
   readonly id: string
   readonly format: WireFormat
   readonly echo: boolean
@@ -94,15 +147,18 @@ export class SimSocket implements Socket {
 
   // -- the server's end ------------------------------------------------------------------------
 
-  write(batch: FrameSequence): number {
-    if (!this.#isServerOpen) return 0
+  get queuedBytes(): number {
+    return this.#waitingBytes * WAITING_SCALE
+  }
+
+  write(batch: FrameSequence): void {
+    if (!this.#isServerOpen) return
     const bytes = batch.bytes().slice()
     this.#world.mixBytes(bytes)
     for (const message of readFrames(bytes)) {
       if (message !== undefined) this.#witness.onServerSays(this, message)
     }
     this.#toClient(bytes)
-    return this.#waitingBytes
   }
 
   ping(): void {

@@ -107,6 +107,14 @@ export function drawLimits(seed: string, { isTight, isShort, logRoomBytes }: Mix
     })
   }
   if (!isTight) return
+  const comet = new Random(`${seed}/comet`)
+  if (comet.below(2) === 0) {
+    Object.assign(limits, {
+      cometQueueBytesMax: 1_000 + comet.below(8_000),
+      cometResponseBytesMax: 200 + comet.below(2_000),
+      cometStreamBytesMax: 500 + comet.below(8_000)
+    })
+  }
   const tight = {
     unansweredPerClientMax: 3 + random.below(10),
     unansweredPerSessionMax: 2 + random.below(10),

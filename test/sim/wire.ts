@@ -21,8 +21,12 @@ export const Does = {
   DETACHED: 13,
   PRESENCE: 14,
   MESSAGE: 15,
-  SYNC: 16
+  SYNC: 16,
+  AUTH: 17
 } as const
+
+/** The action of messages that the service says of itself. */
+export const META = 3
 
 /** A flag of ATTACHED: what was missed, or is rewound, follows. */
 export const HAS_BACKLOG = 2
@@ -42,6 +46,7 @@ export interface WireError {
 }
 
 export interface WireItem {
+  readonly action?: number
   readonly id?: string
   readonly name?: string
   readonly data?: string
@@ -78,6 +83,7 @@ export interface Wire {
   readonly presence?: readonly WirePresence[]
   readonly res?: readonly { readonly serials: readonly (string | null)[] }[]
   readonly params?: Readonly<Record<string, string>>
+  readonly auth?: { readonly accessToken: string }
 }
 
 export type WireFormat = 'json' | 'msgpack'

@@ -10,6 +10,7 @@ import type { Random } from '../../src/base/random.ts'
 import { Tally } from '../../src/base/tally.ts'
 import type { LogRoom } from '../../src/log/room.ts'
 import type { Adopt } from '../../src/node/member-ports.ts'
+import type { CometRequest, CometResponder } from '../../src/node/comet-ports.ts'
 import { Outbox } from '../../src/node/outbox.ts'
 import type { WorkerInput } from '../../src/node/ports.ts'
 import type { RawRequest, Responder } from '../../src/node/request.ts'
@@ -22,7 +23,7 @@ import type { MachineClock } from './clock.ts'
 import type { Asker } from './log.ts'
 import { Loop } from './loop.ts'
 import type { Region } from './region.ts'
-import type { SimSocket, SocketServer } from './sockets.ts'
+import type { Breakable, CometServer, SimWebSocket, SocketServer } from './sockets.ts'
 
 const PORT_MS = 0.05
 const SECRET = new TextEncoder().encode('the region\'s secret')
@@ -42,7 +43,7 @@ export interface WorkerThreadOptions {
   sibling(worker: number): WorkerThread | undefined
 }
 
-export class WorkerThread implements SocketServer, Asker {
+export class WorkerThread implements SocketServer, CometServer, Asker {
   readonly place: Place
   readonly generation: number
   readonly life: string
@@ -51,7 +52,9 @@ export class WorkerThread implements SocketServer, Asker {
   readonly outbox = new Outbox()
   readonly endpoint: Endpoint
   readonly loop: Loop<WorkerInput>
-  readonly sockets = new Set<SimSocket>()
+  readonly sockets = new Set<SimWebSocket>()
+  /** Requests of comet connections that are open here. */
+  readonly exchanges = new Set<CometResponder & Breakable>()
   readonly #region: Region
   readonly #options: WorkerThreadOptions
   readonly #codec = new PeerCodec()
@@ -138,29 +141,45 @@ export class WorkerThread implements SocketServer, Asker {
     this.#region.mesh.close(this.endpoint)
     for (const socket of this.sockets) socket.onServerDied()
     this.sockets.clear()
+    for (const exchange of this.exchanges) exchange.onServerDied()
+    this.exchanges.clear()
   }
 
-  onOpened(socket: SimSocket, query: ReadonlyMap<string, string>): void {
+  onOpened(socket: SimWebSocket, query: ReadonlyMap<string, string>): void {
     this.sockets.add(socket)
     this.loop.input({ kind: 'socketOpened', opening: { socket, query, isTls: false } })
   }
 
-  onFrame(socket: SimSocket, data: string | Uint8Array): void {
+  onFrame(socket: SimWebSocket, data: string | Uint8Array): void {
     const isBinary = typeof data !== 'string'
     this.loop.input({ kind: 'socketFrame', socket, data, isBinary })
   }
 
-  onHeard(socket: SimSocket): void {
+  onHeard(socket: SimWebSocket): void {
     this.loop.input({ kind: 'socketHeard', socket })
   }
 
-  onClosed(socket: SimSocket): void {
+  onClosed(socket: SimWebSocket): void {
     this.sockets.delete(socket)
     this.loop.input({ kind: 'socketClosed', socket })
   }
 
   onRequest(request: RawRequest, responder: Responder): void {
     this.loop.input({ kind: 'request', request, responder })
+  }
+
+  onCometRequest(request: CometRequest, responder: CometResponder & Breakable): void {
+    this.exchanges.add(responder)
+    this.loop.input({ kind: 'comet', request, responder })
+  }
+
+  onCometGone(responder: CometResponder & Breakable): void {
+    this.exchanges.delete(responder)
+    this.loop.input({ kind: 'cometGone', responder })
+  }
+
+  onCometOver(responder: CometResponder & Breakable): void {
+    this.exchanges.delete(responder)
   }
 
   onSiblingFrame(frame: LinkFrame): void {
@@ -175,7 +194,7 @@ export class WorkerThread implements SocketServer, Asker {
       })
     }
     for (const { to, frame } of this.outbox.takeFrames()) this.#send(to, frame)
-    this.outbox.drainSockets()
+    for (const socket of this.outbox.drainSockets()) this.loop.input({ kind: 'socketFull', socket })
     for (const { responder, response } of this.outbox.takeResponses()) {
       responder.respond(response)
     }

@@ -6,7 +6,7 @@
 import type { Random } from '../../src/base/random.ts'
 import { SimClient } from './clients.ts'
 import type { Region } from './region.ts'
-import { RestClient } from './rest-client.ts'
+import { RestClient, type RestWitness } from './rest-client.ts'
 import { RoughClient } from './rough-client.ts'
 import { Mode } from './wire.ts'
 
@@ -14,9 +14,12 @@ const { PRESENCE, PUBLISH, SUBSCRIBE, PRESENCE_SUBSCRIBE } = Mode
 /** Most ask for nothing, and are granted everything. */
 const MODES = [PRESENCE | PUBLISH | SUBSCRIBE, PRESENCE | PUBLISH | PRESENCE_SUBSCRIBE]
 
+/** One client in so many speaks comet. */
+const COMET_EVERY = 4
 /** Some ask for more than others. */
 const PARAMS: readonly Readonly<Record<string, string>>[] = [
-  { rewind: '1' }, { rewind: '2m', rewindLimit: '7' }
+  { rewind: '1' }, { rewind: '2m', rewindLimit: '7' }, { occupancy: 'metrics' },
+  { rewind: '3', occupancy: 'metrics.subscribers,metrics.presenceMembers' }
 ]
 
 /** One run in so many has a client that keeps to nothing. */
@@ -33,13 +36,15 @@ export class Workload {
   readonly channels: readonly string[]
   readonly clients: SimClient[] = []
   #rough: RoughClient | undefined
-  #rest: RestClient | undefined
+  rest: RestClient | undefined
   readonly #region: Region
+  readonly #witness: RestWitness
   readonly #options: WorkloadOptions
   readonly #random: Random
   #isOn = false
 
-  constructor(region: Region, options: WorkloadOptions) {
+  constructor(region: Region, options: WorkloadOptions, witness: RestWitness) {
+    this.#witness = witness
     this.#region = region
     this.#options = options
     this.#random = region.world.fork('workload')
@@ -58,7 +63,9 @@ export class Workload {
         hasOwnIds: random.below(3) === 0,
         clientId: random.below(3) === 0 ? `c${at}` : undefined,
         modes: MODES[random.below(8)],
-        params: PARAMS[random.below(6)]
+        params: PARAMS[random.below(8)],
+        hasTokens: random.fork('tokens').below(4) === 0,
+        isComet: random.fork('comet').below(COMET_EVERY) === 0
       })
       this.clients.push(client)
       this.#region.world.after(random.below(2_000), () => {
@@ -67,7 +74,7 @@ export class Workload {
       })
       this.#live(client, random)
     }
-    this.#rest = new RestClient(this.#region, 'rest')
+    this.rest = new RestClient(this.#region, 'rest', this.channels, this.#witness)
     if (this.#random.below(ROUGH_EVERY) > 0) return
     this.#rough = new RoughClient(this.#region, 'rough')
     this.#rough.connect()
@@ -77,7 +84,7 @@ export class Workload {
   stop(): void {
     this.#isOn = false
     this.#rough?.leave()
-    this.#rest?.stop()
+    this.rest?.stop()
   }
 
   /** Everybody publishes once on every channel it holds. */
@@ -85,6 +92,7 @@ export class Workload {
     for (const client of this.clients) {
       for (const channel of client.channels.keys()) client.publish(channel)
     }
+    for (const channel of this.channels) this.rest?.publish(channel, 1, true)
   }
 
   closeAll(): void {

@@ -164,7 +164,8 @@ export class Acks implements Check {
   }
 }
 
-function serialsOf({ timestamp, counter, lineage, texts }: Committed): string {
+/** The serials of a publish, as its publisher must be told them. */
+export function serialsOf({ timestamp, counter, lineage, texts }: Committed): string {
   const digits = (value: number, width: number): string => String(value).padStart(width, '0')
   return texts.map((_, at) =>
     `${digits(timestamp, 14)}-${digits(counter, 3)}@${lineage}:${digits(at, 3)}`).join(' ')

@@ -44,7 +44,7 @@ export class Bounds implements Check {
     const counts = worker.counts()
     const places = this.#placesEver(nodeCount * workers)
     const parts = counts.connections + counts.attachments + counts.groups + counts.clients +
-      counts.partitions + counts.requests + 2 * places
+      counts.partitions + counts.requests + counts.comet + 2 * places
     const bounds = {
       deadlines: [counts.deadlines, DEADLINES_BESIDES + DEADLINES_PER_PART * parts],
       unconfirmedBytes: [counts.unconfirmedBytes, places * (limits.linkBytesMax + 4_096)],

@@ -11,7 +11,7 @@ import type { Ledger } from '../ledger.ts'
 import { shownIn } from '../presence-map.ts'
 import type { Region } from '../region.ts'
 import type { SimSocket } from '../sockets.ts'
-import { Does, HAS_BACKLOG, Mode, type Point, pointOf, type Wire } from '../wire.ts'
+import { Does, HAS_BACKLOG, META, Mode, type Point, pointOf, type Wire } from '../wire.ts'
 import { Violation, type World } from '../world.ts'
 import type { Check } from './check.ts'
 import { Rewinding } from './rewinding.ts'
@@ -32,6 +32,8 @@ interface View {
   readonly rewindCount: number
   /** While it is told them; `doubtful`: nobody can say which they are. */
   rewinding: Rewinding | 'doubtful' | undefined
+  /** Its client has shown another token, which may permit more or less. */
+  mayChange: boolean
 }
 
 export class Continuity implements Check {
@@ -59,8 +61,9 @@ export class Continuity implements Check {
   }
 
   onClientSays(socket: SimSocket, { action, channel, channelSerial, params }: Wire): void {
-    if (action !== Does.ATTACH) return
     let views = this.#sockets.get(socket)
+    if (action === Does.AUTH) for (const view of views?.values() ?? []) view.mayChange = true
+    if (action !== Does.ATTACH) return
     if (views === undefined) {
       views = new Map()
       this.#sockets.set(socket, views)
@@ -70,7 +73,11 @@ export class Continuity implements Check {
     // Time is no bound here: it is that of the tail.
     const rewindCount = rewind === undefined || asked !== null ? 0
       : Number(rewind.endsWith('m') ? rewindLimit : rewind)
-    views.set(channel!, { asked, at: undefined, modes: 0, rewindCount, rewinding: undefined })
+    const mayChange = false
+    const modes = 0
+    const at = undefined
+    const rewinding = undefined
+    views.set(channel!, { asked, at, modes, rewindCount, rewinding, mayChange })
   }
 
   onServerSays(socket: SimSocket, message: Wire): void {
@@ -128,11 +135,13 @@ export class Continuity implements Check {
     this.#mustBeCommitted(who, key, to)
     const flags = message.flags ?? 0
     const isResumed = (flags & RESUMED) !== 0
-    const { asked, at } = view
+    const { asked, at, modes, mayChange } = view
     view.modes = flags
     view.asked = undefined
     view.at = to
-    if (asked === undefined) this.#onLossTold(who, key, at, isResumed, message)
+    const isChange = asked === undefined && at !== undefined && isResumed && mayChange
+    if (isChange) this.#onChanged(who, this.#nextVisible(socket, key, at, modes), at, to)
+    else if (asked === undefined) this.#onLossTold(who, key, at, isResumed, message)
     else if (asked !== null && isResumed) this.#onResumed(who, socket, key, asked, view)
     else if (asked !== null) this.#onNotResumed(who, key, asked, message)
     else if (isResumed) throw new Violation('continuity', `${who} resumes what it never had`)
@@ -180,6 +189,13 @@ export class Continuity implements Check {
     if (!rewinding.isOver) return
     this.rewoundCount++
     view.rewinding = undefined
+  }
+
+  /** Unasked, with other modes: it goes on from where it stands, and nothing is left out. */
+  #onChanged(who: string, next: Committed | undefined, at: Point, to: Point): void {
+    if (to.lineage !== at.lineage || (next !== undefined && next.seq <= to.seq)) {
+      throw new Violation('continuity', `${who} is given other modes past what it should be shown`)
+    }
   }
 
   /** Unasked, while attached: continuity is lost, and must have been in danger. */
@@ -263,6 +279,10 @@ export class Continuity implements Check {
       this.#onRewound(who, key, view, view.rewinding, texts, to)
       return
     }
+    if (message.messages?.[0]?.action === META) {
+      this.#onMeta(who, socket, key, view, at, to)
+      return
+    }
     const lost = this.#ledger.lostAt(key, to)
     const shown = lost ?? this.#ledger.at(to.lineage, key, to.seq)
     if (shown === undefined || shown.texts.join() !== texts.join()) {
@@ -291,6 +311,19 @@ export class Continuity implements Check {
     }
     this.shownCount++
     view.at = to
+  }
+
+  /** What has no place of its own is told where its node stands: clients go on from there. */
+  #onMeta(who: string, socket: SimSocket, key: string, { modes }: View, at: Point, to: Point)
+    : void {
+    if (this.#ledger.isLost(key, at) || this.#ledger.isLost(key, to)) return
+    if (to.lineage !== at.lineage || to.seq < at.seq) {
+      throw new Violation('continuity', `${who} stands at ${at.seq}, and is told ${to.seq}`)
+    }
+    const next = this.#nextVisible(socket, key, at, modes)
+    if (next !== undefined && next.seq <= to.seq) {
+      throw new Violation('continuity', `${who} is told ${to.seq}, past ${words(next)}`)
+    }
   }
 
   #mustBeCommitted(who: string, key: string, to: Point): void {

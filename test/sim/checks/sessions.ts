@@ -31,6 +31,7 @@ export class Sessions implements Check {
   /** Partitions whose registers may have forgotten what they had claimed. */
   readonly #rolledBack = new Set<number>()
   resumedCount = 0
+  cometCount = 0
   failedCount = 0
 
   constructor(region: Region) {
@@ -46,7 +47,10 @@ export class Sessions implements Check {
     const { world } = this.#region
     const { client: { name }, openedAtMs } = socket
     const connectionId = message.connectionId!
+    // Its client has shown another token: it is told once more who it is.
+    if (this.#open.get(socket) === connectionId) return
     this.#open.set(socket, connectionId)
+    if (socket.isComet === true) this.cometCount++
     const former = this.#lastSeen.get(name)
     // Its client has given it up, and was connected by another since: it hears nothing of this,
     // and its key may be retired by now (rule 20).

@@ -40,9 +40,11 @@ export function item(seq: number, variantIds = [0], connectionId = 'pub'): Broad
 export class Listener implements GroupMember {
   readonly heard: string[] = []
   readonly connectionId: string
+  modeBits = 0
   hearsItself = true
   subscribes = true
   hearsPresence = true
+  hasRoom = true
 
   constructor(connectionId = 'me') {
     this.connectionId = connectionId

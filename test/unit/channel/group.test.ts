@@ -56,6 +56,44 @@ t.test('echo and modes decide, in live messages and in a backlog', async (t) => 
     'a publish of no connection is nobody\'s own')
 })
 
+t.test('who hears more or less is told where it stands, and who is present', async (t) => {
+  const bench = new GroupBench()
+  const member = Object.assign(new Listener(), { hearsPresence: false })
+  const seat = bench.seat(member, 3)
+  bench.broadcast(item(4))
+  member.take()
+  bench.said()
+  bench.group.announce(seat)
+  t.same(member.take(), ['attached 4 resumed'])
+  t.same(bench.saidKinds(), [])
+  member.hearsPresence = true
+  bench.group.announce(seat)
+  t.same(member.take(), ['attached 4 resumed presence'])
+  t.same(bench.saidKinds(), ['syncWanted'])
+  bench.group.detach(seat)
+  bench.said()
+  bench.group.announce(seat)
+  t.same([...member.take(), ...bench.saidKinds()], [], 'who has left is told nothing')
+})
+
+t.test('who is on its way in asks again, for what it wants to hear by now', async (t) => {
+  const bench = new GroupBench()
+  const member = Object.assign(new Listener(), { hearsPresence: false })
+  const seat = bench.group.attach(member, json, standing(2))
+  const [first] = ofKind(bench.said(), 'attach')
+  member.hearsPresence = true
+  bench.group.announce(seat)
+  const said = bench.said()
+  t.match(said, [
+    { kind: 'attachGone', attachId: first!.attachId },
+    { kind: 'attach', from: { seq: 2 }, hearsPresence: true }
+  ])
+  bench.answer(first!, 3)
+  t.same(member.take(), [], 'the answer to the first comes too late')
+  bench.answer(ofKind(said, 'attach')[0]!, 3, { isResumed: true, sync: [frameOf(9)] })
+  t.same(member.take(), ['attached 3 resumed presence', '9'])
+})
+
 t.test('each row gets its own bytes, and a publication without them is let pass', async (t) => {
   const bench = new GroupBench()
   const [text, binary, other] = [new Listener(), new Listener(), new Listener()]

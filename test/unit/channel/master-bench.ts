@@ -3,6 +3,7 @@
  * so, and everything that is sent, by place.
  */
 
+import { Deadlines } from '../../../src/base/deadlines.ts'
 import { TailPool } from '../../../src/channel/tail.ts'
 import { ChannelMaster } from '../../../src/channel/master.ts'
 import type { OwnershipEntry } from '../../../src/log/entry.ts'
@@ -21,6 +22,7 @@ export const a: Place = { incarnation: 'a', worker: 0 }
 export const b: Place = { incarnation: 'b', worker: 0 }
 
 export class MasterBench {
+  readonly deadlines = new Deadlines()
   readonly master: ChannelMaster
   monoMs = 0
   wallMs = 1_000_000
@@ -45,7 +47,7 @@ export class MasterBench {
       isAlive: () => true,
       own: (entry) => void this.owned.push(entry),
       now: () => this.now(),
-      later: () => undefined,
+      later: (_, afterMs, run) => void this.deadlines.at(this.monoMs + afterMs, run),
       append: (_, publication) => {
         this.waiting.push({ ...publication, entry: ++this.#entry })
       },
@@ -55,6 +57,11 @@ export class MasterBench {
 
   now() {
     return { monoMs: this.monoMs, wallMs: this.wallMs }
+  }
+
+  pass(ms: number): void {
+    this.monoMs += ms
+    this.deadlines.fire(this.monoMs)
   }
 
   /** What was sent to a place since the last call. */

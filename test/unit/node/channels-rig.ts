@@ -34,7 +34,8 @@ export class Rig {
       allocate: (bytes) => new Uint8Array(bytes), tally: new Tally(),
       now: () => ({ monoMs: this.nowMs, wallMs: this.nowMs }),
       send: (to, message) => void this.sent.push({ to: to.incarnation.slice(0, 2), message }),
-      dropLink: (to) => void this.dropped.push(to), onClaimMessage: () => undefined
+      dropLink: (to) => void this.dropped.push(to), onClaimMessage: () => undefined,
+      onCometMessage: () => undefined, onPlaceLost: () => undefined
     })
     this.tell(this.view)
   }

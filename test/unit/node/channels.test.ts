@@ -11,11 +11,12 @@ import { other, peer, Rig } from './channels-rig.ts'
 
 const sibling: Place = { incarnation: 'n0#1', worker: 1 }
 const JSON_VARIANT = { format: 'json', wireName: 'c' } as const
+
 /** An attachment that keeps what it was told. */
 function ears(): Ears & { told: string[]; serial: string } {
   return {
-    connectionId: 'c', hearsItself: true, subscribes: true, hearsPresence: true,
-    told: [], serial: '',
+    connectionId: 'c', modeBits: 0, hearsItself: true, subscribes: true, hearsPresence: true,
+    hasRoom: true, told: [], serial: '',
     onFrame() {
       this.told.push('frame')
     },

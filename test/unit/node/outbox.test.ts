@@ -1,4 +1,5 @@
 import t from 'tap'
+import { limits } from '../../../src/base/limits.ts'
 import { Random } from '../../../src/base/random.ts'
 import { type FrameSequence, Outbox, type Socket, SocketSlot } from '../../../src/node/outbox.ts'
 import { type Frame, frameOf } from '../../../src/wire/frame.ts'
@@ -6,10 +7,10 @@ import { type Frame, frameOf } from '../../../src/wire/frame.ts'
 class Sink implements Socket {
   readonly writes: Uint8Array[] = []
   closes = 0
+  queuedBytes = 0
 
-  write(batch: FrameSequence): number {
+  write(batch: FrameSequence): void {
     this.writes.push(batch.bytes())
-    return 0
   }
 
   ping(): void {}
@@ -79,4 +80,37 @@ t.test('a closing socket is written what it was given, and nothing after', async
   outbox.drainSockets()
   t.equal(sink.closes, 1)
   t.same(Buffer.from(sink.writes[0]!), Buffer.from(frame('last').bytes))
+})
+
+t.test('[25] what a socket has no room for is not written, and the core is told', async (t) => {
+  const outbox = new Outbox()
+  const [slow, quick] = [new Sink(), new Sink()]
+  const slots = [slow, quick].map((sink) => new SocketSlot(sink, outbox))
+  const news = frame('news')
+  slow.queuedBytes = limits.socketQueueBytesMax - news.bytes.byteLength
+  for (const slot of slots) slot.write(news)
+  t.same(outbox.drainSockets(), [], 'up to the bound there is room')
+  slow.queuedBytes++
+  for (const slot of slots) slot.write(news)
+  t.same(outbox.drainSockets(), [slow])
+  t.same([slow.writes.length, quick.writes.length], [1, 2])
+  slots[0]!.write(news)
+  slots[0]!.write(frame('goodbye'))
+  slots[0]!.close()
+  t.same(outbox.drainSockets(), [])
+  t.match(String(slow.writes[1]), String(frame('goodbye').bytes), 'its end it is told in any case')
+  t.equal(slow.closes, 1)
+})
+
+t.test('[25] who has taken everything is never too slow, however much comes at once', async (t) => {
+  const outbox = new Outbox()
+  const sink = new Sink()
+  const slot = new SocketSlot(sink, outbox)
+  const large = frameOf(new Uint8Array(limits.socketQueueBytesMax / 2), false)
+  t.ok(slot.hasRoom)
+  for (let times = 0; times < 3; times++) slot.write(large)
+  t.notOk(slot.hasRoom, 'what it is given this turn counts')
+  t.same(outbox.drainSockets(), [])
+  t.equal(sink.writes.length, 1)
+  t.ok(slot.hasRoom)
 })

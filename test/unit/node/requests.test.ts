@@ -7,6 +7,7 @@ import { limits } from '../../../src/base/limits.ts'
 import type { Call } from '../../../src/node/call.ts'
 import { Outbox } from '../../../src/node/outbox.ts'
 import type { RawRequest, Response } from '../../../src/node/request.ts'
+import { Gatekeeper, type GatekeeperPorts } from '../../../src/node/gatekeeper.ts'
 import type { RequestPorts } from '../../../src/node/request-ports.ts'
 import { Requests } from '../../../src/node/requests.ts'
 import type { Route } from '../../../src/node/routes.ts'
@@ -31,10 +32,11 @@ class Bench {
     ]
     const { outbox, deadlines } = this
     const now = () => ({ monoMs: this.nowMs, wallMs: this.nowMs })
-    const ports = { outbox, deadlines, now } as unknown as RequestPorts
+    const gate = new Gatekeeper({ now } as GatekeeperPorts)
+    const ports = { outbox, deadlines, now, gate } as unknown as RequestPorts
     this.requests = new Requests('server', ports, routes)
     const key = { id: 'k', secret: 's', capability: DEFAULT_CAPABILITY, revocableTokens: false }
-    this.requests.onApps(
+    gate.onApps(
       new AppDirectory([{ appId: 'app', keys: [key], namespaces: [], limits: {} }]))
   }
 

@@ -24,7 +24,8 @@ import {
 import { type AppendFate, SimulatedLog } from './simulated-log.ts'
 import { type ClientOptions, WorldClient } from './world-client.ts'
 
-const EPOCH_MS = 1_750_000_000_000
+/** The wall clock when a world begins. */
+export const EPOCH_MS = 1_750_000_000_000
 const SIBLING_MS = 0.05
 
 export interface WorldOptions {
@@ -253,7 +254,9 @@ export class WorkerWorld {
     from.worker.settle({ monoMs: this.nowMs, wallMs: EPOCH_MS + Math.floor(this.nowMs) })
     for (const request of from.outbox.takeLogRequests()) this.#ask(from, request)
     for (const { to, frame } of from.outbox.takeFrames()) this.#carry(from.place, to, frame)
-    from.outbox.drainSockets()
+    for (const socket of from.outbox.drainSockets()) {
+      this.input(from, { kind: 'socketFull', socket })
+    }
     from.notes.push(...from.outbox.takeNotes())
   }
 

@@ -38,7 +38,11 @@ class ClientSocket implements Socket {
     this.worker = worker
   }
 
-  write(batch: FrameSequence): number {
+  get queuedBytes(): number {
+    return this.#client.queuedBytes
+  }
+
+  write(batch: FrameSequence): void {
     const frames = batch.frames()
     const size = frames.reduce((sum, { bytes }) => sum + bytes.byteLength, 0)
     if (batch.bytes().byteLength !== size) this.#client.flaws.push('a batch is not its frames')
@@ -48,7 +52,6 @@ class ClientSocket implements Socket {
       if (!decoded.ok) this.#client.flaws.push('a frame that cannot be read')
       else if (!this.isClosed) this.#client.onMessage(decoded.message, this)
     }
-    return this.#client.queuedBytes
   }
 
   ping(): void {
@@ -64,7 +67,7 @@ class ClientSocket implements Socket {
 
 export class WorldClient {
   readonly world: WorkerWorld
-  readonly #options: ClientOptions
+  #options: ClientOptions
   readonly received: ProtocolMessage[] = []
   /** Where this client was told something that no client may be told. */
   readonly flaws: string[] = []
@@ -90,6 +93,11 @@ export class WorldClient {
 
   get isOpen(): boolean {
     return this.#socket?.isClosed === false
+  }
+
+  /** Its next socket comes with these. */
+  changeQuery(query: Readonly<Record<string, string>>): void {
+    this.#options = { ...this.#options, query }
   }
 
   /** Where its socket is, or was. */

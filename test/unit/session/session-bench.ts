@@ -3,6 +3,7 @@
  * does nothing until the test says so, and its clock is the test's.
  */
 
+import type { NamespaceConfig } from '../../../src/auth/app.ts'
 import { parseCapability } from '../../../src/auth/capability.ts'
 import type { Credentials } from '../../../src/auth/key.ts'
 import { Deadlines } from '../../../src/base/deadlines.ts'
@@ -12,6 +13,7 @@ import type { AdmittedPresence, AdmittedPublish, ChannelDoor, Ears, Outcome, Sta
 import { Session } from '../../../src/session/session.ts'
 import type { Ending, SessionOptions } from '../../../src/session/session-ports.ts'
 import { decodeProtocolMessage, encodeProtocolMessage } from '../../../src/wire/codec.ts'
+import { errors } from '../../../src/wire/errors.ts'
 import { type Frame, payloadOf } from '../../../src/wire/frame.ts'
 import type { ProtocolMessage } from '../../../src/wire/protocol-message.ts'
 import type { ChannelSerial } from '../../../src/wire/serial.ts'
@@ -87,6 +89,14 @@ export class TestDoor implements ChannelDoor {
     this.leaves.push(`${channel} ${connectionId} ${claim} ${afterMs}`)
   }
 
+  announce(channel: string, seat: object): void {
+    const found = this.taken.find((each) => each === seat)
+    if (found === undefined || found.channel !== channel) throw new Error('no such seat')
+    const channelSerial = 'standing'
+    found.ears.onAttached({ channelSerial, isResumed: true, hasBacklog: false,
+      hasPresence: found.ears.hearsPresence, error: undefined })
+  }
+
   sync(channel: string): void {
     this.syncs.push(channel)
   }
@@ -104,9 +114,14 @@ export class SessionBench {
   readonly notes: string[] = []
   readonly session: Session
   nowMs = 0
+  /** How far the wall clock is ahead. */
+  wallSkewMs = 0
   closeCount = 0
   provenCount = 0
   readonly endings: Ending[] = []
+  /** What tokens prove, by their text. */
+  readonly tokens = new Map<string, Credentials>()
+  readonly namespaces = new Map<string, NamespaceConfig>()
   #written: Frame[] = []
   #isReady = false
 
@@ -114,20 +129,29 @@ export class SessionBench {
     this.session = new Session({
       connectionId: 'conn', connectionKey: 'conn!key', claim: 0, doubtfulThrough: -1,
       credentials: credentials(),
-      format: 'json', echoes: true, heartbeats: true, serverId: 'node', siteCode: 'here',
+      lineage: undefined, isTls: false, format: 'json', echoes: true, heartbeats: true,
+      serverId: 'node', siteCode: 'here',
       remainPresentForMs: 15_000, presenceMembersMax: undefined, ...over
     }, {
+      hasRoom: true,
       write: (frame) => void this.#written.push(frame),
       close: () => void this.closeCount++
     }, {
       channels: this.door,
       deadlines: this.deadlines,
       tally: this.tally,
-      now: () => ({ monoMs: this.nowMs, wallMs: this.nowMs }),
+      now: () => ({ monoMs: this.nowMs, wallMs: this.nowMs + this.wallSkewMs }),
       answersReady: () => {
         this.#isReady = true
       },
       proven: () => void this.provenCount++,
+      authenticate: (token) => {
+        const proven = this.tokens.get(token)
+        return proven === undefined ? { ok: false, error: errors.tokenUnrecognised() }
+          : { ok: true, credentials: proven }
+      },
+      connectionKeyOf: (_, { clientId }) => `conn!key of ${clientId}`,
+      namespaceOf: (_, base) => this.namespaces.get(base),
       ended: (_, ending) => void this.endings.push(ending),
       note: (text) => void this.notes.push(text)
     })

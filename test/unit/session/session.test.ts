@@ -183,9 +183,6 @@ t.test('what is not done yet is refused by its own code, the unknown let pass', 
   bench.send({ action: 77 })
   t.same(bench.said(), [])
   t.equal(bench.notes.length, 1)
-  bench.send({ action: 17, auth: { accessToken: 'x' } })
-  t.match(bench.said(), [{ action: 9, error: { code: 40101 } }])
-  t.equal(bench.closeCount, 1)
 })
 
 t.test('a HEARTBEAT with an id comes back, one without is only heard', async (t) => {

@@ -5,7 +5,7 @@ import { errors, inScope } from '../../../src/wire/errors.ts'
 
 /** Every entry of the catalogue, made with arguments that any of them takes. */
 const entries = Object.entries(errors).map(([name, make]): [string, ProtocolError] => {
-  const argument = name === 'notSupported' ? 'tokens' : 'x'
+  const argument = name === 'notSupported' ? 'objects' : 'x'
   return [name, (make as (...args: unknown[]) => ProtocolError)(argument, 'x')]
 })
 
@@ -23,7 +23,8 @@ t.test('every error has a code, its status, a text and a link', async t => {
 t.test('only token errors have the codes that make clients renew their token', async t => {
   const renewing = entries.filter(([, { info }]) => info.code >= 40140 && info.code < 40150)
   t.strictSame(renewing.map(([name]) => name),
-    ['tokenNotAccepted', 'tokenRevoked', 'tokenExpired', 'tokenUnrecognised'])
+    ['tokenNotAccepted', 'tokenRevoked', 'tokenExpired', 'tokenUnrecognised',
+      'invalidJwt', 'invalidToken'])
 })
 
 t.test('what a client sent is quoted in short, whatever it is', async t => {
@@ -39,7 +40,7 @@ t.test('an error may end something else than usual', async t => {
 })
 
 t.test('what is not done yet names itself and never makes a client try for ever', async t => {
-  for (const feature of ['tokens', 'annotations', 'objects', 'history'] as const) {
+  for (const feature of ['annotations', 'objects', 'history'] as const) {
     const { info } = errors.notSupported(feature)
     t.match(info.message, feature)
     t.ok(info.statusCode < 500)

@@ -1,0 +1,61 @@
+/**
+ * Who may be who: the credentials that a client connects with, and what becomes of those who are
+ * connected when apps and keys change (ably-protocol 4.5).
+ */
+
+import { errors } from '../wire/errors.ts'
+import type { AppDirectory } from './app.ts'
+import { capabilityText } from './capability.ts'
+import { authenticateKey, type Authenticated, type Credentials } from './key.ts'
+import { authenticateToken } from './token.ts'
+
+/** What a client shows; a key counts more than a token. */
+export interface Shown {
+  readonly key?: string | undefined
+  readonly accessToken?: string | undefined
+  /** Who it wants to be. */
+  readonly clientId?: string | undefined
+}
+
+/** Proves what was shown. Errors: those of keys and of tokens; 40101 for nothing. */
+export function authenticate(
+  { key, accessToken, clientId }: Shown, directory: AppDirectory, nowMs: number
+): Authenticated {
+  if (key !== undefined) return authenticateKey(key, directory, clientId)
+  if (accessToken !== undefined) return authenticateToken(accessToken, directory, nowMs, clientId)
+  return { ok: false, error: errors.noCredentials() }
+}
+
+/** What became of a key: it is gone, it has another secret, or it may more or less. */
+export type KeyChange = 'removed' | 'replaced' | 'rights'
+
+/** The keys of `former` that are not the same in `next`, by name. */
+export function changedKeys(former: AppDirectory, next: AppDirectory): Map<string, KeyChange> {
+  const changes = new Map<string, KeyChange>()
+  for (const { appId, keys } of former.apps) {
+    for (const key of keys) {
+      const keyName = `${appId}.${key.id}`
+      const now = next.key(keyName)?.key
+      if (now === undefined) changes.set(keyName, 'removed')
+      else if (now.secret !== key.secret) changes.set(keyName, 'replaced')
+      else if (capabilityText(now.capability) !== capabilityText(key.capability)) {
+        changes.set(keyName, 'rights')
+      }
+    }
+  }
+  return changes
+}
+
+/**
+ * Whether a connection may go on with new credentials (4.7). App and key stay; a clientId that
+ * names one client does, too. Who was nobody, or might be anybody, may be somebody from now on.
+ */
+export function isSuccessor(former: Credentials, next: Credentials): boolean {
+  if (former.appId !== next.appId || former.keyName !== next.keyName) return false
+  return namedClient(former) === undefined || former.clientId === next.clientId
+}
+
+/** The one client that these credentials are for, if they are for one. */
+export function namedClient({ clientId }: Credentials): string | undefined {
+  return clientId === '*' ? undefined : clientId
+}

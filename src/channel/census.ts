@@ -1,0 +1,195 @@
+/**
+ * The census of a channel at its master: how many are attached, by the word of every node's
+ * ChannelClient (protocol 7.10).
+ *
+ *   idle ──a client wants occupancy, or a status is asked for──▶ counting ──nobody does──▶ idle
+ *
+ * While it is idle it costs nothing: nobody counts. It holds what clients said to this very
+ * mastership (rule 12), and all of that is a level: who Joins again is asked again, and says again
+ * what it wants; who is gone counts for nothing.
+ *
+ * Those who want the occupancy are told once all have reported; after that, and where clients are
+ * only coming back, at most once in `occupancyMs`, whatever changes how often.
+ */
+
+import type { Now } from '../base/clock.ts'
+import { limits } from '../base/limits.ts'
+import type { CensusToMaster, Headcount, Occupancy } from '../peer/census-message.ts'
+import type { PeerMessage } from '../peer/message.ts'
+import { type Place, placeKey } from '../peer/place.ts'
+import type { Interests } from './interests.ts'
+import { isSameCount, sumOf } from './occupancy.ts'
+
+/** What a census needs from its channel's master. */
+export interface CensusPorts {
+  readonly epoch: number
+  now(): Now
+  /** Calls back, unless the mastership is over by then. */
+  later(channel: string, afterMs: number, run: () => void): void
+  send(place: Place, message: PeerMessage): void
+}
+
+type Asker = (occupancy: Occupancy) => void
+
+export class Census {
+  readonly #channel: string
+  readonly #ports: CensusPorts
+  readonly #clients: Interests
+  readonly #presence: { readonly memberCount: number }
+  /** Who wants to be told, by place. */
+  readonly #watchers = new Map<string, Place>()
+  readonly #counts = new Map<string, Headcount>()
+  #askers: Asker[] = []
+  #isCounting = false
+  /** Some client was there before this mastership, so others may come back, too. */
+  #mayReturn = false
+  #told: Occupancy | undefined
+  #isTelling = false
+
+  constructor(
+    channel: string,
+    ports: CensusPorts,
+    clients: Interests,
+    presence: { readonly memberCount: number }
+  ) {
+    this.#channel = channel
+    this.#ports = ports
+    this.#clients = clients
+    this.#presence = presence
+  }
+
+  /**
+   * A client has joined: what it wants and counts it says now. `isReturning`: it was there before,
+   * with a former master or a link that was lost.
+   */
+  onJoin(place: Place, isReturning: boolean): void {
+    this.#mayReturn ||= isReturning
+    this.#watchers.delete(placeKey(place))
+    if (this.#isCounting) this.#ask(place)
+    this.#endIfUnwanted()
+  }
+
+  /** A client that has joined says something. */
+  onMessage(place: Place, message: CensusToMaster): void {
+    if (this.#clients.get(placeKey(place))?.clientId !== message.clientId) return
+    if (message.kind === 'occupancyWanted') this.#onWanted(place, message.isWanted)
+    else this.#onCensus(place, message.count)
+  }
+
+  /** Clients have gone. */
+  onGone(): void {
+    if (!this.#isCounting) return
+    const left = new Set<string>()
+    for (const place of this.#clients.places()) left.add(placeKey(place))
+    for (const key of this.#watchers.keys()) if (!left.has(key)) this.#watchers.delete(key)
+    for (const key of this.#counts.keys()) if (!left.has(key)) this.#counts.delete(key)
+    this.onChanged()
+    this.#endIfUnwanted()
+  }
+
+  /** The occupancy may be another one: of the presence set this is said from outside. */
+  onChanged(): void {
+    if (!this.#isCounting) return
+    if (this.#isWhole) {
+      this.#answer()
+      if (this.#told === undefined && !this.#mayReturn) this.#tell()
+    }
+    if (this.#watchers.size === 0 || this.#isTelling) return
+    this.#isTelling = true
+    this.#ports.later(this.#channel, limits.occupancyMs, () => {
+      this.#isTelling = false
+      this.#mayReturn = false
+      this.#tell()
+    })
+  }
+
+  /** Asks for the occupancy: answered when all have reported, or with what is known by then. */
+  ask(asker: Asker): void {
+    this.#askers.push(asker)
+    this.#begin()
+    this.onChanged()
+    if (!this.#askers.includes(asker)) return
+    this.#ports.later(this.#channel, limits.censusMs, () => this.#answer())
+  }
+
+  #onWanted(place: Place, isWanted: boolean): void {
+    const key = placeKey(place)
+    if (!isWanted) {
+      this.#watchers.delete(key)
+      this.#endIfUnwanted()
+      return
+    }
+    this.#watchers.set(key, place)
+    this.#begin()
+    if (this.#told !== undefined) this.#say(place, this.#told)
+    this.onChanged()
+  }
+
+  #onCensus(place: Place, count: Headcount): void {
+    if (!this.#isCounting) {
+      // It was not heard that nobody wants to know any more.
+      this.#ask(place)
+      return
+    }
+    this.#counts.set(placeKey(place), count)
+    this.onChanged()
+  }
+
+  /** True once every client has said how many it has. */
+  get #isWhole(): boolean {
+    for (const place of this.#clients.places()) {
+      if (!this.#counts.has(placeKey(place))) return false
+    }
+    return true
+  }
+
+  #begin(): void {
+    if (this.#isCounting) return
+    this.#isCounting = true
+    for (const place of this.#clients.places()) this.#ask(place)
+  }
+
+  #endIfUnwanted(): void {
+    if (!this.#isCounting || this.#watchers.size > 0 || this.#askers.length > 0) return
+    this.#isCounting = false
+    this.#told = undefined
+    this.#counts.clear()
+    for (const place of this.#clients.places()) this.#ask(place)
+  }
+
+  /** Asks a client to count, or not to. */
+  #ask(place: Place): void {
+    const channel = this.#channel
+    const { epoch } = this.#ports
+    const isWanted = this.#isCounting
+    this.#ports.send(place, { kind: 'censusWanted', channel, epoch, isWanted })
+  }
+
+  #answer(): void {
+    const askers = this.#askers
+    if (askers.length === 0) return
+    this.#askers = []
+    const occupancy = this.#occupancy()
+    for (const asker of askers) asker(occupancy)
+    this.#endIfUnwanted()
+  }
+
+  #tell(): void {
+    if (!this.#isCounting || this.#watchers.size === 0) return
+    const occupancy = this.#occupancy()
+    if (this.#told !== undefined && isSameCount(this.#told, occupancy)) return
+    this.#told = occupancy
+    for (const place of this.#watchers.values()) this.#say(place, occupancy)
+  }
+
+  #occupancy(): Occupancy {
+    return { ...sumOf(this.#counts.values()), presenceMembers: this.#presence.memberCount }
+  }
+
+  #say(place: Place, occupancy: Occupancy): void {
+    const channel = this.#channel
+    const { epoch } = this.#ports
+    const timestamp = this.#ports.now().wallMs
+    this.#ports.send(place, { kind: 'occupancy', channel, epoch, occupancy, timestamp })
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * The comet transport (protocol 16): HTTP requests become requests of the core and back. What they
+ * mean is decided there; this knows paths, headers and when a client has hung up.
+ */
+
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { limits } from '../base/limits.ts'
+import type { CometRequest, CometResponder } from '../node/comet-ports.ts'
+import type { WorkerInput } from '../node/ports.ts'
+import { isTls, openingParams } from './opening.ts'
+import { RawAnswer } from './raw-answer.ts'
+
+export interface CometEdgePorts {
+  input(input: WorkerInput): void
+}
+
+/** Serves the paths below `/comet/`. */
+export function serveComet(server: FastifyInstance, ports: CometEdgePorts): void {
+  server.register(async (scope) => {
+    scope.removeAllContentTypeParsers()
+    scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_, body, done) => done(null, body))
+    scope.get('/comet/connect', (request, reply) => ask('connect', request, reply, ports))
+    for (const wish of ['recv', 'close', 'disconnect'] as const) {
+      scope.get(`/comet/:key/${wish}`, (request, reply) => ask(wish, request, reply, ports))
+    }
+    const bodyLimit = limits.cometSendBytesMax
+    scope.post('/comet/:key/send', { bodyLimit }, (request, reply) =>
+      ask('send', request, reply, ports))
+  })
+}
+
+class CometAnswer implements CometResponder {
+  readonly #answer: RawAnswer
+
+  constructor(reply: FastifyReply, ports: CometEdgePorts) {
+    this.#answer = new RawAnswer(reply, 'application/json', () => {
+      ports.input({ kind: 'cometGone', responder: this })
+    })
+  }
+
+  write(bytes: Uint8Array): number {
+    const { waitingBytes } = this.#answer
+    this.#answer.write(bytes)
+    return waitingBytes
+  }
+
+  end(statusCode: number, body: Uint8Array | undefined): void {
+    this.#answer.end(statusCode, body)
+  }
+}
+
+function ask(
+  wish: CometRequest['wish'],
+  request: FastifyRequest,
+  reply: FastifyReply,
+  ports: CometEdgePorts
+): void {
+  const { key = '' } = request.params as { readonly key?: string }
+  const asked: CometRequest = {
+    wish,
+    connectionKey: key,
+    query: openingParams(request),
+    body: request.body instanceof Uint8Array ? request.body : undefined,
+    isTls: isTls(request)
+  }
+  ports.input({ kind: 'comet', request: asked, responder: new CometAnswer(reply, ports) })
+}

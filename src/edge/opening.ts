@@ -1,0 +1,33 @@
+/** What a request says by its URL and headers when it opens a connection over HTTP. */
+
+import type { FastifyRequest } from 'fastify'
+
+const AUTHORIZATION = /^\s*(\S+)\s+(\S+)\s*$/
+const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/
+
+/**
+ * The params of the query, each once, with the credentials of an Authorization header beside them
+ * as those params by which sockets show them (protocol 11, 16, 18).
+ */
+export function openingParams(request: FastifyRequest): Map<string, string> {
+  const params = new Map<string, string>()
+  for (const [name, value] of Object.entries(request.query as Record<string, unknown>)) {
+    const first: unknown = Array.isArray(value) ? value[0] : value
+    if (typeof first === 'string') params.set(name, first)
+  }
+  const [, scheme, value] = AUTHORIZATION.exec(request.headers.authorization ?? '') ?? []
+  if (scheme === undefined || value === undefined) return params
+  if (scheme.toLowerCase() === 'basic') params.set('key', textOf(value))
+  else if (scheme.toLowerCase() === 'bearer') params.set('access_token', textOf(value))
+  return params
+}
+
+/** True for a request that came over TLS, as far as we see. */
+export function isTls(request: FastifyRequest): boolean {
+  return 'encrypted' in request.raw.socket
+}
+
+/** Tokens come as they are or as base64; neither a JWT nor an Ably token can be taken for that. */
+function textOf(value: string): string {
+  return BASE64.test(value) ? Buffer.from(value, 'base64').toString('utf8') : value
+}

@@ -1,0 +1,175 @@
+/**
+ * A stream of server-sent events as the core's Socket (protocol 18): a session attaches its
+ * channels for it, and what the session is told becomes events.
+ *
+ *   opening ──CONNECTED──▶ attaching ──all ATTACHED──▶ live: 200, events
+ *     any, before that ──▶ refused: a status and `{error}`
+ *     live ──an error, or a loss──▶ ended: an error event, with the id to go on from
+ *
+ * Whoever reads too slowly is cut off, and comes back with the id of the last event it got.
+ */
+
+import { limits } from '../base/limits.ts'
+import type { FrameSequence, Socket } from '../node/outbox.ts'
+import { Action, Flag } from '../wire/actions.ts'
+import { type ErrorInfo, errors } from '../wire/errors.ts'
+import type { Frame } from '../wire/frame.ts'
+import type { ProtocolMessage } from '../wire/protocol-message.ts'
+import type { RawAnswer } from './raw-answer.ts'
+import type { SseFrame, SseFrames, SseItem } from './sse-events.ts'
+import { type Point, pointsId } from './sse-points.ts'
+import type { SseRequest } from './sse-request.ts'
+
+const MODES = Flag.SUBSCRIBE | Flag.PRESENCE_SUBSCRIBE
+
+export interface SsePorts {
+  /** Says something to the session, as its client. */
+  send(socket: SseSocket, message: ProtocolMessage): void
+  /** The client took what it was sent so far. */
+  onHeard(socket: SseSocket): void
+  readonly frames: SseFrames
+}
+
+export class SseSocket implements Socket {
+  readonly #asked: SseRequest
+  readonly #answer: RawAnswer
+  readonly #ports: SsePorts
+  readonly #points: Map<string, Point>
+  readonly #attaching: Set<string>
+  /** Events of channels that are attached, until all are. */
+  #early = ''
+  /** It was begun: what goes wrong now is an event. */
+  #isLive = false
+  #isRefused = false
+  #isOver = false
+
+  constructor(asked: SseRequest, answer: RawAnswer, ports: SsePorts) {
+    this.#asked = asked
+    this.#answer = answer
+    this.#ports = ports
+    this.#attaching = new Set(asked.channels)
+    this.#points = new Map()
+    for (const channel of asked.channels) {
+      const point = asked.points.get(channel)
+      if (point !== undefined) this.#points.set(channel, point)
+    }
+  }
+
+  get queuedBytes(): number {
+    return this.#early.length + this.#answer.waitingBytes
+  }
+
+  write(batch: FrameSequence): void {
+    let events = ''
+    for (const frame of batch.frames()) {
+      if (this.#isOver) break
+      events += this.#eventsOf(frame)
+    }
+    if (!this.#isRefused) this.#emit(events)
+  }
+
+  ping(): void {
+    if (this.#isOver || !this.#isLive) return
+    if (this.#answer.waitingBytes === 0) this.#ports.onHeard(this)
+    this.#answer.write(this.#asked.hasBeats ? 'event: heartbeat\ndata: \n\n' : ':keepalive\n\n')
+  }
+
+  close(): void {
+    this.#isOver = true
+    if (this.#isLive) this.#answer.end(200, undefined)
+    else if (!this.#isRefused) this.#refuse(errors.disconnected('The connection was closed').info)
+  }
+
+  #eventsOf(frame: Frame): string {
+    const read = this.#ports.frames.read(frame)
+    const { message } = read
+    switch (message.action) {
+      case Action.CONNECTED:
+        this.#attach()
+        return ''
+      case Action.ATTACHED:
+        return this.#onAttached(message)
+      case Action.MESSAGE:
+      case Action.PRESENCE:
+        return this.#onItems(read)
+      case Action.ERROR:
+      case Action.DETACHED:
+      case Action.DISCONNECTED:
+        return this.#onError(message.error ?? errors.internal().info)
+      default:
+        return ''
+    }
+  }
+
+  #attach(): void {
+    const { channels, params } = this.#asked
+    for (const channel of channels) {
+      const channelSerial = this.#points.get(channel)?.channelSerial
+      const flags = MODES
+      this.#ports.send(this, { action: Action.ATTACH, channel, flags, params, channelSerial })
+    }
+  }
+
+  #onAttached({ channel = '', channelSerial = '', flags = 0, error }: ProtocolMessage): string {
+    const isResumed = (flags & Flag.RESUMED) !== 0
+    // Where it goes on is known, and what was taken of the next frame is not told again.
+    if (!isResumed) this.#points.set(channel, { channelSerial, takenCount: 0 })
+    this.#attaching.delete(channel)
+    return isResumed || error === undefined ? '' : this.#onLoss(error)
+  }
+
+  #onItems({ message: { channel = '', channelSerial = '' }, items }: SseFrame): string {
+    const known = this.#points.get(channel) ?? { channelSerial: '', takenCount: 0 }
+    let events = ''
+    for (const [no, item] of items.entries()) {
+      if (no < known.takenCount) continue
+      const isLast = no === items.length - 1
+      this.#points.set(channel, isLast ? { channelSerial, takenCount: 0 }
+        : { channelSerial: known.channelSerial, takenCount: no + 1 })
+      events += this.#event(item)
+    }
+    this.#points.set(channel, { channelSerial, takenCount: 0 })
+    return events
+  }
+
+  #event({ name, enveloped, plain }: SseItem): string {
+    const data = this.#asked.isEnveloped ? enveloped : plain
+    return `id: ${pointsId(this.#points)}\nevent: ${name}\n${data}\n\n`
+  }
+
+  /** An error ends the stream, or comes instead of it. */
+  #onError(error: ErrorInfo): string {
+    if (this.#isLive) return this.#onLoss(error)
+    this.#isOver = true
+    this.#refuse(error)
+    return ''
+  }
+
+  /** The id says where its client can go on. */
+  #onLoss(error: ErrorInfo): string {
+    this.#isOver = true
+    return `id: ${pointsId(this.#points)}\nevent: error\ndata: ${JSON.stringify(error)}\n\n`
+  }
+
+  #refuse(error: ErrorInfo): void {
+    this.#isRefused = true
+    this.#answer.end(error.statusCode, Buffer.from(JSON.stringify({ error }), 'utf8'))
+    this.#ports.send(this, { action: Action.CLOSE })
+  }
+
+  #emit(events: string): void {
+    this.#early += events
+    if (!this.#isOver && this.#attaching.size > 0) {
+      if (this.#early.length > limits.sseQueueBytesMax) this.#answer.destroy()
+      return
+    }
+    const text = this.#isLive ? this.#early : `:ok\n\n${this.#early}`
+    this.#isLive = true
+    this.#early = ''
+    if (text !== '') this.#answer.write(text)
+    if (this.#answer.waitingBytes > limits.sseQueueBytesMax) this.#answer.destroy()
+    if (!this.#isOver) return
+    this.#answer.end(200, undefined)
+    this.#ports.send(this, { action: Action.CLOSE })
+  }
+}

@@ -1,0 +1,83 @@
+/**
+ * What a client shows when it connects: the key, or tokens. Those are JWTs, made here apart from
+ * the server's own code. They live shorter than a run, so that they are renewed in place, or end
+ * with their socket; and what they permit changes from one to the next in something that no check
+ * depends on.
+ */
+
+import { createHmac } from 'node:crypto'
+import type { Random } from '../../src/base/random.ts'
+import { EPOCH_MS } from './clock.ts'
+import { KEY } from './region.ts'
+import type { SimSocket } from './sockets.ts'
+import { Does, type WireFormat } from './wire.ts'
+import type { World } from './world.ts'
+
+const LIFE_MIN_S = 36
+const LIFE_MAX_S = 90
+/** One in so many is not renewed when the server asks: its client comes back without it. */
+const IGNORED_EVERY = 4
+
+const RIGHTS = ['publish', 'subscribe', 'presence', 'channel-metadata']
+
+export interface CredentialsOptions {
+  readonly format: WireFormat
+  readonly echo: boolean
+  readonly clientId?: string
+  /** It shows tokens, which end, instead of the key. */
+  readonly hasTokens?: boolean
+  /** It speaks comet: requests instead of a socket. */
+  readonly isComet?: boolean
+}
+
+export class ClientCredentials {
+  readonly #world: World
+  readonly #random: Random
+  readonly #options: CredentialsOptions
+
+  constructor(world: World, random: Random, options: CredentialsOptions) {
+    this.#world = world
+    this.#random = random
+    this.#options = options
+  }
+
+  /** The query of a connect that asks to go on with the connection of this key, if there is one. */
+  query(connectionKey: string | undefined): Map<string, string> {
+    const { format, echo, clientId, hasTokens } = this.#options
+    const query = new Map([
+      hasTokens === true ? ['access_token', this.#token()] : ['key', KEY], ['format', format],
+      ['heartbeats', 'false'], ['v', '6'], ['echo', String(echo)]
+    ])
+    if (clientId !== undefined) query.set('clientId', clientId)
+    if (connectionKey !== undefined) query.set('resume', connectionKey)
+    return query
+  }
+
+  /** The server wants another token, and is sent one, or not. */
+  renew(socket: SimSocket): void {
+    if (this.#random.below(IGNORED_EVERY) === 0) return
+    socket.send({ action: Does.AUTH, auth: { accessToken: this.#token() } })
+  }
+
+  /** Another token; who has no name may be anybody. */
+  #token(): string {
+    const isMore = this.#random.below(2) === 0
+    const operations = isMore ? [...RIGHTS, 'annotation-publish'] : RIGHTS
+    const lifeS = LIFE_MIN_S + this.#random.below(LIFE_MAX_S - LIFE_MIN_S)
+    return tokenOf(this.#world, lifeS, {
+      'x-ably-clientId': this.#options.clientId ?? '*',
+      'x-ably-capability': JSON.stringify({ '*': operations }),
+      'ably.channel.*': 'of the simulator',
+      'ably.limits.publish.perAttachment.maxRate.*': 10_000
+    })
+  }
+}
+
+/** A JWT of the region's key. */
+export function tokenOf(world: World, lifeS: number, claims: object): string {
+  const [kid, secret] = KEY.split(':') as [string, string]
+  const iat = Math.floor((EPOCH_MS + world.nowMs) / 1_000)
+  const signed = [{ alg: 'HS256', typ: 'JWT', kid }, { iat, exp: iat + lifeS, ...claims }]
+    .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.')
+  return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`
+}

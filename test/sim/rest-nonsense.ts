@@ -1,0 +1,78 @@
+/** Requests that make no sense, and what they must be answered. */
+
+import { encode } from '@msgpack/msgpack'
+import type { RawRequest } from '../../src/node/request.ts'
+import { KEY } from './region.ts'
+
+/** What must be answered: a status, and the code of an error if it is one. */
+export interface Nonsense extends Partial<RawRequest> {
+  readonly status: number
+  readonly code?: number
+}
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
+const base64 = (text: string): string => Buffer.from(text).toString('base64')
+
+export function basic(key: string): string {
+  return `Basic ${base64(key)}`
+}
+
+const authorization = basic(KEY)
+
+function get(target: string, status: number, code?: number, headers = {}): Nonsense {
+  return { method: 'GET', target, status, code, headers: { authorization, ...headers } }
+}
+
+function post(target: string, body: unknown, status: number, code?: number, headers = {})
+  : Nonsense {
+  const type = { 'content-type': 'application/json' }
+  return {
+    method: 'POST', target, status, code, headers: { authorization, ...type, ...headers },
+    body: typeof body === 'string' ? bytes(body) : bytes(JSON.stringify(body))
+  }
+}
+
+const CH = '/channels/nonsense'
+
+export const NONSENSE: readonly Nonsense[] = [
+  get('/time', 200),
+  get('/time?envelope=json', 200),
+  get('/time', 200, undefined, { accept: 'application/x-msgpack' }),
+  get('/nowhere', 404, 40400),
+  get('/', 404, 40400),
+  get('/%zz', 400, 40000),
+  { method: 'PUT', target: '/time', status: 405, code: 40500 },
+  get('/time', 400, 40017, { 'x-ably-version': '1.2' }),
+  get('/time?v=9', 400, 40017),
+  post(`${CH}/messages`, {}, 401, 40101, { authorization: undefined }),
+  post(`${CH}/messages`, {}, 401, 40101, { authorization: basic('app.key:wrong') }),
+  post(`${CH}/messages`, {}, 401, 40101, { authorization: 'Basic ???' }),
+  post(`${CH}/messages`, {}, 401, 40144, { authorization: 'Bearer a.b.c' }),
+  post(`${CH}/messages`, {}, 400, 40012, { 'x-ably-clientid': base64('*') }),
+  post(`${CH}/messages?key=${KEY}`, '{', 400, 40001, { authorization: undefined }),
+  post('/channels/:x/messages', {}, 400, 40010),
+  post('/channels/%5Bmeta%5Dx/messages', {}, 400, 40010),
+  post(`${CH}/messages`, '', 400, 40001),
+  post(`${CH}/messages`, [], 400, 40001),
+  post(`${CH}/messages`, { data: 7 }, 400, 40013),
+  post(`${CH}/messages`, { connectionKey: 'made!up' }, 400, 40006),
+  post(`${CH}/messages`, [{ connectionKey: 'a!b' }, {}], 400, 40006),
+  post(`${CH}/messages`, { data: 'x'.repeat(70_000) }, 413, 40009),
+  post(`${CH}/messages`, [{ id: 'a:0' }, { id: 'b:1' }], 400, 40031),
+  post(`${CH}/messages?_forceNack=true`, { data: 'a' }, 400, 40099),
+  post(`${CH}/messages?enveloped=false`, 'x', 400, 40012, {
+    'content-type': 'text/plain', 'x-ably-messageclientid': '*'
+  }),
+  post(`${CH}/messages?enveloped=false&x-ably-messageid=`, '{}', 400, 40031),
+  post(`${CH}/messages`, 'name=a&clientId=*', 400, 40012, {
+    'content-type': 'application/x-www-form-urlencoded'
+  }),
+  {
+    method: 'POST', target: `${CH}/messages`, status: 400, code: 40012, body: encode([{
+      data: bytes('a'), clientId: 'another'
+    }]),
+    headers: {
+      authorization, 'content-type': 'application/x-msgpack', 'x-ably-clientid': base64('me')
+    }
+  }
+]

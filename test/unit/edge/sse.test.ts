@@ -1,0 +1,226 @@
+import fastify, { type FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import { limits } from '../../../src/base/limits.ts'
+import { serveSse } from '../../../src/edge/sse.ts'
+import { type Point, pointsId, readPoints } from '../../../src/edge/sse-points.ts'
+import { Outbox, type Socket, SocketSlot } from '../../../src/node/outbox.ts'
+import type { WorkerInput } from '../../../src/node/ports.ts'
+import { Action, Flag } from '../../../src/wire/actions.ts'
+import { encodeFrame } from '../../../src/wire/frame.ts'
+import type { ProtocolMessage } from '../../../src/wire/protocol-message.ts'
+import { until } from '../../support/ably-clients.ts'
+
+const { SUBSCRIBE, RESUMED } = Flag
+
+/** The edge's part alone, with a test in the core's place. */
+class Served {
+  readonly server: FastifyInstance
+  url = ''
+  socket: Socket | undefined
+  query: ReadonlyMap<string, string> = new Map()
+  readonly said: ProtocolMessage[] = []
+  isClosed = false
+  readonly #outbox = new Outbox()
+
+  constructor() {
+    this.server = fastify()
+    serveSse(this.server, { input: (input) => this.#onInput(input) })
+  }
+
+  static async at(t: Test): Promise<Served> {
+    const served = new Served()
+    served.url = await served.server.listen({ host: '127.0.0.1', port: 0 })
+    t.teardown(() => served.server.server.closeAllConnections())
+    t.teardown(() => served.server.close())
+    return served
+  }
+
+  tell(...messages: ProtocolMessage[]): number {
+    const slot = new SocketSlot(this.socket!, this.#outbox)
+    for (const message of messages) slot.write(encodeFrame(message, 'json'))
+    this.#outbox.drainSockets()
+    return slot.socket.queuedBytes
+  }
+
+  #onInput(input: WorkerInput): void {
+    if (input.kind === 'socketOpened') {
+      const { socket, query } = input.opening
+      Object.assign(this, { socket, query })
+      this.tell({ action: Action.CONNECTED })
+    } else if (input.kind === 'socketFrame') {
+      this.said.push(JSON.parse(String(input.data)) as ProtocolMessage)
+    } else if (input.kind === 'socketClosed') {
+      this.isClosed = true
+    }
+  }
+}
+
+/** A stream as its client reads it. */
+class Reader {
+  text = ''
+  isOver = false
+  status = 0
+  readonly #abort = new AbortController()
+
+  constructor(url: string, headers: Record<string, string> = {}) {
+    void this.#read(url, headers)
+  }
+
+  close(): void {
+    this.#abort.abort()
+  }
+
+  get lastId(): string {
+    return [...this.text.matchAll(/^id: (.*)$/gm)].at(-1)![1]!
+  }
+
+  async #read(url: string, headers: Record<string, string>): Promise<void> {
+    try {
+      const response = await fetch(url, { headers, signal: this.#abort.signal })
+      this.status = response.status
+      for await (const chunk of response.body!) this.text += Buffer.from(chunk).toString('utf8')
+    } catch {
+      // It was closed, here or there.
+    }
+    this.isOver = true
+  }
+}
+
+const attached = (channel: string, more: Partial<ProtocolMessage> = {}): ProtocolMessage => (
+  { action: Action.ATTACHED, channel, channelSerial: `${channel}@0`, flags: SUBSCRIBE, ...more })
+
+const message = (channel: string, no: number, ...data: string[]): ProtocolMessage => ({
+  action: Action.MESSAGE, channel, channelSerial: `${channel}@${no}`, id: `c:${no}`, timestamp: 5,
+  connectionId: 'c', messages: data.map((each) => ({ name: 'n', data: each }))
+})
+
+t.test('[18] 200 once all channels are attached; events in order, with ids', async (t) => {
+  const served = await Served.at(t)
+  const reader = new Reader(`${served.url}/sse?v=3&channels=a|b&separator=|&key=k&rewind=2`)
+  await until('attaches', () => served.said.length === 2)
+  t.same(served.said.map(({ channel, params }) => [channel, params]),
+    [['a', { rewind: '2' }], ['b', { rewind: '2' }]])
+  t.same([served.query.get('format'), served.query.get('key')], ['json', 'k'])
+  served.tell(attached('a'), message('a', 1, 'early'))
+  t.equal(reader.status, 0)
+  served.tell(attached('b'), message('b', 1, 'late'))
+  await until('two events', () => reader.text.includes('late'))
+  t.equal(reader.status, 200)
+  t.ok(reader.text.indexOf('early') < reader.text.indexOf('late'))
+  t.same([...readPoints(reader.lastId)!], [
+    ['a', { channelSerial: 'a@1', takenCount: 0 }], ['b', { channelSerial: 'b@1', takenCount: 0 }]
+  ])
+  t.match(reader.text, /event: message\ndata: \{"id":"c:1:0","connectionId":"c","timestamp":5,/)
+  reader.close()
+  await until('closed', () => served.isClosed)
+  t.equal(served.said.at(-1)!.action, Action.CLOSE)
+})
+
+t.test('[18] who comes back goes on, in the midst of a publish too', async (t) => {
+  const served = await Served.at(t)
+  const points = new Map<string, Point>([['a', { channelSerial: 'a@7', takenCount: 1 }]])
+  const url = `${served.url}/sse?v=3&channels=a,b&key=k&enveloped=false&lastEvent=bad!`
+  const reader = new Reader(url, { 'last-event-id': pointsId(points) })
+  await until('attaches', () => served.said.length === 2)
+  t.same(served.said.map(({ channelSerial }) => channelSerial), ['a@7', undefined])
+  served.tell(attached('a', { flags: SUBSCRIBE | RESUMED, channelSerial: 'a@7' }), attached('b'))
+  served.tell(message('a', 8, 'told', 'not yet\ntold'))
+  await until('an event', () => reader.text.includes('event'))
+  t.equal(reader.text.replace(/^id: .*\n/gm, ''),
+    ':ok\n\nevent: message\ndata: not yet\ndata: told\n\n')
+  reader.close()
+})
+
+t.test('[18] every event of a publish says how much of it was taken', async (t) => {
+  const served = await Served.at(t)
+  const reader = new Reader(`${served.url}/sse?v=3&channel=a&key=k`)
+  await until('attach', () => served.said.length === 1)
+  served.tell(attached('a'), message('a', 1, 'x', 'y'))
+  await until('both', () => reader.text.includes('"y"'))
+  const ids = [...reader.text.matchAll(/^id: (.*)$/gm)].map(([, id]) => readPoints(id!)!.get('a'))
+  t.same(ids, [{ channelSerial: 'a@0', takenCount: 1 }, { channelSerial: 'a@1', takenCount: 0 }])
+  reader.close()
+})
+
+t.test('[18] before it is live what goes wrong is a status; after it, an event', async (t) => {
+  const served = await Served.at(t)
+  const error = { code: 40160, statusCode: 401, message: 'no' }
+  const refused = new Reader(`${served.url}/event-stream?v=1.2&channels=a,b&key=k`)
+  await until('attaches', () => served.said.length === 2)
+  t.equal(served.query.get('v'), '2', 'decimals are of before 2')
+  served.tell(attached('a'), { action: Action.ERROR, channel: 'b', error })
+  await until('refused', () => refused.isOver)
+  t.same([refused.status, JSON.parse(refused.text)], [401, { error }])
+  served.said.length = 0
+  const live = new Reader(`${served.url}/sse?v=3&channel=a&key=k`)
+  await until('attach', () => served.said.some(({ action }) => action === Action.ATTACH))
+  served.tell(attached('a'))
+  await until('live', () => live.text !== '')
+  served.tell(message('a', 1, 'x'), { action: Action.DISCONNECTED, error }, message('a', 2, 'y'))
+  await until('ended', () => live.isOver)
+  t.equal(live.status, 200)
+  t.ok(live.text.endsWith(`event: error\ndata: ${JSON.stringify(error)}\n\n`))
+  t.ok(live.text.indexOf('"x"') > 0 && !live.text.includes('"y"'))
+})
+
+t.test('[18] lost continuity is told with the id to go on from', async (t) => {
+  const served = await Served.at(t)
+  const lastEvent = pointsId(new Map([['a', { channelSerial: 'a@1', takenCount: 0 }]]))
+  const reader = new Reader(`${served.url}/sse?v=3&channel=a&key=k&lastEvent=${lastEvent}`)
+  await until('attach', () => served.said.length === 1)
+  const error = { code: 90003, statusCode: 404, message: 'gone' }
+  served.tell(attached('a', { error, channelSerial: 'a@9' }))
+  await until('ended', () => reader.isOver)
+  t.match(reader.text, /event: error\ndata: \{"code":90003/)
+  t.same(readPoints(reader.lastId)!.get('a'), { channelSerial: 'a@9', takenCount: 0 })
+})
+
+t.test('[18] beats are comments, or events where they are wanted', async (t) => {
+  for (const [wanted, beat] of [['false', ':keepalive\n\n'], ['true', 'event: heartbeat\n']]) {
+    const served = await Served.at(t)
+    const reader = new Reader(`${served.url}/sse?v=3&channel=a&key=k&heartbeats=${wanted}`)
+    await until('attach', () => served.said.length === 1)
+    served.tell(attached('a'))
+    await until('live', () => reader.text !== '')
+    served.socket!.ping()
+    await until('a beat', () => reader.text.includes(beat!))
+    reader.close()
+  }
+})
+
+t.test('[18] presence is an event of its own', async (t) => {
+  const served = await Served.at(t)
+  const reader = new Reader(`${served.url}/sse?v=3&channel=a&key=k`)
+  await until('attach', () => served.said.length === 1)
+  served.tell(attached('a'), {
+    action: Action.PRESENCE, channel: 'a', channelSerial: 'a@1', id: 'c:1', timestamp: 5,
+    connectionId: 'c', presence: [{ action: 2, clientId: 'ann' }]
+  })
+  await until('an event', () => reader.text.includes('event: presence'))
+  t.match(reader.text, /"action":2,"clientId":"ann","channel":"a"/)
+  reader.close()
+})
+
+t.test('who reads nothing is cut off at a bound', async (t) => {
+  const served = await Served.at(t)
+  Object.assign(limits, { sseQueueBytesMax: 200_000 })
+  t.teardown(() => Object.assign(limits, { sseQueueBytesMax: 4 * 1024 * 1024 }))
+  const responded = fetch(`${served.url}/sse?v=3&channel=a&key=k`)
+  await until('attach', () => served.said.length === 1)
+  served.tell(attached('a'))
+  t.equal((await responded).status, 200)
+  let no = 0
+  await until('cut off', () => {
+    if (!served.isClosed) served.tell(message('a', ++no, 'x'.repeat(60_000)))
+    return served.isClosed
+  })
+  t.ok(no > 3)
+})
+
+t.test('[18] ids that no server of ours gave are none', async (t) => {
+  for (const id of ['', '!', 'e30', Buffer.from('[["a"]]').toString('base64url'), 'x'.repeat(9)]) {
+    t.equal(readPoints(id), undefined)
+  }
+  const odd = new Map([['ü[]"', { channelSerial: 'rc1~a', takenCount: 3 }]])
+  t.same(readPoints(pointsId(odd)), odd)
+})
