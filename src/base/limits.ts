@@ -168,6 +168,13 @@ export const limits = {
   /** Known ids of one channel; above: publishes are refused with 42911, never forgotten early. */
   idsPerChannelMax: 1_000_000,
 
+  /** A body of more than this is never a delta, nor what one builds on (protocol 7.6). */
+  deltaBytesMax: 256 * 1024,
+  /** The characters of a filter expression; above: channel ERROR 40010 (protocol 7.8). */
+  filterLengthMax: 1_024,
+  /** What it is made of; above: the same. */
+  filterPartsMax: 100,
+
   // -- presence -------------------------------------------------------------------------------
   /** Members of one channel, unless the app says otherwise; above: NACK 91003. */
   presenceMembersMax: 1_000,

@@ -23,7 +23,7 @@ import { encodeFrame, type Frame } from '../wire/frame.ts'
 import { type ChannelName, parseChannelName } from '../wire/params.ts'
 import type { Format, PresenceMessage, ProtocolMessage } from '../wire/protocol-message.ts'
 import type { Owed } from './acks.ts'
-import { admitted, grantOf, isForcedNack, missingKind, unsupported } from './admission.ts'
+import { admitted, grantOf, isForcedNack, kindRefusal, unsupported } from './admission.ts'
 import type { Attachment } from './attachment.ts'
 import { Attachments, type AttachmentsOwner } from './attachments.ts'
 import { stamped } from './channel-claims.ts'
@@ -351,10 +351,7 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
     if (this.#debts?.isFull === true) {
       return errors.rateLimited('Too many publishes without acknowledgement').info
     }
-    if (name === undefined) return undefined
-    const missing = missingKind(name)
-    if (missing !== undefined) return errors.notSupported(missing).info
-    return this.#identity.refusalOn(name)
+    return name && (kindRefusal(name) ?? this.#identity.refusalOn(name))
   }
 
   /** What is refused waits for its answer behind what has no outcome yet. */

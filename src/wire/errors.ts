@@ -28,7 +28,7 @@ export interface ProtocolError {
 
 /** What the protocol has and this server has not yet, each refused with the closest code. */
 export type Feature =
-  | 'annotations' | 'objects' | 'history' | 'delta' | 'filter'
+  | 'annotations' | 'objects' | 'history'
   | 'metachannels' | 'mutableMessages' | 'push' | 'recover'
 
 function error(scope: ErrorScope, code: number, statusCode: number, message: string)
@@ -100,6 +100,8 @@ const credentialErrors = {
   capabilityDenied: (operation: string, channel: string) =>
     error('message', 40160, 401,
       `The credentials do not permit ${operation} on channel ${quoted(channel)}`),
+  derivedReadOnly: (channel: string) =>
+    error('message', 40160, 401, `A derived channel can only be subscribed to: ${quoted(channel)}`),
   modeDenied: (mode: string, channel: string) =>
     error('message', 40165, 401,
       `Channel ${quoted(channel)} is attached without the mode ${mode}`)
@@ -209,8 +211,6 @@ const UNSUPPORTED: Readonly<Record<Feature, readonly [ErrorScope, number, number
   objects: ['message', 40021, 400],
   mutableMessages: ['message', 93002, 400],
   history: ['request', 90002, 404],
-  delta: ['channel', 40003, 400],
-  filter: ['channel', 40010, 400],
   metachannels: ['channel', 40010, 400],
   push: ['request', 40021, 400],
   recover: ['connection', 80018, 400]

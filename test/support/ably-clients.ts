@@ -16,6 +16,7 @@ export interface AblyOptions {
   /** Tokens instead of the key: one, or whoever makes them. */
   readonly token?: string
   readonly authCallback?: Ably.AuthOptions['authCallback']
+  readonly plugins?: Ably.ClientOptions['plugins']
 }
 
 /** Something that runs a function when it ends, as tap's tests do. */
