@@ -132,6 +132,8 @@ export const limits = {
   earlyBytesMax: 524_288,
 
   // -- connections over HTTP: comet and server-sent events (protocol 16, 18) -------------------
+  /** A connection key in a path; longer ones lead nowhere, 40400. */
+  connectionKeyLengthMax: 8_192,
   /** Bytes kept for a client between its requests; above: DISCONNECTED 80003. */
   cometQueueBytesMax: 4 * 1024 * 1024,
   /** Frames of one answer, unless a single one is larger; the rest waits for the next request. */
