@@ -141,6 +141,8 @@ const requestErrors = {
     error('request', 40500, 405, `Method ${quoted(method)} is not allowed here`),
   rateLimited: (detail = 'Connection publish rate exceeded') =>
     error('message', 42911, 429, detail),
+  tooManyAttaches: () =>
+    error('channel', 90021, 429, 'Too many channels were attached in a second; attach later'),
   mutableNotEnabled: (channel: string) =>
     error('message', 93002, 400,
       `The namespace of channel ${quoted(channel)} does not have mutableMessages`)
@@ -157,6 +159,10 @@ const connectionErrors = {
     error('connection', 80011, 401,
       'Unable to recover the connection: it belongs to other credentials'),
   protocolError: (detail: string) => error('connection', 80013, 400, detail),
+  rateExceeded: () =>
+    error('connection', 42921, 429, 'Disconnected: the rate of publishes was exceeded for long'),
+  tooManyFrames: () =>
+    error('connection', 42924, 429, 'Disconnected: too many protocol messages in a second'),
   idleTimeout: () =>
     error('connection', 80014, 408, 'Nothing was heard from the client in time'),
   connectionReplaced: () =>
