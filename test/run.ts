@@ -19,6 +19,8 @@ interface Group {
   readonly limitS: number
   /** Test files, or a command whose exit code counts as one test. */
   readonly files?: string
+  /** Of these, which are in another group. */
+  readonly except?: string
   readonly command?: readonly string[]
   /** How many test files run at once. */
   readonly jobs?: number
@@ -26,6 +28,7 @@ interface Group {
   readonly env?: Readonly<Record<string, string>>
 }
 
+const BROWSER = 'test/system/browser.test.ts'
 const E2E = 'test/e2e/**/*.test.ts'
 const GROUPS: readonly Group[] = [
   { name: 'types', limitS: 120, command: ['tsc', '--noEmit'] },
@@ -35,7 +38,8 @@ const GROUPS: readonly Group[] = [
   { name: 'sim', limitS: 600, files: 'test/sim/**/*.test.ts' },
   { name: 'fuzz', limitS: 120, files: 'test/fuzz/**/*.test.ts' },
   { name: 'contract', limitS: 600, files: 'test/contract/**/*.test.ts' },
-  { name: 'system', limitS: 1_500, files: 'test/system/**/*.test.ts' },
+  { name: 'system', limitS: 1_500, files: 'test/system/**/*.test.ts', except: BROWSER },
+  { name: 'browser', limitS: 300, files: BROWSER },
   { name: 'rules', limitS: 900, files: 'test/rules/**/*.test.ts' },
   { name: 'bench-short', limitS: 300, command: ['make', 'bench-short'] },
   { name: 'chaos-short', limitS: 300, command: ['make', 'chaos-short'] },
@@ -46,7 +50,7 @@ const GROUPS: readonly Group[] = [
 /** Whose output is worth seeing while it comes, and when all is well. */
 const LOUD_GROUPS = new Set(['bench-short', 'chaos-short', 'e2e-short', 'e2e'])
 const DEFAULT_GROUPS = ['types', 'tidy', 'unit', 'stories', 'sim', 'fuzz', 'contract', 'system',
-  'rules']
+  'browser', 'rules']
 
 interface Tally {
   passed: number
@@ -89,7 +93,8 @@ function add(group: Group, tally: Tally): void {
 
 async function run(group: Group): Promise<Tally> {
   const startMs = performance.now()
-  const files = group.files === undefined ? [] : globSync(group.files, { cwd: ROOT }).sort()
+  const found = group.files === undefined ? [] : globSync(group.files, { cwd: ROOT }).sort()
+  const files = found.filter((path) => path !== group.except)
   const tally: Tally = { passed: 0, failed: 0, skips: [] }
   if (group.command !== undefined || files.length > 0) {
     const { code, output } = await execute(group, files)

@@ -42,7 +42,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 /** Packages by room; Node's own modules are listed for core rooms only. */
 const MAY_USE: Readonly<Record<string, readonly string[]>> = {
   base: ['tinyqueue'],
-  wire: ['@msgpack/msgpack'],
+  wire: ['@msgpack/msgpack', '@jmespath-community/jmespath'],
   peer: ['@msgpack/msgpack'],
   ring: [],
   auth: ['node:crypto'],

@@ -21,8 +21,16 @@ export const limits = {
    * outcome too; above: DISCONNECTED. Far above what a client has pending, for it sends all of
    * that again at once. */
   owedPerSessionMax: 50_000,
-  /** Publishes and other acknowledged frames of one session in a second; above: NACK 42911. */
-  publishesPerSecondMax: 10_000,
+  /** Messages of one session in a second, unless its app says otherwise; presence items and
+   * requests for SYNC count as such. Above: NACK 42911. */
+  messagesPerSecondMax: 10_000,
+  /** Attaches of one session in a second; above: DETACHED 90021, retriable. */
+  attachesPerSecondMax: 1_000,
+  /** Seconds in a row with refusals for one of these; then: DISCONNECTED 42921. */
+  excessSecondsMax: 10,
+  /** Frames of one session in a second, pings included; above: DISCONNECTED 42924. Above what a
+   * client may have pending, which it sends again at once when it comes back. */
+  framesPerSecondMax: 60_000,
   /** What a failed connection may expect to find again, told in connectionDetails. */
   connectionStateTtlMs: 120_000,
   /** The longest silence of the server; half of it is how often idle sockets are sent a beat. */
@@ -132,6 +140,8 @@ export const limits = {
   earlyBytesMax: 524_288,
 
   // -- connections over HTTP: comet and server-sent events (protocol 16, 18) -------------------
+  /** A connection key in a path; longer ones lead nowhere, 40400. */
+  connectionKeyLengthMax: 8_192,
   /** Bytes kept for a client between its requests; above: DISCONNECTED 80003. */
   cometQueueBytesMax: 4 * 1024 * 1024,
   /** Frames of one answer, unless a single one is larger; the rest waits for the next request. */
@@ -167,6 +177,13 @@ export const limits = {
   idKeptMs: 180_000,
   /** Known ids of one channel; above: publishes are refused with 42911, never forgotten early. */
   idsPerChannelMax: 1_000_000,
+
+  /** A body of more than this is never a delta, nor what one builds on (protocol 7.6). */
+  deltaBytesMax: 256 * 1024,
+  /** The characters of a filter expression; above: channel ERROR 40010 (protocol 7.8). */
+  filterLengthMax: 1_024,
+  /** What it is made of; above: the same. */
+  filterPartsMax: 100,
 
   // -- presence -------------------------------------------------------------------------------
   /** Members of one channel, unless the app says otherwise; above: NACK 91003. */
@@ -244,6 +261,7 @@ assert(
 )
 assert(limits.cometIdleMs <= limits.maxIdleIntervalMs, 'a comet client hears us as often')
 assert(limits.cometIdleMs < limits.cometRecvAnswerMs, 'a home that is there answers in time')
+assert(limits.framesPerSecondMax > limits.owedPerSessionMax, 'what is sent again is no flood')
 assert(limits.owedPerSessionMax > limits.unansweredPerSessionMax, 'refusals can be told, too')
 assert(limits.idKeptMs >= limits.connectionStateTtlMs + 60_000, 'ids outlive re-sends (rule 17)')
 assert(limits.claimAnswerMs < 10_000, 'a resume is answered before the client gives up')

@@ -13,6 +13,7 @@
  */
 
 import { limits } from '../base/limits.ts'
+import { type Rewind, rewindCountMax } from '../wire/params.ts'
 import type { Attach, Backfill, Backfilled, Publication, Standing } from '../peer/message.ts'
 
 /** One attachment on its way. */
@@ -120,10 +121,11 @@ export class CatchUp {
       this.#queued.push(arrival)
       return
     }
-    const { from, attach: { rewind } } = arrival
+    const { from, attach } = arrival
     const requestNo = ++this.#requestNo
     this.#asked.set(requestNo, arrival)
-    this.#ports.ask(from === undefined ? { requestNo, from, rewind } : { requestNo, from })
+    const rewind = from === undefined ? wantedOf(attach) : undefined
+    this.#ports.ask(rewind === undefined ? { requestNo, from } : { requestNo, from, rewind })
   }
 
   #onPage(arrival: Arrival, answer: Backfilled): void {
@@ -158,14 +160,23 @@ export class CatchUp {
   }
 
   /** Those in the queue who would ask the same: a crowd that rewinds costs one question a page. */
-  #takeAlike({ from, attach: { rewind } }: Arrival): Arrival[] {
-    if (from !== undefined || rewind === undefined) return []
-    const isAlike = (other: Arrival): boolean => other.from === undefined &&
-      other.attach.rewind?.count === rewind.count && other.attach.rewind.forMs === rewind.forMs
+  #takeAlike({ from, attach }: Arrival): Arrival[] {
+    const wanted = wantedOf(attach)
+    if (from !== undefined || wanted === undefined) return []
+    const isAlike = (other: Arrival): boolean => {
+      const also = other.from === undefined ? wantedOf(other.attach) : undefined
+      return also?.count === wanted.count && also.forMs === wanted.forMs
+    }
     const alike = this.#queued.filter(isAlike)
     if (alike.length > 0) this.#queued = this.#queued.filter((other) => !isAlike(other))
     return alike
   }
+}
+
+/** What is asked for; a filter may leave little of it, and the master does not know filters. */
+function wantedOf({ rewind, variant }: Attach): Rewind | undefined {
+  if (rewind === undefined || variant.filter === undefined) return rewind
+  return { ...rewind, count: rewindCountMax }
 }
 
 function isSame(a: Standing, b: Standing): boolean {

@@ -9,6 +9,7 @@ import type {
   Attached,
   BroadcastItem,
   ContinuityLost,
+  DeltaFrame,
   Joined,
   Members,
   PeerMessage,
@@ -21,7 +22,9 @@ import type {
 import { errors } from '../wire/errors.ts'
 import type { Frame } from '../wire/frame.ts'
 import type { Arrival } from './catch-up.ts'
+import { DeltaChains, type DeltaPart } from './delta-chain.ts'
 import { type Allocate, EncodedPublication } from './encoding.ts'
+import { Filters } from './filters.ts'
 import { Replica } from './replica.ts'
 import { OccupancyFrames } from './occupancy.ts'
 import { rewoundItems } from './rewound.ts'
@@ -54,6 +57,8 @@ export class Doors {
   readonly #occupancy: OccupancyFrames
   /** False: no attachment wants to be told. */
   #mayWantOccupancy = false
+  readonly #chains = new DeltaChains()
+  readonly #filters = new Filters()
   /** True: attachments were told that SYNC comes later. */
   #owesSync = false
 
@@ -118,6 +123,7 @@ export class Doors {
     door.variants[variantId] = variant
     door.isAttached = true
     if (variant.occupancy !== undefined) this.#mayWantOccupancy = true
+    this.#chains.want(variant)
   }
 
   /** Nobody there is attached any more. */
@@ -129,11 +135,13 @@ export class Doors {
   onVariantUnused(worker: number, variantId: number): void {
     const door = this.#doors.get(worker)
     if (door !== undefined) door.variants[variantId] = undefined
+    this.#tidy()
   }
 
   /** The worker is gone, and its group with it. */
   forget(worker: number): void {
     this.#doors.delete(worker)
+    this.#tidy()
   }
 
   /**
@@ -220,6 +228,7 @@ export class Doors {
   sayContinuityLost(standing: Standing): void {
     const channel = this.#channel
     const error = errors.continuityLost().info
+    this.#chains.forget()
     for (const door of this.#doors.values()) {
       if (!door.isAttached) continue
       const sync = this.#syncFor(door)
@@ -244,9 +253,10 @@ export class Doors {
     const channel = this.#channel
     this.#replica.apply(publications)
     const encoded = publications.map((publication) => this.#encoded(publication, standing))
+    const deltas = encoded.map((each) => this.#chains.next(each))
     for (const door of this.#doors.values()) {
       if (!door.isAttached) continue
-      const items = encoded.map((each) => itemFor(door.variants, each))
+      const items = encoded.map((each, at) => itemFor(door.variants, each, deltas[at]))
       this.#ports.toGroup(door.worker, { kind: 'broadcast', channel, standing, items })
     }
   }
@@ -289,7 +299,14 @@ export class Doors {
   #encoded(publication: Publication, { lineage, epoch }: Standing): EncodedPublication {
     const { seq, entry } = publication
     const standing = { lineage, seq, epoch, entry }
-    return new EncodedPublication(publication, standing, this.#ports.allocate)
+    return new EncodedPublication(publication, standing, this.#ports.allocate, this.#filters)
+  }
+
+  /** What no variant wants any more is let go. */
+  #tidy(): void {
+    const variants = [...this.#doors.values()].flatMap((door) => door.variants)
+    this.#chains.keep(variants)
+    this.#filters.keep(variants)
   }
 
   #door(worker: number): Door {
@@ -305,10 +322,24 @@ export class Doors {
 
 function itemFor(
   variants: readonly (Variant | undefined)[],
-  encoded: EncodedPublication
+  encoded: EncodedPublication,
+  parts?: ReadonlyMap<string | undefined, DeltaPart>
 ): BroadcastItem {
   const { seq, connectionId, owner } = encoded.publication
   const frames = variants.map((variant) => variant && encoded.frame(variant))
   const item = { seq, connectionId, frames }
-  return owner === undefined ? item : { ...item, isPresence: true }
+  if (owner !== undefined) return { ...item, isPresence: true }
+  return parts === undefined ? item : { ...item, deltas: deltasFor(variants, encoded, parts) }
+}
+
+function deltasFor(
+  variants: readonly (Variant | undefined)[],
+  encoded: EncodedPublication,
+  parts: ReadonlyMap<string | undefined, DeltaPart>
+): (DeltaFrame | undefined)[] {
+  return variants.map((variant) => {
+    const part = variant?.delta === true ? parts.get(variant.filter) : undefined
+    if (variant === undefined || part === undefined) return undefined
+    return { frame: encoded.deltaFrame(variant, part), buildsOn: part.buildsOn }
+  })
 }

@@ -4,7 +4,8 @@
  *
  * Cost of one publication on a node: one MessagePack decode of its payload, then per variant one
  * encode into memory that all workers can write from. With one variant and 10,000 subscribers
- * that is one decode and one encode, and 10,000 writes of the same bytes.
+ * that is one decode and one encode, and 10,000 writes of the same bytes. A filter judges each of
+ * its messages once per node, and a delta is made once per chain (channel/delta-chain.ts).
  */
 
 import { Decoder, Encoder } from '@msgpack/msgpack'
@@ -14,6 +15,7 @@ import { encodeFrame, type Frame } from '../wire/frame.ts'
 import type { Message, PresenceMessage, ProtocolMessage } from '../wire/protocol-message.ts'
 import { type ChannelSerial, channelSerial, messageSerial } from '../wire/serial.ts'
 import type { Taken } from './dedupe.ts'
+import type { Filters } from './filters.ts'
 import { decodeItems, eventId } from './presence.ts'
 
 const encoder = new Encoder({ ignoreUndefined: true })
@@ -53,56 +55,105 @@ export function serialsOf({ timestamp, counter, messageCount }: Taken, lineage: 
   return serials
 }
 
+/** A message that is shown, and the id that it has there. */
+export interface Shown {
+  readonly message: Message
+  readonly id: string
+}
+
 /** One publication on its way to the groups of one node. */
 export class EncodedPublication {
   readonly publication: Publication
   readonly #standing: Standing
   readonly #allocate: Allocate
-  readonly #frames = new Map<string, Frame>()
+  readonly #filters: Filters
+  readonly #frames = new Map<string, Frame | undefined>()
+  readonly #shown = new Map<string | undefined, readonly Shown[]>()
   #messages: Message[] | undefined
   #events: PresenceMessage[] | undefined
 
-  constructor(publication: Publication, standing: Standing, allocate: Allocate) {
+  constructor(
+    publication: Publication, standing: Standing, allocate: Allocate, filters: Filters
+  ) {
     this.publication = publication
     this.#standing = standing
     this.#allocate = allocate
+    this.#filters = filters
   }
 
-  /** Its MESSAGE or PRESENCE as a frame of this variant; the same object for equal variants. */
-  frame(variant: Variant): Frame {
+  /**
+   * Its MESSAGE or PRESENCE as a frame of this variant; the same object for equal variants.
+   * Undefined where the variant is shown nothing of it.
+   */
+  frame(variant: Variant): Frame | undefined {
     const { format, wireName } = variant
     const key = `${format}|${wireName}`
+    if (!this.#frames.has(key)) this.#frames.set(key, this.#whole(variant))
+    return this.#frames.get(key)
+  }
+
+  /** The same as what differs from the one before. */
+  deltaFrame({ format, wireName }: Variant, { messages }: { readonly messages: readonly Shown[] })
+    : Frame {
+    const key = `${format}|${wireName}|delta`
     let frame = this.#frames.get(key)
     if (frame === undefined) {
-      const content = this.publication.owner === undefined
-        ? { action: Action.MESSAGE, messages: [...this.messages] }
-        : { action: Action.PRESENCE, presence: [...this.events] }
-      frame = this.#encoded(format, { ...this.#head(wireName, this.#standing), ...content })
+      frame = this.#messageFrame(format, wireName, messages, this.#standing)
       this.#frames.set(key, frame)
     }
     return frame
   }
 
-  /** Some of its messages, for one attachment that stands at `standing` after them. */
-  part({ format, wireName }: Variant, indexes: readonly number[], standing = this.#standing)
-    : Frame {
-    const { messages, publication: { id } } = this
-    // An index within a frame makes no id any more where some are left out (protocol 6.2).
-    const chosen = indexes.length === messages.length ? messages
-      : indexes.map((at) => ({ ...messages[at]!, id: messages[at]!.id ?? `${id}:${at}` }))
-    const head = this.#head(wireName, standing)
-    return this.#encoded(format, { ...head, action: Action.MESSAGE, messages: [...chosen] })
+  /** Some of what is shown, for one attachment that stands at `standing` after it. */
+  part({ format, wireName }: Variant, some: readonly Shown[], standing = this.#standing): Frame {
+    return this.#messageFrame(format, wireName, some, standing)
   }
 
-  /** Items as subscribers see them: the client's fields, and what the master decided. */
-  get messages(): readonly Message[] {
+  /** What a filter lets through, or everything; of presence nothing. */
+  shown(filter: string | undefined): readonly Shown[] {
+    let shown = this.#shown.get(filter)
+    if (shown === undefined) {
+      shown = this.#lookAt(filter)
+      this.#shown.set(filter, shown)
+    }
+    return shown
+  }
+
+  #lookAt(filter: string | undefined): readonly Shown[] {
+    const { id, owner } = this.publication
+    if (owner !== undefined) return []
+    if (filter !== undefined) {
+      return this.shown(undefined).filter(({ message }) => {
+        return this.#filters.letsThrough(filter, message)
+      })
+    }
     this.#messages ??= this.#decode()
-    return this.#messages
+    return this.#messages.map((message, at) => ({ message, id: message.id ?? `${id}:${at}` }))
   }
 
-  get events(): readonly PresenceMessage[] {
-    this.#events ??= this.#decodeEvents()
-    return this.#events
+  #whole({ format, wireName, filter }: Variant): Frame | undefined {
+    if (filter !== undefined) {
+      const shown = this.shown(filter)
+      if (shown.length === 0) return undefined
+      return this.#messageFrame(format, wireName, shown, this.#standing)
+    }
+    const head = this.#head(wireName, this.#standing)
+    if (this.publication.owner !== undefined) {
+      this.#events ??= this.#decodeEvents()
+      return this.#encoded(format, { ...head, action: Action.PRESENCE, presence: this.#events })
+    }
+    this.#messages ??= this.#decode()
+    return this.#encoded(format, { ...head, action: Action.MESSAGE, messages: this.#messages })
+  }
+
+  #messageFrame(
+    format: Variant['format'], wireName: string, shown: readonly Shown[], standing: Standing
+  ): Frame {
+    // An index within a frame makes no id any more where some are left out (protocol 6.2).
+    const isAll = shown.length === this.publication.messageCount
+    const messages = shown.map(({ message, id }) => (isAll ? message : { ...message, id }))
+    const head = this.#head(wireName, standing)
+    return this.#encoded(format, { ...head, action: Action.MESSAGE, messages })
   }
 
   #head(wireName: string, standing: Standing): Omit<ProtocolMessage, 'action'> {
@@ -122,6 +173,7 @@ export class EncodedPublication {
     })
   }
 
+  /** Items as subscribers see them: the client's fields, and what the master decided. */
   #decode(): Message[] {
     const { timestamp, counter, payload } = this.publication
     const parts = { ms: timestamp, counter, site: this.#standing.lineage }

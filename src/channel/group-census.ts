@@ -13,7 +13,7 @@ import type { CensusToGroup } from '../peer/census-message.ts'
 import type { PeerMessage } from '../peer/message.ts'
 import type { Frame } from '../wire/frame.ts'
 import { countSeats } from './occupancy.ts'
-import type { Row } from './seat.ts'
+import { giveOccupancy, type Row } from './seat.ts'
 
 /** What it needs from its worker. */
 export interface GroupCensusPorts {
@@ -76,7 +76,7 @@ export class GroupCensus {
     for (const { live, variantId } of this.#rows) {
       const frame = frames[variantId]
       if (frame === undefined) continue
-      for (const { member } of live) if (member.subscribes) member.onFrame(frame)
+      for (const seat of live) giveOccupancy(seat, frame)
     }
   }
 }

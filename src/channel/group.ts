@@ -38,7 +38,9 @@ import { GroupCensus } from './group-census.ts'
 import { Lookout } from './lookout.ts'
 import { OwnMembers } from './own-members.ts'
 import { enterRow, leaveRow, rowFor } from './rows.ts'
-import { type GroupMember, hears, newSeat, type Row, type Seat, tellBeginning } from './seat.ts'
+import {
+  giveItem, giveOccupancy, type GroupMember, newSeat, type Row, type Seat, tellBeginning
+} from './seat.ts'
 import { Submissions, type Submitter } from './submissions.ts'
 
 export type { Attachedness, GroupMember, Seat } from './seat.ts'
@@ -225,7 +227,7 @@ export class LocalGroup {
   #fanOut(item: BroadcastItem): void {
     const { connectionId, frames, isPresence } = item
     if (isPresence === true) {
-      for (const row of this.#rows) for (const seat of row.live) this.#give(seat, item)
+      for (const row of this.#rows) for (const seat of row.live) giveItem(seat, item)
       return
     }
     for (const row of this.#rows) {
@@ -233,6 +235,10 @@ export class LocalGroup {
       if (frame === undefined) continue
       const { live } = row
       this.#ports.tally.deliveryCount += live.length
+      if (row.variant.delta === true) {
+        for (const seat of live) giveItem(seat, item)
+        continue
+      }
       for (let at = 0; at < live.length; at++) {
         const { member } = live[at]!
         if (!member.subscribes) continue
@@ -253,7 +259,7 @@ export class LocalGroup {
     }
     this.#seats.delete(attached.attachId)
     this.#begin(seat, attached)
-    for (const item of backlog) this.#give(seat, item)
+    for (const item of backlog) giveItem(seat, item)
     if (hasMore === true) {
       this.#goOn(seat, standing)
       return
@@ -266,7 +272,7 @@ export class LocalGroup {
     seat.rewind = undefined
     if (sync !== undefined) this.#giveSync(seat, sync)
     else if (seat.awaitsSync) this.#askSync(seat)
-    if (occupancy !== undefined && seat.member.subscribes) seat.member.onFrame(occupancy)
+    if (occupancy !== undefined) giveOccupancy(seat, occupancy)
   }
 
   /**
@@ -312,17 +318,13 @@ export class LocalGroup {
     for (const frame of sync) seat.member.onFrame(frame)
   }
 
-  #give(seat: Seat, item: BroadcastItem): void {
-    const frame = item.frames[seat.row.variantId]
-    if (frame !== undefined && hears(seat, item)) seat.member.onFrame(frame)
-  }
-
   #onContinuityLost({ standing, error, sync }: ContinuityLost): void {
     this.#standing = standing
     const channelSerial = serialOf(standing)
     for (const { live, variantId } of this.#rows) {
       const frames = sync === 'held' ? sync : sync?.[variantId]
       for (const seat of live) {
+        seat.heardSeq = undefined
         const own = seat.member.hearsPresence ? frames : undefined
         seat.member.onContinuityLost(channelSerial, error, own !== undefined)
         this.#giveSync(seat, own)

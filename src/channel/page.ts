@@ -38,10 +38,12 @@ export function pageAfter(at: Here, from: Standing | undefined): Page {
   return found === undefined ? { ...here, isContinuation: false } : firstPage(at, found)
 }
 
-/** The last messages that outlast their delivery, by the clock of who wrote them (7.5). */
-export function pageRewound(at: Here, { count, forMs = limits.tailMs }: Rewind, wallMs: number)
-  : Page {
-  const startsAfter = at.tail.rewound(count, wallMs - Math.min(forMs, limits.tailMs))
+/**
+ * The last messages that outlast their delivery; how old one is goes by the clocks of those who
+ * wrote it and who looks, which may differ, so that it is asked only where a time was named (7.5).
+ */
+export function pageRewound(at: Here, { count, forMs = Infinity }: Rewind, wallMs: number): Page {
+  const startsAfter = at.tail.rewound(count, wallMs - forMs)
   const publications = at.tail.after(startsAfter) ?? []
   const isLasting = (each: Publication): boolean => lastingCount(each) > 0
   return firstPage(at, { startsAfter, publications: publications.filter(isLasting) })

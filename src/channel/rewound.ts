@@ -1,7 +1,8 @@
 /**
  * What one that rewinds is told before it is live (protocol 7.5): the last messages before its
- * place, oldest first, exactly as many as it asked for where there are so many. Presence and
- * ephemeral messages are none of them. A publish of which only the end is wanted is told in part.
+ * place, oldest first, exactly as many as it asked for where there are so many; of those that its
+ * filter lets through, if it has one. Presence and ephemeral messages are none of them. A publish
+ * of which only the end is wanted is told in part.
  *
  * The last of them carries the place where the attachment begins: from there on its client goes on
  * when it comes again, and not from a message that may be long gone by then.
@@ -9,12 +10,11 @@
 
 import type { Attach, BroadcastItem, Publication, Standing } from '../peer/message.ts'
 import type { Frame } from '../wire/frame.ts'
-import type { Message } from '../wire/protocol-message.ts'
-import type { EncodedPublication } from './encoding.ts'
+import type { EncodedPublication, Shown } from './encoding.ts'
 
 interface Chosen {
   readonly encoded: EncodedPublication
-  readonly indexes: readonly number[]
+  readonly messages: readonly Shown[]
 }
 
 /** The frames of these, of which the attachment's variant is told the last ones. */
@@ -29,26 +29,22 @@ export function rewoundItems(
   const chosen: Chosen[] = []
   let wantedCount = rewind?.count ?? 0
   for (let at = missed.length - 1; at >= 0 && wantedCount > 0; at--) {
-    const publication = missed[at]!
-    if (publication.owner !== undefined) continue
-    const encoded = encode(publication)
-    const indexes = lastingIndexes(encoded.messages).slice(-wantedCount)
-    if (indexes.length === 0) continue
-    wantedCount -= indexes.length
-    chosen.push({ encoded, indexes })
+    const encoded = encode(missed[at]!)
+    const messages = encoded.shown(variant.filter).filter(isLasting).slice(-wantedCount)
+    if (messages.length === 0) continue
+    wantedCount -= messages.length
+    chosen.push({ encoded, messages })
   }
-  return chosen.reverse().map(({ encoded, indexes }, at) => {
+  return chosen.reverse().map(({ encoded, messages }, at) => {
     const { seq, connectionId } = encoded.publication
     const frames: Frame[] = []
-    frames[variantId] = encoded.part(variant, indexes, at === chosen.length - 1 ? here : undefined)
-    return { seq, connectionId, frames }
+    frames[variantId] = encoded.part(variant, messages, at === chosen.length - 1 ? here : undefined)
+    // The next delta builds on what it would have been shown last.
+    const isCut = messages.at(-1) !== encoded.shown(variant.filter).at(-1)
+    return isCut ? { seq, connectionId, frames, isCut } : { seq, connectionId, frames }
   })
 }
 
-function lastingIndexes(messages: readonly Message[]): number[] {
-  const indexes: number[] = []
-  for (const [index, { extras }] of messages.entries()) {
-    if (extras?.['ephemeral'] !== true) indexes.push(index)
-  }
-  return indexes
+function isLasting({ message: { extras } }: Shown): boolean {
+  return extras?.['ephemeral'] !== true
 }

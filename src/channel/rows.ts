@@ -21,7 +21,9 @@ export function rowFor(rows: Row[], variant: Variant): Row {
 }
 
 function isSameVariant(a: Variant, b: Variant): boolean {
-  return a.format === b.format && a.wireName === b.wireName && a.occupancy === b.occupancy
+  // The name says what its filter is.
+  return a.format === b.format && a.wireName === b.wireName && a.occupancy === b.occupancy &&
+    a.delta === b.delta
 }
 
 /** The seat is live: it is given what its row is given. */

@@ -54,6 +54,8 @@ export interface Seat {
   deadline: Deadline | undefined
   /** When it is looked whether its socket has room. */
   look: Deadline | undefined
+  /** The publication that it was given last, whole or as a delta; only kept for deltas. */
+  heardSeq: number | undefined
   /** True: it was told that SYNC comes later. */
   awaitsSync: boolean
 }
@@ -84,8 +86,31 @@ export function newSeat(
     at: -1,
     deadline: undefined,
     look: undefined,
+    heardSeq: undefined,
     awaitsSync: false
   }
+}
+
+/** Gives it a publication, if it is for its ears: as a delta where it has what that builds on. */
+export function giveItem(seat: Seat, item: BroadcastItem): void {
+  const { variantId, variant } = seat.row
+  const frame = item.frames[variantId]
+  if (frame === undefined || !hears(seat, item)) return
+  if (variant.delta !== true || item.isPresence === true) {
+    seat.member.onFrame(frame)
+    return
+  }
+  const delta = item.deltas?.[variantId]
+  const hasBase = delta !== undefined && delta.buildsOn === seat.heardSeq
+  seat.heardSeq = item.isCut === true ? undefined : item.seq
+  seat.member.onFrame(hasBase ? delta.frame : frame)
+}
+
+/** A message that is none of the channel's; SDKs take it for what the next delta builds on. */
+export function giveOccupancy(seat: Seat, frame: Frame): void {
+  if (!seat.member.subscribes) return
+  seat.heardSeq = undefined
+  seat.member.onFrame(frame)
 }
 
 /** True if the item is for the seat's ears. */
@@ -111,6 +136,7 @@ export function tellBeginning(seat: Seat, attached: Attached): void {
     const lost = error ?? errors.continuityLost().info
     member.onContinuityLost(serialOf(standing), lost, hasPresence)
     seat.awaitsSync = false
+    seat.heardSeq = undefined
   }
   if (sync === 'held') seat.awaitsSync = true
   seat.state = 'rejoining'

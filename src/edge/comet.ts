@@ -9,6 +9,7 @@ import type { CometRequest, CometResponder } from '../node/comet-ports.ts'
 import type { WorkerInput } from '../node/ports.ts'
 import { isTls, openingParams } from './opening.ts'
 import { RawAnswer } from './raw-answer.ts'
+import { refuseOthers } from './rest.ts'
 
 export interface CometEdgePorts {
   input(input: WorkerInput): void
@@ -16,17 +17,19 @@ export interface CometEdgePorts {
 
 /** Serves the paths below `/comet/`. */
 export function serveComet(server: FastifyInstance, ports: CometEdgePorts): void {
-  server.register(async (scope) => {
-    scope.removeAllContentTypeParsers()
-    scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_, body, done) => done(null, body))
-    scope.get('/comet/connect', (request, reply) => ask('connect', request, reply, ports))
-    for (const wish of ['recv', 'close', 'disconnect'] as const) {
-      scope.get(`/comet/:key/${wish}`, (request, reply) => ask(wish, request, reply, ports))
+  const serve = (wish: CometRequest['wish'], url: string): void => {
+    const method = wish === 'send' ? 'POST' : 'GET'
+    const bodyLimit = wish === 'send' ? limits.cometSendBytesMax : limits.requestBodyBytesMax
+    const handler = (request: FastifyRequest, reply: FastifyReply): void => {
+      ask(wish, request, reply, ports)
     }
-    const bodyLimit = limits.cometSendBytesMax
-    scope.post('/comet/:key/send', { bodyLimit }, (request, reply) =>
-      ask('send', request, reply, ports))
-  })
+    server.route({ method, url, bodyLimit, handler })
+    refuseOthers(server, url, method)
+  }
+  serve('connect', '/comet/connect')
+  for (const wish of ['recv', 'send', 'close', 'disconnect'] as const) {
+    serve(wish, `/comet/:key/${wish}`)
+  }
 }
 
 class CometAnswer implements CometResponder {

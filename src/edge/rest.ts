@@ -24,6 +24,17 @@ export function serveRequests(server: FastifyInstance, input: (input: WorkerInpu
   })
 }
 
+/** Refuses every method but `method` at a path that is served here. */
+export function refuseOthers(server: FastifyInstance, url: string, method: 'GET' | 'POST'): void {
+  server.route({
+    method: METHODS.filter((other) => other !== method),
+    url,
+    handler: (request, reply) => {
+      return answerError(request, reply, errors.methodNotAllowed(request.method).info)
+    }
+  })
+}
+
 /** Has the core answer. */
 export async function askCore(
   request: FastifyRequest, reply: FastifyReply, input: (input: WorkerInput) => void

@@ -41,6 +41,8 @@ export interface Edge {
 export async function startEdge(options: EdgeOptions, ports: EdgePorts): Promise<Edge> {
   const server = fastify({
     bodyLimit: limits.requestBodyBytesMax,
+    // Connection keys stand in the paths of comet requests.
+    routerOptions: { maxParamLength: limits.connectionKeyLengthMax },
     // What the router cannot even read has our shape, too.
     frameworkErrors: (error, request, reply) => {
       void answerError(request, reply, errors.badRequest(error.message).info)

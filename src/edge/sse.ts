@@ -9,7 +9,7 @@ import type { WorkerInput } from '../node/ports.ts'
 import { Action } from '../wire/actions.ts'
 import { isTls } from './opening.ts'
 import { RawAnswer } from './raw-answer.ts'
-import { answerError } from './rest.ts'
+import { answerError, refuseOthers } from './rest.ts'
 import { SseFrames } from './sse-events.ts'
 import { sseRequestOf } from './sse-request.ts'
 import { type SsePorts, SseSocket } from './sse-socket.ts'
@@ -43,6 +43,8 @@ export function serveSse(server: FastifyInstance, { input }: SseEdgePorts): void
     input({ kind: 'socketOpened', opening: { socket, query, isTls: isTls(request) } })
     return undefined
   }
-  server.get('/sse', open)
-  server.get('/event-stream', open)
+  for (const url of ['/sse', '/event-stream']) {
+    server.get(url, open)
+    refuseOthers(server, url, 'GET')
+  }
 }

@@ -182,8 +182,7 @@ export class Sessions implements Holder, ResumesOwner {
   }
 
   onHeard(socket: Socket): void {
-    const connected = this.#connected.get(socket)
-    if (connected !== undefined) connected.session.heardAtMs = this.#ports.now().monoMs
+    this.#connected.get(socket)?.session.onHeard()
   }
 
   onClosed(socket: Socket): void {
@@ -304,7 +303,7 @@ export class Sessions implements Holder, ResumesOwner {
   ): void {
     const { serverId, siteCode } = this.#options
     const { connectionId } = identity
-    const app = this.#ports.gate.directory?.app(credentials.appId)
+    const appLimits = this.#ports.gate.directory?.app(credentials.appId)?.limits
     this.#ports.tally.openedCount++
     const connected = new Connected(slot, this.#beats.nextRow(), this, {
       ...identity,
@@ -315,7 +314,9 @@ export class Sessions implements Holder, ResumesOwner {
       echoes: echo,
       heartbeats,
       remainPresentForMs: Math.min(remainPresentForMs, limits.connectionStateTtlMs),
-      presenceMembersMax: app?.limits.presenceMemberCountMax,
+      presenceMembersMax: appLimits?.presenceMemberCountMax,
+      messagesPerSecondMax: appLimits?.publishRateMax ?? limits.messagesPerSecondMax,
+      messageBytesMax: appLimits?.messageBytesMax ?? limits.messageBytesMax,
       serverId,
       siteCode
     })

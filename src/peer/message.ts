@@ -36,7 +36,9 @@ import type {
   Synced,
   SyncWanted
 } from './presence-message.ts'
+import type { BroadcastItem, Variant } from './variant.ts'
 
+export type { BroadcastItem, DeltaFrame, Variant } from './variant.ts'
 export type {
   Declare,
   Declared,
@@ -124,15 +126,6 @@ export type PublishOutcome =
     }
   | { readonly kind: 'refused'; readonly error: ErrorInfo }
 
-/** How one set of attachments wants its frames: encoded alike, so encoded once. */
-export interface Variant {
-  readonly format: 'json' | 'msgpack'
-  /** The channel's name exactly as the client wrote it, qualifiers included. */
-  readonly wireName: string
-  /** It is told the occupancy: of these categories, with commas between; empty: of all. */
-  readonly occupancy?: string
-}
-
 interface OnChannel {
   /** `appId/name`. */
   readonly channel: string
@@ -207,17 +200,6 @@ export interface Submitted extends OnChannel {
   readonly kind: 'submitted'
   readonly submitId: number
   readonly outcome: PublishOutcome
-}
-
-/** One publication, encoded once per variant that the receiving group uses. */
-export interface BroadcastItem {
-  readonly seq: number
-  /** The publisher's connection, for those who do not want to hear themselves. */
-  readonly connectionId: string | undefined
-  /** Sparse, by variantId. */
-  readonly frames: readonly (Frame | undefined)[]
-  /** True for presence events, which are not for the same ears. */
-  readonly isPresence?: boolean
 }
 
 /** ChannelClient → LocalGroup: committed publications, in order, without a hole. */

@@ -8,6 +8,7 @@ import type { Credentials } from '../auth/key.ts'
 import { limits } from '../base/limits.ts'
 import { Action, Flag, MessageAction } from '../wire/actions.ts'
 import { type ErrorInfo, errors, type Feature } from '../wire/errors.ts'
+import { parseFilter } from '../wire/filter.ts'
 import {
   asPublished,
   checkClientIds,
@@ -15,7 +16,7 @@ import {
   effectiveClientId,
   publishSize
 } from '../wire/message.ts'
-import { type ChannelName, type ChannelParams, parseChannelParams } from '../wire/params.ts'
+import { type ChannelName, parseChannelParams } from '../wire/params.ts'
 import type { Message, ProtocolMessage } from '../wire/protocol-message.ts'
 import type { Grant } from './attachment.ts'
 import type { AdmittedPublish } from './door.ts'
@@ -32,6 +33,9 @@ const MODE_OPERATIONS = [
   [Flag.OBJECT_PUBLISH, 'object-publish']
 ] as const
 
+/** A derived channel is there to be listened to (protocol 7.8). */
+const DERIVED_MODE_BITS = Flag.SUBSCRIBE | Flag.ANNOTATION_SUBSCRIBE
+
 /** What of the modes and params that an ATTACH asks for is granted, or why nothing is. */
 export function grantOf(
   name: ChannelName,
@@ -41,9 +45,11 @@ export function grantOf(
 ): Grant | ErrorInfo {
   const asked = parseChannelParams(message.params, name.qualifier?.params, message.flags ?? 0)
   if (!asked.ok) return asked.error.info
-  const missing = missingFeature(asked) ?? missingKind(name)
+  const missing = missingKind(name)
   if (missing !== undefined) return errors.notSupported(missing).info
-  const askedBits = asked.modeBits
+  const filter = filterIn(name)
+  if (typeof filter === 'object') return filter
+  const askedBits = filter === undefined ? asked.modeBits : asked.modeBits & DERIVED_MODE_BITS
   const modeBits = permitted(askedBits, name, credentials)
   if (modeBits === 0) return errors.capabilityDenied('attach', name.wire).info
   const occupancy = asked.occupancy?.join(',')
@@ -52,7 +58,15 @@ export function grantOf(
   }
   const hearsItself = echoes && asked.params.echo !== 'false'
   const { params, rewind } = asked
-  return shared({ modeBits, askedBits, params, hearsItself, rewind, occupancy })
+  const delta = asked.delta === undefined ? undefined : true
+  return shared({ modeBits, askedBits, params, hearsItself, rewind, occupancy, filter, delta })
+}
+
+/** The expression of a derived channel, or why it is none (protocol 7.8). */
+function filterIn({ wire, qualifier }: ChannelName): string | undefined | ErrorInfo {
+  if (qualifier?.filter === undefined) return undefined
+  const parsed = parseFilter(qualifier.filter)
+  return parsed.ok ? parsed.text : errors.invalidChannelName(wire, parsed.problem).info
 }
 
 /** Those of the modes that these credentials permit. */
@@ -83,7 +97,7 @@ export function regranted(
 const plainGrants = new Map<number, Grant>()
 
 function shared(grant: Grant): Grant {
-  if (Object.keys(grant.params).length > 0) return grant
+  if (grant.filter !== undefined || Object.keys(grant.params).length > 0) return grant
   const modes = (grant.modeBits >>> 16) * 1024 + (grant.askedBits >>> 16)
   const key = modes * 2 + (grant.hearsItself ? 1 : 0)
   const known = plainGrants.get(key)
@@ -91,15 +105,16 @@ function shared(grant: Grant): Grant {
   return known ?? grant
 }
 
-/** What is asked for and cannot be had yet: refused, since silence would look like success. */
-function missingFeature(asked: ChannelParams): Feature | undefined {
-  return asked.delta === undefined ? undefined : 'delta'
+/** Metachannels are not the plain channel of the same base. */
+function missingKind(name: ChannelName): Feature | undefined {
+  return name.qualifier?.meta === true ? 'metachannels' : undefined
 }
 
-/** Derived and metachannels are not the plain channel of the same base. */
-export function missingKind(name: ChannelName): Feature | undefined {
-  if (name.qualifier?.meta === true) return 'metachannels'
-  return name.qualifier?.filter === undefined ? undefined : 'filter'
+/** Why nothing can be said on a channel of this kind, if it cannot. */
+export function kindRefusal(name: ChannelName): ErrorInfo | undefined {
+  const missing = missingKind(name)
+  if (missing !== undefined) return errors.notSupported(missing).info
+  return name.qualifier?.filter === undefined ? undefined : errors.derivedReadOnly(name.wire).info
 }
 
 /** Why a frame of this action is refused. */

@@ -39,6 +39,10 @@ export interface Grant {
   readonly rewind?: Rewind
   /** It is told the occupancy: of these categories, with commas between; empty: of all. */
   readonly occupancy?: string
+  /** Only what this expression is true of is told (protocol 7.8). */
+  readonly filter?: string
+  /** Messages are told as deltas. */
+  readonly delta?: true
 }
 
 export class Attachment implements Ears {
@@ -102,6 +106,11 @@ export class Attachment implements Ears {
 
   get hasRoom(): boolean {
     return this.#owner.hasRoom
+  }
+
+  /** True: it shows what a filter lets through, and no member of its connection lives by it. */
+  get isDerived(): boolean {
+    return this.#grant.filter !== undefined
   }
 
   /** True if the mode was granted. */

@@ -60,9 +60,8 @@ export class Attachments {
     const isNew = former?.isAttached !== true && (flags & Flag.ATTACH_RESUME) === 0
     const attachment = new Attachment(name.wire, channel, this.#owner, grant, isForeign)
     this.#byName.set(name.wire, attachment)
-    const { occupancy } = grant
-    const wish = { format: this.#owner.format, wireName: name.wire }
-    const variant = occupancy === undefined ? wish : { ...wish, occupancy }
+    const { occupancy, filter, delta } = grant
+    const variant = { format: this.#owner.format, wireName: name.wire, occupancy, filter, delta }
     const rewind = isNew ? grant.rewind : undefined
     attachment.seat = this.#channels.attach(channel, attachment, variant, { from, rewind })
     return undefined
@@ -126,7 +125,9 @@ export class Attachments {
   }
 
   #leaveIfLast(channel: string, afterMs: number): void {
-    for (const other of this.#byName.values()) if (other.channel === channel) return
+    for (const other of this.#byName.values()) {
+      if (other.channel === channel && !other.isDerived) return
+    }
     const { connectionId, claim } = this.#owner
     this.#channels.leave(channel, connectionId, claim, afterMs)
   }

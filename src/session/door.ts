@@ -75,6 +75,10 @@ export interface Wish {
   readonly wireName: string
   /** It is told the occupancy: of these categories, with commas between; empty: of all. */
   readonly occupancy?: string
+  /** Only what this expression is true of is told (protocol 7.8). */
+  readonly filter?: string
+  /** Messages are told as deltas (protocol 7.6). */
+  readonly delta?: true
 }
 
 /** Where an attachment is to begin; without `from` it begins anew, where the channel is. */

@@ -15,11 +15,14 @@ export interface Greeted {
   readonly credentials: Credentials
   readonly serverId: string
   readonly siteCode: string
+  readonly messagesPerSecondMax: number
+  readonly messageBytesMax: number
 }
 
 /** CONNECTED; `error` says why a wanted resume was not one. */
 export function greeting(greeted: Greeted, error?: ErrorInfo): ProtocolMessage {
   const { connectionId, connectionKey, credentials, serverId, siteCode } = greeted
+  const { messagesPerSecondMax, messageBytesMax } = greeted
   return {
     action: Action.CONNECTED,
     connectionId,
@@ -29,9 +32,9 @@ export function greeting(greeted: Greeted, error?: ErrorInfo): ProtocolMessage {
       connectionKey,
       connectionStateTtl: limits.connectionStateTtlMs,
       maxIdleInterval: limits.maxIdleIntervalMs,
-      maxMessageSize: limits.messageBytesMax,
+      maxMessageSize: messageBytesMax,
       maxFrameSize: limits.frameBytesMax,
-      maxInboundRate: limits.publishesPerSecondMax,
+      maxInboundRate: messagesPerSecondMax,
       serverId,
       objectsGCGracePeriod: 86_400_000,
       siteCode

@@ -23,7 +23,8 @@ export function presenceRefusal(
   name: ChannelName,
   items: readonly PresenceMessage[],
   attachment: Attachment | undefined,
-  { capability, clientId: identity }: Credentials
+  { capability, clientId: identity }: Credentials,
+  bytesMax: number
 ): ErrorInfo | undefined {
   if (!allows(capability, 'presence', name)) {
     return errors.capabilityDenied('presence', name.wire).info
@@ -36,9 +37,7 @@ export function presenceRefusal(
     return errors.tooManyMessages(items.length, limits.presenceItemsMax).info
   }
   const size = publishSize(items)
-  if (size > limits.messageBytesMax) {
-    return errors.messageTooLarge(size, limits.messageBytesMax).info
-  }
+  if (size > bytesMax) return errors.messageTooLarge(size, bytesMax).info
   const clientIds = checkClientIds(items, identity)
   if (!clientIds.ok) return clientIds.error.info
   for (const { action, clientId } of items) {

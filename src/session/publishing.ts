@@ -17,7 +17,8 @@ export function publishRefusal(
   name: ChannelName,
   messages: readonly Message[],
   attachment: Attachment | undefined,
-  identity: Identity
+  identity: Identity,
+  bytesMax: number
 ): ErrorInfo | undefined {
   const { capability, clientId } = identity.credentials
   if (!allows(capability, 'publish', name)) {
@@ -26,5 +27,6 @@ export function publishRefusal(
   if (attachment !== undefined && !attachment.has(Flag.PUBLISH)) {
     return errors.modeDenied('publish', name.wire).info
   }
-  return identity.rateRefusalOn(name) ?? contentRefusal(messages, clientId, name.wire)
+  return identity.rateRefusalOn(name) ??
+    contentRefusal(messages, clientId, name.wire, bytesMax)
 }

@@ -22,6 +22,9 @@ export interface SessionOptions extends IdentityOptions {
   readonly remainPresentForMs: number
   /** How many members the app's channels may have, where it says. */
   readonly presenceMembersMax: number | undefined
+  /** The app's, or the node's. */
+  readonly messagesPerSecondMax: number
+  readonly messageBytesMax: number
 }
 
 /** A session's own transport. */

@@ -15,28 +15,28 @@
  */
 
 import type { Credentials } from '../auth/key.ts'
-import { limits } from '../base/limits.ts'
 import { Action } from '../wire/actions.ts'
 import { decodeProtocolMessage } from '../wire/codec.ts'
 import { type ErrorInfo, errors, isTokenError, type ProtocolError } from '../wire/errors.ts'
 import { encodeFrame, type Frame } from '../wire/frame.ts'
 import { type ChannelName, parseChannelName } from '../wire/params.ts'
-import type { Format, PresenceMessage, ProtocolMessage } from '../wire/protocol-message.ts'
+import type { Format, ProtocolMessage } from '../wire/protocol-message.ts'
 import type { Owed } from './acks.ts'
-import { admitted, grantOf, isForcedNack, missingKind, unsupported } from './admission.ts'
+import { grantOf, kindRefusal, unsupported } from './admission.ts'
 import type { Attachment } from './attachment.ts'
 import { Attachments, type AttachmentsOwner } from './attachments.ts'
-import { stamped } from './channel-claims.ts'
 import { Debts } from './debts.ts'
 import type { Outcome } from './door.ts'
 import { greeting } from './greeting.ts'
 import { Identity } from './identity.ts'
+import { Intake } from './intake.ts'
 import type { Parked } from './parking.ts'
-import { admittedItems, presenceRefusal } from './presence.ts'
-import { publishRefusal } from './publishing.ts'
-import { TokenBucket } from './rate.ts'
 import type { Ending, SessionOptions, SessionPorts, Transport } from './session-ports.ts'
+import { present, publish } from './submission.ts'
 import type { TenureOwner } from './tenure.ts'
+
+/** Clients that show that they live do so every few seconds. */
+const HEARD_SOON_MS = 500
 
 export class Session implements AttachmentsOwner, Parked, TenureOwner {
   readonly #options: SessionOptions
@@ -45,7 +45,7 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
   readonly #identity: Identity
   #attachments: Attachments | undefined
   #debts: Debts | undefined
-  #rate: TokenBucket | undefined
+  #intake: Intake | undefined
   #isOpen = true
   #isProven = false
   heardAtMs: number
@@ -147,8 +147,9 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
       this.#isProven = true
       this.#ports.proven(this)
     }
-    if (!this.#hasRoomToOwe()) {
-      this.disconnect(errors.disconnected('Too much waits for its answer').info)
+    const excess = this.#taken.onFrame(this.heardAtMs) ?? this.#debtRefusal()
+    if (excess !== undefined) {
+      this.disconnect(excess)
       return
     }
     const decoded = decodeProtocolMessage(data, isBinary ? 'msgpack' : 'json')
@@ -164,6 +165,15 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
     } else {
       this.end(error)
     }
+  }
+
+  /** The client shows that it lives. Who does so again and again is counted. */
+  onHeard(): void {
+    const { monoMs } = this.#ports.now()
+    const isSoon = monoMs - this.heardAtMs < HEARD_SOON_MS
+    this.heardAtMs = monoMs
+    const excess = isSoon ? this.#taken.onFrame(monoMs) : undefined
+    if (excess !== undefined) this.disconnect(excess)
   }
 
   /** Ends the connection for good: ERROR without a channel (protocol 4.4). */
@@ -229,7 +239,7 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
         else this.end(errors.protocolError('A MESSAGE or PRESENCE must have a msgSerial'))
         return
       case Action.SYNC:
-        if (this.#frameRefusal() === undefined) this.#attachments?.sync(message.channel ?? '')
+        if (this.#frameRefusal(1) === undefined) this.#attachments?.sync(message.channel ?? '')
         return
       case Action.AUTH:
         this.#onAuth(message.auth?.accessToken)
@@ -266,6 +276,10 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
       this.#channelError(wireName, parsed.error.info)
       return
     }
+    if (!this.#taken.takeAttach()) {
+      this.#onDetach(wireName, errors.tooManyAttaches().info)
+      return
+    }
     const grant = this.#identity.refusalOn(parsed.name) ??
       grantOf(parsed.name, message, this.credentials, this.echoes)
     if ('code' in grant) {
@@ -277,9 +291,9 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
     if (refusal !== undefined) this.#channelError(wireName, refusal)
   }
 
-  #onDetach(wireName: string): void {
+  #onDetach(wireName: string, error?: ErrorInfo): void {
     this.#attachments?.drop(wireName, 0)
-    this.send({ action: Action.DETACHED, channel: wireName })
+    this.send({ action: Action.DETACHED, channel: wireName, error })
   }
 
   #channelError(wireName: string, error: ErrorInfo): void {
@@ -299,69 +313,35 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
       owed.outcome = outcome
       this.#ports.answersReady(this)
     }
-    const refusal = this.#frameRefusal(parsed.name) ?? (message.action === Action.PRESENCE
-      ? this.#present(parsed.name, msgSerial, message.presence ?? [], onOutcome)
-      : this.#publish(parsed.name, msgSerial, message, onOutcome))
+    const count = (message.messages ?? message.presence)?.length ?? 0
+    const said = { name: parsed.name, msgSerial, message }
+    const attachment = this.#attachments?.get(parsed.name.wire)
+    const speaker = { options: this.#options, identity: this.#identity, attachment }
+    const submit = message.action === Action.PRESENCE ? present : publish
+    const refusal = this.#frameRefusal(count, parsed.name) ??
+      submit(speaker, said, this.#ports, onOutcome)
     if (refusal !== undefined) this.#refuse(owed, refusal)
   }
 
-  #publish(
-    name: ChannelName,
-    msgSerial: number,
-    { messages = [], params }: ProtocolMessage,
-    onOutcome: (outcome: Outcome) => void
-  ): ErrorInfo | undefined {
-    const attachment = this.#attachments?.get(name.wire)
-    const refusal = publishRefusal(name, messages, attachment, this.#identity) ??
-      (isForcedNack(params) ? errors.forcedNack().info : undefined)
-    if (refusal !== undefined) return refusal
-    const { connectionId, credentials } = this
-    const { tally, channels } = this.#ports
-    tally.publishCount++
-    tally.messageCount += messages.length
-    const said = stamped(messages, credentials, name)
-    const publish = admitted(connectionId, msgSerial, said, credentials.clientId)
-    channels.submit(`${this.appId}/${name.base}`, publish, onOutcome)
-    return undefined
+  get #taken(): Intake {
+    return this.#intake ??= new Intake(this.#options.messagesPerSecondMax, this.heardAtMs)
   }
 
-  #present(
-    name: ChannelName,
-    msgSerial: number,
-    said: readonly PresenceMessage[],
-    onOutcome: (outcome: Outcome) => void
-  ): ErrorInfo | undefined {
-    const { presenceMembersMax: membersMax } = this.#options
-    const { credentials } = this
-    const refusal = presenceRefusal(name, said, this.#attachments?.get(name.wire), credentials)
-    if (refusal !== undefined) return refusal
-    const { connectionId, claim } = this
-    const id = `${connectionId}:${msgSerial}`
-    const items = admittedItems(id, said, credentials.clientId)
-    const op = { id, connectionId, claim, items, membersMax }
-    this.#ports.channels.present(`${this.appId}/${name.base}`, op, onOutcome)
-    return undefined
-  }
-
-  /** Why no frame may be let in now, whatever it says. */
-  #frameRefusal(name?: ChannelName): ErrorInfo | undefined {
-    const { monoMs } = this.#ports.now()
-    this.#rate ??= new TokenBucket(limits.publishesPerSecondMax, monoMs)
-    if (!this.#rate.take(monoMs)) return errors.rateLimited().info
+  /** Why no frame with so many messages may be let in now, whatever they say. */
+  #frameRefusal(count: number, name?: ChannelName): ErrorInfo | undefined {
+    if (!this.#taken.takeMessages(count)) return errors.rateLimited().info
     if (this.#debts?.isFull === true) {
       return errors.rateLimited('Too many publishes without acknowledgement').info
     }
-    if (name === undefined) return undefined
-    const missing = missingKind(name)
-    if (missing !== undefined) return errors.notSupported(missing).info
-    return this.#identity.refusalOn(name)
+    return name && (kindRefusal(name) ?? this.#identity.refusalOn(name))
   }
 
   /** What is refused waits for its answer behind what has no outcome yet. */
-  #hasRoomToOwe(): boolean {
-    if (this.#debts === undefined || this.#debts.hasRoom) return true
+  #debtRefusal(): ErrorInfo | undefined {
+    if (this.#debts === undefined || this.#debts.hasRoom) return undefined
     this.flushAnswers()
-    return this.#debts.hasRoom
+    if (this.#debts.hasRoom) return undefined
+    return errors.disconnected('Too much waits for its answer').info
   }
 
   #owe(msgSerial: number): Owed {

@@ -28,7 +28,7 @@ export interface ProtocolError {
 
 /** What the protocol has and this server has not yet, each refused with the closest code. */
 export type Feature =
-  | 'annotations' | 'objects' | 'history' | 'delta' | 'filter'
+  | 'annotations' | 'objects' | 'history'
   | 'metachannels' | 'mutableMessages' | 'push' | 'recover'
 
 function error(scope: ErrorScope, code: number, statusCode: number, message: string)
@@ -100,6 +100,8 @@ const credentialErrors = {
   capabilityDenied: (operation: string, channel: string) =>
     error('message', 40160, 401,
       `The credentials do not permit ${operation} on channel ${quoted(channel)}`),
+  derivedReadOnly: (channel: string) =>
+    error('message', 40160, 401, `A derived channel can only be subscribed to: ${quoted(channel)}`),
   modeDenied: (mode: string, channel: string) =>
     error('message', 40165, 401,
       `Channel ${quoted(channel)} is attached without the mode ${mode}`)
@@ -139,6 +141,8 @@ const requestErrors = {
     error('request', 40500, 405, `Method ${quoted(method)} is not allowed here`),
   rateLimited: (detail = 'Connection publish rate exceeded') =>
     error('message', 42911, 429, detail),
+  tooManyAttaches: () =>
+    error('channel', 90021, 429, 'Too many channels were attached in a second; attach later'),
   mutableNotEnabled: (channel: string) =>
     error('message', 93002, 400,
       `The namespace of channel ${quoted(channel)} does not have mutableMessages`)
@@ -155,6 +159,10 @@ const connectionErrors = {
     error('connection', 80011, 401,
       'Unable to recover the connection: it belongs to other credentials'),
   protocolError: (detail: string) => error('connection', 80013, 400, detail),
+  rateExceeded: () =>
+    error('connection', 42921, 429, 'Disconnected: the rate of publishes was exceeded for long'),
+  tooManyFrames: () =>
+    error('connection', 42924, 429, 'Disconnected: too many protocol messages in a second'),
   idleTimeout: () =>
     error('connection', 80014, 408, 'Nothing was heard from the client in time'),
   connectionReplaced: () =>
@@ -209,8 +217,6 @@ const UNSUPPORTED: Readonly<Record<Feature, readonly [ErrorScope, number, number
   objects: ['message', 40021, 400],
   mutableMessages: ['message', 93002, 400],
   history: ['request', 90002, 404],
-  delta: ['channel', 40003, 400],
-  filter: ['channel', 40010, 400],
   metachannels: ['channel', 40010, 400],
   push: ['request', 40021, 400],
   recover: ['connection', 80018, 400]

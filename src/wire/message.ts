@@ -7,7 +7,7 @@
 
 import type { ProtocolError } from './errors.ts'
 import { errors } from './errors.ts'
-import type { Message, MessageVersion, PresenceMessage } from './protocol-message.ts'
+import type { Extras, Message, MessageVersion, PresenceMessage } from './protocol-message.ts'
 
 /** What the size of a publish is made of. */
 type Sized = Pick<Message, 'name' | 'clientId' | 'data' | 'extras'>
@@ -97,8 +97,14 @@ export function effectiveClientId(
 export function asPublished(message: Message): Message {
   const { id, name, data, encoding, clientId, extras, action, serial, version } = message
   return {
-    id, name, data, encoding, clientId, extras, action, serial, version: asStated(version)
+    id, name, data, encoding, clientId, action, serial, version: asStated(version),
+    extras: extras !== undefined && 'delta' in extras ? withoutDelta(extras) : extras
   }
+}
+
+/** How a message is told is not its publisher's to say. */
+function withoutDelta({ delta: _, ...extras }: Extras): Extras {
+  return extras
 }
 
 function asStated(version: MessageVersion | undefined): MessageVersion | undefined {

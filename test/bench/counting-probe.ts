@@ -64,7 +64,7 @@ Outbox.prototype.drainSockets = function (this: Outbox) {
 const { frame } = EncodedPublication.prototype
 EncodedPublication.prototype.frame = function (this: EncodedPublication, variant) {
   const encoded = frame.call(this, variant)
-  counter.onFrame(this, encoded)
+  if (encoded !== undefined) counter.onFrame(this, encoded)
   return encoded
 }
 

@@ -12,6 +12,10 @@ const ATTACHED = 11
 const DETACH = 12
 const DETACHED = 13
 const MESSAGE = 15
+const PRESENCE = 14
+const NACK = 2
+const ERROR = 9
+const SUBSCRIBE = 1 << 18
 
 /** Publishes `count` messages m1, m2 … through node 0. */
 async function published(t: Test, on: Stage, name: string, count: number): Promise<void> {
@@ -176,4 +180,79 @@ ruleFile('channels', (rule) => {
     await until('the end', () => late.data().includes('end'))
     t.same(late.data(), ['kept', 'half kept', 'end'])
   })
+
+  rule('C9', 'only what the expression is true of; ids and rewind as ever', async (t, on) => {
+    const app = await on.app({ keys: [{ capability: JSON.stringify({ '[*]*': ['*'] }) }] })
+    const [key] = app.keys
+    const name = on.name('derived')
+    const plain = on.client(t, 2, {}, key).channels.get(name)
+    const whole: Ably.Message[] = []
+    await plain.subscribe((message) => void whole.push(message))
+    const client = on.client(t, 1, {}, key)
+    const filter = 'name == `"event"` && headers."number" == `26095`'
+    const derived = client.channels.getDerived(name, { filter })
+    const heard: Ably.Message[] = []
+    await derived.subscribe((message) => void heard.push(message))
+    const yes = { headers: { number: 26095 } }
+    const publisher = on.client(t, 0, {}, key).channels.get(name)
+    await publisher.publish({ name: 'event', data: 'a', extras: yes })
+    await publisher.publish({ name: 'event', data: 'b', extras: { headers: { number: 1 } } })
+    await publisher.publish([
+      { name: 'event', data: 'c' }, { name: 'event', data: 'd', extras: yes },
+      { name: 'else', data: 'e', extras: yes }, { name: 'event', data: 'f', extras: yes }
+    ])
+    await publisher.publish('n', 'g')
+    await until('all', () => whole.length === 7 && heard.length === 3)
+    t.same(heard.map(({ data }) => data), ['a', 'd', 'f'])
+    const isTold = ({ data }: Ably.Message): boolean => 'adf'.includes(data as string)
+    t.same(heard.map(({ id, serial }) => [id, serial]),
+      whole.filter(isTold).map(({ id, serial }) => [id, serial]))
+    const params = { rewind: '2' }
+    const late = on.client(t, 2, {}, key).channels.getDerived(name, { filter }, { params })
+    const rewound: unknown[] = []
+    await late.subscribe(({ data }) => void rewound.push(data))
+    await until('two', () => rewound.length === 2)
+    t.same(rewound, ['d', 'f'])
+    cutOff(client)
+    await publisher.publish({ name: 'event', data: 'h', extras: yes })
+    await until('resumed', () => heard.length === 4)
+  })
+
+  rule('C9', 'wrong expressions fail the channel with 40010', async (t, on) => {
+    const app = await on.app({ keys: [{ capability: JSON.stringify({ '[*]*': ['*'] }) }] })
+    const socket = await on.socket(t, 1, { params: { key: app.keys[0]! } })
+    for (const filter of ['name ==', 'nothing(name)', '[a, b]', 'x'.repeat(3_000)]) {
+      const channel = `[filter=${Buffer.from(filter).toString('base64')}]${on.name('x')}`
+      const isCut = channel.length > 2048
+      socket.send({ action: ATTACH, channel })
+      const { error, channel: told } = await socket.next(({ action }) => action === ERROR)
+      t.match(error, { code: 40010, statusCode: 400 }, isCut ? 'too long' : filter)
+      t.equal(told, channel)
+    }
+  })
+
+  rule('C10', 'to be listened to, by who may: publish, presence and plain resources are 40160',
+    async (t, on) => {
+      const resources = { '[filter]f*': ['subscribe'], '[*]*': ['publish', 'presence'] }
+      const plainKey = { capability: JSON.stringify({ '*': ['*'] }) }
+      const app = await on.app({ keys: [{ capability: JSON.stringify(resources) }, plainKey] })
+      const wire = `[filter=${Buffer.from('name').toString('base64')}]`
+      const socket = await on.socket(t, 1, { params: { key: app.keys[0]! } })
+      for (const name of ['f*', 'f*:deeper']) {
+        socket.send({ action: ATTACH, channel: wire + name })
+        const isOpen = name === 'f*'
+        const { flags, error } = await socket.next(({ action }) =>
+          action === (isOpen ? ATTACHED : ERROR))
+        t.equal(isOpen ? flags : error?.code, isOpen ? SUBSCRIBE : 40160, name)
+      }
+      const messages = [{ data: 'x' }]
+      socket.send({ action: MESSAGE, channel: `${wire}f*`, msgSerial: 0, messages })
+      t.match(await socket.next(({ action }) => action === NACK), { error: { code: 40160 } })
+      socket.send({ action: PRESENCE, channel: `${wire}f*`, msgSerial: 1,
+        presence: [{ action: 2, clientId: 'x' }] })
+      t.match(await socket.next(({ action }) => action === NACK), { error: { code: 40160 } })
+      const plain = await on.socket(t, 2, { params: { key: app.keys[1]! } })
+      plain.send({ action: ATTACH, channel: `${wire}f` })
+      t.match(await plain.next(({ action }) => action === ERROR), { error: { code: 40160 } })
+    })
 })

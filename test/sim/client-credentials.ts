@@ -66,7 +66,7 @@ export class ClientCredentials {
     const lifeS = LIFE_MIN_S + this.#random.below(LIFE_MAX_S - LIFE_MIN_S)
     return tokenOf(this.#world, lifeS, {
       'x-ably-clientId': this.#options.clientId ?? '*',
-      'x-ably-capability': JSON.stringify({ '*': operations }),
+      'x-ably-capability': JSON.stringify({ '[*]*': operations }),
       'ably.channel.*': 'of the simulator',
       'ably.limits.publish.perAttachment.maxRate.*': 10_000
     })

@@ -5,8 +5,9 @@
  */
 
 import type { Random } from '../../src/base/random.ts'
-import { ClientCredentials, type CredentialsOptions } from './client-credentials.ts'
+import { ClientCredentials } from './client-credentials.ts'
 import { ClientMembers } from './client-members.ts'
+import type { ClientOptions } from './client-options.ts'
 import { attachPatienceMs } from './comet-line.ts'
 import { IdleWatch } from './idle-watch.ts'
 import { HAS_PRESENCE } from './presence-map.ts'
@@ -22,19 +23,6 @@ const REATTACH_MS = 1_500
 const RETRY_MS = 1_000
 export const RESUMED = 4
 const SAID = ['is absent', 'is present', 'enter', 'leave', 'update']
-
-/** Without a clientId it has none of its own, and speaks for whom it wants. */
-export interface ClientOptions extends CredentialsOptions {
-  readonly name: string
-  /** It gives its publishes ids, so that a repeat is known again on another connection. */
-  readonly hasOwnIds: boolean
-  /** The pod it always dials; undefined: any. */
-  readonly node?: string
-  /** The flags of the modes it asks for; undefined: all. */
-  readonly modes?: number
-  /** What it asks of its attachments besides. */
-  readonly params?: Readonly<Record<string, string>>
-}
 
 /** A channel as its client holds it. */
 export interface Held {
@@ -126,8 +114,9 @@ export class SimClient implements SocketClient {
   /** Publishes `count` messages in one; returns their texts. */
   publish(channel: string, count = 1, mark = ''): readonly string[] {
     const no = ++this.#publishCount
+    const { chatter = '' } = this.options
     const texts = Array.from({ length: count }, (_, at) =>
-      (count === 1 ? `${this.name}.${no}` : `${this.name}.${no}.${at}`) + mark)
+      `${this.name}.${no}${count === 1 ? '' : `.${at}`}${chatter}${mark}`)
     const id = this.options.hasOwnIds ? `own-${this.name}-${no}` : undefined
     this.#submit(this.submissions.add({ channel, texts, id, presence: undefined }))
     return texts
@@ -396,5 +385,5 @@ export class SimClient implements SocketClient {
 
 /** A channel as the server names it. */
 export function channelKey(name: string): string {
-  return `${APP}/${name}`
+  return `${APP}/${name.slice(name.indexOf(']') + 1)}`
 }

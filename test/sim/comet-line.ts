@@ -7,6 +7,7 @@
 import type { CometRequest } from '../../src/node/comet-ports.ts'
 import type { Random } from '../../src/base/random.ts'
 import { Exchange, type ExchangeEvents } from './comet-exchange.ts'
+import { DeltaReader } from './delta-reader.ts'
 import type {
   CometServer,
   SimSocket,
@@ -34,6 +35,8 @@ export class CometLine implements SimSocket {
   isCut = false
   isStalled = false
   readonly #world: World
+  readonly #told = new DeltaReader()
+  readonly #read = new DeltaReader()
   readonly #witness: SocketWitness
   readonly #random: Random
   readonly #reach: () => CometServer | undefined
@@ -228,7 +231,8 @@ export class CometLine implements SimSocket {
   #onLeaves(text: string): void {
     if (!this.#isOpen) return
     for (const message of messagesOf(text)) {
-      if (message.action !== Does.HEARTBEAT) this.#witness.onServerSays(this, message)
+      if (message.action === Does.HEARTBEAT) continue
+      this.#witness.onServerSays(this, this.#told.read(message))
     }
   }
 
@@ -240,7 +244,7 @@ export class CometLine implements SimSocket {
         if (!this.#isOpen) return
         const key = message.connectionDetails?.connectionKey
         if (message.action === Does.CONNECTED && key !== undefined) this.#key = key
-        this.client.onSocketMessage(this, message)
+        this.client.onSocketMessage(this, this.#read.read(message))
       }
     }
   }

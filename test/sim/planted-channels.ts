@@ -6,6 +6,8 @@ import { ClientCensus } from '../../src/channel/client-census.ts'
 import { ChannelClient } from '../../src/channel/client.ts'
 import { Confirming } from '../../src/channel/confirming.ts'
 import { Dedupe } from '../../src/channel/dedupe.ts'
+import { DeltaChains } from '../../src/channel/delta-chain.ts'
+import { Filters } from '../../src/channel/filters.ts'
 import { LocalGroup } from '../../src/channel/group.ts'
 import { ChannelMaster } from '../../src/channel/master.ts'
 import { Tail } from '../../src/channel/tail.ts'
@@ -50,6 +52,28 @@ export const ofChannels: readonly Planted[] = [
     foundBy: ['once', 'acks'],
     mix: { ...busy, loss: 0.05 },
     plant: () => replace(Dedupe, 'find', () => () => 'new' as const)
+  },
+  {
+    name: 'a delta builds on a message that came before the last',
+    rule: 'C7',
+    foundBy: ['delta'],
+    mix: busy,
+    plant: () => {
+      let count = 0
+      return replace(DeltaChains, 'next', (former) => function (this: DeltaChains, encoded) {
+        if (++count % 3 === 0) return undefined
+        const buildsOn = encoded.publication.seq - 1
+        const parts = [...former.call(this, encoded) ?? []]
+        return new Map(parts.map(([filter, part]) => [filter, { ...part, buildsOn }]))
+      })
+    }
+  },
+  {
+    name: 'a filter lets everything through',
+    rule: 'C9',
+    foundBy: ['committed'],
+    mix: busy,
+    plant: () => replace(Filters, 'letsThrough', () => () => true)
   },
   {
     name: 'a rewind leaves the oldest message out',

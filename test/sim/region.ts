@@ -4,7 +4,7 @@
  */
 
 import { AppDirectory } from '../../src/auth/app.ts'
-import { DEFAULT_CAPABILITY } from '../../src/auth/capability.ts'
+import { parseCapability } from '../../src/auth/capability.ts'
 import type { Random } from '../../src/base/random.ts'
 import type { ProbeOutcome } from '../../src/node/member-ports.ts'
 import type { RawRequest } from '../../src/node/request.ts'
@@ -36,6 +36,7 @@ const namespaces = [
   { ...rules, id: 'safe', tlsOnly: true }, { ...rules, id: 'known', identified: true }
 ]
 export const KEY = `${APP}.key:secret`
+const EVERYTHING = capabilityOf({ '[*]*': ['*'] })
 
 export interface RegionOptions {
   readonly seed: string
@@ -93,7 +94,7 @@ export class Region implements SocketWitness {
     const key = {
       id: 'key',
       secret: 'secret',
-      capability: DEFAULT_CAPABILITY,
+      capability: EVERYTHING,
       revocableTokens: false
     }
     this.apps = new AppDirectory([{ appId: APP, keys: [key], namespaces, limits: {} }], 1)
@@ -315,4 +316,10 @@ export class Region implements SocketWitness {
     if (socket.client.isRough === true) return
     for (const check of this.checks) check.onSocketGone?.(socket)
   }
+}
+
+function capabilityOf(source: object) {
+  const parsed = parseCapability(source)
+  if (!parsed.ok) throw new Error(parsed.error.info.message)
+  return parsed.capability
 }

@@ -10,6 +10,7 @@ import type { Answer } from './exchanges.ts'
 import type { Region } from './region.ts'
 import { KEY } from './region.ts'
 import { basic, NONSENSE } from './rest-nonsense.ts'
+import { nameOf } from './submissions.ts'
 import { Violation } from './world.ts'
 
 const ASK_MS = 400
@@ -87,7 +88,10 @@ export class RestClient {
   #say(said: Said): void {
     said.tryCount++
     const { channel, texts, hasIds } = said
-    const items = texts.map((data) => ({ name: 'm', data, ...(hasIds ? { id: idOf(data) } : {}) }))
+    const items = texts.map((data) => {
+      const item = { name: nameOf(data), data }
+      return hasIds ? { ...item, id: idOf(data) } : item
+    })
     const body = new TextEncoder().encode(JSON.stringify(items))
     const target = `/channels/${channel}/messages`
     const headers = { 'content-type': 'application/json' }

@@ -4,6 +4,7 @@
  */
 
 import type { CometRequest, CometResponder } from '../../src/node/comet-ports.ts'
+import { DeltaReader } from './delta-reader.ts'
 import type { FrameSequence, Socket } from '../../src/node/outbox.ts'
 import type { Random } from '../../src/base/random.ts'
 import type { World } from './world.ts'
@@ -117,6 +118,9 @@ export class SimWebSocket implements Socket, SimSocket {
   #waiting: Uint8Array[] = []
   #waitingBytes = 0
   #isEndWaiting = false
+  /** Deltas as they leave the server, and as they reach the client. */
+  readonly #told = new DeltaReader()
+  readonly #read = new DeltaReader()
   readonly #world: World
   readonly #witness: SocketWitness
   readonly #random: Random
@@ -156,7 +160,8 @@ export class SimWebSocket implements Socket, SimSocket {
     const bytes = batch.bytes().slice()
     this.#world.mixBytes(bytes)
     for (const message of readFrames(bytes)) {
-      if (message !== undefined) this.#witness.onServerSays(this, message)
+      if (message === undefined) continue
+      this.#witness.onServerSays(this, this.#told.read(message))
     }
     this.#toClient(bytes)
   }
@@ -271,7 +276,7 @@ export class SimWebSocket implements Socket, SimSocket {
       for (const message of readFrames(bytes)) {
         if (!this.#isClientOpen) return
         if (message === undefined) this.#arriveAtServer(() => this.#heard())
-        this.client.onSocketMessage(this, message)
+        this.client.onSocketMessage(this, message && this.#read.read(message))
       }
     })
   }

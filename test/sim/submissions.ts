@@ -14,6 +14,11 @@ export function isEphemeral(text: string): boolean {
   return text.endsWith('~')
 }
 
+/** The name of the message with this text: that of one in two passes the filter of `derivedOf`. */
+export function nameOf(text: string): string {
+  return /[13579]\D*$/.test(text) ? 'f' : 'm'
+}
+
 /** A publish, or a word about presence, that has no answer yet. */
 export interface Pending {
   readonly channel: string
@@ -67,8 +72,8 @@ export class Submissions {
     const { texts, id, channel, msgSerial, presence } = pending
     if (presence !== undefined) return { action: Does.PRESENCE, channel, msgSerial, presence }
     const messages = texts.map((data, at) => {
-      const item = isEphemeral(data) ? { name: 'm', data, extras: { ephemeral: true } }
-        : { name: 'm', data }
+      const name = nameOf(data)
+      const item = isEphemeral(data) ? { name, data, extras: { ephemeral: true } } : { name, data }
       return id === undefined ? item : { ...item, id: texts.length === 1 ? id : `${id}:${at}` }
     })
     return { action: Does.MESSAGE, channel, msgSerial, messages }

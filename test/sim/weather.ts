@@ -123,7 +123,7 @@ export function drawLimits(seed: string, { isTight, isShort, logRoomBytes }: Mix
     linkBytesMax: 25_000 + random.below(30_000),
     batchBytesMax: 500 + random.below(2_000),
     socketQueueBytesMax: 2_000 + random.below(10_000),
-    publishesPerSecondMax: 10 + random.below(40),
+    messagesPerSecondMax: 10 + random.below(40),
     presencePageMax: 1 + random.below(3),
     presencePageBytesMax: 250 + random.below(1_000),
     presenceMembersMax: 3 + random.below(5)

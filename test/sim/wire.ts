@@ -50,6 +50,7 @@ export interface WireItem {
   readonly id?: string
   readonly name?: string
   readonly data?: string
+  readonly encoding?: string
   readonly extras?: Readonly<Record<string, unknown>>
 }
 
@@ -115,6 +116,15 @@ export function* readFrames(bytes: Uint8Array): Generator<Wire | undefined> {
 export function writeFrame(wire: Wire, format: WireFormat): string | Uint8Array {
   if (format === 'json') return JSON.stringify(wire)
   return encode(wire, { ignoreUndefined: true })
+}
+
+/** The name of the derived channel that shows a channel's messages of the name `f`. */
+export function derivedOf(channel: string): string {
+  return `[filter=${Buffer.from("name == 'f'").toString('base64')}]${channel}`
+}
+
+export function isDerived(channel: string): boolean {
+  return channel.startsWith('[filter=')
 }
 
 /** A position, out of a channelSerial. */

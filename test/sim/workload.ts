@@ -8,7 +8,7 @@ import { SimClient } from './clients.ts'
 import type { Region } from './region.ts'
 import { RestClient, type RestWitness } from './rest-client.ts'
 import { RoughClient } from './rough-client.ts'
-import { Mode } from './wire.ts'
+import { derivedOf, isDerived, Mode } from './wire.ts'
 
 const { PRESENCE, PUBLISH, SUBSCRIBE, PRESENCE_SUBSCRIBE } = Mode
 /** Most ask for nothing, and are granted everything. */
@@ -18,9 +18,11 @@ const MODES = [PRESENCE | PUBLISH | SUBSCRIBE, PRESENCE | PUBLISH | PRESENCE_SUB
 const COMET_EVERY = 4
 /** Some ask for more than others. */
 const PARAMS: readonly Readonly<Record<string, string>>[] = [
-  { rewind: '1' }, { rewind: '2m', rewindLimit: '7' }, { occupancy: 'metrics' },
-  { rewind: '3', occupancy: 'metrics.subscribers,metrics.presenceMembers' }
+  { rewind: '1' }, { rewind: '2m', rewindLimit: '7', delta: 'vcdiff' }, { occupancy: 'metrics' },
+  { rewind: '3', occupancy: 'metrics.subscribers,metrics.presenceMembers' }, { delta: 'vcdiff' },
+  { delta: 'vcdiff', rewind: '3' }, { delta: 'vcdiff', occupancy: 'metrics' }
 ]
+const CHATTER = ' says much the same as before, and so much of it that a delta pays,'
 
 /** One run in so many has a client that keeps to nothing. */
 const ROUGH_EVERY = 3
@@ -63,8 +65,9 @@ export class Workload {
         hasOwnIds: random.below(3) === 0,
         clientId: random.below(3) === 0 ? `c${at}` : undefined,
         modes: MODES[random.below(8)],
-        params: PARAMS[random.below(8)],
+        params: PARAMS[random.below(10)],
         hasTokens: random.fork('tokens').below(4) === 0,
+        chatter: random.below(3) > 0 ? CHATTER : undefined,
         isComet: random.fork('comet').below(COMET_EVERY) === 0
       })
       this.clients.push(client)
@@ -90,7 +93,9 @@ export class Workload {
   /** Everybody publishes once on every channel it holds. */
   publishEverywhere(): void {
     for (const client of this.clients) {
-      for (const channel of client.channels.keys()) client.publish(channel)
+      for (const channel of client.channels.keys()) {
+        if (!isDerived(channel)) client.publish(channel)
+      }
     }
     for (const channel of this.channels) this.rest?.publish(channel, 1, true)
   }
@@ -119,9 +124,10 @@ export class Workload {
     } else if (dice < 80) {
       this.#bePresent(client, channel, random)
     } else if (dice < 90) {
-      client.attach(channel)
+      const listens = ((client.options.modes ?? SUBSCRIBE) & SUBSCRIBE) !== 0
+      client.attach(dice < 83 && listens ? derivedOf(channel) : channel)
     } else if (dice < 95) {
-      client.detach(channel)
+      client.detach(dice < 91 ? derivedOf(channel) : channel)
     } else if (dice < 98) {
       client.dropSocket()
     } else {

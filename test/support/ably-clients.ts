@@ -11,11 +11,14 @@ export interface AblyOptions {
   readonly clientId?: string
   readonly transportParams?: Record<string, string | number | boolean>
   readonly recover?: string
+  /** By name; without any, a socket. */
+  readonly transports?: readonly string[]
   /** Other hosts, at the same port; the SDK tries them when the first cannot be reached. */
   readonly fallbackHosts?: readonly string[]
   /** Tokens instead of the key: one, or whoever makes them. */
   readonly token?: string
   readonly authCallback?: Ably.AuthOptions['authCallback']
+  readonly plugins?: Ably.ClientOptions['plugins']
 }
 
 /** Something that runs a function when it ends, as tap's tests do. */

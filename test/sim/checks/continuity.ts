@@ -11,7 +11,10 @@ import type { Ledger } from '../ledger.ts'
 import { shownIn } from '../presence-map.ts'
 import type { Region } from '../region.ts'
 import type { SimSocket } from '../sockets.ts'
-import { Does, HAS_BACKLOG, META, Mode, type Point, pointOf, type Wire } from '../wire.ts'
+import { nameOf } from '../submissions.ts'
+import {
+  Does, HAS_BACKLOG, isDerived, META, Mode, type Point, pointOf, type Wire
+} from '../wire.ts'
 import { Violation, type World } from '../world.ts'
 import type { Check } from './check.ts'
 import { Rewinding } from './rewinding.ts'
@@ -28,6 +31,8 @@ interface View {
   at: Point | undefined
   /** The flags of the modes that it was granted. */
   modes: number
+  /** It is shown those alone that the filter of its name lets through. */
+  readonly isDerived: boolean
   /** How many messages it wants to be told first. */
   readonly rewindCount: number
   /** While it is told them; `doubtful`: nobody can say which they are. */
@@ -77,7 +82,8 @@ export class Continuity implements Check {
     const modes = 0
     const at = undefined
     const rewinding = undefined
-    views.set(channel!, { asked, at, modes, rewindCount, rewinding, mayChange })
+    views.set(channel!, { asked, at, modes, isDerived: isDerived(channel!), rewindCount, rewinding,
+      mayChange })
   }
 
   onServerSays(socket: SimSocket, message: Wire): void {
@@ -116,7 +122,7 @@ export class Continuity implements Check {
         if (this.#ledger.isLost(key, view.at)) continue
         const lineage = this.#ledger.lineageOf(key)
         const isBehind = lineage !== view.at.lineage && this.#ledger.of(lineage, key).length > 0
-        const next = this.#nextVisible(socket, key, view.at, view.modes)
+        const next = this.#nextVisible(socket, key, view.at, view)
         if (isBehind) missing.push(`${who} stands in a former lineage`)
         else if (next !== undefined) missing.push(`${who} was not shown ${words(next)}`)
       }
@@ -135,12 +141,13 @@ export class Continuity implements Check {
     this.#mustBeCommitted(who, key, to)
     const flags = message.flags ?? 0
     const isResumed = (flags & RESUMED) !== 0
-    const { asked, at, modes, mayChange } = view
+    const { asked, at, mayChange } = view
+    const before = { ...view }
     view.modes = flags
     view.asked = undefined
     view.at = to
     const isChange = asked === undefined && at !== undefined && isResumed && mayChange
-    if (isChange) this.#onChanged(who, this.#nextVisible(socket, key, at, modes), at, to)
+    if (isChange) this.#onChanged(who, this.#nextVisible(socket, key, at, before), at, to)
     else if (asked === undefined) this.#onLossTold(who, key, at, isResumed, message)
     else if (asked !== null && isResumed) this.#onResumed(who, socket, key, asked, view)
     else if (asked !== null) this.#onNotResumed(who, key, asked, message)
@@ -150,7 +157,7 @@ export class Continuity implements Check {
 
   /** It begins anew, and is told what it rewinds to. */
   #onBegun(who: string, socket: SimSocket, key: string, view: View, hasBacklog: boolean): void {
-    const { rewindCount, modes } = view
+    const { rewindCount } = view
     const at = view.at!
     // What a log had before it lost it may be shown or not.
     if (this.#ledger.isLost(key, at) || this.#ledger.hasStrays(key)) {
@@ -158,7 +165,8 @@ export class Continuity implements Check {
       return
     }
     const all = this.#ledger.of(at.lineage, key)
-    const rewinding = new Rewinding(all, rewindCount, at, (each) => isVisible(each, socket, modes))
+    const rewinding = new Rewinding(all, rewindCount, at, view.isDerived, (each) =>
+      isVisible(each, socket, view))
     if (hasBacklog) {
       if (rewinding.isOver) throw new Violation('rewind', `${who} is told of a backlog of nothing`)
       view.rewinding = rewinding
@@ -224,7 +232,7 @@ export class Continuity implements Check {
       if (this.#ledger.isLost(key, to)) return
       throw new Violation('continuity', `${who} resumes from what the log has lost`)
     }
-    const next = this.#nextVisible(socket, key, asked, view.modes)
+    const next = this.#nextVisible(socket, key, asked, view)
     if (next !== undefined && next.seq <= to.seq) {
       throw new Violation('continuity', `${who} resumes from ${to.seq} past ${words(next)}`)
     }
@@ -285,11 +293,12 @@ export class Continuity implements Check {
     }
     const lost = this.#ledger.lostAt(key, to)
     const shown = lost ?? this.#ledger.at(to.lineage, key, to.seq)
-    if (shown === undefined || shown.texts.join() !== texts.join()) {
+    const wanted = shown && textsFor(shown, view)
+    if (shown === undefined || wanted!.join() !== texts.join()) {
       throw new Violation('committed', `${who} is shown ${texts} as ${to.lineage}:${to.seq}, ` +
         `where the log has ${shown === undefined ? 'nothing' : words(shown)}`)
     }
-    if (!isVisible(shown, socket, view.modes)) {
+    if (!isVisible(shown, socket, view)) {
       throw new Violation('echo', `${who} hears what is not for it: ${texts}`)
     }
     if (to.lineage !== at.lineage) {
@@ -303,7 +312,7 @@ export class Continuity implements Check {
     if (this.#ledger.isLost(key, at)) {
       throw new Violation('continuity', `${who} goes on after what the log has lost, unannounced`)
     }
-    const next = this.#nextVisible(socket, key, at, view.modes)
+    const next = this.#nextVisible(socket, key, at, view)
     if (next?.seq !== to.seq) {
       const wanted = next === undefined ? 'nothing' : words(next)
       throw new Violation('continuity',
@@ -314,13 +323,13 @@ export class Continuity implements Check {
   }
 
   /** What has no place of its own is told where its node stands: clients go on from there. */
-  #onMeta(who: string, socket: SimSocket, key: string, { modes }: View, at: Point, to: Point)
+  #onMeta(who: string, socket: SimSocket, key: string, view: View, at: Point, to: Point)
     : void {
     if (this.#ledger.isLost(key, at) || this.#ledger.isLost(key, to)) return
     if (to.lineage !== at.lineage || to.seq < at.seq) {
       throw new Violation('continuity', `${who} stands at ${at.seq}, and is told ${to.seq}`)
     }
-    const next = this.#nextVisible(socket, key, at, modes)
+    const next = this.#nextVisible(socket, key, at, view)
     if (next !== undefined && next.seq <= to.seq) {
       throw new Violation('continuity', `${who} is told ${to.seq}, past ${words(next)}`)
     }
@@ -338,10 +347,10 @@ export class Continuity implements Check {
     socket: SimSocket,
     key: string,
     from: Point,
-    modes: number
+    view: View
   ): Committed | undefined {
     let next = this.#ledger.after(from.lineage, key, from.seq)
-    while (next !== undefined && !isVisible(next, socket, modes)) {
+    while (next !== undefined && !isVisible(next, socket, view)) {
       next = this.#ledger.after(from.lineage, key, next.seq)
     }
     return next
@@ -349,14 +358,20 @@ export class Continuity implements Check {
 }
 
 /** What becomes of its own members a connection hears in any case (protocol 8.3). */
-function isVisible(
-  { connectionId, events }: Committed,
-  { echo, connectionId: own }: SimSocket,
-  modes: number
-): boolean {
-  const isOwn = connectionId === own
-  if (events !== undefined) return isOwn || (modes & Mode.PRESENCE_SUBSCRIBE) !== 0
-  return (modes & Mode.SUBSCRIBE) !== 0 && (echo || !isOwn)
+function isVisible(committed: Committed, { echo, connectionId: own }: SimSocket, view: View)
+  : boolean {
+  const isOwn = committed.connectionId === own
+  if (committed.events === undefined) {
+    const hears = (view.modes & Mode.SUBSCRIBE) !== 0 && (echo || !isOwn)
+    return hears && textsFor(committed, view).length > 0
+  }
+  return !view.isDerived && (isOwn || (view.modes & Mode.PRESENCE_SUBSCRIBE) !== 0)
+}
+
+/** What of it is shown where a filter may choose. */
+function textsFor({ texts, events }: Committed, { isDerived }: View): readonly string[] {
+  const isChosen = isDerived && events === undefined
+  return isChosen ? texts.filter((text) => nameOf(text) === 'f') : texts
 }
 
 function words({ seq, texts }: Committed): string {

@@ -15,7 +15,7 @@ import type { Accepted } from '../log.ts'
 import { memberKeyOf, Presence, shownIn } from '../presence-map.ts'
 import type { Region } from '../region.ts'
 import type { SimSocket } from '../sockets.ts'
-import { Does, type Wire, type WirePresence } from '../wire.ts'
+import { Does, isDerived, type Wire, type WirePresence } from '../wire.ts'
 import { Violation } from '../world.ts'
 import type { Check } from './check.ts'
 
@@ -88,6 +88,7 @@ export class Leaves implements Check {
   }
 
   onClientSays(socket: SimSocket, { action, channel = '', presence = [], msgSerial }: Wire): void {
+    if (isDerived(channel)) return
     const now = ++this.#order
     const connectionId = this.#sockets.get(socket)?.connectionId
     const key = channelKey(channel)
@@ -119,7 +120,7 @@ export class Leaves implements Check {
       this.#sockets.set(socket, { connectionId, channels: new Set(), asked: new Set() })
     }
     const known = this.#sockets.get(socket)
-    if (known === undefined) return
+    if (known === undefined || isDerived(channel)) return
     const key = channelKey(channel)
     if (action === Does.ATTACHED) {
       known.channels.add(key)

@@ -99,9 +99,12 @@ export class Occupancy implements Check {
 
   #metricsOf(channel: string): Metrics {
     const all: number[] = []
+    const key = channelKey(channel)
     for (const seats of this.#seats.values()) {
-      const modes = seats.get(channel)?.modes
-      if (modes !== undefined) all.push(modes)
+      // One channel may be attached to by several names.
+      for (const [name, { modes }] of seats) {
+        if (modes !== undefined && channelKey(name) === key) all.push(modes)
+      }
     }
     const byMode = MODE_METRICS.map(([name, bit]) =>
       [name, all.filter((modes) => (modes & bit) !== 0).length] as const)

@@ -69,7 +69,11 @@ export class Presence implements Check {
     } else if (action === Does.DETACHED) {
       this.#views.get(socket)?.delete(channel)
     } else if (channelSerial !== undefined) {
-      view.at = pointOf(channelSerial)
+      const to = pointOf(channelSerial)
+      // What is rewound stands before the place where the attachment is.
+      const isPast = action !== Does.ATTACHED && view.at?.lineage === to.lineage &&
+        to.seq < view.at.seq
+      if (!isPast) view.at = to
       if (action !== Does.ATTACHED) return
       view.modes = flags
       view.listed = []

@@ -5,8 +5,10 @@
  */
 
 import type { Committed } from '../committed.ts'
-import { isEphemeral } from '../submissions.ts'
+import { isEphemeral, nameOf } from '../submissions.ts'
 import type { Point } from '../wire.ts'
+
+const COUNT_MAX = 100
 
 /** One message that may be shown. */
 interface Due {
@@ -25,13 +27,17 @@ export class Rewinding {
     all: readonly Committed[],
     count: number,
     at: Point,
+    isDerived: boolean,
     isVisible: (committed: Committed) => boolean
   ) {
     this.#at = at
     const lasting = all.filter(({ seq, events }) => seq <= at.seq && events === undefined)
       .flatMap((committed) => committed.texts.map((text) => ({ committed, text })))
       .filter(({ text }) => !isEphemeral(text))
-    const wanted = count === 0 ? [] : lasting.slice(-count)
+    // With a filter it is the last ones of the last hundred.
+    const chosen = isDerived ? lasting.slice(-COUNT_MAX).filter(({ text }) => nameOf(text) === 'f')
+      : lasting
+    const wanted = count === 0 ? [] : chosen.slice(-count)
     this.#due = wanted.filter(({ committed }) => isVisible(committed))
   }
 

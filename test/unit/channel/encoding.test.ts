@@ -1,6 +1,7 @@
 import t from 'tap'
 import { EncodedPublication, encodeMessages, serialOf } from '../../../src/channel/encoding.ts'
 import { Doors } from '../../../src/channel/doors.ts'
+import { Filters } from '../../../src/channel/filters.ts'
 import type { PeerMessage, Variant } from '../../../src/peer/message.ts'
 import type { Message } from '../../../src/wire/protocol-message.ts'
 import { parseChannelSerial } from '../../../src/wire/serial.ts'
@@ -29,8 +30,9 @@ function counting() {
 function encoded(messages: Message[], variant: Variant) {
   const payload = encodeMessages(messages)
   const whole = publication(3, { payload, messageCount: messages.length, counter: 4 })
-  return read(new EncodedPublication(whole, standing(3, { epoch: 9 }), counting().allocate)
-    .frame(variant))
+  const { allocate } = counting()
+  return read(new EncodedPublication(whole, standing(3, { epoch: 9 }), allocate, new Filters())
+    .frame(variant)!)
 }
 
 t.test('both formats say the same: what was published, and what the master decided', async (t) => {
@@ -78,7 +80,7 @@ t.test('one decode and one encode per variant; the same object for equal variant
       return payload
     }
   }
-  const publicationOnce = new EncodedPublication(whole, standing(1), allocate)
+  const publicationOnce = new EncodedPublication(whole, standing(1), allocate, new Filters())
   readCount = 0
   const frame = publicationOnce.frame(json)
   t.equal(publicationOnce.frame({ ...json }), frame)
@@ -89,7 +91,7 @@ t.test('one decode and one encode per variant; the same object for equal variant
   }
   t.equal(count(), 3)
   t.equal(readCount, 1)
-  t.equal(read(publicationOnce.frame(others[1])).channel, '[?a=b]c')
+  t.equal(read(publicationOnce.frame(others[1])!).channel, '[?a=b]c')
 })
 
 function attachOf(variantId: number, variant: Variant) {

@@ -53,9 +53,20 @@ t.test('[O2, O4] occupancy needs channel-metadata, and says of which categories'
 })
 
 t.test('what cannot be had yet is refused by name, since silence would look like it', async (t) => {
-  t.equal(modes(ask('c', { params: { delta: 'vcdiff' } })), 40003)
   t.equal(modes(ask('[meta]c', {}, credentials({ '[*]*': ['*'] }))), 40010)
-  t.equal(modes(ask('[filter=eA==]c', {}, credentials({ '[*]*': ['*'] }))), 40010)
+})
+
+t.test('a derived channel is listened to, where the capability names its kind', async (t) => {
+  const name = `[filter=${Buffer.from('name == `"a"`').toString('base64')}?rewind=2]c`
+  t.equal(modes(ask(name)), 40160, 'a plain resource does not reach it')
+  for (const resource of ['[*]*', '[filter]*', '[filter]c', '[*]c']) {
+    const grant = ask(name, {}, credentials({ [resource]: ['*'] }))
+    t.match(grant, { modeBits: Flag.SUBSCRIBE, filter: 'name == `"a"`', rewind: { count: 2 } })
+  }
+  const reader = credentials({ '[filter]*': ['subscribe'] })
+  t.equal(modes(ask(name, { params: { modes: 'presence_subscribe' } }, reader)), 40160)
+  t.equal(modes(ask('[filter=x]c', {}, credentials({ '[*]*': ['*'] }))), 40010, 'not base64')
+  t.equal(modes(ask('[filter=IQ==]c', {}, credentials({ '[*]*': ['*'] }))), 40010, 'not JMESPath')
 })
 
 t.test('known params are echoed, unknown ones dropped; the frame outdoes the name', async (t) => {

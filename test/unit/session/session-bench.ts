@@ -7,6 +7,7 @@ import type { NamespaceConfig } from '../../../src/auth/app.ts'
 import { parseCapability } from '../../../src/auth/capability.ts'
 import type { Credentials } from '../../../src/auth/key.ts'
 import { Deadlines } from '../../../src/base/deadlines.ts'
+import { limits } from '../../../src/base/limits.ts'
 import { Tally } from '../../../src/base/tally.ts'
 import type { AdmittedPresence, AdmittedPublish, ChannelDoor, Ears, Outcome, Start }
   from '../../../src/session/door.ts'
@@ -131,7 +132,9 @@ export class SessionBench {
       credentials: credentials(),
       lineage: undefined, isTls: false, format: 'json', echoes: true, heartbeats: true,
       serverId: 'node', siteCode: 'here',
-      remainPresentForMs: 15_000, presenceMembersMax: undefined, ...over
+      remainPresentForMs: 15_000, presenceMembersMax: undefined,
+      messagesPerSecondMax: limits.messagesPerSecondMax, messageBytesMax: limits.messageBytesMax,
+      ...over
     }, {
       hasRoom: true,
       write: (frame) => void this.#written.push(frame),

@@ -260,7 +260,7 @@ t.test('[25] what can be answered makes room', async (t) => {
 })
 
 t.test('[25] above its rate a session is refused, and a second later it is not', async (t) => {
-  const max = limits.publishesPerSecondMax
+  const max = limits.messagesPerSecondMax
   const bench = new SessionBench()
   const burst = (from: number, count: number): string[] => {
     const answers: string[] = []

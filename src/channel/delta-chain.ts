@@ -1,0 +1,93 @@
+/**
+ * Deltas as a ChannelClient makes them: each publication once, on the one before, whatever the
+ * number of attachments (protocol 7.6). Attachments that are shown the same messages share a
+ * chain: all of a channel's, or those that a filter lets through.
+ *
+ * Who may be given a delta is not decided here: it says which publication it builds on, and an
+ * attachment whose last one that was not is given the whole.
+ *
+ * Cost of one publication per chain: one copy of its text, and the difference of two bodies.
+ */
+
+import type { Variant } from '../peer/message.ts'
+import { type DeltaBase, deltaBaseOf, deltaOf } from '../wire/delta-message.ts'
+import type { EncodedPublication, Shown } from './encoding.ts'
+
+/** A publication as what differs from the one before. */
+export interface DeltaPart {
+  /** The seq of that one. */
+  readonly buildsOn: number
+  readonly messages: readonly Shown[]
+}
+
+class DeltaChain {
+  readonly filter: string | undefined
+  #last: { readonly seq: number; readonly base: DeltaBase | undefined } | undefined
+
+  constructor(filter: string | undefined) {
+    this.filter = filter
+  }
+
+  /** Takes the next publication; undefined where nobody can be given it as a delta. */
+  next(encoded: EncodedPublication): DeltaPart | undefined {
+    const shown = encoded.shown(this.filter)
+    if (shown.length === 0) return undefined
+    const former = this.#last
+    let base = former?.base
+    const messages: Shown[] = []
+    for (const whole of shown) {
+      const { message, id } = whole
+      const own = deltaBaseOf(message, id)
+      const delta = own && base && deltaOf(message, own, base)
+      messages.push(delta === undefined ? whole : { message: delta, id })
+      base = own
+    }
+    this.#last = { seq: encoded.publication.seq, base }
+    // If the first is whole nothing is built on; those after it alone are not worth a frame.
+    const isDelta = messages[0] !== shown[0]
+    return former !== undefined && isDelta ? { buildsOn: former.seq, messages } : undefined
+  }
+
+  /** What comes next does not follow on what came last. */
+  forget(): void {
+    this.#last = undefined
+  }
+}
+
+/** The chains that the attachments of a node want, by filter. */
+export class DeltaChains {
+  readonly #chains = new Map<string | undefined, DeltaChain>()
+
+  get size(): number {
+    return this.#chains.size
+  }
+
+  /** Somebody wants deltas of what `filter` lets through. */
+  want({ delta, filter }: Variant): void {
+    if (delta !== true || this.#chains.has(filter)) return
+    this.#chains.set(filter, new DeltaChain(filter))
+  }
+
+  /** Only these variants are wanted any more. */
+  keep(variants: Iterable<Variant | undefined>): void {
+    if (this.#chains.size === 0) return
+    const wanted = new Set<string | undefined>()
+    for (const each of variants) if (each?.delta === true) wanted.add(each.filter)
+    for (const filter of this.#chains.keys()) if (!wanted.has(filter)) this.#chains.delete(filter)
+  }
+
+  /** Takes the next publication, once; its deltas by filter, if it has any. */
+  next(encoded: EncodedPublication): ReadonlyMap<string | undefined, DeltaPart> | undefined {
+    if (this.#chains.size === 0 || encoded.publication.owner !== undefined) return undefined
+    const parts = new Map<string | undefined, DeltaPart>()
+    for (const chain of this.#chains.values()) {
+      const part = chain.next(encoded)
+      if (part !== undefined) parts.set(chain.filter, part)
+    }
+    return parts.size === 0 ? undefined : parts
+  }
+
+  forget(): void {
+    for (const chain of this.#chains.values()) chain.forget()
+  }
+}

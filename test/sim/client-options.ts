@@ -1,0 +1,18 @@
+/** What a simulated client is, and what it asks for. */
+
+import type { CredentialsOptions } from './client-credentials.ts'
+
+/** Without a clientId it has none of its own, and speaks for whom it wants. */
+export interface ClientOptions extends CredentialsOptions {
+  readonly name: string
+  /** It gives its publishes ids, so that a repeat is known again on another connection. */
+  readonly hasOwnIds: boolean
+  /** The pod it always dials; undefined: any. */
+  readonly node?: string
+  /** The flags of the modes it asks for; undefined: all. */
+  readonly modes?: number
+  /** What its messages say besides what they are. */
+  readonly chatter?: string
+  /** What it asks of its attachments besides. */
+  readonly params?: Readonly<Record<string, string>>
+}
