@@ -72,6 +72,8 @@ export const limits = {
   /** Shorter nonces can be guessed, longer ones only cost. */
   nonceLengthMin: 16,
   nonceLengthMax: 512,
+  /** Nonces that one partition knows as used; above: token requests are refused with 50004. */
+  noncesPerPartitionMax: 10_000,
 
   // -- publishing -----------------------------------------------------------------------------
   /** A publish without outcome this long: the socket is ended, retriable (rule 18). */

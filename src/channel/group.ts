@@ -39,7 +39,8 @@ import { Lookout } from './lookout.ts'
 import { OwnMembers } from './own-members.ts'
 import { enterRow, leaveRow, rowFor } from './rows.ts'
 import {
-  giveItem, giveOccupancy, type GroupMember, newSeat, type Row, type Seat, tellBeginning
+  giveItem, giveOccupancy, type GroupMember, newSeat, type Row, type Seat, tellBeginning,
+  tellChange
 } from './seat.ts'
 import { Submissions, type Submitter } from './submissions.ts'
 
@@ -133,12 +134,10 @@ export class LocalGroup {
   announce(seat: Seat): void {
     if (seat.state === 'live') {
       this.#census.onChanged()
-      const hasPresence = seat.member.hearsPresence
-      const channelSerial = serialOf(this.#standing!)
-      const same = { isResumed: true, hasBacklog: false, error: undefined }
-      seat.member.onAttached({ channelSerial, hasPresence, ...same })
+      tellChange(seat, this.#standing!)
       this.sync(seat)
     } else if (seat.state !== 'gone') {
+      seat.hasChanged = seat.state === 'rejoining'
       const { channel } = this
       this.#ports.toClient(channel, { kind: 'attachGone', channel, attachId: seat.attachId })
       this.#lookout.forget(seat)
@@ -270,6 +269,7 @@ export class LocalGroup {
     this.#census.onChanged()
     seat.from = undefined
     seat.rewind = undefined
+    if (seat.hasChanged) tellChange(seat, standing)
     if (sync !== undefined) this.#giveSync(seat, sync)
     else if (seat.awaitsSync) this.#askSync(seat)
     if (occupancy !== undefined) giveOccupancy(seat, occupancy)

@@ -86,7 +86,7 @@ export class PartitionChannels {
   }
 
   /** What a snapshot holds. */
-  state(): Omit<PartitionState, 'claims'> {
+  state(): Omit<PartitionState, 'claims' | 'nonces'> {
     const channels = [...this.#channels.values()].map((channel) => channel.state())
     return { letGo: this.#letGo, channels }
   }

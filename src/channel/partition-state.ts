@@ -1,7 +1,7 @@
 /**
  * The state of a partition as bytes: what a snapshot holds (rule 6). Messages are not in it, for
  * the tail of the log has them; what must outlive them is: where each channel stands, its clock,
- * its exact de-duplication, who is present, and who holds which connection.
+ * its exact de-duplication, who is present, who holds which connection, which nonces were used.
  *
  * Ids derived from connections stand in runs, by differences, since they come in order: a publish
  * takes about five bytes.
@@ -10,6 +10,7 @@
 import { Decoder, Encoder } from '@msgpack/msgpack'
 import { claimRecordFields, claimRecordFrom } from '../peer/claim-codec.ts'
 import type { ClaimRecord } from '../peer/claim-message.ts'
+import { type NonceRecord, nonceRecordFields, nonceRecordFrom } from '../peer/nonce-message.ts'
 import { memberFields, memberFrom } from '../peer/fields.ts'
 import type { PresenceMember } from '../peer/message.ts'
 import type { KnownId } from './dedupe.ts'
@@ -41,28 +42,33 @@ export interface PartitionState {
   readonly letGo: Birth
   readonly channels: readonly ChannelState[]
   readonly claims: readonly ClaimRecord[]
+  readonly nonces: readonly NonceRecord[]
 }
 
 /** Nothing has happened yet. */
-export const emptyState: PartitionState = { letGo: { seq: 0, entry: 0 }, channels: [], claims: [] }
+export const emptyState: PartitionState = {
+  letGo: { seq: 0, entry: 0 }, channels: [], claims: [], nonces: []
+}
 
 const encoder = new Encoder()
 const decoder = new Decoder()
 
 /** The state as bytes. */
-export function encodeState({ letGo, channels, claims }: PartitionState): Uint8Array {
+export function encodeState({ letGo, channels, claims, nonces }: PartitionState): Uint8Array {
   const rows = channels.map(({ channel, seq, epoch, entry, birth, tick, ids, members }) => {
     return [channel, seq, epoch, entry, birth.seq, birth.entry, tick.ms, tick.counter,
       runsOf(ids), members.map(memberFields)]
   })
   const claimRows = claims.map(claimRecordFields)
-  return encoder.encode([STATE_FORMAT_VERSION, letGo.seq, letGo.entry, rows, claimRows])
+  const nonceRows = nonces.map(nonceRecordFields)
+  return encoder.encode(
+    [STATE_FORMAT_VERSION, letGo.seq, letGo.entry, rows, claimRows, nonceRows])
 }
 
 /** The state in a snapshot's bytes; throws a RangeError for a format of a later release. */
 export function decodeState(bytes: Uint8Array): PartitionState {
-  const [version, seq, entry, rows, claimRows] = decoder.decode(bytes) as [
-    number, number, number, never[][], unknown[][]
+  const [version, seq, entry, rows, claimRows, nonceRows = []] = decoder.decode(bytes) as [
+    number, number, number, never[][], unknown[][], unknown[][]?
   ]
   if (version !== STATE_FORMAT_VERSION) throw new RangeError(`state of format ${version}`)
   const channels = rows.map((row): ChannelState => ({
@@ -75,7 +81,8 @@ export function decodeState(bytes: Uint8Array): PartitionState {
     ids: idsOf(row[8]!),
     members: (row[9]! as unknown[]).map(memberFrom)
   }))
-  return { letGo: { seq, entry }, channels, claims: claimRows.map(claimRecordFrom) }
+  const claims = claimRows.map(claimRecordFrom)
+  return { letGo: { seq, entry }, channels, claims, nonces: nonceRows.map(nonceRecordFrom) }
 }
 
 /** `[serial, ms, counter, messageCount]…` of one connection, the first two as differences. */

@@ -22,11 +22,12 @@ import { Retention } from '../log/retention.ts'
 import { LogWriter, type WriterStart } from '../log/writer.ts'
 import type { ToRegister } from '../peer/claim-message.ts'
 import type { Backfill, Join, ToMaster } from '../peer/message.ts'
+import type { Spend } from '../peer/nonce-message.ts'
 import type { Place } from '../peer/place.ts'
-import { ClaimRegister } from './claims.ts'
 import { Confirming } from './confirming.ts'
 import type { ChannelMaster } from './master.ts'
 import { PartitionMasterPorts } from './master-ports.ts'
+import { PartitionRegisters } from './partition-registers.ts'
 import { PartitionChannels } from './partition-channels.ts'
 import type { PartitionPorts } from './partition-ports.ts'
 import { decodeState, emptyState, encodeState } from './partition-state.ts'
@@ -46,7 +47,7 @@ export class PartitionMaster {
   readonly #ports: PartitionPorts
   readonly #channels: PartitionChannels
   readonly #confirming = new Confirming()
-  readonly #claims: ClaimRegister
+  readonly #registers: PartitionRegisters
   #state: State = { kind: 'over' }
   /** Open while nobody knows who is present, after a new lineage. */
   #roll: Roll | undefined
@@ -74,7 +75,8 @@ export class PartitionMaster {
       wantsFlush: () => ports.wantsFlush(this)
     }, ports, viewVersion))
     const append = (entry: Entry): number => this.#append(entry)
-    this.#claims = new ClaimRegister({ ...ports, viewVersion, append })
+    const hasRoom = (): boolean => this.#state.kind === 'serving' && this.#state.hasRoom
+    this.#registers = new PartitionRegisters({ ...ports, viewVersion, append, hasRoom })
     this.#recover({}, isAwaited)
   }
 
@@ -99,7 +101,7 @@ export class PartitionMaster {
   }
 
   get #isUsed(): boolean {
-    return this.#channels.size > 0 || this.#claims.isShrinking
+    return this.#channels.size > 0 || this.#registers.isShrinking
   }
 
   get channelCount(): number { return this.#channels.size }
@@ -121,20 +123,20 @@ export class PartitionMaster {
     }
   }
 
-  /** Takes a message about who holds a connection. */
-  onClaimMessage(from: Place, message: ToRegister): void {
+  /** Takes a message about who holds a connection, or a nonce. */
+  onRegisterMessage(from: Place, message: ToRegister | Spend): void {
     this.takeOver()
-    if (this.#state.kind !== 'over') this.#claims.onMessage(from, message)
+    if (this.#state.kind !== 'over') this.#registers.onMessage(from, message)
   }
 
   /** What was said to `place` may be lost; clients see to themselves. */
   onLinkReset(place: Place): void {
-    this.#claims.onLinkReset(place)
+    this.#registers.onLinkReset(place)
   }
 
   /** Forgets the clients of places that are gone. */
   onPlaceGone(isGone: (place: Place) => boolean): void {
-    this.#claims.onPlaceGone(isGone)
+    this.#registers.onPlaceGone(isGone)
     this.#confirming.forget(isGone)
     for (const channel of this.#channels.values()) channel.onPlaceGone(isGone)
   }
@@ -281,16 +283,13 @@ export class PartitionMaster {
       this.#callRoll(state)
     }
     for (const { from, message } of this.#confirming.takeAll()) this.onMessage(from, message)
-    this.#claims.begin(found.lineage, start.epoch)
+    this.#registers.begin(found.lineage, start.epoch)
     if (this.#isUsed || retention.isShrinking) this.#sweepLater()
   }
 
   #restore(found: RecoveredLog, serving: Serving, nowMs: number): void {
     const state = found.state === undefined ? emptyState : decodeState(found.state)
-    for (const record of state.claims) this.#claims.restore(record)
-    for (const { entry, number } of found.entries) {
-      if (entry.kind === 'claim' && number > found.asOf) this.#claims.restore(entry.record)
-    }
+    this.#registers.restore(state, found)
     serving.lastEntry = this.#channels.restore(state, found, nowMs)
   }
 
@@ -318,7 +317,7 @@ export class PartitionMaster {
     if (this.#state.kind === 'serving') this.#state.writer.stop()
     this.#roll?.stop()
     this.#channels.clear()
-    this.#claims.end()
+    this.#registers.end()
   }
 
   #onCommitted(entries: readonly Entry[], firstEntry: number, record: RecordExtent): void {
@@ -331,7 +330,7 @@ export class PartitionMaster {
     if (snapshotSeq !== undefined) writer.snapshotSeq = snapshotSeq
     for (const [index, entry] of entries.entries()) {
       serving.lastEntry = firstEntry + index
-      this.#claims.onCommitted(entry, serving.lastEntry)
+      this.#registers.onCommitted(entry, serving.lastEntry)
     }
     this.#channels.onCommitted(entries, nowMs)
     this.#roll?.onCommitted()
@@ -347,7 +346,7 @@ export class PartitionMaster {
   }
 
   #writeSnapshot({ writer, retention, lastEntry, lineage }: Serving): void {
-    const bytes = encodeState({ ...this.#channels.state(), claims: this.#claims.state() })
+    const bytes = encodeState({ ...this.#channels.state(), ...this.#registers.state() })
     for (const entry of retention.begin(lastEntry, bytes, lineage)) writer.add(entry)
     this.#ports.wantsFlush(this)
   }
@@ -390,7 +389,7 @@ export class PartitionMaster {
 
   #sweep(state: Serving, nowMs: number): void {
     this.#channels.expire(nowMs)
-    this.#claims.expire(nowMs)
+    this.#registers.expire(nowMs)
     const { retention } = state
     if (retention.wantsSnapshot(nowMs)) this.#writeSnapshot(state)
     state.trim(this.#ports.log, nowMs)

@@ -58,6 +58,8 @@ export interface Seat {
   heardSeq: number | undefined
   /** True: it was told that SYNC comes later. */
   awaitsSync: boolean
+  /** True: it hears more or less by now, and its client does not know that yet. */
+  hasChanged: boolean
 }
 
 /** Seats of one variant. An empty row is used again for another one. */
@@ -87,7 +89,8 @@ export function newSeat(
     deadline: undefined,
     look: undefined,
     heardSeq: undefined,
-    awaitsSync: false
+    awaitsSync: false,
+    hasChanged: false
   }
 }
 
@@ -119,6 +122,16 @@ export function hears({ member }: Seat, { connectionId, isPresence }: BroadcastI
   // What becomes of its own members a connection hears in any case (protocol 8.3).
   if (isPresence === true) return member.hearsPresence || isOwn
   return member.subscribes && (member.hearsItself || !isOwn)
+}
+
+/** Says that it hears more or less from here on, and has missed nothing. */
+export function tellChange(seat: Seat, standing: Standing): void {
+  const { member } = seat
+  seat.hasChanged = false
+  const hasPresence = member.hearsPresence
+  const channelSerial = serialOf(standing)
+  const same = { isResumed: true, hasBacklog: false, error: undefined }
+  member.onAttached({ channelSerial, hasPresence, ...same })
 }
 
 /** Says how the attachment begins, or that it has lost something; else it goes on, unseen. */

@@ -18,6 +18,7 @@ import {
   publicationFields,
   publicationFrom
 } from '../peer/fields.ts'
+import { type NonceRecord, nonceRecordFields, nonceRecordFrom } from '../peer/nonce-message.ts'
 import type { IdSpace, MemberOwner, Publication } from '../peer/message.ts'
 
 /** The version of the records that this release writes. */
@@ -47,6 +48,12 @@ export interface PublicationEntry {
 export interface ClaimEntry {
   readonly kind: 'claim'
   readonly record: ClaimRecord
+}
+
+/** A nonce of a token request was used; nobody else may use it. */
+export interface NonceEntry {
+  readonly kind: 'nonce'
+  readonly record: NonceRecord
 }
 
 /**
@@ -94,6 +101,7 @@ export type Entry =
   | EpochEntry
   | PublicationEntry
   | ClaimEntry
+  | NonceEntry
   | OwnershipEntry
   | ConfirmEntry
   | SnapshotChunkEntry
@@ -120,6 +128,7 @@ const KIND_SNAPSHOT = 3
 const KIND_SNAPSHOT_END = 4
 const KIND_CLAIM = 5
 const KIND_OWNERSHIP = 6
+const KIND_NONCE = 7
 
 const encoder = new Encoder()
 const decoder = new Decoder()
@@ -145,6 +154,8 @@ export function encodeEntry(entry: Entry): Uint8Array {
       ])
     case 'claim':
       return encoder.encode([KIND_CLAIM, ...claimRecordFields(entry.record)])
+    case 'nonce':
+      return encoder.encode([KIND_NONCE, ...nonceRecordFields(entry.record)])
     case 'ownership': {
       const { channel, id, idSpace, connectionId, clientIds, owner } = entry
       const fields = [channel, id, ID_SPACES.indexOf(idSpace), connectionId, clientIds]
@@ -229,6 +240,8 @@ function entryFrom(bytes: Uint8Array): Entry {
       return { kind: 'publication', channel: f[0]!, publication: publicationFrom(f[1]) }
     case KIND_CLAIM:
       return { kind: 'claim', record: claimRecordFrom(f) }
+    case KIND_NONCE:
+      return { kind: 'nonce', record: nonceRecordFrom(f) }
     case KIND_OWNERSHIP:
       return { kind: 'ownership', channel: f[0]!, id: f[1]!, idSpace: ID_SPACES[f[2]!]!,
         connectionId: f[3]!, clientIds: f[4]!, owner: ownerFrom(f[5]) }

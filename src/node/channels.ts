@@ -24,6 +24,7 @@ import type {
   ToClientFromMaster,
   ToGroup
 } from '../peer/message.ts'
+import { isNonceMessage, type Spent } from '../peer/nonce-message.ts'
 import { isSamePlace, type Place } from '../peer/place.ts'
 import type { View } from '../ring/view.ts'
 import { Groups } from './groups.ts'
@@ -58,6 +59,7 @@ export interface ChannelsPorts {
   onCometMessage(from: Place, message: CometMessage): void
   /** What was said to or by this place may be lost. */
   onPlaceLost(place: Place): void
+  onSpent(message: Spent): void
 }
 
 export class Channels {
@@ -92,7 +94,8 @@ export class Channels {
       now: () => ports.now(),
       send: (to, message) => this.#send(to, message),
       partition: (no) => this.#partitions.wanted(no),
-      onClaimMessage: (from, message) => ports.onClaimMessage(from, message)
+      onClaimMessage: (from, message) => ports.onClaimMessage(from, message),
+      onSpent: (message) => ports.onSpent(message)
     })
     this.#partitions = new Partitions(options, this.#mastership, {
       outbox: ports.outbox,
@@ -223,6 +226,10 @@ export class Channels {
     }
     if (isCometMessage(message)) {
       this.#ports.onCometMessage(from, message)
+      return
+    }
+    if (isNonceMessage(message)) {
+      this.registers.onNonceMessage(from, message)
       return
     }
     switch (message.kind) {

@@ -1,12 +1,13 @@
 /**
- * The way between this worker's sessions and the registers of connections (rule 20), wherever
- * those are: a register lives with the master of the partition that the connectionId falls into.
+ * The way between this worker's sessions and requests and the registers of connections (rule 20)
+ * and nonces, wherever those are: with the master of the partition that the name falls into.
  */
 
 import type { Now } from '../base/clock.ts'
 import type { Fate } from '../channel/claims.ts'
 import type { PartitionMaster } from '../channel/partition.ts'
 import type { ClaimMessage, FromRegister, ToRegister } from '../peer/claim-message.ts'
+import type { NonceMessage, Spend, Spent } from '../peer/nonce-message.ts'
 import type { Place } from '../peer/place.ts'
 import type { View } from '../ring/view.ts'
 import { Lives } from './lives.ts'
@@ -14,11 +15,13 @@ import type { Mastership } from './mastership.ts'
 
 export interface RegistersPorts {
   now(): Now
-  send(to: Place, message: ClaimMessage): void
+  send(to: Place, message: ClaimMessage | NonceMessage): void
   /** The partition's master, which is this worker's. */
   partition(partitionNo: number): PartitionMaster
   /** A register says something to this worker's sessions. */
   onClaimMessage(from: Place, message: FromRegister): void
+  /** A nonce of this worker's requests is judged. */
+  onSpent(message: Spent): void
 }
 
 export class Registers {
@@ -51,14 +54,29 @@ export class Registers {
     this.#ports.send(to, message)
   }
 
+  /** Asks whoever judges the nonce, if anybody is known to. */
+  spend(message: Spend): void {
+    const master = this.#mastership.masterPlace(message.digest)
+    if (master !== undefined) this.#ports.send(master, message)
+  }
+
+  onNonceMessage(from: Place, message: NonceMessage): void {
+    if (message.kind === 'spent') this.#ports.onSpent(message)
+    else this.#toMine(from, message.digest, message)
+  }
+
   onMessage(from: Place, message: ClaimMessage): void {
     if (message.kind !== 'claim' && message.kind !== 'prove' && message.kind !== 'holding') {
       this.#ports.onClaimMessage(from, message)
       return
     }
-    const partitionNo = this.#mastership.partitionOf(message.connectionId)
-    // Whoever asks one that is not the register asks again, and knows by then who is.
+    this.#toMine(from, message.connectionId, message)
+  }
+
+  /** Whoever asks one that is not the register asks again, and knows by then who is. */
+  #toMine(from: Place, name: string, message: ToRegister | Spend): void {
+    const partitionNo = this.#mastership.partitionOf(name)
     if (!this.#mastership.isMine(partitionNo)) return
-    this.#ports.partition(partitionNo).onClaimMessage(from, message)
+    this.#ports.partition(partitionNo).onRegisterMessage(from, message)
   }
 }

@@ -7,6 +7,7 @@ import type { Random } from '../base/random.ts'
 import type { Tally } from '../base/tally.ts'
 import type { ChannelDoor } from '../session/door.ts'
 import type { Gatekeeper } from './gatekeeper.ts'
+import type { NonceDesk } from './nonces.ts'
 import type { Outbox } from './outbox.ts'
 
 export interface RequestPorts {
@@ -16,6 +17,7 @@ export interface RequestPorts {
   /** For the ids of what is published without any. */
   readonly random: Random
   readonly gate: Gatekeeper
+  readonly nonces: NonceDesk
   readonly connectionKeys: ConnectionKeys
   readonly tally: Tally
   now(): Now

@@ -8,6 +8,7 @@ import type { Call } from './call.ts'
 import type { RequestPorts } from './request-ports.ts'
 import { publish } from './rest-publish.ts'
 import { tellTime } from './rest-time.ts'
+import { requestToken } from './rest-tokens.ts'
 
 export interface Route {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
@@ -19,6 +20,7 @@ export interface Route {
 
 export const ROUTES: readonly Route[] = [
   { method: 'GET', pattern: '/time', isOpen: true, handle: tellTime },
+  { method: 'POST', pattern: '/keys/*/requestToken', isOpen: true, handle: requestToken },
   { method: 'POST', pattern: '/channels/*/messages', handle: publish }
 ]
 

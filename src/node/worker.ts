@@ -22,6 +22,7 @@ import type { Place } from '../peer/place.ts'
 import { Channels } from './channels.ts'
 import { Comet } from './comet.ts'
 import { Gatekeeper } from './gatekeeper.ts'
+import { NonceDesk } from './nonces.ts'
 import type { Outbox } from './outbox.ts'
 import type { WorkerInput } from './ports.ts'
 import { Requests } from './requests.ts'
@@ -60,6 +61,7 @@ export class Worker {
   readonly #links: Links
   readonly #channels: Channels
   readonly #gate: Gatekeeper
+  readonly #nonces: NonceDesk
   readonly #sessions: Sessions
   readonly #requests: Requests
   readonly #comet: Comet
@@ -95,7 +97,8 @@ export class Worker {
         dropLink: (to) => this.#links.drop(to),
         onClaimMessage: (from, message) => this.#sessions.onClaimMessage(from, message),
         onCometMessage: (from, message) => this.#comet.onMessage(from, message),
-        onPlaceLost: (place) => this.#comet.onPlaceLost(place)
+        onPlaceLost: (place) => this.#comet.onPlaceLost(place),
+        onSpent: (message) => this.#nonces.onSpent(message)
       }
     )
     this.#gate = new Gatekeeper({
@@ -120,17 +123,14 @@ export class Worker {
         answerRegister: (to, message) => this.#channels.registers.answer(to, message)
       }
     )
-    this.#requests = new Requests(serverId, {
-      channels: this.#channels.groups,
-      outbox,
+    this.#nonces = new NonceDesk({
       deadlines: this.#deadlines,
-      random: random.fork('requests'),
-      gate: this.#gate,
-      connectionKeys: options.connectionKeys,
-      tally: options.tally,
-      now
+      random: random.fork('nonces'),
+      now,
+      askMaster: (message) => this.#channels.registers.spend(message)
     })
     this.#comet = this.#newComet({ ...self, generation }, options.connectionKeys, now)
+    this.#requests = this.#requestsOf(options, random)
   }
 
   #newComet(self: Life, connectionKeys: ConnectionKeys, now: () => Now): Comet {
@@ -186,6 +186,7 @@ export class Worker {
       case 'view':
         this.#channels.onView(input.view, input.generations, input.gone)
         this.#sessions.onView()
+        this.#nonces.onView()
         break
       case 'apps':
         this.#onApps(input.directory)
@@ -236,6 +237,20 @@ export class Worker {
 
   describe(): string[] {
     return [...this.#channels.describe(), ...this.#sessions.describe()]
+  }
+
+  #requestsOf({ serverId, connectionKeys, tally }: WorkerOptions, random: Random): Requests {
+    return new Requests(serverId, {
+      channels: this.#channels.groups,
+      outbox: this.#outbox,
+      deadlines: this.#deadlines,
+      random: random.fork('requests'),
+      gate: this.#gate,
+      nonces: this.#nonces,
+      connectionKeys,
+      tally,
+      now: () => this.#now
+    })
   }
 
   #onApps(directory: AppDirectory): void {

@@ -22,6 +22,9 @@ import {
   isCometMessage
 } from './comet-message.ts'
 import type { Confirmation, LinkFrame, Stream } from './link.ts'
+import {
+  isNonceMessage, NONCE_KINDS, type NonceMessage, nonceMessageFields, nonceMessageFrom
+} from './nonce-message.ts'
 import { MESH_FORMAT_VERSION } from './message.ts'
 import {
   type Fields,
@@ -48,7 +51,7 @@ import type {
 /** What crosses the mesh; the other messages never leave their node. */
 export type MeshMessage =
   ToMaster | ToClientFromMaster | RollMessage | HandedOver | ClaimMessage |
-  CometMessage
+  CometMessage | NonceMessage
 
 const KINDS = [
   'join',
@@ -68,7 +71,8 @@ const KINDS = [
   ...CLAIM_KINDS,
   'handedOver',
   ...CENSUS_KINDS,
-  ...COMET_KINDS
+  ...COMET_KINDS,
+  ...NONCE_KINDS
 ] as const satisfies readonly MeshMessage['kind'][]
 
 const FRAME_KINDS = ['batch', 'confirm', 'ask', 'unknownStream'] as const
@@ -244,6 +248,7 @@ function messageFields(message: PeerMessage): Fields {
   const m = message as MeshMessage
   const code = KINDS.indexOf(m.kind)
   if (isClaimMessage(m)) return [code, ...claimMessageFields(m)]
+  if (isNonceMessage(m)) return [code, ...nonceMessageFields(m)]
   if (isCensusMessage(m)) return [code, ...censusMessageFields(m)]
   if (isCometMessage(m)) return [code, ...cometMessageFields(m)]
   switch (m.kind) {
@@ -291,6 +296,7 @@ function messageFromFields(fields: Fields): MeshMessage {
   const [code, channel, ...f] = fields as [number, string, ...never[]]
   const kind = KINDS[code]
   if (isClaimKind(kind)) return claimMessageFrom(kind, fields.slice(1))
+  if (kind === 'spend' || kind === 'spent') return nonceMessageFrom(kind, fields.slice(1))
   if (isCensusKind(kind)) return censusMessageFrom(kind, fields.slice(1))
   if (isCometKind(kind)) return cometMessageFrom(kind, fields.slice(1))
   switch (kind) {

@@ -11,6 +11,7 @@ import type { Region } from './region.ts'
 import { KEY } from './region.ts'
 import { basic, NONSENSE } from './rest-nonsense.ts'
 import { nameOf } from './submissions.ts'
+import { TokenSeeker } from './token-seeker.ts'
 import { Violation } from './world.ts'
 
 const ASK_MS = 400
@@ -29,6 +30,8 @@ interface Said {
 export interface RestWitness {
   /** The publish is acknowledged under these serials. */
   onPublished(channel: string, texts: readonly string[], serials: readonly string[]): void
+  /** A request for a token with this nonce, by its digest, was answered below 500. */
+  onTokenAnswer(nonce: string, answer: Answer): void
   /** It was refused, and nothing of it can be on its way. */
   onRefused(channel: string, texts: readonly string[]): void
 }
@@ -40,6 +43,7 @@ export class RestClient {
   readonly #channels: readonly string[]
   readonly #witness: RestWitness
   readonly #open = new Set<Said>()
+  readonly #tokens: TokenSeeker
   #count = 0
   #isOn = true
 
@@ -49,6 +53,7 @@ export class RestClient {
     this.#random = region.world.fork(`rest ${name}`)
     this.#channels = channels
     this.#witness = witness
+    this.#tokens = new TokenSeeker(region, this.#random.fork('tokens'), witness)
     this.#liveOn()
   }
 
@@ -82,6 +87,7 @@ export class RestClient {
     const dice = this.#random.below(10)
     const channel = this.#channels[this.#random.below(this.#channels.length)]!
     if (dice < 5) this.publish(channel, dice === 0 ? 3 : 1, dice < 4)
+    else if (dice < 7) this.#tokens.seek()
     else this.#askNonsense()
   }
 

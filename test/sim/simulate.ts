@@ -155,6 +155,7 @@ class Run {
         connectionsLost: this.#sessions.failedCount,
         publishedByRequest: this.#requests.publishedCount,
         overComet: this.#sessions.cometCount,
+        tokensGiven: this.#requests.tokenCount,
         presenceEvents: this.#presence.eventCount,
         presenceLeaves: this.#leaves.leaveCount,
         syncs: this.#presence.syncCount,

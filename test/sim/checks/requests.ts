@@ -1,9 +1,13 @@
 /**
  * Requests (rules 3, 16 and 17): what a publish by request is told to have become, it has become:
- * acknowledged is in the log, under the serials that are told; refused is nowhere.
+ * acknowledged is in the log, under the serials that are told; refused is nowhere. Of all answers
+ * to one signed token request at most one gives a token, unless the log lost that it did; and it
+ * is refused for nothing but that.
  */
 
+import { partitionOf } from '../../../src/base/hash.ts'
 import { channelKey } from '../clients.ts'
+import type { Answer } from '../exchanges.ts'
 import type { Ledger } from '../ledger.ts'
 import type { Region } from '../region.ts'
 import type { RestWitness } from '../rest-client.ts'
@@ -11,13 +15,22 @@ import { Violation } from '../world.ts'
 import { serialsOf } from './acks.ts'
 import type { Check } from './check.ts'
 
+/** The code of a nonce that was used before. */
+const USED = 40105
+
 export class Requests implements Check, RestWitness {
   readonly #ledger: Ledger
+  readonly #partitionCount: number
   readonly #refused: string[] = []
+  /** Partitions that may have forgotten what was used. */
+  readonly #rolledBack = new Set<number>()
+  readonly #given = new Set<string>()
   publishedCount = 0
+  tokenCount = 0
 
   constructor(region: Region) {
     this.#ledger = region.ledger
+    this.#partitionCount = region.options.partitionCount
   }
 
   onPublished(channel: string, texts: readonly string[], serials: readonly string[]): void {
@@ -31,6 +44,22 @@ export class Requests implements Check, RestWitness {
 
   onRefused(_: string, texts: readonly string[]): void {
     this.#refused.push(texts[0]!)
+  }
+
+  onRolledBack(partition: number): void {
+    this.#rolledBack.add(partition)
+  }
+
+  onTokenAnswer(nonce: string, answer: Answer): void {
+    const isForgotten = this.#rolledBack.has(partitionOf(nonce, this.#partitionCount))
+    const isGiven = answer.status === 201
+    const isRight = isGiven ? isForgotten || !this.#given.has(nonce)
+      : answer.status === 401 && answer.value.error.code === USED
+    if (!isRight) {
+      throw new Violation('nonces', `${nonce} is answered ${JSON.stringify(answer.value)}`)
+    }
+    if (isGiven) this.tokenCount++
+    if (isGiven) this.#given.add(nonce)
   }
 
   onTick(): void {

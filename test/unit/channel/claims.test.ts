@@ -257,13 +257,13 @@ t.test('[20, A17] the next master knows the claims, from the log or its snapshot
   for (const hasSnapshot of [false, true]) {
     const world = new World()
     const first = world.master()
-    first.master.onClaimMessage(n1, claim('a'))
+    first.master.onRegisterMessage(n1, claim('a'))
     const held = { kind: 'held', claim: 0, isProven: true, ...certain } as const
-    first.master.onClaimMessage(home, {
+    first.master.onRegisterMessage(home, {
       kind: 'holding', connectionId: 'c', claimId: 'a', holding: held
     })
     first.settle()
-    first.master.onClaimMessage(n1, { kind: 'prove', connectionId: 'c', claim: 1 })
+    first.master.onRegisterMessage(n1, { kind: 'prove', connectionId: 'c', claim: 1 })
     first.settle()
     const said = first.said.map(({ kind }) => kind)
     t.same(said, ['stillHeld', 'claimGranted', 'superseded', 'proved'])
@@ -276,7 +276,7 @@ t.test('[20, A17] the next master knows the claims, from the log or its snapshot
     })
     t.equal(kinds.includes('snapshotEnd'), hasSnapshot)
     const second = world.master(false)
-    second.master.onClaimMessage(n2, claim('b'))
+    second.master.onRegisterMessage(n2, claim('b'))
     t.same(second.said, [], 'not before it is the master')
     second.settle()
     t.match(second.said, [
@@ -291,7 +291,7 @@ t.test('[2] a former master answers no claim', async (t) => {
   const world = new World()
   const first = world.master()
   world.master()
-  first.master.onClaimMessage(n1, claim('a', { lineage: 'other' }))
+  first.master.onRegisterMessage(n1, claim('a', { lineage: 'other' }))
   first.said.length = 0
   world.pass(limits.holderAnswerMs, first)
   t.same(first.said.filter(({ kind }) => kind.startsWith('claim')), [])
@@ -303,6 +303,7 @@ t.test('records stand in snapshots as they are', async (t) => {
     connectionId: 'c', claim: 3, claimId: 'x', holder: { ...n1, generation: 2 }, proven: 2,
     formers: [home, n2]
   }
-  const state = { ...emptyState, claims: [record] }
+  const nonces = [{ digest: 'd', spendId: 's', untilMs: 5 }]
+  const state = { ...emptyState, claims: [record], nonces }
   t.same(decodeState(encodeState(state)), state)
 })

@@ -94,6 +94,22 @@ t.test('who is on its way in asks again, for what it wants to hear by now', asyn
   t.same(member.take(), ['attached 3 resumed presence', '9'])
 })
 
+t.test('who hears more or less while its home is lost is told so afterwards', async (t) => {
+  const bench = new GroupBench()
+  const member = new Listener()
+  const seat = bench.seat(member, 3)
+  bench.group.onHomeLost()
+  bench.said()
+  member.take()
+  bench.group.announce(seat)
+  const [attach] = ofKind(bench.said(), 'attach')
+  t.same(member.take(), [])
+  bench.answer(attach!, 5, { isResumed: true, backlog: [item(4), item(5)] })
+  t.same(member.take(), ['4', '5', 'attached 5 resumed presence'])
+  bench.broadcast(item(6))
+  t.same(member.take(), ['6'])
+})
+
 t.test('each row gets its own bytes, and a publication without them is let pass', async (t) => {
   const bench = new GroupBench()
   const [text, binary, other] = [new Listener(), new Listener(), new Listener()]

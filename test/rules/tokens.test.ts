@@ -1,0 +1,147 @@
+import type * as Ably from 'ably'
+import { decode } from '@msgpack/msgpack'
+import { createHmac } from 'node:crypto'
+import { errorOf } from '../support/ably-clients.ts'
+import { ruleFile, type Stage } from './support/rule.ts'
+
+const base64 = (text: string): string => Buffer.from(text).toString('base64')
+
+let nonceCount = 0
+
+/** A token request as an SDK signs it. */
+function signed(key: string, request: Record<string, unknown> = {}): Record<string, unknown> {
+  const [keyName, secret] = key.split(':') as [string, string]
+  const all: Record<string, unknown> = {
+    keyName, timestamp: Date.now(), nonce: `of the rules ${process.pid} ${++nonceCount}`, ...request
+  }
+  const text = ['keyName', 'ttl', 'capability', 'clientId', 'timestamp', 'nonce']
+    .map((name) => `${all[name] ?? ''}\n`).join('')
+  return { ...all, mac: createHmac('sha256', secret).update(text).digest('base64') }
+}
+
+/** Asks a node; answers with the status and what it says, as it came. */
+async function ask(
+  on: Stage, node: number, keyName: string, body: object, headers: Record<string, string> = {}
+): Promise<{ status: number; type: string | null; value: any }> {
+  const response = await fetch(`${on.url(node)}/keys/${keyName}/requestToken`, {
+    method: 'POST', headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify(body)
+  })
+  const type = response.headers.get('content-type')
+  const bytes = Buffer.from(await response.arrayBuffer())
+  const value = type === 'application/x-msgpack' ? decode(bytes) : JSON.parse(bytes.toString())
+  return { status: response.status, type, value }
+}
+
+ruleFile('token requests', (rule) => {
+  rule('A12', 'the SDK asks for a token with its key, and connects with it', async (t, on) => {
+    const name = on.name('sdk')
+    const rest = on.rest(0)
+    const capability = { [name]: ['publish', 'subscribe'] }
+    const details = await rest.auth.requestToken({
+      ttl: 60_000, clientId: 'ann', capability: JSON.stringify(capability)
+    })
+    t.match(details, {
+      clientId: 'ann', capability: JSON.stringify(capability), token: /^[^.]+\.[A-Za-z0-9_-]+$/
+    })
+    t.equal(details.expires - details.issued, 60_000)
+    t.ok(Math.abs(details.issued - Date.now()) < 5_000)
+    const client = on.client(t, 1, { token: details.token })
+    await client.connection.once('connected')
+    t.equal(client.auth.clientId, 'ann')
+    await client.channels.get(name).publish('n', 'x')
+    t.equal((await errorOf(client.channels.get(`${name}-other`).attach())).code, 40160)
+  })
+
+  rule('A12', 'the SDK of a server signs, that of a client sends it', async (t, on) => {
+    const server = on.rest(0)
+    const authCallback: Ably.AuthOptions['authCallback'] = (params, callback) => {
+      server.auth.createTokenRequest(params).then(
+        (request) => callback(null, request), (error) => callback(error, null))
+    }
+    const client = on.client(t, 2, { authCallback, clientId: 'bob' })
+    await client.connection.once('connected')
+    t.equal(client.auth.clientId, 'bob')
+    const { id } = client.connection
+    await client.auth.authorize()
+    t.equal(client.connection.id, id)
+    const renewed = await client.auth.authorize({ ttl: 5_000, clientId: 'bob' })
+    t.equal(renewed.expires - renewed.issued, 5_000)
+  })
+
+  rule('A12', 'what is granted is what both the key and the request have', async (t, on) => {
+    const { keys } = await on.app({
+      keys: [{ capability: '{"a:*":["publish","subscribe"],"b":["*"]}' }, { revocableTokens: true }]
+    })
+    const [key, revocable] = keys as [string, string]
+    const [keyName] = key.split(':') as [string]
+    const cases: readonly [Record<string, unknown>, string][] = [
+      [{}, '{"a:*":["publish","subscribe"],"b":["*"]}'],
+      [{ capability: '{"*":["publish"]}' }, '{"a:*":["publish"],"b":["publish"]}'],
+      [{ capability: '{ "b": ["*"], "a:x": ["history", "subscribe"] }' },
+        '{"a:x":["subscribe"],"b":["*"]}']
+    ]
+    for (const [request, capability] of cases) {
+      const { status, value } = await ask(on, 1, keyName, signed(key, request))
+      t.equal(status, 201)
+      t.match(value, { keyName, capability, clientId: undefined })
+      t.equal(value.expires - value.issued, 3_600_000)
+    }
+    const [other] = revocable.split(':') as [string]
+    const tooLong = await ask(on, 1, other, signed(revocable, { ttl: 3_600_001 }))
+    t.match(tooLong, { status: 400, value: { error: { code: 40003 } } })
+  }, ['json'])
+
+  rule('A12', 'unsigned, with the key; in the format that is asked for', async (t, on) => {
+    const [keyName] = on.key.split(':') as [string]
+    const accept = on.format === 'msgpack' ? 'application/x-msgpack' : 'application/json'
+    const headers = { authorization: `Basic ${base64(on.key)}`, accept }
+    const request = { ttl: 1_000, clientId: '*' }
+    const { status, type, value } = await ask(on, 2, keyName, request, headers)
+    t.equal(status, 201)
+    t.equal(type, accept)
+    t.match(value, { keyName, clientId: '*', capability: '{"*":["*"]}' })
+    const bearer = { authorization: `Bearer ${base64(value.token)}`, accept }
+    const refused = await ask(on, 2, keyName, { ttl: 1_000 }, bearer)
+    t.match(refused, { status: 401, type: accept, value: { error: { code: 40162 } } })
+  })
+
+  rule('A13', 'once, whichever node is asked', async (t, on) => {
+    const [keyName] = on.key.split(':') as [string]
+    const request = signed(on.key)
+    const answers = await Promise.all([0, 1, 2, 0, 1, 2].map((node) =>
+      ask(on, node, keyName, request)))
+    t.same(answers.map(({ status }) => status).sort(), [201, 401, 401, 401, 401, 401])
+    t.same(new Set(answers.map(({ value }) => value.error?.code)), new Set([undefined, 40105]))
+    const later = await ask(on, 2, keyName, signed(on.key, { nonce: request.nonce, ttl: 1 }))
+    t.match(later, { status: 401, value: { error: { code: 40105 } } })
+  }, ['json'])
+
+  rule('A13', 'and only as it should be', async (t, on) => {
+    const [keyName, secret] = on.key.split(':') as [string, string]
+    const { keys } = await on.app({ keys: [{ capability: '{"a":["publish"]}' }] })
+    const [small] = keys as [string]
+    const [smallName] = small.split(':') as [string]
+    const cases: readonly [string, object, number, number][] = [
+      [keyName, { ...signed(on.key), clientId: 'ann' }, 401, 40101],
+      [keyName, { keyName, timestamp: Date.now() }, 401, 40101],
+      [keyName, signed(`${keyName}:${secret}x`), 401, 40101],
+      [keyName, signed(on.key, { timestamp: Date.now() - 180_000 }), 401, 40104],
+      [keyName, signed(small), 401, 40102],
+      [`${keyName}x`, signed(`${keyName}x:s`), 404, 40400],
+      ['nobody.k', signed('nobody.k:s'), 404, 40400],
+      [keyName, signed(on.key, { ttl: -1 }), 400, 40003],
+      [keyName, signed(on.key, { ttl: 'abc' }), 400, 40003],
+      [keyName, signed(on.key, { nonce: 'short' }), 400, 40003],
+      [keyName, signed(on.key, { capability: '{"a":["*","publish"]}' }), 400, 40000],
+      [smallName, signed(small, { capability: '{"b":["*"]}' }), 401, 40160]
+    ]
+    for (const [path, body, status, code] of cases) {
+      const answer = await ask(on, 1, path, body)
+      t.match(answer, { status, value: { error: { code, statusCode: status } } },
+        JSON.stringify(body).slice(0, 80))
+    }
+    const wrong = on.rest(0, { key: `${keyName}:wrong` })
+    t.match(await errorOf(wrong.auth.requestToken()), { code: 40101, statusCode: 401 })
+  }, ['json'])
+})
