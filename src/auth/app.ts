@@ -40,6 +40,7 @@ export interface AppLimits {
   readonly channelCountMax?: number
   readonly messageBytesMax?: number
   readonly publishRateMax?: number
+  readonly channelPublishRateMax?: number
   readonly presenceMemberCountMax?: number
 }
 
@@ -59,7 +60,7 @@ const ID = /^[A-Za-z0-9_-]{1,64}$/
 const SECRET = /^[^\s:.]+$/
 const LIMITS = [
   'connectionCountMax', 'channelCountMax', 'messageBytesMax', 'publishRateMax',
-  'presenceMemberCountMax'
+  'channelPublishRateMax', 'presenceMemberCountMax'
 ] as const
 
 /** Reads the value of `apps.json`: `{apps: [{appId, keys, namespaces, limits}]}`. */

@@ -10,6 +10,7 @@
 
 import type { Now } from '../base/clock.ts'
 import { limits } from '../base/limits.ts'
+import { TokenBucket } from '../base/rate.ts'
 import type { OwnershipEntry } from '../log/entry.ts'
 import type {
   Backfill,
@@ -82,6 +83,8 @@ export class ChannelMaster {
   /** Where the channel began, for the first time or after it had been let go. */
   #birth: Birth
   #usedAtMs: number
+  /** Where the app says how much a channel may take. */
+  #rate: TokenBucket | undefined
 
   constructor(channel: string, start: ChannelStart, ports: MasterPorts, nowMs: number) {
     this.channel = channel
@@ -318,7 +321,7 @@ export class ChannelMaster {
       return
     }
     const changes = op.owner === undefined ? undefined : this.presence.judge(op)
-    const refusal = changes?.kind === 'refused' ? changes.error : this.#refusal()
+    const refusal = changes?.kind === 'refused' ? changes.error : this.#refusal(op, now.monoMs)
     if (refusal !== undefined) {
       interest.refused.set(publish.opNo, refusal)
       this.#answer(place, publish, { kind: 'refused', error: refusal })
@@ -361,10 +364,12 @@ export class ChannelMaster {
     })
   }
 
-  #refusal(): ErrorInfo | undefined {
+  #refusal({ rateMax, messageCount }: PublishOp, nowMs: number): ErrorInfo | undefined {
     if (!this.#ports.hasRoom) return errors.unavailable('the log takes no more for now').info
     if (!this.#dedupe.hasRoom) return errors.rateLimited('Too many publishes on this channel').info
-    return undefined
+    if (rateMax === undefined) return undefined
+    this.#rate ??= new TokenBucket(rateMax, nowMs)
+    return this.#rate.take(nowMs, messageCount) ? undefined : errors.channelRateExceeded().info
   }
 
   #note(publication: Publication, epoch: number, nowMs: number): void {

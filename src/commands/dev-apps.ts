@@ -62,8 +62,9 @@ function readAsked(body: unknown): { app: AppConfig } | { error: ErrorInfo } {
     revocableTokens: key?.revocableTokens === true
   }))
   const namespaces = Array.isArray(asked.namespaces) ? asked.namespaces : []
-  const { presence } = (asked.limits ?? {}) as { presence?: { maxMembers?: unknown } }
-  const limits = { presenceMemberCountMax: presence?.maxMembers }
+  // Those of the fixtures, and others by the names that they have here.
+  const { presence, ...others } = (asked.limits ?? {}) as { presence?: { maxMembers?: unknown } }
+  const limits = { presenceMemberCountMax: presence?.maxMembers, ...others }
   const parsed = parseApps({ apps: [{ appId: randomId(), keys: completed, namespaces, limits }] })
   if (parsed.ok) return { app: parsed.apps[0]! }
   return { error: errors.badRequest(`The app cannot be made: ${parsed.problems.join('; ')}`).info }

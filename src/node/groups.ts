@@ -65,10 +65,11 @@ export class Groups implements ChannelDoor {
   }
 
   submit(channel: string, publish: AdmittedPublish, onOutcome: (outcome: Outcome) => void): void {
-    const { id, idSpace, connectionId, messages, ephemeralCount = 0 } = publish
+    const { id, idSpace, connectionId, messages, ephemeralCount, rateMax } = publish
     const payload = encodeMessages(messages)
     const op = { id, idSpace, connectionId, messageCount: messages.length, payload }
-    this.#group(channel).submit(ephemeralCount > 0 ? { ...op, ephemeralCount } : op, onOutcome)
+    const isPlain = (ephemeralCount ?? 0) === 0 && rateMax === undefined
+    this.#group(channel).submit(isPlain ? op : { ...op, ephemeralCount, rateMax }, onOutcome)
   }
 
   present(channel: string, said: AdmittedPresence, onOutcome: (outcome: Outcome) => void): void {

@@ -80,7 +80,8 @@ export function publishOn(
   const messageId = baseOf(said.id)
   tally.publishCount++
   tally.messageCount += messages.length
-  channels.submit(key, said, (outcome) => {
+  const { channelPublishRateMax: rateMax } = caller.app.limits
+  channels.submit(key, rateMax === undefined ? said : { ...said, rateMax }, (outcome) => {
     if (outcome.kind === 'refused') refuse(outcome.error)
     else onPublished({ channel, messageId, serials: outcome.serials })
   })

@@ -315,6 +315,8 @@ export class Sessions implements Holder, ResumesOwner {
       heartbeats,
       remainPresentForMs: Math.min(remainPresentForMs, limits.connectionStateTtlMs),
       presenceMembersMax: appLimits?.presenceMemberCountMax,
+      channelCountMax: appLimits?.channelCountMax ?? limits.attachmentsPerSessionMax,
+      channelRateMax: appLimits?.channelPublishRateMax,
       messagesPerSecondMax: appLimits?.publishRateMax ?? limits.messagesPerSecondMax,
       messageBytesMax: appLimits?.messageBytesMax ?? limits.messageBytesMax,
       serverId,

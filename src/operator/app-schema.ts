@@ -78,6 +78,7 @@ export const appSpecSchema: RecordSchema = record('What the app is.', {
     channelCountMax: integer('Channels attached per connection.', { minimum: 1 }),
     messageBytesMax: integer('Bytes of one message.', { minimum: 1024, maximum: 1048576 }),
     publishRateMax: integer('Messages per second and connection.', { minimum: 1 }),
+    channelPublishRateMax: integer('Messages per second and channel.', { minimum: 1 }),
     presenceMemberCountMax: integer('Presence members per channel.', { minimum: 1 })
   })
 }, {

@@ -36,9 +36,10 @@ export function standingFrom(value: unknown): Standing {
 
 /** An op's fields. */
 export function opFields(op: PublishOp): Fields {
-  const { id, idSpace, connectionId, messageCount, payload, ephemeralCount } = op
+  const { id, idSpace, connectionId, messageCount, payload, ephemeralCount, rateMax } = op
   const fields = [id, ID_SPACES.indexOf(idSpace), connectionId ?? null, messageCount, payload]
   if (op.owner !== undefined) return [...fields, ownerFields(op.owner), op.membersMax ?? null]
+  if (rateMax !== undefined) return [...fields, null, null, ephemeralCount ?? 0, rateMax]
   return ephemeralCount === undefined ? fields : [...fields, null, null, ephemeralCount]
 }
 
@@ -52,9 +53,10 @@ export function opFrom(value: unknown): PublishOp {
     Uint8Array,
     unknown?,
     (number | null)?,
+    number?,
     number?
   ]
-  const [owner, membersMax, ephemeralCount] = more
+  const [owner, membersMax, ephemeralCount, rateMax] = more
   const op = {
     id,
     idSpace: ID_SPACES[idSpace]!,
@@ -65,6 +67,7 @@ export function opFrom(value: unknown): PublishOp {
   if (owner !== undefined && owner !== null) {
     return { ...op, owner: ownerFrom(owner), membersMax: membersMax ?? undefined }
   }
+  if (rateMax !== undefined) return { ...op, ephemeralCount, rateMax }
   return ephemeralCount === undefined ? op : { ...op, ephemeralCount }
 }
 
@@ -120,6 +123,6 @@ export function publicationFields(publication: Publication): Fields {
 /** The inverse of `publicationFields`; throws a TypeError for what is not that. */
 export function publicationFrom(value: unknown): Publication {
   const [seq, entry, timestamp, counter, ...op] = value as [number, number, number, number]
-  const { membersMax, ...rest } = opFrom(op)
+  const { membersMax, rateMax, ...rest } = opFrom(op)
   return { seq, entry, timestamp, counter, ...rest }
 }

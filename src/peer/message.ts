@@ -91,6 +91,8 @@ export interface PublishOp {
   readonly payload: Uint8Array
   /** So many of the messages are for those who are there, and for no one who comes later. */
   readonly ephemeralCount?: number
+  /** How many messages a second the app's channels may take, where it says. */
+  readonly rateMax?: number
   /** Of presence: `payload` holds presence items, and this is who speaks for their members. */
   readonly owner?: MemberOwner
   /** How many members the app's channels may have, where it says. */

@@ -6,7 +6,7 @@
 import { allows } from '../auth/capability.ts'
 import type { Credentials } from '../auth/key.ts'
 import { limits } from '../base/limits.ts'
-import { Action, Flag, MessageAction } from '../wire/actions.ts'
+import { Action, Flag, MessageAction, MODE_BITS } from '../wire/actions.ts'
 import { type ErrorInfo, errors, type Feature } from '../wire/errors.ts'
 import { parseFilter } from '../wire/filter.ts'
 import {
@@ -49,7 +49,8 @@ export function grantOf(
   if (missing !== undefined) return errors.notSupported(missing).info
   const filter = filterIn(name)
   if (typeof filter === 'object') return filter
-  const askedBits = filter === undefined ? asked.modeBits : asked.modeBits & DERIVED_MODE_BITS
+  const isTransient = ((message.flags ?? 0) & Flag.TRANSIENT) !== 0
+  const askedBits = asked.modeBits & possibleBits(filter, isTransient)
   const modeBits = permitted(askedBits, name, credentials)
   if (modeBits === 0) return errors.capabilityDenied('attach', name.wire).info
   const occupancy = asked.occupancy?.join(',')
@@ -59,7 +60,15 @@ export function grantOf(
   const hearsItself = echoes && asked.params.echo !== 'false'
   const { params, rewind } = asked
   const delta = asked.delta === undefined ? undefined : true
-  return shared({ modeBits, askedBits, params, hearsItself, rewind, occupancy, filter, delta })
+  const grant: Grant =
+    { modeBits, askedBits, params, hearsItself, rewind, occupancy, filter, delta }
+  return isTransient ? { ...grant, isTransient } : shared(grant)
+}
+
+/** The modes that an attachment of this kind can have. */
+function possibleBits(filter: string | undefined, isTransient: boolean): number {
+  return (filter === undefined ? MODE_BITS : DERIVED_MODE_BITS) &
+    (isTransient ? Flag.PUBLISH : MODE_BITS)
 }
 
 /** The expression of a derived channel, or why it is none (protocol 7.8). */

@@ -43,6 +43,8 @@ export interface Grant {
   readonly filter?: string
   /** Messages are told as deltas. */
   readonly delta?: true
+  /** It is there to publish, and is told nothing (protocol 3.3). */
+  readonly isTransient?: true
 }
 
 export class Attachment implements Ears {
@@ -113,6 +115,15 @@ export class Attachment implements Ears {
     return this.#grant.filter !== undefined
   }
 
+  /** True if the client has asked for the same. */
+  asksFor({ askedBits, params, isTransient }: Grant): boolean {
+    const own = this.#grant
+    const names = Object.keys(params)
+    return own.askedBits === askedBits && own.isTransient === isTransient &&
+      names.length === Object.keys(own.params).length &&
+      names.every((name) => own.params[name] === params[name])
+  }
+
   /** True if the mode was granted. */
   has(modeBit: number): boolean {
     return (this.#grant.modeBits & modeBit) !== 0
@@ -144,13 +155,13 @@ export class Attachment implements Ears {
   }
 
   #say(channelSerial: string, flags: number, error: ErrorInfo | undefined): void {
-    const { params } = this.#grant
+    const { params, isTransient } = this.#grant
     const hasParams = Object.keys(params).length > 0
     this.#owner.send({
       action: Action.ATTACHED,
       channel: this.wireName,
       channelSerial,
-      flags,
+      flags: isTransient === true ? flags | Flag.TRANSIENT : flags,
       params: hasParams ? { ...params } : undefined,
       error
     })

@@ -5,7 +5,6 @@
  */
 
 import type { Credentials } from '../auth/key.ts'
-import { limits } from '../base/limits.ts'
 import { Flag } from '../wire/actions.ts'
 import { type ErrorInfo, errors } from '../wire/errors.ts'
 import { type ChannelName, parseChannelName } from '../wire/params.ts'
@@ -19,6 +18,8 @@ import type { ChannelDoor } from './door.ts'
 export interface AttachmentsOwner extends AttachmentOwner {
   readonly appId: string
   readonly claim: number
+  /** How many channels it may attach to. */
+  readonly channelCountMax: number
   readonly format: Format
 }
 
@@ -42,7 +43,9 @@ export class Attachments {
 
   /**
    * Seats an attachment, or says why not. One that is there is seated anew with what is granted
-   * now, and goes on from where it was unless its client says from where: it is not rewound.
+   * now. If its client asks for something else than before it stays attached, as SDKs see it, and
+   * takes what is on its way to it: so it goes on from where it was, whatever it says. If it asks
+   * for the same it has lost something, and goes on from where it says. It is not rewound.
    */
   attach(
     name: ChannelName,
@@ -50,12 +53,15 @@ export class Attachments {
     { channelSerial: serial, flags = 0 }: ProtocolMessage
   ): ErrorInfo | undefined {
     const former = this.#byName.get(name.wire)
-    if (former === undefined && this.#byName.size >= limits.attachmentsPerSessionMax) {
-      return errors.tooManyChannels(limits.attachmentsPerSessionMax).info
+    const { channelCountMax } = this.#owner
+    if (former === undefined && this.#byName.size >= channelCountMax) {
+      return errors.tooManyChannels(channelCountMax).info
     }
     const stood = former?.seat && this.#channels.detach(former.channel, former.seat)
     const channel = `${this.#owner.appId}/${name.base}`
-    const from = serial === undefined ? stood : parseChannelSerial(serial)
+    const isChange = former?.isAttached === true && !former.asksFor(grant)
+    const said = serial === undefined ? undefined : parseChannelSerial(serial)
+    const from = isChange || serial === undefined ? stood ?? said : said
     const isForeign = serial !== undefined && from === undefined
     const isNew = former?.isAttached !== true && (flags & Flag.ATTACH_RESUME) === 0
     const attachment = new Attachment(name.wire, channel, this.#owner, grant, isForeign)

@@ -8,9 +8,9 @@ import { reaches } from '../auth/capability.ts'
 import type { ChannelClaim, Credentials } from '../auth/key.ts'
 import type { ChannelName } from '../wire/params.ts'
 import { limits } from '../base/limits.ts'
+import { TokenBucket } from '../base/rate.ts'
 import { type ErrorInfo, errors } from '../wire/errors.ts'
 import type { Message } from '../wire/protocol-message.ts'
-import { TokenBucket } from './rate.ts'
 
 function claimOn<T>(
   claims: readonly ChannelClaim<T>[] | undefined, name: ChannelName

@@ -46,6 +46,8 @@ export interface AdmittedPublish {
   readonly messages: readonly Message[]
   /** So many of them are for those who are there, and not to be kept (protocol 6.1). */
   readonly ephemeralCount?: number
+  /** How many messages a second the app's channels may take, where it says. */
+  readonly rateMax?: number
 }
 
 /** What a session admitted its client to say of members. */

@@ -22,6 +22,10 @@ export interface SessionOptions extends IdentityOptions {
   readonly remainPresentForMs: number
   /** How many members the app's channels may have, where it says. */
   readonly presenceMembersMax: number | undefined
+  /** How many channels it may attach to. */
+  readonly channelCountMax: number
+  /** How many messages a second the app's channels may take, where it says. */
+  readonly channelRateMax: number | undefined
   /** The app's, or the node's. */
   readonly messagesPerSecondMax: number
   readonly messageBytesMax: number

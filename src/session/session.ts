@@ -62,6 +62,10 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
     return this.#options.connectionId
   }
 
+  get channelCountMax(): number {
+    return this.#options.channelCountMax
+  }
+
   get claim(): number {
     return this.#options.claim
   }

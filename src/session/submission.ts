@@ -31,7 +31,7 @@ export interface Said {
 
 /** Sends a publish on its way; or says why not, and `onOutcome` is not called. */
 export function publish(
-  { options: { connectionId, messageBytesMax }, identity, attachment }: Speaker,
+  { options: { connectionId, messageBytesMax, channelRateMax }, identity, attachment }: Speaker,
   { name, msgSerial, message: { messages = [], params } }: Said,
   { tally, channels }: SessionPorts,
   onOutcome: (outcome: Outcome) => void
@@ -44,7 +44,8 @@ export function publish(
   tally.messageCount += messages.length
   const said = stamped(messages, credentials, name)
   const taken = admitted(connectionId, msgSerial, said, credentials.clientId)
-  channels.submit(`${credentials.appId}/${name.base}`, taken, onOutcome)
+  const op = channelRateMax === undefined ? taken : { ...taken, rateMax: channelRateMax }
+  channels.submit(`${credentials.appId}/${name.base}`, op, onOutcome)
   return undefined
 }
 

@@ -143,6 +143,8 @@ const requestErrors = {
     error('message', 42911, 429, detail),
   tooManyAttaches: () =>
     error('channel', 90021, 429, 'Too many channels were attached in a second; attach later'),
+  channelRateExceeded: () =>
+    error('message', 42913, 429, 'The channel takes no more messages this second'),
   mutableNotEnabled: (channel: string) =>
     error('message', 93002, 400,
       `The namespace of channel ${quoted(channel)} does not have mutableMessages`)

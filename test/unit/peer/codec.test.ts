@@ -13,7 +13,10 @@ const messages: readonly PeerMessage[] = [
   { ...question, from },
   { ...question, from: undefined, rewind: { count: 100, forMs: 1_500 } },
   { ...question, from: undefined, rewind: { count: 0 } },
-  ...[op, { ...op, ephemeralCount: 1 }, { ...op, owner, membersMax: undefined }].map((each) => ({
+  ...[
+    op, { ...op, ephemeralCount: 1 }, { ...op, ephemeralCount: 0, rateMax: 5 },
+    { ...op, owner, membersMax: undefined }
+  ].map((each) => ({
     kind: 'publish' as const, channel, clientId: 'x', epoch: 4, opNo: 1, answeredThrough: 0,
     op: each
   }))

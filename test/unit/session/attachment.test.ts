@@ -140,6 +140,24 @@ t.test('attached again without a place: it goes on from where it stood, and is n
     t.match(bench.door.seats[3], { rewind: undefined, from: undefined })
   })
 
+t.test('who asks for something else goes on where it was, who asks for the same where it says',
+  async (t) => {
+    const { bench, seat } = attaching({ params: { rewind: '3' } })
+    seat.ears.onAttached(begins)
+    seat.stands = { lineage: 'l', seq: 9, epoch: '1', entry: 9 }
+    bench.attach('c', { params: { rewind: '3' }, channelSerial: serial })
+    t.equal(bench.door.seats[1]!.from!.seq, 7, 'it could not read what came since')
+    const changes = [{ params: { delta: 'vcdiff' } }, { params: { delta: 'vcdiff' }, flags:
+      Flag.SUBSCRIBE }, {}, { flags: Flag.SUBSCRIBE | Flag.TRANSIENT | Flag.PUBLISH }]
+    for (const [no, change] of changes.entries()) {
+      const former = bench.door.seats[no + 1]!
+      former.ears.onAttached(begins)
+      former.stands = { lineage: 'l', seq: 20 + no, epoch: '1', entry: 9 }
+      bench.attach('c', { ...change, channelSerial: serial })
+      t.equal(bench.door.seats[no + 2]!.from!.seq, 20 + no, JSON.stringify(change))
+    }
+  })
+
 t.test('one channel under two wire names is two attachments', async (t) => {
   const bench = new SessionBench()
   bench.attach('c')

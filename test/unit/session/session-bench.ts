@@ -133,6 +133,7 @@ export class SessionBench {
       lineage: undefined, isTls: false, format: 'json', echoes: true, heartbeats: true,
       serverId: 'node', siteCode: 'here',
       remainPresentForMs: 15_000, presenceMembersMax: undefined,
+      channelCountMax: limits.attachmentsPerSessionMax, channelRateMax: undefined,
       messagesPerSecondMax: limits.messagesPerSecondMax, messageBytesMax: limits.messageBytesMax,
       ...over
     }, {

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { Random } from '../../../src/base/random.ts'
-import { TokenBucket } from '../../../src/session/rate.ts'
+import { TokenBucket } from '../../../src/base/rate.ts'
 
 /** How many of `asked` are given at one moment. */
 function take(bucket: TokenBucket, nowMs: number, asked: number): number {

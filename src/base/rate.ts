@@ -1,5 +1,5 @@
 /**
- * A token bucket: so many frames in a second, the unused part of one second saved for bursts.
+ * A token bucket: so many of something in a second, the unused part of one second saved for bursts.
  */
 
 export class TokenBucket {
@@ -16,13 +16,13 @@ export class TokenBucket {
     this.#filledAtMs = nowMs
   }
 
-  /** Takes one token; false when there is none. */
-  take(nowMs: number): boolean {
+  /** Takes tokens; false when there are not so many, or, of more than it ever has, not all. */
+  take(nowMs: number, count = 1): boolean {
     const gained = ((nowMs - this.#filledAtMs) / 1000) * this.#perSecond
     this.#tokens = Math.min(this.#tokensMax, this.#tokens + gained)
     this.#filledAtMs = nowMs
-    if (this.#tokens < 1) return false
-    this.#tokens--
+    if (this.#tokens < Math.min(count, this.#perSecond)) return false
+    this.#tokens -= count
     return true
   }
 }
