@@ -162,8 +162,9 @@ export class OwnMembers {
     const members = all.filter(({ owner }) => owner.claim <= claim)
     const byOwner = Map.groupBy(members, ({ owner }) => owner.claim)
     for (const ofOwner of byOwner.values()) {
-      const items = ofOwner.map(({ clientId, id }) => {
-        return { action: PresenceAction.LEAVE, clientId, id: this.#latest(connectionId, id) }
+      const items = ofOwner.map(({ clientId, id: itsId }) => {
+        const id = this.#latest(connectionId, itsId)
+        return { action: PresenceAction.LEAVE, clientId, id, endsUnheard: true }
       })
       const { owner } = ofOwner[0]!
       const payload = encodeItems(items)
@@ -183,12 +184,21 @@ export class OwnMembers {
     return isOlder(id, { id: last, connectionId }) ? last : id
   }
 
-  /** A leave that is refused is said again until it is taken: it would be a ghost otherwise. */
+  /**
+   * A leave that is refused is said again until it is taken: it would be a ghost otherwise. The
+   * master takes it before what is said here after it, so it ends whatever is there then: that may
+   * be by a frame that was taken on another node, and never came again to this one. When it is
+   * said again, the connection may have spoken in between: then its id says how far it goes.
+   */
   #submitLeave(op: PublishOp): void {
+    const lastSaid = this.#lastSaid.get(op.connectionId!)
     this.#ports.submit(op, ({ kind }) => {
       if (kind === 'committed') return
       const atMs = this.#ports.nowMs() + limits.rollRetryMs
-      this.#ports.deadlines.at(atMs, () => this.#submitLeave(op))
+      this.#ports.deadlines.at(atMs, () => {
+        const saidSince = this.#lastSaid.get(op.connectionId!) ?? lastSaid
+        this.#submitLeave(saidSince === lastSaid ? op : boundedById(op))
+      })
     })
   }
 
@@ -219,6 +229,12 @@ function undecidedBy({ connectionId = '', owner, payload }: PublishOp): ListedMe
   })
 }
 
+/** The leave, for what its connection had said until then as far as it is known here. */
+function boundedById(op: PublishOp): PublishOp {
+  const items = decodeItems(op.payload).map((item) => ({ ...item, endsUnheard: undefined }))
+  return { ...op, payload: encodeItems(items) }
+}
+
 function keyOf({ connectionId, clientId }: PresenceMember): string {
   return memberKey(connectionId, clientId)
 }
@@ -235,7 +251,7 @@ function apply(members: OfConnection, { op, takenAt = 0 }: Said): void {
 
 function applyItem(
   members: OfConnection,
-  { action, clientId, id = '', data, encoding, extras }: PresenceItem,
+  { action, clientId, id = '', data, encoding, extras, endsUnheard }: PresenceItem,
   from: Pick<PresenceMember, 'connectionId' | 'owner' | 'timestamp'>
 ): void {
   const { owner } = from
@@ -243,7 +259,7 @@ function applyItem(
   if (known !== undefined && known.owner.claim > owner.claim) return
   const isPast = known !== undefined && isOlder(id, known)
   if (action === PresenceAction.LEAVE) {
-    if (!isPast) members.delete(clientId)
+    if (!isPast || endsUnheard === true) members.delete(clientId)
   } else if (known !== undefined && (isPast || known.id === id)) {
     members.set(clientId, { ...known, owner })
   } else {

@@ -330,7 +330,7 @@ export class MasterPresence {
     }
     if (isSilent) return
     const isOfClient = idSpace === 'connection'
-    const shown = isOfClient ? events : events.map(withoutLeaveId)
+    const shown = isOfClient ? events : events.map(decidedByServer)
     const pages = pagesOf(shown, itemBytes)
     for (const [no, page] of pages.entries()) {
       const source = no === pages.length - 1 ? { id, idSpace } : OF_MASTER
@@ -342,8 +342,9 @@ export class MasterPresence {
 }
 
 /** A leave that servers decide is told by an id that is no connection's (scenario D6). */
-function withoutLeaveId(event: PresenceItem): PresenceItem {
-  return event.action === PresenceAction.LEAVE ? { ...event, id: undefined } : event
+function decidedByServer(event: PresenceItem): PresenceItem {
+  if (event.action !== PresenceAction.LEAVE) return event
+  return { ...event, id: undefined, endsUnheard: undefined }
 }
 
 function ownerKey({ incarnation, worker, generation }: MemberOwner): string {

@@ -26,6 +26,8 @@ export interface PresenceItem {
   readonly data?: string | Uint8Array
   readonly encoding?: string
   readonly extras?: Extras
+  /** In a leave that a node decides: it ends, too, what its connection said elsewhere later on. */
+  readonly endsUnheard?: boolean
 }
 
 /** What somebody says of members of one connection. */
@@ -192,7 +194,7 @@ export function decide(word: Word, members: MemberMap): Decision {
     const isKnown = known !== undefined
     const isPast = isKnown && isOlder(id, { id: known.id, connectionId })
     if (item.action === PresenceAction.LEAVE) {
-      if (!isKnown || isPast) continue
+      if (!isKnown || (isPast && item.endsUnheard !== true)) continue
       draft.set(key, undefined)
       count--
       events.push(leaveOf(item, known))

@@ -68,6 +68,11 @@ class Rig {
         `${clientId} ${id.replace(`:${limits.presenceItemsMax}`, ':last')}`))
   }
 
+  /** Whether each leave on its way ends, too, what was said elsewhere. */
+  reach(): (boolean | undefined)[] {
+    return this.leaves.map(({ op }) => decodeItems(op.payload)[0]!.endsUnheard)
+  }
+
   pass(ms: number): void {
     this.nowMs += ms
     this.deadlines.fire(this.nowMs)
@@ -224,6 +229,26 @@ t.test('[21] a leave ends what its connection said on other nodes before', async
   rig.take('x:48', [{ ...ann(ENTER), id: 'x:11:0' }], 2)
   rig.own.leave('x', 2, 0)
   t.same(rig.left(), ['ann x:48:last'])
+})
+
+t.test('[21] it ends what was said elsewhere too, and when it is said again, only until its ' +
+  'connection speaks here', async (t) => {
+  const rig = new Rig()
+  rig.take('x:35', [ann(ENTER)], 2)
+  rig.own.leave('x', 2, 0)
+  rig.leaves[0]!.settle(REFUSED)
+  rig.pass(2_000)
+  t.same(rig.reach(), [true, true])
+  rig.take('x:36', [ann(ENTER, 'back')], 2)
+  rig.leaves[1]!.settle(REFUSED)
+  rig.pass(2_000)
+  t.same(rig.reach(), [true, true, undefined])
+  t.same(rig.left()[2], 'ann x:35:last')
+  rig.leaves[2]!.settle(REFUSED)
+  rig.pass(2_000)
+  t.same(rig.reach()[3], undefined, 'nor later')
+  rig.leaves[3]!.settle(TAKEN)
+  t.same(rig.list(), ['ann x:36:0 back'])
 })
 
 t.test('an enter that has no outcome yet is left as well', async (t) => {

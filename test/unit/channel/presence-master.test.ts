@@ -163,6 +163,30 @@ t.test('a leave of an older frame does not end what a newer one began', async (t
   t.same(life.present(), [])
 })
 
+t.test('[21] the leave of its owner ends a member of whose last frame that node never heard',
+  async (t) => {
+    const life = new PresenceWorld().master()
+    life.join('a')
+    life.join('b')
+    life.say('a', 'x:35', [ann(ENTER, 'here')])
+    life.say('a', 'x:43', [ann(ENTER, 'here')])
+    // Frame 35 comes again elsewhere, and makes the member that node's; 43 never does.
+    life.say('b', 'x:35', [ann(ENTER, 'here')], { claim: 1 })
+    const list = [member('ann', 'x:35:0', { data: 'here', owner: ownerOf('b', { claim: 1 }) })]
+    life.declare('b', list)
+    const leave = { ...ann(LEAVE), id: 'x:35:1000', endsUnheard: true }
+    life.say('a', 'x:35:node', [leave])
+    t.same(life.present(), ['ann here'], 'the former owner ends nothing')
+    life.heard('b')
+    life.say('b', 'x:35:node', [leave], { claim: 1 })
+    t.same(life.present(), [])
+    const [left] = eventsOf(life.heard('b'))
+    t.same(decodeItems(left!.publication.payload), [{ ...ann(LEAVE, 'here') }], 'told as any other')
+    life.say('b', 'x:44', [ann(ENTER, 'back')], { claim: 1 })
+    life.say('b', 'x:35:node', [{ ...leave, endsUnheard: false }], { claim: 1 })
+    t.same(life.present(), ['ann back'], 'without it the id says how far a leave goes')
+  })
+
 t.test('the bound of members: 91003, and whoever is there may go on', async (t) => {
   const life = new PresenceWorld().master()
   life.join('a')

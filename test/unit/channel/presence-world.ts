@@ -33,6 +33,7 @@ export interface Item {
   readonly clientId: string
   readonly id?: string
   readonly data?: string
+  readonly endsUnheard?: boolean
 }
 
 export function ownerOf(node: string, over: Partial<MemberOwner> = {}): MemberOwner {
