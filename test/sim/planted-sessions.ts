@@ -98,7 +98,7 @@ export const ofSessions: readonly Planted[] = [
     name: 'a former holder is not told that it is over',
     rule: '20',
     foundBy: ['whole', 'leave', 'ghost', 'leak'],
-    mix: { clientCuts: 40, clientDrops: 20, clientCount: 12 },
+    mix: { clientCuts: 90, clientDrops: 0 },
     plant: () => replace(Sessions, 'onSuperseded', () => () => undefined)
   },
   {
