@@ -45,6 +45,40 @@ export const limits = {
   socketLookMs: 50,
   /** Sockets of one worker; above: refused with 50004. */
   socketsPerWorkerMax: 1_000_000,
+  /** Files that a process may open and clients' connections leave to others: mesh, log, probes. */
+  filesKeptFree: 128,
+  /** A connection whose request has no whole head after this is closed, before it is a WebSocket
+   * too; and one whose request has no whole body after the second. */
+  requestHeadMs: 10_000,
+  requestBodyMs: 30_000,
+  /** A client that does not answer the end of its socket is cut off after this. */
+  closingMs: 10_000,
+  /** Fragments of one frame of a client, and pieces in which it arrives; above: closed. */
+  fragmentsPerFrameMax: 1_024,
+  piecesPerFrameMax: 16_384,
+
+  // -- overload -------------------------------------------------------------------------------
+  /** So many sockets are let in at a time; the others wait, new ones behind those that resume. */
+  admissionsPerStep: 100,
+  admissionStepMs: 50,
+  /** Sockets of one worker that wait to be let in; above: DISCONNECTED 50004, new ones first. */
+  admissionsWaitingMax: 10_000,
+  /** A socket that waits this long: DISCONNECTED 50004. */
+  admissionWaitMs: 5_000,
+  /** An event loop as late as this, so many looks in a row: new connections are refused, 50004. */
+  strainedLagMs: 400,
+  strainedLooks: 3,
+  /** Until it is not even as late as this, so many looks in a row. */
+  calmLagMs: 50,
+  calmLooks: 8,
+  /** How often it is looked. */
+  strainLookMs: 250,
+  /** Of the memory that may be used: from here on new connections are refused, until the second. */
+  strainedMemoryShare: 0.85,
+  calmMemoryShare: 0.75,
+  /** From here on nobody is let in, and sockets with more than so many bytes waiting are ended. */
+  direMemoryShare: 0.92,
+  direQueueBytesMax: 128 * 1024,
 
   // -- HTTP requests ---------------------------------------------------------------------------
   /** Requests of one worker that have no answer yet; above: 50004, at once. */
@@ -266,6 +300,9 @@ assert(limits.cometIdleMs < limits.cometRecvAnswerMs, 'a home that is there answ
 assert(limits.framesPerSecondMax > limits.owedPerSessionMax, 'what is sent again is no flood')
 assert(limits.owedPerSessionMax > limits.unansweredPerSessionMax, 'refusals can be told, too')
 assert(limits.idKeptMs >= limits.connectionStateTtlMs + 60_000, 'ids outlive re-sends (rule 17)')
+assert(limits.admissionWaitMs < 10_000, 'who waits is answered before the client gives up')
+assert(limits.calmLagMs < limits.strainedLagMs && limits.calmMemoryShare <
+  limits.strainedMemoryShare && limits.strainedMemoryShare < limits.direMemoryShare, 'no flutter')
 assert(limits.claimAnswerMs < 10_000, 'a resume is answered before the client gives up')
 assert(2 * limits.holderAnswerMs < limits.claimAnswerMs, 'a silent home leaves time to answer')
 assert(limits.attachAnswerMs < 10_000, 'an attach is answered before the client gives up')

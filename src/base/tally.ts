@@ -12,6 +12,9 @@ export class Tally {
   /** Sockets that were opened, and that were turned away. */
   openedCount = 0
   turnedAwayCount = 0
+  /** Of those turned away: because the worker had too much to do, or the app too many already. */
+  busyCount = 0
+  appFullCount = 0
   /** Connections that were ended because they took too slowly what they were told. */
   slowCount = 0
 }

@@ -13,11 +13,13 @@ import { HubMesh } from '../bus/hub.ts'
 import type { Mesh } from '../bus/mesh.ts'
 import { NatsMesh } from '../bus/nats.ts'
 import { WorkerBus } from '../bus/worker-bus.ts'
+import { connectionsMaxOf } from '../edge/public-port.ts'
 import { type Edge, startEdge } from '../edge/server.ts'
 import type { LogPlan } from '../node/member-ports.ts'
 import { Outbox } from '../node/outbox.ts'
 import type { Log, Place } from '../node/ports.ts'
 import { Worker } from '../node/worker.ts'
+import { heapUsedBytes, watchLoad } from '../ops/load-gauge.ts'
 import { Pump } from '../ops/pump.ts'
 import { privateMemory, sharedSlabs } from '../ops/slabs.ts'
 import { systemClock } from '../ops/system-clock.ts'
@@ -136,7 +138,7 @@ class Opening {
     const { host, port, isDev } = start
     const provisioner = isDev ? this.#provisioning : undefined
     this.#edge = startEdge(
-      { host, port, provisioner },
+      { host, port, provisioner, connectionsMax: connectionsMaxOf(start.workers) },
       {
         input: (input) => this.#pump.input(input),
         note
@@ -224,11 +226,15 @@ async function run(): Promise<void> {
   const report = (): void => {
     const { turnCount } = pump
     const counts = worker.counts()
-    const heapBytes = process.memoryUsage().heapUsed
+    const heapBytes = heapUsedBytes()
     const { isUp: isMeshUp } = mesh
-    const status = { turnCount, isMeshUp, isDraining, counts, tally: { ...tally }, heapBytes }
+    const status = {
+      turnCount, isMeshUp, isDraining, counts, tally: { ...tally }, heapBytes,
+      strain: worker.strain()
+    }
     say({ kind: 'status', status })
   }
+  watchLoad((strain) => pump.input({ kind: 'strain', strain }))
   report()
   setInterval(report, STATUS_MS)
 }

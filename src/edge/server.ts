@@ -6,7 +6,7 @@
 import websocket from '@fastify/websocket'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { WebSocket } from 'ws'
+import type { ServerOptions, WebSocket } from 'ws'
 import { limits } from '../base/limits.ts'
 import type { SocketOpening, WorkerInput } from '../node/ports.ts'
 import { serveComet } from './comet.ts'
@@ -19,6 +19,8 @@ import { serveSse } from './sse.ts'
 export interface EdgeOptions {
   readonly host: string
   readonly port: number
+  /** Connections that may be open at once; who comes then is closed without a word. */
+  readonly connectionsMax: number
   /** Absent in production: then the sandbox's paths do not exist. */
   readonly provisioner?: Provisioner
 }
@@ -41,6 +43,11 @@ export interface Edge {
 export async function startEdge(options: EdgeOptions, ports: EdgePorts): Promise<Edge> {
   const server = fastify({
     bodyLimit: limits.requestBodyBytesMax,
+    requestTimeout: limits.requestBodyMs,
+    http: {
+      headersTimeout: limits.requestHeadMs,
+      connectionsCheckingInterval: limits.requestHeadMs / 4
+    },
     // Connection keys stand in the paths of comet requests.
     routerOptions: { maxParamLength: limits.connectionKeyLengthMax },
     // What the router cannot even read has our shape, too.
@@ -49,8 +56,17 @@ export async function startEdge(options: EdgeOptions, ports: EdgePorts): Promise
     }
   })
   await server.register(websocket, {
-    options: { maxPayload: limits.frameBytesMax, perMessageDeflate: false, clientTracking: false }
+    options: {
+      maxPayload: limits.frameBytesMax,
+      maxFragments: limits.fragmentsPerFrameMax,
+      maxBufferedChunks: limits.piecesPerFrameMax,
+      perMessageDeflate: false,
+      clientTracking: false,
+      autoPong: false,
+      closeTimeout: limits.closingMs
+    } as Omit<ServerOptions, 'WebSocket' | 'path'>
   })
+  server.server.maxConnections = options.connectionsMax
   useRestConventions(server, ports.note)
   serveSockets(server, ports)
   serveComet(server, ports)
@@ -106,6 +122,10 @@ function open(
   const { webSocket } = socket
   webSocket.on('message', (data: Buffer, isBinary: boolean) => {
     ports.input({ kind: 'socketFrame', socket, data, isBinary })
+  })
+  webSocket.on('ping', (data: Buffer) => {
+    socket.pong(data)
+    ports.input({ kind: 'socketHeard', socket })
   })
   webSocket.on('pong', () => ports.input({ kind: 'socketHeard', socket }))
   webSocket.on('close', () => ports.input({ kind: 'socketClosed', socket }))

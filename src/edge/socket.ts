@@ -7,6 +7,7 @@
 
 import type { Socket as Stream } from 'node:net'
 import type { WebSocket } from 'ws'
+import { limits } from '../base/limits.ts'
 import type { FrameSequence, Socket } from '../node/outbox.ts'
 
 /** An empty ping (RFC 6455, 5.5.2); clients answer it by themselves. */
@@ -31,6 +32,12 @@ export class WebSocketTransport implements Socket {
 
   ping(): void {
     if (this.#stream.writable) this.#stream.write(PING_FRAME)
+  }
+
+  /** Answers a client's ping, unless it reads nothing and only pings. */
+  pong(data: Uint8Array): void {
+    if (!this.#stream.writable || this.#stream.writableLength > limits.socketRoomBytes) return
+    this.#stream.write(Buffer.concat([Buffer.of(0x8a, data.byteLength), data]))
   }
 
   close(): void {

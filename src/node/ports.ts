@@ -12,6 +12,7 @@ import type { Place } from '../peer/place.ts'
 import type { View } from '../ring/view.ts'
 import type { CometRequest, CometResponder } from './comet-ports.ts'
 import type { Socket } from './outbox.ts'
+import type { Strain } from './overload.ts'
 import type { RawRequest, Responder } from './request.ts'
 
 export type { Clock, Now, Place, Socket }
@@ -73,5 +74,7 @@ export type WorkerInput =
     }
   | { readonly kind: 'apps'; readonly directory: AppDirectory }
   | { readonly kind: 'logRoom'; readonly room: LogRoom }
+  /** How much the worker has to do; told again and again. */
+  | { readonly kind: 'strain'; readonly strain: Strain }
   | { readonly kind: 'drain'; readonly withinMs: number }
   | { readonly kind: 'deadline' }

@@ -6,35 +6,17 @@
 
 import type { ConnectionFacts } from '../auth/connection-key.ts'
 import type { Credentials } from '../auth/key.ts'
-import { limits } from '../base/limits.ts'
 import type { ErrorInfo } from '../wire/errors.ts'
 import { errors } from '../wire/errors.ts'
-import type { ConnectParams } from '../wire/params.ts'
 import type { ClaimDecision, ClaimDesk, ClaimOutcome } from './claims.ts'
-import type { Socket, SocketSlot } from './outbox.ts'
-
-interface Frame {
-  readonly data: Uint8Array | string
-  readonly isBinary: boolean
-}
-
-/** What a frame costs at least. */
-const FRAME_BYTES = 64
+import type { EarlyFrame, Newcomer } from './newcomer.ts'
+import type { Socket } from './outbox.ts'
 
 const UNDECIDED = 'It is not decided yet who holds the connection; connect again'
 
-/** What a socket came with. */
-export interface Arrival extends ConnectParams {
-  readonly isTls: boolean
-}
-
 /** A socket that waits. */
-export interface Resuming {
-  readonly slot: SocketSlot
-  readonly params: Arrival
+export interface Resuming extends Newcomer {
   readonly facts: ConnectionFacts
-  /** What the client sent without waiting for CONNECTED. */
-  readonly early: Frame[]
 }
 
 export interface ResumesOwner {
@@ -48,7 +30,7 @@ export interface ResumesOwner {
 export class Resumes {
   readonly #owner: ResumesOwner
   readonly #desk: ClaimDesk
-  readonly #waiting = new Map<Socket, { resuming: Resuming; claimId: string; bytes: number }>()
+  readonly #waiting = new Map<Socket, { resuming: Resuming; claimId: string }>()
 
   constructor(owner: ResumesOwner, desk: ClaimDesk) {
     this.#owner = owner
@@ -71,15 +53,13 @@ export class Resumes {
         this.#owner.onGrantedLate(facts.connectionId, claim, doubtfulThrough)
       }
     })
-    this.#waiting.set(socket, { resuming, claimId, bytes: 0 })
+    this.#waiting.set(socket, { resuming, claimId })
   }
 
-  onFrame(socket: Socket, frame: Frame): void {
+  onFrame(socket: Socket, frame: EarlyFrame): void {
     const waiting = this.#waiting.get(socket)
-    if (waiting === undefined) return
-    waiting.bytes += FRAME_BYTES + frame.data.length
-    if (waiting.bytes <= limits.earlyBytesMax) waiting.resuming.early.push(frame)
-    else this.#turnAway(socket, errors.disconnected('Sent too much before CONNECTED').info)
+    if (waiting === undefined || waiting.resuming.early.add(frame)) return
+    this.#turnAway(socket, errors.tooEarly().info)
   }
 
   onClosed(socket: Socket): void {

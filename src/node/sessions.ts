@@ -4,7 +4,7 @@
  */
 
 import type { ConnectionKeys } from '../auth/connection-key.ts'
-import type { Authenticated, Credentials } from '../auth/key.ts'
+import type { Credentials } from '../auth/key.ts'
 import type { Now } from '../base/clock.ts'
 import type { Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
@@ -17,18 +17,18 @@ import { Parking } from '../session/parking.ts'
 import { Session } from '../session/session.ts'
 import type { Ending, SessionOptions, SessionPorts, Transport } from '../session/session-ports.ts'
 import { Action } from '../wire/actions.ts'
-import { type ErrorInfo, errors, type ProtocolError } from '../wire/errors.ts'
+import { type ErrorInfo, errors } from '../wire/errors.ts'
 import { encodeFrame, type Frame } from '../wire/frame.ts'
-import { type ConnectParams, parseConnectParams } from '../wire/params.ts'
-import type { Format } from '../wire/protocol-message.ts'
+import { AppConnections } from './app-connections.ts'
 import { Beats } from './beats.ts'
 import { type ClaimDecision, ClaimDesk, type Holder } from './claims.ts'
+import { Entrance, type EntranceOwner } from './entrance.ts'
 import type { Connection, Gatekeeper, Review } from './gatekeeper.ts'
-import { type Outbox, type Socket, SocketSlot } from './outbox.ts'
+import type { EarlyFrames, Newcomer } from './newcomer.ts'
+import type { Outbox, Socket, SocketSlot } from './outbox.ts'
+import { Overload, type Strain } from './overload.ts'
 import type { SocketOpening } from './ports.ts'
-import {
-  type Arrival, resumeRefusal, Resumes, type ResumesOwner, type Resuming
-} from './resumes.ts'
+import { resumeRefusal, Resumes, type ResumesOwner, type Resuming } from './resumes.ts'
 
 const DRAIN_STEP_MS = 100
 
@@ -41,6 +41,8 @@ const HEARTBEATS = {
 
 export interface SessionsOptions {
   readonly self: Life
+  /** How many workers the node has. */
+  readonly workers: number
   readonly serverId: string
   readonly siteCode: string
 }
@@ -93,7 +95,7 @@ class Connected implements Transport {
   }
 }
 
-export class Sessions implements Holder, ResumesOwner {
+export class Sessions implements Holder, ResumesOwner, EntranceOwner {
   /** What every session is given. */
   readonly sessionPorts: SessionPorts
   readonly #options: SessionsOptions
@@ -105,6 +107,9 @@ export class Sessions implements Holder, ResumesOwner {
   readonly #parking: Parking
   readonly #desk: ClaimDesk
   readonly #resumes: Resumes
+  readonly #entrance: Entrance
+  readonly #apps: AppConnections
+  readonly #overload = new Overload()
   #isDraining = false
 
   constructor(options: SessionsOptions, ports: SessionsPorts) {
@@ -131,10 +136,21 @@ export class Sessions implements Holder, ResumesOwner {
     this.#parking = new Parking({ deadlines, nowMs })
     this.#desk = new ClaimDesk({ ...ports, self: options.self }, this)
     this.#resumes = new Resumes(this, this.#desk)
+    this.#apps = new AppConnections(options.workers)
+    this.#entrance = new Entrance(this, { ...ports, apps: this.#apps, overload: this.#overload })
   }
 
   get count(): number {
-    return this.#connected.size + this.#resumes.count
+    return this.#connected.size + this.#resumes.count + this.#entrance.count
+  }
+
+  get overload(): Overload {
+    return this.#overload
+  }
+
+  /** How many wait to be let in. */
+  get waitingCount(): number {
+    return this.#entrance.count
   }
 
   /** A new view: registers may be elsewhere. */
@@ -157,24 +173,14 @@ export class Sessions implements Holder, ResumesOwner {
   }
 
   onOpened(opening: SocketOpening): void {
-    const slot = new SocketSlot(opening.socket, this.#ports.outbox)
-    const format: Format = opening.query.get('format') === 'msgpack' ? 'msgpack' : 'json'
-    const parsed = parseConnectParams(opening.query)
-    if (!parsed.ok) {
-      this.#turnAway(slot, format, parsed.error)
-      return
-    }
-    const { isTls } = opening
-    const params = { ...parsed.params, isTls }
-    const admitted = this.#admit(params)
-    if (admitted.ok) this.#admitted(slot, params, admitted.credentials)
-    else this.#turnAway(slot, format, admitted.error)
+    this.#entrance.onOpened(opening)
   }
 
   onFrame(socket: Socket, data: Uint8Array | string, isBinary: boolean): void {
     const connected = this.#connected.get(socket)
     if (connected === undefined) {
       this.#resumes.onFrame(socket, { data, isBinary })
+      this.#entrance.onFrame(socket, { data, isBinary })
       return
     }
     connected.session.onFrame(data, isBinary)
@@ -188,7 +194,17 @@ export class Sessions implements Holder, ResumesOwner {
   onClosed(socket: Socket): void {
     this.#connected.get(socket)?.session.onSocketClosed()
     this.#resumes.onClosed(socket)
+    this.#entrance.onClosed(socket)
     this.forget(socket)
+  }
+
+  /** How much there is to do; who is behind with reading has to go when it is dire. */
+  onStrain(strain: Strain): void {
+    this.#overload.onStrain(strain)
+    if (!this.#overload.isDire) return
+    for (const socket of [...this.#connected.keys()]) {
+      if (socket.queuedBytes > limits.direQueueBytesMax) this.onSlow(socket)
+    }
   }
 
   /** It takes too slowly what it is told: it goes on with a new socket. */
@@ -218,21 +234,21 @@ export class Sessions implements Holder, ResumesOwner {
     if (parked !== undefined && parked.claim < claim) this.#parking.remove(connectionId)
   }
 
-  onDecided({ slot, params, facts, early }: Resuming, outcome: ClaimDecision): void {
+  onDecided(resuming: Resuming, outcome: ClaimDecision): void {
     // Keys and tokens may have ended meanwhile.
-    const proven = this.#ports.gate.prove(params)
+    const proven = this.#ports.gate.prove(resuming.params)
     const isGranted = outcome.kind === 'granted'
-    const { connectionId } = facts
+    const { connectionId } = resuming.facts
     if (!proven.ok) {
       if (isGranted) this.onGrantedLate(connectionId, outcome.claim, outcome.doubtfulThrough)
-      this.#turnAway(slot, params.format, proven.error)
+      this.turnAway(resuming, proven.error.info)
     } else if (isGranted) {
       this.onSuperseded(connectionId, outcome.claim)
-      this.#open(slot, params, proven.credentials, { connectionId, ...outcome })
+      this.#open(resuming, proven.credentials, { connectionId, ...outcome })
     } else {
-      this.#open(slot, params, proven.credentials, this.#newIdentity(), outcome.error)
+      this.#open(resuming, proven.credentials, this.#newIdentity(), outcome.error)
     }
-    for (const { data, isBinary } of early) this.onFrame(slot.socket, data, isBinary)
+    this.#hear(resuming.slot.socket, resuming.early)
   }
 
   onGrantedLate(connectionId: string, claim: number, doubtfulThrough: number): void {
@@ -240,8 +256,8 @@ export class Sessions implements Holder, ResumesOwner {
     this.#parking.park({ connectionId, claim, isProven: false, doubtfulThrough })
   }
 
-  turnAway({ slot, params }: Resuming, info: ErrorInfo): void {
-    this.#turnAway(slot, params.format, { info, scope: 'connection' })
+  turnAway(newcomer: Newcomer, error: ErrorInfo): void {
+    this.#entrance.turnAway(newcomer, error)
   }
 
   /** Asks everybody to go elsewhere, evenly over `withinMs`; newcomers are refused. */
@@ -249,6 +265,7 @@ export class Sessions implements Holder, ResumesOwner {
     if (this.#isDraining) return
     this.#isDraining = true
     this.#resumes.turnAwayAll(errors.unavailable(LEAVING).info)
+    this.#entrance.close(errors.unavailable(LEAVING).info)
     const stepCount = Math.max(1, Math.floor(withinMs / DRAIN_STEP_MS))
     const perStep = Math.ceil(this.#connected.size / stepCount)
     this.#drainStep(Math.max(1, perStep))
@@ -267,26 +284,23 @@ export class Sessions implements Holder, ResumesOwner {
     return sessions
   }
 
-  #admit(params: ConnectParams): Authenticated {
-    if (this.#isDraining) return { ok: false, error: errors.unavailable('The node is leaving') }
-    if (this.#connected.size < limits.socketsPerWorkerMax) return this.#ports.gate.prove(params)
-    return { ok: false, error: errors.capacity() }
-  }
-
-  #admitted(slot: SocketSlot, params: Arrival, credentials: Credentials): void {
-    const key = params.resume ?? params.recover
-    if (key === undefined) {
-      this.#open(slot, params, credentials, this.#newIdentity())
+  enter(newcomer: Newcomer, credentials: Credentials): void {
+    const { slot, params: { resume, recover }, early } = newcomer
+    const key = resume ?? recover
+    const facts = key === undefined ? undefined : this.#ports.connectionKeys.open(key)
+    const refusal = key === undefined ? undefined
+      : facts === undefined ? errors.invalidConnectionKey().info : resumeRefusal(facts, credentials)
+    if (facts !== undefined && refusal === undefined) {
+      this.#resumes.wait({ ...newcomer, facts })
       return
     }
-    const facts = this.#ports.connectionKeys.open(key)
-    const refusal = facts === undefined ? errors.invalidConnectionKey().info
-      : resumeRefusal(facts, credentials)
-    if (facts === undefined || refusal !== undefined) {
-      this.#open(slot, params, credentials, this.#newIdentity(), refusal)
-    } else {
-      this.#resumes.wait({ slot, params, facts, early: [] })
-    }
+    this.#open(newcomer, credentials, this.#newIdentity(), refusal)
+    this.#hear(slot.socket, early)
+  }
+
+  /** What its client sent without waiting for CONNECTED. */
+  #hear(socket: Socket, early: EarlyFrames): void {
+    for (const { data, isBinary } of early.take()) this.onFrame(socket, data, isBinary)
   }
 
   #newIdentity(): Identity {
@@ -295,12 +309,12 @@ export class Sessions implements Holder, ResumesOwner {
   }
 
   #open(
-    slot: SocketSlot,
-    { format, echo, heartbeats, isTls, remainPresentForMs = limits.presenceGraceMs }: Arrival,
+    { slot, params }: Newcomer,
     credentials: Credentials,
     identity: Identity,
     error?: ErrorInfo
   ): void {
+    const { format, echo, heartbeats, isTls, remainPresentForMs = limits.presenceGraceMs } = params
     const { serverId, siteCode } = this.#options
     const { connectionId } = identity
     const appLimits = this.#ports.gate.directory?.app(credentials.appId)?.limits
@@ -324,6 +338,7 @@ export class Sessions implements Holder, ResumesOwner {
     })
     this.#connected.set(slot.socket, connected)
     this.#byConnection.set(connectionId, connected.session)
+    this.#apps.add(credentials.appId)
     this.#beats.add(connected)
     slot.socket.carries?.(connectionId, identity.claim)
     connected.session.connected(error)
@@ -338,20 +353,13 @@ export class Sessions implements Holder, ResumesOwner {
     else if (ending === 'closed') this.#parking.close(connectionId)
   }
 
-  #turnAway(slot: SocketSlot, format: Format, error: ProtocolError): void {
-    this.#ports.tally.turnedAwayCount++
-    const isRetriable = error.info.statusCode >= 500
-    const action = isRetriable ? Action.DISCONNECTED : Action.ERROR
-    slot.write(encodeFrame({ action, error: error.info }, format))
-    slot.close()
-  }
-
   /** The socket is closed, or about to be: nothing of it counts any more. */
   forget(socket: Socket): void {
     const connected = this.#connected.get(socket)
     if (connected === undefined) return
     connected.row.delete(connected)
     this.#connected.delete(socket)
+    this.#apps.remove(connected.session.appId)
   }
 
   /** Shows a socket that we live; one that does not show it is dropped. */

@@ -53,6 +53,8 @@ export interface WorkerCounts {
   readonly comet: number
   readonly unconfirmedBytes: number
   readonly deadlines: number
+  /** Sockets that wait for their turn to be let in. */
+  readonly waiting: number
 }
 
 export class Worker {
@@ -108,7 +110,7 @@ export class Worker {
       viewVersion: () => this.#channels.viewVersion
     })
     this.#sessions = new Sessions(
-      { self: { ...self, generation }, serverId, siteCode },
+      { self: { ...self, generation }, workers, serverId, siteCode },
       {
         channels: this.#channels.groups,
         outbox,
@@ -194,6 +196,9 @@ export class Worker {
       case 'logRoom':
         this.#channels.onLogRoom(input.room)
         break
+      case 'strain':
+        this.#sessions.onStrain(input.strain)
+        break
       case 'drain':
         this.#sessions.drain(input.withinMs)
         break
@@ -231,8 +236,15 @@ export class Worker {
       requests: this.#requests.count,
       comet: this.#comet.count,
       unconfirmedBytes: this.#links.unconfirmedBytes(),
-      deadlines: this.#deadlines.size
+      deadlines: this.#deadlines.size,
+      waiting: this.#sessions.waitingCount
     }
+  }
+
+  /** True while new connections are sent elsewhere, and how late the event loop was last. */
+  strain(): { readonly isStrained: boolean; readonly lagMs: number } {
+    const { isStrained, lagMs } = this.#sessions.overload
+    return { isStrained, lagMs }
   }
 
   describe(): string[] {

@@ -23,25 +23,8 @@ const STANDINGS = ['waiting', 'candidate', 'joining', 'serving', 'leaving', 'lef
 export function nodeMetrics(source: MetricSource): Registry {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry, prefix: 'ringcast_' })
-  const read = (name: string, help: string, value: () => number): void => {
-    new Gauge({ name, help, registers: [registry], collect() { this.set(value()) } })
-  }
-  const count = (name: string, help: string, value: () => number): void => {
-    new Counter({
-      name,
-      help,
-      registers: [registry],
-      collect() {
-        this.reset()
-        this.inc(value())
-      }
-    })
-  }
-  const sum = (pick: (status: WorkerStatus) => number): number => {
-    let total = 0
-    for (const status of source.statuses()) if (status !== undefined) total += pick(status)
-    return total
-  }
+  const meter = new Meter(registry, source)
+  const { read, count, sum } = meter
   read('ringcast_connections', 'Open client connections', () => sum((s) => s.counts.connections))
   read('ringcast_attachments', 'Live attachments', () => sum((s) => s.counts.attachments))
   read('ringcast_channel_clients', 'ChannelClients', () => sum((s) => s.counts.clients))
@@ -59,8 +42,7 @@ export function nodeMetrics(source: MetricSource): Registry {
     () => sum((s) => s.tally.openedCount ?? 0))
   count('ringcast_sockets_turned_away_total', 'Connections refused',
     () => sum((s) => s.tally.turnedAwayCount ?? 0))
-  count('ringcast_slow_consumers_total', 'Connections ended because they took too slowly',
-    () => sum((s) => s.tally.slowCount ?? 0))
+  addOverload(meter)
   read('ringcast_workers_with_mesh', 'Workers whose mesh connection is up',
     () => sum((s) => (s.isMeshUp ? 1 : 0)))
   read('ringcast_log_filled_ratio', 'How full the fullest stream of the log is, or its account',
@@ -82,4 +64,61 @@ export function nodeMetrics(source: MetricSource): Registry {
     }
   })
   return registry
+}
+
+/** Who was not let in, who waits, and why. */
+function addOverload({ registry, source, read, count, sum }: Meter): void {
+  new Counter({
+    name: 'ringcast_sockets_refused_total',
+    help: 'Connections refused because there was no room: busy, or the app has too many',
+    labelNames: ['reason'],
+    registers: [registry],
+    collect() {
+      this.reset()
+      this.inc({ reason: 'busy' }, sum((s) => s.tally.busyCount ?? 0))
+      this.inc({ reason: 'app-limit' }, sum((s) => s.tally.appFullCount ?? 0))
+    }
+  })
+  read('ringcast_sockets_waiting', 'Connections that wait for their turn to be let in',
+    () => sum((s) => s.counts.waiting))
+  read('ringcast_workers_strained', 'Workers that refuse new connections, being overloaded',
+    () => sum((s) => (s.strain.isStrained ? 1 : 0)))
+  read('ringcast_loop_lag_ms', 'How late the event loop of the latest worker was at its last look',
+    () => Math.max(0, ...source.statuses().map((s) => s?.strain.lagMs ?? 0)))
+  count('ringcast_slow_consumers_total', 'Connections ended because they took too slowly',
+    () => sum((s) => s.tally.slowCount ?? 0))
+}
+
+/** Metrics whose values are read when they are scraped. */
+class Meter {
+  readonly registry: Registry
+  readonly source: MetricSource
+
+  constructor(registry: Registry, source: MetricSource) {
+    this.registry = registry
+    this.source = source
+  }
+
+  readonly read = (name: string, help: string, value: () => number): void => {
+    new Gauge({ name, help, registers: [this.registry], collect() { this.set(value()) } })
+  }
+
+  readonly count = (name: string, help: string, value: () => number): void => {
+    new Counter({
+      name,
+      help,
+      registers: [this.registry],
+      collect() {
+        this.reset()
+        this.inc(value())
+      }
+    })
+  }
+
+  /** Over all workers. */
+  readonly sum = (pick: (status: WorkerStatus) => number): number => {
+    let total = 0
+    for (const status of this.source.statuses()) if (status !== undefined) total += pick(status)
+    return total
+  }
 }

@@ -80,6 +80,8 @@ export interface WorkerStatus {
   /** Totals since the thread started. */
   readonly tally: Readonly<Record<string, number>>
   readonly heapBytes: number
+  /** Whether new connections are sent elsewhere, and how late the event loop was last. */
+  readonly strain: { readonly isStrained: boolean; readonly lagMs: number }
 }
 
 export type FromWorker =

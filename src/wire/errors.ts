@@ -165,6 +165,10 @@ const connectionErrors = {
     error('connection', 42921, 429, 'Disconnected: the rate of publishes was exceeded for long'),
   tooManyFrames: () =>
     error('connection', 42924, 429, 'Disconnected: too many protocol messages in a second'),
+  tooManyConnections: (countMax: number) =>
+    error('connection', 40111, 403,
+      `This application may have at most ${countMax} connections here at a time`),
+  tooEarly: () => error('connection', 80003, 503, 'Sent too much before CONNECTED'),
   idleTimeout: () =>
     error('connection', 80014, 408, 'Nothing was heard from the client in time'),
   connectionReplaced: () =>
@@ -232,3 +236,9 @@ export const errors = {
   ...channelErrors,
   ...serverErrors
 } as const
+
+/** True if who is refused for this may come again as it is: now is the wrong time, or here the
+ * wrong place. */
+export function isPassing({ code, statusCode }: ErrorInfo): boolean {
+  return statusCode >= 500 || statusCode === 429 || code === 40111
+}

@@ -60,7 +60,7 @@ const keys = [{ id: 'k', secret: 's', capability: { '*': ['*'] } }]
 const parsed = parseApps({ apps: [{ appId: 'bench', keys, namespaces: [], limits: {} }] })
 if (!parsed.ok) throw new Error(parsed.problems.join())
 pump.input({ kind: 'apps', directory: new AppDirectory(parsed.apps, 1) })
-const edge = await startEdge({ host: '127.0.0.1', port: 0 }, {
+const edge = await startEdge({ host: '127.0.0.1', port: 0, connectionsMax: Infinity }, {
   input: (input) => pump.input(input),
   note
 })

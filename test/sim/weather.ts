@@ -47,6 +47,8 @@ export interface Mix {
   readonly clientCuts: number
   readonly clientStalls: number
   readonly clientAways: number
+  /** Workers that have more to do than they can. */
+  readonly strains: number
   readonly isTight: boolean
   readonly isShort: boolean
 }
@@ -74,9 +76,11 @@ export function drawMix(seed: string, hasAllFaults: boolean): Mix {
   }
   // By itself, so that a seed is otherwise what it was.
   const room = new Random(`${seed}/room`)
+  const strain = new Random(`${seed}/strain`)
   return {
     ...(drawn as unknown as Mix),
     logRoomBytes: room.below(8) === 0 ? 6_000 + room.below(20_000) : 0,
+    strains: strain.below(4) === 0 ? 1 + strain.below(5) : 0,
     nodeCount: 2 + random.below(4),
     workers: 1 + random.below(2),
     clientCount: 3 + random.below(4),
@@ -113,6 +117,13 @@ export function drawLimits(seed: string, { isTight, isShort, logRoomBytes }: Mix
       cometQueueBytesMax: 1_000 + comet.below(8_000),
       cometResponseBytesMax: 200 + comet.below(2_000),
       cometStreamBytesMax: 500 + comet.below(8_000)
+    })
+  }
+  const crowd = new Random(`${seed}/crowd`)
+  if (crowd.below(2) === 0) {
+    Object.assign(limits, {
+      admissionsPerStep: 1, admissionStepMs: 50 + crowd.below(2_000),
+      admissionsWaitingMax: 1 + crowd.below(3)
     })
   }
   const tight = {
@@ -200,6 +211,7 @@ export class Weather {
       const { clients } = this.#region
       clients[random.below(clients.length)]?.stayAway(1_000 + random.below(30_000))
     })
+    this.#often('strains', mix.strains, (random) => this.#strain(random))
     this.#often('client stalls', mix.clientStalls, (random) => this.#stallClient(random))
   }
 
@@ -328,6 +340,27 @@ export class Weather {
       this.#world.note(`worker ${worker} of ${life?.incarnation} dies`)
       life?.killWorker(worker)
     })
+  }
+
+  /** It is late, or short of memory, for a while. */
+  #strain(random: Random): void {
+    const threads = this.#region.running.flatMap(({ life }) => life?.threads ?? [])
+    const thread = threads[random.below(threads.length)]
+    if (thread === undefined) return
+    const isShort = random.below(2) === 0
+    const memoryShare = isShort ? 0.85 + 0.15 * random.unit() : 0.2
+    const lagMs = isShort ? 0 : limits.strainedLagMs
+    const endMs = this.#world.nowMs + 500 + random.below(5_000)
+    this.#world.note(`${thread.life} is strained`)
+    const look = (): void => {
+      if (thread.loop.isOver) return
+      const isOver = this.#world.nowMs > endMs
+      thread.tellStrain(isOver ? { lagMs: 0, memoryShare: 0.2 } : { lagMs, memoryShare })
+      if (thread.worker.strain().isStrained || !isOver) {
+        this.#world.after(limits.strainLookMs, look)
+      }
+    }
+    look()
   }
 
   #dropClient(random: Random): void {

@@ -14,6 +14,7 @@ import type { CometRequest, CometResponder } from '../../src/node/comet-ports.ts
 import { Outbox } from '../../src/node/outbox.ts'
 import type { WorkerInput } from '../../src/node/ports.ts'
 import type { RawRequest, Responder } from '../../src/node/request.ts'
+import type { Strain } from '../../src/node/overload.ts'
 import { Worker } from '../../src/node/worker.ts'
 import { PeerCodec } from '../../src/peer/codec.ts'
 import type { LinkFrame } from '../../src/peer/link.ts'
@@ -129,6 +130,10 @@ export class WorkerThread implements SocketServer, CometServer, Asker {
 
   tellLogRoom(room: LogRoom): void {
     this.loop.input({ kind: 'logRoom', room })
+  }
+
+  tellStrain(strain: Strain): void {
+    this.loop.input({ kind: 'strain', strain })
   }
 
   tellDrain(withinMs: number): void {

@@ -57,7 +57,7 @@ t.test('before it knows any app a worker sends clients elsewhere', async (t) => 
   const now = { monoMs: 0, wallMs: 0 }
   const self = { incarnation: 'n', worker: 0, generation: 1 }
   const gate = new Gatekeeper({ now: () => now } as GatekeeperPorts)
-  const sessions = new Sessions({ self, serverId: 's', siteCode: 't' }, {
+  const sessions = new Sessions({ self, workers: 1, serverId: 's', siteCode: 't' }, {
     channels: undefined as never, outbox, deadlines: new Deadlines(), random: new Random('ids'),
     gate, connectionKeys: new ConnectionKeys(new Uint8Array(32)), tally: new Tally(),
     now: () => now,
@@ -229,4 +229,46 @@ t.test('every connection has an id and a key of its own', async (t) => {
   world.run(100)
   t.equal(new Set(clients.map(({ connectionId }) => connectionId)).size, 200)
   t.equal(new Set(clients.map(({ received }) => received[0]!.connectionKey)).size, 200)
+})
+
+t.test('an app at its bound of connections has no more, until one goes', async (t) => {
+  const { world, worker } = alone('bounded')
+  const [app] = APPS.apps
+  const bounded = APPS.replace([{ ...app!, limits: { connectionCountMax: 2, publishRateMax: 7 } }])
+  world.input(worker, { kind: 'apps', directory: bounded })
+  world.run(10)
+  const node = world.nodes[0]!
+  const [one, two] = [world.client(node), world.client(node)]
+  world.run(10)
+  const three = world.client(node)
+  world.run(10)
+  t.ok(one.isOpen && two.isOpen)
+  t.same(codesOf(three), [[Action.DISCONNECTED, 40111]], 'it may come again')
+  t.equal(one.received[0]!.connectionDetails!.maxInboundRate, 7)
+  one.drop()
+  world.run(10)
+  three.connect(worker)
+  world.run(10)
+  t.ok(three.isOpen)
+  one.resume(worker)
+  world.run(1_000)
+  t.ok(one.isOpen, 'who goes on is let in')
+  t.match(worker.tally, { appFullCount: 1, turnedAwayCount: 1 })
+})
+
+t.test('[25] when memory is nearly gone, who is behind with reading has to go', async (t) => {
+  const { world, worker } = alone('dire')
+  const [slow, quick] = [world.client(world.nodes[0]!), world.client(world.nodes[0]!)]
+  world.run(10)
+  slow.queuedBytes = limits.direQueueBytesMax + 1
+  const strain = { lagMs: 0, memoryShare: limits.direMemoryShare }
+  world.input(worker, { kind: 'strain', strain })
+  world.run(10)
+  t.same(codesOf(slow).at(-1), [Action.DISCONNECTED, 80003])
+  t.ok(quick.isOpen)
+  const late = world.client(world.nodes[0]!)
+  world.run(10)
+  t.same(codesOf(late), [[Action.DISCONNECTED, 50004]])
+  t.match(worker.tally, { slowCount: 1, busyCount: 1 })
+  t.ok(worker.worker.strain().isStrained)
 })
