@@ -18,7 +18,8 @@ if (kit === undefined || !existsSync(script)) {
 const region = await startDevRegion({
   nodes: 1,
   port: 0,
-  host: '127.0.0.1',
+  // The kit's stand-ins for other hosts are on 127.0.0.1: there nobody else is to answer.
+  host: '127.0.0.2',
   workers: 0,
   logLevel: 'error'
 })

@@ -48,6 +48,11 @@ class DeltaChain {
     return former !== undefined && isDelta ? { buildsOn: former.seq, messages } : undefined
   }
 
+  /** Begins where `other` is, if it has no beginning yet. */
+  goOnFrom(other: DeltaChain): void {
+    this.#last ??= other.#last
+  }
+
   /** What comes next does not follow on what came last. */
   forget(): void {
     this.#last = undefined
@@ -85,6 +90,11 @@ export class DeltaChains {
       if (part !== undefined) parts.set(chain.filter, part)
     }
     return parts.size === 0 ? undefined : parts
+  }
+
+  /** Chains without a beginning begin where those of `others` are, which is the last broadcast. */
+  goOnFrom(others: DeltaChains): void {
+    for (const [filter, chain] of others.#chains) this.#chains.get(filter)?.goOnFrom(chain)
   }
 
   forget(): void {

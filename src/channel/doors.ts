@@ -61,6 +61,8 @@ export class Doors {
   readonly #filters = new Filters()
   /** True: attachments were told that SYNC comes later. */
   #owesSync = false
+  /** What was broadcast last. */
+  #lastSeq = 0
 
   constructor(channel: string, ports: DoorPorts) {
     this.#channel = channel
@@ -252,6 +254,7 @@ export class Doors {
   broadcast(publications: readonly Publication[], standing: Standing): void {
     const channel = this.#channel
     this.#replica.apply(publications)
+    this.#lastSeq = standing.seq
     const encoded = publications.map((publication) => this.#encoded(publication, standing))
     const deltas = encoded.map((each) => this.#chains.next(each))
     for (const door of this.#doors.values()) {
@@ -261,7 +264,7 @@ export class Doors {
     }
   }
 
-  /** Publications for one attachment that missed them, in its own variant. */
+  /** Publications for one attachment that missed them, in its own variant: the first one whole. */
   #backlog(
     { variant, variantId }: Attach,
     missed: readonly Publication[],
@@ -269,7 +272,15 @@ export class Doors {
   ): BroadcastItem[] {
     const variants: Variant[] = []
     variants[variantId] = variant
-    return missed.map((publication) => itemFor(variants, this.#encoded(publication, standing)))
+    const chains = new DeltaChains()
+    chains.want(variant)
+    const items = missed.map((publication) => {
+      const encoded = this.#encoded(publication, standing)
+      return itemFor(variants, encoded, chains.next(encoded))
+    })
+    // What follows live builds on the last of these, also for the only one who wants deltas.
+    if (missed.at(-1)?.seq === this.#lastSeq) this.#chains.goOnFrom(chains)
+    return items
   }
 
   #answer(

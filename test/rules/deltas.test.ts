@@ -6,7 +6,9 @@ import { ruleFile, type Stage } from './support/rule.ts'
 
 const ATTACH = 10
 const ATTACHED = 11
+const DETACH = 12
 const MESSAGE = 15
+const RESUMED = 4
 const WORDS = 'the same words over and over again, so that there is something to gain, '
 const OUR_CLIENTS = { '[*]*': ['*'] }
 
@@ -114,6 +116,29 @@ ruleFile('deltas', (rule) => {
     t.equal(late.decodes.count, 5, 'it goes on from what it was rewound to')
     t.same(first.data(), sent.filter((_, no) => no !== 3))
     t.equal(first.decodes.count, 5, 'whole are the first, and the one after its own')
+  })
+
+  rule('C8', 'of what was missed the first is whole, the rest are deltas', async (t, on) => {
+    const name = on.name('missed')
+    const socket = await on.socket(t, 1)
+    const params = { delta: 'vcdiff' }
+    socket.send({ action: ATTACH, channel: name, params })
+    await socket.next(({ action }) => action === ATTACHED)
+    const publisher = on.client(t, 0).channels.get(name)
+    for (let no = 0; no < 4; no++) await publisher.publish('n', `${WORDS}${no}`)
+    const told = []
+    for (let no = 0; no < 4; no++) told.push(await socket.next(({ action }) => action === MESSAGE))
+    const { channelSerial } = told[0]!
+    socket.send({ action: DETACH, channel: name })
+    socket.send({ action: ATTACH, channel: name, params, channelSerial })
+    t.ok((await socket.next(({ action }) => action === ATTACHED)).flags! & RESUMED)
+    for (const isWhole of [true, false, false]) {
+      const { messages } = await socket.next(({ action }) => action === MESSAGE)
+      t.equal(messages![0]!['extras'] === undefined, isWhole)
+    }
+    await publisher.publish('n', `${WORDS}4`)
+    const { messages } = await socket.next(({ action }) => action === MESSAGE)
+    t.match(messages![0], { extras: { delta: { format: 'vcdiff' } } }, 'and so it goes on')
   })
 
   rule('C7', 'several messages in one publish build on each other', async (t, on) => {
