@@ -47,6 +47,8 @@ export class Leaves implements Check {
   readonly #goneAtMs = new Map<string, number>()
   readonly #endedAtMs = new Map<string, number>()
   readonly #unsure = new Set<number>()
+  /** Connections that were seen here; what rough clients say and are told no check sees. */
+  readonly #seen = new Set<string>()
   /** Connections over comet: only their home knows when a transport of theirs is lost. */
   readonly #uncertain = new Set<string>()
   #order = 0
@@ -116,6 +118,7 @@ export class Leaves implements Check {
     const { action, channel = '', connectionId = '', msgSerial = 0, count = 0 } = wire
     // One that has shown another token is told once more who it is.
     if (action === Does.CONNECTED && !this.#sockets.has(socket)) {
+      this.#seen.add(connectionId)
       if (socket.isComet === true) this.#uncertain.add(connectionId)
       this.#sockets.set(socket, { connectionId, channels: new Set(), asked: new Set() })
     }
@@ -168,7 +171,7 @@ export class Leaves implements Check {
   ): void {
     const { ledger, world } = this.#region
     const { connectionId } = event
-    if (this.#uncertain.has(connectionId)) return
+    if (this.#uncertain.has(connectionId) || !this.#seen.has(connectionId)) return
     const member = memberKeyOf(event)
     const life = this.#owners.get(`${lineage} ${channel} ${member}`)
     const known = ledger.presentAt(lineage, channel, seq - 1).get(member)
