@@ -83,11 +83,11 @@ export class ClientCensus {
     }
   }
 
-
   /** The group of `worker` has counted. */
   onCounted(worker: number, { count, goesOn }: Counted): void {
     if (goesOn !== this.#isWanted) this.#ask(worker)
-    if (!this.#isWanted) return
+    // A group that nobody is attached to any more may be let go: its heir would never be asked.
+    if (!this.#isWanted || !this.#counts.has(worker)) return
     this.#counts.set(worker, count)
     this.#reportLater()
   }

@@ -192,6 +192,17 @@ t.test('[O1] a group that was asked in vain is asked again', async (t) => {
   t.match(bench.told(), [{ kind: 'countWanted', isWanted: true }])
 })
 
+t.test('[O1] a group that counts once more when all have left is asked when some come again',
+  async (t) => {
+    const bench = asked()
+    counted(bench, 1)
+    bench.client.onGroupMessage(0, { kind: 'groupEmpty', channel: CHANNEL })
+    counted(bench, 0)
+    bench.told()
+    bench.attach({ variantId: 1, variant: all })
+    t.match(ofKind(bench.told(), 'countWanted'), [{ isWanted: true }])
+  })
+
 // -- the master -----------------------------------------------------------------------------------
 
 function census(bench: MasterBench, place: typeof a, connections: number): void {
