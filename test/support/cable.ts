@@ -11,6 +11,7 @@ export class Cable {
   readonly #sockets = new Set<Socket>()
   #targetUrl: string
   #isDeaf = false
+  #isMute = false
   #isUnplugged = false
 
   private constructor(targetUrl: string) {
@@ -49,6 +50,12 @@ export class Cable {
     this.#isDeaf = true
   }
 
+  /** Nothing of what anybody says on present connections arrives any more. */
+  silence(): void {
+    this.#isDeaf = true
+    this.#isMute = true
+  }
+
   /** Cut, and nobody comes through again. */
   unplug(): void {
     this.#isUnplugged = true
@@ -61,6 +68,7 @@ export class Cable {
       return
     }
     this.#isDeaf = false
+    this.#isMute = false
     const { hostname, port } = new URL(this.#targetUrl)
     const onward = connect(Number(port), hostname)
     for (const [here, there] of [[socket, onward], [onward, socket]] as const) {
@@ -72,7 +80,8 @@ export class Cable {
         there.destroy()
       })
       here.on('data', (bytes) => {
-        if (here === socket || !this.#isDeaf) there.write(bytes)
+        const isLost = here === socket ? this.#isMute : this.#isDeaf
+        if (!isLost) there.write(bytes)
       })
     }
   }

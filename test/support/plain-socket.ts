@@ -87,6 +87,23 @@ export class PlainSocket {
     return this.#told.splice(this.#told.findIndex(wants), 1)[0]!
   }
 
+  /** Reads nothing more until `resume`. */
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    this.#socket.resume()
+  }
+
+  /** Sends a ping of the transport; resolves with what its pong says. */
+  ping(data: string): Promise<string> {
+    return new Promise((resolve) => {
+      this.#socket.once('pong', (answer) => resolve(answer.toString()))
+      this.#socket.ping(data)
+    })
+  }
+
   /** Goes without a word, as a network does it. */
   cut(): void {
     this.#socket.terminate()
