@@ -59,6 +59,8 @@ export class Doors {
   #mayWantOccupancy = false
   readonly #chains = new DeltaChains()
   readonly #filters = new Filters()
+  /** True: some variant is wanted no more; one that attaches anew wants the same at once. */
+  #isUntidy = false
   /** True: attachments were told that SYNC comes later. */
   #owesSync = false
   /** What was broadcast last. */
@@ -137,13 +139,13 @@ export class Doors {
   onVariantUnused(worker: number, variantId: number): void {
     const door = this.#doors.get(worker)
     if (door !== undefined) door.variants[variantId] = undefined
-    this.#tidy()
+    this.#isUntidy = true
   }
 
   /** The worker is gone, and its group with it. */
   forget(worker: number): void {
     this.#doors.delete(worker)
-    this.#tidy()
+    this.#isUntidy = true
   }
 
   /**
@@ -255,6 +257,7 @@ export class Doors {
     const channel = this.#channel
     this.#replica.apply(publications)
     this.#lastSeq = standing.seq
+    if (this.#isUntidy) this.#tidy()
     const encoded = publications.map((publication) => this.#encoded(publication, standing))
     const deltas = encoded.map((each) => this.#chains.next(each))
     for (const door of this.#doors.values()) {
@@ -315,6 +318,7 @@ export class Doors {
 
   /** What no variant wants any more is let go. */
   #tidy(): void {
+    this.#isUntidy = false
     const variants = [...this.#doors.values()].flatMap((door) => door.variants)
     this.#chains.keep(variants)
     this.#filters.keep(variants)

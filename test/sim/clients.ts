@@ -30,6 +30,7 @@ export interface Held {
   state: 'attaching' | 'attached' | 'suspended' | 'detaching'
   channelSerial: string | undefined
   timer: Scheduled | undefined
+  changeCount: number
 }
 
 /** What stories want to hear. */
@@ -96,10 +97,16 @@ export class SimClient implements SocketClient {
 
   attach(channel: string): void {
     if (this.channels.has(channel) || this.state === 'closing' || this.state === 'closed') return
-    const held: Held = { name: channel, state: 'suspended', channelSerial: undefined,
-      timer: undefined }
+    const none = { channelSerial: undefined, timer: undefined, changeCount: 0 }
+    const held: Held = { name: channel, state: 'suspended', ...none }
     this.channels.set(channel, held)
     this.#attach(held)
+  }
+
+  /** Asks for something else where it is attached; it takes what comes meanwhile. */
+  change(channel: string): void {
+    const held = this.channels.get(channel)
+    if (held?.state === 'attached') this.#ask(held, ++held.changeCount)
   }
 
   detach(channel: string): void {
@@ -293,14 +300,18 @@ export class SimClient implements SocketClient {
     world.cancel(held.timer)
     if (this.state !== 'connected') return
     held.state = 'attaching'
-    const { name: channel, channelSerial } = held
-    const { modes: flags, params } = this.options
-    this.socket!.send({ action: Does.ATTACH, channel, channelSerial, flags, params })
+    this.#ask(held, held.changeCount)
     held.timer = world.after(attachPatienceMs(this.options.isComet), () => {
-      if (this.channels.get(channel) !== held || held.state !== 'attaching') return
-      this.#say(`waits in vain for ATTACHED of ${channel}`)
+      if (this.channels.get(held.name) !== held || held.state !== 'attaching') return
+      this.#say(`waits in vain for ATTACHED of ${held.name}`)
       this.#attachLater(held)
     })
+  }
+
+  #ask({ name: channel, channelSerial }: Held, changeNo: number): void {
+    const { modes: flags, params: always } = this.options
+    const params = changeNo === 0 ? always : { ...always, appendMode: `${changeNo}` }
+    this.socket?.send({ action: Does.ATTACH, channel, channelSerial, flags, params })
   }
 
   /** The connection is there again, or another one. */

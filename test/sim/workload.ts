@@ -125,6 +125,7 @@ export class Workload {
       this.#bePresent(client, channel, random)
     } else if (dice < 90) {
       const listens = ((client.options.modes ?? SUBSCRIBE) & SUBSCRIBE) !== 0
+      if (client.channels.has(channel)) client.change(channel)
       client.attach(dice < 83 && listens ? derivedOf(channel) : channel)
     } else if (dice < 95) {
       client.detach(dice < 91 ? derivedOf(channel) : channel)

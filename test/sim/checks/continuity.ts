@@ -39,6 +39,8 @@ interface View {
   rewinding: Rewinding | 'doubtful' | undefined
   /** Its client has shown another token, which may permit more or less. */
   mayChange: boolean
+  /** The params that it asked for. */
+  wish: string
 }
 
 export class Continuity implements Check {
@@ -73,6 +75,14 @@ export class Continuity implements Check {
       views = new Map()
       this.#sockets.set(socket, views)
     }
+    const former = views.get(channel!)
+    const wish = JSON.stringify(params ?? {})
+    if (former?.at !== undefined && former.wish !== wish) {
+      // Who asks for something else goes on from what it was shown last, whatever it says.
+      former.mayChange = true
+      former.wish = wish
+      return
+    }
     const asked = channelSerial === undefined ? null : pointOf(channelSerial)
     const { rewind, rewindLimit = '100' } = params ?? {}
     // Time is no bound here: it is that of the tail.
@@ -83,7 +93,7 @@ export class Continuity implements Check {
     const at = undefined
     const rewinding = undefined
     views.set(channel!, { asked, at, modes, isDerived: isDerived(channel!), rewindCount, rewinding,
-      mayChange })
+      mayChange, wish })
   }
 
   onServerSays(socket: SimSocket, message: Wire): void {

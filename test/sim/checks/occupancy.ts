@@ -46,8 +46,9 @@ export class Occupancy implements Check {
       seats = new Map()
       this.#seats.set(socket, seats)
     }
-    const told = seats.get(channel)?.told
-    seats.set(channel, { occupancy: params?.['occupancy'], modes: undefined, told })
+    // One that is attached has its modes until it is told of others.
+    const { told, modes } = seats.get(channel) ?? {}
+    seats.set(channel, { occupancy: params?.['occupancy'], modes, told })
   }
 
   onServerSays(socket: SimSocket, message: Wire): void {

@@ -128,6 +128,31 @@ t.test('[C5] one delta per chain and format, none where nobody wants one', async
   t.equal(deliver(publish(3, [{ data: WORDS }]))[0]!.deltas, undefined)
 })
 
+t.test('[C8] what was missed is a chain of its own, whose first is whole', async (t) => {
+  const { bench, deliver } = telling(delta)
+  const missed = [1, 2, 3].map((seq) => publish(seq, [{ data: `${WORDS}${seq}` }]))
+  deliver(...missed)
+  bench.said()
+  bench.attach({ variant: delta, from: standing(0) })
+  const [ask] = ofKind(bench.said(), 'backfill')
+  bench.client.onMasterMessage({
+    kind: 'backfilled', channel: 'app/c', clientId: ask!.clientId, requestNo: ask!.requestNo,
+    epoch: 1, isContinuation: true, standing: standing(3), publications: missed
+  })
+  const [attached] = ofKind(bench.told(), 'attached')
+  t.same(attached!.backlog.map((each) => each.deltas?.[0]?.buildsOn), [undefined, 1, 2])
+})
+
+t.test('[C8] the chain goes on for one that attaches anew', async (t) => {
+  const { bench, deliver } = telling(delta)
+  deliver(publish(1, [{ data: WORDS }]))
+  for (const kind of ['variantUnused', 'groupEmpty'] as const) {
+    bench.client.onGroupMessage(0, { kind, channel: 'app/c', variantId: 0 })
+  }
+  bench.attach({ variant: delta, from: standing(1) })
+  t.equal(deliver(publish(2, [{ data: WORDS }]))[0]!.deltas?.[0]?.buildsOn, 1)
+})
+
 t.test('[C5] a filter has a chain of its own', async (t) => {
   const filter = 'name == `"a"`'
   const { deliver } = telling({ ...delta, wireName: '[filter=eA==]c', filter } as typeof delta)
