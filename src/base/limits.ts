@@ -260,6 +260,15 @@ export const limits = {
   /** A question for the occupancy is answered after this long by what is known, if not before. */
   censusMs: 1_000,
 
+  /** How long it holds that somebody listens to an app's events, or nobody; then it is asked. */
+  metaAskMs: 5_000,
+  /** Events of a worker in a second; above: they are dropped. */
+  metaEventsPerSecondMax: 200,
+  /** Events of one metachannel that wait to know whether anybody listens; above: dropped. */
+  metaEventsHeldMax: 100,
+  /** Metachannels of which a worker knows whether anybody listens; above: the oldest goes. */
+  metaWatchesMax: 10_000,
+
   // -- links between places -------------------------------------------------------------------
   /** One page of a backlog; a Join or backfill that is behind by more asks again. */
   backlogPageBytesMax: 256 * 1024,

@@ -76,6 +76,11 @@ export class Census {
     else this.#onCensus(place, message.count)
   }
 
+  /** True if some node has, or lately had, attachments. */
+  get isWatched(): boolean {
+    return this.#clients.isWatched
+  }
+
   /** Clients have gone. */
   onGone(): void {
     if (!this.#isCounting) return

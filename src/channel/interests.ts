@@ -30,6 +30,12 @@ export class Interests {
     return this.#byPlace.size
   }
 
+  /** True if some client wants deliveries. */
+  get isWatched(): boolean {
+    for (const { wantsDeliveries } of this.#byPlace.values()) if (wantsDeliveries) return true
+    return false
+  }
+
   /** Where the clients are. */
   *places(): Generator<Place> {
     for (const { place } of this.#byPlace.values()) yield place

@@ -4,9 +4,13 @@
  * above all that were let go (rule 5).
  */
 
+import { exhaustive } from '../base/assert.ts'
+import type { Now } from '../base/clock.ts'
 import type { Entry } from '../log/entry.ts'
 import type { RecoveredLog } from '../log/replay.ts'
-import type { Publication } from '../peer/message.ts'
+import type { Publication, ToMaster } from '../peer/message.ts'
+import type { Place } from '../peer/place.ts'
+import { Activity } from './activity.ts'
 import { ChannelMaster, type MasterPorts } from './master.ts'
 import {
   type Birth,
@@ -21,8 +25,11 @@ export class PartitionChannels {
   /** What the channels that were let go have used up: those born again start above (rule 5). */
   #letGo: Birth = emptyState.letGo
 
+  readonly #activity: Activity
+
   constructor(ports: MasterPorts) {
     this.#ports = ports
+    this.#activity = new Activity((channel, isActive) => ports.onActivity(channel, isActive))
   }
 
   get size(): number {
@@ -37,9 +44,36 @@ export class PartitionChannels {
     return this.#channels.values()
   }
 
-  /** The master of a channel that is not there yet; `lastEntry` is the last committed one. */
-  bear(name: string, lastEntry: number, nowMs: number): ChannelMaster {
-    return this.#born(name, this.#letGo, this.#ports.epoch, lastEntry, nowMs)
+  /** Takes a message; a channel that is not there is born behind the last committed entry. */
+  onMessage(from: Place, message: ToMaster, lastEntry: number, now: Now): void {
+    const { epoch } = this.#ports
+    const channel = this.#channels.get(message.channel) ??
+      this.#born(message.channel, this.#letGo, epoch, lastEntry, now.monoMs)
+    switch (message.kind) {
+      case 'join':
+        this.#activity.onUsed(message.channel, message.from !== undefined)
+        channel.onJoin(from, message, now)
+        return
+      case 'part':
+        channel.onPart(from, message.clientId)
+        return
+      case 'publish':
+        // An op of another epoch was numbered for another mastership; its client Joins again.
+        if (message.epoch === epoch) channel.onPublish(from, message, now)
+        return
+      case 'backfill':
+        channel.onBackfill(from, message, now)
+        return
+      case 'declare':
+        if (message.epoch === epoch) channel.presence.onDeclare(from, message, now.monoMs)
+        return
+      case 'occupancyWanted':
+      case 'census':
+        if (message.epoch === epoch) channel.census.onMessage(from, message)
+        return
+      default:
+        exhaustive(message, 'message to a master')
+    }
   }
 
   /** Takes what a takeover found: a state, and the entries since; returns the last one's number. */
@@ -62,7 +96,10 @@ export class PartitionChannels {
         this.#born(channel, birth, epoch, number, nowMs)
       master.restore(publication, epoch, isCovered, nowMs)
     }
-    for (const master of this.#channels.values()) master.endRestore(nowMs)
+    for (const [channel, master] of this.#channels) {
+      master.endRestore(nowMs)
+      this.#activity.onUsed(channel, true)
+    }
     return lastEntry
   }
 
@@ -94,7 +131,9 @@ export class PartitionChannels {
   /** Lets go what has had its time. */
   expire(nowMs: number): void {
     for (const [name, channel] of this.#channels) {
-      if (!channel.expire(nowMs)) continue
+      const isOver = channel.expire(nowMs)
+      this.#activity.judge(channel, isOver, nowMs)
+      if (!isOver) continue
       const seq = Math.max(this.#letGo.seq, channel.lastSeq)
       this.#letGo = { seq, entry: Math.max(this.#letGo.entry, channel.lastEntry) }
       this.#channels.delete(name)
@@ -104,6 +143,7 @@ export class PartitionChannels {
   clear(): void {
     for (const channel of this.#channels.values()) channel.end()
     this.#channels.clear()
+    this.#activity.clear()
   }
 
   #born(name: string, birth: Birth, epoch: number, entry: number, nowMs: number): ChannelMaster {

@@ -26,6 +26,8 @@ export interface PartitionPorts {
   /** What the ring knows of a node's life. */
   fateOf(incarnation: string): Fate
   send(place: Place, message: PeerMessage): void
+  /** A channel has become active, or is so no more. */
+  onActivity(channel: string, isActive: boolean): void
   /** Where the nodes of the view have their parts of this partition. */
   homes(): readonly Place[]
   /** False for a life of a worker that has surely ended. */

@@ -12,7 +12,7 @@
  * in hand is decided by the log alone (rule 3), and the clients send it again to the next master.
  */
 
-import { assert, exhaustive } from '../base/assert.ts'
+import { assert } from '../base/assert.ts'
 import type { Deadline } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
 import type { Entry } from '../log/entry.ts'
@@ -25,7 +25,6 @@ import type { Backfill, Join, ToMaster } from '../peer/message.ts'
 import type { Spend } from '../peer/nonce-message.ts'
 import type { Place } from '../peer/place.ts'
 import { Confirming } from './confirming.ts'
-import type { ChannelMaster } from './master.ts'
 import { PartitionMasterPorts } from './master-ports.ts'
 import { PartitionRegisters } from './partition-registers.ts'
 import { PartitionChannels } from './partition-channels.ts'
@@ -105,6 +104,11 @@ export class PartitionMaster {
   }
 
   get channelCount(): number { return this.#channels.size }
+
+  /** True if somebody is attached to the channel, as far as is known here. */
+  isWatched(channel: string): boolean {
+    return this.#channels.get(channel)?.census.isWatched === true
+  }
 
   /** Takes a message of a ChannelClient. */
   onMessage(from: Place, message: ToMaster): void {
@@ -231,33 +235,8 @@ export class PartitionMaster {
   }
 
   #onMessage(from: Place, message: ToMaster, serving: Serving): void {
-    const { start } = serving
-    const now = this.#ports.now()
-    const channel = this.#channel(message.channel, serving)
-    switch (message.kind) {
-      case 'join':
-        channel.onJoin(from, message, now)
-        return
-      case 'part':
-        channel.onPart(from, message.clientId)
-        return
-      case 'publish':
-        // An op of another epoch was numbered for another mastership; its client Joins again.
-        if (message.epoch === start.epoch) channel.onPublish(from, message, now)
-        return
-      case 'backfill':
-        channel.onBackfill(from, message, now)
-        return
-      case 'declare':
-        if (message.epoch === start.epoch) channel.presence.onDeclare(from, message, now.monoMs)
-        return
-      case 'occupancyWanted':
-      case 'census':
-        if (message.epoch === start.epoch) channel.census.onMessage(from, message)
-        return
-      default:
-        exhaustive(message, 'message to a master')
-    }
+    this.#channels.onMessage(from, message, serving.lastEntry, this.#ports.now())
+    if (this.#isUsed) this.#sweepLater()
   }
 
   #confirm({ writer }: Serving): void {
@@ -349,13 +328,6 @@ export class PartitionMaster {
     const bytes = encodeState({ ...this.#channels.state(), ...this.#registers.state() })
     for (const entry of retention.begin(lastEntry, bytes, lineage)) writer.add(entry)
     this.#ports.wantsFlush(this)
-  }
-
-  #channel(name: string, { lastEntry }: Serving): ChannelMaster {
-    const known = this.#channels.get(name)
-    if (known !== undefined) return known
-    this.#sweepLater()
-    return this.#channels.bear(name, lastEntry, this.#ports.now().monoMs)
   }
 
   /** Adds an entry of the register; only one that serves has any. */

@@ -27,8 +27,10 @@ import type {
 import { isNonceMessage, type Spent } from '../peer/nonce-message.ts'
 import { isSamePlace, type Place } from '../peer/place.ts'
 import type { View } from '../ring/view.ts'
+import { tellActivity } from './channel-events.ts'
 import { Groups } from './groups.ts'
 import { type Generations, Mastership } from './mastership.ts'
+import { MetaEvents } from './meta-events.ts'
 import type { Outbox } from './outbox.ts'
 import { Partitions } from './partitions.ts'
 import { Registers } from './registers.ts'
@@ -41,6 +43,8 @@ export interface ChannelsOptions {
   readonly generation: number
   /** How many workers this node has. */
   readonly workers: number
+  /** Where the node is, for people. */
+  readonly siteCode: string
 }
 
 export interface ChannelsPorts {
@@ -66,6 +70,8 @@ export class Channels {
   readonly registers: Registers
   /** What sessions ask of channels. */
   readonly groups: Groups
+  /** What is told on metachannels. */
+  readonly events: MetaEvents
   readonly #options: ChannelsOptions
   readonly #ports: ChannelsPorts
   readonly #clients = new Map<string, ChannelClient>()
@@ -90,6 +96,15 @@ export class Channels {
         this.#send({ incarnation, worker: this.#mastership.homeWorker(message.channel) }, message)
       }
     })
+    this.events = new MetaEvents({
+      deadlines,
+      nowMs: () => now().monoMs,
+      ask: (channel) => {
+        const master = this.#mastership.masterPlace(channel)
+        if (master !== undefined) this.#send(master, { kind: 'listenersAsked', channel })
+      },
+      publish: (channel, event) => this.groups.tell(channel, event)
+    })
     this.registers = new Registers(this.#mastership, {
       now: () => ports.now(),
       send: (to, message) => this.#send(to, message),
@@ -104,7 +119,10 @@ export class Channels {
       random: ports.random,
       now,
       send: (to, message) => this.#send(to, message),
-      fateOf: (incarnation) => this.registers.fateOf(incarnation)
+      fateOf: (incarnation) => this.registers.fateOf(incarnation),
+      onActivity: (channel, isActive) => {
+        tellActivity(this.events, channel, isActive, options.siteCode)
+      }
     })
   }
 
@@ -271,6 +289,12 @@ export class Channels {
         return
       case 'handedOver':
         this.#partitions.onHandedOver(message)
+        return
+      case 'listenersAsked':
+        this.#partitions.onListenersAsked(from, message)
+        return
+      case 'listenersTold':
+        this.events.onListenersTold(message)
         return
       default:
         this.#clients.get(message.channel)?.onMasterMessage(message)

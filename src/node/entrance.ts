@@ -16,6 +16,7 @@ import { parseConnectParams } from '../wire/params.ts'
 import type { Format } from '../wire/protocol-message.ts'
 import { Admissions, type AdmissionsOwner } from './admissions.ts'
 import type { AppConnections } from './app-connections.ts'
+import type { ClientEvents } from './client-events.ts'
 import type { Gatekeeper } from './gatekeeper.ts'
 import { EarlyFrames, type EarlyFrame, type Newcomer } from './newcomer.ts'
 import { type Outbox, type Socket, SocketSlot } from './outbox.ts'
@@ -34,6 +35,7 @@ export interface EntrancePorts {
   readonly deadlines: Deadlines
   readonly overload: Overload
   readonly gate: Gatekeeper
+  readonly events: ClientEvents
   readonly tally: Tally
   now(): Now
 }
@@ -90,6 +92,8 @@ export class Entrance implements AdmissionsOwner {
   }
 
   turnAway({ slot, params }: Newcomer, error: ErrorInfo): void {
+    const { events, gate } = this.#ports
+    events.onRefused(params.key, gate.directory, error)
     this.#turnAway(slot, params.format, error)
   }
 

@@ -13,6 +13,7 @@ import type { Place } from '../peer/place.ts'
 import type { AdmittedPresence, AdmittedPublish, ChannelDoor, Ears, Outcome, Start }
   from '../session/door.ts'
 import type { ChannelSerial } from '../wire/serial.ts'
+import type { MetaEvent } from './meta-events.ts'
 import { PresenceOps } from './presence-ops.ts'
 
 const SWEEP_MS = 5_000
@@ -74,6 +75,14 @@ export class Groups implements ChannelDoor {
 
   present(channel: string, said: AdmittedPresence, onOutcome: (outcome: Outcome) => void): void {
     this.#group(channel).submit(this.#presenceOps.opOf(said), onOutcome)
+  }
+
+  /** Publishes what this node says of itself, on a metachannel. */
+  tell(channel: string, { name, data }: MetaEvent): void {
+    const payload = encodeMessages([{ name, data: JSON.stringify(data), encoding: 'json' }])
+    const id = this.#presenceOps.name()
+    const op = { id, idSpace: 'node' as const, connectionId: undefined, messageCount: 1, payload }
+    this.#group(channel).submit(op, () => undefined)
   }
 
   leave(channel: string, connectionId: string, claim: number, afterMs: number): void {

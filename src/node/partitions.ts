@@ -19,6 +19,7 @@ import type { Fate } from '../channel/claims.ts'
 import { PartitionMaster } from '../channel/partition.ts'
 import { TailPool } from '../channel/tail.ts'
 import type { LogRoom } from '../log/room.ts'
+import type { ListenersAsked } from '../peer/listeners-message.ts'
 import type { HandedOver, PeerMessage, RollAnswered, ToMaster } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
 import { EarlyJoins } from './early-joins.ts'
@@ -39,6 +40,8 @@ export interface PartitionsPorts {
   now(): Now
   send(to: Place, message: PeerMessage): void
   fateOf(incarnation: string): Fate
+  /** A channel has become active, or is so no more. */
+  onActivity(channel: string, isActive: boolean): void
 }
 
 export class Partitions {
@@ -98,6 +101,14 @@ export class Partitions {
     }
     const { channel, joinNo } = message
     this.#ports.send(from, { kind: 'notMaster', channel, joinNo, viewVersion })
+  }
+
+  /** Somebody has something to tell on a channel; no partition is taken over for that. */
+  onListenersAsked(from: Place, { channel }: ListenersAsked): void {
+    const partition = this.#mastership.partitionOf(channel)
+    if (!this.#mastership.isMine(partition)) return
+    const isWatched = this.#masters.get(partition)?.isWatched(channel) === true
+    this.#ports.send(from, { kind: 'listenersTold', channel, isWatched })
   }
 
   /** The former master has nothing under way any more: it is one that was in use. */
@@ -218,6 +229,7 @@ export class Partitions {
       now: () => this.#ports.now(),
       fateOf: (incarnation) => this.#ports.fateOf(incarnation),
       send: (to, message) => this.#ports.send(to, message),
+      onActivity: (channel, isActive) => this.#ports.onActivity(channel, isActive),
       homes: () => mastership.homes(partition),
       isAlive: (owner) => mastership.isAlive(owner),
       wantsFlush: (which) => this.#dirty.add(which),

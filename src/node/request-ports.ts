@@ -6,12 +6,15 @@ import type { Deadlines } from '../base/deadlines.ts'
 import type { Random } from '../base/random.ts'
 import type { Tally } from '../base/tally.ts'
 import type { ChannelDoor } from '../session/door.ts'
+import type { ClientEvents } from './client-events.ts'
 import type { Gatekeeper } from './gatekeeper.ts'
 import type { NonceDesk } from './nonces.ts'
 import type { Outbox } from './outbox.ts'
 
 export interface RequestPorts {
   readonly channels: ChannelDoor
+  /** What becomes of requests, for those who want to know. */
+  readonly events: ClientEvents
   readonly outbox: Outbox
   readonly deadlines: Deadlines
   /** For the ids of what is published without any. */

@@ -10,7 +10,7 @@
  */
 
 import { limits } from '../base/limits.ts'
-import { errors, type ProtocolError } from '../wire/errors.ts'
+import { type ErrorInfo, errors, type ProtocolError } from '../wire/errors.ts'
 import { Call, type Caller, errorHeaders, type Reply, responseOf } from './call.ts'
 import {
   headerText,
@@ -81,6 +81,7 @@ export class Requests {
     respond: (reply: Reply) => void
   ): void {
     const { deadlines, now } = this.#ports
+    const beganAtMs = now().monoMs
     this.#count++
     this.#bytes += size
     const call = new Call(request, { params, version, caller }, (reply) => {
@@ -88,10 +89,24 @@ export class Requests {
       this.#bytes -= size
       deadlines.cancel(deadline)
       respond(reply)
+      if (caller !== undefined) this.#tell(request, caller, reply, now().monoMs - beganAtMs)
     })
-    const atMs = now().monoMs + limits.requestAnswerMs
+    const atMs = beganAtMs + limits.requestAnswerMs
     const deadline = deadlines.at(atMs, () => call.refuse(errors.timeout().info))
     route.handle(call, this.#ports)
+  }
+
+  #tell(
+    { method, path }: Request,
+    { credentials }: Caller,
+    { statusCode, value }: Reply,
+    durationMs: number
+  ): void {
+    const { error } = (value ?? {}) as { readonly error?: ErrorInfo }
+    this.#ports.events.onRequest({ credentials }, {
+      method, path: `/${path.join('/')}`, statusCode, durationMs,
+      error: statusCode < 400 ? undefined : error
+    })
   }
 
   #admit(request: Request): Admitted {

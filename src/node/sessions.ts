@@ -13,7 +13,7 @@ import type { Tally } from '../base/tally.ts'
 import type { FromRegister, Holding, Life, ToRegister } from '../peer/claim-message.ts'
 import type { Place } from '../peer/place.ts'
 import type { ChannelDoor } from '../session/door.ts'
-import { Parking } from '../session/parking.ts'
+import { type Parked, Parking } from '../session/parking.ts'
 import { Session } from '../session/session.ts'
 import type { Ending, SessionOptions, SessionPorts, Transport } from '../session/session-ports.ts'
 import { Action } from '../wire/actions.ts'
@@ -22,6 +22,7 @@ import { encodeFrame, type Frame } from '../wire/frame.ts'
 import { AppConnections } from './app-connections.ts'
 import { Beats } from './beats.ts'
 import { type ClaimDecision, ClaimDesk, type Holder } from './claims.ts'
+import type { ClientEvents } from './client-events.ts'
 import { Entrance, type EntranceOwner } from './entrance.ts'
 import type { Connection, Gatekeeper, Review } from './gatekeeper.ts'
 import type { EarlyFrames, Newcomer } from './newcomer.ts'
@@ -49,6 +50,8 @@ export interface SessionsOptions {
 
 export interface SessionsPorts {
   readonly channels: ChannelDoor
+  /** What becomes of connections, for those who want to know. */
+  readonly events: ClientEvents
   readonly outbox: Outbox
   readonly deadlines: Deadlines
   readonly random: Random
@@ -115,7 +118,7 @@ export class Sessions implements Holder, ResumesOwner, EntranceOwner {
   constructor(options: SessionsOptions, ports: SessionsPorts) {
     this.#options = options
     this.#ports = ports
-    const { channels, deadlines, tally, outbox, now, gate } = ports
+    const { channels, deadlines, tally, outbox, now, gate, events } = ports
     this.sessionPorts = {
       channels,
       deadlines,
@@ -125,7 +128,8 @@ export class Sessions implements Holder, ResumesOwner, EntranceOwner {
       proven: ({ connectionId, claim }) => {
         if (claim > 0) this.#desk.prove(connectionId, claim)
       },
-      ended: (session, ending) => this.#onEnded(session, ending),
+      ended: (session, ending, error) => this.#onEnded(session, ending, error),
+      channelFailed: (session, wireName, error) => events.onError(session, error, wireName),
       note: (text) => outbox.note(text),
       authenticate: (accessToken, clientId) => gate.prove({ accessToken, clientId }),
       connectionKeyOf: (connection, credentials) => gate.keyOf(connection, credentials),
@@ -133,7 +137,8 @@ export class Sessions implements Holder, ResumesOwner, EntranceOwner {
     }
     this.#beats = new Beats({ deadlines, now, beat: (each, nowMs) => this.#beat(each, nowMs) })
     const nowMs = (): number => ports.now().monoMs
-    this.#parking = new Parking({ deadlines, nowMs })
+    const onLetGo = (parked: Parked): void => events.onLetGo(parked)
+    this.#parking = new Parking({ deadlines, nowMs, onLetGo })
     this.#desk = new ClaimDesk({ ...ports, self: options.self }, this)
     this.#resumes = new Resumes(this, this.#desk)
     this.#apps = new AppConnections(options.workers)
@@ -342,15 +347,22 @@ export class Sessions implements Holder, ResumesOwner, EntranceOwner {
     this.#beats.add(connected)
     slot.socket.carries?.(connectionId, identity.claim)
     connected.session.connected(error)
+    const fate = identity.claim === 0 ? 'opened' : 'update'
+    this.#ports.events.onConnection(connected.session, fate, error)
   }
 
-  #onEnded(session: Session, ending: Ending): void {
+  #onEnded(session: Session, ending: Ending, error?: ErrorInfo): void {
     const { connectionId, claim, isProven, doubtfulThrough } = session
     if (this.#byConnection.get(connectionId) !== session) return
     this.#byConnection.delete(connectionId)
     const parked = { connectionId, claim, isProven, doubtfulThrough }
-    if (ending === 'parked') this.#parking.park(parked)
-    else if (ending === 'closed') this.#parking.close(connectionId)
+    if (ending === 'parked') {
+      this.#parking.park({ ...parked, credentials: session.credentials })
+    } else if (ending === 'closed') {
+      this.#parking.close(connectionId)
+      const fate = error === undefined ? 'closed' : 'failed'
+      this.#ports.events.onConnection(session, fate, error)
+    }
   }
 
   /** The socket is closed, or about to be: nothing of it counts any more. */

@@ -20,6 +20,7 @@ import { type LinkFrame, Links } from '../peer/link.ts'
 import type { Life } from '../peer/claim-message.ts'
 import type { Place } from '../peer/place.ts'
 import { Channels } from './channels.ts'
+import { ClientEvents } from './client-events.ts'
 import { Comet } from './comet.ts'
 import { Gatekeeper } from './gatekeeper.ts'
 import { NonceDesk } from './nonces.ts'
@@ -65,6 +66,7 @@ export class Worker {
   readonly #gate: Gatekeeper
   readonly #nonces: NonceDesk
   readonly #sessions: Sessions
+  readonly #events: ClientEvents
   readonly #requests: Requests
   readonly #comet: Comet
   #now: Now = { monoMs: 0, wallMs: 0 }
@@ -85,7 +87,7 @@ export class Worker {
       random.fork('links')
     )
     this.#channels = new Channels(
-      { self, generation, workers },
+      { self, generation, workers, siteCode },
       {
         outbox,
         deadlines: this.#deadlines,
@@ -109,10 +111,12 @@ export class Worker {
       now,
       viewVersion: () => this.#channels.viewVersion
     })
+    this.#events = new ClientEvents(this.#channels.events, siteCode)
     this.#sessions = new Sessions(
       { self: { ...self, generation }, workers, serverId, siteCode },
       {
         channels: this.#channels.groups,
+        events: this.#events,
         outbox,
         deadlines: this.#deadlines,
         random: random.fork('ids'),
@@ -254,6 +258,7 @@ export class Worker {
   #requestsOf({ serverId, connectionKeys, tally }: WorkerOptions, random: Random): Requests {
     return new Requests(serverId, {
       channels: this.#channels.groups,
+      events: this.#events,
       outbox: this.#outbox,
       deadlines: this.#deadlines,
       random: random.fork('requests'),

@@ -22,6 +22,7 @@ import {
   isCometMessage
 } from './comet-message.ts'
 import type { Confirmation, LinkFrame, Stream } from './link.ts'
+import { LISTENERS_KINDS, type ListenersMessage } from './listeners-message.ts'
 import {
   isNonceMessage, NONCE_KINDS, type NonceMessage, nonceMessageFields, nonceMessageFrom
 } from './nonce-message.ts'
@@ -50,7 +51,7 @@ import type {
 
 /** What crosses the mesh; the other messages never leave their node. */
 export type MeshMessage =
-  ToMaster | ToClientFromMaster | RollMessage | HandedOver | ClaimMessage |
+  ToMaster | ToClientFromMaster | RollMessage | HandedOver | ClaimMessage | ListenersMessage |
   CometMessage | NonceMessage
 
 const KINDS = [
@@ -71,6 +72,7 @@ const KINDS = [
   ...CLAIM_KINDS,
   'handedOver',
   ...CENSUS_KINDS,
+  ...LISTENERS_KINDS,
   ...COMET_KINDS,
   ...NONCE_KINDS
 ] as const satisfies readonly MeshMessage['kind'][]
@@ -282,6 +284,10 @@ function messageFields(message: PeerMessage): Fields {
     case 'declare':
       return [code, m.channel, m.epoch, m.worker, m.generation,
         m.members.map(memberFields), m.isFirst, m.isLast]
+    case 'listenersAsked':
+      return [code, m.channel]
+    case 'listenersTold':
+      return [code, m.channel, m.isWatched]
     case 'rollCalled':
     case 'rollAnswered':
       return [code, m.partition, m.epoch]
@@ -337,6 +343,10 @@ function messageFromFields(fields: Fields): MeshMessage {
     case 'declare':
       return { kind, channel, epoch: f[0]!, worker: f[1]!, generation: f[2]!,
         members: (f[3]! as unknown[]).map(memberFrom), isFirst: f[4]!, isLast: f[5]! }
+    case 'listenersAsked':
+      return { kind, channel }
+    case 'listenersTold':
+      return { kind, channel, isWatched: f[0]! }
     case 'rollCalled':
     case 'rollAnswered':
       return { kind, partition: fields[1] as number, epoch: f[0]! }

@@ -24,6 +24,7 @@ import type { ErrorInfo } from '../wire/protocol-message.ts'
 import type { CensusToClient, CensusToGroup, CensusToMaster, Counted } from './census-message.ts'
 import type { ClaimMessage } from './claim-message.ts'
 import type { CometMessage } from './comet-message.ts'
+import type { ListenersMessage } from './listeners-message.ts'
 import type { NonceMessage } from './nonce-message.ts'
 import type {
   Declare,
@@ -380,5 +381,6 @@ export type PeerMessage =
   | RollMessage
   | HandedOver
   | ClaimMessage
+  | ListenersMessage
   | CometMessage
   | NonceMessage

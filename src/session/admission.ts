@@ -7,7 +7,7 @@ import { allows } from '../auth/capability.ts'
 import type { Credentials } from '../auth/key.ts'
 import { limits } from '../base/limits.ts'
 import { Action, Flag, MessageAction, MODE_BITS } from '../wire/actions.ts'
-import { type ErrorInfo, errors, type Feature } from '../wire/errors.ts'
+import { type ErrorInfo, errors } from '../wire/errors.ts'
 import { parseFilter } from '../wire/filter.ts'
 import {
   asPublished,
@@ -35,6 +35,8 @@ const MODE_OPERATIONS = [
 
 /** A derived channel is there to be listened to (protocol 7.8). */
 const DERIVED_MODE_BITS = Flag.SUBSCRIBE | Flag.ANNOTATION_SUBSCRIBE
+/** A metachannel is there to be listened to (protocol 7.9). */
+const META_MODE_BITS = Flag.SUBSCRIBE
 
 /** What of the modes and params that an ATTACH asks for is granted, or why nothing is. */
 export function grantOf(
@@ -45,12 +47,10 @@ export function grantOf(
 ): Grant | ErrorInfo {
   const asked = parseChannelParams(message.params, name.qualifier?.params, message.flags ?? 0)
   if (!asked.ok) return asked.error.info
-  const missing = missingKind(name)
-  if (missing !== undefined) return errors.notSupported(missing).info
   const filter = filterIn(name)
   if (typeof filter === 'object') return filter
   const isTransient = ((message.flags ?? 0) & Flag.TRANSIENT) !== 0
-  const askedBits = asked.modeBits & possibleBits(filter, isTransient)
+  const askedBits = asked.modeBits & possibleBits(name, isTransient)
   const modeBits = permitted(askedBits, name, credentials)
   if (modeBits === 0) return errors.capabilityDenied('attach', name.wire).info
   const occupancy = asked.occupancy?.join(',')
@@ -66,9 +66,10 @@ export function grantOf(
 }
 
 /** The modes that an attachment of this kind can have. */
-function possibleBits(filter: string | undefined, isTransient: boolean): number {
-  return (filter === undefined ? MODE_BITS : DERIVED_MODE_BITS) &
-    (isTransient ? Flag.PUBLISH : MODE_BITS)
+function possibleBits({ qualifier }: ChannelName, isTransient: boolean): number {
+  const transientBits = isTransient ? Flag.PUBLISH : MODE_BITS
+  if (qualifier?.meta === true) return META_MODE_BITS & transientBits
+  return (qualifier?.filter === undefined ? MODE_BITS : DERIVED_MODE_BITS) & transientBits
 }
 
 /** The expression of a derived channel, or why it is none (protocol 7.8). */
@@ -114,16 +115,10 @@ function shared(grant: Grant): Grant {
   return known ?? grant
 }
 
-/** Metachannels are not the plain channel of the same base. */
-function missingKind(name: ChannelName): Feature | undefined {
-  return name.qualifier?.meta === true ? 'metachannels' : undefined
-}
-
 /** Why nothing can be said on a channel of this kind, if it cannot. */
-export function kindRefusal(name: ChannelName): ErrorInfo | undefined {
-  const missing = missingKind(name)
-  if (missing !== undefined) return errors.notSupported(missing).info
-  return name.qualifier?.filter === undefined ? undefined : errors.derivedReadOnly(name.wire).info
+export function kindRefusal({ wire, qualifier }: ChannelName): ErrorInfo | undefined {
+  if (qualifier?.meta === true) return errors.metaReadOnly(wire).info
+  return qualifier?.filter === undefined ? undefined : errors.derivedReadOnly(wire).info
 }
 
 /** Why a frame of this action is refused. */

@@ -7,7 +7,7 @@
 import type { Credentials } from '../auth/key.ts'
 import { Flag } from '../wire/actions.ts'
 import { type ErrorInfo, errors } from '../wire/errors.ts'
-import { type ChannelName, parseChannelName } from '../wire/params.ts'
+import { channelKey, type ChannelName, parseChannelName } from '../wire/params.ts'
 import type { Format, ProtocolMessage } from '../wire/protocol-message.ts'
 import { parseChannelSerial } from '../wire/serial.ts'
 import { regranted } from './admission.ts'
@@ -58,7 +58,7 @@ export class Attachments {
       return errors.tooManyChannels(channelCountMax).info
     }
     const stood = former?.seat && this.#channels.detach(former.channel, former.seat)
-    const channel = `${this.#owner.appId}/${name.base}`
+    const channel = channelKey(this.#owner.appId, name)
     const isChange = former?.isAttached === true && !former.asksFor(grant)
     const said = serial === undefined ? undefined : parseChannelSerial(serial)
     const from = isChange || serial === undefined ? stood ?? said : said

@@ -7,6 +7,7 @@
  * its resume is told the right reason.
  */
 
+import type { Credentials } from '../auth/key.ts'
 import type { Deadline, Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
 import { type ErrorInfo, errors } from '../wire/errors.ts'
@@ -19,11 +20,15 @@ export interface Parked {
   readonly isProven: boolean
   /** Publishes up to this msgSerial had no outcome in time; −1: none (rule 18). */
   readonly doubtfulThrough: number
+  /** Whose it is, where that is known. */
+  readonly credentials?: Credentials
 }
 
 export interface ParkingPorts {
   readonly deadlines: Deadlines
   nowMs(): number
+  /** Nobody came for it in time, or it had to make room. */
+  onLetGo?(parked: Parked): void
 }
 
 export class Parking {
@@ -80,8 +85,9 @@ export class Parking {
   }
 
   #forgetOldest(): void {
-    for (const connectionId of this.#parked.keys()) {
+    for (const [connectionId, { parked }] of this.#parked) {
       this.#parked.delete(connectionId)
+      this.#ports.onLetGo?.(parked)
       return
     }
   }

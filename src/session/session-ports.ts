@@ -1,6 +1,7 @@
 /** What a session is told of itself, and what it needs around it. */
 
 import type { Tally } from '../base/tally.ts'
+import type { ErrorInfo } from '../wire/errors.ts'
 import type { Frame } from '../wire/frame.ts'
 import type { Format } from '../wire/protocol-message.ts'
 import type { ChannelDoor } from './door.ts'
@@ -51,7 +52,9 @@ export interface SessionPorts extends IdentityPorts {
   answersReady(session: Session): void
   /** The first frame of the client: it has the key of this session's claim. */
   proven(session: Session): void
-  /** Called once. */
-  ended(session: Session, ending: Ending): void
+  /** Called once; `error`: why it failed. */
+  ended(session: Session, ending: Ending, error?: ErrorInfo): void
+  /** A channel cannot be attached to, or not any more. */
+  channelFailed(session: Session, wireName: string, error: ErrorInfo): void
   note(text: string): void
 }

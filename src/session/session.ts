@@ -183,7 +183,7 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
   /** Ends the connection for good: ERROR without a channel (protocol 4.4). */
   end(error: ProtocolError): void {
     this.send({ action: Action.ERROR, error: error.info })
-    this.#close('closed')
+    this.#close('closed', true, error.info)
   }
 
   /** Ends the socket; the client is to come back. */
@@ -303,6 +303,7 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
   #channelError(wireName: string, error: ErrorInfo): void {
     this.#attachments?.drop(wireName, 0)
     this.send({ action: Action.ERROR, channel: wireName, error })
+    this.#ports.channelFailed(this, wireName, error)
   }
 
   /** A frame that wants an answer goes on its way, or is refused. */
@@ -365,7 +366,7 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
     this.#debts?.refuse(owed, error)
   }
 
-  #close(ending: Ending, hasSocket = true): void {
+  #close(ending: Ending, hasSocket = true, error?: ErrorInfo): void {
     if (!this.#isOpen) return
     this.#isOpen = false
     this.#debts?.stop()
@@ -373,6 +374,6 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
     const leaveAfterMs = ending === 'closed' ? 0 : this.#options.remainPresentForMs
     this.#attachments?.dropAll(leaveAfterMs)
     if (hasSocket) this.#transport.close()
-    this.#ports.ended(this, ending)
+    this.#ports.ended(this, ending, error)
   }
 }

@@ -28,8 +28,7 @@ export interface ProtocolError {
 
 /** What the protocol has and this server has not yet, each refused with the closest code. */
 export type Feature =
-  | 'annotations' | 'objects' | 'history'
-  | 'metachannels' | 'mutableMessages' | 'push' | 'recover'
+  | 'annotations' | 'objects' | 'history' | 'mutableMessages' | 'push' | 'recover'
 
 function error(scope: ErrorScope, code: number, statusCode: number, message: string)
   : ProtocolError {
@@ -102,6 +101,9 @@ const credentialErrors = {
       `The credentials do not permit ${operation} on channel ${quoted(channel)}`),
   derivedReadOnly: (channel: string) =>
     error('message', 40160, 401, `A derived channel can only be subscribed to: ${quoted(channel)}`),
+  metaReadOnly: (channel: string) =>
+    error('message', 40160, 401,
+      `Channel ${quoted(channel)} can only be listened to: it is a metachannel`),
   modeDenied: (mode: string, channel: string) =>
     error('message', 40165, 401,
       `Channel ${quoted(channel)} is attached without the mode ${mode}`)
@@ -223,7 +225,6 @@ const UNSUPPORTED: Readonly<Record<Feature, readonly [ErrorScope, number, number
   objects: ['message', 40021, 400],
   mutableMessages: ['message', 93002, 400],
   history: ['request', 90002, 404],
-  metachannels: ['channel', 40010, 400],
   push: ['request', 40021, 400],
   recover: ['connection', 80018, 400]
 }

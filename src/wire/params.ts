@@ -108,6 +108,14 @@ export interface ChannelName {
   readonly qualifier?: Qualifier
 }
 
+/** How the names of metachannels begin where channels are told apart by one text. */
+export const META_PREFIX = '[meta]'
+
+/** The key of a channel of the app: a metachannel is another one than the plain one (7.9). */
+export function channelKey(appId: string, { base, qualifier }: ChannelName): string {
+  return `${appId}/${qualifier?.meta === true ? META_PREFIX : ''}${base}`
+}
+
 const nameLengthMax = 2048
 
 /**

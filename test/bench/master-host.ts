@@ -82,6 +82,7 @@ export class MasterHost {
       deadlines: this.#deadlines,
       random: this.#random,
       now: () => ({ monoMs: performance.now(), wallMs: Date.now() }),
+      onActivity: () => undefined,
       fateOf: () => 'listed',
       mayReadAhead: () => true,
       send: (_, message: PeerMessage) => {

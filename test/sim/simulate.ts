@@ -13,6 +13,7 @@ import { Handovers } from './checks/handovers.ts'
 import { Leaves } from './checks/leaves.ts'
 import { Liveness } from './checks/liveness.ts'
 import { Masters } from './checks/masters.ts'
+import { Metachannels } from './checks/metachannels.ts'
 import { Occupancy } from './checks/occupancy.ts'
 import { Presence } from './checks/presence.ts'
 import { Rolls } from './checks/rolls.ts'
@@ -28,7 +29,7 @@ import { Workload } from './workload.ts'
 
 const WHOLE_MS = 90_000
 const FRESH_MS = 20_000
-const LET_GO_MS = 45_000
+const LET_GO_MS = 130_000
 const TICK_MS = 1_000
 
 export interface RunOptions {
@@ -83,6 +84,7 @@ class Run {
   readonly #leaves: Leaves
   readonly #requests: Requests
   readonly #occupancy: Occupancy
+  readonly #metachannels: Metachannels
 
   constructor(options: RunOptions) {
     this.#options = options
@@ -112,10 +114,11 @@ class Run {
     this.#leaves = new Leaves(this.#region)
     this.#requests = new Requests(this.#region)
     this.#occupancy = new Occupancy(this.#region)
+    this.#metachannels = new Metachannels(this.#region)
     checks.push(
       this.#sessions,
       this.#acks, this.#continuity, this.#masters, this.#agreement, this.#presence, this.#leaves,
-      this.#occupancy,
+      this.#occupancy, this.#metachannels,
       new Rolls(this.#region), new Liveness(this.#region), new Bounds(this.#region),
       this.#requests, new Room(this.#region), new Handovers(this.#region)
     )
@@ -159,7 +162,8 @@ class Run {
         presenceEvents: this.#presence.eventCount,
         presenceLeaves: this.#leaves.leaveCount,
         syncs: this.#presence.syncCount,
-        occupancyTold: this.#occupancy.toldCount
+        occupancyTold: this.#occupancy.toldCount,
+        metaEvents: this.#metachannels.toldCount
       }
     }
   }

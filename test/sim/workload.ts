@@ -4,6 +4,7 @@
  */
 
 import type { Random } from '../../src/base/random.ts'
+import { METACHANNELS } from './checks/metachannels.ts'
 import { SimClient } from './clients.ts'
 import type { Region } from './region.ts'
 import { RestClient, type RestWitness } from './rest-client.ts'
@@ -38,6 +39,7 @@ export class Workload {
   readonly channels: readonly string[]
   readonly clients: SimClient[] = []
   #rough: RoughClient | undefined
+  #listener: SimClient | undefined
   rest: RestClient | undefined
   readonly #region: Region
   readonly #witness: RestWitness
@@ -78,6 +80,7 @@ export class Workload {
       this.#live(client, random)
     }
     this.rest = new RestClient(this.#region, 'rest', this.channels, this.#witness)
+    this.#listen()
     if (this.#random.below(ROUGH_EVERY) > 0) return
     this.#rough = new RoughClient(this.#region, 'rough')
     this.#rough.connect()
@@ -102,6 +105,16 @@ export class Workload {
 
   closeAll(): void {
     for (const client of this.clients) client.close()
+    this.#listener?.close()
+  }
+
+  /** Somebody listens to what becomes of connections and channels. */
+  #listen(): void {
+    this.#listener = new SimClient(this.#region, {
+      name: 'listener', format: 'json', echo: true, hasOwnIds: false, modes: Mode.SUBSCRIBE
+    })
+    this.#listener.connect()
+    for (const name of METACHANNELS) this.#listener.attach(name)
   }
 
   #live(client: SimClient, random: Random): void {

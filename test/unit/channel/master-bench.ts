@@ -44,6 +44,7 @@ export class MasterBench {
       },
       isKnown: () => true,
       isRollOpen: false,
+      onActivity: () => undefined,
       isAlive: () => true,
       own: (entry) => void this.owned.push(entry),
       now: () => this.now(),

@@ -75,6 +75,7 @@ export class PartitionBench {
       now: () => ({ monoMs: this.monoMs, wallMs: this.wallMs }),
       send: (place, message) => void this.#sent.push({ to: placeKey(place), message }),
       homes: () => [],
+      onActivity: () => undefined,
       isAlive: () => true,
       wantsFlush: () => {
         this.#isDirty = true

@@ -69,6 +69,7 @@ export class Life {
       now: () => ({ monoMs: world.nowMs, wallMs: world.nowMs }),
       send: (_, message) => this.said.push(message),
       homes: () => world.homes,
+      onActivity: () => undefined,
       isAlive: ({ incarnation }) => !world.gone.has(incarnation),
       wantsFlush: () => {
         this.#isDirty = true

@@ -111,6 +111,7 @@ export class PresenceLife {
       random: new Random(`presence/${no}`),
       now: () => ({ monoMs: world.nowMs, wallMs: world.nowMs - slowMs }),
       send: (to, message) => void this.#said.push({ to: placeKey(to), message }),
+      onActivity: () => undefined,
       fateOf: (incarnation) => world.unheard.has(incarnation) ? 'unheard' : 'listed',
       mayReadAhead: () => true,
       homes: () => world.homes.map(placeOf),

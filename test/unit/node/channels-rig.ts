@@ -29,7 +29,8 @@ export class Rig {
 
   constructor(workers = 1) {
     this.view = viewOf(membersOf(3).map((member) => ({ ...member, workers })), 16)
-    this.channels = new Channels({ self: places[0]!, generation: 1, workers }, {
+    const options = { self: places[0]!, generation: 1, workers, siteCode: 'here' }
+    this.channels = new Channels(options, {
       outbox: this.outbox, deadlines: this.deadlines, random: new Random('channels'),
       allocate: (bytes) => new Uint8Array(bytes), tally: new Tally(),
       now: () => ({ monoMs: this.nowMs, wallMs: this.nowMs }),
@@ -76,7 +77,9 @@ export class Rig {
 
   /** What was said since it was last asked, as `to kind`. */
   said(): string[] {
-    const sent = this.sent.splice(0).filter(({ message }) => message.kind !== 'rollCalled')
+    // Whether anybody listens to what becomes of channels is another matter.
+    const others: readonly string[] = ['rollCalled', 'listenersAsked']
+    const sent = this.sent.splice(0).filter(({ message }) => !others.includes(message.kind))
     return sent.map(({ to, message }) => `${to} ${message.kind}`)
   }
 

@@ -35,7 +35,8 @@ class Rig {
       outbox: this.outbox, room: () => ampleRoom, deadlines: this.deadlines,
       random: new Random('partitions'),
       now: () => ({ monoMs: this.nowMs, wallMs: this.nowMs }),
-      send: (_, message) => void this.sent.push(message), fateOf: () => 'listed'
+      send: (_, message) => void this.sent.push(message),
+      onActivity: () => undefined, fateOf: () => 'listed'
     })
   }
 

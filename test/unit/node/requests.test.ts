@@ -21,6 +21,7 @@ class Bench {
   readonly deadlines = new Deadlines()
   readonly calls: Call[] = []
   readonly responses: Response[] = []
+  readonly events: unknown[] = []
   readonly requests: Requests
   nowMs = 0
 
@@ -33,7 +34,8 @@ class Bench {
     const { outbox, deadlines } = this
     const now = () => ({ monoMs: this.nowMs, wallMs: this.nowMs })
     const gate = new Gatekeeper({ now } as GatekeeperPorts)
-    const ports = { outbox, deadlines, now, gate } as unknown as RequestPorts
+    const events = { onRequest: (_: unknown, told: unknown) => void this.events.push(told) }
+    const ports = { outbox, deadlines, now, gate, events } as unknown as RequestPorts
     this.requests = new Requests('server', ports, routes)
     const key = { id: 'k', secret: 's', capability: DEFAULT_CAPABILITY, revocableTokens: false }
     gate.onApps(

@@ -58,7 +58,8 @@ t.test('before it knows any app a worker sends clients elsewhere', async (t) => 
   const self = { incarnation: 'n', worker: 0, generation: 1 }
   const gate = new Gatekeeper({ now: () => now } as GatekeeperPorts)
   const sessions = new Sessions({ self, workers: 1, serverId: 's', siteCode: 't' }, {
-    channels: undefined as never, outbox, deadlines: new Deadlines(), random: new Random('ids'),
+    channels: undefined as never, events: { onRefused: () => undefined } as never, outbox,
+    deadlines: new Deadlines(), random: new Random('ids'),
     gate, connectionKeys: new ConnectionKeys(new Uint8Array(32)), tally: new Tally(),
     now: () => now,
     viewVersion: () => 0, askRegister: () => undefined, answerRegister: () => undefined
@@ -114,7 +115,7 @@ t.test('an idle client hears the server often enough, in the way that it wants',
   t.equal(countOf(quiet, Action.HEARTBEAT), 0)
   t.ok(quiet.isOpen, 'pings do for it')
   for (const client of [...clients, quiet]) client.send({ action: Action.CLOSE })
-  world.run(5_000)
+  world.run(2 * limits.metaAskMs)
   t.equal(worker.worker.counts().deadlines, 0, 'nobody is beaten when nobody is there')
   const late = world.client(world.nodes[0]!)
   world.run(limits.maxIdleIntervalMs)

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { EMPTY } from '../../../src/channel/occupancy.ts'
 import { PeerCodec } from '../../../src/peer/codec.ts'
 import type { PeerMessage, PublishOp } from '../../../src/peer/message.ts'
 
@@ -19,7 +20,14 @@ const messages: readonly PeerMessage[] = [
   ].map((each) => ({
     kind: 'publish' as const, channel, clientId: 'x', epoch: 4, opNo: 1, answeredThrough: 0,
     op: each
-  }))
+  })),
+  { kind: 'listenersAsked', channel },
+  { kind: 'listenersTold', channel, isWatched: true },
+  { kind: 'occupancyWanted', channel, epoch: 4, clientId: 'x', isWanted: true },
+  { kind: 'censusWanted', channel, epoch: 4, isWanted: false },
+  { kind: 'census', channel, epoch: 4, clientId: 'x', count: { ...EMPTY, subscribers: 3 } },
+  { kind: 'occupancy', channel, epoch: 4, timestamp: 7,
+    occupancy: { ...EMPTY, presenceMembers: 5 } }
 ]
 
 t.test('questions and publishes cross the mesh as they are', async (t) => {

@@ -185,7 +185,7 @@ t.test('an ATTACH that cannot be granted fails the channel, and ends what was th
   const asks: [string, Partial<ProtocolMessage>, number][] = [
     ['c', { params: { rewind: 'often' } }, 40003],
     ['c', { params: { modes: 'nonsense' } }, 40003],
-    ['[meta]c', {}, 40010],
+    ['[meta]c', {}, 40160],
     ['', {}, 40010],
     [':c', {}, 40010]
   ]

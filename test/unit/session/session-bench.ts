@@ -156,6 +156,7 @@ export class SessionBench {
       },
       connectionKeyOf: (_, { clientId }) => `conn!key of ${clientId}`,
       namespaceOf: (_, base) => this.namespaces.get(base),
+      channelFailed: () => undefined,
       ended: (_, ending) => void this.endings.push(ending),
       note: (text) => void this.notes.push(text)
     })

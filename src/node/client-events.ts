@@ -1,0 +1,95 @@
+/**
+ * What becomes of connections and requests, as events of their apps (protocol 7.9). No event holds
+ * a secret: no key, no token, no query of a request, no data of a message.
+ */
+
+import type { AppDirectory } from '../auth/app.ts'
+import type { Credentials } from '../auth/key.ts'
+import type { Parked } from '../session/parking.ts'
+import type { ErrorInfo } from '../wire/errors.ts'
+import type { MetaEvents, MetaName } from './meta-events.ts'
+
+/** What became of a connection. */
+export type ConnectionFate = 'opened' | 'update' | 'closed' | 'failed' | 'refused'
+
+/** Whom an event is about. */
+export interface Client {
+  readonly credentials: Pick<Credentials, 'appId' | 'keyName'> & Partial<Credentials>
+  readonly connectionId?: string
+}
+
+/** A request that was answered. */
+export interface AnsweredRequest {
+  readonly method: string
+  /** Without its query. */
+  readonly path: string
+  readonly statusCode: number
+  readonly durationMs: number
+  readonly error: ErrorInfo | undefined
+}
+
+const CONNECTION_METAS: readonly MetaName[] = ['connection.lifecycle', 'clientEvents:connections']
+/** The caller had no right to it, or asked too often. */
+const REFUSED_STATUSES: ReadonlySet<number> = new Set([401, 403, 429])
+
+export class ClientEvents {
+  readonly #events: MetaEvents
+  readonly #siteCode: string
+
+  constructor(events: MetaEvents, siteCode: string) {
+    this.#events = events
+    this.#siteCode = siteCode
+  }
+
+  /** A connection has come, changed or gone; `error` says why where something went wrong. */
+  onConnection(client: Client, fate: ConnectionFate, error?: ErrorInfo): void {
+    const { appId } = client.credentials
+    for (const meta of CONNECTION_METAS) {
+      this.#events.tell(appId, meta, () => ({
+        name: `connection.${fate}`,
+        data: { ...this.#facts(client), error }
+      }))
+    }
+    if (error !== undefined) this.onError(client, error)
+  }
+
+  /** Somebody who showed this key, or none, was not let in. */
+  onRefused(
+    key: string | undefined, directory: AppDirectory | undefined, error: ErrorInfo
+  ): void {
+    const [keyName = ''] = key?.split(':') ?? []
+    const [appId = ''] = keyName.split('.')
+    if (directory?.app(appId) === undefined) return
+    const isKnown = directory.key(keyName) !== undefined
+    const credentials = { appId, keyName: isKnown ? keyName : '' }
+    this.onConnection({ credentials }, 'refused', error)
+  }
+
+  /** A connection that was lost did not come back. */
+  onLetGo({ connectionId, credentials }: Parked): void {
+    if (credentials !== undefined) this.onConnection({ connectionId, credentials }, 'closed')
+  }
+
+  /** Something ended a connection, or its attachment to a channel. */
+  onError(client: Client, error: ErrorInfo, channel?: string): void {
+    this.#events.tell(client.credentials.appId, 'log', () => ({
+      name: 'error',
+      data: { ...error, channel, ...this.#facts(client) }
+    }))
+  }
+
+  onRequest(client: Client, { statusCode, durationMs, ...request }: AnsweredRequest): void {
+    const outcome = statusCode < 400 ? 'succeeded'
+      : REFUSED_STATUSES.has(statusCode) ? 'refused' : 'failed'
+    this.#events.tell(client.credentials.appId, 'clientEvents:apiRequests', () => ({
+      name: `request.${outcome}`,
+      data: { ...this.#facts(client), ...request, statusCode, duration: durationMs }
+    }))
+  }
+
+  #facts({ credentials, connectionId }: Client): object {
+    const { keyName, clientId, token } = credentials
+    const credential = { type: token === undefined ? 'key' : 'token', keyName }
+    return { connectionId, clientId, credential, site: this.#siteCode }
+  }
+}
