@@ -17,7 +17,7 @@ async function listening(
   return { app, key, heard }
 }
 
-/** Does something again and again until it is heard of: who has just attached may miss the first. */
+/** Does something again until it is heard of: who has just attached may miss the first. */
 async function repeat(
   what: string, act: (no: number) => Promise<unknown>, isHeard: () => boolean
 ): Promise<void> {

@@ -396,5 +396,5 @@ export class SimClient implements SocketClient {
 
 /** A channel as the server names it. */
 export function channelKey(name: string): string {
-  return `${APP}/${name.slice(name.indexOf(']') + 1)}`
+  return `${APP}/${name.startsWith('[meta]') ? name : name.slice(name.indexOf(']') + 1)}`
 }

@@ -29,7 +29,9 @@ import { Workload } from './workload.ts'
 
 const WHOLE_MS = 90_000
 const FRESH_MS = 20_000
-const LET_GO_MS = 130_000
+const LET_GO_MS = 60_000
+/** Who listens to what becomes of connections hears of the last that were parked. */
+const PARKED_MS = 70_000
 const TICK_MS = 1_000
 
 export interface RunOptions {
@@ -85,6 +87,7 @@ class Run {
   readonly #requests: Requests
   readonly #occupancy: Occupancy
   readonly #metachannels: Metachannels
+  readonly #bounds: Bounds
 
   constructor(options: RunOptions) {
     this.#options = options
@@ -115,11 +118,12 @@ class Run {
     this.#requests = new Requests(this.#region)
     this.#occupancy = new Occupancy(this.#region)
     this.#metachannels = new Metachannels(this.#region)
+    this.#bounds = new Bounds(this.#region)
     checks.push(
       this.#sessions,
       this.#acks, this.#continuity, this.#masters, this.#agreement, this.#presence, this.#leaves,
       this.#occupancy, this.#metachannels,
-      new Rolls(this.#region), new Liveness(this.#region), new Bounds(this.#region),
+      new Rolls(this.#region), new Liveness(this.#region), this.#bounds,
       this.#requests, new Room(this.#region), new Handovers(this.#region)
     )
     this.#workload = new Workload(this.#region, this.#mix, this.#requests)
@@ -189,6 +193,7 @@ class Run {
     this.#mustBecomeWhole(FRESH_MS)
     this.#workload.closeAll()
     world.run(LET_GO_MS)
+    world.runUntil(() => this.#bounds.leftovers().length === 0, PARKED_MS)
     for (const check of checks) check.onEmpty?.()
   }
 

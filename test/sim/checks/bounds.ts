@@ -25,13 +25,18 @@ export class Bounds implements Check {
   }
 
   onEmpty(): void {
-    for (const { life, worker, outbox } of this.#threads()) {
+    const [first] = this.leftovers()
+    if (first !== undefined) throw new Violation('leak', first)
+  }
+
+  /** What workers hold, in words, that nobody should who has nobody to serve. */
+  leftovers(): string[] {
+    return this.#threads().flatMap(({ life, worker, outbox }) => {
       const { partitions: _, deadlines: __, ...counts } = worker.counts()
       const left = { ...counts, tickets: outbox.openTicketCount }
-      for (const [what, count] of Object.entries(left)) {
-        if (count > 0) throw new Violation('leak', `${life} still has ${count} ${what}`)
-      }
-    }
+      return Object.entries(left).filter(([, count]) => count > 0)
+        .map(([what, count]) => `${life} still has ${count} ${what}`)
+    })
   }
 
   #threads(): WorkerThread[] {
