@@ -7,7 +7,9 @@ import { ruleFile, type Stage, type TestApp } from './support/rule.ts'
 async function listening(
   t: Test, on: Stage, ...names: string[]
 ): Promise<{ app: TestApp; key: string; heard: Ably.InboundMessage[] }> {
-  const app = await on.app({ keys: [{ capability: '{"[*]*":["*"]}' }, {}] })
+  const app = await on.app({ keys: [
+    { capability: '{"[*]*":["*"]}' }, {}, { capability: '{"c":["subscribe"]}' }
+  ] })
   const key = app.keys[0]!
   const heard: Ably.InboundMessage[] = []
   const listener = on.client(t, 2, {}, key)
@@ -97,8 +99,9 @@ ruleFile('metachannels', (rule) => {
     await repeat('requests', () => rest.channels.get('c').publish('e', 'x'),
       () => heard.some(({ name }) => name === 'request.succeeded'))
     t.match(heard[0]!.data, { method: 'POST', path: '/channels/c/messages', statusCode: 201 })
-    const denied = on.rest(0, { key: app.keys[1]! })
-    await repeat('refusals', () => errorOf(denied.channels.get('[filter=bmFtZQ==]x').history()),
-      () => heard.some(({ name }) => name !== 'request.succeeded'))
+    const denied = on.rest(0, { key: app.keys[2]! })
+    await repeat('refusals', () => errorOf(denied.channels.get('c').publish('e', 'x')),
+      () => heard.some(({ name }) => name === 'request.refused'))
+    t.match(heard.find(({ name }) => name === 'request.refused')!.data, { error: { code: 40160 } })
   })
 })

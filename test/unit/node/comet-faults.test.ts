@@ -42,6 +42,11 @@ t.test('[16] the home worker is a new life: 80022, and the client resumes', asyn
   const heir = world.restartWorker(world.nodes[0]!, 0)
   world.run(20)
   t.equal(recv.code, 80003)
+  // The links of the former life, one each way, are found to be none with what is said on them.
+  for (let no = 0; no < 2; no++) {
+    client.ask('recv', workers[2])
+    world.run(20)
+  }
   const [there, here] = [client.ask('recv', workers[2]), client.ask('recv', heir)]
   world.run(20)
   t.same([there.code, here.code], [80022, 80022])
