@@ -10,13 +10,6 @@
 
 import { limits } from '../base/limits.ts'
 
-/** A channel as its activity is judged. */
-export interface Judged {
-  readonly channel: string
-  /** True if some node has clients of it, or somebody is present. */
-  readonly isUsed: boolean
-}
-
 export class Activity {
   readonly #tell: (channel: string, isActive: boolean) => void
   /** The active ones, with the time since when nobody uses them. */
@@ -37,8 +30,8 @@ export class Activity {
     if (!isKnown) this.#tell(channel, true)
   }
 
-  /** Called now and then for each channel; `isOver`: the channel is let go. */
-  judge({ channel, isUsed }: Judged, isOver: boolean, nowMs: number): void {
+  /** Called now and then for each channel; `isOver`: it is let go. */
+  judge(channel: string, isUsed: boolean, isOver: boolean, nowMs: number): void {
     const active = this.#active.get(channel)
     if (active === undefined) return
     if (isUsed) {

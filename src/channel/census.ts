@@ -76,6 +76,11 @@ export class Census {
     else this.#onCensus(place, message.count)
   }
 
+  /** True if some node has clients of the channel, or somebody is present. */
+  get isUsed(): boolean {
+    return this.#clients.size > 0 || this.#presence.memberCount > 0
+  }
+
   /** True if some node has, or lately had, attachments. */
   get isWatched(): boolean {
     return this.#clients.isWatched

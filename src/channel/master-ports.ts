@@ -68,10 +68,6 @@ export class PartitionMasterPorts implements MasterPorts {
     return isBehind && this.#ports.fateOf(owner.incarnation) === 'unheard'
   }
 
-  onActivity(channel: string, isActive: boolean): void {
-    this.#ports.onActivity(channel, isActive)
-  }
-
   now() {
     return this.#ports.now()
   }

@@ -52,8 +52,6 @@ export interface MasterPorts {
   /** Adds the publication to what waits for the log. */
   append(channel: string, op: Omit<Publication, 'entry'>): void
   own(entry: OwnershipEntry): void
-  /** A channel has become active, or is so no more. */
-  onActivity(channel: string, isActive: boolean): void
   now(): Now
   /** Calls back, unless the channel is let go, or the mastership over, by then. */
   later(channel: string, afterMs: number, run: (nowMs: number) => void): void
@@ -237,11 +235,6 @@ export class ChannelMaster {
     const isRepeat = opNo < interest.nextOpNo
     if (!isRepeat) interest.nextOpNo++
     this.#take(place, interest, publish, isRepeat, now)
-  }
-
-  /** True if some node has clients of it, or somebody is present. */
-  get isUsed(): boolean {
-    return this.#interests.size > 0 || this.presence.memberCount > 0
   }
 
   /** The mastership is over. */

@@ -27,9 +27,10 @@ export class PartitionChannels {
 
   readonly #activity: Activity
 
-  constructor(ports: MasterPorts) {
+  /** `onActivity` is told which channels have become active, or are so no more. */
+  constructor(ports: MasterPorts, onActivity: (channel: string, isActive: boolean) => void) {
     this.#ports = ports
-    this.#activity = new Activity((channel, isActive) => ports.onActivity(channel, isActive))
+    this.#activity = new Activity(onActivity)
   }
 
   get size(): number {
@@ -132,7 +133,7 @@ export class PartitionChannels {
   expire(nowMs: number): void {
     for (const [name, channel] of this.#channels) {
       const isOver = channel.expire(nowMs)
-      this.#activity.judge(channel, isOver, nowMs)
+      this.#activity.judge(name, channel.census.isUsed, isOver, nowMs)
       if (!isOver) continue
       const seq = Math.max(this.#letGo.seq, channel.lastSeq)
       this.#letGo = { seq, entry: Math.max(this.#letGo.entry, channel.lastEntry) }

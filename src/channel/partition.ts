@@ -72,7 +72,7 @@ export class PartitionMaster {
       },
       masterOf: (name) => this.#channels.get(name),
       wantsFlush: () => ports.wantsFlush(this)
-    }, ports, viewVersion))
+    }, ports, viewVersion), (channel, isActive) => ports.onActivity(channel, isActive))
     const append = (entry: Entry): number => this.#append(entry)
     const hasRoom = (): boolean => this.#state.kind === 'serving' && this.#state.hasRoom
     this.#registers = new PartitionRegisters({ ...ports, viewVersion, append, hasRoom })

@@ -21,7 +21,7 @@ import { SimLog } from './log.ts'
 import { SimNode } from './node.ts'
 import { CometLine } from './comet-line.ts'
 import { type SimSocket, SimWebSocket, type SocketClient, type SocketWitness } from './sockets.ts'
-import { Does, type Wire, type WireFormat } from './wire.ts'
+import type { Wire, WireFormat } from './wire.ts'
 import type { WorkerThread } from './worker.ts'
 import { World } from './world.ts'
 
@@ -75,8 +75,6 @@ export class Region implements SocketWitness {
   readonly clients: SimClient[] = []
   readonly checks: Check[] = []
   readonly sockets = new Set<SimSocket>()
-  /** Every connection that a client was told, rough ones too. */
-  readonly connectionIds = new Set<string>()
   readonly #random: Random
   readonly #wayRandom: Random
   readonly #requestRandom: Random
@@ -304,7 +302,6 @@ export class Region implements SocketWitness {
   }
 
   onServerSays(socket: SimSocket, message: Wire): void {
-    if (message.action === Does.CONNECTED) this.connectionIds.add(message.connectionId ?? '')
     if (socket.client.isRough === true) return
     for (const check of this.checks) check.onServerSays?.(socket, message)
   }

@@ -117,7 +117,7 @@ class Run {
     this.#leaves = new Leaves(this.#region)
     this.#requests = new Requests(this.#region)
     this.#occupancy = new Occupancy(this.#region)
-    this.#metachannels = new Metachannels(this.#region)
+    this.#metachannels = new Metachannels()
     this.#bounds = new Bounds(this.#region)
     checks.push(
       this.#sessions,

@@ -44,7 +44,6 @@ export class MasterBench {
       },
       isKnown: () => true,
       isRollOpen: false,
-      onActivity: () => undefined,
       isAlive: () => true,
       own: (entry) => void this.owned.push(entry),
       now: () => this.now(),
