@@ -1,10 +1,14 @@
-.PHONY: bench bench-logs bench-short
+.PHONY: bench bench-logs bench-resume bench-short
 
 bench: $(INSTALLED) ## compare with a bare ws server in one run (minutes)
 	@node test/bench/main.ts
 
 bench-logs: $(INSTALLED) ## what the replicated log costs: appends, takeovers
 	@node test/bench/logs.ts
+
+bench-resume: $(INSTALLED) ## a node ends, and its clients resume on the others, 2,000 a second
+	@node test/bench/resumes.ts
+	@node test/bench/resumes.ts --after-ms 5000
 
 bench-short: $(INSTALLED) ## a small form of it that checks counts
 	@node test/bench/main.ts --short
