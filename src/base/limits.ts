@@ -45,6 +45,8 @@ export const limits = {
   socketLookMs: 50,
   /** Sockets of one worker; above: refused with 50004. */
   socketsPerWorkerMax: 1_000_000,
+  /** What one worker says for the log in a second; above: left out, and counted. */
+  notesPerSecondMax: 50,
   /** Files that a process may open and clients' connections leave to others: mesh, log, probes. */
   filesKeptFree: 128,
   /** A connection whose request has no whole head after this is closed, before it is a WebSocket

@@ -20,6 +20,7 @@ import { Outbox } from '../node/outbox.ts'
 import type { Log, Place } from '../node/ports.ts'
 import { Worker } from '../node/worker.ts'
 import { heapUsedBytes, watchLoad } from '../ops/load-gauge.ts'
+import { NoteLimit } from '../ops/note-limit.ts'
 import { Pump } from '../ops/pump.ts'
 import { privateMemory, sharedSlabs } from '../ops/slabs.ts'
 import { systemClock } from '../ops/system-clock.ts'
@@ -42,8 +43,11 @@ function say(message: FromWorker): void {
   main.postMessage(message)
 }
 
+const noteLimit = new NoteLimit((text) => say({ kind: 'note', level: 'info', text }),
+  systemClock.now().monoMs)
+
 function note(text: string): void {
-  say({ kind: 'note', level: 'info', text })
+  noteLimit.note(text, systemClock.now().monoMs)
 }
 
 interface World {

@@ -45,7 +45,8 @@ export class LiveTraffic {
     this.#toldCount = this.#heardCount
     const [p50, p99] = [0.5, 0.99].map((share) => this.#latencies.quantileMs(share).toFixed(1))
     console.log(`${what}: ${count} messages, p50 ${p50} ms, p99 ${p99} ms, ` +
-      `worst ${this.#worstMs.toFixed(1)} ms; ${this.#sentAtMs.length - this.#heardCount} on the way`)
+      `worst ${this.#worstMs.toFixed(1)} ms; ` +
+      `${this.#sentAtMs.length - this.#heardCount} on the way`)
     this.#latencies = new Latencies()
     this.#worstMs = 0
   }

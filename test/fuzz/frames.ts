@@ -37,6 +37,11 @@ const WRONG_NAMES = [
   '[filter=bmFtZSA9PSBgYWA=?rewind=2]one', '[?occupancy=metrics]one', '[?modes=]one',
   'x'.repeat(2_049), '\ud800', '\u0000', '[?rewind=1', '[*]a', '[meta?a=b]channel.lifecycle'
 ]
+const WORDS = [
+  'name', 'headers', '.', '"k"', '`1`', '`"x"`', '`{`', "'raw'", '==', '!=', '<', '&&', '||', '!',
+  '(', ')', '[', ']', '[?', '[*]', '*', '@', '&', '|', 'contains(', 'length(', 'sort_by(', ',', ' ',
+  'data', 'é', '\u0000', '-1', '99999999999999999999', 'to_string(@)', 'keys(@)'
+]
 const PARAMS = [
   'modes', 'rewind', 'rewindLimit', 'delta', 'occupancy', 'objects', 'echo', 'appendMode', 'agent',
   '__proto__', ''
@@ -223,7 +228,18 @@ export class FrameMaker {
     return { data: Buffer.from(JSON.stringify(value)), isBinary: false }
   }
 
+  /** A derived channel, by an expression of which most are none. */
+  #derived(): string {
+    const odd = this.#odd
+    let expression = odd.once(3) ? 'name == `"a"`' : ''
+    for (let words = odd.below(8); words > 0; words--) expression += odd.one(WORDS)
+    if (odd.once(30)) expression = odd.one(['(', '!', '[', '{a:']).repeat(odd.below(800))
+    const params = odd.once(4) ? odd.one(['?rewind=2', '?delta=vcdiff', '?', '?a=b']) : ''
+    return `[filter=${Buffer.from(expression).toString('base64')}${params}]${odd.one(NAMES)}`
+  }
+
   #name(): string {
+    if (this.#odd.once(20)) return this.#derived()
     return this.#odd.once(6) ? this.#odd.one(WRONG_NAMES) : this.#odd.one(NAMES)
   }
 

@@ -10,7 +10,9 @@ import { type DevRegion, startDevRegion } from '../../src/commands/dev.ts'
 import { ablyClient, until } from '../support/ably-clients.ts'
 import { FrameMaker, Heard } from './frames.ts'
 import { Odd } from './odd.ts'
-import { brokenHandshake, handshake, mangled, queryOf, wholeFrame } from './raw-lives.ts'
+import {
+  brokenHandshake, handshake, mangled, oddRequest, queryOf, wholeFrame
+} from './raw-lives.ts'
 
 const AT_ONCE = 12
 const FRAMES_PER_LIFE = 40
@@ -90,7 +92,9 @@ class Ports {
     const query = queryOf(odd, this.#region.key, format)
     if (odd.once(4)) {
       this.#figures.frameCount++
-      socket.write(brokenHandshake(odd, query))
+      const maker = new FrameMaker(odd, this.#heard, format)
+      socket.write(odd.once(2) ? brokenHandshake(odd, query)
+        : oddRequest(odd, this.#region.key, maker.next()))
       await Promise.race([ended, soon(odd.below(30))])
     } else {
       socket.write(handshake(query))

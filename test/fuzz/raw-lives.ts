@@ -40,6 +40,35 @@ export function brokenHandshake(odd: Odd, query: string): Buffer {
   }
 }
 
+/** A request for what nodes do by HTTP, comet and events among it; its body may be wrong. */
+export function oddRequest(odd: Odd, key: string, body: FuzzFrame): Buffer {
+  const channel = encodeURIComponent(odd.one(['one', '[?rewind=1]one', '\u0000', ':', 'a/b', '%']))
+  const credentials = odd.once(6) ? odd.text().toWellFormed() : key
+  const query = `key=${encodeURIComponent(credentials)}&${odd.one(QUERIES)}`
+  const comet = encodeURIComponent(odd.once(2) ? 'a!b.c' : odd.text().toWellFormed())
+  const [method, path] = odd.one([
+    ['POST', `/channels/${channel}/messages`], ['GET', `/channels/${channel}/messages`],
+    ['GET', `/channels/${channel}/presence`], ['GET', `/channels/${channel}`],
+    ['POST', `/keys/${key.split(':')[0]}/requestToken`], ['POST', `/keys/${channel}/revokeTokens`],
+    ['POST', '/messages'], ['GET', '/comet/connect'], ['GET', `/comet/${comet}/recv`],
+    ['POST', `/comet/${comet}/send`], ['GET', `/comet/${comet}/close`], ['GET', '/sse'],
+    ['GET', '/event-stream'], ['GET', '/stats'], ['GET', '/channels'], ['PATCH', '/channels/a/b']
+  ] as const)
+  const bytes = Buffer.from(body.data)
+  const head = request(`${method} ${path}?${query} HTTP/1.1`, [
+    `Content-Type: application/${body.isBinary ? 'x-msgpack' : 'json'}`,
+    `Accept: ${odd.one(['application/json', 'application/x-msgpack', '*/*', ''])}`,
+    `Content-Length: ${odd.once(20) ? bytes.length + 5 : bytes.length}`,
+    `X-Ably-Version: ${odd.one(['6', '2', 'x', ''])}`
+  ])
+  return Buffer.concat([head, bytes])
+}
+
+const QUERIES = [
+  '', 'limit=-1', 'limit=99999', 'direction=sideways', 'start=x&end=1', 'stream=true', 'v=6',
+  'format=msgpack', 'envelope=json', 'channels=one,two&v=1.2', 'lastEvent=%00', 'rewind=x', 'a=%ff'
+]
+
 function request(line: string, headers: readonly string[], body = ''): Buffer {
   const text = [line, 'Host: 127.0.0.1', ...headers, '', body].join('\r\n')
   return Buffer.from(text.replaceAll(/[^\x00-\xff]/g, '?'), 'latin1')
