@@ -91,6 +91,13 @@ export const limits = {
   requestBodyBytesMax: 4 * 1024 * 1024,
   /** A request without answer this long is answered with 50003; clients wait 10 s. */
   requestAnswerMs: 8_000,
+  /** How soon a master that has not answered a question is asked again, at first; doubles. */
+  askRetryMs: 250,
+  askRetryMaxMs: 2_000,
+  /** Questions that one request has under way; others of it wait for their turn. */
+  questionsPerRequestMax: 16,
+  /** Items of one page that a client may ask for; above: 40003. */
+  pageItemsMax: 1_000,
 
   // -- tokens (protocol section 11) ------------------------------------------------------------
   /** The text of a token; above: 40144 or 40145. */

@@ -9,6 +9,7 @@ import type { LogWriter } from '../log/writer.ts'
 import { isCensusMessage } from '../peer/census-message.ts'
 import type { ToMaster } from '../peer/message.ts'
 import { type Place, placeKey } from '../peer/place.ts'
+import type { Ask } from '../peer/question-message.ts'
 
 interface Held {
   readonly from: Place
@@ -36,7 +37,10 @@ export class Confirming {
 
   /** True if it asks for what only the master may say, and we may not be it: it is kept. */
   mustWait(from: Place, message: ToMaster, writer: LogWriter, nowMs: number): boolean {
-    const asks = message.kind === 'backfill' ||
+    if (message.kind === 'ask' && message.question.kind === 'history') {
+      return this.#holdReader(from, message, writer)
+    }
+    const asks = message.kind === 'backfill' || message.kind === 'ask' ||
       (message.kind === 'join' && (message.wantsDeliveries || message.from !== undefined))
     if (!asks || isRecent(writer, nowMs)) return false
     this.#hold(from, message, undefined)
@@ -57,6 +61,17 @@ export class Confirming {
    */
   isProven(message: ToMaster): boolean {
     return this.#proven.has(message)
+  }
+
+  /**
+   * Who reads history waits for an append that begins after he asked: a recent one is not enough.
+   * While the mesh is split a former master may write until the moment in which it is deposed, and
+   * what the next one has acknowledged since would be missing (docs/decisions/0010).
+   */
+  #holdReader(from: Place, ask: Ask, writer: LogWriter): boolean {
+    // Asked again, he waits no longer for that.
+    if (this.#held.has(keyOf(from, ask.kind, ask.channel, ask.askNo))) return true
+    return this.holdUntilNext(from, ask, writer)
   }
 
   /** What can be answered now; it is kept no longer. */
@@ -89,7 +104,8 @@ export class Confirming {
   }
 
   #hold(from: Place, message: ToMaster, counter: number | undefined): void {
-    const no = message.kind === 'backfill' ? message.requestNo : 0
+    const no = message.kind === 'backfill' ? message.requestNo
+      : message.kind === 'ask' ? message.askNo : 0
     const key = keyOf(from, message.kind, message.channel, no)
     if (this.#held.has(key) || this.#held.size < limits.confirmingMax) {
       this.#held.set(key, { from, message, counter })

@@ -61,6 +61,26 @@ export interface Shown {
   readonly id: string
 }
 
+/** The messages of a publication as all are shown them: its client's fields, and the master's. */
+export function shownMessages(
+  { timestamp, counter, payload }: Publication, lineage: string
+): Message[] {
+  const parts = { ms: timestamp, counter, site: lineage }
+  const messages = decodeMessages(payload)
+  for (const [index, message] of messages.entries()) {
+    message.action = 0
+    message.serial = messageSerial(parts, index)
+  }
+  return messages
+}
+
+/** The same of presence events. */
+export function shownEvents(publication: Publication): PresenceMessage[] {
+  return decodeItems(publication.payload).map((event, index) => {
+    return { ...event, id: eventId(publication, event, index) }
+  })
+}
+
 /** One publication on its way to the groups of one node. */
 export class EncodedPublication {
   readonly publication: Publication
@@ -127,7 +147,7 @@ export class EncodedPublication {
         return this.#filters.letsThrough(filter, message)
       })
     }
-    this.#messages ??= this.#decode()
+    this.#messages ??= shownMessages(this.publication, this.#standing.lineage)
     return this.#messages.map((message, at) => ({ message, id: message.id ?? `${id}:${at}` }))
   }
 
@@ -139,10 +159,10 @@ export class EncodedPublication {
     }
     const head = this.#head(wireName, this.#standing)
     if (this.publication.owner !== undefined) {
-      this.#events ??= this.#decodeEvents()
+      this.#events ??= shownEvents(this.publication)
       return this.#encoded(format, { ...head, action: Action.PRESENCE, presence: this.#events })
     }
-    this.#messages ??= this.#decode()
+    this.#messages ??= shownMessages(this.publication, this.#standing.lineage)
     return this.#encoded(format, { ...head, action: Action.MESSAGE, messages: this.#messages })
   }
 
@@ -164,24 +184,5 @@ export class EncodedPublication {
 
   #encoded(format: Variant['format'], message: ProtocolMessage): Frame {
     return encodeFrame(message, format, this.#allocate)
-  }
-
-  #decodeEvents(): PresenceMessage[] {
-    const { publication } = this
-    return decodeItems(publication.payload).map((event, index) => {
-      return { ...event, id: eventId(publication, event, index) }
-    })
-  }
-
-  /** Items as subscribers see them: the client's fields, and what the master decided. */
-  #decode(): Message[] {
-    const { timestamp, counter, payload } = this.publication
-    const parts = { ms: timestamp, counter, site: this.#standing.lineage }
-    const messages = decodeMessages(payload)
-    for (const [index, message] of messages.entries()) {
-      message.action = 0
-      message.serial = messageSerial(parts, index)
-    }
-    return messages
   }
 }

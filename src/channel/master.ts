@@ -100,13 +100,9 @@ export class ChannelMaster {
   }
 
   /** The highest seq that was given out; a channel born again starts above it (rule 5). */
-  get lastSeq(): number {
-    return this.#lastSeq
-  }
+  get lastSeq(): number { return this.#lastSeq }
 
-  get tailBytes(): number {
-    return this.#tail.bytes
-  }
+  get tailBytes(): number { return this.#tail.bytes }
 
   /** The entry of the last publication. */
   get lastEntry(): number {
@@ -160,7 +156,7 @@ export class ChannelMaster {
 
   onJoin(place: Place, join: Join, now: Now): void {
     this.#usedAtMs = now.monoMs
-    const page = pageAfter(this.#here(), join.from)
+    const page = pageAfter(this.here(), join.from)
     const { isContinuation, isWhole } = page
     const interest = this.#interests.join(place, join, isWhole)
     const members = isWhole
@@ -203,8 +199,8 @@ export class ChannelMaster {
   onBackfill(place: Place, ask: Backfill, now: Now): void {
     this.#usedAtMs = now.monoMs
     const { isContinuation, standing, publications } = ask.rewind === undefined
-      ? pageAfter(this.#here(), ask.from)
-      : pageRewound(this.#here(), ask.rewind, now.wallMs)
+      ? pageAfter(this.here(), ask.from)
+      : pageRewound(this.here(), ask.rewind, now.wallMs)
     this.#ports.send(place, {
       kind: 'backfilled',
       channel: this.channel,
@@ -235,6 +231,11 @@ export class ChannelMaster {
     const isRepeat = opNo < interest.nextOpNo
     if (!isRepeat) interest.nextOpNo++
     this.#take(place, interest, publish, isRepeat, now)
+  }
+
+  /** True if some node has clients of it, or somebody is present. */
+  get isUsed(): boolean {
+    return this.#interests.size > 0 || this.presence.memberCount > 0
   }
 
   /** The mastership is over. */
@@ -379,7 +380,8 @@ export class ChannelMaster {
     if (publication.idSpace !== 'master') this.#dedupe.commit(publication, publication, nowMs)
   }
 
-  #here(): Here {
+  /** Where the channel stands, and what it has to show for it. */
+  here(): Here {
     const { epoch } = this.#ports
     const isKnown = (standing: Standing): boolean => this.#ports.isKnown(standing)
     return { standing: this.#standing, birth: this.#birth, tail: this.#tail, epoch, isKnown }

@@ -11,7 +11,10 @@ import type { RecoveredLog } from '../log/replay.ts'
 import type { Publication, ToMaster } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
 import { Activity } from './activity.ts'
+import type { Ask } from '../peer/question-message.ts'
+import { answerTo } from './answers.ts'
 import { ChannelMaster, type MasterPorts } from './master.ts'
+import type { UsedChannels } from './used-channels.ts'
 import {
   type Birth,
   type ChannelState,
@@ -47,6 +50,10 @@ export class PartitionChannels {
 
   /** Takes a message; a channel that is not there is born behind the last committed entry. */
   onMessage(from: Place, message: ToMaster, lastEntry: number, now: Now): void {
+    if (message.kind === 'ask') {
+      this.#onAsk(from, message)
+      return
+    }
     const { epoch } = this.#ports
     const channel = this.#channels.get(message.channel) ??
       this.#born(message.channel, this.#letGo, epoch, lastEntry, now.monoMs)
@@ -123,6 +130,13 @@ export class PartitionChannels {
     for (const [channel, publications] of byChannel) channel.deliver(publications)
   }
 
+  /** Shows the channels that are in use. */
+  list(used: UsedChannels): void {
+    for (const [channel, master] of this.#channels) {
+      if (master.isUsed) used.add(channel)
+    }
+  }
+
   /** What a snapshot holds. */
   state(): Omit<PartitionState, 'claims' | 'nonces'> {
     const channels = [...this.#channels.values()].map((channel) => channel.state())
@@ -145,6 +159,15 @@ export class PartitionChannels {
     for (const channel of this.#channels.values()) channel.end()
     this.#channels.clear()
     this.#activity.clear()
+  }
+
+  /** Nothing is born for a question; who asks who is present waits until all have declared. */
+  #onAsk(place: Place, { channel, askNo, question }: Ask): void {
+    const { isRollOpen, lineage } = this.#ports
+    if (question.kind === 'presence' && isRollOpen) return
+    answerTo(question, this.#channels.get(channel), lineage, (answer) => {
+      this.#ports.send(place, { kind: 'answered', channel, askNo, answer })
+    })
   }
 
   #born(name: string, birth: Birth, epoch: number, entry: number, nowMs: number): ChannelMaster {

@@ -32,6 +32,7 @@ import type { PartitionPorts } from './partition-ports.ts'
 import { decodeState, emptyState, encodeState } from './partition-state.ts'
 import { Roll } from './roll.ts'
 import { Serving } from './serving.ts'
+import type { UsedChannels } from './used-channels.ts'
 
 const SWEEP_MS = 5_000
 
@@ -99,9 +100,7 @@ export class PartitionMaster {
     return this.#state.kind === 'serving' ? this.#state.start.epoch : 0
   }
 
-  get #isUsed(): boolean {
-    return this.#channels.size > 0 || this.#registers.isShrinking
-  }
+  get #isUsed(): boolean { return this.#channels.size > 0 || this.#registers.isShrinking }
 
   get channelCount(): number { return this.#channels.size }
 
@@ -109,6 +108,8 @@ export class PartitionMaster {
   isWatched(channel: string): boolean {
     return this.#channels.get(channel)?.census.isWatched === true
   }
+
+  list(used: UsedChannels): void { this.#channels.list(used) }
 
   /** Takes a message of a ChannelClient. */
   onMessage(from: Place, message: ToMaster): void {

@@ -52,6 +52,11 @@ export class Tail {
     return this.#held.length - this.#head
   }
 
+  /** The publication at `index`, counted from the oldest that is held. */
+  at(index: number): Publication {
+    return this.#held[this.#head + index]!.publication
+  }
+
   /** Adds the next committed publication; lets go what is too old or too much. */
   push(publication: Publication, nowMs: number): void {
     this.#held.push({ publication, atMs: nowMs })

@@ -15,7 +15,7 @@ import type { Tally } from '../base/tally.ts'
 import { ChannelClient } from '../channel/client.ts'
 import type { Allocate } from '../channel/encoding.ts'
 import { ampleRoom, isFullFor, type LogRoom } from '../log/room.ts'
-import { type FromRegister, isClaimMessage } from '../peer/claim-message.ts'
+import { type ClaimMessage, type FromRegister, isClaimMessage } from '../peer/claim-message.ts'
 import { type CometMessage, isCometMessage } from '../peer/comet-message.ts'
 import type {
   PeerMessage,
@@ -24,7 +24,7 @@ import type {
   ToClientFromMaster,
   ToGroup
 } from '../peer/message.ts'
-import { isNonceMessage, type Spent } from '../peer/nonce-message.ts'
+import { isNonceMessage, type NonceMessage, type Spent } from '../peer/nonce-message.ts'
 import { isSamePlace, type Place } from '../peer/place.ts'
 import type { View } from '../ring/view.ts'
 import { tellActivity } from './channel-events.ts'
@@ -33,6 +33,7 @@ import { type Generations, Mastership } from './mastership.ts'
 import { MetaEvents } from './meta-events.ts'
 import type { Outbox } from './outbox.ts'
 import { Partitions } from './partitions.ts'
+import { Questions } from './questions.ts'
 import { Registers } from './registers.ts'
 import { Rolls } from './rolls.ts'
 
@@ -72,6 +73,8 @@ export class Channels {
   readonly groups: Groups
   /** What is told on metachannels. */
   readonly events: MetaEvents
+  /** What requests ask of channels. */
+  readonly questions: Questions
   readonly #options: ChannelsOptions
   readonly #ports: ChannelsPorts
   readonly #clients = new Map<string, ChannelClient>()
@@ -105,6 +108,13 @@ export class Channels {
       },
       publish: (channel, event) => this.groups.tell(channel, event)
     })
+    this.questions = new Questions({
+      deadlines,
+      random: ports.random.fork('questions'),
+      nowMs: () => now().monoMs,
+      masterPlace: (channel) => this.#mastership.masterPlace(channel),
+      send: (to, message) => this.#send(to, message)
+    })
     this.registers = new Registers(this.#mastership, {
       now: () => ports.now(),
       send: (to, message) => this.#send(to, message),
@@ -128,6 +138,11 @@ export class Channels {
 
   get viewVersion(): number {
     return this.#mastership.viewVersion
+  }
+
+  /** Every worker of the region. */
+  places(): Place[] {
+    return this.#mastership.places()
   }
 
   /** Counts for metrics. */
@@ -162,6 +177,7 @@ export class Channels {
       if (isAnother || hasSkipped) client.onMasterUncertain()
     }
     this.#partitions.onPlaces()
+    this.questions.onView()
     this.runLoop()
   }
 
@@ -201,6 +217,7 @@ export class Channels {
   onLinkReset(place: Place): void {
     this.#ports.onPlaceLost(place)
     this.#partitions.onLinkReset(place)
+    this.questions.onLinkReset(place)
     for (const client of this.#clients.values()) {
       const master = this.#mastership.masterPlace(client.channel)
       if (master !== undefined && isSamePlace(master, place)) client.onMasterUncertain()
@@ -238,19 +255,22 @@ export class Channels {
   }
 
   #dispatch(from: Place, message: PeerMessage): void {
-    if (isClaimMessage(message)) {
-      this.registers.onMessage(from, message)
-      return
-    }
-    if (isCometMessage(message)) {
-      this.#ports.onCometMessage(from, message)
-      return
-    }
-    if (isNonceMessage(message)) {
-      this.registers.onNonceMessage(from, message)
-      return
-    }
+    if (isClaimMessage(message)) this.registers.onMessage(from, message)
+    else if (isCometMessage(message)) this.#ports.onCometMessage(from, message)
+    else if (isNonceMessage(message)) this.registers.onNonceMessage(from, message)
+    else this.#toParts(from, message)
+  }
+
+  #toParts(from: Place, message: Exclude<PeerMessage, ClaimMessage | CometMessage | NonceMessage>)
+    : void {
     switch (message.kind) {
+      case 'answered':
+      case 'enumerated':
+        this.questions.onAnswer(message)
+        return
+      case 'enumerate':
+        this.#partitions.onEnumerate(from, message)
+        return
       case 'attach':
       case 'submit':
       case 'attachGone':
@@ -279,6 +299,7 @@ export class Channels {
       case 'declare':
       case 'occupancyWanted':
       case 'census':
+      case 'ask':
         this.#partitions.onMessage(from, message)
         return
       case 'rollCalled':

@@ -102,6 +102,12 @@ export class Mastership {
     return `${placeKey(place)}/${generation}`
   }
 
+  /** Every worker of the view's members. */
+  places(): Place[] {
+    return (this.#view?.members ?? []).flatMap(({ incarnation, workers }) =>
+      Array.from({ length: workers }, (_, worker) => ({ incarnation, worker })))
+  }
+
   /** Where the nodes of the view have their parts of the partition. */
   homes(partition: number): Place[] {
     return (this.#view?.members ?? []).map((member) => {

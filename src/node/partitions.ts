@@ -18,10 +18,12 @@ import type { Random } from '../base/random.ts'
 import type { Fate } from '../channel/claims.ts'
 import { PartitionMaster } from '../channel/partition.ts'
 import { TailPool } from '../channel/tail.ts'
+import { UsedChannels } from '../channel/used-channels.ts'
 import type { LogRoom } from '../log/room.ts'
 import type { ListenersAsked } from '../peer/listeners-message.ts'
 import type { HandedOver, PeerMessage, RollAnswered, ToMaster } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
+import type { Enumerate } from '../peer/question-message.ts'
 import { EarlyJoins } from './early-joins.ts'
 import type { Mastership } from './mastership.ts'
 import type { Outbox } from './outbox.ts'
@@ -90,7 +92,8 @@ export class Partitions {
     const partition = this.#mastership.partitionOf(message.channel)
     const isJoin = message.kind === 'join'
     if (this.#mastership.isMine(partition)) {
-      if (isJoin || this.isWanted(partition)) this.wanted(partition).onMessage(from, message)
+      const isWanted = isJoin || message.kind === 'ask' || this.isWanted(partition)
+      if (isWanted) this.wanted(partition).onMessage(from, message)
       return
     }
     if (!isJoin) return
@@ -109,6 +112,13 @@ export class Partitions {
     if (!this.#mastership.isMine(partition)) return
     const isWatched = this.#masters.get(partition)?.isWatched(channel) === true
     this.#ports.send(from, { kind: 'listenersTold', channel, isWatched })
+  }
+
+  /** The channels that masters of this worker have in use. */
+  onEnumerate(from: Place, question: Enumerate): void {
+    const used = new UsedChannels(question)
+    for (const master of this.#masters.values()) master.list(used)
+    this.#ports.send(from, used.answer())
   }
 
   /** The former master has nothing under way any more: it is one that was in use. */

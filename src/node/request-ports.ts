@@ -10,11 +10,13 @@ import type { ClientEvents } from './client-events.ts'
 import type { Gatekeeper } from './gatekeeper.ts'
 import type { NonceDesk } from './nonces.ts'
 import type { Outbox } from './outbox.ts'
+import type { Questions } from './questions.ts'
 
 export interface RequestPorts {
   readonly channels: ChannelDoor
   /** What becomes of requests, for those who want to know. */
   readonly events: ClientEvents
+  readonly questions: Questions
   readonly outbox: Outbox
   readonly deadlines: Deadlines
   /** For the ids of what is published without any. */

@@ -6,6 +6,7 @@
 
 import type { Call } from './call.ts'
 import type { RequestPorts } from './request-ports.ts'
+import { readMessage, readMessages, readPresenceHistory } from './rest-history.ts'
 import { publish } from './rest-publish.ts'
 import { tellTime } from './rest-time.ts'
 import { requestToken } from './rest-tokens.ts'
@@ -21,7 +22,11 @@ export interface Route {
 export const ROUTES: readonly Route[] = [
   { method: 'GET', pattern: '/time', isOpen: true, handle: tellTime },
   { method: 'POST', pattern: '/keys/*/requestToken', isOpen: true, handle: requestToken },
-  { method: 'POST', pattern: '/channels/*/messages', handle: publish }
+  { method: 'POST', pattern: '/channels/*/messages', handle: publish },
+  { method: 'GET', pattern: '/channels/*/messages', handle: readMessages },
+  { method: 'GET', pattern: '/channels/*/history', handle: readMessages },
+  { method: 'GET', pattern: '/channels/*/messages/*', handle: readMessage },
+  { method: 'GET', pattern: '/channels/*/presence/history', handle: readPresenceHistory }
 ]
 
 /** A route with what stood where its stars are. */

@@ -258,6 +258,7 @@ export class Worker {
   #requestsOf({ serverId, connectionKeys, tally }: WorkerOptions, random: Random): Requests {
     return new Requests(serverId, {
       channels: this.#channels.groups,
+      questions: this.#channels.questions,
       events: this.#events,
       outbox: this.#outbox,
       deadlines: this.#deadlines,

@@ -7,7 +7,8 @@ import type { CensusMessage, Headcount } from './census-message.ts'
 
 type Fields = readonly unknown[]
 
-function countFields(count: Headcount): Fields {
+/** A count's fields. */
+export function countFields(count: Headcount): Fields {
   return [
     count.connections,
     count.publishers,
@@ -19,7 +20,8 @@ function countFields(count: Headcount): Fields {
   ]
 }
 
-function countFrom(value: unknown): Headcount {
+/** The inverse of `countFields`. */
+export function countFrom(value: unknown): Headcount {
   const [connections, publishers, subscribers, presenceConnections, presenceSubscribers,
     objectPublishers, objectSubscribers] = value as [
     number, number, number, number, number, number, number

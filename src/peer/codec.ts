@@ -21,6 +21,10 @@ import {
   isCometKind,
   isCometMessage
 } from './comet-message.ts'
+import { questionMessageFields, questionMessageFrom } from './question-codec.ts'
+import {
+  type Answer, isQuestionKind, isQuestionMessage, QUESTION_KINDS, type QuestionMessage
+} from './question-message.ts'
 import type { Confirmation, LinkFrame, Stream } from './link.ts'
 import { LISTENERS_KINDS, type ListenersMessage } from './listeners-message.ts'
 import {
@@ -52,7 +56,7 @@ import type {
 /** What crosses the mesh; the other messages never leave their node. */
 export type MeshMessage =
   ToMaster | ToClientFromMaster | RollMessage | HandedOver | ClaimMessage | ListenersMessage |
-  CometMessage | NonceMessage
+  CometMessage | NonceMessage | QuestionMessage
 
 const KINDS = [
   'join',
@@ -74,7 +78,8 @@ const KINDS = [
   ...CENSUS_KINDS,
   ...LISTENERS_KINDS,
   ...COMET_KINDS,
-  ...NONCE_KINDS
+  ...NONCE_KINDS,
+  ...QUESTION_KINDS
 ] as const satisfies readonly MeshMessage['kind'][]
 
 const FRAME_KINDS = ['batch', 'confirm', 'ask', 'unknownStream'] as const
@@ -151,6 +156,10 @@ export function weightOf(message: PeerMessage): number {
       return publicationsWeight(message.backlog)
     case 'backfilled':
       return publicationsWeight(message.publications)
+    case 'answered':
+      return answerWeight(message.answer)
+    case 'enumerated':
+      return 160 + 100 * message.channels.length
     case 'broadcast':
       return 100 + 100 * message.items.length
     case 'members':
@@ -167,6 +176,11 @@ export function membersWeight(members: readonly PresenceMember[]): number {
   let bytes = 160
   for (const { data } of members) bytes += 200 + (data?.length ?? 0)
   return bytes
+}
+
+function answerWeight(answer: Answer): number {
+  if (answer.kind === 'history') return publicationsWeight(answer.publications ?? [])
+  return answer.kind === 'presence' ? membersWeight(answer.members) : 160
 }
 
 function publicationsWeight(publications: readonly Publication[]): number {
@@ -253,6 +267,7 @@ function messageFields(message: PeerMessage): Fields {
   if (isNonceMessage(m)) return [code, ...nonceMessageFields(m)]
   if (isCensusMessage(m)) return [code, ...censusMessageFields(m)]
   if (isCometMessage(m)) return [code, ...cometMessageFields(m)]
+  if (isQuestionMessage(m)) return [code, ...questionMessageFields(m)]
   switch (m.kind) {
     case 'join':
       return [code, m.channel, m.joinNo, m.clientId, m.viewVersion, standingFields(m.from),
@@ -305,6 +320,7 @@ function messageFromFields(fields: Fields): MeshMessage {
   if (kind === 'spend' || kind === 'spent') return nonceMessageFrom(kind, fields.slice(1))
   if (isCensusKind(kind)) return censusMessageFrom(kind, fields.slice(1))
   if (isCometKind(kind)) return cometMessageFrom(kind, fields.slice(1))
+  if (isQuestionKind(kind)) return questionMessageFrom(kind, fields.slice(1))
   switch (kind) {
     case 'join':
       return { kind, channel, joinNo: f[0]!, clientId: f[1]!, viewVersion: f[2]!,

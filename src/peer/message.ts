@@ -26,6 +26,7 @@ import type { ClaimMessage } from './claim-message.ts'
 import type { CometMessage } from './comet-message.ts'
 import type { ListenersMessage } from './listeners-message.ts'
 import type { NonceMessage } from './nonce-message.ts'
+import type { Ask, QuestionMessage } from './question-message.ts'
 import type {
   Declare,
   Declared,
@@ -349,7 +350,7 @@ export type ToGroup =
   | Synced
   | DeclareWanted
   | CensusToGroup
-export type ToMaster = Join | Part | Publish | Backfill | Declare | CensusToMaster
+export type ToMaster = Join | Part | Publish | Backfill | Declare | CensusToMaster | Ask
 export type ToClientFromMaster =
   | Joined
   | NotMaster
@@ -384,3 +385,4 @@ export type PeerMessage =
   | ListenersMessage
   | CometMessage
   | NonceMessage
+  | QuestionMessage

@@ -133,6 +133,8 @@ const requestErrors = {
   unknownConnectionKey: (detail = 'it is that of no connection of this app') =>
     error('message', 40006, 400, `Invalid connectionKey: ${detail}`),
   forcedNack: () => error('message', 40099, 400, 'Refused, since the publish asks for it'),
+  staleCursor: () =>
+    error('request', 40011, 400, 'The cursor leads nowhere; begin again with the first page'),
   invalidMessageId: (detail: string) => error('message', 40031, 400, detail),
   invalidExtras: (detail: string) => error('message', 40032, 400, detail),
   tooManyMessages: (count: number, countMax: number) =>
@@ -189,6 +191,8 @@ const channelErrors = {
     error('channel', 90004, 404, 'Unable to recover the channel: too many messages were missed'),
   channelOpTimeout: (operation: string) =>
     error('channel', 90007, 408, `The channel could not ${operation} in time`),
+  attachPointUnknown: () =>
+    error('request', 90008, 400, 'The point of attachment is not known any more'),
   tooManyChannels: (countMax: number) =>
     error('channel', 90010, 400, `A connection may attach to at most ${countMax} channels`),
   presenceWithoutClientId: () =>

@@ -9,6 +9,7 @@ import { ofChannels } from './planted-channels.ts'
 import { ofHandovers } from './planted-handovers.ts'
 import { ofTheLog } from './planted-log.ts'
 import { ofPresence } from './planted-presence.ts'
+import { ofRequests } from './planted-requests.ts'
 import { ofSessions } from './planted-sessions.ts'
 import { ofTheView } from './planted-view.ts'
 import type { Planted } from './planting.ts'
@@ -16,5 +17,5 @@ import type { Planted } from './planting.ts'
 /** All of them. */
 export const plantedFaults: readonly Planted[] = [
   ...ofTheLog, ...ofHandovers, ...ofTheView, ...ofChannels, ...ofSessions, ...ofPresence,
-  ...ofBounds
+  ...ofRequests, ...ofBounds
 ]

@@ -6,7 +6,9 @@
 
 import type { Random } from '../../src/base/random.ts'
 import type { RawRequest } from '../../src/node/request.ts'
+import type { ReadingStart } from './checks/history.ts'
 import type { Answer } from './exchanges.ts'
+import { type Ask, type HistoryItem, type HistoryRead, readHistory } from './history-client.ts'
 import type { Region } from './region.ts'
 import { KEY } from './region.ts'
 import { basic, NONSENSE } from './rest-nonsense.ts'
@@ -34,6 +36,11 @@ export interface RestWitness {
   onTokenAnswer(nonce: string, answer: Answer): void
   /** It was refused, and nothing of it can be on its way. */
   onRefused(channel: string, texts: readonly string[]): void
+  readonly history: {
+    start(channel: string, until: string | undefined): ReadingStart
+    onRead(start: ReadingStart, read: HistoryRead): void
+    onMessage(text: string, serial: string, told: HistoryItem | undefined): void
+  }
 }
 
 export class RestClient {
@@ -86,9 +93,21 @@ export class RestClient {
   #act(): void {
     const dice = this.#random.below(10)
     const channel = this.#channels[this.#random.below(this.#channels.length)]!
-    if (dice < 5) this.publish(channel, dice === 0 ? 3 : 1, dice < 4)
-    else if (dice < 7) this.#tokens.seek()
+    if (dice < 4) this.publish(channel, dice === 0 ? 3 : 1, dice < 3)
+    else if (dice < 6) this.#read(channel)
+    else if (dice < 8) this.#tokens.seek()
     else this.#askNonsense()
+  }
+
+  #read(channel: string): void {
+    const { history } = this.#witness
+    const places = this.#region.clients.map(({ channels }) => channels.get(channel)?.channelSerial)
+    const until = this.#random.below(4) > 0 ? undefined : places[this.#random.below(places.length)]
+    const start = history.start(channel, until)
+    const ask: Ask = (request, onAnswer) => this.#ask(request, onAnswer)
+    readHistory(channel, this.#random, ask, until, (read) => {
+      if (read !== undefined) history.onRead(start, read)
+    })
   }
 
   #say(said: Said): void {
@@ -105,6 +124,7 @@ export class RestClient {
       if (answer?.status === 201) {
         this.#open.delete(said)
         this.#witness.onPublished(channel, texts, answer.value.serials)
+        this.#find(channel, texts.at(-1)!, answer.value.serials.at(-1))
       } else if (answer !== undefined && answer.status < 500) {
         this.#open.delete(said)
         if (said.tryCount === 1) this.#witness.onRefused(channel, texts)
@@ -113,6 +133,15 @@ export class RestClient {
       } else {
         this.#open.delete(said)
       }
+    })
+  }
+
+  #find(channel: string, text: string, serial: string): void {
+    if (this.#random.below(3) > 0) return
+    this.#ask({ target: `/channels/${channel}/messages/${serial}` }, (answer) => {
+      if (answer === undefined || answer.status >= 500) return
+      const told = answer.status === 200 ? answer.value : undefined
+      this.#witness.history.onMessage(text, serial, told)
     })
   }
 

@@ -116,6 +116,7 @@ class Run {
     this.#presence = new Presence(this.#region)
     this.#leaves = new Leaves(this.#region)
     this.#requests = new Requests(this.#region)
+    this.#acks.onAcknowledged = (committed) => this.#requests.history.onAcknowledged(committed)
     this.#occupancy = new Occupancy(this.#region)
     this.#metachannels = new Metachannels()
     this.#bounds = new Bounds(this.#region)
@@ -163,6 +164,7 @@ class Run {
         publishedByRequest: this.#requests.publishedCount,
         overComet: this.#sessions.cometCount,
         tokensGiven: this.#requests.tokenCount,
+        historyRead: this.#requests.history.itemCount,
         presenceEvents: this.#presence.eventCount,
         presenceLeaves: this.#leaves.leaveCount,
         syncs: this.#presence.syncCount,

@@ -36,6 +36,8 @@ export class Acks implements Check {
   /** Ids that were ever in the log. */
   readonly #knownIds = new Set<string>()
   ackedCount = 0
+  /** Hears of every publish that its publisher is told to be committed. */
+  onAcknowledged: ((committed: Committed) => void) | undefined
   refusedCount = 0
 
   constructor(region: Region) {
@@ -149,7 +151,9 @@ export class Acks implements Check {
       throw new Violation('committed', `${who}: ${texts} is acknowledged and not in the log`)
     }
     const told = serials?.join(' ')
-    if (!found.some((each) => serialsOf(each) === told)) {
+    const committed = found.find((each) => serialsOf(each) === told)
+    if (committed !== undefined) this.onAcknowledged?.(committed)
+    else {
       throw new Violation('acks', `${who}: told ${told}, the log has ${found.map(serialsOf)}`)
     }
   }

@@ -14,11 +14,13 @@ import type { RestWitness } from '../rest-client.ts'
 import { Violation } from '../world.ts'
 import { serialsOf } from './acks.ts'
 import type { Check } from './check.ts'
+import { History } from './history.ts'
 
 /** The code of a nonce that was used before. */
 const USED = 40105
 
 export class Requests implements Check, RestWitness {
+  readonly history: History
   readonly #ledger: Ledger
   readonly #partitionCount: number
   readonly #refused: string[] = []
@@ -31,13 +33,18 @@ export class Requests implements Check, RestWitness {
   constructor(region: Region) {
     this.#ledger = region.ledger
     this.#partitionCount = region.options.partitionCount
+    this.history = new History(region)
   }
 
   onPublished(channel: string, texts: readonly string[], serials: readonly string[]): void {
     this.publishedCount++
     const found = this.#ledger.withText(texts[0]!).filter((each) =>
       each.channel === channelKey(channel) && each.texts.join() === texts.join())
-    if (found.some((each) => serialsOf(each) === serials.join(' '))) return
+    const committed = found.find((each) => serialsOf(each) === serials.join(' '))
+    if (committed !== undefined) {
+      this.history.onAcknowledged(committed)
+      return
+    }
     throw new Violation('committed',
       `${texts} is acknowledged as ${serials}, the log has ${found.map(serialsOf)}`)
   }

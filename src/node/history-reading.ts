@@ -1,0 +1,172 @@
+/**
+ * One reading of a channel's history: stretches are asked of the master until a page is full or
+ * nothing is left, and are taken apart into items. A page may begin or end within a publish of
+ * several messages; its cursor is the serial of the last item told.
+ */
+
+import { shownEvents, shownMessages } from '../channel/encoding.ts'
+import type { Publication, Standing } from '../peer/message.ts'
+import type { HistoryAnswer, HistoryPlace, HistoryQuestion } from '../peer/question-message.ts'
+import type { Message, PresenceMessage } from '../wire/protocol-message.ts'
+import { messageSerial, parseMessageSerial } from '../wire/serial.ts'
+import type { Asker, Questions } from './questions.ts'
+
+/** What a client asks for. */
+export interface HistoryRequest {
+  readonly of: 'messages' | 'presence'
+  readonly isBackwards: boolean
+  readonly startMs: number | undefined
+  readonly endMs: number | undefined
+  /** Where it is read on: the serial of the last item of the page before. */
+  readonly cursor: string | undefined
+  readonly until: Standing | undefined
+  readonly limit: number
+}
+
+export interface HistoryPage {
+  readonly items: readonly (Message | PresenceMessage)[]
+  /** The cursor of the next page; undefined: there is none. */
+  readonly next: string | undefined
+}
+
+interface Told {
+  readonly item: Message | PresenceMessage
+  readonly serial: string
+}
+
+/** The place in order of an item, or of what a cursor names. */
+interface Place {
+  readonly ms: number
+  readonly counter: number
+  readonly index: number
+}
+
+export class HistoryReading {
+  readonly #channel: string
+  readonly #request: HistoryRequest
+  readonly #questions: Questions
+  readonly #asker: Asker
+  readonly #onPage: (page: HistoryPage | undefined) => void
+  readonly #cursor: Place | undefined
+  readonly #told: Told[] = []
+
+  /** `onPage` is told undefined where nobody knows the place `until` any more. */
+  constructor(
+    channel: string,
+    request: HistoryRequest,
+    questions: Questions,
+    asker: Asker,
+    onPage: (page: HistoryPage | undefined) => void
+  ) {
+    this.#channel = channel
+    this.#request = request
+    this.#questions = questions
+    this.#asker = asker
+    this.#onPage = onPage
+    const { cursor } = request
+    this.#cursor = cursor === undefined ? undefined : parseMessageSerial(cursor)
+  }
+
+  begin(): void {
+    const cursor = this.#cursor
+    this.#ask(cursor && { ms: cursor.ms, counter: cursor.counter, isIncluded: true })
+  }
+
+  #ask(from: HistoryPlace | undefined): void {
+    const { of, isBackwards, startMs, endMs, until, limit } = this.#request
+    const question: HistoryQuestion = {
+      kind: 'history', of, isBackwards, startMs, endMs, from, until, countMax: limit + 1
+    }
+    this.#questions.ask(this.#asker, this.#channel, question, (answer) => this.#onAnswer(answer))
+  }
+
+  #onAnswer({ publications, lineage, isWhole }: HistoryAnswer): void {
+    if (publications === undefined) {
+      this.#onPage(undefined)
+      return
+    }
+    for (const publication of publications) this.#take(publication, lineage)
+    const { limit } = this.#request
+    const last = publications.at(-1)
+    if (this.#told.length <= limit && !isWhole && last !== undefined) {
+      this.#ask({ ms: last.timestamp, counter: last.counter, isIncluded: false })
+      return
+    }
+    const page = this.#told.slice(0, limit)
+    const next = this.#told.length > limit ? page.at(-1)!.serial : undefined
+    this.#onPage({ items: page.map(({ item }) => item), next })
+  }
+
+  #take(publication: Publication, lineage: string): void {
+    const { timestamp: ms, counter } = publication
+    const items = this.#request.of === 'presence' ? eventsOf(publication)
+      : messagesOf(publication, lineage)
+    const order = this.#request.isBackwards ? items.reverse() : items
+    for (const { item, index } of order) {
+      if (this.#told.length > this.#request.limit) return
+      if (!this.#isBehindCursor({ ms, counter, index })) continue
+      const serial = messageSerial({ ms, counter, site: lineage }, Math.min(index, 999))
+      this.#told.push({ item, serial })
+    }
+  }
+
+  #isBehindCursor(place: Place): boolean {
+    const cursor = this.#cursor
+    if (cursor === undefined) return true
+    const difference = place.ms - cursor.ms || place.counter - cursor.counter ||
+      place.index - cursor.index
+    return this.#request.isBackwards ? difference < 0 : difference > 0
+  }
+}
+
+interface Indexed {
+  readonly item: Message | PresenceMessage
+  readonly index: number
+}
+
+/** Every item with all its fields (protocol 14.3), but those that were for live ears alone. */
+function messagesOf(publication: Publication, lineage: string): Indexed[] {
+  const { id, connectionId, timestamp } = publication
+  return shownMessages(publication, lineage).map((message, index) => ({
+    item: { ...message, id: message.id ?? `${id}:${index}`, connectionId, timestamp },
+    index
+  })).filter(({ item }) => item.extras?.['ephemeral'] !== true)
+}
+
+function eventsOf(publication: Publication): Indexed[] {
+  const { connectionId, timestamp } = publication
+  return shownEvents(publication).map((event, index) => ({
+    item: { ...event, connectionId, timestamp }, index
+  }))
+}
+
+/** The message of this serial, if it is there: asks for what was published in that moment. */
+export function findMessage(
+  channel: string,
+  serial: string,
+  questions: Questions,
+  asker: Asker,
+  onFound: (message: Message | undefined) => void
+): void {
+  const place = parseMessageSerial(serial)
+  if (place === undefined) {
+    onFound(undefined)
+    return
+  }
+  const { ms, counter, index } = place
+  const question: HistoryQuestion = {
+    kind: 'history', of: 'messages', isBackwards: false, startMs: ms, endMs: ms,
+    from: { ms, counter, isIncluded: true }, until: undefined, countMax: 1
+  }
+  questions.ask(asker, channel, question, ({ publications, lineage }) => {
+    const publication = publications?.find((each) => each.counter === counter)
+    const found = publication && messagesOf(publication, lineage).find((each) =>
+      each.index === index)
+    onFound(found?.item)
+  })
+}
+
+/** True for a cursor that `HistoryReading` can go on from. */
+export function isCursor(text: string): boolean {
+  return parseMessageSerial(text) !== undefined
+}

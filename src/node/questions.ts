@@ -1,0 +1,136 @@
+/**
+ * What a worker asks the masters of channels (peer/question-message.ts). A question goes to the
+ * master that the view names, and is asked again, for it changes nothing: when another one may be
+ * the master, when the link to it was reset, and after a while in any case. It ends with its
+ * answer, or when nobody waits for that any more.
+ */
+
+import type { Deadline, Deadlines } from '../base/deadlines.ts'
+import { limits } from '../base/limits.ts'
+import type { Random } from '../base/random.ts'
+import { isSamePlace, type Place } from '../peer/place.ts'
+import type {
+  Answer, Enumerate, Enumerated, Question, QuestionMessage
+} from '../peer/question-message.ts'
+
+/** Who waits for an answer. */
+export interface Asker {
+  /** True: it does not any more. */
+  readonly isOver: boolean
+}
+
+export interface QuestionsPorts {
+  readonly deadlines: Deadlines
+  readonly random: Random
+  nowMs(): number
+  /** Where the channel's master is, if anybody is known to be it. */
+  masterPlace(channel: string): Place | undefined
+  send(to: Place, message: QuestionMessage): void
+}
+
+interface Open {
+  readonly asker: Asker
+  readonly message: QuestionMessage & { readonly kind: 'ask' | 'enumerate' }
+  /** The place that is asked whatever the view says; undefined: the channel's master. */
+  readonly place: Place | undefined
+  askedPlace: Place | undefined
+  retryMs: number
+  retry: Deadline | undefined
+  onAnswer(answer: Answer | Enumerated): void
+}
+
+export class Questions {
+  readonly #ports: QuestionsPorts
+  readonly #open = new Map<number, Open>()
+  #askNo = 0
+
+  constructor(ports: QuestionsPorts) {
+    this.#ports = ports
+  }
+
+  get count(): number {
+    return this.#open.size
+  }
+
+  /** Asks the channel's master; `onAnswer` is called at most once, with an answer of that kind. */
+  ask<Q extends Question>(
+    asker: Asker,
+    channel: string,
+    question: Q,
+    onAnswer: (answer: Answer & { readonly kind: Q['kind'] }) => void
+  ): void {
+    const askNo = ++this.#askNo
+    const message = { kind: 'ask' as const, channel, askNo, question }
+    const take = onAnswer as (answer: Answer | Enumerated) => void
+    this.#begin({ asker, message, place: undefined, onAnswer: take })
+  }
+
+  /** Asks one worker what its masters have. */
+  enumerate(
+    asker: Asker,
+    place: Place,
+    question: Omit<Enumerate, 'kind' | 'askNo'>,
+    onAnswer: (answer: Enumerated) => void
+  ): void {
+    const askNo = ++this.#askNo
+    const message = { kind: 'enumerate' as const, askNo, ...question }
+    const take = onAnswer as (answer: Answer | Enumerated) => void
+    this.#begin({ asker, message, place, onAnswer: take })
+  }
+
+  onAnswer(answered: QuestionMessage & { readonly kind: 'answered' | 'enumerated' }): void {
+    const open = this.#open.get(answered.askNo)
+    if (open === undefined) return
+    this.#end(open)
+    if (!open.asker.isOver) open.onAnswer('answer' in answered ? answered.answer : answered)
+  }
+
+  /** There is another view: whose master is another one is asked of that one. */
+  onView(): void {
+    for (const open of this.#open.values()) {
+      const place = this.#placeOf(open)
+      const isSame = place !== undefined && open.askedPlace !== undefined &&
+        isSamePlace(place, open.askedPlace)
+      if (!isSame) this.#say(open)
+    }
+  }
+
+  /** What was said to `place`, or by it, may be lost. */
+  onLinkReset(place: Place): void {
+    for (const open of this.#open.values()) {
+      if (open.askedPlace !== undefined && isSamePlace(open.askedPlace, place)) this.#say(open)
+    }
+  }
+
+  #begin(begun: Pick<Open, 'asker' | 'message' | 'place' | 'onAnswer'>): void {
+    const open: Open = {
+      ...begun, askedPlace: undefined, retryMs: limits.askRetryMs, retry: undefined
+    }
+    this.#open.set(open.message.askNo, open)
+    this.#say(open)
+  }
+
+  #say(open: Open): void {
+    const { deadlines, random, nowMs } = this.#ports
+    deadlines.cancel(open.retry)
+    if (open.asker.isOver) {
+      this.#end(open)
+      return
+    }
+    const pauseMs = random.jitter(open.retryMs, 0.3)
+    open.retryMs = Math.min(2 * open.retryMs, limits.askRetryMaxMs)
+    open.retry = deadlines.at(nowMs() + pauseMs, () => this.#say(open))
+    open.askedPlace = this.#placeOf(open)
+    if (open.askedPlace !== undefined) this.#ports.send(open.askedPlace, open.message)
+  }
+
+  #placeOf({ place, message }: Open): Place | undefined {
+    if (place !== undefined || message.kind !== 'ask') return place
+    return this.#ports.masterPlace(message.channel)
+  }
+
+  #end({ message, retry }: Open): void {
+    this.#ports.deadlines.cancel(retry)
+    this.#open.delete(message.askNo)
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * What was said on a channel (protocol 14.3, 14.5, 7.7, 8.6): messages and presence events that
+ * its master still holds, by pages.
+ */
+
+import { standingOf } from '../channel/encoding.ts'
+import type { Standing } from '../peer/message.ts'
+import { errors } from '../wire/errors.ts'
+import { wireItem } from '../wire/payload.ts'
+import { parseChannelSerial } from '../wire/serial.ts'
+import type { Call } from './call.ts'
+import {
+  findMessage, HistoryReading, type HistoryRequest, isCursor
+} from './history-reading.ts'
+import { countOf, limitOf, linksOf, type Parsed } from './paging.ts'
+import type { Request } from './request.ts'
+import type { RequestPorts } from './request-ports.ts'
+import { askedChannel } from './rest-channel.ts'
+
+/** `GET /channels/{c}/messages`, or `/history`. */
+export function readMessages(call: Call, ports: RequestPorts): void {
+  read(call, ports, 'messages')
+}
+
+/** `GET /channels/{c}/presence/history`. */
+export function readPresenceHistory(call: Call, ports: RequestPorts): void {
+  read(call, ports, 'presence')
+}
+
+/** `GET /channels/{c}/messages/{serial}`: 40400 for one that is not there. */
+export function readMessage(call: Call, { questions }: RequestPorts): void {
+  const [wireName, serial] = call.params as [string, string]
+  const channel = askedChannel(wireName, ['history'], call.caller)
+  if (!channel.ok) {
+    call.refuse(channel.error.info)
+    return
+  }
+  findMessage(channel.key, serial, questions, call, (message) => {
+    if (message === undefined) call.refuse(errors.notFound('a message of this serial').info)
+    else call.answer(200, wireItem(message, call.format))
+  })
+}
+
+function read(call: Call, { questions }: RequestPorts, of: HistoryRequest['of']): void {
+  const channel = askedChannel(call.params[0]!, ['history'], call.caller)
+  if (!channel.ok) {
+    call.refuse(channel.error.info)
+    return
+  }
+  const asked = historyRequestOf(call.request, of)
+  if (!asked.ok) {
+    call.refuse(asked.error.info)
+    return
+  }
+  const request = asked.value
+  new HistoryReading(channel.key, request, questions, call, (page) => {
+    if (page === undefined) {
+      call.refuse(errors.attachPointUnknown().info)
+      return
+    }
+    const items = page.items.map((item) => wireItem(item, call.format))
+    call.answer(200, items, linksOf(call.request, resolved(request), page.next))
+  }).begin()
+}
+
+/** What stands in links even where the client said nothing of it. */
+function resolved({ limit, isBackwards }: HistoryRequest): Record<string, string> {
+  return { limit: String(limit), direction: isBackwards ? 'backwards' : 'forwards' }
+}
+
+function historyRequestOf(
+  { query }: Request, of: HistoryRequest['of']
+): Parsed<HistoryRequest> {
+  const limit = limitOf(query)
+  if (!limit.ok) return limit
+  const start = countOf(query, 'start')
+  if (!start.ok) return start
+  const end = countOf(query, 'end')
+  if (!end.ok) return end
+  const direction = query.get('direction') || 'backwards'
+  if (direction !== 'backwards' && direction !== 'forwards') {
+    return { ok: false, error: errors.invalidParam('direction', 'backwards or forwards') }
+  }
+  const [startMs, endMs] = [start.value, end.value]
+  if (startMs !== undefined && endMs !== undefined && startMs > endMs) {
+    return { ok: false, error: errors.invalidParam('start', 'it is after the end') }
+  }
+  const cursor = query.get('cursor') || undefined
+  if (cursor !== undefined && !isCursor(cursor)) {
+    return { ok: false, error: errors.staleCursor() }
+  }
+  const until = untilOf(query)
+  if (!until.ok) return until
+  const isBackwards = direction === 'backwards'
+  const bounds = { startMs, endMs, until: until.value }
+  return { ok: true, value: { of, isBackwards, ...bounds, cursor, limit: limit.value } }
+}
+
+/** The point at which a client attached, up to which it wants to read. */
+function untilOf(query: Request['query']): Parsed<Standing | undefined> {
+  for (const name of ['from_serial', 'fromSerial']) {
+    const text = query.get(name)
+    if (text === undefined) continue
+    const serial = parseChannelSerial(text)
+    if (serial === undefined) {
+      return { ok: false, error: errors.invalidParam(name, 'not a channelSerial') }
+    }
+    return { ok: true, value: standingOf(serial) }
+  }
+  return { ok: true, value: undefined }
+}

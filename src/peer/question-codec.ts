@@ -1,0 +1,128 @@
+/**
+ * Questions and answers as the fields that the mesh carries (see peer/codec.ts).
+ */
+
+import { exhaustive } from '../base/assert.ts'
+import { countFields, countFrom } from './census-codec.ts'
+import {
+  type Fields,
+  memberFields,
+  memberFrom,
+  publicationFields,
+  publicationFrom,
+  standingFields,
+  standingFrom
+} from './fields.ts'
+import type { Answer, Question, QuestionMessage } from './question-message.ts'
+
+const QUESTIONS = ['history', 'presence', 'status'] as const satisfies readonly Question['kind'][]
+
+function questionFields(question: Question): Fields {
+  const code = QUESTIONS.indexOf(question.kind)
+  switch (question.kind) {
+    case 'history': {
+      const { of, isBackwards, startMs, endMs, from, until, countMax } = question
+      const place = from === undefined ? null : [from.ms, from.counter, from.isIncluded]
+      return [code, of === 'presence', isBackwards, startMs ?? null, endMs ?? null, place,
+        standingFields(until), countMax]
+    }
+    case 'presence':
+      return [code, question.clientId ?? null, question.connectionId ?? null,
+        question.after ?? null, question.countMax]
+    case 'status':
+      return [code]
+    default:
+      return exhaustive(question, 'question')
+  }
+}
+
+function questionFrom(value: unknown): Question {
+  const [code, ...f] = value as [number, ...never[]]
+  const kind = QUESTIONS[code]
+  switch (kind) {
+    case 'history': {
+      const place = f[4] as unknown as [number, number, boolean] | null
+      const from = place === null ? undefined
+        : { ms: place[0], counter: place[1], isIncluded: place[2] }
+      return {
+        kind, of: f[0]! ? 'presence' : 'messages', isBackwards: f[1]!,
+        startMs: f[2] ?? undefined, endMs: f[3] ?? undefined, from,
+        until: f[5] === null ? undefined : standingFrom(f[5]), countMax: f[6]!
+      }
+    }
+    case 'presence':
+      return { kind, clientId: f[0] ?? undefined, connectionId: f[1] ?? undefined,
+        after: f[2] ?? undefined, countMax: f[3]! }
+    case 'status':
+      return { kind }
+    default:
+      throw new RangeError(`unknown question ${code}`)
+  }
+}
+
+function answerFields(answer: Answer): Fields {
+  const code = QUESTIONS.indexOf(answer.kind)
+  switch (answer.kind) {
+    case 'history': {
+      const { publications, lineage, isWhole } = answer
+      return [code, publications?.map(publicationFields) ?? null, lineage, isWhole]
+    }
+    case 'presence':
+      return [code, answer.members.map(memberFields), answer.isWhole]
+    case 'status':
+      return [code, answer.occupancy.presenceMembers, countFields(answer.occupancy)]
+    default:
+      return exhaustive(answer, 'answer')
+  }
+}
+
+function answerFrom(value: unknown): Answer {
+  const [code, ...f] = value as [number, ...never[]]
+  const kind = QUESTIONS[code]
+  switch (kind) {
+    case 'history': {
+      const publications = (f[0] as unknown as unknown[] | null)?.map(publicationFrom)
+      return { kind, publications, lineage: f[1]!, isWhole: f[2]! }
+    }
+    case 'presence':
+      return { kind, members: (f[0]! as unknown[]).map(memberFrom), isWhole: f[1]! }
+    case 'status':
+      return { kind, occupancy: { ...countFrom(f[1]), presenceMembers: f[0]! } }
+    default:
+      throw new RangeError(`unknown answer ${code}`)
+  }
+}
+
+/** The message's fields behind its code. */
+export function questionMessageFields(m: QuestionMessage): Fields {
+  switch (m.kind) {
+    case 'ask':
+      return [m.channel, m.askNo, questionFields(m.question)]
+    case 'answered':
+      return [m.channel, m.askNo, answerFields(m.answer)]
+    case 'enumerate':
+      return [m.askNo, m.prefix, m.after, m.countMax]
+    case 'enumerated':
+      return [m.askNo, m.channels, m.isWhole]
+    default:
+      return exhaustive(m, 'question message')
+  }
+}
+
+/** The inverse of `questionMessageFields`. */
+export function questionMessageFrom(kind: QuestionMessage['kind'], fields: Fields)
+  : QuestionMessage {
+  const f = fields as never[]
+  switch (kind) {
+    case 'ask':
+      return { kind, channel: f[0]!, askNo: f[1]!, question: questionFrom(f[2]) }
+    case 'answered':
+      return { kind, channel: f[0]!, askNo: f[1]!, answer: answerFrom(f[2]) }
+    case 'enumerate':
+      return { kind, askNo: f[0]!, prefix: f[1]!, after: f[2]!, countMax: f[3]! }
+    case 'enumerated':
+      return { kind, askNo: f[0]!, channels: f[1]!, isWhole: f[2]! }
+    default:
+      return exhaustive(kind, 'question message')
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * Questions about channels, and their answers: what requests read (history, who is present, what
+ * there is). Whoever asks is a worker, and asks the channel's master; nobody joins anything for
+ * it. A question changes nothing, so it is asked again until it is answered: of another master, or
+ * when it may be lost. Part of the union in peer/message.ts.
+ *
+ * An answer is a page, bounded in bytes and in number; where there is more, whoever asks asks on
+ * from its end.
+ */
+
+import type { Occupancy } from './census-message.ts'
+import type { PresenceMember } from './presence-message.ts'
+import type { Publication, Standing } from './message.ts'
+
+/** Where a stretch of a channel's history begins, in the order in which it is read. */
+export interface HistoryPlace {
+  /** The time and counter of a publication's serials. */
+  readonly ms: number
+  readonly counter: number
+  /** False: it begins behind that publication. */
+  readonly isIncluded: boolean
+}
+
+/** Publications of a channel, newest first or oldest first. */
+export interface HistoryQuestion {
+  readonly kind: 'history'
+  readonly of: 'messages' | 'presence'
+  readonly isBackwards: boolean
+  /** Times of publications, both included. */
+  readonly startMs: number | undefined
+  readonly endMs: number | undefined
+  readonly from: HistoryPlace | undefined
+  /** Nothing after it. */
+  readonly until: Standing | undefined
+  /** Publications, at most. */
+  readonly countMax: number
+}
+
+/** Who is present, in order of member keys. */
+export interface PresenceQuestion {
+  readonly kind: 'presence'
+  readonly clientId: string | undefined
+  readonly connectionId: string | undefined
+  /** Only members whose keys are greater. */
+  readonly after: string | undefined
+  readonly countMax: number
+}
+
+/** How the channel is used. */
+export interface StatusQuestion {
+  readonly kind: 'status'
+}
+
+export type Question = HistoryQuestion | PresenceQuestion | StatusQuestion
+
+export interface HistoryAnswer {
+  readonly kind: 'history'
+  /** Undefined: nobody knows the place `until` any more. */
+  readonly publications: readonly Publication[] | undefined
+  /** Of the serials. */
+  readonly lineage: string
+  /** False: there may be more behind the last of them. */
+  readonly isWhole: boolean
+}
+
+export interface PresenceAnswer {
+  readonly kind: 'presence'
+  readonly members: readonly PresenceMember[]
+  readonly isWhole: boolean
+}
+
+export interface StatusAnswer {
+  readonly kind: 'status'
+  readonly occupancy: Occupancy
+}
+
+export type Answer = HistoryAnswer | PresenceAnswer | StatusAnswer
+
+/** Worker → master. */
+export interface Ask {
+  readonly kind: 'ask'
+  /** `appId/name`. */
+  readonly channel: string
+  /** The asker's own number; asked again under the same. */
+  readonly askNo: number
+  readonly question: Question
+}
+
+/** Master → worker. */
+export interface Answered {
+  readonly kind: 'answered'
+  readonly channel: string
+  readonly askNo: number
+  readonly answer: Answer
+}
+
+/** Worker → every worker that may be a master: which channels have you, in order of names? */
+export interface Enumerate {
+  readonly kind: 'enumerate'
+  readonly askNo: number
+  /** How the keys of the channels begin. */
+  readonly prefix: string
+  /** Only channels whose keys are greater. */
+  readonly after: string
+  readonly countMax: number
+}
+
+/** Back. */
+export interface Enumerated {
+  readonly kind: 'enumerated'
+  readonly askNo: number
+  /** Keys of channels, in order. */
+  readonly channels: readonly string[]
+  readonly isWhole: boolean
+}
+
+export type QuestionMessage = Ask | Answered | Enumerate | Enumerated
+
+export const QUESTION_KINDS = [
+  'ask', 'answered', 'enumerate', 'enumerated'
+] as const satisfies readonly QuestionMessage['kind'][]
+
+const questionKinds: ReadonlySet<string | undefined> = new Set(QUESTION_KINDS)
+
+/** True for the name of one of these messages. */
+export function isQuestionKind(kind: string | undefined): kind is QuestionMessage['kind'] {
+  return questionKinds.has(kind)
+}
+
+/** True for one of these messages among all others. */
+export function isQuestionMessage<T extends { readonly kind: string }>(
+  message: T | QuestionMessage
+): message is QuestionMessage {
+  return questionKinds.has(message.kind)
+}

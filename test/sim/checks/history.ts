@@ -1,0 +1,121 @@
+/**
+ * History by request (rules 3 and 11): what is read is a stretch of the log, in order, nothing
+ * twice and nothing left out; and it has what was acknowledged before it was asked for.
+ *
+ * Where a lineage ends a channel's past is another one: those readings are not judged.
+ */
+
+import { channelKey } from '../clients.ts'
+import type { Committed } from '../committed.ts'
+import type { HistoryItem, HistoryRead } from '../history-client.ts'
+import { limits } from '../../../src/base/limits.ts'
+import type { Region } from '../region.ts'
+import { isEphemeral } from '../submissions.ts'
+import { type Point, pointOf } from '../wire.ts'
+import { Violation } from '../world.ts'
+
+/** What held when a reading began. */
+export interface ReadingStart {
+  readonly channel: string
+  readonly lineage: string
+  /** The last publish that was acknowledged by then. */
+  readonly acked: Committed | undefined
+  /** Nothing behind this place may be told. */
+  readonly until: Point | undefined
+}
+
+export class History {
+  readonly #region: Region
+  readonly #acked = new Map<string, Committed>()
+  readCount = 0
+  itemCount = 0
+
+  constructor(region: Region) {
+    this.#region = region
+  }
+
+  /** Somebody is told that this is committed. */
+  onAcknowledged(committed: Committed): void {
+    const { channel, lineage, seq } = committed
+    const last = this.#acked.get(channel)
+    if (last === undefined || last.lineage !== lineage || last.seq < seq) {
+      this.#acked.set(channel, committed)
+    }
+  }
+
+  /** Somebody begins to read. */
+  start(channel: string, until: string | undefined): ReadingStart {
+    const key = channelKey(channel)
+    const lineage = this.#region.ledger.lineageOf(key)
+    const acked = this.#acked.get(key)
+    return { channel: key, lineage, acked, until: until === undefined ? until : pointOf(until) }
+  }
+
+  /** It has read. */
+  onRead({ channel, lineage, acked, until }: ReadingStart, read: HistoryRead): void {
+    const { ledger } = this.#region
+    if (ledger.lineageOf(channel) !== lineage || ledger.wasRolledBack(channel)) return
+    this.readCount++
+    this.itemCount += read.items.length
+    const told = read.isBackwards ? [...read.items].reverse() : read.items
+    const lastSeq = until?.seq ?? Infinity
+    const truth = ledger.of(lineage, channel).filter(({ events, seq }) =>
+      seq <= lastSeq && (events !== undefined) === (read.of === 'presence'))
+    const wanted = truth.flatMap((each) => wordsOf(each).map((word) => ({ word, each })))
+    const had = told.map((item) => wordOf(item, read.of))
+    let at = had.length === 0 ? wanted.length : wanted.findIndex(({ word }) => word === had[0])
+    if (at === -1) throw new Violation('history', `${channel}: ${had[0]} is not in the log`)
+    for (const word of had) {
+      // A page later what is old may be gone.
+      while (!read.isBackwards && this.#isOld(wanted[at]?.each) && wanted[at]!.word !== word) at++
+      if (wanted[at]?.word !== word) {
+        throw new Violation('history',
+          `${channel}: ${word} is told where the log has ${wanted[at]?.word}`)
+      }
+      at++
+    }
+    const mustHave = read.of === 'messages' && (acked?.seq ?? 0) <= lastSeq
+    if (mustHave) this.#mustHave(acked, lineage, new Set(had))
+  }
+
+  /** One message was asked for by its serial; `told` is undefined where it was not found. */
+  onMessage(text: string, serial: string, told: HistoryItem | undefined): void {
+    if (told?.data === text && told.serial === serial) return
+    const { ledger } = this.#region
+    const truth = ledger.withText(text)
+    const isThere = told === undefined && truth.every((each) =>
+      !each.isLost && !this.#isOld(each) && each.lineage === ledger.lineageOf(each.channel))
+    if (told === undefined && !isThere) return
+    throw new Violation('history', `${text} under ${serial} is told as ${JSON.stringify(told)}`)
+  }
+
+  /** The last that was acknowledged is there, unless its time is over. */
+  #mustHave(acked: Committed | undefined, lineage: string, had: ReadonlySet<string>): void {
+    if (acked === undefined || acked.lineage !== lineage || acked.isLost) return
+    const missing = wordsOf(acked).find((word) => !had.has(word))
+    if (missing === undefined || this.#isOld(acked)) return
+    throw new Violation('history', `${acked.channel}: ${missing} is acknowledged and not told`)
+  }
+
+  /** True for one that may be let go by now, though not for its bytes. */
+  #isOld(committed: Committed | undefined): boolean {
+    return committed !== undefined && this.#region.world.nowMs - committed.atMs > limits.tailMs / 2
+  }
+}
+
+/** The items of a publish, each in a word that no other item has. */
+function wordsOf({ texts, timestamp, counter, events }: Committed): string[] {
+  if (events === undefined) {
+    return texts.filter((text) => !isEphemeral(text)).map((text) =>
+      `${timestamp}-${counter} ${text}`)
+  }
+  return events.map(({ action, clientId, id }) => `${timestamp} ${action} ${clientId} ${id}`)
+}
+
+function wordOf(item: HistoryItem, of: HistoryRead['of']): string {
+  if (of === 'presence') {
+    return `${item.timestamp} ${item.action} ${item.clientId} ${item.id}`
+  }
+  const [, , counter] = /^(\d+)-(\d+)@/.exec(item.serial ?? '') ?? []
+  return `${item.timestamp}-${Number(counter)} ${item.data ?? ''}`
+}

@@ -1,0 +1,102 @@
+import t from 'tap'
+import { Deadlines } from '../../../src/base/deadlines.ts'
+import { limits } from '../../../src/base/limits.ts'
+import { Random } from '../../../src/base/random.ts'
+import { Questions } from '../../../src/node/questions.ts'
+import type { Place } from '../../../src/peer/place.ts'
+import type { QuestionMessage } from '../../../src/peer/question-message.ts'
+
+const place = (incarnation: string): Place => ({ incarnation, worker: 0 })
+const occupancy = {
+  connections: 0, publishers: 0, subscribers: 0, presenceConnections: 0, presenceMembers: 0,
+  presenceSubscribers: 0, objectPublishers: 0, objectSubscribers: 0
+}
+
+class Bench {
+  readonly deadlines = new Deadlines()
+  readonly sent: { to: string; message: QuestionMessage }[] = []
+  readonly answers: unknown[] = []
+  readonly asker = { isOver: false }
+  master: Place | undefined = place('a')
+  nowMs = 0
+  readonly questions = new Questions({
+    deadlines: this.deadlines,
+    random: new Random('questions'),
+    nowMs: () => this.nowMs,
+    masterPlace: () => this.master,
+    send: ({ incarnation }, message) => void this.sent.push({ to: incarnation, message })
+  })
+
+  ask(): void {
+    this.questions.ask(this.asker, 'app/c', { kind: 'status' },
+      ({ occupancy }) => void this.answers.push(occupancy))
+  }
+
+  answer(askNo = 1): void {
+    this.questions.onAnswer({
+      kind: 'answered', channel: 'app/c', askNo, answer: { kind: 'status', occupancy }
+    })
+  }
+
+  pass(ms: number): void {
+    this.nowMs += ms
+    this.deadlines.fire(this.nowMs)
+  }
+
+  /** To whom what was sent since the last call. */
+  said(): string[] {
+    return this.sent.splice(0).map(({ to }) => to)
+  }
+}
+
+t.test('a question is asked until it is answered, once', async (t) => {
+  const bench = new Bench()
+  bench.ask()
+  t.same(bench.said(), ['a'])
+  bench.pass(2 * limits.askRetryMs)
+  t.same(bench.said(), ['a'])
+  bench.answer()
+  bench.answer()
+  t.same(bench.answers, [occupancy])
+  bench.pass(60_000)
+  t.same(bench.said(), [])
+  t.equal(bench.deadlines.size, 0)
+  t.equal(bench.questions.count, 0)
+})
+
+t.test('another master is asked at once, the same one is not', async (t) => {
+  const bench = new Bench()
+  bench.ask()
+  bench.said()
+  bench.questions.onView()
+  t.same(bench.said(), [])
+  bench.master = place('b')
+  bench.questions.onView()
+  t.same(bench.said(), ['b'])
+  bench.questions.onLinkReset(place('a'))
+  t.same(bench.said(), [])
+  bench.questions.onLinkReset(place('b'))
+  t.same(bench.said(), ['b'])
+})
+
+t.test('while there is no master it waits for one', async (t) => {
+  const bench = new Bench()
+  bench.master = undefined
+  bench.ask()
+  t.same(bench.said(), [])
+  bench.master = place('a')
+  bench.questions.onView()
+  t.same(bench.said(), ['a'])
+})
+
+t.test('whom nobody waits for is asked no more', async (t) => {
+  const bench = new Bench()
+  bench.ask()
+  bench.asker.isOver = true
+  bench.pass(2 * limits.askRetryMs)
+  t.same(bench.said(), ['a'], 'the first time alone')
+  t.equal(bench.questions.count, 0)
+  bench.ask()
+  bench.answer(2)
+  t.same(bench.answers, [])
+})
