@@ -57,7 +57,8 @@ export class Presence implements Check {
       views = new Map()
       this.#views.set(socket, views)
     }
-    views.set(channel, { at: undefined, modes: 0, listed: [] })
+    // Who asks again stays attached as it was, and may be told so much, until it is answered.
+    if (!views.has(channel)) views.set(channel, { at: undefined, modes: 0, listed: [] })
   }
 
   onServerSays(socket: SimSocket, message: Wire): void {
@@ -66,7 +67,7 @@ export class Presence implements Check {
     if (view === undefined) return
     if (action === Does.SYNC) {
       this.#onSync(socket, channel, view, message)
-    } else if (action === Does.DETACHED) {
+    } else if (action === Does.DETACHED || action === Does.ERROR) {
       this.#views.get(socket)?.delete(channel)
     } else if (channelSerial !== undefined) {
       const to = pointOf(channelSerial)
