@@ -54,18 +54,22 @@ export class Attachment implements Ears {
   readonly #owner: AttachmentOwner
   #grant: Grant
   readonly #isForeign: boolean
-  #isAttached = false
+  #isAttached: boolean
   seat: object | undefined
 
-  /** `isForeign`: the client stood at a channelSerial that nobody here wrote. */
+  /**
+   * `isForeign`: the client stood at a channelSerial that nobody here wrote. `isAttached`: it has
+   * asked for something else under this name, and is attached meanwhile.
+   */
   constructor(
     wireName: string,
     channel: string,
     owner: AttachmentOwner,
     grant: Grant,
-    isForeign: boolean
+    { isForeign, isAttached }: { readonly isForeign: boolean; readonly isAttached: boolean }
   ) {
     this.#isForeign = isForeign
+    this.#isAttached = isAttached
     this.wireName = wireName
     this.channel = channel
     this.#owner = owner

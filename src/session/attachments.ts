@@ -64,7 +64,8 @@ export class Attachments {
     const from = isChange || serial === undefined ? stood ?? said : said
     const isForeign = serial !== undefined && from === undefined
     const isNew = former?.isAttached !== true && (flags & Flag.ATTACH_RESUME) === 0
-    const attachment = new Attachment(name.wire, channel, this.#owner, grant, isForeign)
+    const how = { isForeign, isAttached: isChange }
+    const attachment = new Attachment(name.wire, channel, this.#owner, grant, how)
     this.#byName.set(name.wire, attachment)
     const { occupancy, filter, delta } = grant
     const variant = { format: this.#owner.format, wireName: name.wire, occupancy, filter, delta }

@@ -158,6 +158,19 @@ t.test('who asks for something else goes on where it was, who asks for the same 
     }
   })
 
+t.test('who asks for something else twice at once is attached meanwhile, and goes on where it was',
+  async (t) => {
+    const { bench, seat } = attaching()
+    seat.ears.onAttached(begins)
+    for (const no of [1, 2]) {
+      bench.door.seats.at(-1)!.stands = { lineage: 'l', seq: 9, epoch: '1', entry: 9 }
+      bench.attach('c', { params: { appendMode: String(no) }, channelSerial: serial })
+      t.equal(bench.door.seats[no]!.from!.seq, 9)
+    }
+    bench.attach('c', { params: { appendMode: '2' }, channelSerial: serial })
+    t.equal(bench.door.seats[3]!.from!.seq, 7, 'not who asks again for the same')
+  })
+
 t.test('one channel under two wire names is two attachments', async (t) => {
   const bench = new SessionBench()
   bench.attach('c')
