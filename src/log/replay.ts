@@ -8,7 +8,7 @@
  */
 
 import { limits } from '../base/limits.ts'
-import type { Append, Entry } from './entry.ts'
+import type { Append, Entry, EpochEntry } from './entry.ts'
 import { decodeRecord } from './entry.ts'
 import type { LogRecord } from './port.ts'
 import { SnapshotAssembly } from './snapshot.ts'
@@ -170,8 +170,10 @@ export class Replay {
       if (entry.startsLineage) {
         this.disown()
         this.#disownedThrough = number - 1
-      } else if (this.#lastEpoch > 0) {
-        this.#endEpoch(this.#lastEpoch, number - 1)
+      } else {
+        // Whoever claimed it had read this log before it was rolled back, or made anew.
+        if (this.#goesOnWithAnother(entry)) this.#flaw ??= `the lineage of ${seq} had ended`
+        if (this.#lastEpoch > 0) this.#endEpoch(this.#lastEpoch, number - 1)
       }
       this.#lineage = entry.lineage
       this.#lastEpoch = Math.max(this.#lastEpoch, entry.epoch)
@@ -186,6 +188,10 @@ export class Replay {
     }
     this.#lastEpoch = Math.max(this.#lastEpoch, epoch)
     this.#entries.push({ entry, number, epoch })
+  }
+
+  #goesOnWithAnother({ lineage }: EpochEntry): boolean {
+    return this.#lineage !== undefined && this.#lineage !== lineage
   }
 
   #endEpoch(epoch: number, lastEntry: number): void {

@@ -22,7 +22,8 @@ export interface Taken {
   readonly committed: readonly Committed[]
   /**
    * A former master's append, after a rollback: the log has given the sequence out again that it
-   * expects. Nothing of it counts, and its finder begins a new lineage (rule 4).
+   * expects. Nothing of it counts, and its finder begins a new lineage (rule 4). Or the claim of
+   * whoever had read the log before, and what he writes by it.
    */
   readonly isStray: boolean
 }
@@ -32,6 +33,7 @@ interface Extent {
   readonly seq: number
   readonly lastEntry: number
   readonly bytes: number
+  readonly lineage: string
 }
 
 /** A rollback: everything of a lineage above an entry is gone. */
@@ -102,14 +104,17 @@ export class Ledger {
     const { lineage } = truth
     const committed = publicationsOf(append, accepted, lineage)
     const lastEntry = append.firstEntry + append.entries.length - 1
-    truth.extents.push({ seq: accepted.seq, lastEntry, bytes: bytes.byteLength })
+    truth.extents.push({ seq: accepted.seq, lastEntry, bytes: bytes.byteLength, lineage })
     for (const each of committed) this.#commit(each)
     return { append, epoch: begun, lineage, committed, isStray: false }
   }
 
-  #isStray({ losses, strays, epoch }: Truth, append: Append): boolean {
-    const begun = append.entries.find((each) => each.kind === 'epoch')
+  #isStray(truth: Truth, append: Append): boolean {
+    const { losses, strays, epoch } = truth
+    const begun = epochIn(append)
     if (begun?.startsLineage === true) return false
+    if (begun !== undefined && lossOf(truth, begun) !== undefined) return true
+    if (begun === undefined && strays.includes(append.previousSeq)) return true
     if (append.epoch === epoch || (append.epoch > epoch && begun !== undefined)) return false
     return strays.includes(append.previousSeq) || losses.some((loss) =>
       append.epoch <= loss.epoch && append.previousSeq <= loss.lastSeq)
@@ -117,6 +122,12 @@ export class Ledger {
 
   /** Its writer may answer and show what it wrote, in the lineage that it knows: as lost. */
   #takeStray(accepted: Accepted, append: Append, truth: Truth): Taken {
+    const begun = epochIn(append)
+    const loss = begun && lossOf(truth, begun)
+    if (begun !== undefined && loss !== undefined) {
+      truth.losses.push({ ...loss, epoch: begun.epoch, claimant: claimantOf(begun) })
+      truth.lineages.set(begun.epoch, begun.lineage)
+    }
     const lineage = truth.lineages.get(append.epoch) ?? truth.lineage
     truth.excuse = 'a former master wrote after the log was rolled back'
     truth.strays.push(accepted.seq)
@@ -294,6 +305,16 @@ export class Ledger {
       else known.push(committed)
     }
   }
+}
+
+function epochIn({ entries }: Append): EpochEntry | undefined {
+  return entries.find((each) => each.kind === 'epoch')
+}
+
+/** What was lost of the lineage that this claim goes on with, though the log has another by now. */
+function lossOf({ extents, losses }: Truth, { lineage }: EpochEntry): Loss | undefined {
+  if ((extents.at(-1)?.lineage ?? lineage) === lineage) return undefined
+  return losses.find((loss) => loss.lineage === lineage)
 }
 
 function claimantOf({ incarnation, workerGeneration }: EpochEntry): string {

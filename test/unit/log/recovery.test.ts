@@ -242,6 +242,22 @@ t.test('[2, 4] so does what it appends in an epoch that was never begun there', 
   t.match(rig.notes, [/never begun/])
 })
 
+t.test('[2, 4] so does a claim of who had read it before, in whatever epoch', async (t) => {
+  for (const no of [2, 9]) {
+    const rig = new Rig()
+    rig.author.epoch = epochOf(1, 5)
+    rig.author.begin('new')
+    rig.author.publish(1)
+    // Made anew, the log has come just as far as it had when it was read.
+    rig.author.epoch = epochOf(1, no)
+    rig.author.begin('old', false)
+    rig.author.publish(2)
+    rig.recover()
+    t.notOk(['new', 'old'].includes(rig.finish().lineage))
+    t.match(rig.notes, [no === 2 ? /the epoch of 9 had ended/ : /the lineage of 9 had ended/])
+  }
+})
+
 t.test('[4] whoever disproved continuity begins a new lineage', async (t) => {
   const rig = new Rig()
   rig.author.begin('lin')
