@@ -3,6 +3,8 @@
 import { Deadlines } from '../../src/base/deadlines.ts'
 import { ChannelClient } from '../../src/channel/client.ts'
 import { LocalGroup } from '../../src/channel/group.ts'
+import { Lookout } from '../../src/channel/lookout.ts'
+import { Sessions } from '../../src/node/sessions.ts'
 import { type Planted, replace } from './planting.ts'
 
 export const ofBounds: readonly Planted[] = [
@@ -17,6 +19,32 @@ export const ofBounds: readonly Planted[] = [
     rule: '25',
     foundBy: ['leak'],
     plant: () => replace(LocalGroup, 'isSpent', () => () => false)
+  },
+  {
+    name: 'a page of what was missed is taken for all of it',
+    rule: '19, 25',
+    foundBy: ['continuity', 'whole', 'presence'],
+    mix: { isShort: true, clientDrops: 40, clientAways: 20, publishRate: 4 },
+    plant: () => replace(LocalGroup, 'onClientMessage', (former) => {
+      return function (this: LocalGroup, message) {
+        const isPage = message.kind === 'attached' && message.hasMore === true
+        former.call(this, isPage ? { ...message, hasMore: false } : message)
+      }
+    })
+  },
+  {
+    name: 'what there was no room for is not asked for again',
+    rule: '25',
+    foundBy: ['whole', 'continuity', 'presence'],
+    mix: { clientStalls: 40, clientDrops: 20, publishRate: 4 },
+    plant: () => replace(Lookout, 'wait', () => () => undefined)
+  },
+  {
+    name: 'a socket that was not written goes on',
+    rule: '25',
+    foundBy: ['continuity', 'acks', 'whole'],
+    mix: { clientStalls: 40, publishRate: 4 },
+    plant: () => replace(Sessions, 'onSlow', () => () => undefined)
   },
   {
     name: 'the last batch of a burst is never asked about',
