@@ -217,10 +217,8 @@ export function decide(word: Word, members: MemberMap): Decision {
   return { kind: 'taken', events, moved }
 }
 
-/** A leave that says nothing tells what the member said last (protocol 8.2). */
-function leaveOf(
-  item: PresenceItem,
-  { data, encoding, extras }: Drafted
-): PresenceItem {
-  return item.data === undefined ? { ...item, data, encoding, extras } : item
+/** A leave without data tells what the member said last, but for extras that it has (8.2). */
+function leaveOf(item: PresenceItem, { data, encoding, extras }: Drafted): PresenceItem {
+  if (item.data !== undefined) return item
+  return { ...item, data, encoding, extras: item.extras ?? extras }
 }

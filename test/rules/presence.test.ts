@@ -44,6 +44,33 @@ ruleFile('presence', (rule) => {
       t.same(await presentWhen(watcher, ({ length }) => length === 0), [])
     })
 
+  rule('M1', 'a leave with extras of its own tells these, and the data that was said last',
+    async (t, on) => {
+      const channel = on.name('extras')
+      const watcher = await on.socket(t, 2)
+      watcher.send({ action: 10, channel })
+      await watcher.next(({ action }) => action === 11)
+      const ann = await on.socket(t, 0, { params: { clientId: 'ann' } })
+      ann.send({ action: 10, channel })
+      const headers = (no: number) => ({ headers: { no } })
+      const say = (msgSerial: number, item: object) =>
+        ann.send({ action: 14, channel, msgSerial, presence: [item] })
+      say(0, { action: 2, data: 'here', extras: headers(1) })
+      say(1, { action: 3, extras: headers(2) })
+      say(2, { action: 2, data: 'again', extras: headers(3) })
+      say(3, { action: 3 })
+      const told = []
+      while (told.length < 4) {
+        told.push(...(await watcher.next(({ action }) => action === 14)).presence!)
+      }
+      t.match(told, [
+        { action: 2, data: 'here', extras: headers(1) },
+        { action: 3, data: 'here', extras: headers(2) },
+        { action: 2, data: 'again', extras: headers(3) },
+        { action: 3, data: 'again', extras: headers(3) }
+      ])
+    })
+
   rule('M2', 'data of every kind, to a watcher of the other format', async (t, on) => {
     const name = on.name('kinds')
     const other = on.client(t, 1, { useBinaryProtocol: on.format === 'json' })
