@@ -66,7 +66,7 @@ export class Confirming {
   /**
    * Who reads history waits for an append that begins after he asked: a recent one is not enough.
    * While the mesh is split a former master may write until the moment in which it is deposed, and
-   * what the next one has acknowledged since would be missing (docs/decisions/0010).
+   * what the next one has acknowledged since would be missing (docs/decisions/0009).
    */
   #holdReader(from: Place, ask: Ask, writer: LogWriter): boolean {
     // Asked again, he waits no longer for that.
