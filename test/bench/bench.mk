@@ -1,4 +1,4 @@
-.PHONY: bench bench-logs bench-resume bench-short
+.PHONY: bench bench-logs bench-presence bench-resume bench-short
 
 bench: $(INSTALLED) ## compare with a bare ws server in one run (minutes)
 	@node test/bench/main.ts
@@ -9,6 +9,9 @@ bench-logs: $(INSTALLED) ## what the replicated log costs: appends, takeovers
 bench-resume: $(INSTALLED) ## a node ends, and its clients resume on the others, 2,000 a second
 	@node test/bench/resumes.ts
 	@node test/bench/resumes.ts --after-ms 5000
+
+bench-presence: $(INSTALLED) ## large presence sets: SYNC of 10,000, and 1,000 enters a second
+	@node test/bench/presence.ts
 
 bench-short: $(INSTALLED) ## a small form of it that checks counts
 	@node test/bench/main.ts --short

@@ -45,11 +45,11 @@ async function enterMany(
   return sockets
 }
 
-async function watch(t: Test, on: Stage, key: string, channel: string): Promise<{
+async function watch(t: Test, on: Stage, key: string, channel: string, node = 2): Promise<{
   readonly socket: PlainSocket
   readonly present: Present
 }> {
-  const socket = await on.socket(t, 2, { params: { key } })
+  const socket = await on.socket(t, node, { params: { key } })
   const present = new Present(socket)
   socket.send({ action: 10, channel })
   return { socket, present }
@@ -173,8 +173,8 @@ ruleFile('presence-wire', (rule) => {
       await said(speaker!, name, 21, [{ action: LEAVE, clientId: 'm200' }])
     })()
     const watchers = []
-    for (let no = 0; no < 5; no++) {
-      const watcher = await watch(t, on, key, name)
+    for (let no = 0; no < 6; no++) {
+      const watcher = await watch(t, on, key, name, 1 + no % 2)
       await watcher.present.synced()
       watchers.push(watcher)
     }
