@@ -50,7 +50,7 @@ async function watch(t: Test, on: Stage, key: string, channel: string, node = 2)
   readonly present: Present
 }> {
   const socket = await on.socket(t, node, { params: { key } })
-  const present = new Present(socket)
+  const present = new Present(socket, channel)
   socket.send({ action: 10, channel })
   return { socket, present }
 }
@@ -196,14 +196,24 @@ ruleFile('presence-wire', (rule) => {
     const [speaker] = await enterMany(t, on, key, name)
     const slow = await watch(t, on, key, name)
     await slow.present.synced()
+    const small = on.name('small')
+    await attached(speaker!, small)
+    await said(speaker!, small, 1, [{ action: ENTER, clientId: 'ann' }])
     slow.socket.pause()
-    for (let no = 0; no < 3; no++) slow.socket.send({ action: SYNC, channel: name })
-    await said(speaker!, name, 1, [{ action: LEAVE, clientId: 'm0' }])
-    await new Promise((resolve) => setTimeout(resolve, 300))
-    slow.socket.send({ action: SYNC, channel: name })
+    // More than sockets and the system hold between them, so that what comes next has to wait.
+    for (let no = 0; no < 25; no++) {
+      slow.socket.send({ action: SYNC, channel: name })
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    await said(speaker!, name, 2, [{ action: LEAVE, clientId: 'm0' }])
+    slow.socket.send({ action: 10, channel: small })
+    await new Promise((resolve) => setTimeout(resolve, 200))
     slow.socket.resume()
-    await slow.present.synced(3)
+    const held = await slow.socket.next((told) => told.action === SYNC && told.channel === small)
+    t.equal(held.presence!.length, 1)
     await slow.present.become(MANY - 1)
+    const count = slow.present.read()
+    t.ok(count < 20, 'what was asked for while it waited is told once')
     t.notOk(slow.socket.isEnded)
     t.same(slow.present.problems, [])
   })

@@ -31,15 +31,18 @@ export class Present {
   #listed: Set<string> | undefined
   #read = 0
   readonly #socket: PlainSocket
+  readonly #channel: string
 
-  constructor(socket: PlainSocket) {
+  constructor(socket: PlainSocket, channel: string) {
     this.#socket = socket
+    this.#channel = channel
   }
 
   /** Takes in what has come since; returns how many complete SYNCs there have been. */
   read(): number {
     for (; this.#read < this.#socket.all.length; this.#read++) {
       const told = this.#socket.all[this.#read]!
+      if (told.channel !== this.#channel) continue
       if (told.action === SYNC) this.#onPage(told)
       if (told.action === PRESENCE) this.#onEvents(told)
     }
