@@ -58,7 +58,8 @@ export type ParsedApps =
 
 const ID = /^[A-Za-z0-9_-]{1,64}$/
 const SECRET = /^[^\s:.]+$/
-const LIMITS = [
+/** The names of `AppLimits`. */
+export const appLimitNames = [
   'connectionCountMax', 'channelCountMax', 'messageBytesMax', 'publishRateMax',
   'channelPublishRateMax', 'presenceMemberCountMax'
 ] as const
@@ -119,7 +120,7 @@ function readNamespace(value: unknown, path: string, problems: string[]): Namesp
 function readLimits(value: unknown, path: string, problems: string[]): AppLimits {
   const limits: Record<string, number> = {}
   const fields = value === undefined ? {} : mapAt(value, path, problems)
-  for (const name of LIMITS) {
+  for (const name of appLimitNames) {
     const limit = fields[name]
     if (limit === undefined) continue
     if (typeof limit === 'number' && Number.isSafeInteger(limit) && limit > 0) limits[name] = limit

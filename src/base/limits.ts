@@ -212,6 +212,8 @@ export const limits = {
   sseQueueBytesMax: 4 * 1024 * 1024,
 
   // -- hot state ------------------------------------------------------------------------------
+  /** Messages that an attachment rewinds to; of more that it asks for, the last ones (20). */
+  rewindCountMax: 100,
   /** How long committed messages stay readable for those who were away. */
   tailMs: 120_000,
   /** The bytes of one channel's tail; above: the oldest go, `trimmedThrough` rises. */

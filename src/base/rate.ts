@@ -21,7 +21,7 @@ export class TokenBucket {
     const gained = ((nowMs - this.#filledAtMs) / 1000) * this.#perSecond
     this.#tokens = Math.min(this.#tokensMax, this.#tokens + gained)
     this.#filledAtMs = nowMs
-    if (this.#tokens < Math.min(count, this.#perSecond)) return false
+    if (this.#tokens < Math.min(count, this.#tokensMax)) return false
     this.#tokens -= count
     return true
   }

@@ -13,7 +13,7 @@
  */
 
 import { limits } from '../base/limits.ts'
-import { type Rewind, rewindCountMax } from '../wire/params.ts'
+import type { Rewind } from '../wire/params.ts'
 import type { Attach, Backfill, Backfilled, Publication, Standing } from '../peer/message.ts'
 
 /** One attachment on its way. */
@@ -176,7 +176,7 @@ export class CatchUp {
 /** What is asked for; a filter may leave little of it, and the master does not know filters. */
 function wantedOf({ rewind, variant }: Attach): Rewind | undefined {
   if (rewind === undefined || variant.filter === undefined) return rewind
-  return { ...rewind, count: rewindCountMax }
+  return { ...rewind, count: limits.rewindCountMax }
 }
 
 function isSame(a: Standing, b: Standing): boolean {

@@ -8,6 +8,7 @@
  * what it does not do yet.
  */
 
+import { limits } from '../base/limits.ts'
 import { DEFAULT_MODE_BITS, MODE_BITS, modesFromNames } from './actions.ts'
 import type { ProtocolError } from './errors.ts'
 import { errors, inScope } from './errors.ts'
@@ -171,9 +172,6 @@ export interface ChannelParams {
   readonly echo: boolean
 }
 
-/** More than the last so many messages nobody rewinds to (20). */
-export const rewindCountMax = 100
-
 /** Known params, each with the test that its value must pass. */
 const CHANNEL_PARAMS: Readonly<Record<string, (value: string) => boolean>> = {
   modes: (value) => modesFromNames(value.split(',')) !== undefined,
@@ -221,11 +219,11 @@ export function parseChannelParams(
 }
 
 /** `<n>`, `<n>s` or `<n>m`; of these at most a hundred messages, or what `rewindLimit` says. */
-function rewindOf(text: string, rewindLimit = rewindCountMax): Rewind | undefined {
+function rewindOf(text: string, rewindLimit: number = limits.rewindCountMax): Rewind | undefined {
   const match = /^(\d{1,9})([sm]?)$/.exec(text)
   if (match === null) return undefined
   const amount = Number(match[1])
-  const countMax = Math.min(rewindLimit, rewindCountMax)
+  const countMax = Math.min(rewindLimit, limits.rewindCountMax)
   if (match[2] === '') return { count: Math.min(amount, countMax) }
   return { count: countMax, forMs: amount * (match[2] === 's' ? 1000 : 60_000) }
 }
