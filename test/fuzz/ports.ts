@@ -156,7 +156,8 @@ class Ports {
   async #left(): Promise<[connections: number, restarts: number, heapBytes: number]> {
     const { nodes } = this.#region
     const countOf = (): number => nodes.reduce((sum, node) => sum + node.facts().connections, 0)
-    await until('all are gone', () => countOf() === 0)
+    // A comet client that asks no more is taken for gone after 15 s.
+    await until('all are gone', () => countOf() === 0, 45_000)
     let restarts = 0
     for (const { privatePort } of nodes) {
       const text = await (await fetch(`http://127.0.0.1:${privatePort}/metrics`)).text()
