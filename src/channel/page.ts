@@ -86,7 +86,11 @@ function after(
   const isBornSince = from.seq < birth.seq && from.entry >= birth.entry
   const startsAfter = isBornSince ? birth.seq : from.seq
   const publications = tail.after(startsAfter)
-  return publications && { startsAfter, publications }
+  if (publications === undefined) return undefined
+  // A log that was rolled back may have begun an epoch of the same number again, and have come as
+  // far: then what follows on the place stands no later than what was shown there.
+  const isAnothers = publications.length > 0 && publications[0]!.entry <= from.entry
+  return isAnothers && !isBornSince ? undefined : { startsAfter, publications }
 }
 
 /** True if the backlog leads from `had` to where the master says, without a hole. */

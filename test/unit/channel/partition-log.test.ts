@@ -210,6 +210,30 @@ t.test('[4] what a client says stays impossible, though the log comes as far the
   t.not(third.join(stood)!.standing.lineage, stood.lineage)
 })
 
+t.test('[4] who stands at an entry after which the log has older ones has lost something',
+  async (t) => {
+    const world = new World()
+    const first = world.master()
+    first.join()
+    first.publish('a:0')
+    const kept = [...world.log.records]
+    const second = world.master()
+    second.join()
+    second.join(undefined, 'app/a')
+    for (const no of [1, 2, 3]) second.publish(`other:${no}`, 'app/a')
+    second.publish('a:1')
+    const stood = second.join()!.standing
+    world.log.records = kept
+    const third = world.master()
+    third.join()
+    t.equal(third.master.epoch, stood.epoch, 'the log has forgotten that it was given')
+    for (const no of [1, 2, 3, 4, 5]) third.publish(`b:${no}`)
+    const { standing } = third.join()!
+    t.ok(standing.entry > stood.entry && standing.seq > stood.seq, 'it has come as far')
+    t.match(third.join(stood), { isContinuation: false, backlog: [] })
+    t.ok(third.join({ ...stood, entry: stood.entry - 3 })!.isContinuation, 'where it really stood')
+  })
+
 t.test('[4] a forged position of an attachment is refused and harms nobody', async (t) => {
   const world = new World()
   const life = world.master()
