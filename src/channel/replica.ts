@@ -108,7 +108,8 @@ export class Replica {
   }
 }
 
-function shownMember(member: PresenceMember): PresenceMessage {
+/** A member as it is told who asks who is present: alike by SYNC and by request. */
+export function shownMember(member: PresenceMember): PresenceMessage {
   const { connectionId, clientId, id, timestamp, data, encoding, extras } = member
   const action = PresenceAction.PRESENT
   return { id, action, clientId, connectionId, timestamp, data, encoding, extras }

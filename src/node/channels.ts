@@ -113,6 +113,7 @@ export class Channels {
       random: ports.random.fork('questions'),
       nowMs: () => now().monoMs,
       masterPlace: (channel) => this.#mastership.masterPlace(channel),
+      places: () => this.#mastership.places(),
       send: (to, message) => this.#send(to, message)
     })
     this.registers = new Registers(this.#mastership, {

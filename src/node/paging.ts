@@ -56,3 +56,23 @@ export function linksOf(
   if (next !== undefined) links.push(link('next', next))
   return { link: links.join(', ') }
 }
+
+/** A place in a list as a cursor, which clients only hand back. */
+export function cursorText(place: string): string {
+  return new TextEncoder().encode(place).toBase64({ alphabet: 'base64url', omitPadding: true })
+}
+
+/** The place that the query's cursor names, if it has one; 40011 for what is no cursor. */
+export function cursorOf(query: Query): Parsed<string | undefined> {
+  const text = query.get('cursor') || undefined
+  if (text === undefined) return { ok: true, value: undefined }
+  try {
+    const bytes = Uint8Array.fromBase64(text, { alphabet: 'base64url' })
+    return { ok: true, value: new TextDecoder('utf-8', { fatal: true }).decode(bytes) }
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof TypeError) {
+      return { ok: false, error: errors.staleCursor() }
+    }
+    throw error
+  }
+}

@@ -25,6 +25,8 @@ export interface QuestionsPorts {
   nowMs(): number
   /** Where the channel's master is, if anybody is known to be it. */
   masterPlace(channel: string): Place | undefined
+  /** Every worker that may master something. */
+  places(): readonly Place[]
   send(to: Place, message: QuestionMessage): void
 }
 
@@ -50,6 +52,11 @@ export class Questions {
 
   get count(): number {
     return this.#open.size
+  }
+
+  /** Every worker that may master something: whom `enumerate` can ask. */
+  places(): readonly Place[] {
+    return this.#ports.places()
   }
 
   /** Asks the channel's master; `onAnswer` is called at most once, with an answer of that kind. */

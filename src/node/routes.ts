@@ -8,6 +8,7 @@ import type { Call } from './call.ts'
 import type { RequestPorts } from './request-ports.ts'
 import { readMessage, readMessages, readPresenceHistory } from './rest-history.ts'
 import { publish } from './rest-publish.ts'
+import { readPresence } from './rest-presence.ts'
 import { tellTime } from './rest-time.ts'
 import { requestToken } from './rest-tokens.ts'
 
@@ -26,6 +27,7 @@ export const ROUTES: readonly Route[] = [
   { method: 'GET', pattern: '/channels/*/messages', handle: readMessages },
   { method: 'GET', pattern: '/channels/*/history', handle: readMessages },
   { method: 'GET', pattern: '/channels/*/messages/*', handle: readMessage },
+  { method: 'GET', pattern: '/channels/*/presence', handle: readPresence },
   { method: 'GET', pattern: '/channels/*/presence/history', handle: readPresenceHistory }
 ]
 

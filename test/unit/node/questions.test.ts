@@ -24,6 +24,7 @@ class Bench {
     random: new Random('questions'),
     nowMs: () => this.nowMs,
     masterPlace: () => this.master,
+    places: () => [],
     send: ({ incarnation }, message) => void this.sent.push({ to: incarnation, message })
   })
 

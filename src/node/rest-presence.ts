@@ -1,0 +1,90 @@
+/** Who is present on a channel (protocol 8.6), by pages, as its master knows it. */
+
+import { shownMember } from '../channel/replica.ts'
+import { memberKey } from '../channel/presence.ts'
+import type { PresenceMember } from '../peer/message.ts'
+import { wireItem } from '../wire/payload.ts'
+import type { Format } from '../wire/protocol-message.ts'
+import type { Call } from './call.ts'
+import { cursorOf, cursorText, limitOf, linksOf } from './paging.ts'
+import type { Asker, Questions } from './questions.ts'
+import type { RequestPorts } from './request-ports.ts'
+import { askedChannel } from './rest-channel.ts'
+
+/** Which members are asked for. */
+export interface MembersRequest {
+  readonly clientId?: string | undefined
+  readonly connectionId?: string | undefined
+  /** Only members whose keys are greater. */
+  readonly after?: string | undefined
+  readonly limit: number
+}
+
+export interface MembersPage {
+  readonly members: readonly PresenceMember[]
+  /** The key of the last one, if there are more behind it. */
+  readonly next: string | undefined
+}
+
+/** `GET /channels/{c}/presence`. */
+export function readPresence(call: Call, { questions }: RequestPorts): void {
+  const channel = askedChannel(call.params[0]!, ['subscribe', 'presence'], call.caller)
+  if (!channel.ok) {
+    call.refuse(channel.error.info)
+    return
+  }
+  const { query } = call.request
+  const limit = limitOf(query)
+  const after = limit.ok ? cursorOf(query) : limit
+  if (!limit.ok || !after.ok) {
+    const refused = limit.ok ? after : limit
+    if (!refused.ok) call.refuse(refused.error.info)
+    return
+  }
+  const request: MembersRequest = {
+    clientId: query.get('clientId') || undefined,
+    connectionId: query.get('connectionId') || undefined,
+    after: after.value,
+    limit: limit.value
+  }
+  readMembers(channel.key, request, questions, call, ({ members, next }) => {
+    const cursor = next === undefined ? undefined : cursorText(next)
+    const links = linksOf(call.request, { limit: String(limit.value) }, cursor)
+    call.answer(200, membersAs(members, call.format), links)
+  })
+}
+
+/** Asks the master for members until a page is full, or there are no more. */
+export function readMembers(
+  channel: string,
+  { clientId, connectionId, after, limit }: MembersRequest,
+  questions: Questions,
+  asker: Asker,
+  onPage: (page: MembersPage) => void
+): void {
+  const members: PresenceMember[] = []
+  const ask = (from: string | undefined): void => {
+    const countMax = limit + 1 - members.length
+    const question = { kind: 'presence' as const, clientId, connectionId, after: from, countMax }
+    questions.ask(asker, channel, question, (answer) => {
+      members.push(...answer.members)
+      const last = answer.members.at(-1)
+      if (members.length <= limit && !answer.isWhole && last !== undefined) {
+        ask(keyOf(last))
+        return
+      }
+      const page = members.slice(0, limit)
+      onPage({ members: page, next: members.length > limit ? keyOf(page.at(-1)!) : undefined })
+    })
+  }
+  ask(after)
+}
+
+/** Members as they go out. */
+export function membersAs(members: readonly PresenceMember[], format: Format): unknown[] {
+  return members.map((member) => wireItem(shownMember(member), format))
+}
+
+function keyOf({ connectionId, clientId }: PresenceMember): string {
+  return memberKey(connectionId, clientId)
+}
