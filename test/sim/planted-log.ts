@@ -58,7 +58,7 @@ export const ofTheLog: readonly Planted[] = [
     name: 'admission does not stop at the mark',
     rule: '6',
     foundBy: ['room'],
-    mix: { ...still, logRoomBytes: 32_000, publishRate: 4, stormMs: 40_000 },
+    mix: { ...still, logRoomBytes: 64_000, publishRate: 2, stormMs: 60_000 },
     plant: () => replace(Channels, 'onLogRoom', () => () => undefined)
   },
   {
