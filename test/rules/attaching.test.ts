@@ -1,13 +1,11 @@
 import type * as Ably from 'ably'
-import type { Test } from 'tap'
 import { until } from '../support/ably-clients.ts'
-import type { PlainSocket, Told } from '../support/plain-socket.ts'
-import { ruleFile, type Stage } from './support/rule.ts'
+import { attached, plainAttach } from './support/attach.ts'
+import { ruleFile } from './support/rule.ts'
 
 const HAS_PRESENCE = 1
 const RESUMED = 4
 const ATTACH = 10
-const ATTACHED = 11
 const DETACH = 12
 const DETACHED = 13
 const MESSAGE = 15
@@ -20,24 +18,6 @@ const SUBSCRIBE = 1 << 18
 const PRESENCE_SUBSCRIBE = 1 << 19
 /** With PRESENCE and ANNOTATION_PUBLISH. */
 const DEFAULT_MODES = (1 << 16) | PUBLISH | SUBSCRIBE | PRESENCE_SUBSCRIBE | (1 << 21)
-
-/** A channel of a client of `node`, attached with these params, and what it hears. */
-async function attached(
-  t: Test, on: Stage, node: number, name: string, params: Record<string, string> = {}
-) {
-  const channel = on.client(t, node).channels.get(name, { params })
-  const heard: Ably.Message[] = []
-  channel.on('attached', (change) => changes.push(change))
-  const changes: Ably.ChannelStateChange[] = []
-  await channel.subscribe((message) => void heard.push(message))
-  return { channel, heard, changes, data: () => heard.map(({ data }) => data) }
-}
-
-/** Attaches a plain socket; what the server says to it. */
-async function plainAttach(socket: PlainSocket, channel: string, over: object = {}): Promise<Told> {
-  socket.send({ action: ATTACH, channel, ...over })
-  return socket.next(({ action }) => action === ATTACHED)
-}
 
 /** The modes among the flags of ATTACHED. */
 function modesOf(flags = 0): number {

@@ -1,7 +1,8 @@
 import type * as Ably from 'ably'
 import type { Test } from 'tap'
 import { cutOff, until } from '../support/ably-clients.ts'
-import type { PlainSocket, Told } from '../support/plain-socket.ts'
+import type { PlainSocket } from '../support/plain-socket.ts'
+import { attached, plainAttach } from './support/attach.ts'
 import { ruleFile, type Stage } from './support/rule.ts'
 
 const HAS_BACKLOG = 2
@@ -21,24 +22,6 @@ const SUBSCRIBE = 1 << 18
 async function published(t: Test, on: Stage, name: string, count: number): Promise<void> {
   const channel = on.client(t, 0).channels.get(name)
   for (let no = 1; no <= count; no++) await channel.publish('n', `m${no}`)
-}
-
-/** A channel of a client of `node`, attached with these params, and what it hears. */
-async function attached(
-  t: Test, on: Stage, node: number, name: string, params: Record<string, string> = {}
-) {
-  const channel = on.client(t, node).channels.get(name, { params })
-  const heard: Ably.Message[] = []
-  channel.on('attached', (change) => changes.push(change))
-  const changes: Ably.ChannelStateChange[] = []
-  await channel.subscribe((message) => void heard.push(message))
-  return { channel, heard, changes, data: () => heard.map(({ data }) => data) }
-}
-
-/** Attaches a plain socket; what the server says to it. */
-async function plainAttach(socket: PlainSocket, channel: string, over: object = {}): Promise<Told> {
-  socket.send({ action: ATTACH, channel, ...over })
-  return socket.next(({ action }) => action === ATTACHED)
 }
 
 /** The data that it is told until, and without, `last`. */
