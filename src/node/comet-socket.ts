@@ -57,6 +57,8 @@ export class CometSocket implements Socket {
   readonly #ports: CometSocketPorts
   #payloads: Uint8Array[] = []
   #bytes = 0
+  /** What it was given at once when it had taken everything: that does not make a client slow. */
+  #burstBytes = 0
   #poll: Poll | undefined
   #stream: CometReply | undefined
   #streamedBytes = 0
@@ -90,13 +92,14 @@ export class CometSocket implements Socket {
     if (this.#isSpent || this.#isTorn) return
     // What is kept must not hold on to the slabs of memory that frames are cut from.
     const isKept = this.#poll === undefined && this.#stream === undefined
+    if (this.queuedBytes === 0) this.#burstBytes = batch.byteLength
     for (const frame of batch.frames()) {
       const payload = payloadOf(frame)
       this.#bytes += payload.byteLength
       this.#payloads.push(isKept ? payload.slice() : payload)
     }
     this.#serve()
-    if (this.#bytes > limits.cometQueueBytesMax) this.#tooSlow()
+    if (this.#bytes > limits.cometQueueBytesMax + this.#burstBytes) this.#tooSlow()
   }
 
   /** Shows a streamed client that we live; one that took all so far does, too. */
@@ -212,7 +215,7 @@ export class CometSocket implements Socket {
     stream.write(lineOf(this.#payloads))
     this.#payloads = []
     this.#bytes = 0
-    if (stream.queuedBytes > limits.cometQueueBytesMax) {
+    if (stream.queuedBytes > limits.cometQueueBytesMax + this.#burstBytes) {
       this.#ports.onSlow(this)
     } else if (this.#streamedBytes > limits.cometStreamBytesMax) {
       // Browsers keep all of a response while it goes on.

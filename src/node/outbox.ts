@@ -112,6 +112,7 @@ export class SocketSlot {
   readonly isInner: boolean
   readonly #outbox: Outbox
   #sequence: FrameSequence | undefined
+  #burstBytes = 0
   isClosing = false
 
   constructor(socket: Socket, outbox: Outbox) {
@@ -137,6 +138,20 @@ export class SocketSlot {
     if (this.isClosing) return
     this.isClosing = true
     if (this.#sequence === undefined) this.#outbox.begin(this)
+  }
+
+  /**
+   * True: its client takes too slowly to be written this, too. What was given at once to one that
+   * had taken everything does not count, however much it is: a set of members must not cut off
+   * whoever asks for it, each time anew.
+   */
+  isTooMuch({ byteLength }: FrameSequence): boolean {
+    const { queuedBytes } = this.socket
+    if (queuedBytes === 0) {
+      this.#burstBytes = byteLength
+      return false
+    }
+    return queuedBytes + byteLength > limits.socketQueueBytesMax + this.#burstBytes
   }
 
   /** For the drain: what is to be written, if anything; the slot is empty afterwards. */
@@ -322,16 +337,11 @@ function drainInner(slot: SocketSlot): void {
 function drain(slot: SocketSlot): boolean {
   const { socket } = slot
   const sequence = slot.take()
-  const isFull = sequence !== undefined && isTooMuch(sequence, socket)
+  const isFull = sequence !== undefined && slot.isTooMuch(sequence)
   if (sequence !== undefined) {
     if (!isFull) socket.write(sequence)
     else if (slot.isClosing) socket.write(sequence.ending())
   }
   if (slot.isClosing) socket.close()
   return !isFull || slot.isClosing
-}
-
-/** Who has taken everything so far is never too slow, however much comes at once. */
-function isTooMuch({ byteLength }: FrameSequence, { queuedBytes }: Socket): boolean {
-  return queuedBytes > 0 && queuedBytes + byteLength > limits.socketQueueBytesMax
 }

@@ -114,7 +114,7 @@ export function drawLimits(seed: string, { isTight, isShort, logRoomBytes }: Mix
   const comet = new Random(`${seed}/comet`)
   if (comet.below(2) === 0) {
     Object.assign(limits, {
-      cometQueueBytesMax: 1_000 + comet.below(8_000),
+      cometQueueBytesMax: 3_000 + comet.below(8_000),
       cometResponseBytesMax: 200 + comet.below(2_000),
       cometStreamBytesMax: 500 + comet.below(8_000)
     })
@@ -139,6 +139,8 @@ export function drawLimits(seed: string, { isTight, isShort, logRoomBytes }: Mix
     presencePageBytesMax: 250 + random.below(1_000),
     presenceMembersMax: 3 + random.below(5)
   }
+  // A socket that has room takes a page of what was missed on each channel.
+  Object.assign(limits, { socketRoomBytes: 200 + random.fork('room').below(1_000) })
   for (const name of Object.keys(tight) as (keyof typeof tight)[]) {
     if (random.below(2) === 0) Object.assign(limits, { [name]: tight[name] })
   }

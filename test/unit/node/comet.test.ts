@@ -153,6 +153,29 @@ t.test('[16] more than may be kept: 80003, and nothing after it', async (t) => {
   t.equal(after.code, 80022)
 })
 
+t.test('[25] what is said at once to who has taken everything cuts nobody off', async (t) => {
+  const { world, workers } = threeNodes('burst')
+  const client = cometClient(world, workers[0]!)
+  client.send([{ action: Action.ATTACH, channel: 'c' }])
+  world.run(20)
+  client.ask('recv')
+  const publisher = world.client(world.nodes[1]!)
+  world.run(20)
+  const before = limits.cometQueueBytesMax
+  Object.assign(limits, { cometQueueBytesMax: 1_000 })
+  t.teardown(() => Object.assign(limits, { cometQueueBytesMax: before }))
+  const sent = ['x'.repeat(60_000), 'y'.repeat(100)]
+  for (const data of sent) {
+    publisher.publish('c', data)
+    world.run(20)
+  }
+  const told = [client.ask('recv'), client.ask('recv')].flatMap((ask) => {
+    world.run(20)
+    return ask.messages
+  })
+  t.same(told.flatMap(({ messages = [] }) => messages.map(({ data }) => data)), sent)
+})
+
 t.test('[16] an answer holds so many bytes, and the next goes on', async (t) => {
   const { world, workers } = threeNodes('pages')
   const client = cometClient(world, workers[0]!)

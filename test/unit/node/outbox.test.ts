@@ -114,3 +114,18 @@ t.test('[25] who has taken everything is never too slow, however much comes at o
   t.equal(sink.writes.length, 1)
   t.ok(slot.hasRoom)
 })
+
+t.test('[25] and what it is given next does not cut it off, up to the bound', async (t) => {
+  const outbox = new Outbox()
+  const sink = new Sink()
+  const slot = new SocketSlot(sink, outbox)
+  const burst = frameOf(new Uint8Array(2 * limits.socketQueueBytesMax), false)
+  slot.write(burst)
+  t.same(outbox.drainSockets(), [])
+  sink.queuedBytes = burst.bytes.byteLength
+  slot.write(frame('news'))
+  t.same(outbox.drainSockets(), [], 'it is not behind with anything else')
+  sink.queuedBytes += limits.socketQueueBytesMax
+  slot.write(frame('more'))
+  t.same(outbox.drainSockets(), [sink])
+})
