@@ -17,6 +17,8 @@ import { type Capability, capabilityText, intersect, parseCapability } from './c
 import type { Credentials } from './key.ts'
 import { digestOf, isSameText, macOf } from './proof.ts'
 
+const DIGITS = /^\d{1,16}$/
+
 /** What may be used once. */
 export interface Nonce {
   /** Names the nonce and its key. */
@@ -138,11 +140,18 @@ function timestampOf(value: unknown, isSigned: boolean, nowMs: number): number |
   if (!isThere(value)) {
     return isSigned ? refusal(errors.invalidParam('timestamp', 'it is missing')) : nowMs
   }
-  if (typeof value !== 'number' || !Number.isSafeInteger(value)) {
+  const timestamp = wholeOf(value)
+  if (timestamp === undefined) {
     return refusal(errors.invalidParam('timestamp', 'it must be whole milliseconds'))
   }
-  const isNear = Math.abs(value - nowMs) <= limits.clockSkewMs
-  return isNear ? value : refusal(errors.tokenRequestTimestamp())
+  const isNear = Math.abs(timestamp - nowMs) <= limits.clockSkewMs
+  return isNear ? timestamp : refusal(errors.tokenRequestTimestamp())
+}
+
+/** A whole number; requests that came through a form or a query hold it as its digits. */
+function wholeOf(value: unknown): number | undefined {
+  const number = typeof value === 'string' && DIGITS.test(value) ? Number(value) : value
+  return typeof number === 'number' && Number.isSafeInteger(number) ? number : undefined
 }
 
 function nonceOf(
@@ -163,8 +172,8 @@ function nonceOf(
 function lifeOf(value: unknown, key: KeyConfig): number | Refusal {
   if (!isThere(value)) return limits.tokenDefaultLifeMs
   const lifeMaxMs = key.revocableTokens ? limits.revocableTokenLifeMs : limits.tokenLifeMs
-  const isLife = typeof value === 'number' && Number.isSafeInteger(value) && value > 0
-  if (isLife && value <= lifeMaxMs) return value
+  const lifeMs = wholeOf(value)
+  if (lifeMs !== undefined && lifeMs > 0 && lifeMs <= lifeMaxMs) return lifeMs
   return refusal(errors.invalidParam('ttl', `it must be 1 to ${lifeMaxMs} milliseconds`))
 }
 

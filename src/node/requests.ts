@@ -111,7 +111,12 @@ export class Requests {
 
   #admit(request: Request): Admitted {
     const { method, path } = request
-    const matches = matchesOf(path, this.#routes)
+    const { gate: { directory }, now } = this.#ports
+    const matches = matchesOf(path, this.#routes).filter(({ route, params }) => {
+      // Without apps nobody knows what is there; those that serve the path say so.
+      return route.method === method || directory === undefined ||
+        route.isThere?.(params, directory) !== false
+    })
     if (matches.length === 0) {
       const shown = `/${path.join('/')}`.slice(0, SHOWN_LENGTH_MAX)
       return { ok: false, error: errors.notFound(`${method} ${shown}`) }
@@ -124,7 +129,6 @@ export class Requests {
     const version = versionOf(request)
     if (typeof version !== 'number') return { ok: false, error: version }
     if (match.route.isOpen === true) return { ok: true, match, version }
-    const { gate: { directory }, now } = this.#ports
     if (directory === undefined) return { ok: false, error: errors.unavailable() }
     const authenticated = authenticateRequest(request, directory, now().wallMs)
     if (!authenticated.ok) return authenticated

@@ -4,6 +4,7 @@
  * `call.params`, in order.
  */
 
+import type { AppDirectory } from '../auth/app.ts'
 import type { Call } from './call.ts'
 import type { RequestPorts } from './request-ports.ts'
 import { readMessage, readMessages, readPresenceHistory } from './rest-history.ts'
@@ -17,12 +18,15 @@ export interface Route {
   readonly pattern: string
   /** True: nobody has to say who they are. */
   readonly isOpen?: boolean
+  /** False: what the path names is not there, by whatever method it is asked for. */
+  isThere?(params: readonly string[], directory: AppDirectory): boolean
   handle(call: Call, ports: RequestPorts): void
 }
 
 export const ROUTES: readonly Route[] = [
   { method: 'GET', pattern: '/time', isOpen: true, handle: tellTime },
-  { method: 'POST', pattern: '/keys/*/requestToken', isOpen: true, handle: requestToken },
+  { method: 'POST', pattern: '/keys/*/requestToken', isOpen: true, isThere: isKey,
+    handle: requestToken },
   { method: 'POST', pattern: '/channels/*/messages', handle: publish },
   { method: 'GET', pattern: '/channels/*/messages', handle: readMessages },
   { method: 'GET', pattern: '/channels/*/history', handle: readMessages },
@@ -30,6 +34,10 @@ export const ROUTES: readonly Route[] = [
   { method: 'GET', pattern: '/channels/*/presence', handle: readPresence },
   { method: 'GET', pattern: '/channels/*/presence/history', handle: readPresenceHistory }
 ]
+
+function isKey([keyName]: readonly string[], directory: AppDirectory): boolean {
+  return directory.key(keyName!) !== undefined
+}
 
 /** A route with what stood where its stars are. */
 export interface Match {

@@ -46,6 +46,7 @@ ruleFile('rest', (rule) => {
     t.same(await refusalOf(ask(on, '/')), [404, 40400])
     t.same(await refusalOf(ask(on, '/chann%zzels')), [400, 40000])
     t.same(await refusalOf(ask(on, '/time', { method: 'PUT' })), [405, 40500])
+    t.same(await refusalOf(ask(on, '/keys/no.key/requestToken')), [404, 40400])
     t.same(await refusalOf(ask(on, '/time', { headers: { 'x-ably-version': '99' } })), [400, 40017])
     const large = await refusalOfAnnounced(on, limits.requestBodyBytesMax + 1)
     t.same(large, [413, 40009])

@@ -51,6 +51,15 @@ t.test('what is not asked for is the key\'s, and an hour', async (t) => {
   }
 })
 
+t.test('what came through a form holds its numbers as digits', async (t) => {
+  const judged = judge(signed({ timestamp: String(NOW_MS), ttl: '1000' }))
+  const grant = { expiresAtMs: NOW_MS + 1_000 }
+  t.match(judged, { ok: true, granted: { grant, nonce: { untilMs: NOW_MS + 240_000 } } })
+  for (const timestamp of [`${NOW_MS}.5`, ` ${NOW_MS}`, 'now', '0x10']) {
+    t.match(judge(signed({ timestamp })), { ok: false, error: { info: { code: 40003 } } })
+  }
+})
+
 t.test('who comes with the key need not sign, nor say when', async (t) => {
   const judged = judge({ ttl: 1_000, capability: { a: ['publish'] } }, owner)
   t.match(judged, { ok: true, granted: { nonce: undefined } })
@@ -83,7 +92,7 @@ t.test('a request that is not as it should be is refused', async (t) => {
     ['a mac of less', 40101, { ...signed({ clientId: 'me' }), clientId: undefined }],
     ['a wrong mac, though it has the key', 40101, { ...bare, mac: 'x' }, owner],
     ['no time', 40003, signed({ timestamp: undefined })],
-    ['a time that is no number', 40003, signed({ timestamp: `${NOW_MS}` })],
+    ['a time that is no number', 40003, signed({ timestamp: `${NOW_MS} ms` })],
     ['too early', 40104, signed({ timestamp: NOW_MS - 120_001 })],
     ['too late', 40104, signed({ timestamp: NOW_MS + 120_001 })],
     ['too early, though it has the key', 40104, { timestamp: NOW_MS - 120_001 }, owner],
@@ -94,7 +103,7 @@ t.test('a request that is not as it should be is refused', async (t) => {
     ['no life', 40003, signed({ ttl: 0 })],
     ['a negative life', 40003, signed({ ttl: -1 })],
     ['a life that is no number', 40003, signed({ ttl: 'abc' })],
-    ['a life that is text', 40003, signed({ ttl: '1000' })],
+    ['a life that is text', 40003, signed({ ttl: '1e3' })],
     ['half a millisecond', 40003, signed({ ttl: 0.5 })],
     ['more than a day', 40003, signed({ ttl: 86_400_001 })],
     ['a capability that is none', 40000, signed({ capability: '{"a":["shout"]}' })],

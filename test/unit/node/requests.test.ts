@@ -25,11 +25,12 @@ class Bench {
   readonly requests: Requests
   nowMs = 0
 
-  constructor() {
+  constructor(others: Route[] = []) {
     const routes: Route[] = [
       { method: 'GET', pattern: '/things/*', handle: (call) => void this.calls.push(call) },
       { method: 'POST', pattern: '/things/*', handle: (call) => void this.calls.push(call) },
-      { method: 'GET', pattern: '/open', isOpen: true, handle: (call) => call.answer(200, [1]) }
+      { method: 'GET', pattern: '/open', isOpen: true, handle: (call) => call.answer(200, [1]) },
+      ...others
     ]
     const { outbox, deadlines } = this
     const now = () => ({ monoMs: this.nowMs, wallMs: this.nowMs })
@@ -74,6 +75,14 @@ t.test('unknown paths are 404, known ones with another method 405', async (t) =>
   t.equal(short!.status, 404)
   t.match(wrong, { status: 405, value: { error: { code: 40500 } } })
   t.equal(wrong!.headers['allow'], 'GET, POST')
+})
+
+t.test('what a path names and is not there is 404, whatever the method', async (t) => {
+  const isThere = ([id]: readonly string[]): boolean => id === '1'
+  const bench = new Bench([{ method: 'POST', pattern: '/keys/*', isThere, handle: () => {} }])
+  bench.ask('/keys/1')
+  bench.ask('/keys/2')
+  t.same(bench.told().map(({ status }) => status), [405, 404])
 })
 
 t.test('versions 2 to 6 are spoken, by header or query', async (t) => {
