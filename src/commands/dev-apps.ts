@@ -8,17 +8,24 @@ import { type AppConfig, type KeyConfig, parseApps } from '../auth/app.ts'
 import { capabilityText, DEFAULT_CAPABILITY } from '../auth/capability.ts'
 import type { ProvisionAnswer, ProvisionRequest } from '../ops/thread-messages.ts'
 import { type ErrorInfo, errors } from '../wire/errors.ts'
+import { type StagedChannel, stagedChannelsOf, StagedMembers } from './dev-members.ts'
 
 const APPS_MAX = 10_000
 const ID_LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
 
 export class DevApps {
   readonly #apps = new Map<string, AppConfig>()
+  readonly #members = new Map<string, StagedMembers>()
   readonly #spread: (apps: readonly AppConfig[]) => Promise<void>
+  readonly #url: () => string
 
-  /** `spread` resolves once every worker of every node knows the apps. */
-  constructor(spread: (apps: readonly AppConfig[]) => Promise<void>) {
+  /**
+   * `spread` resolves once every worker of every node knows the apps; `url` is where clients
+   * connect.
+   */
+  constructor(spread: (apps: readonly AppConfig[]) => Promise<void>, url: () => string) {
     this.#spread = spread
+    this.#url = url
   }
 
   list(): readonly AppConfig[] {
@@ -35,24 +42,54 @@ export class DevApps {
 
   async provision(request: ProvisionRequest): Promise<ProvisionAnswer> {
     if (request.kind === 'deleteApp') {
-      const existed = this.#apps.delete(request.appId)
-      if (existed) await this.#spread(this.list())
-      return { kind: 'deleted', existed }
+      return { kind: 'deleted', existed: await this.#remove(request.appId) }
     }
     if (this.#apps.size >= APPS_MAX) {
       return { kind: 'refused', error: errors.capacity(`At most ${APPS_MAX} apps`).info }
     }
     const asked = readAsked(request.body)
     if ('error' in asked) return { kind: 'refused', error: asked.error }
-    const { app } = asked
-    this.#apps.set(app.appId, app)
+    const { app, channels } = asked
+    const { appId } = app
+    // Members are entered with a key that nobody is told.
+    const stage = makeKey({ capability: DEFAULT_CAPABILITY, revocableTokens: false })
+    const keys = channels.length === 0 ? app.keys : [...app.keys, stage]
+    this.#apps.set(appId, { ...app, keys })
     await this.#spread(this.list())
-    return { kind: 'created', app: answerOf(app) }
+    const error = channels.length === 0 ? undefined
+      : await this.#enter(appId, `${appId}.${stage.id}:${stage.secret}`, channels)
+    if (error === undefined) return { kind: 'created', app: answerOf(app, channels) }
+    await this.#remove(appId)
+    return { kind: 'refused', error }
+  }
+
+  /** Nobody is present any more. */
+  stop(): void {
+    for (const members of this.#members.values()) members.leave()
+    this.#members.clear()
+  }
+
+  #enter(
+    appId: string, key: string, channels: readonly StagedChannel[]
+  ): Promise<ErrorInfo | undefined> {
+    return new Promise((resolve) => {
+      this.#members.set(appId, new StagedMembers(this.#url(), key, channels, resolve))
+    })
+  }
+
+  async #remove(appId: string): Promise<boolean> {
+    this.#members.get(appId)?.leave()
+    this.#members.delete(appId)
+    const existed = this.#apps.delete(appId)
+    if (existed) await this.#spread(this.list())
+    return existed
   }
 }
 
 /** What `POST /apps` asked for, as an app with ids and secrets of its own. */
-function readAsked(body: unknown): { app: AppConfig } | { error: ErrorInfo } {
+function readAsked(
+  body: unknown
+): { app: AppConfig; channels: readonly StagedChannel[] } | { error: ErrorInfo } {
   const asked = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>
   const keys = Array.isArray(asked.keys) ? asked.keys : [{}]
   const completed = keys.map((key: Record<string, unknown> | null) => ({
@@ -66,11 +103,13 @@ function readAsked(body: unknown): { app: AppConfig } | { error: ErrorInfo } {
   const { presence, ...others } = (asked.limits ?? {}) as { presence?: { maxMembers?: unknown } }
   const limits = { presenceMemberCountMax: presence?.maxMembers, ...others }
   const parsed = parseApps({ apps: [{ appId: randomId(), keys: completed, namespaces, limits }] })
-  if (parsed.ok) return { app: parsed.apps[0]! }
+  const channels = stagedChannelsOf(asked.channels)
+  if ('code' in channels) return { error: channels }
+  if (parsed.ok) return { app: parsed.apps[0]!, channels }
   return { error: errors.badRequest(`The app cannot be made: ${parsed.problems.join('; ')}`).info }
 }
 
-function answerOf(app: AppConfig): object {
+function answerOf(app: AppConfig, channels: readonly StagedChannel[]): object {
   const { appId } = app
   const accountId = 'dev'
   const keys = app.keys.map((key) => ({
@@ -85,7 +124,7 @@ function answerOf(app: AppConfig): object {
   }))
   const namespaces = app.namespaces.map((namespace) => ({ ...namespace }))
   return { status: 0, id: `${accountId}:${appId}`, appId, accountId, tlsOnly: false, keys,
-    namespaces, connections: [], channels: [] }
+    namespaces, connections: [], channels: channels.map(({ name }) => ({ name })) }
 }
 
 function makeKey(rest: Pick<KeyConfig, 'capability' | 'revocableTokens'>): KeyConfig {

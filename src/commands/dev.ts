@@ -52,12 +52,14 @@ export async function startDevRegion(options: DevOptions): Promise<DevRegion> {
   const ring = new LocalRing(PARTITION_COUNT)
   const names = Array.from({ length: options.nodes }, (_, index) => `dev-${index}`)
   const runtimes: NodeRuntime[] = []
+  const ports = await portsFor(options)
+  const authority = options.host.includes(':') ? `[${options.host}]` : options.host
+  const urls = ports.map((port) => `http://${authority}:${port}`)
   const apps = new DevApps(async (list) => {
     await Promise.all(runtimes.map((runtime) => runtime.appsKnown(list)))
-  })
+  }, () => urls[0]!)
   const key = apps.addFirst()
   const secret = randomBytes(32)
-  const ports = await portsFor(options)
   for (const [index, node] of names.entries()) {
     const logger = makeLogger(options.logLevel, { node })
     const share = Math.max(1, Math.floor(availableParallelism() / names.length))
@@ -84,6 +86,7 @@ export async function startDevRegion(options: DevOptions): Promise<DevRegion> {
     ))
   }
   const stop = async (): Promise<void> => {
+    apps.stop()
     await Promise.all(runtimes.map((runtime) => runtime.stop()))
   }
   try {
@@ -93,8 +96,6 @@ export async function startDevRegion(options: DevOptions): Promise<DevRegion> {
     await stop()
     throw error
   }
-  const authority = options.host.includes(':') ? `[${options.host}]` : options.host
-  const urls = ports.map((port) => `http://${authority}:${port}`)
   return { urls, key, nodes: runtimes, stop }
 }
 
