@@ -8,6 +8,7 @@
  * that whoever holds one sees a consistent state for as long as a turn lasts.
  */
 
+import { limits } from '../base/limits.ts'
 import { DEFAULT_CAPABILITY, parseCapability } from './capability.ts'
 import type { Capability } from './capability.ts'
 import { isMap } from '../wire/fields.ts'
@@ -26,12 +27,22 @@ export interface KeyConfig {
 export interface NamespaceConfig {
   readonly id: string
   readonly persisted: boolean
+  /** How long persisted messages are kept; undefined: as long as they are by default. */
+  readonly retentionMs?: number
   readonly persistLast: boolean
   readonly identified: boolean
   readonly tlsOnly: boolean
   readonly pushEnabled: boolean
   readonly mutableMessages: boolean
   readonly exposeTimeserial: boolean
+  /** How the messages of a channel are put together before they are delivered, if they are. */
+  readonly batching?: BatchingConfig
+}
+
+export interface BatchingConfig {
+  readonly intervalMs: number
+  /** Simple: all are delivered; conflating: the last one of each key. */
+  readonly policy: 'simple' | 'conflating'
 }
 
 /** Bounds of one app; where one is absent, that of the node holds. */
@@ -58,6 +69,10 @@ export type ParsedApps =
 
 const ID = /^[A-Za-z0-9_-]{1,64}$/
 const SECRET = /^[^\s:.]+$/
+const DURATION = /^([1-9][0-9]{0,8})([smhd])$/
+const UNIT_MS: Readonly<Record<string, number>> = {
+  s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000
+}
 /** The names of `AppLimits`. */
 export const appLimitNames = [
   'connectionCountMax', 'channelCountMax', 'messageBytesMax', 'publishRateMax',
@@ -108,25 +123,57 @@ function readNamespace(value: unknown, path: string, problems: string[]): Namesp
   return {
     id: textAt(fields, 'id', /^[^:[\]*]+$/, path, problems),
     persisted: flag('persisted'),
+    retentionMs: retentionAt(fields, path, problems),
     persistLast: flag('persistLast'),
     identified: flag('identified'),
     tlsOnly: flag('tlsOnly'),
     pushEnabled: flag('pushEnabled'),
     mutableMessages: flag('mutableMessages'),
-    exposeTimeserial: flag('exposeTimeserial')
+    exposeTimeserial: flag('exposeTimeserial'),
+    batching: batchingAt(fields, path, problems)
   }
 }
 
+/** `retention`: a count of seconds, minutes, hours or days, such as `72h`. */
+function retentionAt(fields: Fields, path: string, problems: string[]): number | undefined {
+  const { retention } = fields
+  if (retention === undefined || retention === null) return undefined
+  const [, count, unit] = typeof retention === 'string' ? DURATION.exec(retention) ?? [] : []
+  const retentionMs = Number(count) * (UNIT_MS[unit ?? ''] ?? NaN)
+  const { retentionMinMs, retentionMaxMs } = limits
+  if (retentionMs >= retentionMinMs && retentionMs <= retentionMaxMs) return retentionMs
+  problems.push(`${path}.retention: must be a duration of 2m to 365d, such as 72h`)
+  return undefined
+}
+
+/** The protocol's own fields: `batchingEnabled`, `batchingInterval` in ms, `batchingPolicy`. */
+function batchingAt(
+  fields: Fields, path: string, problems: string[]
+): BatchingConfig | undefined {
+  if (!flagAt(fields, 'batchingEnabled', path, problems)) return undefined
+  const intervalMs = fields['batchingInterval'] ?? limits.batchingIntervalMs
+  const policy = fields['batchingPolicy'] ?? 'simple'
+  const { batchingIntervalMinMs, batchingIntervalMaxMs } = limits
+  const isInterval = typeof intervalMs === 'number' && Number.isSafeInteger(intervalMs) &&
+    intervalMs >= batchingIntervalMinMs && intervalMs <= batchingIntervalMaxMs
+  if (!isInterval) problems.push(`${path}.batchingInterval: must be 20 to 60000 milliseconds`)
+  if (policy !== 'simple' && policy !== 'conflating') {
+    problems.push(`${path}.batchingPolicy: must be simple or conflating`)
+    return undefined
+  }
+  return isInterval ? { intervalMs, policy } : undefined
+}
+
 function readLimits(value: unknown, path: string, problems: string[]): AppLimits {
-  const limits: Record<string, number> = {}
+  const read: Record<string, number> = {}
   const fields = value === undefined ? {} : mapAt(value, path, problems)
   for (const name of appLimitNames) {
     const limit = fields[name]
     if (limit === undefined) continue
-    if (typeof limit === 'number' && Number.isSafeInteger(limit) && limit > 0) limits[name] = limit
+    if (typeof limit === 'number' && Number.isSafeInteger(limit) && limit > 0) read[name] = limit
     else problems.push(`${path}.${name}: must be a positive integer`)
   }
-  return limits
+  return read
 }
 
 function capabilityAt(value: unknown, path: string, problems: string[]): Capability {

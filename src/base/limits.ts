@@ -232,6 +232,16 @@ export const limits = {
   /** What it is made of; above: the same. */
   filterPartsMax: 100,
 
+  /** What a namespace may say of how long its persisted messages are kept, and what holds where
+   * it says nothing. */
+  retentionMinMs: 120_000,
+  retentionMaxMs: 365 * 24 * 3_600_000,
+  retentionMs: 72 * 3_600_000,
+  /** The same of the time over which messages are put together. */
+  batchingIntervalMinMs: 20,
+  batchingIntervalMaxMs: 60_000,
+  batchingIntervalMs: 100,
+
   // -- presence -------------------------------------------------------------------------------
   /** Members of one channel, unless the app says otherwise; above: NACK 91003. */
   presenceMembersMax: 1_000,

@@ -39,18 +39,71 @@ const keySchema = record('One API key.', {
   revocableTokens: flag('Whether tokens made with this key can be revoked.', { default: false })
 }, { required: ['name'] })
 
+interface Batching {
+  batchingEnabled?: boolean
+  batchingInterval?: number
+  batchingPolicy?: string
+}
+
+const unitSeconds = { s: 1, m: 60, h: 3_600, d: 86_400 }
+
+function isBetween (duration: string, least: number, most: number): boolean {
+  const unit = duration.slice(-1) as keyof typeof unitSeconds
+  const seconds = Number(duration.slice(0, -1)) * unitSeconds[unit]
+  return seconds >= least && seconds <= most
+}
+
+/** The same in CEL, unit by unit: the count is all that is before the unit. */
+function retentionCel (least: number, most: number): string {
+  return Object.entries(unitSeconds).map(([unit, seconds]) =>
+    `(self.endsWith('${unit}') && int(self.substring(0, size(self) - 1)) >= ` +
+    `${Math.ceil(least / seconds)} && int(self.substring(0, size(self) - 1)) <= ` +
+    `${Math.floor(most / seconds)})`).join(' || ')
+}
+
 const namespaceSchema = record('Rules for the channels of one namespace (the part of the name ' +
   'before the first colon).', {
   id: text('The namespace.', { pattern: '^[^:\\[\\]*,]+$', minLength: 1, maxLength: 256 }),
   persisted: flag('Whether messages are kept in history.', { default: false }),
+  retention: text('How long persisted messages are kept: a count of s, m, h or d, from 2m to ' +
+    '365d, such as 72h, which holds when absent.', {
+    pattern: '^[1-9][0-9]{0,8}[smhd]$',
+    maxLength: 10,
+    rules: [{
+      cel: retentionCel(120, 365 * 86_400),
+      message: 'retention is 2m to 365d',
+      holds: (self: string) => isBetween(self, 120, 365 * 86_400)
+    }]
+  }),
   persistLast: flag('Whether the last message is kept for a year.', { default: false }),
   identified: flag('Whether only clients with a clientId may use it.', { default: false }),
   tlsOnly: flag('Whether only clients on TLS may use it.', { default: false }),
   pushEnabled: flag('Whether messages may carry push notifications.', { default: false }),
   mutableMessages: flag('Whether messages may be updated, deleted and annotated.',
     { default: false }),
-  exposeTimeserial: flag('Whether messages show their time serial.', { default: false })
-}, { required: ['id'] })
+  exposeTimeserial: flag('Whether messages show their time serial.', { default: false }),
+  batchingEnabled: flag('Whether messages are put together before they are delivered. Kept for ' +
+    'clients and tools; nodes of this version deliver each message by itself.',
+  { default: false }),
+  batchingInterval: integer('Milliseconds over which messages are put together; 100 when absent.',
+    { minimum: 20, maximum: 60_000 }),
+  batchingPolicy: text('Whether all of them are delivered, or the last one of each key.',
+    { choices: ['simple', 'conflating'] })
+}, {
+  required: ['id'],
+  rules: [{
+    cel: '!has(self.retention) || (has(self.persisted) && self.persisted)',
+    message: 'retention needs persisted',
+    holds: (self: { retention?: string, persisted?: boolean }) =>
+      self.retention === undefined || self.persisted === true
+  }, {
+    cel: '!(has(self.batchingInterval) || has(self.batchingPolicy)) || ' +
+      '(has(self.batchingEnabled) && self.batchingEnabled)',
+    message: 'batchingInterval and batchingPolicy need batchingEnabled',
+    holds: (self: Batching) => self.batchingEnabled === true ||
+      (self.batchingInterval === undefined && self.batchingPolicy === undefined)
+  }]
+})
 
 export const appSpecSchema: RecordSchema = record('What the app is.', {
   regionRef: record('The region that serves it.', {
@@ -74,12 +127,17 @@ export const appSpecSchema: RecordSchema = record('What the app is.', {
     keys: ['id'], maxItems: 200
   }),
   limits: record('Bounds for this app; those of the node when absent.', {
-    connectionCountMax: integer('Connections open at once, per node.', { minimum: 1 }),
-    channelCountMax: integer('Channels attached per connection.', { minimum: 1 }),
-    messageBytesMax: integer('Bytes of one message.', { minimum: 1024, maximum: 1048576 }),
-    publishRateMax: integer('Messages per second and connection.', { minimum: 1 }),
-    channelPublishRateMax: integer('Messages per second and channel.', { minimum: 1 }),
-    presenceMemberCountMax: integer('Presence members per channel.', { minimum: 1 })
+    connectionCountMax: integer('Connections open at once, per node.',
+      { minimum: 1, maximum: 10_000_000 }),
+    channelCountMax: integer('Channels attached per connection.', { minimum: 1, maximum: 100_000 }),
+    messageBytesMax: integer('Bytes of one message. Frames and the log bound it above.',
+      { minimum: 1024, maximum: 262_144 }),
+    publishRateMax: integer('Messages per second and connection.',
+      { minimum: 1, maximum: 1_000_000 }),
+    channelPublishRateMax: integer('Messages per second and channel.',
+      { minimum: 1, maximum: 1_000_000 }),
+    presenceMemberCountMax: integer('Presence members per channel.',
+      { minimum: 1, maximum: 100_000 })
   })
 }, {
   required: ['regionRef'],

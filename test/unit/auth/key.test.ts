@@ -108,3 +108,30 @@ t.test('a document with a fault is refused whole, naming the path, not the secre
     t.notOk(found.join().includes(secret), 'the secret is not told')
   }
 })
+
+t.test('a namespace says how long messages are kept, and how they are put together', async t => {
+  const rulesOf = (rules: object) => {
+    const [app] = apps({ apps: [{ appId: 'a', namespaces: [{ id: 'n', ...rules }] }] })
+    return app!.namespaces[0]!
+  }
+  t.equal(rulesOf({ persisted: true }).retentionMs, undefined)
+  const durations: readonly [string, number][] = [
+    ['2m', 120_000], ['120s', 120_000], ['72h', 259_200_000], ['365d', 31_536_000_000]
+  ]
+  for (const [retention, retentionMs] of durations) {
+    t.match(rulesOf({ persisted: true, retention }), { retentionMs }, retention)
+  }
+  t.equal(rulesOf({}).batching, undefined)
+  t.same(rulesOf({ batchingEnabled: true }).batching, { intervalMs: 100, policy: 'simple' })
+  const conflating = { batchingEnabled: true, batchingInterval: 20, batchingPolicy: 'conflating' }
+  t.same(rulesOf(conflating).batching, { intervalMs: 20, policy: 'conflating' })
+  const wrong = [
+    { retention: '119s' }, { retention: '366d' }, { retention: '0s' }, { retention: 72 },
+    { retention: '72 h' }, { retention: '1w' }, { batchingEnabled: true, batchingInterval: 19 },
+    { batchingEnabled: true, batchingInterval: '20' }, { batchingEnabled: true, batchingPolicy: 1 }
+  ]
+  for (const rules of wrong) {
+    const told = problems({ apps: [{ appId: 'a', namespaces: [{ id: 'n', ...rules }] }] })
+    t.match(told, [/apps\[0\]\.namespaces\[0\]\.(retention|batching)/], JSON.stringify(rules))
+  }
+})
