@@ -58,6 +58,8 @@ export interface AppLimits {
 export interface AppConfig {
   readonly appId: string
   readonly name?: string
+  /** Clients are let in on TLS alone. */
+  readonly tlsOnly?: boolean
   readonly keys: readonly KeyConfig[]
   readonly namespaces: readonly NamespaceConfig[]
   readonly limits: AppLimits
@@ -100,6 +102,7 @@ function readApp(value: unknown, path: string, problems: string[]): AppConfig {
   return {
     appId: textAt(fields, 'appId', ID, path, problems),
     name: nameAt(fields, path, problems),
+    tlsOnly: flagAt(fields, 'tlsOnly', path, problems),
     keys,
     namespaces,
     limits: readLimits(fields['limits'], `${path}.limits`, problems)

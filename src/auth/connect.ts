@@ -15,10 +15,22 @@ export interface Shown {
   readonly accessToken?: string | undefined
   /** Who it wants to be. */
   readonly clientId?: string | undefined
+  /** False: others could read what it shows. */
+  readonly isTls?: boolean | undefined
 }
 
-/** Proves what was shown. Errors: those of keys and of tokens; 40101 for nothing. */
-export function authenticate(
+/**
+ * Proves what was shown. Errors: those of keys and of tokens; 40101 for nothing; 40311 for an app
+ * that wants TLS.
+ */
+export function authenticate(shown: Shown, directory: AppDirectory, nowMs: number): Authenticated {
+  const proven = proof(shown, directory, nowMs)
+  if (!proven.ok || shown.isTls !== false) return proven
+  const app = directory.app(proven.credentials.appId)
+  return app?.tlsOnly === true ? { ok: false, error: errors.tlsRequired() } : proven
+}
+
+function proof(
   { key, accessToken, clientId }: Shown, directory: AppDirectory, nowMs: number
 ): Authenticated {
   if (key !== undefined) return authenticateKey(key, directory, clientId)

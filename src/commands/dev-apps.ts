@@ -102,7 +102,10 @@ function readAsked(
   // Those of the fixtures, and others by the names that they have here.
   const { presence, ...others } = (asked.limits ?? {}) as { presence?: { maxMembers?: unknown } }
   const limits = { presenceMemberCountMax: presence?.maxMembers, ...others }
-  const parsed = parseApps({ apps: [{ appId: randomId(), keys: completed, namespaces, limits }] })
+  const app = {
+    appId: randomId(), tlsOnly: asked.tlsOnly === true, keys: completed, namespaces, limits
+  }
+  const parsed = parseApps({ apps: [app] })
   const channels = stagedChannelsOf(asked.channels)
   if ('code' in channels) return { error: channels }
   if (parsed.ok) return { app: parsed.apps[0]!, channels }
@@ -123,8 +126,8 @@ function answerOf(app: AppConfig, channels: readonly StagedChannel[]): object {
     status: 0
   }))
   const namespaces = app.namespaces.map((namespace) => ({ ...namespace }))
-  return { status: 0, id: `${accountId}:${appId}`, appId, accountId, tlsOnly: false, keys,
-    namespaces, connections: [], channels: channels.map(({ name }) => ({ name })) }
+  return { status: 0, id: `${accountId}:${appId}`, appId, accountId, tlsOnly: app.tlsOnly === true,
+    keys, namespaces, connections: [], channels: channels.map(({ name }) => ({ name })) }
 }
 
 function makeKey(rest: Pick<KeyConfig, 'capability' | 'revocableTokens'>): KeyConfig {

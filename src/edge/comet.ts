@@ -64,7 +64,7 @@ function ask(
     connectionKey: key,
     query: openingParams(request),
     body: request.body instanceof Uint8Array ? request.body : undefined,
-    isTls: isTls(request)
+    isTls: isTls(request.raw)
   }
   ports.input({ kind: 'comet', request: asked, responder: new CometAnswer(reply, ports) })
 }

@@ -10,6 +10,7 @@ import { limits } from '../base/limits.ts'
 import { errorHeaders, responseOf } from '../node/call.ts'
 import type { WorkerInput } from '../node/ports.ts'
 import { queryOf, type RawRequest, type Response, wantedFormat } from '../node/request.ts'
+import { isTls } from './opening.ts'
 import { decodeBody } from '../wire/codec.ts'
 import { type ErrorInfo, errors, type ProtocolError } from '../wire/errors.ts'
 
@@ -56,7 +57,7 @@ function rawRequest({ raw, body, method }: FastifyRequest): RawRequest {
     target: raw.url ?? '/',
     headers,
     body: body as Buffer | undefined,
-    isTls: 'encrypted' in raw.socket
+    isTls: isTls(raw)
   }
 }
 

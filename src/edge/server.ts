@@ -10,6 +10,7 @@ import type { ServerOptions, WebSocket } from 'ws'
 import { limits } from '../base/limits.ts'
 import type { SocketOpening, WorkerInput } from '../node/ports.ts'
 import { serveComet } from './comet.ts'
+import { isTls } from './opening.ts'
 import { answerError, askCore, serveRequests, useRestConventions } from './rest.ts'
 import { errors } from '../wire/errors.ts'
 import { type Provisioner, serveSandbox } from './sandbox.ts'
@@ -99,17 +100,16 @@ function serveSockets(server: FastifyInstance, ports: EdgePorts): void {
   }
   const wsHandler = (webSocket: WebSocket, request: FastifyRequest): void => {
     const stream = request.raw.socket
-    const isTls = 'encrypted' in stream
-    const query = new Map<string, string>()
+    const how = { query: new Map<string, string>(), isTls: isTls(request.raw) }
     for (const [name, value] of Object.entries(request.query as Record<string, unknown>)) {
-      if (typeof value === 'string') query.set(name, value)
+      if (typeof value === 'string') how.query.set(name, value)
     }
     // The HTTP request, its response and what the framework made of them would live as long as
     // the socket, at several KB each, through the listeners that were set while upgrading.
     webSocket.removeAllListeners('error')
     responses.get(request.raw)?.detachSocket(stream)
     responses.delete(request.raw)
-    open(new WebSocketTransport(webSocket, stream), { query, isTls }, ports)
+    open(new WebSocketTransport(webSocket, stream), how, ports)
   }
   server.route({ method: 'GET', url: '/', preHandler, handler, wsHandler })
 }

@@ -40,7 +40,7 @@ export function serveSse(server: FastifyInstance, { input }: SseEdgePorts): void
     })
     const socket = new SseSocket(read.asked, answer, socketPorts)
     const { query } = read.asked
-    input({ kind: 'socketOpened', opening: { socket, query, isTls: isTls(request) } })
+    input({ kind: 'socketOpened', opening: { socket, query, isTls: isTls(request.raw) } })
     return undefined
   }
   for (const url of ['/sse', '/event-stream']) {

@@ -115,10 +115,10 @@ export class Comet {
     }
   }
 
-  #refusal({ query }: CometRequest, facts: ConnectionFacts): ErrorInfo | undefined {
+  #refusal({ query, isTls }: CometRequest, facts: ConnectionFacts): ErrorInfo | undefined {
     const parsed = parseConnectParams(query)
     if (!parsed.ok) return parsed.error.info
-    const authenticated = this.#ports.prove(parsed.params)
+    const authenticated = this.#ports.prove({ ...parsed.params, isTls })
     if (!authenticated.ok) return authenticated.error.info
     const { appId, keyName, clientId } = authenticated.credentials
     if (facts.appId !== appId || facts.keyName !== keyName) {

@@ -16,7 +16,7 @@ const AUTHORIZATION = /^\s*(\S+)\s+(\S+)\s*$/
 /**
  * Proves who asks, at this wall time. Errors: none given, malformed or wrong keys (40101); tokens
  * that are none, or over (40142 to 40145); a clientId that is none (40012), or not the token's
- * (40102).
+ * (40102); an app that wants TLS (40311).
  */
 export function authenticateRequest(
   request: Request, directory: AppDirectory, nowMs: number
@@ -25,7 +25,8 @@ export function authenticateRequest(
   if (shown === undefined) return { ok: false, error: errors.malformedKey() }
   const identity = identityOf(request)
   if (!identity.ok) return identity
-  const proven = authenticate({ ...shown, clientId: identity.clientId }, directory, nowMs)
+  const { isTls } = request
+  const proven = authenticate({ ...shown, clientId: identity.clientId, isTls }, directory, nowMs)
   return proven.ok ? proven : { ok: false, error: inScope(proven.error, 'request') }
 }
 

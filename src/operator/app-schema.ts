@@ -123,6 +123,8 @@ export const appSpecSchema: RecordSchema = record('What the app is.', {
   keysSecretName: text('Secret with the keys, one entry per key name; <name>-keys when absent. ' +
     'The operator makes it; one that exists already is read and never written. Immutable.',
   { minLength: 1, maxLength: 253, pattern: '^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$' }),
+  tlsOnly: flag('Whether clients are let in on TLS alone, which a proxy before the region ends.',
+    { default: false }),
   namespaces: list('Rules for groups of channels.', namespaceSchema, {
     keys: ['id'], maxItems: 200
   }),

@@ -19,6 +19,7 @@ export interface CompiledKey {
 export interface CompiledApp {
   appId: string
   name: string
+  tlsOnly?: boolean
   keys: CompiledKey[]
   namespaces: object[]
   limits: Record<string, number>
@@ -117,6 +118,7 @@ export function compileApp (
   return {
     appId,
     name,
+    ...(spec.tlsOnly === true ? { tlsOnly: true } : {}),
     keys: spec.keys.map(key => compileKey(key, entries[key.name] ?? '')),
     namespaces: spec.namespaces ?? [],
     limits: spec.limits ?? {}

@@ -96,6 +96,7 @@ export interface AppSpec {
   appId?: string
   keys: KeySpec[]
   keysSecretName?: string
+  tlsOnly?: boolean
   namespaces?: Array<{ id: string } & Record<string, unknown>>
   limits?: Record<string, number>
 }

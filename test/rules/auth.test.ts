@@ -304,4 +304,31 @@ ruleFile('authentication', (rule) => {
     t.equal((await errorOf(rest.channels.get('safe:c').publish('n', 'x'))).code, 40311)
     t.equal((await errorOf(rest.channels.get('known:c').publish('n', 'x'))).code, 40161)
   })
+
+  rule('A10', 'an app may want TLS; a proxy may have ended it', async (t, on) => {
+    const { keys } = await on.app({ tlsOnly: true, keys: [{}] })
+    const { keys: others } = await on.app({ namespaces: [{ id: 'safe', tlsOnly: true }] })
+    const [key, other] = [keys[0]!, others[0]!]
+    t.equal((await on.client(t, 0, {}, key).connection.once('failed')).reason?.code, 40311)
+    const token = jwtOf(key)
+    t.equal((await on.client(t, 1, { token }).connection.once('failed')).reason?.code, 40311)
+    t.equal((await errorOf(on.rest(2, { key }).channels.get('c').publish('n', 'x'))).code, 40311)
+    for (const [forwarded, isTls] of [
+      ['https', true], ['WSS, http', true], ['http', false], ['http, https', false], ['', false]
+    ] as const) {
+      const headers = { 'x-forwarded-proto': forwarded }
+      const socket = PlainSocket.open(t, on.url(0), { format: on.format, params: { key }, headers })
+      const { action, error } = await socket.next(() => true)
+      t.same([action, error?.code], isTls ? [4, undefined] : [9, 40311], forwarded)
+      const safe = await on.socket(t, 1, { params: { key: other }, headers })
+      safe.send({ action: 10, channel: 'safe:c' })
+      t.equal((await safe.next(({ channel }) => channel === 'safe:c')).action, isTls ? 11 : 9)
+      for (const path of ['/channels/c/messages?', '/comet/connect?v=6&stream=false&',
+        '/sse?v=6&channel=c&']) {
+        const answer = await fetch(`${on.url(2)}${path}key=${key}`, { headers })
+        t.equal(answer.status, isTls ? 200 : 403, path)
+        await answer.body?.cancel()
+      }
+    }
+  })
 })

@@ -29,6 +29,7 @@ export interface PlainSocketOptions {
   readonly format?: 'json' | 'msgpack'
   /** Beside `format` and `v`. */
   readonly params?: Readonly<Record<string, string>>
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 export class PlainSocket {
@@ -59,9 +60,9 @@ export class PlainSocket {
 
   /** Opens a socket to the node at `url`; it is cut when `t` ends. What it is told comes later. */
   static open(t: Closing, url: string, options: PlainSocketOptions = {}): PlainSocket {
-    const { format = 'json', params = {} } = options
+    const { format = 'json', params = {}, headers = {} } = options
     const query = new URLSearchParams({ v: '6', format, ...params })
-    const socket = new WebSocket(`${url.replace('http', 'ws')}/?${query}`)
+    const socket = new WebSocket(`${url.replace('http', 'ws')}/?${query}`, { headers })
     t.teardown(() => socket.terminate())
     return new PlainSocket(socket, format)
   }

@@ -104,10 +104,12 @@ function stage(region: DevRegion, format: WireFormat, mark: string): Stage {
       const credentials = hasCredentials(options) ? {} : { key: region.key }
       return new Ably.Rest({ ...where, useBinaryProtocol, ...credentials, ...options })
     },
-    socket: (t, node, { params = {} } = {}) => {
+    socket: (t, node, { params = {}, headers } = {}) => {
       const isGiven = 'key' in params || 'access_token' in params || 'accessToken' in params
       const credentials: Record<string, string> = isGiven ? {} : { key: region.key }
-      return PlainSocket.connected(t, url(node), { format, params: { ...credentials, ...params } })
+      return PlainSocket.connected(t, url(node), {
+        format, headers, params: { ...credentials, ...params }
+      })
     },
     app: async (body) => {
       const made = await fetch(`${url(0)}/apps`, {

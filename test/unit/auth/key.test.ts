@@ -96,6 +96,7 @@ t.test('a document with a fault is refused whole, naming the path, not the secre
     [{ apps: [{ appId: 'a', keys: [{ ...key, revocableTokens: 'yes' }] }] },
       'apps[0].keys[0].revocableTokens'],
     [{ apps: [{ appId: 'a' }, { appId: 'a' }] }, 'apps[1].appId'],
+    [{ apps: [{ appId: 'a', tlsOnly: 'yes' }] }, 'apps[0].tlsOnly'],
     [{ apps: [{ appId: 'a', namespaces: [{ id: 'a:b' }] }] }, 'apps[0].namespaces[0].id'],
     [{ apps: [{ appId: 'a', namespaces: [{ id: 'n', persisted: 1 }] }] },
       'apps[0].namespaces[0].persisted'],
