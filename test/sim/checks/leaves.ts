@@ -29,10 +29,16 @@ interface Known {
   readonly asked: Set<string>
 }
 
+/** Who speaks for a member. */
+interface Speaker {
+  readonly life: string
+  readonly claim: number
+}
+
 export class Leaves implements Check {
   readonly #region: Region
   /** By channel and member, as the log has it: the life that speaks for it. */
-  readonly #owners = new Map<string, string>()
+  readonly #owners = new Map<string, Speaker>()
   /** By connection and msgSerial: when, in the order of all that was heard, it was first heard. */
   readonly #heardAt = new Map<string, number>()
   /** By connection and msgSerial: who was spoken of, by channel and member. */
@@ -45,6 +51,8 @@ export class Leaves implements Check {
    * for. One that only carries the connection on speaks for nobody.
    */
   readonly #goneAtMs = new Map<string, number>()
+  /** The same: when, in order, it was asked for after the grace, which may have decided a leave. */
+  readonly #lateAt = new Map<string, number>()
   readonly #endedAtMs = new Map<string, number>()
   readonly #unsure = new Set<number>()
   /** Connections that were seen here; what rough clients say and are told no check sees. */
@@ -68,7 +76,7 @@ export class Leaves implements Check {
       if (entry.kind === 'ownership') {
         const { connectionId, clientIds, channel, owner } = entry
         for (const who of clientIds) {
-          this.#owners.set(`${lineage} ${channel} ${connectionId}:${who}`, lifeOf(owner))
+          this.#speaks(`${lineage} ${channel} ${connectionId}:${who}`, owner)
         }
       }
       if (entry.kind !== 'publication' || entry.publication.owner === undefined) continue
@@ -78,12 +86,12 @@ export class Leaves implements Check {
       for (const event of shownIn({ action: 0, ...publication, presence } as Wire)) {
         const member = `${lineage} ${channel} ${memberKeyOf(event)}`
         if (event.action !== Presence.LEAVE) {
-          this.#owners.set(member, lifeOf(owner!))
+          this.#speaks(member, owner!)
           continue
         }
         this.leaveCount++
         const isOfServers = idSpace !== 'connection' && !this.#unsure.has(partition)
-        if (isOfServers) this.#judge(lineage, channel, event, publication.seq)
+        if (isOfServers) this.#judge(lineage, channel, event, publication.seq, owner!.claim)
         this.#owners.delete(member)
       }
     }
@@ -106,7 +114,7 @@ export class Leaves implements Check {
         if (action === Presence.LEAVE) this.#leftAt.set(members[no]!, now)
       }
     } else if (action === Does.ATTACH) {
-      this.#sockets.get(socket)?.asked.add(key)
+      this.#onAsked(socket, key)
     } else if (action === Does.DETACH) {
       this.#leftAt.set(`${key} ${connectionId}`, now)
     } else if (action === Does.CLOSE) {
@@ -158,24 +166,40 @@ export class Leaves implements Check {
       if (life === undefined || !listed.has(life.incarnation)) continue
       for (const thread of life.threads) if (thread !== undefined) living.add(thread.life)
     }
-    for (const life of this.#owners.values()) {
+    for (const { life } of this.#owners.values()) {
       if (!living.has(life) && !this.#endedAtMs.has(life)) this.#endedAtMs.set(life, world.nowMs)
     }
+  }
+
+  #speaks(member: string, owner: MemberOwner): void {
+    this.#owners.set(member, { life: lifeOf(owner), claim: owner.claim })
+  }
+
+  #onAsked(socket: SimSocket, channel: string): void {
+    const known = this.#sockets.get(socket)
+    if (known === undefined || known.asked.has(channel)) return
+    known.asked.add(channel)
+    const mark = `${socket.server.life} ${known.connectionId} ${channel}`
+    const goneAtMs = this.#goneAtMs.get(mark)
+    const awayMs = this.#region.world.nowMs - (goneAtMs ?? Infinity)
+    if (awayMs >= GRACE_MS) this.#lateAt.set(mark, ++this.#order)
   }
 
   #judge(
     lineage: string,
     channel: string,
     event: ReturnType<typeof shownIn>[number],
-    seq: number
+    seq: number,
+    claim: number
   ): void {
     const { ledger, world } = this.#region
     const { connectionId } = event
     if (this.#uncertain.has(connectionId) || !this.#seen.has(connectionId)) return
     const member = memberKeyOf(event)
-    const life = this.#owners.get(`${lineage} ${channel} ${member}`)
+    const speaker = this.#owners.get(`${lineage} ${channel} ${member}`)
     const known = ledger.presentAt(lineage, channel, seq - 1).get(member)
-    if (life === undefined || known === undefined) return
+    if (speaker === undefined || known === undefined) return
+    const { life } = speaker
     const [, serial] = known.id.split(':')
     const enteredAt = this.#heardAt.get(`${connectionId}:${serial}`) ?? 0
     const marks = [`${channel} ${member}`, `${channel} ${connectionId}`, connectionId]
@@ -185,8 +209,12 @@ export class Leaves implements Check {
     if (isPast(this.#endedAtMs.get(life))) return
     const isHere = [...this.#sockets].some(([socket, { connectionId: its, channels }]) =>
       socket.server.life === life && its === connectionId && channels.has(channel))
-    const goneAtMs = this.#goneAtMs.get(`${life} ${connectionId} ${channel}`)
-    if (!isHere && isPast(goneAtMs)) return
+    const mark = `${life} ${connectionId} ${channel}`
+    if (!isHere && isPast(this.#goneAtMs.get(mark))) return
+    // A leave that was decided before its client came back is on its way still, and ends what was
+    // said until then: the client says again that it is there.
+    const isOfThen = enteredAt < (this.#lateAt.get(mark) ?? -1)
+    if (isOfThen && speaker.claim <= claim) return
     throw new Violation('leave', `${member} leaves ${channel}, though ${life} speaks for it: ` +
       (isHere ? 'it is connected there' : 'it was a moment ago'))
   }
