@@ -83,7 +83,8 @@ export class Continuity implements Check {
       former.wish = wish
       return
     }
-    const asked = channelSerial === undefined ? null : pointOf(channelSerial)
+    // One who waited too long asks again, and may be told of the first while that is on its way.
+    const asked = channelSerial === undefined ? former?.at ?? null : pointOf(channelSerial)
     const { rewind, rewindLimit = '100' } = params ?? {}
     // Time is no bound here: it is that of the tail.
     const rewindCount = rewind === undefined || asked !== null ? 0
