@@ -194,10 +194,10 @@ export class Ledger {
     return truth !== undefined && truth.strays.length > 0
   }
 
-  /** What the channel's partition has logged after an entry, snapshots too. */
-  bytesAfter(channel: string, entry: number): number {
+  /** What the channel's partition has logged from the record of an entry on, snapshots too. */
+  bytesFrom(channel: string, entry: number): number {
     const { extents = [] } = this.#partitions.get(partitionOf(channel, this.#partitionCount)) ?? {}
-    const later = extents.filter(({ lastEntry }) => lastEntry > entry)
+    const later = extents.filter(({ lastEntry }) => lastEntry >= entry)
     return later.reduce((sum, { bytes }) => sum + bytes, 0)
   }
 

@@ -82,8 +82,6 @@ export class SimLog {
     isAway: false
   }
 
-  /** What one stream may hold. */
-  streamBytesMax = Infinity
   /** Machines that do not reach the log. */
   readonly cutOff = new Set<string>()
   onAccepted: (accepted: Accepted) => void = () => undefined
@@ -93,10 +91,27 @@ export class SimLog {
   readonly #random: Random
   readonly #partitions = new Map<number, Partition>()
   readonly #streamSeq: number[] = new Array<number>(STREAM_COUNT).fill(0)
+  #streamBytesMax = Infinity
+  #streamBytesLeast = Infinity
 
   constructor(world: World) {
     this.#world = world
     this.#random = world.fork('log')
+  }
+
+  /** What one stream may hold. */
+  get streamBytesMax(): number {
+    return this.#streamBytesMax
+  }
+
+  set streamBytesMax(bytesMax: number) {
+    this.#streamBytesMax = bytesMax
+    this.#streamBytesLeast = Math.min(this.#streamBytesLeast, bytesMax)
+  }
+
+  /** What one could hold when streams were at their smallest. */
+  get streamBytesLeast(): number {
+    return this.#streamBytesLeast
   }
 
   /** Asks; `onAnswer` is called once for reads and appends, however late. */

@@ -6,6 +6,7 @@ import { Serving } from '../../src/channel/serving.ts'
 import { decodeAppend } from '../../src/log/entry.ts'
 import type { LogAnswer } from '../../src/log/port.ts'
 import { Replay } from '../../src/log/replay.ts'
+import { Retention } from '../../src/log/retention.ts'
 import { SnapshotAssembly } from '../../src/log/snapshot.ts'
 import { Channels } from '../../src/node/channels.ts'
 import {
@@ -86,6 +87,17 @@ export const ofTheLog: readonly Planted[] = [
         }
       })
     }
+  },
+  {
+    name: 'a log is trimmed of what is neither old nor too much',
+    rule: '6',
+    foundBy: ['continuity', 'history'],
+    mix: { ...busy, isShort: true },
+    plant: () => replace(Retention, 'canTrim', (former) => {
+      return function (this: Retention, nowMs) {
+        return former.call(this, nowMs, 0)
+      }
+    })
   },
   {
     name: 'a takeover reads the tail and not the snapshot',

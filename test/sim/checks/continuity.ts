@@ -17,12 +17,8 @@ import {
 } from '../wire.ts'
 import { Violation, type World } from '../world.ts'
 import type { Check } from './check.ts'
+import { RETENTION_SLACK, whyLetGo } from './retention.ts'
 import { Rewinding } from './rewinding.ts'
-
-/** Clocks run a little wrong: what is this near to the retention may be gone or not. */
-const RETENTION_SLACK = 0.97
-/** A record takes a little more than its bytes. */
-const BYTES_SLACK = 0.8
 
 interface View {
   /** What the client said last: where it wants to go on; null: anywhere. */
@@ -53,18 +49,10 @@ export class Continuity implements Check {
   lossCount = 0
   resumedCount = 0
 
-  /** What a partition's log could hold when streams were at their smallest. */
-  #partitionBytesMax = limits.partitionLogBytesMax
-
   constructor(region: Region) {
     this.#region = region
     this.#ledger = region.ledger
     this.#world = region.world
-  }
-
-  onTick(): void {
-    const share = this.#region.log.streamBytesMax * limits.partitionLogShare
-    this.#partitionBytesMax = Math.min(this.#partitionBytesMax, share)
   }
 
   onClientSays(socket: SimSocket, { action, channel, channelSerial, params }: Wire): void {
@@ -270,15 +258,7 @@ export class Continuity implements Check {
     // Its attachment may stand further on: not all that is delivered is for it to see.
     if (this.#ledger.hasLostAfter(key, from)) return 'the log has lost what came after it'
     if (this.#ledger.hasStrays(key)) return 'a former master wrote, and a new lineage will follow'
-    const rest = this.#ledger.of(lineage, key).filter(({ seq }) => seq > from.seq)
-    const oldest = rest[0]
-    if (oldest === undefined) return undefined
-    if (this.#world.nowMs - oldest.atMs > limits.tailMs * RETENTION_SLACK) return 'too long ago'
-    // Rule 6: the share of a partition in its stream is bounded.
-    const partitionBytes = this.#ledger.bytesAfter(key, from.entry)
-    if (partitionBytes > this.#partitionBytesMax * BYTES_SLACK) return 'too much for its stream'
-    const bytes = rest.reduce((sum, each) => sum + each.bytes + 200, 0)
-    return bytes > limits.tailBytesMax ? 'too much' : undefined
+    return whyLetGo(this.#region, this.#ledger.of(lineage, key).filter(({ seq }) => seq > from.seq))
   }
 
   #onMessage(socket: SimSocket, view: View | undefined, message: Wire): void {

@@ -8,11 +8,11 @@
 import { channelKey } from '../clients.ts'
 import type { Committed } from '../committed.ts'
 import type { HistoryItem, HistoryRead } from '../history-client.ts'
-import { limits } from '../../../src/base/limits.ts'
 import type { Region } from '../region.ts'
 import { isEphemeral } from '../submissions.ts'
 import { type Point, pointOf } from '../wire.ts'
 import { Violation } from '../world.ts'
+import { whyLetGo } from './retention.ts'
 
 /** What held when a reading began. */
 export interface ReadingStart {
@@ -66,11 +66,13 @@ export class History {
     let at = had.length === 0 ? wanted.length : wanted.findIndex(({ word }) => word === had[0])
     if (at === -1) throw new Violation('history', `${channel}: ${had[0]} is not in the log`)
     for (const word of had) {
-      // A page later what is old may be gone.
-      while (!read.isBackwards && this.#isOld(wanted[at]?.each) && wanted[at]!.word !== word) at++
-      if (wanted[at]?.word !== word) {
+      // A page later what stood next may be gone.
+      let next = wanted[at]
+      while (!read.isBackwards && next !== undefined && next.word !== word &&
+        this.#mayBeGone(next.each)) next = wanted[++at]
+      if (next?.word !== word) {
         throw new Violation('history',
-          `${channel}: ${word} is told where the log has ${wanted[at]?.word}`)
+          `${channel}: ${word} is told where the log has ${next?.word}`)
       }
       at++
     }
@@ -84,22 +86,23 @@ export class History {
     const { ledger } = this.#region
     const truth = ledger.withText(text)
     const isThere = told === undefined && truth.every((each) =>
-      !each.isLost && !this.#isOld(each) && each.lineage === ledger.lineageOf(each.channel))
+      !each.isLost && !this.#mayBeGone(each) && each.lineage === ledger.lineageOf(each.channel))
     if (told === undefined && !isThere) return
     throw new Violation('history', `${text} under ${serial} is told as ${JSON.stringify(told)}`)
   }
 
-  /** The last that was acknowledged is there, unless its time is over. */
+  /** The last that was acknowledged is there, unless it may be let go. */
   #mustHave(acked: Committed | undefined, lineage: string, had: ReadonlySet<string>): void {
     if (acked === undefined || acked.lineage !== lineage || acked.isLost) return
     const missing = wordsOf(acked).find((word) => !had.has(word))
-    if (missing === undefined || this.#isOld(acked)) return
+    if (missing === undefined || this.#mayBeGone(acked)) return
     throw new Violation('history', `${acked.channel}: ${missing} is acknowledged and not told`)
   }
 
-  /** True for one that may be let go by now, though not for its bytes. */
-  #isOld(committed: Committed | undefined): boolean {
-    return committed !== undefined && this.#region.world.nowMs - committed.atMs > limits.tailMs / 2
+  /** History is read of what is kept for those who resume. */
+  #mayBeGone({ lineage, channel, seq }: Committed): boolean {
+    const rest = this.#region.ledger.of(lineage, channel).filter((each) => each.seq >= seq)
+    return whyLetGo(this.#region, rest) !== undefined
   }
 }
 
