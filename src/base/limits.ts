@@ -255,6 +255,8 @@ export const limits = {
   presencePageMax: 100,
   /** Their bytes. */
   presencePageBytesMax: 128 * 1024,
+  /** How many encodings of such a page are kept: formats and names that it is told under. */
+  syncVariantsMax: 8,
   /** How long SYNC is held after a new lineage for nodes that have not declared (rule 21). */
   rollMs: 5_000,
   /** How often a node that has not answered a roll is asked again, and a refused leave tried. */

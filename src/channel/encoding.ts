@@ -21,8 +21,11 @@ import { decodeItems, eventId } from './presence.ts'
 const encoder = new Encoder({ ignoreUndefined: true })
 const decoder = new Decoder()
 
-/** Gives out memory for frames; shared between threads where there are several. */
-export type Allocate = (bytes: number) => Uint8Array
+/**
+ * Gives out memory for frames; shared between threads where there are several. `isKept`: the frame
+ * will be there for long, and must not hold the memory of others.
+ */
+export type Allocate = (bytes: number, isKept?: boolean) => Uint8Array
 
 /** The canonical bytes of a publish's messages, as they stand in logs and on the mesh. */
 export function encodeMessages(messages: readonly Message[]): Uint8Array {

@@ -106,6 +106,8 @@ export function speaksFor(owner: MemberOwner, member: PresenceMember): boolean {
 export class MemberMap {
   readonly #members = new Map<string, PresenceMember>()
   #bytes = 0
+  /** Is told of every change; undefined: the member is gone. */
+  onChange: ((key: string, member: PresenceMember | undefined) => void) | undefined
 
   get size(): number {
     return this.#members.size
@@ -124,18 +126,28 @@ export class MemberMap {
     return this.#members.values()
   }
 
+  entries(): MapIterator<[string, PresenceMember]> {
+    return this.#members.entries()
+  }
+
   set(member: PresenceMember): void {
     const key = memberKey(member.connectionId, member.clientId)
-    this.delete(key)
+    this.#remove(key)
     this.#members.set(key, member)
     this.#bytes += bytesOf(member)
+    this.onChange?.(key, member)
   }
 
   delete(key: string): void {
+    if (this.#remove(key)) this.onChange?.(key, undefined)
+  }
+
+  #remove(key: string): boolean {
     const member = this.#members.get(key)
-    if (member === undefined) return
+    if (member === undefined) return false
     this.#members.delete(key)
     this.#bytes -= bytesOf(member)
+    return true
   }
 
   /** Takes events of a publication. */

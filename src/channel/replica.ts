@@ -6,25 +6,23 @@
  *      ▲                                        │ continuity lost, and the set is not known again
  *      └────────────────────────────────────────┘
  *
- * Cost: one encoding of the set per variant and change of the set, however many attach.
+ * Cost: a change of a member costs one page of the set per variant for those who attach after it,
+ * however many attach (sync-pages.ts).
  */
 
-import type { Joined, Members, PresenceMember, Publication, Sync, Variant }
-  from '../peer/message.ts'
-import { Action, PresenceAction } from '../wire/actions.ts'
-import { encodeFrame, type Frame } from '../wire/frame.ts'
-import type { PresenceMessage } from '../wire/protocol-message.ts'
+import type { Joined, Members, Publication, Sync, Variant } from '../peer/message.ts'
+import type { Frame } from '../wire/frame.ts'
 import type { Allocate } from './encoding.ts'
 import { decodeItems, MemberMap } from './presence.ts'
-import { itemBytes, pagesOf } from './presence-pages.ts'
+import { SyncPages } from './sync-pages.ts'
 
 export class Replica {
   readonly #allocate: Allocate
   #members: MemberMap | undefined
   /** Parts of a set, for the Join of this number. */
   #incoming = { joinNo: 0, members: new MemberMap() }
-  #pages: PresenceMessage[][] | undefined
-  readonly #frames = new Map<string, readonly Frame[]>()
+  /** Undefined until somebody is told the set. */
+  #pages: SyncPages | undefined
   #syncCount = 0
 
   constructor(allocate: Allocate) {
@@ -47,7 +45,11 @@ export class Replica {
     const incoming = this.#incoming
     this.#members = incoming.joinNo === joinNo ? incoming.members : new MemberMap()
     this.#incoming = { joinNo: 0, members: new MemberMap() }
-    this.#changed()
+    this.#pages = undefined
+    this.#members.onChange = (key, member) => {
+      if (member === undefined) this.#pages?.delete(key)
+      else this.#pages?.set(key, member)
+    }
   }
 
   /** A Join was answered. */
@@ -59,7 +61,7 @@ export class Replica {
   /** Nothing is known any more. */
   forget(): void {
     this.#members = undefined
-    this.#changed()
+    this.#pages = undefined
   }
 
   /** Takes what was committed, in order. */
@@ -68,7 +70,6 @@ export class Replica {
     for (const publication of publications) {
       if (publication.owner === undefined) continue
       this.#members.apply(publication, decodeItems(publication.payload))
-      this.#changed()
     }
   }
 
@@ -80,37 +81,10 @@ export class Replica {
 
   /** The whole set as SYNC frames, at least one. */
   frames(variant: Variant): readonly Frame[] {
-    const key = `${variant.format}|${variant.wireName}`
-    let frames = this.#frames.get(key)
-    if (frames === undefined) {
-      frames = this.#encoded(variant)
-      this.#frames.set(key, frames)
+    if (this.#pages === undefined || this.#pages.isSparse) {
+      const entries = this.#members?.entries() ?? []
+      this.#pages = new SyncPages(`s${++this.#syncCount}`, entries, this.#allocate)
     }
-    return frames
+    return this.#pages.frames(variant)
   }
-
-  #changed(): void {
-    this.#pages = undefined
-    this.#frames.clear()
-  }
-
-  #encoded({ wireName, format }: Variant): Frame[] {
-    this.#pages ??= pagesOf([...(this.#members?.values() ?? [])].map(shownMember), itemBytes)
-    const pages = this.#pages
-    const syncId = `s${++this.#syncCount}`
-    return pages.map((presence, no) => {
-      const isLast = no === pages.length - 1
-      // One page needs no cursor; the last one of several has an empty one (protocol 8.4).
-      const channelSerial = pages.length === 1 ? undefined : `${syncId}:${isLast ? '' : no + 1}`
-      const message = { action: Action.SYNC, channel: wireName, channelSerial, presence }
-      return encodeFrame(message, format, this.#allocate)
-    })
-  }
-}
-
-/** A member as it is told who asks who is present: alike by SYNC and by request. */
-export function shownMember(member: PresenceMember): PresenceMessage {
-  const { connectionId, clientId, id, timestamp, data, encoding, extras } = member
-  const action = PresenceAction.PRESENT
-  return { id, action, clientId, connectionId, timestamp, data, encoding, extras }
 }

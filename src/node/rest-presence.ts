@@ -1,6 +1,6 @@
 /** Who is present on a channel (protocol 8.6), by pages, as its master knows it. */
 
-import { shownMember } from '../channel/replica.ts'
+import { shownMember } from '../channel/sync-pages.ts'
 import { memberKey } from '../channel/presence.ts'
 import type { PresenceMember } from '../peer/message.ts'
 import { wireItem } from '../wire/payload.ts'
