@@ -6,7 +6,9 @@
  *     any, before that ──▶ refused: a status and `{error}`
  *     live ──an error, or a loss──▶ ended: an error event, with the id to go on from
  *
- * Whoever reads too slowly is cut off, and comes back with the id of the last event it got.
+ * Who is present is told when a channel begins, as presence events with the action PRESENT; who
+ * goes on is told only if it was not told all of them. Whoever reads too slowly is cut off, and
+ * comes back with the id of the last event it got.
  */
 
 import { limits } from '../base/limits.ts'
@@ -92,6 +94,8 @@ export class SseSocket implements Socket {
       case Action.MESSAGE:
       case Action.PRESENCE:
         return this.#onItems(read)
+      case Action.SYNC:
+        return this.#onSync(read)
       case Action.ERROR:
       case Action.DETACHED:
       case Action.DISCONNECTED:
@@ -112,24 +116,46 @@ export class SseSocket implements Socket {
 
   #onAttached({ channel = '', channelSerial = '', flags = 0, error }: ProtocolMessage): string {
     const isResumed = (flags & Flag.RESUMED) !== 0
+    const isAnybody = (flags & Flag.HAS_PRESENCE) !== 0
+    const known = this.#points.get(channel)
     // Where it goes on is known, and what was taken of the next frame is not told again.
-    if (!isResumed) this.#points.set(channel, { channelSerial, takenCount: 0 })
+    const point = isResumed && known !== undefined ? known : { channelSerial, takenCount: 0 }
+    const isSyncing = isAnybody && (!isResumed || known?.isSyncing === true)
+    this.#points.set(channel, { ...point, isSyncing: isSyncing ? true : undefined })
     this.#attaching.delete(channel)
     return isResumed || error === undefined ? '' : this.#onLoss(error)
   }
 
   #onItems({ message: { channel = '', channelSerial = '' }, items }: SseFrame): string {
-    const known = this.#points.get(channel) ?? { channelSerial: '', takenCount: 0 }
+    const known = this.#pointOf(channel)
     let events = ''
     for (const [no, item] of items.entries()) {
       if (no < known.takenCount) continue
       const isLast = no === items.length - 1
-      this.#points.set(channel, isLast ? { channelSerial, takenCount: 0 }
-        : { channelSerial: known.channelSerial, takenCount: no + 1 })
+      this.#points.set(channel, isLast ? { ...known, channelSerial, takenCount: 0 }
+        : { ...known, takenCount: no + 1 })
       events += this.#event(item)
     }
-    this.#points.set(channel, { channelSerial, takenCount: 0 })
+    this.#points.set(channel, { ...known, channelSerial, takenCount: 0 })
     return events
+  }
+
+  /** A page of those who are present: the place in the stream stays what it was. */
+  #onSync({ message: { channel = '', channelSerial = '' }, items }: SseFrame): string {
+    const known = this.#pointOf(channel)
+    if (known.isSyncing !== true) return ''
+    const isLastPage = channelSerial === '' || channelSerial.endsWith(':')
+    let events = ''
+    for (const [no, item] of items.entries()) {
+      const isOver = isLastPage && no === items.length - 1
+      if (isOver) this.#points.set(channel, { ...known, isSyncing: undefined })
+      events += this.#event(item)
+    }
+    return events
+  }
+
+  #pointOf(channel: string): Point {
+    return this.#points.get(channel) ?? { channelSerial: '', takenCount: 0 }
   }
 
   #event({ name, enveloped, plain }: SseItem): string {

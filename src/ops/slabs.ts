@@ -9,7 +9,9 @@ import type { Allocate } from '../channel/encoding.ts'
 
 const SLAB_BYTES = 128 * 1024
 
-/** Cuts frames from shared slabs; a kept one, or one of half a slab or more, gets memory of its own. */
+/**
+ * Cuts frames from shared slabs; a kept one, or one of half a slab or more, gets memory of its own.
+ */
 export function sharedSlabs(): Allocate {
   let slab = new SharedArrayBuffer(SLAB_BYTES)
   let used = 0

@@ -1,3 +1,4 @@
+import type * as Ably from 'ably'
 import { until } from '../support/ably-clients.ts'
 import { EventReader } from '../support/event-reader.ts'
 import { jwtOf } from '../support/tokens.ts'
@@ -140,6 +141,34 @@ ruleFile('server-sent events', (rule) => {
     const told = reader.dataOf('presence').map((data) => JSON.parse(data) as object)
     t.match(told, [{ action: 2, clientId: 'ann', data: 'here', channel: name },
       { action: 3, clientId: 'ann', data: 'gone' }])
+  }, JSON_ONLY)
+
+  rule('T14', 'who is present is told first, and not again to who goes on', async (t, on) => {
+    const name = on.name('present')
+    const anns = on.client(t, 2).channels.get(name)
+    await Promise.all(Array.from({ length: 250 }, (_, no) =>
+      anns.presence.enterClient(`m${no}`, `d${no}`)))
+    const path = pathOf(on, { channel: name })
+    const reader = await EventReader.open(t, on.url(0), path)
+    await until('all', () => reader.events.length >= 250)
+    const told = reader.dataOf('presence').map((data) => JSON.parse(data) as Ably.PresenceMessage)
+    t.same(new Set(told.map(({ clientId }) => clientId)).size, 250)
+    t.ok(told.every(({ action }) => Number(action) === 1))
+    const seven = told.find(({ clientId }) => clientId === 'm7')
+    t.match(seven, { data: 'd7', channel: name, id: /:\d+:\d+$/, timestamp: Number })
+    const { lastId, events } = reader
+    reader.close()
+    await anns.presence.leaveClient('m7')
+    const next = await EventReader.open(t, on.url(1), path, { 'last-event-id': lastId })
+    await until('what was missed', () => next.events.length > 0)
+    await anns.publish('n', 'x')
+    await until('a message', () => next.dataOf('message').length === 1)
+    t.match(next.dataOf('presence').map((data) => JSON.parse(data) as object),
+      [{ action: 3, clientId: 'm7' }])
+    const cut = await EventReader.open(t, on.url(1), path, { 'last-event-id': events[99]!.id! })
+    await until('all again', () => cut.dataOf('presence').length >= 250)
+    t.match(JSON.parse(cut.dataOf('presence')[0]!), { action: 3, clientId: 'm7' })
+    t.equal(cut.dataOf('presence').length, 250, '249 are present, one has left')
   }, JSON_ONLY)
 
   rule('T12', 'who may not: a status and an error', async (t, on) => {

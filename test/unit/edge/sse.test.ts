@@ -10,7 +10,7 @@ import { encodeFrame } from '../../../src/wire/frame.ts'
 import type { ProtocolMessage } from '../../../src/wire/protocol-message.ts'
 import { until } from '../../support/ably-clients.ts'
 
-const { SUBSCRIBE, RESUMED } = Flag
+const { SUBSCRIBE, RESUMED, HAS_PRESENCE } = Flag
 
 /** The edge's part alone, with a test in the core's place. */
 class Served {
@@ -199,6 +199,40 @@ t.test('[18] presence is an event of its own', async (t) => {
   await until('an event', () => reader.text.includes('event: presence'))
   t.match(reader.text, /"action":2,"clientId":"ann","channel":"a"/)
   reader.close()
+})
+
+t.test('[18] who is present is told at the beginning, and where that was cut short', async (t) => {
+  const page = (cursor: string | undefined, ...names: string[]): ProtocolMessage => ({
+    action: Action.SYNC, channel: 'a', channelSerial: cursor,
+    presence: names.map((clientId) => (
+      { action: 1, clientId, connectionId: 'c', id: `c:${clientId}:0`, timestamp: 5 }))
+  })
+  const flags = SUBSCRIBE | HAS_PRESENCE
+  const read = async (lastEvent: string, isResumed: boolean): Promise<[string[], string[]]> => {
+    const served = await Served.at(t)
+    const url = `${served.url}/sse?v=3&channel=a&key=k`
+    const reader = new Reader(url, lastEvent === '' ? {} : { 'last-event-id': lastEvent })
+    await until('attach', () => served.said.length === 1)
+    served.tell(attached('a', { flags: isResumed ? flags | RESUMED : flags }))
+    served.tell(page('s1:1', 'ann', 'bob'), message('a', 1, 'live'), page('s1:', 'cy'))
+    served.tell(message('a', 2, 'last'), page(undefined, 'nobody wants it'))
+    await until('events', () => reader.text.includes('last'))
+    reader.close()
+    const events = [...reader.text.matchAll(/^id: (.*)\nevent: (\w+)\ndata: (.*)$/gm)]
+    return [events.map(([, , , data]) => {
+      const { action, clientId, data: text } = JSON.parse(data!) as Record<string, unknown>
+      return action === 1 ? `present ${clientId}` : String(text)
+    }), events.map(([, id]) => id!)]
+  }
+  const whole = ['present ann', 'present bob', 'live', 'present cy', 'last']
+  const [told, ids] = await read('', false)
+  t.same(told, whole)
+  t.same(ids.map((id) => readPoints(id)!.get('a')!.isSyncing), [true, true, true, undefined,
+    undefined])
+  for (const [no, again] of [whole, whole, whole, ['live', 'last'], ['live', 'last']].entries()) {
+    t.same((await read(ids[no]!, true))[0], again, `after event ${no}`)
+  }
+  t.same((await read(ids[4]!, false))[0].slice(0, 2), ['present ann', 'present bob'])
 })
 
 t.test('who reads nothing is cut off at a bound', async (t) => {
