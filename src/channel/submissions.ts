@@ -43,12 +43,13 @@ export class Submissions {
 
   /** Everything without outcome, in order. */
   submitAgain(): void {
-    for (const [submitId, { op }] of this.#unanswered) this.#send(submitId, op)
+    for (const [submitId, { op }] of this.#unanswered) this.#send(submitId, op, true)
   }
 
-  #send(submitId: number, op: PublishOp): void {
+  #send(submitId: number, op: PublishOp, isAgain?: true): void {
     const [oldest = submitId] = this.#unanswered.keys()
     const answeredThrough = oldest - 1
-    this.#toClient({ kind: 'submit', channel: this.#channel, submitId, answeredThrough, op })
+    const channel = this.#channel
+    this.#toClient({ kind: 'submit', channel, submitId, answeredThrough, isAgain, op })
   }
 }

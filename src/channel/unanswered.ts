@@ -43,7 +43,9 @@ export class Unanswered {
 
   /**
    * Takes a publish, or says why not: the bound is reached, or it was refused already. Its group
-   * submits again what it has no answer for; what was refused once must not be taken then.
+   * submits again what it has no answer for; what was refused once must not be taken then, and
+   * what was not is taken beyond the bound: it may be in the log, and what groups may hold has
+   * bounds of its own.
    */
   add(worker: number, submit: Submit): ErrorInfo | undefined {
     const key = submitKey(worker, submit.submitId)
@@ -57,10 +59,9 @@ export class Unanswered {
   #take(worker: number, submit: Submit): ErrorInfo | undefined {
     const key = submitKey(worker, submit.submitId)
     const bytes = submit.op.payload.byteLength
-    if (
-      this.#ops.size >= limits.unansweredPerClientMax ||
+    const isTooMuch = this.#ops.size >= limits.unansweredPerClientMax ||
       this.#bytes + bytes > limits.unansweredPerClientBytesMax
-    ) {
+    if (isTooMuch && !submit.isAgain) {
       return errors.rateLimited('Too many publishes of this channel are under way').info
     }
     const op: Op = { worker, submitId: submit.submitId, op: submit.op, opNo: 0 }

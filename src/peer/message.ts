@@ -197,6 +197,8 @@ export interface Submit extends OnChannel {
   readonly submitId: number
   /** The outcomes of all submits up to this one are known to the group. */
   readonly answeredThrough: number
+  /** It was submitted before: it may have been taken, and is not to be refused for a bound. */
+  readonly isAgain?: true
   readonly op: PublishOp
 }
 

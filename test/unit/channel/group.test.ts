@@ -296,6 +296,7 @@ t.test('[16] publishes without outcome are submitted again, in order, answered o
   answer(first[1]!)
   bench.group.onHomeLost()
   const again = ofKind(bench.said(), 'submit')
+  t.ok(first.every(({ isAgain }) => isAgain !== true) && again.every(({ isAgain }) => isAgain))
   t.same(again.map((each) => each.op.id), ['a:1', 'a:3'])
   for (const each of [...again, ...again, ...first]) answer(each)
   t.same(outcomes, ['a:2 committed', 'a:1 committed', 'a:3 committed'])

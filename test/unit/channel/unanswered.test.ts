@@ -196,3 +196,14 @@ t.test('[16, B1] whatever masters do: per epoch no number is skipped or given tw
     t.same(rest.map((each) => each.opNo), rest.map((_, at) => at + 1))
   }
 })
+
+t.test('[18] what was submitted before is not refused for the bound: it may be taken', async (t) => {
+  const ops = new Unanswered()
+  const max = limits.unansweredPerClientMax
+  for (let id = 1; id <= max; id++) ops.add(0, submit(id))
+  t.match(ops.add(0, submit(max + 1)), { code: 42911 })
+  t.equal(ops.add(1, { ...submit(1), isAgain: true }), undefined)
+  t.equal(ops.size, max + 1)
+  const refused = { ...submit(max + 1), isAgain: true } as const
+  t.match(ops.add(0, refused), { code: 42911 }, 'what was refused stays so')
+})
