@@ -197,7 +197,7 @@ t.test('[16, B1] whatever masters do: per epoch no number is skipped or given tw
   }
 })
 
-t.test('[18] what was submitted before is not refused for the bound: it may be taken', async (t) => {
+t.test('[18] what was submitted before is not refused for the bound', async (t) => {
   const ops = new Unanswered()
   const max = limits.unansweredPerClientMax
   for (let id = 1; id <= max; id++) ops.add(0, submit(id))
