@@ -301,7 +301,7 @@ export class ChannelClient {
   /** Whose members live at `worker`: the master is told after the ops that made them so. */
   #onDeclared(worker: number, declared: Declared): void {
     if (this.#state.kind === 'idle') this.#join()
-    this.#doors.onDeclared(worker, declared.members.length > 0)
+    this.#doors.onDeclared(worker, declared.members.length > 0, declared.isWhole)
     if (this.#state.kind !== 'live') return
     const { epoch, isKnown } = this.#state
     if (declared.members.length === 0 && !isKnown) return

@@ -170,11 +170,11 @@ export class Doors {
     this.#door(worker).mayHaveMembers = true
   }
 
-  /** The group of `worker` has said whose members live there. */
-  onDeclared(worker: number, hasMembers: boolean): void {
+  /** The group of `worker` has said whose members live there; `isWhole`: of each for certain. */
+  onDeclared(worker: number, hasMembers: boolean, isWhole: boolean): void {
     const door = this.#door(worker)
     door.mayHaveMembers = hasMembers
-    door.isUndeclared = false
+    door.isUndeclared = !isWhole
   }
 
   /** A part of the presence set, before a `joined` or, if `isLive`, when it was held. */

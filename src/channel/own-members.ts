@@ -5,7 +5,9 @@
  *
  * Ops that have no outcome yet are given to a new master before the list. What they make of a
  * member only the master knows, so of whomever they are about, present or not, the list has the
- * name alone, as undecided; when they have their outcomes the master is given another list.
+ * name alone, as undecided; when they have their outcomes the master is given another list. One
+ * who was present before may be unknown to a master that refuses what is said of it anew: so a
+ * list is whole only when it owes nobody any more, and a roll is answered no sooner.
  */
 
 import type { Deadline, Deadlines } from '../base/deadlines.ts'
@@ -56,7 +58,10 @@ export class OwnMembers {
   readonly #lastSaid = new Map<string, string>()
   /** Without an outcome since the master wanted a list. */
   #leftOpen = new Set<Said>()
-  /** Members that every list since then has named as undecided, by their key. */
+  /**
+   * Members that every list since then has named as undecided, by their key, and of which the
+   * master has not taken anything that counts here either.
+   */
   #owed = new Set<string>()
 
   /** `generation`: the life of the group's worker. */
@@ -93,9 +98,15 @@ export class OwnMembers {
     if (members.size > 0) this.#taken.set(connectionId, members)
     else this.#taken.delete(connectionId)
     if (members.size + said.length === 0) this.#lastSaid.delete(connectionId)
-    const wasLast = this.#leftOpen.delete(decided) && this.#leftOpen.size === 0
-    const isMistold = decided.isLeftOpen && outcome.kind === 'refused'
-    if (wasLast || isMistold) this.#tellAgain()
+    const wasLeftOpen = this.#leftOpen.delete(decided)
+    const owed = decided.isLeftOpen ? this.#owed.intersection(namesOf(op)) : new Set<string>()
+    if (outcome.kind === 'committed') {
+      for (const member of madeBy(op, members)) this.#owed.delete(member)
+    }
+    const isMistold = !owed.isDisjointFrom(this.#owed)
+    const isPaid = owed.size > 0 && this.#owed.size === 0
+    const isNext = this.#leftOpen.size === 0 && (wasLeftOpen || isPaid)
+    if (isNext || isMistold) this.#tellAgain()
   }
 
   /** Tells the ChannelClient, for a new master. */
@@ -117,12 +128,13 @@ export class OwnMembers {
   #tell(members: readonly ListedMember[]): void {
     for (const said of this.#pending.values()) {
       for (const each of said) {
-        each.isLeftOpen = undecidedBy(each.op).some((member) => this.#owed.has(keyOf(member)))
+        each.isLeftOpen = !this.#owed.isDisjointFrom(namesOf(each.op))
       }
     }
     const channel = this.#channel
     const generation = this.#generation
-    this.#ports.toClient({ kind: 'declared', channel, generation, members })
+    const isWhole = this.#owed.size === 0
+    this.#ports.toClient({ kind: 'declared', channel, generation, members, isWhole })
   }
 
   /** Everybody who is present, and who may be or not by what was said and has no outcome. */
@@ -237,6 +249,20 @@ function boundedById(op: PublishOp): PublishOp {
 
 function keyOf({ connectionId, clientId }: PresenceMember): string {
   return memberKey(connectionId, clientId)
+}
+
+/** The members that an op is about, by their keys. */
+function namesOf(op: PublishOp): Set<string> {
+  return new Set(undecidedBy(op).map(keyOf))
+}
+
+/** Of those that a taken op is about: whom something newer here has not overtaken. */
+function madeBy({ connectionId = '', owner, payload }: PublishOp, members: OfConnection): string[] {
+  const made = decodeItems(payload).filter(({ clientId, id = '' }) => {
+    const known = members.get(clientId)
+    return known === undefined || (!isOlder(id, known) && known.owner.claim <= owner!.claim)
+  })
+  return made.map(({ clientId }) => memberKey(connectionId, clientId))
 }
 
 function undecidedOf(members: readonly ListedMember[]): Set<string> {

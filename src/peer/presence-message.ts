@@ -69,6 +69,8 @@ export interface Declared extends OnChannel {
   /** The life of the worker that says so. */
   readonly generation: number
   readonly members: readonly ListedMember[]
+  /** False: the master may know nothing yet of some who are present; another list follows. */
+  readonly isWhole: boolean
 }
 
 /** Master → ChannelClient: a part of the presence set, before `joined` or when it was held. */

@@ -61,6 +61,11 @@ class Rig {
         isUndecided ? `${clientId}?` : clientId)])
   }
 
+  /** Whether each list was whole. */
+  whole(): boolean[] {
+    return this.said.flatMap((message) => message.kind === 'declared' ? [message.isWhole] : [])
+  }
+
   /** What the leaves on their way name, `clientId id`; `last`: all that was said until then. */
   left(): string[] {
     return this.leaves.flatMap(({ op }) =>
@@ -117,11 +122,50 @@ t.test('[21] what is undecided the list says so of, and another one follows', as
   t.same(lists()[1], ['bob?', 'ann?'], 'at once when something was refused')
   rig.own.onOutcome(leave, TAKEN)
   t.same(lists()[2], ['ann?'], 'and when nothing of then is open any more')
+  t.same(rig.whole(), [false, false, false], 'ann may be unknown to the master')
   rig.own.onOutcome(later, TAKEN)
-  t.equal(lists().length, 3, 'but not for ever')
+  t.same(lists()[3], ['ann'], 'until nobody is owed any more')
+  t.ok(rig.whole()[3])
   rig.own.onOutcome(rig.say('x:4', [ann(UPDATE, 'three')]), REFUSED)
-  t.equal(lists().length, 3, 'nor for what no list left open')
+  t.equal(lists().length, 4, 'nothing is told of what no list left open')
 })
+
+t.test('[D7] a list is whole when the master knows everybody: by what it took, or by the list',
+  async (t) => {
+    const rig = new Rig()
+    rig.own.declare()
+    rig.take('x:0', [ann(ENTER, 'one')])
+    rig.own.declare()
+    t.same(rig.whole(), [true, true])
+    const refused = rig.say('x:1', [ann(ENTER, 'two')])
+    rig.own.declare()
+    t.same(rig.lists().at(-1), ['ann?'], 'a master without a past knows nothing of ann')
+    rig.own.onOutcome(refused, REFUSED)
+    t.same(rig.lists().at(-1), ['ann'])
+    t.same(rig.whole(), [true, true, false, true])
+    const taken = rig.say('x:2', [ann(UPDATE, 'three')])
+    rig.own.declare()
+    const next = rig.say('x:3', [ann(UPDATE, 'four')])
+    rig.own.onOutcome(taken, TAKEN)
+    t.same(rig.lists().at(-1), ['ann?'], 'the next is on its way')
+    t.same(rig.whole().slice(4), [false, true], 'whatever becomes of it, ann is known')
+    rig.own.onOutcome(next, REFUSED)
+    t.equal(rig.lists().length, 6)
+  })
+
+t.test('[D7] of whom the master took what is older than what is known here, it is told',
+  async (t) => {
+    const rig = new Rig()
+    rig.take('x:7', [ann(ENTER, 'new')])
+    const first = rig.say('x:8', [{ ...ann(ENTER, 'old'), id: 'x:3:0' }])
+    rig.own.declare()
+    const second = rig.say('x:9', [{ ...ann(ENTER, 'old'), id: 'x:3:0' }])
+    rig.own.onOutcome(first, TAKEN)
+    rig.own.onOutcome(second, TAKEN)
+    t.same(rig.lists(), [['ann?'], ['ann?'], ['ann']])
+    t.same(rig.whole(), [false, false, true])
+    t.same(rig.list(), ['ann x:7:0 new'])
+  })
 
 t.test('[21] what has its outcome, and waits for that of an earlier op, is not waited for',
   async (t) => {

@@ -174,13 +174,29 @@ t.test('[21] a declaration follows every Join, after the ops that are sent again
   t.notOk(bench.client.hasDeclared(2))
   t.notOk(bench.client.hasDeclared(1))
   bench.client.onGroupMessage(0, {
-    kind: 'declared', channel: CHANNEL, generation: 4, members: [ann, bob]
+    kind: 'declared', channel: CHANNEL, generation: 4, members: [ann, bob], isWhole: true
   })
   const said = bench.said()
   t.same(said.map(({ kind }) => kind), ['publish', 'declare'])
   t.match(said[1], { epoch: 2, worker: 0, generation: 4, isFirst: true, isLast: true,
     members: [{ clientId: 'ann' }, { clientId: 'bob' }] })
   t.ok(bench.client.hasDeclared(2))
+})
+
+t.test('[D7] a list that owes the master somebody is told, and declares nothing', async (t) => {
+  const bench = new ClientBench()
+  bench.attach()
+  bench.submit(op('x:0', { owner: ownerOf('a') }))
+  joinWith(bench, 5, [])
+  bench.said()
+  const undecided = { ...ann, isUndecided: true }
+  const declared = { kind: 'declared' as const, channel: CHANNEL, generation: 1 }
+  bench.client.onGroupMessage(0, { ...declared, members: [undecided, bob], isWhole: false })
+  t.match(ofKind(bench.said(), 'declare'), [{ members: [{ isUndecided: true }, {}] }])
+  t.notOk(bench.client.hasDeclared(1), 'a roll is not answered yet')
+  bench.client.onGroupMessage(0, { ...declared, members: [ann, bob], isWhole: true })
+  t.equal(ofKind(bench.said(), 'declare').length, 1)
+  t.ok(bench.client.hasDeclared(1))
 })
 
 t.test('[21] an empty list is told where the master knows better', async (t) => {
@@ -190,7 +206,7 @@ t.test('[21] an empty list is told where the master knows better', async (t) => 
     joinWith(bench, 5, [], { hasYours })
     t.equal(ofKind(bench.told(), 'declareWanted').length, hasYours ? 1 : 0)
     bench.client.onGroupMessage(0, {
-      kind: 'declared', channel: CHANNEL, generation: 1, members: []
+      kind: 'declared', channel: CHANNEL, generation: 1, members: [], isWhole: true
     })
     t.equal(ofKind(bench.said(), 'declare').length, hasYours ? 1 : 0)
   }
