@@ -45,7 +45,7 @@ export interface SimSocket {
   readonly id: string
   readonly format: WireFormat
   readonly echo: boolean
-  readonly server: { readonly life: string; readonly machine: string }
+  readonly server: { readonly life: string; readonly machine: string; readonly isAlive: boolean }
   readonly client: SocketClient
   /** True: when the server knows of what becomes of it nobody can see. */
   readonly isComet?: boolean

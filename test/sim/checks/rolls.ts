@@ -168,7 +168,11 @@ export class Rolls implements Check {
       entered.has(member) && atMs < beforeMs - SETTLED_MS)
   }
 
-  /** Where the member's client was attached well before, and still is, on a listed node. */
+  /**
+   * Where the member's client was attached well before, and still is, on a listed node. Where its
+   * worker has died nobody knows of the member any more, though a client whose way is cut may not
+   * have heard of it: only when it comes back it enters again.
+   */
   #homeOf(
     connectionId: string, clientId: string, channel: string, beforeMs: number
   ): SimSocket | undefined {
@@ -176,7 +180,7 @@ export class Rolls implements Check {
     for (const [socket, channels] of this.#attached) {
       const { client, server } = socket
       if (socket.connectionId !== connectionId || !socket.isOpen) continue
-      if (this.#refused.has(socket)) continue
+      if (!server.isAlive || this.#refused.has(socket)) continue
       const since = channels.get(channel)?.atMs ?? Infinity
       const isListed = view?.members.some(({ incarnation, state }) =>
         state === 'serving' && server.life.startsWith(`${incarnation}/`)) === true
