@@ -20,6 +20,21 @@ export interface DeltaPart {
   readonly messages: readonly Shown[]
 }
 
+/** What is told one after the other, each as a delta on the one before where that is possible. */
+export function asDeltas(
+  shown: readonly Shown[], base: DeltaBase | undefined
+): { readonly messages: readonly Shown[]; readonly base: DeltaBase | undefined } {
+  const messages: Shown[] = []
+  for (const whole of shown) {
+    const { message, id } = whole
+    const own = deltaBaseOf(message, id)
+    const delta = own && base && deltaOf(message, own, base)
+    messages.push(delta === undefined ? whole : { message: delta, id })
+    base = own
+  }
+  return { messages, base }
+}
+
 class DeltaChain {
   readonly filter: string | undefined
   #last: { readonly seq: number; readonly base: DeltaBase | undefined } | undefined
@@ -33,15 +48,7 @@ class DeltaChain {
     const shown = encoded.shown(this.filter)
     if (shown.length === 0) return undefined
     const former = this.#last
-    let base = former?.base
-    const messages: Shown[] = []
-    for (const whole of shown) {
-      const { message, id } = whole
-      const own = deltaBaseOf(message, id)
-      const delta = own && base && deltaOf(message, own, base)
-      messages.push(delta === undefined ? whole : { message: delta, id })
-      base = own
-    }
+    const { messages, base } = asDeltas(shown, former?.base)
     this.#last = { seq: encoded.publication.seq, base }
     // If the first is whole nothing is built on; those after it alone are not worth a frame.
     const isDelta = messages[0] !== shown[0]

@@ -207,7 +207,7 @@ export class Doors {
   ): void {
     const backlog = attach.rewind === undefined
       ? this.#backlog(attach, missed, standing)
-      : rewoundItems({ attach, missed }, standing, (each) => this.#encoded(each, standing))
+      : this.#rewound(attach, missed, standing)
     this.#answer(worker, attach, { standing, isResumed, error: undefined, backlog })
   }
 
@@ -283,6 +283,23 @@ export class Doors {
     })
     // What follows live builds on the last of these, also for the only one who wants deltas.
     if (missed.at(-1)?.seq === this.#lastSeq) this.#chains.goOnFrom(chains)
+    return items
+  }
+
+  /** The same for one that rewinds. */
+  #rewound(
+    attach: Attach, missed: readonly Publication[], standing: Standing
+  ): BroadcastItem[] {
+    const items = rewoundItems({ attach, missed }, standing, (each) => {
+      return this.#encoded(each, standing)
+    })
+    const last = items.at(-1)
+    const told = missed.find(({ seq }) => seq === last?.seq)
+    if (told === undefined || last?.isCut === true || attach.variant.delta !== true) return items
+    const chains = new DeltaChains()
+    chains.want(attach.variant)
+    chains.next(this.#encoded(told, standing))
+    this.#chains.goOnFrom(chains)
     return items
   }
 

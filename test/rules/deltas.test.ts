@@ -116,6 +116,12 @@ ruleFile('deltas', (rule) => {
     t.equal(late.decodes.count, 5, 'it goes on from what it was rewound to')
     t.same(first.data(), sent.filter((_, no) => no !== 3))
     t.equal(first.decodes.count, 5, 'whole are the first, and the one after its own')
+    const later = await subscriber(t, on, 2, name, {}, { rewind: '6' })
+    await until('six', () => later.heard.length === 6)
+    await publisher.publish('n', `${WORDS}8`)
+    await until('one more', () => later.heard.length === 7)
+    t.same(later.data(), [...sent.slice(2), `${WORDS}8`])
+    t.equal(later.decodes.count, 6, 'the first of what it rewound to is whole, the rest deltas')
   })
 
   rule('C8', 'of what was missed the first is whole, the rest are deltas', async (t, on) => {
