@@ -87,7 +87,7 @@ export const limits = {
   requestsPerWorkerMax: 10_000,
   /** The bytes of their bodies; above: 50004. */
   requestBytesPerWorkerMax: 256 * 1024 * 1024,
-  /** One body; above: 40009. A batch (protocol 14.6) has half of it. */
+  /** One body; above: 40009. */
   requestBodyBytesMax: 4 * 1024 * 1024,
   /** A request without answer this long is answered with 50003; clients wait 10 s. */
   requestAnswerMs: 8_000,
@@ -98,6 +98,19 @@ export const limits = {
   questionsPerRequestMax: 16,
   /** Items of one page that a client may ask for; above: 40003. */
   pageItemsMax: 1_000,
+  /** Names of channels that one worker tells at a time; of more, those behind are asked for. */
+  enumeratedMax: 250,
+  /** Enumerations of one app that a worker has under way; above: 42912. */
+  enumerationsPerAppMax: 4,
+  /** The body of a batch; above: 40009. */
+  batchBodyBytesMax: 2 * 1024 * 1024,
+  /** Channels of one spec of a batch, and of all its specs; above: 40001 (GET: 40003). */
+  batchChannelsMax: 100,
+  batchTargetsMax: 1_000,
+  /** What one batch tells of members, about; channels that do not fit: 40009. */
+  batchAnswerBytesMax: 16 * 1024 * 1024,
+  /** What of a batch has no outcome by then has 50003, so that the rest can be told. */
+  batchAnswerMs: 7_000,
 
   // -- tokens (protocol section 11) ------------------------------------------------------------
   /** The text of a token; above: 40144 or 40145. */
@@ -338,6 +351,7 @@ assert(limits.calmLagMs < limits.strainedLagMs && limits.calmMemoryShare <
 assert(limits.claimAnswerMs < 10_000, 'a resume is answered before the client gives up')
 assert(2 * limits.holderAnswerMs < limits.claimAnswerMs, 'a silent home leaves time to answer')
 assert(limits.attachAnswerMs < 10_000, 'an attach is answered before the client gives up')
+assert(limits.batchAnswerMs < limits.requestAnswerMs, 'a batch tells what it has')
 assert(limits.requestAnswerMs < 10_000, 'a request is answered before the client gives up')
 assert(2 * limits.headcountMs + limits.occupancyMs < 15_000, 'changes are told in time')
 assert(limits.appendBytesMax < 1024 * 1024, 'an append stays below NATS max_payload')

@@ -233,11 +233,6 @@ export class ChannelMaster {
     this.#take(place, interest, publish, isRepeat, now)
   }
 
-  /** True if some node has clients of it, or somebody is present. */
-  get isUsed(): boolean {
-    return this.#interests.size > 0 || this.presence.memberCount > 0
-  }
-
   /** The mastership is over. */
   end(): void {
     this.#tail.end()

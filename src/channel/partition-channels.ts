@@ -130,10 +130,10 @@ export class PartitionChannels {
     for (const [channel, publications] of byChannel) channel.deliver(publications)
   }
 
-  /** Shows the channels that are in use. */
+  /** Shows the channels where somebody is present. */
   list(used: UsedChannels): void {
-    for (const [channel, master] of this.#channels) {
-      if (master.isUsed) used.add(channel)
+    for (const [channel, { presence }] of this.#channels) {
+      if (presence.memberCount > 0) used.add(channel)
     }
   }
 

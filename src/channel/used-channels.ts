@@ -1,7 +1,10 @@
 /**
- * The first channels that are in use, in order of their keys, of all that a worker masters: a page
- * of an enumeration. Of many channels only those of the page are held while they are looked
- * through.
+ * The first channels that are in use, in order of their keys, of all that a worker knows: a page of
+ * an enumeration. A channel is in use while somebody is attached, which the worker knows whose
+ * session that is, or present, which the channel's master knows: members may be there whose node
+ * is gone. Both may tell of one channel.
+ *
+ * Of many channels only those of the page are held while they are looked through.
  */
 
 import type { Enumerate, Enumerated } from '../peer/question-message.ts'
@@ -27,6 +30,7 @@ export class UsedChannels {
       if (this.#page[middle]! < channel) low = middle + 1
       else high = middle
     }
+    if (this.#page[low] === channel) return
     this.#page.splice(low, 0, channel)
     if (this.#page.length <= countMax) return
     this.#page.pop()

@@ -45,6 +45,7 @@ export class Call {
   readonly format: Format
   readonly #caller: Caller | undefined
   readonly #onReply: (reply: Reply) => void
+  #onOver: (() => void) | undefined
   #isOver = false
 
   /** `onReply` is called once. */
@@ -62,6 +63,11 @@ export class Call {
     return this.#isOver
   }
 
+  /** `run` is called when there is an answer, whosoever. */
+  whenOver(run: () => void): void {
+    this.#onOver = run
+  }
+
   /** Who asks; only on routes that are not open. */
   get caller(): Caller {
     return present(this.#caller, 'a caller who was proven')
@@ -72,6 +78,7 @@ export class Call {
     if (this.#isOver) return
     this.#isOver = true
     this.#onReply({ statusCode, value, headers })
+    this.#onOver?.()
   }
 
   /** The same, of what went wrong. */

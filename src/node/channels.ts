@@ -14,6 +14,7 @@ import type { Random } from '../base/random.ts'
 import type { Tally } from '../base/tally.ts'
 import { ChannelClient } from '../channel/client.ts'
 import type { Allocate } from '../channel/encoding.ts'
+import { UsedChannels } from '../channel/used-channels.ts'
 import { ampleRoom, isFullFor, type LogRoom } from '../log/room.ts'
 import { type ClaimMessage, type FromRegister, isClaimMessage } from '../peer/claim-message.ts'
 import { type CometMessage, isCometMessage } from '../peer/comet-message.ts'
@@ -26,6 +27,7 @@ import type {
 } from '../peer/message.ts'
 import { isNonceMessage, type NonceMessage, type Spent } from '../peer/nonce-message.ts'
 import { isSamePlace, type Place } from '../peer/place.ts'
+import type { Enumerate } from '../peer/question-message.ts'
 import type { View } from '../ring/view.ts'
 import { tellActivity } from './channel-events.ts'
 import { Groups } from './groups.ts'
@@ -114,6 +116,7 @@ export class Channels {
       nowMs: () => now().monoMs,
       masterPlace: (channel) => this.#mastership.masterPlace(channel),
       places: () => this.#mastership.places(),
+      isListed: (place) => this.isListed(place),
       send: (to, message) => this.#send(to, message)
     })
     this.registers = new Registers(this.#mastership, {
@@ -139,11 +142,6 @@ export class Channels {
 
   get viewVersion(): number {
     return this.#mastership.viewVersion
-  }
-
-  /** Every worker of the region. */
-  places(): Place[] {
-    return this.#mastership.places()
   }
 
   /** Counts for metrics. */
@@ -270,7 +268,7 @@ export class Channels {
         this.questions.onAnswer(message)
         return
       case 'enumerate':
-        this.#partitions.onEnumerate(from, message)
+        this.#onEnumerate(from, message)
         return
       case 'attach':
       case 'submit':
@@ -332,6 +330,13 @@ export class Channels {
       client = this.#newClient(message.channel)
     }
     client.onGroupMessage(from.worker, message)
+  }
+
+  #onEnumerate(from: Place, question: Enumerate): void {
+    const used = new UsedChannels(question)
+    this.groups.list(used)
+    this.#partitions.list(used)
+    this.#send(from, used.answer())
   }
 
   #onRollCalled(from: Place, call: RollCalled): void {

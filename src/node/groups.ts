@@ -8,6 +8,7 @@ import type { Deadlines } from '../base/deadlines.ts'
 import type { Tally } from '../base/tally.ts'
 import { encodeMessages, standingOf } from '../channel/encoding.ts'
 import { LocalGroup, type Seat } from '../channel/group.ts'
+import type { UsedChannels } from '../channel/used-channels.ts'
 import type { ToClientFromGroup, ToGroup, Variant } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
 import type { AdmittedPresence, AdmittedPublish, ChannelDoor, Ears, Outcome, Start }
@@ -54,6 +55,11 @@ export class Groups implements ChannelDoor {
     let count = 0
     for (const group of this.#groups.values()) count += group.liveCount
     return count
+  }
+
+  /** Shows the channels that somebody here is attached to. */
+  list(used: UsedChannels): void {
+    for (const [channel, group] of this.#groups) if (group.liveCount > 0) used.add(channel)
   }
 
   attach(channel: string, ears: Ears, variant: Variant, { from, rewind }: Start): Seat {

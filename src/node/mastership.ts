@@ -102,10 +102,11 @@ export class Mastership {
     return `${placeKey(place)}/${generation}`
   }
 
-  /** Every worker of the view's members. */
+  /** Every worker of the view's members, but for those that are known to be gone. */
   places(): Place[] {
-    return (this.#view?.members ?? []).flatMap(({ incarnation, workers }) =>
-      Array.from({ length: workers }, (_, worker) => ({ incarnation, worker })))
+    const members = this.#view?.members ?? []
+    return members.flatMap(({ incarnation, workers }) => this.#gone.has(incarnation) ? []
+      : Array.from({ length: workers }, (_, worker) => ({ incarnation, worker })))
   }
 
   /** Where the nodes of the view have their parts of the partition. */

@@ -18,12 +18,11 @@ import type { Random } from '../base/random.ts'
 import type { Fate } from '../channel/claims.ts'
 import { PartitionMaster } from '../channel/partition.ts'
 import { TailPool } from '../channel/tail.ts'
-import { UsedChannels } from '../channel/used-channels.ts'
+import type { UsedChannels } from '../channel/used-channels.ts'
 import type { LogRoom } from '../log/room.ts'
 import type { ListenersAsked } from '../peer/listeners-message.ts'
 import type { HandedOver, PeerMessage, RollAnswered, ToMaster } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
-import type { Enumerate } from '../peer/question-message.ts'
 import { EarlyJoins } from './early-joins.ts'
 import type { Mastership } from './mastership.ts'
 import type { Outbox } from './outbox.ts'
@@ -114,11 +113,9 @@ export class Partitions {
     this.#ports.send(from, { kind: 'listenersTold', channel, isWatched })
   }
 
-  /** The channels that masters of this worker have in use. */
-  onEnumerate(from: Place, question: Enumerate): void {
-    const used = new UsedChannels(question)
+  /** Shows the channels of this worker's masters where somebody is present. */
+  list(used: UsedChannels): void {
     for (const master of this.#masters.values()) master.list(used)
-    this.#ports.send(from, used.answer())
   }
 
   /** The former master has nothing under way any more: it is one that was in use. */

@@ -2,7 +2,8 @@
  * What a worker asks the masters of channels (peer/question-message.ts). A question goes to the
  * master that the view names, and is asked again, for it changes nothing: when another one may be
  * the master, when the link to it was reset, and after a while in any case. It ends with its
- * answer, or when nobody waits for that any more.
+ * answer, or when nobody waits for that any more. What one worker is asked, whatever it masters,
+ * ends with that worker too.
  */
 
 import type { Deadline, Deadlines } from '../base/deadlines.ts'
@@ -25,8 +26,10 @@ export interface QuestionsPorts {
   nowMs(): number
   /** Where the channel's master is, if anybody is known to be it. */
   masterPlace(channel: string): Place | undefined
-  /** Every worker that may master something. */
+  /** Every worker of the region. */
   places(): readonly Place[]
+  /** True for one of them. */
+  isListed(place: Place): boolean
   send(to: Place, message: QuestionMessage): void
 }
 
@@ -38,7 +41,7 @@ interface Open {
   askedPlace: Place | undefined
   retryMs: number
   retry: Deadline | undefined
-  onAnswer(answer: Answer | Enumerated): void
+  onAnswer(answer: Answer | Enumerated | undefined): void
 }
 
 export class Questions {
@@ -54,7 +57,7 @@ export class Questions {
     return this.#open.size
   }
 
-  /** Every worker that may master something: whom `enumerate` can ask. */
+  /** Every worker of the region: whom `enumerate` can ask. */
   places(): readonly Place[] {
     return this.#ports.places()
   }
@@ -68,20 +71,20 @@ export class Questions {
   ): void {
     const askNo = ++this.#askNo
     const message = { kind: 'ask' as const, channel, askNo, question }
-    const take = onAnswer as (answer: Answer | Enumerated) => void
+    const take = onAnswer as Open['onAnswer']
     this.#begin({ asker, message, place: undefined, onAnswer: take })
   }
 
-  /** Asks one worker what its masters have. */
+  /** Asks one worker what it has; `onAnswer` is told undefined if it leaves the region before. */
   enumerate(
     asker: Asker,
     place: Place,
     question: Omit<Enumerate, 'kind' | 'askNo'>,
-    onAnswer: (answer: Enumerated) => void
+    onAnswer: (answer: Enumerated | undefined) => void
   ): void {
     const askNo = ++this.#askNo
     const message = { kind: 'enumerate' as const, askNo, ...question }
-    const take = onAnswer as (answer: Answer | Enumerated) => void
+    const take = onAnswer as Open['onAnswer']
     this.#begin({ asker, message, place, onAnswer: take })
   }
 
@@ -94,11 +97,11 @@ export class Questions {
 
   /** There is another view: whose master is another one is asked of that one. */
   onView(): void {
-    for (const open of this.#open.values()) {
+    for (const open of [...this.#open.values()]) {
       const place = this.#placeOf(open)
       const isSame = place !== undefined && open.askedPlace !== undefined &&
         isSamePlace(place, open.askedPlace)
-      if (!isSame) this.#say(open)
+      if (!isSame || this.#isLost(open)) this.#say(open)
     }
   }
 
@@ -120,8 +123,10 @@ export class Questions {
   #say(open: Open): void {
     const { deadlines, random, nowMs } = this.#ports
     deadlines.cancel(open.retry)
-    if (open.asker.isOver) {
+    const isLost = this.#isLost(open)
+    if (open.asker.isOver || isLost) {
       this.#end(open)
+      if (!open.asker.isOver) open.onAnswer(undefined)
       return
     }
     const pauseMs = random.jitter(open.retryMs, 0.3)
@@ -129,6 +134,10 @@ export class Questions {
     open.retry = deadlines.at(nowMs() + pauseMs, () => this.#say(open))
     open.askedPlace = this.#placeOf(open)
     if (open.askedPlace !== undefined) this.#ports.send(open.askedPlace, open.message)
+  }
+
+  #isLost({ place }: Open): boolean {
+    return place !== undefined && !this.#ports.isListed(place)
   }
 
   #placeOf({ place, message }: Open): Place | undefined {

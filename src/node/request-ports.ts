@@ -6,6 +6,7 @@ import type { Deadlines } from '../base/deadlines.ts'
 import type { Random } from '../base/random.ts'
 import type { Tally } from '../base/tally.ts'
 import type { ChannelDoor } from '../session/door.ts'
+import type { AtOnce } from './at-once.ts'
 import type { ClientEvents } from './client-events.ts'
 import type { Gatekeeper } from './gatekeeper.ts'
 import type { NonceDesk } from './nonces.ts'
@@ -23,6 +24,8 @@ export interface RequestPorts {
   readonly random: Random
   readonly gate: Gatekeeper
   readonly nonces: NonceDesk
+  /** Enumerations under way, by app. */
+  readonly enumerations: AtOnce
   readonly connectionKeys: ConnectionKeys
   readonly tally: Tally
   now(): Now

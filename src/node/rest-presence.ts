@@ -1,7 +1,9 @@
 /** Who is present on a channel (protocol 8.6), by pages, as its master knows it. */
 
-import { shownMember } from '../channel/sync-pages.ts'
+import { limits } from '../base/limits.ts'
 import { memberKey } from '../channel/presence.ts'
+import { itemBytes } from '../channel/presence-pages.ts'
+import { shownMember } from '../channel/sync-pages.ts'
 import type { PresenceMember } from '../peer/message.ts'
 import { wireItem } from '../wire/payload.ts'
 import type { Format } from '../wire/protocol-message.ts'
@@ -78,6 +80,42 @@ export function readMembers(
     })
   }
   ask(after)
+}
+
+/** How many bytes of members one request has taken in, and may. */
+export interface Taking {
+  bytes: number
+  readonly bytesMax: number
+}
+
+/** Asks the master for all members; `onAll` is told undefined where that would be too much. */
+export function readAllMembers(
+  channel: string,
+  taking: Taking,
+  questions: Questions,
+  asker: Asker,
+  onAll: (members: readonly PresenceMember[] | undefined) => void
+): void {
+  const members: PresenceMember[] = []
+  let bytes = 0
+  const ask = (after: string | undefined): void => {
+    const request = { after, limit: limits.pageItemsMax }
+    readMembers(channel, request, questions, asker, (page) => {
+      members.push(...page.members)
+      const pageBytes = page.members.reduce((sum, member) => sum + itemBytes(member), 0)
+      bytes += pageBytes
+      taking.bytes += pageBytes
+      if (taking.bytes > taking.bytesMax) {
+        taking.bytes -= bytes
+        onAll(undefined)
+      } else if (page.next === undefined) {
+        onAll(members)
+      } else {
+        ask(page.next)
+      }
+    })
+  }
+  ask(undefined)
 }
 
 /** Members as they go out. */

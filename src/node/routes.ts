@@ -7,6 +7,8 @@
 import type { AppDirectory } from '../auth/app.ts'
 import type { Call } from './call.ts'
 import type { RequestPorts } from './request-ports.ts'
+import { publishBatch, readPresenceBatch } from './rest-batch.ts'
+import { listChannels, readChannel } from './rest-channels.ts'
 import { readMessage, readMessages, readPresenceHistory } from './rest-history.ts'
 import { publish } from './rest-publish.ts'
 import { readPresence } from './rest-presence.ts'
@@ -27,6 +29,10 @@ export const ROUTES: readonly Route[] = [
   { method: 'GET', pattern: '/time', isOpen: true, handle: tellTime },
   { method: 'POST', pattern: '/keys/*/requestToken', isOpen: true, isThere: isKey,
     handle: requestToken },
+  { method: 'POST', pattern: '/messages', handle: publishBatch },
+  { method: 'GET', pattern: '/presence', handle: readPresenceBatch },
+  { method: 'GET', pattern: '/channels', handle: listChannels },
+  { method: 'GET', pattern: '/channels/*', handle: readChannel },
   { method: 'POST', pattern: '/channels/*/messages', handle: publish },
   { method: 'GET', pattern: '/channels/*/messages', handle: readMessages },
   { method: 'GET', pattern: '/channels/*/history', handle: readMessages },

@@ -12,6 +12,7 @@ import type { ConnectionKeys } from '../auth/connection-key.ts'
 import { exhaustive } from '../base/assert.ts'
 import type { Now } from '../base/clock.ts'
 import { Deadlines } from '../base/deadlines.ts'
+import { limits } from '../base/limits.ts'
 import type { Random } from '../base/random.ts'
 import type { Tally } from '../base/tally.ts'
 import type { Allocate } from '../channel/encoding.ts'
@@ -19,6 +20,7 @@ import { weightOf } from '../peer/codec.ts'
 import { type LinkFrame, Links } from '../peer/link.ts'
 import type { Life } from '../peer/claim-message.ts'
 import type { Place } from '../peer/place.ts'
+import { AtOnce } from './at-once.ts'
 import { Channels } from './channels.ts'
 import { ClientEvents } from './client-events.ts'
 import { Comet } from './comet.ts'
@@ -265,6 +267,7 @@ export class Worker {
       random: random.fork('requests'),
       gate: this.#gate,
       nonces: this.#nonces,
+      enumerations: new AtOnce(limits.enumerationsPerAppMax),
       connectionKeys,
       tally,
       now: () => this.#now

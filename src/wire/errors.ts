@@ -120,6 +120,9 @@ const requestErrors = {
   messageTooLarge: (sizeBytes: number, maxBytes: number) =>
     error('message', 40009, 413,
       `The publish has ${sizeBytes} bytes; at most ${maxBytes} are allowed`),
+  answerTooLarge: (maxBytes: number) =>
+    error('request', 40009, 413,
+      `The answer would have more than ${maxBytes} bytes; ask for less at a time`),
   frameTooLarge: (maxBytes: number) =>
     error('connection', 40009, 413, `The frame is larger than ${maxBytes} bytes`),
   invalidChannelName: (name: string, detail = 'not a channel name') =>
@@ -135,6 +138,8 @@ const requestErrors = {
   forcedNack: () => error('message', 40099, 400, 'Refused, since the publish asks for it'),
   staleCursor: () =>
     error('request', 40011, 400, 'The cursor leads nowhere; begin again with the first page'),
+  batchFailed: () =>
+    error('request', 40020, 400, 'Not all of the batch succeeded; batchResponse says what did'),
   invalidMessageId: (detail: string) => error('message', 40031, 400, detail),
   invalidExtras: (detail: string) => error('message', 40032, 400, detail),
   tooManyMessages: (count: number, countMax: number) =>
@@ -145,6 +150,8 @@ const requestErrors = {
     error('request', 40500, 405, `Method ${quoted(method)} is not allowed here`),
   rateLimited: (detail = 'Connection publish rate exceeded') =>
     error('message', 42911, 429, detail),
+  enumerating: () =>
+    error('request', 42912, 429, 'The channels of the app are being enumerated; ask again later'),
   tooManyAttaches: () =>
     error('channel', 90021, 429, 'Too many channels were attached in a second; attach later'),
   channelRateExceeded: () =>

@@ -1,15 +1,19 @@
 /** Faults of what requests ask and are told, each found by the simulator. */
 
+import { Census } from '../../src/channel/census.ts'
 import { Confirming } from '../../src/channel/confirming.ts'
+import { EMPTY } from '../../src/channel/occupancy.ts'
 import { PartitionChannels } from '../../src/channel/partition-channels.ts'
 import { Tail } from '../../src/channel/tail.ts'
+import { Groups } from '../../src/node/groups.ts'
+import { Questions } from '../../src/node/questions.ts'
 import { type Planted, replace, split } from './planting.ts'
 
 export const ofRequests: readonly Planted[] = [
   {
     name: 'a reader is answered by a master who may be none any more',
     rule: '11',
-    foundBy: ['history'],
+    foundBy: ['history', 'members'],
     mix: split,
     plant: () => replace(Confirming, 'mustWait', (former) => {
       return function (this: Confirming, from, message, writer, nowMs) {
@@ -30,6 +34,32 @@ export const ofRequests: readonly Planted[] = [
         })
         former.call(this, place, message, lastEntry, now)
         undo()
+      }
+    })
+  },
+  {
+    name: 'a list of channels has those alone where somebody is present',
+    rule: 'protocol 14.4',
+    foundBy: ['channels'],
+    plant: () => replace(Groups, 'list', () => () => undefined)
+  },
+  {
+    name: 'a status is told, and nobody was asked',
+    rule: 'protocol 7.10',
+    foundBy: ['status'],
+    plant: () => replace(Census, 'ask', () => (asker) => asker({ ...EMPTY, presenceMembers: 0 }))
+  },
+  {
+    name: 'a page of members begins behind one that nobody was told of',
+    rule: 'protocol 8.6',
+    foundBy: ['members'],
+    plant: () => replace(Questions, 'ask', (former) => {
+      return function (this: Questions, asker, channel, question, onAnswer) {
+        former.call(this, asker, channel, question, (answer) => {
+          const isCut = answer.kind === 'presence' && answer.members.length > 1
+          const cut = isCut ? { ...answer, members: answer.members.slice(1) } : answer
+          onAnswer(cut as Parameters<typeof onAnswer>[0])
+        })
       }
     })
   }

@@ -78,6 +78,8 @@ export class Region implements SocketWitness {
   readonly #random: Random
   readonly #wayRandom: Random
   readonly #requestRandom: Random
+  /** When a socket went whose end at its server nobody sees. */
+  goneUnseenAtMs = -Infinity
   #starts = 0
   #socketCount = 0
 
@@ -313,6 +315,7 @@ export class Region implements SocketWitness {
 
   onSocketGone(socket: SimSocket): void {
     this.sockets.delete(socket)
+    if (socket.isComet === true) this.goneUnseenAtMs = this.world.nowMs
     if (socket.client.isRough === true) return
     for (const check of this.checks) check.onSocketGone?.(socket)
   }

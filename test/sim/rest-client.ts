@@ -8,11 +8,14 @@ import type { Random } from '../../src/base/random.ts'
 import type { RawRequest } from '../../src/node/request.ts'
 import type { ReadingStart } from './checks/history.ts'
 import type { Answer } from './exchanges.ts'
-import { type Ask, type HistoryItem, type HistoryRead, readHistory } from './history-client.ts'
+import { type Outcome, publishBatch } from './batch-client.ts'
+import { type HistoryItem, type HistoryRead, readHistory } from './history-client.ts'
+import type { Ask } from './pages.ts'
 import type { Region } from './region.ts'
 import { KEY } from './region.ts'
 import { basic, NONSENSE } from './rest-nonsense.ts'
 import { nameOf } from './submissions.ts'
+import { Surveyor, type SurveyWitness } from './surveyor.ts'
 import { TokenSeeker } from './token-seeker.ts'
 import { Violation } from './world.ts'
 
@@ -30,8 +33,10 @@ interface Said {
 
 /** Who is told what was answered to whom. */
 export interface RestWitness {
-  /** The publish is acknowledged under these serials. */
-  onPublished(channel: string, texts: readonly string[], serials: readonly string[]): void
+  /** The publish is acknowledged under these serials, where they were told. */
+  onPublished(
+    channel: string, texts: readonly string[], serials: readonly string[] | undefined
+  ): void
   /** A request for a token with this nonce, by its digest, was answered below 500. */
   onTokenAnswer(nonce: string, answer: Answer): void
   /** It was refused, and nothing of it can be on its way. */
@@ -41,6 +46,7 @@ export interface RestWitness {
     onRead(start: ReadingStart, read: HistoryRead): void
     onMessage(text: string, serial: string, told: HistoryItem | undefined): void
   }
+  readonly survey: SurveyWitness
 }
 
 export class RestClient {
@@ -51,6 +57,7 @@ export class RestClient {
   readonly #witness: RestWitness
   readonly #open = new Set<Said>()
   readonly #tokens: TokenSeeker
+  readonly #surveyor: Surveyor
   #count = 0
   #isOn = true
 
@@ -61,12 +68,19 @@ export class RestClient {
     this.#channels = channels
     this.#witness = witness
     this.#tokens = new TokenSeeker(region, this.#random.fork('tokens'), witness)
+    this.#surveyor = new Surveyor(region, this.#random.fork('survey'), channels, witness.survey,
+      (request, onAnswer) => this.#ask(request, onAnswer))
     this.#liveOn()
   }
 
-  /** Publishes that have no answer yet. */
-  get pendingTexts(): string[] {
-    return [...this.#open].flatMap(({ texts }) => texts)
+  /** What it said or asked, and has no answer to yet. */
+  get pending(): string[] {
+    return [...this.#surveyor.open, ...[...this.#open].flatMap(({ texts }) => texts)]
+  }
+
+  /** Asks for all that there is, until all of it could be judged. */
+  survey(): void {
+    this.#surveyor.survey()
   }
 
   /** It asks nothing more of itself. */
@@ -75,11 +89,33 @@ export class RestClient {
   }
 
   publish(channel: string, count: number, hasIds: boolean): void {
-    const no = ++this.#count
-    const texts = Array.from({ length: count }, (_, at) => `${this.name}.${no}.${at}`)
-    const said = { channel, texts, hasIds, tryCount: 0 }
+    const said = { channel, texts: this.#newTexts(count), hasIds, tryCount: 0 }
     this.#open.add(said)
     this.#say(said)
+  }
+
+  /** Publishes on several channels at once; what has no answer is said again for itself. */
+  publishBatch(): void {
+    const random = this.#random
+    const hasIds = random.below(4) > 0
+    const specs = Array.from({ length: 1 + random.below(2) }, () => {
+      const first = random.below(this.#channels.length)
+      const channels = this.#channels.slice(first, first + 1 + random.below(3))
+      const texts = this.#newTexts(1 + random.below(2))
+      return { channels, texts, messages: itemsOf(texts, hasIds) }
+    })
+    const all = specs.map(({ channels, texts }) => new Map(channels.map((channel) => {
+      const said: Said = { channel, texts, hasIds, tryCount: 1 }
+      this.#open.add(said)
+      return [channel, said]
+    })))
+    publishBatch(specs, random, (request, onAnswer) => this.#ask(request, onAnswer),
+      (no, channel, outcome) => this.#onOutcome(all[no]!.get(channel)!, outcome))
+  }
+
+  #newTexts(count: number): string[] {
+    const no = ++this.#count
+    return Array.from({ length: count }, (_, at) => `${this.name}.${no}.${at}`)
   }
 
   #liveOn(): void {
@@ -91,12 +127,14 @@ export class RestClient {
   }
 
   #act(): void {
-    const dice = this.#random.below(10)
+    const dice = this.#random.below(15)
     const channel = this.#channels[this.#random.below(this.#channels.length)]!
     if (dice < 4) this.publish(channel, dice === 0 ? 3 : 1, dice < 3)
     else if (dice < 6) this.#read(channel)
     else if (dice < 8) this.#tokens.seek()
-    else this.#askNonsense()
+    else if (dice < 10) this.#askNonsense()
+    else if (dice < 12) this.publishBatch()
+    else this.#surveyor.look(channel)
   }
 
   #read(channel: string): void {
@@ -113,27 +151,36 @@ export class RestClient {
   #say(said: Said): void {
     said.tryCount++
     const { channel, texts, hasIds } = said
-    const items = texts.map((data) => {
-      const item = { name: nameOf(data), data }
-      return hasIds ? { ...item, id: idOf(data) } : item
-    })
-    const body = new TextEncoder().encode(JSON.stringify(items))
+    const body = new TextEncoder().encode(JSON.stringify(itemsOf(texts, hasIds)))
     const target = `/channels/${channel}/messages`
     const headers = { 'content-type': 'application/json' }
     this.#ask({ method: 'POST', target, headers, body }, (answer) => {
-      if (answer?.status === 201) {
-        this.#open.delete(said)
-        this.#witness.onPublished(channel, texts, answer.value.serials)
-        this.#find(channel, texts.at(-1)!, answer.value.serials.at(-1))
-      } else if (answer !== undefined && answer.status < 500) {
-        this.#open.delete(said)
-        if (said.tryCount === 1) this.#witness.onRefused(channel, texts)
-      } else if (hasIds) {
-        this.#region.world.after(this.#random.jitter(RETRY_MS), () => this.#say(said))
+      if (answer === undefined || answer.status >= 500) {
+        this.#onOutcome(said, { kind: 'unknown' })
+      } else if (answer.status === 201) {
+        const { messageId, serials } = answer.value
+        this.#onOutcome(said, { kind: 'taken', messageId, serials })
       } else {
-        this.#open.delete(said)
+        this.#onOutcome(said, { kind: 'refused' })
       }
     })
+  }
+
+  #onOutcome(said: Said, outcome: Outcome): void {
+    const { channel, texts, hasIds, tryCount } = said
+    if (outcome.kind === 'unknown' && hasIds) {
+      this.#region.world.after(this.#random.jitter(RETRY_MS), () => this.#say(said))
+      return
+    }
+    this.#open.delete(said)
+    if (outcome.kind === 'refused' && tryCount === 1) this.#witness.onRefused(channel, texts)
+    if (outcome.kind !== 'taken') return
+    const { messageId, serials } = outcome
+    if (hasIds && `${messageId}:0` !== idOf(texts[0]!)) {
+      throw new Violation('requests', `${texts} are published as ${messageId}`)
+    }
+    this.#witness.onPublished(channel, texts, serials)
+    if (serials !== undefined) this.#find(channel, texts.at(-1)!, serials.at(-1)!)
   }
 
   #find(channel: string, text: string, serial: string): void {
@@ -166,4 +213,11 @@ export class RestClient {
 function idOf(text: string): string {
   const at = text.lastIndexOf('.')
   return `${text.slice(0, at)}:${text.slice(at + 1)}`
+}
+
+function itemsOf(texts: readonly string[], hasIds: boolean): object[] {
+  return texts.map((data) => {
+    const item = { name: nameOf(data), data }
+    return hasIds ? { ...item, id: idOf(data) } : item
+  })
 }

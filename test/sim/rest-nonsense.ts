@@ -33,6 +33,12 @@ function post(target: string, body: unknown, status: number, code?: number, head
 }
 
 const CH = '/channels/nonsense'
+/** More channels than a batch may have. */
+const MANY = Array.from({ length: 11 }, () => ({
+  channels: Array.from({ length: 100 }, (_, at) => `a${at}`), messages: {}
+}))
+/** More bytes. */
+const LARGE = 'x'.repeat(2 * 1024 * 1024 + 1)
 
 export const NONSENSE: readonly Nonsense[] = [
   get('/time', 200),
@@ -57,6 +63,29 @@ export const NONSENSE: readonly Nonsense[] = [
   get(`${CH}/messages?fromSerial=rc1~other~1~1~1`, 400, 90008),
   get(`${CH}/messages/00000000000001-000@x:000`, 404, 40400),
   get(`${CH}/messages/nonsense`, 404, 40400),
+  get(`${CH}/presence?limit=0`, 400, 40003),
+  get(`${CH}/presence?cursor=!`, 400, 40011),
+  get('/channels/:x/presence', 400, 40010),
+  get('/channels/:x', 400, 40010),
+  get('/channels/%5Bmeta%5Dx', 400, 40010),
+  get('/channels?limit=1001', 400, 40003),
+  get('/channels?cursor=!', 400, 40011),
+  get('/channels?by=x', 400, 40003),
+  get('/channels?prefix=%5Bmeta%5D', 200),
+  get('/presence', 400, 40003),
+  get(`/presence?channels=${'a,'.repeat(100)}`, 400, 40003),
+  get('/presence?channels=:x', 400, 40020),
+  get('/presence?channels=:x', 200, undefined, { 'x-ably-version': '6' }),
+  post('/messages', [], 400, 40001),
+  post('/messages', '', 400, 40001),
+  post('/messages', [7], 400, 40001),
+  post('/messages', { channels: 7, messages: {} }, 400, 40001),
+  post('/messages', { channels: [], messages: {} }, 400, 40001),
+  post('/messages', { channels: 'a', messages: 'b' }, 400, 40001),
+  post('/messages', MANY, 400, 40001),
+  post('/messages', { channels: ':x', messages: {} }, 400, 40020),
+  post('/messages?_forceNack=true', {}, 400, 40099),
+  post('/messages', LARGE, 413, 40009),
   post(`${CH}/messages`, {}, 401, 40101, { authorization: undefined }),
   post(`${CH}/messages`, {}, 401, 40101, { authorization: basic('app.key:wrong') }),
   post(`${CH}/messages`, {}, 401, 40101, { authorization: 'Basic ???' }),

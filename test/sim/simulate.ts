@@ -20,6 +20,7 @@ import { Rolls } from './checks/rolls.ts'
 import { Requests } from './checks/requests.ts'
 import { Room } from './checks/room.ts'
 import { Sessions } from './checks/sessions.ts'
+import { Survey } from './checks/survey.ts'
 import type { ClockFault } from './clock.ts'
 import { withoutRealTime } from './poison.ts'
 import { defaultRegion, Region } from './region.ts'
@@ -84,6 +85,7 @@ class Run {
   readonly #sessions: Sessions
   readonly #presence: Presence
   readonly #leaves: Leaves
+  readonly #survey: Survey
   readonly #requests: Requests
   readonly #occupancy: Occupancy
   readonly #metachannels: Metachannels
@@ -115,15 +117,16 @@ class Run {
     this.#sessions = new Sessions(this.#region)
     this.#presence = new Presence(this.#region)
     this.#leaves = new Leaves(this.#region)
-    this.#requests = new Requests(this.#region)
-    this.#acks.onAcknowledged = (committed) => this.#requests.history.onAcknowledged(committed)
     this.#occupancy = new Occupancy(this.#region)
+    this.#survey = new Survey(this.#region, this.#occupancy)
+    this.#requests = new Requests(this.#region, this.#survey)
+    this.#acks.onAcknowledged = (committed) => this.#requests.history.onAcknowledged(committed)
     this.#metachannels = new Metachannels()
     this.#bounds = new Bounds(this.#region)
     checks.push(
       this.#sessions,
       this.#acks, this.#continuity, this.#masters, this.#agreement, this.#presence, this.#leaves,
-      this.#occupancy, this.#metachannels,
+      this.#occupancy, this.#survey, this.#metachannels,
       new Rolls(this.#region), new Liveness(this.#region), this.#bounds,
       this.#requests, new Room(this.#region), new Handovers(this.#region)
     )
@@ -164,6 +167,7 @@ class Run {
         publishedByRequest: this.#requests.publishedCount,
         overComet: this.#sessions.cometCount,
         tokensGiven: this.#requests.tokenCount,
+        surveyed: this.#survey.toldCount,
         historyRead: this.#requests.history.itemCount,
         presenceEvents: this.#presence.eventCount,
         presenceLeaves: this.#leaves.leaveCount,
@@ -193,6 +197,9 @@ class Run {
     this.#mustBecomeWhole(WHOLE_MS)
     this.#workload.publishEverywhere()
     this.#mustBecomeWhole(FRESH_MS)
+    this.#survey.isCalm = true
+    this.#workload.rest?.survey()
+    this.#mustBecomeWhole(WHOLE_MS)
     this.#workload.closeAll()
     world.run(LET_GO_MS)
     world.runUntil(() => this.#bounds.leftovers().length === 0, PARKED_MS)
@@ -203,7 +210,7 @@ class Run {
     const { world, checks } = this.#region
     const missing = (): string[] => [
       ...checks.flatMap((check) => check.missing?.() ?? []),
-      ...(this.#workload.rest?.pendingTexts ?? [])
+      ...(this.#workload.rest?.pending ?? [])
     ]
     world.run(1_000)
     if (world.runUntil(() => missing().length === 0, withinMs)) return

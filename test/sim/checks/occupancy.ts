@@ -72,8 +72,8 @@ export class Occupancy implements Check {
       if (!socket.isOpen) continue
       for (const [channel, { occupancy, modes = 0, told }] of seats) {
         if (occupancy === undefined || (modes & Mode.SUBSCRIBE) === 0) continue
-        const wanted = words(asked(this.#metricsOf(channel), occupancy))
-        const heard = words(told ?? {})
+        const wanted = metricWords(asked(this.metricsOf(channel), occupancy))
+        const heard = metricWords(told ?? {})
         if (heard === wanted) continue
         missing.push(`${socket.client.name} was told ${heard} of ${channel}, it is ${wanted}`)
       }
@@ -86,19 +86,21 @@ export class Occupancy implements Check {
     const isWanted = seat?.occupancy !== undefined && ((seat.modes ?? 0) & Mode.SUBSCRIBE) !== 0
     if (!isWanted) throw new Violation('occupancy', `${who} is told the occupancy, unwanted`)
     const { metrics } = JSON.parse(data) as { metrics: Metrics }
-    const all = { ...metrics, ...this.#metricsOf(channel) }
+    const all = { ...metrics, ...this.metricsOf(channel) }
     const wanted = Object.keys(asked(all, seat.occupancy!)).sort().join()
     if (Object.keys(metrics).sort().join() !== wanted) {
-      throw new Violation('occupancy', `${who} asked for ${wanted}, is told ${words(metrics)}`)
+      throw new Violation('occupancy',
+        `${who} asked for ${wanted}, is told ${metricWords(metrics)}`)
     }
     if (!Object.values(metrics).every((value) => Number.isSafeInteger(value) && value >= 0)) {
-      throw new Violation('occupancy', `${who} is told ${words(metrics)}`)
+      throw new Violation('occupancy', `${who} is told ${metricWords(metrics)}`)
     }
     this.toldCount++
     seat.told = metrics
   }
 
-  #metricsOf(channel: string): Metrics {
+  /** How it is used, as sockets were told and the log has it. */
+  metricsOf(channel: string): Metrics {
     const all: number[] = []
     const key = channelKey(channel)
     for (const seats of this.#seats.values()) {
@@ -129,6 +131,7 @@ function asked(metrics: Metrics, occupancy: string): Metrics {
   return Object.fromEntries(Object.entries(metrics).filter(([name]) => names.includes(name)))
 }
 
-function words(metrics: Metrics): string {
+/** Numbers in words, in one order. */
+export function metricWords(metrics: Metrics): string {
   return Object.entries(metrics).sort().map(([name, value]) => `${name} ${value}`).join(', ')
 }

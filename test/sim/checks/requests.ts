@@ -15,32 +15,38 @@ import { Violation } from '../world.ts'
 import { serialsOf } from './acks.ts'
 import type { Check } from './check.ts'
 import { History } from './history.ts'
+import type { Survey } from './survey.ts'
 
 /** The code of a nonce that was used before. */
 const USED = 40105
 
 export class Requests implements Check, RestWitness {
   readonly history: History
+  readonly survey: Survey
   readonly #ledger: Ledger
   readonly #partitionCount: number
-  readonly #refused: string[] = []
+  readonly #refused: { readonly channel: string; readonly text: string }[] = []
   /** Partitions that may have forgotten what was used. */
   readonly #rolledBack = new Set<number>()
   readonly #given = new Set<string>()
   publishedCount = 0
   tokenCount = 0
 
-  constructor(region: Region) {
+  constructor(region: Region, survey: Survey) {
+    this.survey = survey
     this.#ledger = region.ledger
     this.#partitionCount = region.options.partitionCount
     this.history = new History(region)
   }
 
-  onPublished(channel: string, texts: readonly string[], serials: readonly string[]): void {
+  onPublished(
+    channel: string, texts: readonly string[], serials: readonly string[] | undefined
+  ): void {
     this.publishedCount++
     const found = this.#ledger.withText(texts[0]!).filter((each) =>
       each.channel === channelKey(channel) && each.texts.join() === texts.join())
-    const committed = found.find((each) => serialsOf(each) === serials.join(' '))
+    const committed = found.find((each) =>
+      serials === undefined || serialsOf(each) === serials.join(' '))
     if (committed !== undefined) {
       this.history.onAcknowledged(committed)
       return
@@ -49,8 +55,8 @@ export class Requests implements Check, RestWitness {
       `${texts} is acknowledged as ${serials}, the log has ${found.map(serialsOf)}`)
   }
 
-  onRefused(_: string, texts: readonly string[]): void {
-    this.#refused.push(texts[0]!)
+  onRefused(channel: string, texts: readonly string[]): void {
+    this.#refused.push({ channel: channelKey(channel), text: texts[0]! })
   }
 
   onRolledBack(partition: number): void {
@@ -70,8 +76,9 @@ export class Requests implements Check, RestWitness {
   }
 
   onTick(): void {
-    const published = this.#refused.find((text) => this.#ledger.withText(text).length > 0)
+    const published = this.#refused.find(({ channel, text }) =>
+      this.#ledger.withText(text).some((each) => each.channel === channel))
     if (published === undefined) return
-    throw new Violation('refused', `${published} was refused by request, and is published`)
+    throw new Violation('refused', `${published.text} was refused by request, and is published`)
   }
 }

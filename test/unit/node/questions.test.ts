@@ -18,6 +18,7 @@ class Bench {
   readonly answers: unknown[] = []
   readonly asker = { isOver: false }
   master: Place | undefined = place('a')
+  goneOne: string | undefined
   nowMs = 0
   readonly questions = new Questions({
     deadlines: this.deadlines,
@@ -25,6 +26,7 @@ class Bench {
     nowMs: () => this.nowMs,
     masterPlace: () => this.master,
     places: () => [],
+    isListed: ({ incarnation }) => incarnation !== this.goneOne,
     send: ({ incarnation }, message) => void this.sent.push({ to: incarnation, message })
   })
 
@@ -100,4 +102,26 @@ t.test('whom nobody waits for is asked no more', async (t) => {
   bench.ask()
   bench.answer(2)
   t.same(bench.answers, [])
+})
+
+t.test('who asks one worker is told when that leaves', async (t) => {
+  const bench = new Bench()
+  const names: unknown[] = []
+  const enumerate = (of: string): void => {
+    const question = { prefix: 'app/', after: '', countMax: 5 }
+    bench.questions.enumerate(bench.asker, place(of), question, (answer) =>
+      void names.push(answer?.channels))
+  }
+  enumerate('a')
+  enumerate('b')
+  t.same(bench.said(), ['a', 'b'])
+  bench.goneOne = 'a'
+  bench.questions.onView()
+  t.same(names, [undefined])
+  t.same(bench.said(), [], 'the other one has heard the question')
+  bench.questions.onAnswer({ kind: 'enumerated', askNo: 2, channels: ['app/c'], isWhole: true })
+  enumerate('a')
+  t.same(names, [undefined, ['app/c'], undefined], 'who has left before is not asked')
+  t.same(bench.said(), [])
+  t.equal(bench.deadlines.size, 0)
 })
