@@ -72,7 +72,9 @@ export function authenticateAblyToken(
   const parsed = parseCapability(capabilitySource)
   // Proven but not understood: a later release knows operations that this one does not.
   if (!parsed.ok) return unrecognised
-  const expiresAtMs = issuedAtMs + lifeMs
+  // It may be older than its key's being revocable; then it ends with what could revoke it.
+  const lifeMaxMs = found.key.revocableTokens ? limits.revocableTokenLifeMs : limits.tokenLifeMs
+  const expiresAtMs = issuedAtMs + Math.min(lifeMs, lifeMaxMs)
   if (expiresAtMs <= nowMs) return { ok: false, error: errors.tokenExpired() }
   return {
     ok: true,
@@ -81,7 +83,7 @@ export function authenticateAblyToken(
       keyName,
       clientId: clientId ?? undefined,
       capability: parsed.capability,
-      token: { kind: 'ably', issuedAtMs, expiresAtMs }
+      token: { kind: 'ably', issuedAtMs, expiresAtMs, issuedTo: clientId ?? undefined }
     }
   }
 }

@@ -109,7 +109,10 @@ function judged(
       ...owner,
       clientId,
       capability,
-      token: { kind: 'jwt', issuedAtMs, expiresAtMs, revocationKey, claimed: asked, ...said }
+      token: {
+        kind: 'jwt', issuedAtMs, expiresAtMs, issuedTo: clientId, revocationKey, claimed: asked,
+        ...said
+      }
     }
   }
 }

@@ -34,6 +34,8 @@ export interface TokenFacts {
   readonly kind: 'ably' | 'jwt'
   readonly issuedAtMs: number
   readonly expiresAtMs: number
+  /** Its clientId, which is not that of the credentials where any may be assumed. */
+  readonly issuedTo?: string
   /** What it may be revoked by, besides its clientId and its channels. */
   readonly revocationKey?: string
   /** What a JWT claims of its key's capability; undefined: all of it. */

@@ -123,6 +123,27 @@ export const limits = {
   tokenDefaultLifeMs: 3_600_000,
   /** So long before a token's end a connected client is asked for another one. */
   renewalLeadMs: 30_000,
+  /** Targets of one request to revoke tokens; above: 40000. */
+  revokeTargetsMax: 100,
+  /** The bytes of one of them, as JSON; above: it is no target, 40000. */
+  revocationTargetBytesMax: 4_096,
+  /** Targets of one key whose tokens are revoked; above: 42911 until old ones have ended. */
+  revocationsPerKeyMax: 10_000,
+  /** What is kept of one target; above: the last two apply together, at the earlier time. */
+  revocationStepsMax: 8,
+  /** The bytes of the region's revocations in the log; above: 42911 until old ones have ended. */
+  revocationLogBytesMax: 32 * 1024 * 1024,
+  /** What is waiting to be stored; above: 42911. */
+  revocationsWaitingMax: 10_000,
+  /** How long clients have to get other tokens, where they are given time (`allowReauthMargin`). */
+  reauthMarginMs: 30_000,
+  /** How often it is looked for revocations that nobody told us of, where keys allow any. */
+  revocationLookMs: 500,
+  /** How soon the log is asked again for what it did not tell; doubles to the next. */
+  revocationRetryMs: 20,
+  revocationRetryMaxMs: 1_000,
+  /** Records that mean nothing any more before the log is trimmed. */
+  revocationsDeadMax: 64,
   /** How far the clock of who signs may be from ours. */
   clockSkewMs: 120_000,
   /** Shorter nonces can be guessed, longer ones only cost. */
@@ -335,6 +356,10 @@ assert(
   limits.revocableTokenLifeMs <= limits.tokenLifeMs &&
     limits.tokenDefaultLifeMs <= limits.revocableTokenLifeMs,
   'every key may issue tokens of the default life'
+)
+assert(
+  limits.revokeTargetsMax * (limits.revocationTargetBytesMax + 256) < limits.appendBytesMax,
+  'what one request revokes fits in one append'
 )
 assert(
   limits.cometResponseBytesMax <= limits.frameBytesMax,

@@ -19,15 +19,12 @@ import { ampleRoom, isFullFor, type LogRoom } from '../log/room.ts'
 import { type ClaimMessage, type FromRegister, isClaimMessage } from '../peer/claim-message.ts'
 import { type CometMessage, isCometMessage } from '../peer/comet-message.ts'
 import type {
-  PeerMessage,
-  RollCalled,
-  ToClientFromGroup,
-  ToClientFromMaster,
-  ToGroup
+  PeerMessage, RollCalled, ToClientFromGroup, ToClientFromMaster, ToGroup
 } from '../peer/message.ts'
 import { isNonceMessage, type NonceMessage, type Spent } from '../peer/nonce-message.ts'
 import { isSamePlace, type Place } from '../peer/place.ts'
 import type { Enumerate } from '../peer/question-message.ts'
+import type { Revoked } from '../peer/revocation-message.ts'
 import type { View } from '../ring/view.ts'
 import { tellActivity } from './channel-events.ts'
 import { Groups } from './groups.ts'
@@ -67,6 +64,7 @@ export interface ChannelsPorts {
   /** What was said to or by this place may be lost. */
   onPlaceLost(place: Place): void
   onSpent(message: Spent): void
+  onRevoked(message: Revoked): void
 }
 
 export class Channels {
@@ -257,11 +255,13 @@ export class Channels {
     if (isClaimMessage(message)) this.registers.onMessage(from, message)
     else if (isCometMessage(message)) this.#ports.onCometMessage(from, message)
     else if (isNonceMessage(message)) this.registers.onNonceMessage(from, message)
+    else if (message.kind === 'revoked') this.#ports.onRevoked(message)
     else this.#toParts(from, message)
   }
 
-  #toParts(from: Place, message: Exclude<PeerMessage, ClaimMessage | CometMessage | NonceMessage>)
-    : void {
+  #toParts(
+    from: Place, message: Exclude<PeerMessage, ClaimMessage | CometMessage | NonceMessage | Revoked>
+  ): void {
     switch (message.kind) {
       case 'answered':
       case 'enumerated':

@@ -9,7 +9,7 @@ import type { ConnectionKeys } from '../auth/connection-key.ts'
 import { type Authenticated, type Credentials, withKey } from '../auth/key.ts'
 import type { Now } from '../base/clock.ts'
 import type { Life } from '../peer/claim-message.ts'
-import { errors, type ProtocolError } from '../wire/errors.ts'
+import { type ErrorInfo, errors, type ProtocolError } from '../wire/errors.ts'
 
 /** Which connection a key is for. */
 export interface Connection {
@@ -24,10 +24,18 @@ export interface GatekeeperPorts {
   readonly connectionKeys: ConnectionKeys
   now(): Now
   viewVersion(): number
+  /** What was proven, unless it is revoked. */
+  judge(proven: Authenticated): Authenticated
 }
 
-/** What becomes of somebody whose key has changed: other rights, or an end. */
-export type Reviewed = { readonly credentials: Credentials } | { readonly error: ProtocolError }
+/**
+ * What becomes of somebody whose key has changed, or whose token was revoked: other rights, an end
+ * for good, or one of the socket, after which another token goes on; or it is asked for one first.
+ */
+export type Reviewed =
+  | { readonly credentials: Credentials }
+  | { readonly error: ProtocolError }
+  | { readonly end: ErrorInfo | undefined }
 
 /** Looks at somebody who was let in before the keys changed; undefined: all is as it was. */
 export type Review = (credentials: Credentials) => Reviewed | undefined
@@ -61,7 +69,12 @@ export class Gatekeeper {
   prove(shown: Shown): Authenticated {
     const { wallMs } = this.#ports.now()
     if (this.#directory === undefined) return { ok: false, error: errors.unavailable() }
-    return authenticate(shown, this.#directory, wallMs)
+    return this.judge(authenticate(shown, this.#directory, wallMs))
+  }
+
+  /** What was proven elsewhere, unless it is revoked. Errors: 40141, 50005. */
+  judge(proven: Authenticated): Authenticated {
+    return this.#ports.judge(proven)
   }
 
   /** The key by which a connection of this worker is continued. */

@@ -12,6 +12,7 @@ import type { Gatekeeper } from './gatekeeper.ts'
 import type { NonceDesk } from './nonces.ts'
 import type { Outbox } from './outbox.ts'
 import type { Questions } from './questions.ts'
+import type { RevocationDesk } from './revocations.ts'
 
 export interface RequestPorts {
   readonly channels: ChannelDoor
@@ -26,6 +27,7 @@ export interface RequestPorts {
   readonly nonces: NonceDesk
   /** Enumerations under way, by app. */
   readonly enumerations: AtOnce
+  readonly revocations: RevocationDesk
   readonly connectionKeys: ConnectionKeys
   readonly tally: Tally
   now(): Now

@@ -111,7 +111,8 @@ export class Requests {
 
   #admit(request: Request): Admitted {
     const { method, path } = request
-    const { gate: { directory }, now } = this.#ports
+    const { gate, now } = this.#ports
+    const { directory } = gate
     const matches = matchesOf(path, this.#routes).filter(({ route, params }) => {
       // Without apps nobody knows what is there; those that serve the path say so.
       return route.method === method || directory === undefined ||
@@ -130,7 +131,7 @@ export class Requests {
     if (typeof version !== 'number') return { ok: false, error: version }
     if (match.route.isOpen === true) return { ok: true, match, version }
     if (directory === undefined) return { ok: false, error: errors.unavailable() }
-    const authenticated = authenticateRequest(request, directory, now().wallMs)
+    const authenticated = gate.judge(authenticateRequest(request, directory, now().wallMs))
     if (!authenticated.ok) return authenticated
     const { credentials } = authenticated
     const app = directory.app(credentials.appId)

@@ -8,16 +8,14 @@ import { type ErrorInfo, errors } from '../wire/errors.ts'
 import { isMap } from '../wire/fields.ts'
 import { checkMessages, type Message } from '../wire/protocol-message.ts'
 import { isForcedNack } from '../session/admission.ts'
-import { type Call, errorHeaders } from './call.ts'
+import { answerFlat, COUNTED_VERSION_MIN, counts } from './batch-results.ts'
+import type { Call } from './call.ts'
 import { InTurns } from './in-turns.ts'
 import type { Parsed } from './paging.ts'
 import type { RequestPorts } from './request-ports.ts'
 import { askedChannel } from './rest-channel.ts'
 import { membersAs, readAllMembers } from './rest-presence.ts'
 import { type Published, publishOn } from './rest-publish.ts'
-
-/** Versions below are told a flat list, and an error if anything went wrong. */
-const COUNTED_VERSION_MIN = 3
 
 /** What became of one channel of a batch. */
 type Result = { readonly channel: string; readonly error?: ErrorInfo }
@@ -112,20 +110,6 @@ function gather<Item extends { readonly channel: string }, R extends Result>(
   })
   const deadline = deadlines.at(now().monoMs + limits.batchAnswerMs, () => turns.stop())
   turns.begin()
-}
-
-function counts(results: readonly Result[]): object {
-  const failureCount = results.filter(({ error }) => error !== undefined).length
-  return { successCount: results.length - failureCount, failureCount, results }
-}
-
-function answerFlat(call: Call, statusCode: number, results: readonly Result[]): void {
-  if (results.every(({ error }) => error === undefined)) {
-    call.answer(statusCode, results)
-    return
-  }
-  const error = errors.batchFailed().info
-  call.answer(error.statusCode, { error, batchResponse: results }, errorHeaders(error))
 }
 
 function withoutSerials(result: Result & { readonly serials?: unknown }): Result {

@@ -12,6 +12,7 @@ import { listChannels, readChannel } from './rest-channels.ts'
 import { readMessage, readMessages, readPresenceHistory } from './rest-history.ts'
 import { publish } from './rest-publish.ts'
 import { readPresence } from './rest-presence.ts'
+import { revokeTokens } from './rest-revocation.ts'
 import { tellTime } from './rest-time.ts'
 import { requestToken } from './rest-tokens.ts'
 
@@ -33,6 +34,7 @@ export const ROUTES: readonly Route[] = [
   { method: 'GET', pattern: '/presence', handle: readPresenceBatch },
   { method: 'GET', pattern: '/channels', handle: listChannels },
   { method: 'GET', pattern: '/channels/*', handle: readChannel },
+  { method: 'POST', pattern: '/keys/*/revokeTokens', isThere: isKey, handle: revokeTokens },
   { method: 'POST', pattern: '/channels/*/messages', handle: publish },
   { method: 'GET', pattern: '/channels/*/messages', handle: readMessages },
   { method: 'GET', pattern: '/channels/*/history', handle: readMessages },

@@ -167,13 +167,15 @@ export class Sessions implements Holder, ResumesOwner, EntranceOwner {
     this.#desk.onMessage(from, message)
   }
 
-  /** Keys have changed: sessions whose key is gone are ended, the others have its new rights. */
+  /** Keys have changed, or tokens were revoked: sessions are ended or have other rights. */
   review(review: Review): void {
     for (const { session } of this.#connected.values()) {
       const reviewed = review(session.credentials)
       if (reviewed === undefined) continue
       if ('error' in reviewed) session.end(reviewed.error)
-      else session.become(reviewed.credentials)
+      else if ('credentials' in reviewed) session.become(reviewed.credentials)
+      else if (reviewed.end !== undefined) session.disconnect(reviewed.end)
+      else session.onExpiring()
     }
   }
 

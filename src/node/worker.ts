@@ -29,6 +29,7 @@ import { NonceDesk } from './nonces.ts'
 import type { Outbox } from './outbox.ts'
 import type { WorkerInput } from './ports.ts'
 import { Requests } from './requests.ts'
+import { RevocationDesk } from './revocations.ts'
 import { Sessions } from './sessions.ts'
 
 export interface WorkerOptions {
@@ -67,6 +68,7 @@ export class Worker {
   readonly #channels: Channels
   readonly #gate: Gatekeeper
   readonly #nonces: NonceDesk
+  readonly #revocations: RevocationDesk
   readonly #sessions: Sessions
   readonly #events: ClientEvents
   readonly #requests: Requests
@@ -104,14 +106,17 @@ export class Worker {
         onClaimMessage: (from, message) => this.#sessions.onClaimMessage(from, message),
         onCometMessage: (from, message) => this.#comet.onMessage(from, message),
         onPlaceLost: (place) => this.#comet.onPlaceLost(place),
-        onSpent: (message) => this.#nonces.onSpent(message)
+        onSpent: (message) => this.#nonces.onSpent(message),
+        onRevoked: (message) => this.#revocations.onRevoked(message)
       }
     )
+    this.#revocations = this.#newRevocations(self, random, now)
     this.#gate = new Gatekeeper({
       self: { ...self, generation },
       connectionKeys: options.connectionKeys,
       now,
-      viewVersion: () => this.#channels.viewVersion
+      viewVersion: () => this.#channels.viewVersion,
+      judge: (proven) => this.#revocations.judge(proven)
     })
     this.#events = new ClientEvents(this.#channels.events, siteCode)
     this.#sessions = new Sessions(
@@ -139,6 +144,24 @@ export class Worker {
     })
     this.#comet = this.#newComet({ ...self, generation }, options.connectionKeys, now)
     this.#requests = this.#requestsOf(options, random)
+  }
+
+  #newRevocations(self: Place, random: Random, now: () => Now): RevocationDesk {
+    return new RevocationDesk({
+      self,
+      outbox: this.#outbox,
+      deadlines: this.#deadlines,
+      random: random.fork('revocations'),
+      now,
+      directory: () => this.#gate.directory,
+      places: () => this.#channels.questions.places(),
+      send: (to, message) => {
+        if (!this.#channels.isRemoved(to)) {
+          this.#links.send(to, message, weightOf(message), this.#now.monoMs)
+        }
+      },
+      review: (review) => this.#sessions.review(review)
+    })
   }
 
   #newComet(self: Life, connectionKeys: ConnectionKeys, now: () => Now): Comet {
@@ -268,6 +291,7 @@ export class Worker {
       gate: this.#gate,
       nonces: this.#nonces,
       enumerations: new AtOnce(limits.enumerationsPerAppMax),
+      revocations: this.#revocations,
       connectionKeys,
       tally,
       now: () => this.#now
@@ -277,6 +301,7 @@ export class Worker {
   #onApps(directory: AppDirectory): void {
     const review = this.#gate.onApps(directory)
     if (review !== undefined) this.#sessions.review(review)
+    this.#revocations.onApps(directory)
   }
 
   #onPeerFrame(frame: LinkFrame): void {

@@ -42,6 +42,7 @@ import {
   standingFields,
   standingFrom
 } from './fields.ts'
+import type { Revoked } from './revocation-message.ts'
 import type {
   HandedOver,
   PresenceMember,
@@ -56,7 +57,7 @@ import type {
 /** What crosses the mesh; the other messages never leave their node. */
 export type MeshMessage =
   ToMaster | ToClientFromMaster | RollMessage | HandedOver | ClaimMessage | ListenersMessage |
-  CometMessage | NonceMessage | QuestionMessage
+  CometMessage | NonceMessage | QuestionMessage | Revoked
 
 const KINDS = [
   'join',
@@ -79,7 +80,8 @@ const KINDS = [
   ...LISTENERS_KINDS,
   ...COMET_KINDS,
   ...NONCE_KINDS,
-  ...QUESTION_KINDS
+  ...QUESTION_KINDS,
+  'revoked'
 ] as const satisfies readonly MeshMessage['kind'][]
 
 const FRAME_KINDS = ['batch', 'confirm', 'ask', 'unknownStream'] as const
@@ -308,6 +310,8 @@ function messageFields(message: PeerMessage): Fields {
       return [code, m.partition, m.epoch]
     case 'handedOver':
       return [code, m.partition, m.lastSeq]
+    case 'revoked':
+      return [code, m.seq]
     default:
       return exhaustive(m, 'mesh message')
   }
@@ -322,6 +326,8 @@ function messageFromFields(fields: Fields): MeshMessage {
   if (isCometKind(kind)) return cometMessageFrom(kind, fields.slice(1))
   if (isQuestionKind(kind)) return questionMessageFrom(kind, fields.slice(1))
   switch (kind) {
+    case 'revoked':
+      return { kind, seq: fields[1] as number }
     case 'join':
       return { kind, channel, joinNo: f[0]!, clientId: f[1]!, viewVersion: f[2]!,
         from: f[3] === null ? undefined : standingFrom(f[3]), wantsDeliveries: f[4]!,

@@ -26,6 +26,7 @@ import type { ClaimMessage } from './claim-message.ts'
 import type { CometMessage } from './comet-message.ts'
 import type { ListenersMessage } from './listeners-message.ts'
 import type { NonceMessage } from './nonce-message.ts'
+import type { Revoked } from './revocation-message.ts'
 import type { Ask, QuestionMessage } from './question-message.ts'
 import type {
   Declare,
@@ -387,4 +388,5 @@ export type PeerMessage =
   | ListenersMessage
   | CometMessage
   | NonceMessage
+  | Revoked
   | QuestionMessage

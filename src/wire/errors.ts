@@ -87,6 +87,10 @@ const credentialErrors = {
     error('request', 40160, 401, 'The key permits nothing of the capability that is asked for'),
   basicAuthRequired: (detail = 'This needs Basic authentication with an API key') =>
     error('request', 40162, 401, detail),
+  wrongRevocationKey: () =>
+    error('request', 40133, 401, 'Tokens are revoked with the key that they were issued by'),
+  revocationNotEnabled: () =>
+    error('request', 40163, 401, 'The tokens of this key cannot be revoked: see revocableTokens'),
   incompatibleCredentials: (detail = 'Credentials are not those of this connection') =>
     error('connection', 40102, 401, detail),
   tlsRequired: (detail = 'This application requires TLS') =>

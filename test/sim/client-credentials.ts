@@ -8,13 +8,16 @@
 import { createHmac } from 'node:crypto'
 import type { Random } from '../../src/base/random.ts'
 import { EPOCH_MS } from './clock.ts'
-import { KEY } from './region.ts'
+import { KEY, REVOCABLE_KEY } from './region.ts'
+import { GROUP_COUNT } from './revoker.ts'
 import type { SimSocket } from './sockets.ts'
-import { Does, type WireFormat } from './wire.ts'
+import { Does, REVOKED, type Wire, type WireFormat } from './wire.ts'
 import type { World } from './world.ts'
 
 const LIFE_MIN_S = 36
 const LIFE_MAX_S = 90
+/** Shorter than any of them lives, whatever the clocks say. */
+const HELD_MS = 25_000
 /** One in so many is not renewed when the server asks: its client comes back without it. */
 const IGNORED_EVERY = 4
 
@@ -34,18 +37,21 @@ export class ClientCredentials {
   readonly #world: World
   readonly #random: Random
   readonly #options: CredentialsOptions
+  readonly #key: string
+  #held: { readonly token: string; readonly untilMs: number } | undefined
 
   constructor(world: World, random: Random, options: CredentialsOptions) {
     this.#world = world
-    this.#random = random
+    this.#random = random.fork('credentials')
     this.#options = options
+    this.#key = random.fork('key').below(3) > 0 ? REVOCABLE_KEY : KEY
   }
 
   /** The query of a connect that asks to go on with the connection of this key, if there is one. */
   query(connectionKey: string | undefined): Map<string, string> {
     const { format, echo, clientId, hasTokens } = this.#options
     const query = new Map([
-      hasTokens === true ? ['access_token', this.#token()] : ['key', KEY], ['format', format],
+      hasTokens === true ? ['access_token', this.#shown()] : ['key', KEY], ['format', format],
       ['heartbeats', 'false'], ['v', '6'], ['echo', String(echo)]
     ])
     if (clientId !== undefined) query.set('clientId', clientId)
@@ -53,29 +59,48 @@ export class ClientCredentials {
     return query
   }
 
+  /** Whether it is told that its token is revoked; then it shows another one next time. */
+  isRevoked({ error }: Wire): boolean {
+    if (error?.code !== REVOKED) return false
+    this.#held = undefined
+    return true
+  }
+
+  /** As SDKs do, it shows what it has, as long as that lasts and nobody says otherwise. */
+  #shown(): string {
+    const { nowMs } = this.#world
+    if (this.#held === undefined || this.#held.untilMs < nowMs) {
+      this.#held = { token: this.#token(), untilMs: nowMs + HELD_MS }
+    }
+    return this.#held.token
+  }
+
   /** The server wants another token, and is sent one, or not. */
   renew(socket: SimSocket): void {
     if (this.#random.below(IGNORED_EVERY) === 0) return
-    socket.send({ action: Does.AUTH, auth: { accessToken: this.#token() } })
+    this.#held = undefined
+    socket.send({ action: Does.AUTH, auth: { accessToken: this.#shown() } })
   }
 
   /** Another token; who has no name may be anybody. */
   #token(): string {
     const isMore = this.#random.below(2) === 0
     const operations = isMore ? [...RIGHTS, 'annotation-publish'] : RIGHTS
+    const no = this.#random.below(GROUP_COUNT)
     const lifeS = LIFE_MIN_S + this.#random.below(LIFE_MAX_S - LIFE_MIN_S)
-    return tokenOf(this.#world, lifeS, {
+    return tokenOf(this.#world, this.#key, lifeS, {
       'x-ably-clientId': this.#options.clientId ?? '*',
-      'x-ably-capability': JSON.stringify({ '[*]*': operations }),
+      'x-ably-capability': JSON.stringify({ '[*]*': operations, [`room:${no}`]: ['history'] }),
+      'x-ably-revocation-key': `batch ${this.#random.below(GROUP_COUNT)}`,
       'ably.channel.*': 'of the simulator',
       'ably.limits.publish.perAttachment.maxRate.*': 10_000
     })
   }
 }
 
-/** A JWT of the region's key. */
-export function tokenOf(world: World, lifeS: number, claims: object): string {
-  const [kid, secret] = KEY.split(':') as [string, string]
+/** A JWT of a key of the region. */
+export function tokenOf(world: World, key: string, lifeS: number, claims: object): string {
+  const [kid, secret] = key.split(':') as [string, string]
   const iat = Math.floor((EPOCH_MS + world.nowMs) / 1_000)
   const signed = [{ alg: 'HS256', typ: 'JWT', kid }, { iat, exp: iat + lifeS, ...claims }]
     .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.')

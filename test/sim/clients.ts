@@ -66,8 +66,7 @@ export class SimClient implements SocketClient {
     this.options = options
     this.#random = region.world.fork(`client ${options.name}`)
     this.#idle = new IdleWatch(region.world)
-    const random = this.#random.fork('credentials')
-    this.#credentials = new ClientCredentials(region.world, random, options)
+    this.#credentials = new ClientCredentials(region.world, this.#random, options)
     this.submissions = new Submissions(options.name)
     this.members = new ClientMembers({
       name: options.name,
@@ -183,6 +182,7 @@ export class SimClient implements SocketClient {
         return
       case Does.DISCONNECTED:
         this.#say(`is disconnected: ${message.error?.code}`)
+        this.#credentials.isRevoked(message)
         this.#lost('told to come back')
         return
       case Does.CLOSED:
@@ -209,8 +209,8 @@ export class SimClient implements SocketClient {
         this.#onPresence(message)
         return
       case Does.ERROR:
+        if (this.#credentials.isRevoked(message)) return this.#lost('its token is revoked')
         throw new Violation('protocol', `${this.name} is told ${JSON.stringify(message)}`)
-      default:
     }
   }
 

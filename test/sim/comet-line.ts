@@ -8,19 +8,20 @@ import type { CometRequest } from '../../src/node/comet-ports.ts'
 import type { Random } from '../../src/base/random.ts'
 import { Exchange, type ExchangeEvents } from './comet-exchange.ts'
 import { DeltaReader } from './delta-reader.ts'
-import type {
-  CometServer,
-  SimSocket,
-  SocketClient,
-  SocketOptions,
-  SocketWitness
+import {
+  type CometServer,
+  noteToken,
+  type SimSocket,
+  type SocketClient,
+  type SocketOptions,
+  type SocketWitness
 } from './sockets.ts'
 import { Does, type Wire, type WireFormat } from './wire.ts'
 import { Violation, type World } from './world.ts'
 
 const CREDENTIALS = new Set(['key', 'access_token', 'clientId'])
 /** What a request may be refused with: the transport is over, and its client resumes. */
-const EXPECTED = new Set([80003, 80016, 80017, 80022, 50004, 50005, 40142])
+const EXPECTED = new Set([80003, 80016, 80017, 80022, 50004, 50005, 40141, 40142])
 
 export class CometLine implements SimSocket {
   readonly id: string
@@ -32,6 +33,7 @@ export class CometLine implements SimSocket {
   connectionId = ''
   openedAtMs = 0
   resumesId: string | undefined
+  readonly tokens: string[] = []
   isCut = false
   isStalled = false
   readonly #world: World
@@ -73,6 +75,7 @@ export class CometLine implements SimSocket {
 
   open(query: ReadonlyMap<string, string>): void {
     this.#query = query
+    noteToken(query.get('access_token'), this.tokens)
     this.resumesId = query.get('resume')?.split('!')[0]
     this.openedAtMs = this.#world.nowMs
     const stream = String(this.#random.below(2) === 0)
@@ -82,6 +85,7 @@ export class CometLine implements SimSocket {
 
   send(message: Wire): void {
     const token = message.auth?.accessToken
+    noteToken(token, this.tokens)
     if (token !== undefined) this.#query = new Map([...this.#query, ['access_token', token]])
     if (message.action === Does.CLOSE && this.#random.below(2) === 0) this.#ask('close')
     else this.#pending.push(message)

@@ -10,6 +10,7 @@ import { ofHandovers } from './planted-handovers.ts'
 import { ofTheLog } from './planted-log.ts'
 import { ofPresence } from './planted-presence.ts'
 import { ofRequests } from './planted-requests.ts'
+import { ofRevocations } from './planted-revocations.ts'
 import { ofSessions } from './planted-sessions.ts'
 import { ofTheView } from './planted-view.ts'
 import type { Planted } from './planting.ts'
@@ -17,5 +18,5 @@ import type { Planted } from './planting.ts'
 /** All of them. */
 export const plantedFaults: readonly Planted[] = [
   ...ofTheLog, ...ofHandovers, ...ofTheView, ...ofChannels, ...ofSessions, ...ofPresence,
-  ...ofRequests, ...ofBounds
+  ...ofRequests, ...ofRevocations, ...ofBounds
 ]

@@ -17,6 +17,7 @@ import { type ClockFault, EPOCH_MS, MachineClock } from './clock.ts'
 import { type Answer, exchange } from './exchanges.ts'
 import { SimKube } from './kube.ts'
 import { Ledger } from './ledger.ts'
+import { REVOCATIONS_PARTITION } from '../../src/node/revocation-log.ts'
 import { SimLog } from './log.ts'
 import { SimNode } from './node.ts'
 import { CometLine } from './comet-line.ts'
@@ -36,6 +37,8 @@ const namespaces = [
   { ...rules, id: 'safe', tlsOnly: true }, { ...rules, id: 'known', identified: true }
 ]
 export const KEY = `${APP}.key:secret`
+/** The tokens of this one can be revoked. */
+export const REVOCABLE_KEY = `${APP}.rev:another`
 const EVERYTHING = capabilityOf({ '[*]*': ['*'] })
 
 export interface RegionOptions {
@@ -99,13 +102,16 @@ export class Region implements SocketWitness {
       capability: EVERYTHING,
       revocableTokens: false
     }
-    this.apps = new AppDirectory([{ appId: APP, keys: [key], namespaces, limits: {} }], 1)
+    const revocable = { ...key, id: 'rev', secret: 'another', revocableTokens: true }
+    const keys = [key, revocable]
+    this.apps = new AppDirectory([{ appId: APP, keys, namespaces, limits: {} }], 1)
     this.log.onAccepted = (accepted) => {
+      if (accepted.partition === REVOCATIONS_PARTITION) return
       const append = this.ledger.take(accepted)
       for (const check of this.checks) check.onAppended?.(append, accepted)
     }
     this.log.onRolledBack = (partition, keptSeq) => {
-      this.ledger.rollBack(partition, keptSeq)
+      if (partition !== REVOCATIONS_PARTITION) this.ledger.rollBack(partition, keptSeq)
       for (const check of this.checks) check.onRolledBack?.(partition)
     }
   }

@@ -160,7 +160,7 @@ export class RoughClient implements SocketClient {
     const frame = FRAMES[dice]
     if (dice > FRAMES.length + 1) {
       const claims = CLAIMS[this.#random.below(CLAIMS.length)]!
-      const accessToken = tokenOf(this.#region.world, 3, claims)
+      const accessToken = tokenOf(this.#region.world, KEY, 3, claims)
       socket.send({ action: Does.AUTH, auth: { accessToken } })
     } else if (frame === undefined) {
       socket.sendData(dice === FRAMES.length ? '{' : Uint8Array.of(0xc1))

@@ -128,7 +128,8 @@ class Run {
       this.#acks, this.#continuity, this.#masters, this.#agreement, this.#presence, this.#leaves,
       this.#occupancy, this.#survey, this.#metachannels,
       new Rolls(this.#region), new Liveness(this.#region), this.#bounds,
-      this.#requests, new Room(this.#region), new Handovers(this.#region)
+      this.#requests, this.#requests.revocations,
+      new Room(this.#region), new Handovers(this.#region)
     )
     this.#workload = new Workload(this.#region, this.#mix, this.#requests)
     this.#weather = new Weather(this.#region, this.#mix)
@@ -168,6 +169,8 @@ class Run {
         overComet: this.#sessions.cometCount,
         tokensGiven: this.#requests.tokenCount,
         surveyed: this.#survey.toldCount,
+        tokensRevoked: this.#requests.revocations.revokedCount,
+        endedByRevocation: this.#requests.revocations.endedCount,
         historyRead: this.#requests.history.itemCount,
         presenceEvents: this.#presence.eventCount,
         presenceLeaves: this.#leaves.leaveCount,

@@ -55,6 +55,8 @@ export interface SimSocket {
   readonly openedAtMs: number
   /** The earlier connection that its client asked to go on with, if it did. */
   readonly resumesId: string | undefined
+  /** The tokens that its client has shown on it, oldest first. */
+  readonly tokens: readonly string[]
   /** Nothing arrives any more at either end, and neither is told. */
   isCut: boolean
   /** The client reads nothing for now. */
@@ -109,6 +111,7 @@ export class SimWebSocket implements Socket, SimSocket {
   openedAtMs = 0
   /** The earlier connection that its client asked to go on with, if it did. */
   resumesId: string | undefined
+  readonly tokens: string[] = []
   /** Nothing arrives any more at either end, whatever becomes of the way. */
   isCut = false
   /** The client reads nothing for now. */
@@ -189,6 +192,7 @@ export class SimWebSocket implements Socket, SimSocket {
   // -- the client's end ------------------------------------------------------------------------
 
   open(query: ReadonlyMap<string, string>): void {
+    noteToken(query.get('access_token'), this.tokens)
     this.#arriveAtServer(() => {
       if (!this.server.isAlive) {
         this.#isServerOpen = false
@@ -203,6 +207,7 @@ export class SimWebSocket implements Socket, SimSocket {
   }
 
   send(message: Wire): void {
+    noteToken(message.auth?.accessToken, this.tokens)
     this.sendData(writeFrame(message, this.format), message)
   }
 
@@ -300,4 +305,9 @@ export class SimWebSocket implements Socket, SimSocket {
       if (!this.isCut) run()
     })
   }
+}
+
+/** Adds a token that a client shows, if it shows one. */
+export function noteToken(token: string | undefined, tokens: string[]): void {
+  if (token !== undefined) tokens.push(token)
 }

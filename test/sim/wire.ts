@@ -28,6 +28,9 @@ export const Does = {
 /** The action of messages that the service says of itself. */
 export const META = 3
 
+/** The code of a token that was revoked. */
+export const REVOKED = 40141
+
 /** A flag of ATTACHED: what was missed, or is rewound, follows. */
 export const HAS_BACKLOG = 2
 

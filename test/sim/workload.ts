@@ -8,6 +8,7 @@ import { METACHANNELS } from './checks/metachannels.ts'
 import { SimClient } from './clients.ts'
 import type { Region } from './region.ts'
 import { RestClient, type RestWitness } from './rest-client.ts'
+import { Revoker, type RevokerWitness } from './revoker.ts'
 import { RoughClient } from './rough-client.ts'
 import { derivedOf, isDerived, Mode } from './wire.ts'
 
@@ -41,13 +42,17 @@ export class Workload {
   #rough: RoughClient | undefined
   #listener: SimClient | undefined
   rest: RestClient | undefined
+  #revoker: Revoker | undefined
   readonly #region: Region
-  readonly #witness: RestWitness
+  readonly #witness: RestWitness & { readonly revocations: RevokerWitness }
   readonly #options: WorkloadOptions
   readonly #random: Random
   #isOn = false
 
-  constructor(region: Region, options: WorkloadOptions, witness: RestWitness) {
+  constructor(
+    region: Region, options: WorkloadOptions,
+    witness: RestWitness & { readonly revocations: RevokerWitness }
+  ) {
     this.#witness = witness
     this.#region = region
     this.#options = options
@@ -68,7 +73,7 @@ export class Workload {
         clientId: random.below(3) === 0 ? `c${at}` : undefined,
         modes: MODES[random.below(8)],
         params: PARAMS[random.below(10)],
-        hasTokens: random.fork('tokens').below(4) === 0,
+        hasTokens: random.fork('tokens').below(3) === 0,
         chatter: random.below(3) > 0 ? CHATTER : undefined,
         isComet: random.fork('comet').below(COMET_EVERY) === 0
       })
@@ -80,6 +85,7 @@ export class Workload {
       this.#live(client, random)
     }
     this.rest = new RestClient(this.#region, 'rest', this.channels, this.#witness)
+    this.#revoker = new Revoker(this.#region, this.#witness.revocations)
     this.#listen()
     if (this.#random.below(ROUGH_EVERY) > 0) return
     this.#rough = new RoughClient(this.#region, 'rough')
@@ -91,6 +97,7 @@ export class Workload {
     this.#isOn = false
     this.#rough?.leave()
     this.rest?.stop()
+    this.#revoker?.stop()
   }
 
   /** Everybody publishes once on every channel it holds. */

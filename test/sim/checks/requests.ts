@@ -16,6 +16,7 @@ import { serialsOf } from './acks.ts'
 import type { Check } from './check.ts'
 import { History } from './history.ts'
 import type { Survey } from './survey.ts'
+import { Revocations } from './revocations.ts'
 
 /** The code of a nonce that was used before. */
 const USED = 40105
@@ -23,6 +24,7 @@ const USED = 40105
 export class Requests implements Check, RestWitness {
   readonly history: History
   readonly survey: Survey
+  readonly revocations: Revocations
   readonly #ledger: Ledger
   readonly #partitionCount: number
   readonly #refused: { readonly channel: string; readonly text: string }[] = []
@@ -37,6 +39,7 @@ export class Requests implements Check, RestWitness {
     this.#ledger = region.ledger
     this.#partitionCount = region.options.partitionCount
     this.history = new History(region)
+    this.revocations = new Revocations(region)
   }
 
   onPublished(

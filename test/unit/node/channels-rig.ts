@@ -36,7 +36,8 @@ export class Rig {
       now: () => ({ monoMs: this.nowMs, wallMs: this.nowMs }),
       send: (to, message) => void this.sent.push({ to: to.incarnation.slice(0, 2), message }),
       dropLink: (to) => void this.dropped.push(to), onClaimMessage: () => undefined,
-      onCometMessage: () => undefined, onPlaceLost: () => undefined, onSpent: () => undefined
+      onCometMessage: () => undefined, onPlaceLost: () => undefined, onSpent: () => undefined,
+      onRevoked: () => undefined
     })
     this.tell(this.view)
   }

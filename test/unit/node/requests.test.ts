@@ -34,7 +34,8 @@ class Bench {
     ]
     const { outbox, deadlines } = this
     const now = () => ({ monoMs: this.nowMs, wallMs: this.nowMs })
-    const gate = new Gatekeeper({ now } as GatekeeperPorts)
+    const judge = <T>(proven: T): T => proven
+    const gate = new Gatekeeper({ now, judge } as GatekeeperPorts)
     const events = { onRequest: (_: unknown, told: unknown) => void this.events.push(told) }
     const ports = { outbox, deadlines, now, gate, events } as unknown as RequestPorts
     this.requests = new Requests('server', ports, routes)

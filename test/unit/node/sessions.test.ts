@@ -56,7 +56,8 @@ t.test('before it knows any app a worker sends clients elsewhere', async (t) => 
   const outbox = new Outbox()
   const now = { monoMs: 0, wallMs: 0 }
   const self = { incarnation: 'n', worker: 0, generation: 1 }
-  const gate = new Gatekeeper({ now: () => now } as GatekeeperPorts)
+  const judge = <T>(proven: T): T => proven
+  const gate = new Gatekeeper({ now: () => now, judge } as GatekeeperPorts)
   const sessions = new Sessions({ self, workers: 1, serverId: 's', siteCode: 't' }, {
     channels: undefined as never, events: { onRefused: () => undefined } as never, outbox,
     deadlines: new Deadlines(), random: new Random('ids'),

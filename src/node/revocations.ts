@@ -1,0 +1,142 @@
+/**
+ * What a worker makes of revocations: tokens that are revoked prove nothing any more, and who is
+ * connected with one is told so at once, wherever the revocation came from (ably-protocol 4.6,
+ * 11.6). Where clients have time for another token they are asked for one, and looked at again
+ * when that time is over.
+ *
+ * A new revocation costs one look at every session of the worker; sessions without a token, or
+ * with another key's, cost a comparison. Until everything that was ever revoked is known, tokens
+ * that could be revoked prove nothing: their clients are sent elsewhere.
+ */
+
+import type { AppDirectory } from '../auth/app.ts'
+import type { Authenticated, Credentials } from '../auth/key.ts'
+import type { Revocation } from '../auth/revocation.ts'
+import type { Now } from '../base/clock.ts'
+import type { Deadline, Deadlines } from '../base/deadlines.ts'
+import type { Random } from '../base/random.ts'
+import { limits } from '../base/limits.ts'
+import type { LogOutbox } from '../log/port.ts'
+import { isSamePlace, type Place } from '../peer/place.ts'
+import type { Revoked } from '../peer/revocation-message.ts'
+import { errors } from '../wire/errors.ts'
+import type { Review } from './gatekeeper.ts'
+import { RevocationLog, type StoreOutcome } from './revocation-log.ts'
+
+export interface RevocationDeskPorts {
+  readonly self: Place
+  readonly outbox: LogOutbox
+  readonly deadlines: Deadlines
+  readonly random: Random
+  now(): Now
+  directory(): AppDirectory | undefined
+  /** Every worker of the region, this one too. */
+  places(): readonly Place[]
+  send(to: Place, message: Revoked): void
+  /** Looks at everybody who was let in. */
+  review(review: Review): void
+}
+
+export class RevocationDesk {
+  readonly #ports: RevocationDeskPorts
+  readonly #log: RevocationLog
+  /** When some apply that did not yet: milliseconds of the next half minute. */
+  readonly #dueAtMs = new Set<number>()
+  #due: Deadline | undefined
+
+  constructor(ports: RevocationDeskPorts) {
+    this.#ports = ports
+    const { self, outbox, deadlines, random, now } = ports
+    this.#log = new RevocationLog({
+      outbox,
+      deadlines,
+      random,
+      now,
+      onRevocations: (fresh) => this.#onRevocations(fresh),
+      onStored: (seq) => {
+        for (const place of ports.places()) {
+          if (!isSamePlace(place, self)) ports.send(place, { kind: 'revoked', seq })
+        }
+      }
+    })
+  }
+
+  onApps({ apps }: AppDirectory): void {
+    this.#log.want(apps.some(({ keys }) => keys.some(({ revocableTokens }) => revocableTokens)))
+  }
+
+  /** Another worker says that it has stored some. */
+  onRevoked({ seq }: Revoked): void {
+    this.#log.onStoredElsewhere(seq)
+  }
+
+  /** What somebody has proven, unless it is revoked. Errors: 40141; 50005 if nobody knows yet. */
+  judge(proven: Authenticated): Authenticated {
+    if (!proven.ok || proven.credentials.token === undefined) return proven
+    const { credentials } = proven
+    const key = this.#ports.directory()?.key(credentials.keyName)?.key
+    if (key?.revocableTokens === true && !this.#log.isKnown) {
+      return { ok: false, error: errors.unavailable('It is not known yet what is revoked') }
+    }
+    const isOver = this.#isOver(this.#log.known.appliesAtOf(credentials))
+    return isOver ? { ok: false, error: errors.tokenRevoked() } : proven
+  }
+
+  /**
+   * Revokes tokens of one key, in the whole region; `onOutcome` is called once that is stored, or
+   * cannot be. What is known already is not stored again.
+   */
+  revoke(
+    keyName: string, revocations: readonly Revocation[],
+    onOutcome: (outcome: StoreOutcome) => void
+  ): void {
+    const { known, isKnown } = this.#log
+    const fresh = isKnown ? revocations.filter((each) => !known.covers(each)) : revocations
+    if (fresh.length === 0) onOutcome('stored')
+    else if (known.countOf(keyName) + fresh.length > limits.revocationsPerKeyMax) onOutcome('full')
+    else this.#log.store(fresh, onOutcome)
+  }
+
+  #onRevocations(fresh: readonly Revocation[]): void {
+    const keyNames = new Set(fresh.map(({ keyName }) => keyName))
+    this.#look((keyName) => keyNames.has(keyName), true)
+    const { wallMs } = this.#ports.now()
+    for (const { appliesAtMs } of fresh) if (appliesAtMs > wallMs) this.#dueAtMs.add(appliesAtMs)
+    this.#wait()
+  }
+
+  /** Ends sessions whose tokens are revoked; `asksOthers`: those that soon will be are asked. */
+  #look(concerns: (keyName: string) => boolean, asksOthers: boolean): void {
+    this.#ports.review((credentials: Credentials) => {
+      if (credentials.token === undefined || !concerns(credentials.keyName)) return undefined
+      const appliesAtMs = this.#log.known.appliesAtOf(credentials)
+      if (this.#isOver(appliesAtMs)) return { end: errors.tokenRevoked().info }
+      return appliesAtMs !== undefined && asksOthers ? { end: undefined } : undefined
+    })
+  }
+
+  #isOver(appliesAtMs: number | undefined): boolean {
+    return appliesAtMs !== undefined && appliesAtMs <= this.#ports.now().wallMs
+  }
+
+  /** One deadline, for the next that apply. Clocks differ, so it is looked at again then. */
+  #wait(): void {
+    const { deadlines, now } = this.#ports
+    deadlines.cancel(this.#due)
+    this.#due = undefined
+    if (this.#dueAtMs.size === 0) return
+    const { monoMs, wallMs } = now()
+    const atMs = Math.min(...this.#dueAtMs)
+    this.#due = deadlines.at(monoMs + Math.max(0, atMs - wallMs), () => {
+      const nowMs = now().wallMs
+      let isDue = false
+      for (const each of this.#dueAtMs) {
+        if (each > nowMs) continue
+        this.#dueAtMs.delete(each)
+        isDue = true
+      }
+      if (isDue) this.#look(() => true, false)
+      this.#wait()
+    })
+  }
+}
