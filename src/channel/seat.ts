@@ -56,7 +56,7 @@ export interface Seat {
   look: Deadline | undefined
   /** The publication that it was given last, whole or as a delta; only kept for deltas. */
   heardSeq: number | undefined
-  /** True: it was told that SYNC comes later. */
+  /** True: it was told that SYNC comes, and has not been given it. */
   awaitsSync: boolean
   /** True: it hears more or less by now, and its client does not know that yet. */
   hasChanged: boolean
@@ -151,6 +151,7 @@ export function tellBeginning(seat: Seat, attached: Attached): void {
     seat.awaitsSync = false
     seat.heardSeq = undefined
   }
-  if (sync === 'held') seat.awaitsSync = true
+  // What there is no room for is let go with its SYNC; by then nobody may be present any more.
+  if (hasPresence) seat.awaitsSync = true
   seat.state = 'rejoining'
 }

@@ -87,6 +87,27 @@ t.test('[25] who is present is told when there is room, and asked for once', asy
   t.same(bench.saidKinds(), ['syncWanted'], 'and the next one is the next')
 })
 
+t.test('[25] SYNC that was announced comes, though everybody has left when there is room',
+  async (t) => {
+    const bench = new GroupBench()
+    const member = new Listener()
+    member.hasRoom = false
+    bench.group.attach(member, json, standing(2))
+    const [asked] = ofKind(bench.said(), 'attach')
+    bench.answer(asked!, 3, { isResumed: true, backlog: [item(3)], sync: sync(100) })
+    t.same(member.take(), ['attached 2 resumed backlog presence'])
+    member.hasRoom = true
+    bench.pass(limits.socketLookMs)
+    const [again] = ofKind(bench.said(), 'attach')
+    bench.answer(again!, 4, { isResumed: true, backlog: [item(3), item(4)] })
+    t.same(member.take(), ['3', '4'])
+    t.same(bench.saidKinds(), ['syncWanted'], 'its client waits for it, and shows nobody before')
+    const { channel } = bench.group
+    bench.group.onClientMessage({ kind: 'synced', channel, frames: [sync(101)] })
+    bench.group.onClientMessage({ kind: 'synced', channel, frames: [sync(102)] })
+    t.same(member.take(), ['101'])
+  })
+
 t.test('[25] who leaves while it waits for room is looked after no more', async (t) => {
   const bench = new GroupBench()
   const member = new Listener()
