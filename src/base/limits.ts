@@ -11,6 +11,8 @@ export const limits = {
   messageBytesMax: 65_536,
   /** One frame of a client; above: the socket is closed with 40009. */
   frameBytesMax: 524_288,
+  /** One that is larger, but not than this, is read, so that its client can be told. */
+  frameBytesReadMax: 4 * 524_288,
   /** Messages of one publish; above: NACK 40034. */
   messagesPerPublishMax: 1_000,
   /** Attachments of one session; above: channel ERROR 90010. */

@@ -2,6 +2,7 @@
 
 import type { FastifyRequest } from 'fastify'
 import type { IncomingMessage } from 'node:http'
+import { queryOf } from '../node/request.ts'
 
 const AUTHORIZATION = /^\s*(\S+)\s+(\S+)\s*$/
 const SECURE_SCHEMES: ReadonlySet<string> = new Set(['https', 'wss'])
@@ -12,11 +13,7 @@ const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/
  * as those params by which sockets show them (protocol 11, 16, 18).
  */
 export function openingParams(request: FastifyRequest): Map<string, string> {
-  const params = new Map<string, string>()
-  for (const [name, value] of Object.entries(request.query as Record<string, unknown>)) {
-    const first: unknown = Array.isArray(value) ? value[0] : value
-    if (typeof first === 'string') params.set(name, first)
-  }
+  const params = queryOf(request.raw.url ?? '/')
   const [, scheme, value] = AUTHORIZATION.exec(request.headers.authorization ?? '') ?? []
   if (scheme === undefined || value === undefined) return params
   if (scheme.toLowerCase() === 'basic') params.set('key', textOf(value))

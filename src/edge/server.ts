@@ -9,6 +9,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ServerOptions, WebSocket } from 'ws'
 import { limits } from '../base/limits.ts'
 import type { SocketOpening, WorkerInput } from '../node/ports.ts'
+import { queryOf } from '../node/request.ts'
 import { serveComet } from './comet.ts'
 import { isTls } from './opening.ts'
 import { answerError, askCore, serveRequests, useRestConventions } from './rest.ts'
@@ -58,7 +59,8 @@ export async function startEdge(options: EdgeOptions, ports: EdgePorts): Promise
   })
   await server.register(websocket, {
     options: {
-      maxPayload: limits.frameBytesMax,
+      // What is larger than a frame may be is refused with its error; above that, cut off.
+      maxPayload: limits.frameBytesReadMax,
       maxFragments: limits.fragmentsPerFrameMax,
       maxBufferedChunks: limits.piecesPerFrameMax,
       perMessageDeflate: false,
@@ -100,10 +102,7 @@ function serveSockets(server: FastifyInstance, ports: EdgePorts): void {
   }
   const wsHandler = (webSocket: WebSocket, request: FastifyRequest): void => {
     const stream = request.raw.socket
-    const how = { query: new Map<string, string>(), isTls: isTls(request.raw) }
-    for (const [name, value] of Object.entries(request.query as Record<string, unknown>)) {
-      if (typeof value === 'string') how.query.set(name, value)
-    }
+    const how = { query: queryOf(request.raw.url ?? '/'), isTls: isTls(request.raw) }
     // The HTTP request, its response and what the framework made of them would live as long as
     // the socket, at several KB each, through the listeners that were set while upgrading.
     webSocket.removeAllListeners('error')

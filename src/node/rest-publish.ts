@@ -6,7 +6,7 @@
  */
 
 import { limits } from '../base/limits.ts'
-import { admittedAs, contentRefusal, isForcedNack } from '../session/admission.ts'
+import { admittedAs, contentRefusal, isForcedNack, rightsRefusal } from '../session/admission.ts'
 import { stamped } from '../session/channel-claims.ts'
 import type { AdmittedPublish } from '../session/door.ts'
 import { type ErrorInfo, errors } from '../wire/errors.ts'
@@ -69,7 +69,8 @@ export function publishOn(
   }
   const { connectionId, identity } = publisher
   const bytesMax = caller.app.limits.messageBytesMax ?? limits.messageBytesMax
-  const refusal = contentRefusal(messages, identity, channel, bytesMax)
+  const refusal = rightsRefusal(name, messages, caller.credentials.capability) ??
+    contentRefusal(messages, identity, channel, bytesMax)
   if (refusal !== undefined) {
     refuse(refusal)
     return

@@ -3,7 +3,7 @@
  * or the error to answer with.
  */
 
-import { allows } from '../auth/capability.ts'
+import { allows, type Capability } from '../auth/capability.ts'
 import type { Credentials } from '../auth/key.ts'
 import { limits } from '../base/limits.ts'
 import { Action, Flag, MessageAction, MODE_BITS } from '../wire/actions.ts'
@@ -62,6 +62,10 @@ export function grantOf(
   const delta = asked.delta === undefined ? undefined : true
   const grant: Grant =
     { modeBits, askedBits, params, hearsItself, rewind, occupancy, filter, delta }
+  const { remainPresentForMs } = asked
+  if (remainPresentForMs !== undefined) {
+    return { ...grant, remainPresentForMs, ...(isTransient ? { isTransient } : {}) }
+  }
   return isTransient ? { ...grant, isTransient } : shared(grant)
 }
 
@@ -107,7 +111,9 @@ export function regranted(
 const plainGrants = new Map<number, Grant>()
 
 function shared(grant: Grant): Grant {
-  if (grant.filter !== undefined || Object.keys(grant.params).length > 0) return grant
+  const { filter, params, remainPresentForMs } = grant
+  const isPlain = filter === undefined && remainPresentForMs === undefined
+  if (!isPlain || Object.keys(params).length > 0) return grant
   const modes = (grant.modeBits >>> 16) * 1024 + (grant.askedBits >>> 16)
   const key = modes * 2 + (grant.hearsItself ? 1 : 0)
   const known = plainGrants.get(key)
@@ -126,6 +132,18 @@ export function unsupported(action: number): ErrorInfo {
   if (action === Action.ANNOTATION) return errors.notSupported('annotations').info
   if (action === Action.OBJECT) return errors.notSupported('objects').info
   return errors.badRequest(`Unknown action ${action}`).info
+}
+
+/** Why its rights keep a client from publishing these messages, if they do (protocol 6.1, 11.4). */
+export function rightsRefusal(
+  name: ChannelName, messages: readonly Message[], capability: Capability
+): ErrorInfo | undefined {
+  if (!allows(capability, 'publish', name)) {
+    return errors.capabilityDenied('publish', name.wire).info
+  }
+  const isPrivileged = messages.some(({ extras }) => extras?.['privileged'] !== undefined)
+  if (!isPrivileged || allows(capability, 'privileged-headers', name)) return undefined
+  return errors.capabilityDenied('privileged-headers', name.wire).info
 }
 
 /** Why these messages cannot be published by this identity, if they cannot (protocol 6). */

@@ -43,6 +43,8 @@ export interface Grant {
   readonly filter?: string
   /** Messages are told as deltas. */
   readonly delta?: true
+  /** How long its connection's members outlive a lost socket, if not as long as elsewhere. */
+  readonly remainPresentForMs?: number
   /** It is there to publish, and is told nothing (protocol 3.3). */
   readonly isTransient?: true
 }

@@ -5,6 +5,7 @@
  */
 
 import type { Credentials } from '../auth/key.ts'
+import { limits } from '../base/limits.ts'
 import { Flag } from '../wire/actions.ts'
 import { type ErrorInfo, errors } from '../wire/errors.ts'
 import { channelKey, type ChannelName, parseChannelName } from '../wire/params.ts'
@@ -90,8 +91,16 @@ export class Attachments {
     this.#leaveIfLast(channel, leaveAfterMs)
   }
 
-  dropAll(leaveAfterMs: number): void {
-    for (const wireName of this.#byName.keys()) this.drop(wireName, leaveAfterMs)
+  /** The connection ends. */
+  closeAll(): void {
+    for (const wireName of this.#byName.keys()) this.drop(wireName, 0)
+  }
+
+  /** The socket is lost; members leave later, where their channel does not say when. */
+  parkAll(leaveAfterMs: number): void {
+    for (const [wireName, { grant: { remainPresentForMs: own } }] of this.#byName) {
+      this.drop(wireName, Math.min(own ?? leaveAfterMs, limits.connectionStateTtlMs))
+    }
   }
 
   /**

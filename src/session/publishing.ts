@@ -3,12 +3,11 @@
  * those of what it says (session/admission.ts).
  */
 
-import { allows } from '../auth/capability.ts'
 import { Flag } from '../wire/actions.ts'
 import { type ErrorInfo, errors } from '../wire/errors.ts'
 import type { ChannelName } from '../wire/params.ts'
 import type { Message } from '../wire/protocol-message.ts'
-import { contentRefusal } from './admission.ts'
+import { contentRefusal, rightsRefusal } from './admission.ts'
 import type { Attachment } from './attachment.ts'
 import type { Identity } from './identity.ts'
 
@@ -21,9 +20,8 @@ export function publishRefusal(
   bytesMax: number
 ): ErrorInfo | undefined {
   const { capability, clientId } = identity.credentials
-  if (!allows(capability, 'publish', name)) {
-    return errors.capabilityDenied('publish', name.wire).info
-  }
+  const denied = rightsRefusal(name, messages, capability)
+  if (denied !== undefined) return denied
   if (attachment !== undefined && !attachment.has(Flag.PUBLISH)) {
     return errors.modeDenied('publish', name.wire).info
   }

@@ -15,6 +15,7 @@
  */
 
 import type { Credentials } from '../auth/key.ts'
+import { limits } from '../base/limits.ts'
 import { Action } from '../wire/actions.ts'
 import { decodeProtocolMessage } from '../wire/codec.ts'
 import { type ErrorInfo, errors, isTokenError, type ProtocolError } from '../wire/errors.ts'
@@ -154,6 +155,11 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
     const excess = this.#taken.onFrame(this.heardAtMs) ?? this.#debtRefusal()
     if (excess !== undefined) {
       this.disconnect(excess)
+      return
+    }
+    // Counted as characters where it is text: never more than its bytes.
+    if (data.length > limits.frameBytesMax) {
+      this.end(errors.frameTooLarge(limits.frameBytesMax))
       return
     }
     const decoded = decodeProtocolMessage(data, isBinary ? 'msgpack' : 'json')
@@ -371,8 +377,8 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
     this.#isOpen = false
     this.#debts?.stop()
     this.#identity.stop()
-    const leaveAfterMs = ending === 'closed' ? 0 : this.#options.remainPresentForMs
-    this.#attachments?.dropAll(leaveAfterMs)
+    if (ending === 'closed') this.#attachments?.closeAll()
+    else this.#attachments?.parkAll(this.#options.remainPresentForMs)
     if (hasSocket) this.#transport.close()
     this.#ports.ended(this, ending, error)
   }

@@ -170,6 +170,8 @@ export interface ChannelParams {
   readonly occupancy?: readonly string[]
   /** False: this attachment does not hear its own connection. */
   readonly echo: boolean
+  /** How long its members outlive a lost transport, if not as long as the connection's. */
+  readonly remainPresentForMs?: number
 }
 
 /** Known params, each with the test that its value must pass. */
@@ -204,6 +206,11 @@ export function parseChannelParams(
     }
     known[name] = value
   }
+  const remain = Object.hasOwn(all, 'remainPresentFor') ? all['remainPresentFor'] : undefined
+  const remainPresentForMs = remain === undefined ? undefined : wholeNumber(remain)
+  if (remain !== undefined && remainPresentForMs === undefined) {
+    return { ok: false, error: inScope(errors.invalidParam('remainPresentFor'), 'channel') }
+  }
   const { modes, rewind, rewindLimit, delta, occupancy, echo } = known
   const flagged = flags & MODE_BITS
   const named = modes === undefined ? undefined : modesFromNames(modes.split(','))
@@ -214,7 +221,8 @@ export function parseChannelParams(
     rewind: rewind === undefined ? undefined : rewindOf(rewind, wholeNumber(rewindLimit ?? '')),
     delta: delta === undefined ? undefined : 'vcdiff',
     occupancy: occupancy === undefined ? undefined : categoriesOf(occupancy),
-    echo: echo !== 'false'
+    echo: echo !== 'false',
+    remainPresentForMs
   }
 }
 

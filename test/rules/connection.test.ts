@@ -174,10 +174,11 @@ ruleFile('connections', (rule) => {
     const bad = on.format === 'json'
       ? ['{', '[]', 'null', '{"action":"x"}', '['.repeat(5_000)]
       : [Buffer.from([0x81, 0xa6, 0x61]), Buffer.from([0xc1]), Buffer.from([0x90])]
-    for (const data of bad) {
+    const large = { action: 15, msgSerial: 0, messages: [{ data: 'x'.repeat(600_000) }] }
+    for (const [data, code] of [...bad.map((each) => [each, 80013] as const), [large, 40009]]) {
       const socket = await on.socket(t, 0)
-      socket.send(data)
-      t.equal((await socket.next(({ error }) => error !== undefined)).error?.code, 80013)
+      socket.send(data as object | string)
+      t.equal((await socket.next(({ error }) => error !== undefined)).error?.code, code)
       await socket.ended
     }
     bystander.send({ action: 0, id: 'still here' })

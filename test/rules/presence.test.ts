@@ -199,4 +199,21 @@ ruleFile('presence', (rule) => {
     await until('both have left', () => heard.includes('leave bob'), 25_000)
     t.ok(performance.now() - fromMs > 14_000, 'not before')
   })
+
+  rule('M10', 'as soon as the channel says; one name of it may say so', async (t, on) => {
+    const [short, long] = [on.name('short'), on.name('long')]
+    const [heard, heardLong] = [await watch(t, on, short), await watch(t, on, long)]
+    const ann = on.client(t, 0, { clientId: 'ann', transportParams: { remainPresentFor: 4_000 } })
+    const params = { remainPresentFor: '300' }
+    await ann.channels.get(short, { params }).presence.enter()
+    await ann.channels.get(long).presence.enter()
+    await until('both entered', () => heard.length + heardLong.length === 2)
+    die(ann)
+    await until('one has left', () => heard.includes('leave ann'), 3_000)
+    t.same(heardLong, ['enter ann'])
+    await until('both have left', () => heardLong.includes('leave ann'), 6_000)
+    const socket = await on.socket(t, 1)
+    socket.send({ action: 10, channel: short, params: { remainPresentFor: 'soon' } })
+    t.equal((await socket.next(({ action }) => action === 9)).error?.code, 40003)
+  })
 })

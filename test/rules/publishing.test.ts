@@ -100,6 +100,20 @@ ruleFile('publishing', (rule) => {
     t.equal(limited.connection.state, 'connected')
   })
 
+  rule('P6', 'privileged extras are for those who may', async (t, on) => {
+    const capability = '{"a:*":["publish"],"b:*":["publish","privileged-headers"]}'
+    const { keys: [key] } = await on.app({ keys: [{ capability }] })
+    const [a, b] = [on.name('a:x'), on.name('b:x')]
+    const message = { name: 'n', data: 'x', extras: { privileged: { skipRule: '*' } } }
+    const client = on.client(t, 0, {}, key)
+    t.equal((await errorOf(client.channels.get(a).publish(message))).code, 40160)
+    await client.channels.get(b).publish(message)
+    await client.channels.get(a).publish({ ...message, extras: { headers: { a: 1 } } })
+    const rest = on.rest(1, { key })
+    t.equal((await errorOf(rest.channels.get(a).publish(message))).code, 40160)
+    await rest.channels.get(b).publish(message)
+  })
+
   rule('P6', 'the server says it too, where the SDK would not send', async (t, on) => {
     const socket = await on.socket(t, 1)
     const channel = on.name('large')

@@ -116,6 +116,15 @@ t.test('[18] 200 once all channels are attached; events in order, with ids', asy
   t.equal(served.said.at(-1)!.action, Action.CLOSE)
 })
 
+t.test('[24] a plus sign that nobody escaped is one; of two params the first counts', async (t) => {
+  const served = await Served.at(t)
+  const reader = new Reader(`${served.url}/sse?v=3&channel=a+b&key=a.k:s+t/u&rewind=1&rewind=2`)
+  await until('attach', () => served.said.length === 1)
+  t.equal(served.query.get('key'), 'a.k:s+t/u')
+  t.match(served.said[0], { channel: 'a b', params: { rewind: '1' } })
+  reader.close()
+})
+
 t.test('[18] who comes back goes on, in the midst of a publish too', async (t) => {
   const served = await Served.at(t)
   const points = new Map<string, Point>([['a', { channelSerial: 'a@7', takenCount: 1 }]])
