@@ -131,6 +131,20 @@ export const ofChannels: readonly Planted[] = [
     })
   },
   {
+    name: 'what is sent again comes in another order',
+    rule: '16',
+    foundBy: ['order'],
+    mix: { ...busy, loss: 0.05 },
+    plant: () => replace(Unanswered, 'takeUnsent', (former) => {
+      return function* (this: Unanswered) {
+        const ops = [...former.call(this)]
+        yield* ops.map(({ opNo, answeredThrough }, at) => {
+          return { opNo, answeredThrough, op: ops.at(-1 - at)!.op }
+        })
+      }
+    })
+  },
+  {
     name: 'ids are forgotten with the messages',
     rule: '17',
     foundBy: ['once', 'acks', 'refused'],

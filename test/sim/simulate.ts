@@ -15,6 +15,7 @@ import { Liveness } from './checks/liveness.ts'
 import { Masters } from './checks/masters.ts'
 import { Metachannels } from './checks/metachannels.ts'
 import { Occupancy } from './checks/occupancy.ts'
+import { Order } from './checks/order.ts'
 import { Presence } from './checks/presence.ts'
 import { Rolls } from './checks/rolls.ts'
 import { Requests } from './checks/requests.ts'
@@ -127,7 +128,7 @@ class Run {
       this.#sessions,
       this.#acks, this.#continuity, this.#masters, this.#agreement, this.#presence, this.#leaves,
       this.#occupancy, this.#survey, this.#metachannels,
-      new Rolls(this.#region), new Liveness(this.#region), this.#bounds,
+      new Order(), new Rolls(this.#region), new Liveness(this.#region), this.#bounds,
       this.#requests, this.#requests.revocations,
       new Room(this.#region), new Handovers(this.#region)
     )

@@ -1,0 +1,54 @@
+/**
+ * What a client publishes on one socket stands in the log in the order in which it was said there
+ * (rule 16): every channel has its publishes one after another, whatever was lost, sent again or
+ * taken over in between. What was said again on a later socket may have been refused on the first,
+ * and taken then; it is left out.
+ */
+
+import { channelKey } from '../clients.ts'
+import type { Taken } from '../ledger.ts'
+import type { SimSocket } from '../sockets.ts'
+import { Does, type Wire } from '../wire.ts'
+import { Violation } from '../world.ts'
+import type { Check } from './check.ts'
+
+interface Said {
+  readonly socketId: string
+  /** Its place among all that was said. */
+  readonly no: number
+  isRepeated: boolean
+}
+
+export class Order implements Check {
+  readonly #said = new Map<string, Said>()
+  /** By lineage, channel and socket: the last that is in the log. */
+  readonly #last = new Map<string, { readonly no: number; readonly id: string }>()
+  #count = 0
+
+  onClientSays(socket: SimSocket, { action, channel, messages = [], msgSerial }: Wire): void {
+    if (action !== Does.MESSAGE && action !== Does.PRESENCE) return
+    const ownId = messages[0]?.id
+    const id = ownId === undefined ? `connection ${socket.connectionId}:${msgSerial}`
+      : `client ${ownId}`
+    const key = `${channelKey(channel!)} ${id}`
+    const known = this.#said.get(key)
+    if (known !== undefined) known.isRepeated = true
+    else this.#said.set(key, { socketId: socket.id, no: ++this.#count, isRepeated: false })
+  }
+
+  onAppended({ committed, lineage, isStray }: Taken): void {
+    if (isStray) return
+    for (const { channel, id, idSpace } of committed) {
+      const said = this.#said.get(`${channel} ${idSpace} ${id}`)
+      if (said === undefined || said.isRepeated) continue
+      const { no, socketId } = said
+      const place = `${lineage} ${channel} ${socketId}`
+      const last = this.#last.get(place)
+      if (last !== undefined && last.no > no) {
+        throw new Violation('order', `${socketId}: ${id} is in ${channel} after ${last.id}, ` +
+          'which was said later')
+      }
+      this.#last.set(place, { no, id })
+    }
+  }
+}
