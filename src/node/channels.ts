@@ -109,6 +109,7 @@ export class Channels {
       publish: (channel, event) => this.groups.tell(channel, event)
     })
     this.questions = new Questions({
+      generation: options.generation,
       deadlines,
       random: ports.random.fork('questions'),
       nowMs: () => now().monoMs,

@@ -14,7 +14,7 @@ import type { ConnectionFacts } from '../auth/connection-key.ts'
 import type { Deadline } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
 import type { CometAnswered, CometMessage } from '../peer/comet-message.ts'
-import { isSamePlace, type Place } from '../peer/place.ts'
+import { firstNumberOf, isSamePlace, type Place } from '../peer/place.ts'
 import { decodeBody } from '../wire/codec.ts'
 import { type ErrorInfo, errors } from '../wire/errors.ts'
 import { jsonText } from '../wire/json.ts'
@@ -44,10 +44,11 @@ export class Comet {
   readonly #home: CometHome
   readonly #asks = new Map<number, Ask>()
   readonly #askOf = new WeakMap<CometResponder, Ask>()
-  #askCount = 0
+  #askNo: number
 
   constructor(ports: CometPorts) {
     this.#ports = ports
+    this.#askNo = firstNumberOf(ports.self.generation)
     this.#home = new CometHome(ports)
   }
 
@@ -142,7 +143,7 @@ export class Comet {
       reply.refuse(errors.disconnected(UNREACHABLE).info)
       return
     }
-    const askId = ++this.#askCount
+    const askId = ++this.#askNo
     const isRecv = wish === 'recv'
     const waitMs = isRecv ? limits.cometRecvAnswerMs : limits.cometAnswerMs
     const deadline = deadlines.at(now().monoMs + waitMs, () => this.#giveUp(ask))

@@ -9,7 +9,7 @@
 import type { Deadline, Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
 import type { Random } from '../base/random.ts'
-import { isSamePlace, type Place } from '../peer/place.ts'
+import { firstNumberOf, isSamePlace, type Place } from '../peer/place.ts'
 import type {
   Answer, Enumerate, Enumerated, Question, QuestionMessage
 } from '../peer/question-message.ts'
@@ -21,6 +21,8 @@ export interface Asker {
 }
 
 export interface QuestionsPorts {
+  /** The life of the worker that asks. */
+  readonly generation: number
   readonly deadlines: Deadlines
   readonly random: Random
   nowMs(): number
@@ -47,10 +49,11 @@ interface Open {
 export class Questions {
   readonly #ports: QuestionsPorts
   readonly #open = new Map<number, Open>()
-  #askNo = 0
+  #askNo: number
 
   constructor(ports: QuestionsPorts) {
     this.#ports = ports
+    this.#askNo = firstNumberOf(ports.generation)
   }
 
   get count(): number {

@@ -22,3 +22,13 @@ export function placeKey(place: Place): string {
 export function isSamePlace(a: Place, b: Place): boolean {
   return a.worker === b.worker && a.incarnation === b.incarnation
 }
+
+const NUMBERS_PER_LIFE = 2 ** 32
+
+/**
+ * Where the life of a worker begins to number what it asks others: above all that its forerunners
+ * did, since a late answer to one of those finds the heir at the same place.
+ */
+export function firstNumberOf(generation: number): number {
+  return generation * NUMBERS_PER_LIFE
+}

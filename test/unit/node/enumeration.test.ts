@@ -14,6 +14,7 @@ function pageOf(
   let askedCount = 0
   const pages: NamesPage[] = []
   const questions = new Questions({
+    generation: 0,
     deadlines: new Deadlines(),
     random: new Random('enumeration'),
     nowMs: () => 0,
@@ -80,6 +81,7 @@ t.test('when a worker leaves those that are left are asked once more', async (t)
   ])
   const asked: string[] = []
   const questions: Questions = new Questions({
+    generation: 0,
     deadlines: new Deadlines(),
     random: new Random('leaving'),
     nowMs: () => 0,

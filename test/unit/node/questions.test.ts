@@ -20,15 +20,20 @@ class Bench {
   master: Place | undefined = place('a')
   goneOne: string | undefined
   nowMs = 0
-  readonly questions = new Questions({
-    deadlines: this.deadlines,
-    random: new Random('questions'),
-    nowMs: () => this.nowMs,
-    masterPlace: () => this.master,
-    places: () => [],
-    isListed: ({ incarnation }) => incarnation !== this.goneOne,
-    send: ({ incarnation }, message) => void this.sent.push({ to: incarnation, message })
-  })
+  readonly questions: Questions
+
+  constructor(generation = 0) {
+    this.questions = new Questions({
+      generation,
+      deadlines: this.deadlines,
+      random: new Random('questions'),
+      nowMs: () => this.nowMs,
+      masterPlace: () => this.master,
+      places: () => [],
+      isListed: ({ incarnation }) => incarnation !== this.goneOne,
+      send: ({ incarnation }, message) => void this.sent.push({ to: incarnation, message })
+    })
+  }
 
   ask(): void {
     this.questions.ask(this.asker, 'app/c', { kind: 'status' },
@@ -124,4 +129,15 @@ t.test('who asks one worker is told when that leaves', async (t) => {
   t.same(names, [undefined, ['app/c'], undefined], 'who has left before is not asked')
   t.same(bench.said(), [])
   t.equal(bench.deadlines.size, 0)
+})
+
+t.test('[11] an answer to a worker that has died is none to its heir', async (t) => {
+  const [former, heir] = [new Bench(1), new Bench(2)]
+  for (const bench of [former, heir]) bench.ask()
+  const [asked] = former.sent
+  const { askNo } = asked!.message as { askNo: number }
+  heir.answer(askNo)
+  t.same(heir.answers, [])
+  former.answer(askNo)
+  t.equal(former.answers.length, 1)
 })
