@@ -36,6 +36,11 @@ export class Order implements Check {
     else this.#said.set(key, { socketId: socket.id, no: ++this.#count, isRepeated: false })
   }
 
+  /** What the log has lost may be appended again. */
+  onRolledBack(): void {
+    this.#last.clear()
+  }
+
   onAppended({ committed, lineage, isStray }: Taken): void {
     if (isStray) return
     for (const { channel, id, idSpace } of committed) {
