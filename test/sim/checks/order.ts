@@ -1,7 +1,8 @@
 /**
  * What a client publishes on one socket stands in the log in the order in which it was said there
  * (rule 16): every channel has its publishes one after another, whatever was lost, sent again or
- * taken over in between. What was said again on a later socket may have been refused on the first,
+ * taken over in between. Presence is decided beside it, and may wait for others to declare. What
+ * was said again on a later socket may have been refused on the first,
  * and taken then; it is left out.
  */
 
@@ -21,7 +22,7 @@ interface Said {
 
 export class Order implements Check {
   readonly #said = new Map<string, Said>()
-  /** By lineage, channel and socket: the last that is in the log. */
+  /** By lineage, channel, socket and kind: the last that is in the log. */
   readonly #last = new Map<string, { readonly no: number; readonly id: string }>()
   #count = 0
 
@@ -43,11 +44,12 @@ export class Order implements Check {
 
   onAppended({ committed, lineage, isStray }: Taken): void {
     if (isStray) return
-    for (const { channel, id, idSpace } of committed) {
+    for (const { channel, id, idSpace, events } of committed) {
       const said = this.#said.get(`${channel} ${idSpace} ${id}`)
       if (said === undefined || said.isRepeated) continue
       const { no, socketId } = said
-      const place = `${lineage} ${channel} ${socketId}`
+      const kind = events === undefined ? 'messages' : 'presence'
+      const place = `${lineage} ${channel} ${socketId} ${kind}`
       const last = this.#last.get(place)
       if (last !== undefined && last.no > no) {
         throw new Violation('order', `${socketId}: ${id} is in ${channel} after ${last.id}, ` +
