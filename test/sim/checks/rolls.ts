@@ -40,6 +40,12 @@ interface OpenWord {
   doubt: string | undefined
 }
 
+/** Where a member was entered last on a socket that is gone by now. */
+interface FormerHome {
+  readonly socket: SimSocket
+  readonly goneAtMs: number
+}
+
 export class Rolls implements Check {
   readonly #region: Region
   /** By lineage. */
@@ -58,6 +64,8 @@ export class Rolls implements Check {
   readonly #open = new Map<SimSocket, Map<number, OpenWord>>()
   /** By socket: whom its client has entered there for certain, by channel and member. */
   readonly #entered = new Map<SimSocket, Set<string>>()
+  /** By channel and member. */
+  readonly #formerHomes = new Map<string, FormerHome>()
 
   constructor(region: Region) {
     this.#region = region
@@ -110,6 +118,11 @@ export class Rolls implements Check {
   }
 
   onSocketGone(socket: SimSocket): void {
+    const former = { socket, goneAtMs: this.#region.world.nowMs }
+    const said = [...this.#open.get(socket)?.values() ?? []].map(({ entered }) => entered)
+    for (const members of [this.#entered.get(socket) ?? [], ...said]) {
+      for (const member of members) this.#formerHomes.set(member, former)
+    }
     this.#attached.delete(socket)
     this.#listed.delete(socket)
     this.#refused.delete(socket)
@@ -148,7 +161,7 @@ export class Rolls implements Check {
       if ((this.#leftWith.get(`${channel} ${who}`) ?? -1) > Number(id.split(':')[1])) continue
       if (told.has(who)) continue
       const home = this.#homeOf(connectionId, clientId, channel, begun.atMs)
-      if (home === undefined) continue
+      if (home === undefined || this.#mayHaveLeft(home, `${channel} ${who}`)) continue
       const words = `${socket.client.name} is told who is present on ${channel}, ` +
         `${Math.round(nowMs - begun.atMs)} ms after a new lineage, without ${who}`
       const open = this.#openWords(home, `${channel} ${who}`, begun.atMs)
@@ -169,6 +182,19 @@ export class Rolls implements Check {
   }
 
   /**
+   * Whom its client has not entered at its new home for certain its former one speaks for, if it
+   * is still there, until the grace is over: the way of the client may be cut before it hears that
+   * it is attached. When a comet transport was lost its home alone knows.
+   */
+  #mayHaveLeft(home: SimSocket, member: string): boolean {
+    const former = this.#formerHomes.get(member)
+    if (former === undefined || this.#entered.get(home)?.has(member) === true) return false
+    const { socket: { isComet, server }, goneAtMs } = former
+    const isOver = this.#region.world.nowMs - goneAtMs > limits.presenceGraceMs * SLACK
+    return isComet === true || isOver || !server.isAlive || !this.#isListed(server.life)
+  }
+
+  /**
    * Where the member's client was attached well before, and still is, on a listed node. Where its
    * worker has died nobody knows of the member any more, though a client whose way is cut may not
    * have heard of it: only when it comes back it enters again.
@@ -176,18 +202,21 @@ export class Rolls implements Check {
   #homeOf(
     connectionId: string, clientId: string, channel: string, beforeMs: number
   ): SimSocket | undefined {
-    const view = this.#region.kube.view
     for (const [socket, channels] of this.#attached) {
       const { client, server } = socket
       if (socket.connectionId !== connectionId || !socket.isOpen) continue
       if (!server.isAlive || this.#refused.has(socket)) continue
       const since = channels.get(channel)?.atMs ?? Infinity
-      const isListed = view?.members.some(({ incarnation, state }) =>
-        state === 'serving' && server.life.startsWith(`${incarnation}/`)) === true
       const who = this.#region.clients.find((each) => each === client)!
       const isWanted = [...who.members.wanted(channel)].includes(clientId)
-      if (isListed && isWanted && since < beforeMs - SETTLED_MS) return socket
+      const isSettled = since < beforeMs - SETTLED_MS
+      if (isSettled && isWanted && this.#isListed(server.life)) return socket
     }
     return undefined
+  }
+
+  #isListed(life: string): boolean {
+    return this.#region.kube.view?.members.some(({ incarnation, state }) =>
+      state === 'serving' && life.startsWith(`${incarnation}/`)) === true
   }
 }
