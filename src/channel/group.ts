@@ -39,8 +39,8 @@ import { Lookout } from './lookout.ts'
 import { OwnMembers } from './own-members.ts'
 import { enterRow, leaveRow, rowFor } from './rows.ts'
 import {
-  giveItem, giveOccupancy, type GroupMember, newSeat, type Row, type Seat, tellBeginning,
-  tellChange
+  giveItem, giveOccupancy, type GroupMember, newSeat, type Row, type Seat, someRejoins,
+  tellBeginning, tellChange
 } from './seat.ts'
 import { Submissions, type Submitter } from './submissions.ts'
 
@@ -83,9 +83,7 @@ export class LocalGroup {
     this.#submissions = new Submissions(channel, (submit) => ports.toClient(channel, submit))
     this.#lookout = new Lookout({ deadlines, nowMs }, (seat) => this.#onRoom(seat))
     this.own = new OwnMembers(channel, generation, {
-      deadlines,
-      nowMs,
-      nameOp,
+      deadlines, nowMs, nameOp,
       submit: (op, onOutcome) => this.submit(op, onOutcome),
       toClient: (message) => ports.toClient(channel, message)
     })
@@ -93,6 +91,11 @@ export class LocalGroup {
 
   get liveCount(): number {
     return this.#liveCount
+  }
+
+  /** True if a member was told that it is attached; it may be on its way back. */
+  get isAttached(): boolean {
+    return this.#liveCount > 0 || someRejoins(this.#seats.values())
   }
 
   /** Seats a member, from where it stood or `rewind`; `onAttached` or `onAttachRefused` follows. */
@@ -166,9 +169,8 @@ export class LocalGroup {
         const answered = this.#submissions.answered(message)
         if (answered === undefined) return
         const { op, submitter } = answered
-        const { outcome } = message
-        if (op.owner !== undefined) this.own.onOutcome(op, outcome)
-        submitter(outcome)
+        if (op.owner !== undefined) this.own.onOutcome(op, message.outcome)
+        submitter(message.outcome)
         return
       }
       case 'broadcast':
@@ -341,8 +343,7 @@ export class LocalGroup {
   #askSync(seat: Seat): void {
     seat.awaitsSync = true
     const { channel } = this
-    const { variantId } = seat.row
-    this.#ports.toClient(channel, { kind: 'syncWanted', channel, variantId })
+    this.#ports.toClient(channel, { kind: 'syncWanted', channel, variantId: seat.row.variantId })
   }
 
   #onUnanswered(seat: Seat): void {
@@ -373,8 +374,7 @@ export class LocalGroup {
     this.#usedAtMs = this.#ports.nowMs()
     if (--seat.row.seatCount > 0) return
     const { channel } = this
-    const { variantId } = seat.row
-    this.#ports.toClient(channel, { kind: 'variantUnused', channel, variantId })
+    this.#ports.toClient(channel, { kind: 'variantUnused', channel, variantId: seat.row.variantId })
     this.#sayIfEmpty()
   }
 

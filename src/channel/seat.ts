@@ -155,3 +155,9 @@ export function tellBeginning(seat: Seat, attached: Attached): void {
   if (hasPresence) seat.awaitsSync = true
   seat.state = 'rejoining'
 }
+
+/** True if one was told that it is attached, and is on its way back. */
+export function someRejoins(seats: Iterable<Seat>): boolean {
+  for (const { state } of seats) if (state === 'rejoining') return true
+  return false
+}

@@ -59,7 +59,7 @@ export class Groups implements ChannelDoor {
 
   /** Shows the channels that somebody here is attached to. */
   list(used: UsedChannels): void {
-    for (const [channel, group] of this.#groups) if (group.liveCount > 0) used.add(channel)
+    for (const [channel, group] of this.#groups) if (group.isAttached) used.add(channel)
   }
 
   attach(channel: string, ears: Ears, variant: Variant, { from, rewind }: Start): Seat {
