@@ -3,7 +3,7 @@ One look at one RealtimeApp: its keys are made, and its status says whether the 
 */
 
 import type { KubeObject } from '../kube/resource.ts'
-import { keyEntries, keyProblems, ownsAppId } from './apps.ts'
+import { compileApp, keyEntries, keyProblems, ownsAppId } from './apps.ts'
 import { mergeConditions, onApp } from './conditions.ts'
 import type { Judgement } from './conditions.ts'
 import { keysSecret } from './desired.ts'
@@ -13,6 +13,9 @@ import { annotations, appResource, regionResource } from './names.ts'
 import type { Outlook, PassContext } from './pass.ts'
 import { describeViolations, parseApp } from './spec.ts'
 import type { AppSpec, AppStatus, RealtimeApp } from './spec.ts'
+
+/** No watch sees Secrets of others, and what changes there is to be known to nodes in 5 s. */
+const foreignLookMs = 2_000
 
 /** What a pass found, for the status. */
 interface Finding extends Outlook {
@@ -71,7 +74,8 @@ async function examine (context: PassContext, app: RealtimeApp): Promise<Finding
     context.tell(app, 'Normal', 'KeysMade', 'Reconcile',
       `made ${Object.keys(entries).length} keys in Secret ${before.secretName}`)
   }
-  return await served(context, app, spec, { ...before, appId })
+  const secret = { ...before.secret, entries }
+  return await served(context, app, spec, { ...before, appId, secret })
 }
 
 /** Keys in a Secret that a person made: read, never written. */
@@ -86,21 +90,17 @@ async function foreignKeys (
     }
   }
   const problems = keyProblems(spec, keyring.appId, keyring.secret.entries)
-  if (problems.length > 0) {
-    // No watch sees foreign Secrets, so look again.
-    return {
-      judgements: notReady('KeysUnusable', `Secret ${keyring.secretName}: ${problems.join('; ')}`),
-      afterMs: 5_000
-    }
+  const finding = problems.length === 0 ? await served(context, app, spec, keyring) : {
+    judgements: notReady('KeysUnusable', `Secret ${keyring.secretName}: ${problems.join('; ')}`)
   }
-  return await served(context, app, spec, keyring)
+  return { ...finding, afterMs: foreignLookMs }
 }
 
 async function served (
-  { writer, inventory }: PassContext, app: RealtimeApp, spec: AppSpec, keyring: Keyring
+  { writer, inventory, wakeRegion }: PassContext, app: RealtimeApp, spec: AppSpec, keyring: Keyring
 ): Promise<Finding> {
   const { namespace = '', name = '' } = app.metadata
-  const { appId, secretName } = keyring
+  const { appId, secretName, secret } = keyring
   const known = { appId, keysSecretName: secretName, keyCount: spec.keys.length }
   const region = spec.regionRef.name
   if (inventory.get(regionResource, { namespace, name: region }) === undefined) {
@@ -113,7 +113,9 @@ async function served (
   }
   const published = (await publishedApps(writer, namespace, region))
     .find(other => other.name === name && other.appId === appId)
-  if (published === undefined || published.keys.length !== spec.keys.length) {
+  const wanted = compileApp(name, spec, appId, secret.entries)
+  if (JSON.stringify(published) !== JSON.stringify(wanted)) {
+    wakeRegion(namespace, region)
     return { judgements: notReady('NotPublished', 'the nodes have yet to be told'), known }
   }
   return {

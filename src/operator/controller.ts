@@ -173,6 +173,7 @@ export class OperatorController {
         )
         this.#events.record({ regarding, type, reason, action, note })
       },
+      wakeRegion: (namespace, name) => this.#queue.add(`region/${namespace}/${name}`),
       random: () => `k${randomBytes(24).toString('base64url')}`,
       now
     }

@@ -21,6 +21,8 @@ export interface PassContext {
   tell: (
     about: KubeObject, type: 'Normal' | 'Warning', reason: string, action: string, note: string
   ) => void
+  /** Has a region looked at again, now: what it hands to its nodes is not what it should be. */
+  wakeRegion: (namespace: string, name: string) => void
   /** A new secret: 32 random characters without `.`, `:` or white space, a letter first. */
   random: () => string
   /** Now, as the API writes it, in whole seconds. */

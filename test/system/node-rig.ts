@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type * as Ably from 'ably'
 import { partitionOf } from '../../src/base/hash.ts'
-import { RINGS } from '../../src/commands/kube-access.ts'
+import { RINGS, SECRETS } from '../../src/commands/kube-access.ts'
 import type { KubeClient } from '../../src/kube/client.ts'
 import type { KubeObject } from '../../src/kube/resource.ts'
 import { nodeAccess } from '../../src/operator/access.ts'
@@ -188,6 +188,13 @@ export class NodeRig {
     await this.#client.remove(podResource, target, { gracePeriodSeconds: 0 })
   }
 
+  /** What the nodes are given to know of apps, as the operator writes it. */
+  async giveApps(keys: object[]): Promise<void> {
+    const stringData = { 'apps.json': JSON.stringify({ apps: [{ ...APPS.apps[0], keys }] }) }
+    const { apps: name } = regionNames(REGION)
+    await this.#client.mergePatch(SECRETS, { namespace: NAMESPACE, name }, { stringData })
+  }
+
   /** Asks the pod's node to drain, or no longer, as a person would: by annotation. */
   async annotateDrain(index: number, isAsked: boolean): Promise<void> {
     const target = { namespace: NAMESPACE, name: `${REGION}-${index}` }
@@ -253,9 +260,7 @@ export class NodeRig {
     return ablyClient(t, url, this.key, { ...options, fallbackHosts })
   }
 
-  async stopNats(): Promise<void> {
-    await this.#nats.stop()
-  }
+  stopNats = async (): Promise<void> => await this.#nats.stop()
 
   /** Starts NATS again, where it was. */
   async startNats(): Promise<void> {
@@ -309,9 +314,7 @@ export class NodeRig {
     if (!parsed.isValid) throw new Error(JSON.stringify(parsed.violations))
     const names = regionNames(REGION)
     const apps = {
-      apiVersion: 'v1',
-      kind: 'Secret',
-      metadata: { name: names.apps, namespace: NAMESPACE },
+      apiVersion: 'v1', kind: 'Secret', metadata: { name: names.apps, namespace: NAMESPACE },
       stringData: { 'apps.json': JSON.stringify(APPS) }
     }
     const manifests = [
@@ -369,13 +372,10 @@ export class NodeRig {
   }
 }
 
+const nowText = (): string => new Date().toISOString()
+
 function timeIn(line: string): string {
   return /"time":"([^"]*)"/.exec(line)?.[1] ?? ''
-}
-
-/** The time as the kubelet writes it. */
-function nowText(): string {
-  return new Date().toISOString()
 }
 
 function natsOptions(folder: string): NatsServerOptions {

@@ -51,6 +51,8 @@ t.test('operator', { skip, timeout: 120_000 }, async t => {
   await t.test('keys survive the loss of their Secret', t => testKeysSurvive(t, client))
   await t.test('a Secret a person made is used and never written', t =>
     testForeignKeys(t, client))
+  await t.test('keys are live: nodes are told of a change within seconds', t =>
+    testLiveKeys(t, client))
   await t.test('a Secret of an external NATS that is missing is told', t =>
     testExternalNats(t, server, client))
   await t.test('an invalid spec that got past the server is told, and mended', t =>
@@ -262,6 +264,46 @@ async function testKeysSurvive (t: Test, client: KubeClient): Promise<void> {
   t.equal(after.server, before.server, 'a key that stays keeps its value')
   t.equal(after.client, undefined, 'a key removed is gone')
   await untilCondition(client, appResource, 'one', 'chat', 'Ready', 'True')
+}
+
+/** How long the nodes may be without knowing of a change. */
+const keysLiveMs = 5_000
+
+/** The secrets of an app's keys as the nodes are given them. */
+async function publishedSecrets (client: KubeClient, app: string): Promise<string[]> {
+  const entries = await entriesOf(client, 'one', 'eu-apps')
+  const { apps } = JSON.parse(entries['apps.json'] ?? '') as
+    { apps: { name: string, keys: { secret: string }[] }[] }
+  return apps.find(({ name }) => name === app)?.keys.map(({ secret }) => secret) ?? []
+}
+
+async function testLiveKeys (t: Test, client: KubeClient): Promise<void> {
+  const own = { namespace: 'one', name: 'chat-keys' }
+  const keysOf = async (app: string, holds: (secrets: string[]) => boolean) => await until(
+    `keys of ${app}`,
+    async () => await publishedSecrets(client, app).then(found => holds(found) && found),
+    keysLiveMs
+  )
+  const patch = async (keys: object[]) => await client.mergePatch(
+    appResource, { namespace: 'one', name: 'chat' }, { spec: { keys } }
+  )
+  const before = await publishedSecrets(client, 'chat')
+  await patch([{ name: 'server' }, { name: 'extra' }, { name: 'third' }])
+  const added = await keysOf('chat', found => found.length === 3)
+  t.ok(before.every(secret => added.includes(secret)), 'a key is added, others stay')
+  await client.mergePatch(resourceOfKind('Secret'), own, { data: { third: null } })
+  const changed = await keysOf('chat', found => found.length === 3 && found[2] !== added[2])
+  t.same(changed.slice(0, 2), added.slice(0, 2), 'a key is changed, others stay')
+  await patch([{ name: 'server' }, { name: 'extra' }])
+  const removed = await keysOf('chat', found => found.length === 2)
+  t.same(removed, before, 'a key is taken away')
+  const mine = { namespace: 'one', name: 'mine' }
+  for (const secret of ['anotherlongsecret', 'averylongsecret']) {
+    const data = { default: Buffer.from(`Zz9999.k1k1k1:${secret}`).toString('base64') }
+    await client.mergePatch(resourceOfKind('Secret'), mine, { data })
+    t.same(await keysOf('brought', ([found]) => found === secret), [secret], 'of a person, too')
+  }
+  await untilCondition(client, appResource, 'one', 'brought', 'Ready', 'True')
 }
 
 async function testForeignKeys (t: Test, client: KubeClient): Promise<void> {

@@ -1,0 +1,145 @@
+/*
+Real nodes, their log on a real nats-server: tokens that are revoked, and keys that change, on every
+node, and on those that start afterwards.
+*/
+
+import t, { type Test } from 'tap'
+import { PlainSocket } from '../support/plain-socket.ts'
+import { apiServerTools } from '../support/api-server.ts'
+import { missingTools } from '../support/tools.ts'
+import { jwtOf } from '../support/tokens.ts'
+import { type NodeProcess, NodeRig, until } from './node-rig.ts'
+
+const skip = missingTools(...apiServerTools, 'nats-server')
+if (skip !== false) console.log(`# ${skip}`)
+const [CONNECTED, DISCONNECTED, ERROR] = [4, 6, 9]
+const REVOKED_MS = 1_000
+const KEYS_LIVE_MS = 5_000
+
+const everything = { capability: { '*': ['*'] } }
+const main = { id: 'app000', secret: 'secretOfTheRig', ...everything }
+const revocable = { id: 'rev000', secret: 'ofRevocable', revocableTokens: true, ...everything }
+const KEY = `chat00.${revocable.id}:${revocable.secret}`
+
+interface Region {
+  readonly rig: NodeRig
+  readonly nodes: NodeProcess[]
+}
+
+t.test('tokens and keys', { skip, timeout: 180_000 }, async (t) => {
+  const rig = await NodeRig.start(t)
+  const nodes: NodeProcess[] = []
+  for (const index of [0, 1, 2]) nodes.push(await rig.startReadyNode(index))
+  const region: Region = { rig, nodes }
+  await t.test('keys are live: added, changed and taken away on every node', (t) =>
+    testKeys(t, region))
+  await t.test('a revocation reaches every node within a second, and later ones', (t) =>
+    testRevocation(t, region))
+  await t.test('no revocation is answered that the log has not', (t) => testLogAway(t, region))
+})
+
+/** What a socket with these credentials is told first by the node. */
+async function greetingOf(
+  t: Test, node: NodeProcess, params: Record<string, string>
+): Promise<{ action: number; code: number | undefined; socket: PlainSocket }> {
+  const socket = PlainSocket.open(t, node.url, { params })
+  const told = await socket.next(() => true)
+  return { action: told.action, code: told.error?.code, socket }
+}
+
+async function untilTold(
+  t: Test, nodes: readonly NodeProcess[], key: string, code: number | undefined
+): Promise<void> {
+  const untilMs = performance.now() + KEYS_LIVE_MS
+  for (const node of nodes) {
+    await until(`${node.name} to know`, async () => {
+      const told = await greetingOf(t, node, { key })
+      told.socket.cut()
+      return told.code === code
+    })
+  }
+  t.ok(performance.now() < untilMs, 'in time')
+}
+
+async function testKeys(t: Test, { rig, nodes }: Region): Promise<void> {
+  const added = { id: 'new000', secret: 'ofANewOne', ...everything }
+  const key = `chat00.${added.id}:${added.secret}`
+  await untilTold(t, nodes, key, 40101)
+  await rig.giveApps([main, added])
+  await untilTold(t, nodes, key, undefined)
+  const [owners, bystanders] = await Promise.all([key, rig.key].map((shown) => Promise.all(
+    nodes.map(({ url }) => PlainSocket.connected(t, url, { params: { key: shown } })))))
+  await rig.giveApps([main, { ...added, secret: 'ofAChangedOne' }])
+  for (const owner of owners!) {
+    t.match(await owner.next(({ action }) => action === ERROR, KEYS_LIVE_MS),
+      { error: { code: 40101 } })
+    await owner.ended
+  }
+  await untilTold(t, nodes, key, 40101)
+  const holder = await PlainSocket.connected(t, nodes[1]!.url, {
+    params: { access_token: jwtOf(`chat00.${added.id}:ofAChangedOne`) }
+  })
+  await rig.giveApps([main])
+  t.match(await holder.next(({ action }) => action === ERROR, KEYS_LIVE_MS),
+    { error: { code: 40143 } })
+  await untilTold(t, nodes, `chat00.${added.id}:ofAChangedOne`, 40101)
+  for (const bystander of bystanders!) t.notOk(bystander.isEnded)
+}
+
+async function revoke(node: NodeProcess, target: string): Promise<Response> {
+  const [keyName] = KEY.split(':')
+  return await fetch(`${node.url}/keys/${keyName}/revokeTokens`, {
+    method: 'POST',
+    headers: {
+      authorization: `Basic ${Buffer.from(KEY).toString('base64')}`,
+      'content-type': 'application/json'
+    },
+    body: JSON.stringify({ targets: [target] })
+  })
+}
+
+async function testRevocation(t: Test, { rig, nodes }: Region): Promise<void> {
+  await rig.giveApps([main, revocable])
+  await untilTold(t, nodes, KEY, undefined)
+  const token = jwtOf(KEY, { clientId: 'ann', ageS: 1 })
+  const params = { access_token: token }
+  for (const [no, node] of nodes.entries()) {
+    const holders = await Promise.all(nodes.map(({ url }) => PlainSocket.connected(t, url, {
+      params: { access_token: jwtOf(KEY, { clientId: `c${no}` }) }
+    })))
+    const sinceMs = performance.now()
+    t.equal((await revoke(node, `clientId:c${no}`)).status, 201)
+    await Promise.all(holders.map(async (holder) => {
+      const told = await holder.next(({ action }) => action === DISCONNECTED)
+      const tookMs = performance.now() - sinceMs
+      t.equal(told.error?.code, 40141)
+      t.ok(tookMs < REVOKED_MS, `${Math.round(tookMs)} ms`)
+    }))
+  }
+  t.equal((await revoke(nodes[0]!, 'clientId:ann')).status, 201)
+  await nodes[2]!.process.kill()
+  nodes[2] = await rig.startReadyNode(2)
+  for (const node of nodes) {
+    const told = await greetingOf(t, node, params)
+    t.match(told, { action: ERROR, code: 40141 }, node.name)
+  }
+  const later = await greetingOf(t, nodes[2]!, {
+    access_token: jwtOf(KEY, { clientId: 'ann', ageS: -1 })
+  })
+  t.equal(later.action, CONNECTED)
+}
+
+async function testLogAway(t: Test, { rig, nodes }: Region): Promise<void> {
+  await rig.stopNats()
+  const refused = await revoke(nodes[0]!, 'clientId:bob')
+  t.equal(refused.status, 503)
+  t.match(await refused.json(), { error: { code: 50003 } })
+  await rig.startNats()
+  await until('it is stored', async () => (await revoke(nodes[1]!, 'clientId:bob')).status === 201)
+  const token = jwtOf(KEY, { clientId: 'bob', ageS: 2 })
+  await until('nodes to know', async () => {
+    const params = { access_token: token }
+    const told = await Promise.all(nodes.map((node) => greetingOf(t, node, params)))
+    return told.every(({ code }) => code === 40141)
+  })
+}
