@@ -14,7 +14,9 @@ const FILE_LINES_MAX = 400
 const FUNCTION_LINES_MAX = 70
 const LINE_COLUMNS_MAX = 100
 
-const CORE = ['base', 'wire', 'peer', 'ring', 'auth', 'log', 'channel', 'session', 'region', 'node']
+const CORE = [
+  'base', 'wire', 'peer', 'ring', 'auth', 'log', 'channel', 'session', 'stats', 'region', 'node'
+]
 
 /** Room → rooms it may import, besides itself; `*` for wiring. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
@@ -26,11 +28,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   log: ['base', 'wire', 'peer'],
   channel: ['base', 'wire', 'peer', 'log'],
   session: ['base', 'wire', 'auth'],
+  stats: ['base'],
   region: ['base', 'wire', 'peer', 'log'],
   node: CORE,
   bus: ['base', 'peer', 'node'],
   edge: ['base', 'wire', 'auth', 'node'],
-  store: ['base', 'log', 'node'],
+  store: ['base', 'log', 'stats', 'node'],
   kube: ['base'],
   operator: ['base', 'kube'],
   globalmaster: ['base', 'kube'],
@@ -49,6 +52,7 @@ const MAY_USE: Readonly<Record<string, readonly string[]>> = {
   log: ['@msgpack/msgpack'],
   channel: ['@msgpack/msgpack'],
   session: [],
+  stats: ['@msgpack/msgpack'],
   region: [],
   node: [],
   bus: ['nats'],

@@ -4,8 +4,11 @@
  */
 
 import { assert } from './assert.ts'
+import { statsLimits } from './stats-limits.ts'
 
 export const limits = {
+  ...statsLimits,
+
   // -- what a client may send, and what it is told (protocol sections 4.1 and 20) --------------
   /** Sum of a publish's sizes; above: NACK 40009. */
   messageBytesMax: 65_536,

@@ -10,13 +10,18 @@
 
 import { limits } from '../base/limits.ts'
 
+/** Hears of every change, with what is nothing new to anybody. */
+type Count = (channel: string, isActive: boolean, isNew: boolean) => void
+
 export class Activity {
   readonly #tell: (channel: string, isActive: boolean) => void
+  readonly #count: Count
   /** The active ones, with the time since when nobody uses them. */
   readonly #active = new Map<string, { unusedSinceMs: number | undefined }>()
 
-  constructor(tell: (channel: string, isActive: boolean) => void) {
+  constructor(tell: (channel: string, isActive: boolean) => void, count: Count) {
     this.#tell = tell
+    this.#count = count
   }
 
   /** Somebody wants something of the channel; `isKnown`: that is nothing new to anybody. */
@@ -27,6 +32,7 @@ export class Activity {
       return
     }
     this.#active.set(channel, { unusedSinceMs: undefined })
+    this.#count(channel, true, !isKnown)
     if (!isKnown) this.#tell(channel, true)
   }
 
@@ -41,11 +47,13 @@ export class Activity {
     active.unusedSinceMs ??= nowMs
     if (!isOver && nowMs - active.unusedSinceMs < limits.lingerMs) return
     this.#active.delete(channel)
+    this.#count(channel, false, false)
     this.#tell(channel, false)
   }
 
   /** The mastership is over: the next one tells. */
   clear(): void {
+    for (const channel of this.#active.keys()) this.#count(channel, false, false)
     this.#active.clear()
   }
 }

@@ -12,6 +12,7 @@ import { Decoder, Encoder } from '@msgpack/msgpack'
 import type { Publication, Standing, Variant } from '../peer/message.ts'
 import { Action } from '../wire/actions.ts'
 import { encodeFrame, type Frame } from '../wire/frame.ts'
+import { publishSize } from '../wire/message.ts'
 import type { Message, PresenceMessage, ProtocolMessage } from '../wire/protocol-message.ts'
 import { type ChannelSerial, channelSerial, messageSerial } from '../wire/serial.ts'
 import type { Taken } from './dedupe.ts'
@@ -186,6 +187,8 @@ export class EncodedPublication {
   }
 
   #encoded(format: Variant['format'], message: ProtocolMessage): Frame {
-    return encodeFrame(message, format, this.#allocate)
+    const items = message.messages ?? message.presence ?? []
+    const counts = { itemCount: items.length, itemBytes: publishSize(items) }
+    return encodeFrame(message, format, this.#allocate, counts)
   }
 }

@@ -1,14 +1,12 @@
 /**
  * A worker's attachments to one channel: the last fan-out. Attachments that want the same bytes
  * (format and wire name) sit in one row; a broadcast walks the row and leaves the same frame with
- * every socket. It also carries the worker's publishes to the node's ChannelClient.
+ * every socket (channel/fan-out.ts). It also carries the worker's publishes to the node's
+ * ChannelClient.
  *
  *   seat:  joining ──attached──▶ live ──home lost──▶ rejoining ──attached──▶ live
  *             │ no answer in time: refused             │ not resumed: continuity lost, then live
  *             └──attached, with more to come, or without room for it──▶ rejoining
- *
- * Cost of one publication for n live seats in a row: n calls that compare two fields and append
- * one pointer; no allocation, no encoding, no closure.
  *
  * It must never pass a frame to a seat that is not live: what a joining seat missed comes with
  * its `attached`, on the same ordered link, in pages, each when the seat's socket has room for it:
@@ -17,10 +15,10 @@
 
 import type { Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
+import type { Meter } from '../base/meter.ts'
 import type { Tally } from '../base/tally.ts'
 import type {
   Attached,
-  BroadcastItem,
   ContinuityLost,
   PeerMessage,
   PublishOp,
@@ -34,13 +32,14 @@ import { errors } from '../wire/errors.ts'
 import type { Rewind } from '../wire/params.ts'
 import type { ErrorInfo } from '../wire/protocol-message.ts'
 import { serialOf } from './encoding.ts'
+import { fanOut, give } from './fan-out.ts'
 import { GroupCensus } from './group-census.ts'
 import { Lookout } from './lookout.ts'
 import { OwnMembers } from './own-members.ts'
 import { enterRow, leaveRow, rowFor } from './rows.ts'
 import {
-  giveItem, giveOccupancy, type GroupMember, newSeat, type Row, type Seat, someRejoins,
-  tellBeginning, tellChange
+  giveOccupancy, type GroupMember, newSeat, type Row, type Seat, someRejoins, tellBeginning,
+  tellChange
 } from './seat.ts'
 import { Submissions, type Submitter } from './submissions.ts'
 
@@ -50,6 +49,8 @@ export type { Attachedness, GroupMember, Seat } from './seat.ts'
 export interface GroupPorts {
   readonly deadlines: Deadlines
   readonly tally: Tally
+  /** That of the channel's app. */
+  readonly meter: Meter
   /** The life of this worker. */
   readonly generation: number
   nowMs(): number
@@ -156,6 +157,7 @@ export class LocalGroup {
   }
 
   onClientMessage(message: ToGroup): void {
+    const { tally, meter: { outboundRealtime } } = this.#ports
     switch (message.kind) {
       case 'attached':
         this.#onAttached(message)
@@ -175,7 +177,7 @@ export class LocalGroup {
       }
       case 'broadcast':
         this.#standing = message.standing
-        for (const item of message.items) this.#fanOut(item)
+        for (const item of message.items) fanOut(this.#rows, item, tally, outboundRealtime)
         return
       case 'continuityLost':
         this.#onContinuityLost(message)
@@ -225,30 +227,6 @@ export class LocalGroup {
     return `group ${this.channel}: ${this.#liveCount} live, ${this.#seats.size} joining`
   }
 
-  #fanOut(item: BroadcastItem): void {
-    const { connectionId, frames, isPresence } = item
-    if (isPresence === true) {
-      for (const row of this.#rows) for (const seat of row.live) giveItem(seat, item)
-      return
-    }
-    for (const row of this.#rows) {
-      const frame = frames[row.variantId]
-      if (frame === undefined) continue
-      const { live } = row
-      this.#ports.tally.deliveryCount += live.length
-      if (row.variant.delta === true) {
-        for (const seat of live) giveItem(seat, item)
-        continue
-      }
-      for (let at = 0; at < live.length; at++) {
-        const { member } = live[at]!
-        if (!member.subscribes) continue
-        if (!member.hearsItself && member.connectionId === connectionId) continue
-        member.onFrame(frame)
-      }
-    }
-  }
-
   #onAttached(attached: Attached): void {
     const seat = this.#seats.get(attached.attachId)
     if (seat === undefined) return
@@ -260,7 +238,7 @@ export class LocalGroup {
     }
     this.#seats.delete(attached.attachId)
     this.#begin(seat, attached)
-    for (const item of backlog) giveItem(seat, item)
+    for (const item of backlog) give(seat, item, this.#ports.meter.outboundRealtime)
     if (hasMore === true) {
       this.#goOn(seat, standing)
       return

@@ -3,14 +3,40 @@
  * are told nothing and write nothing.
  */
 
+import type { Now } from '../base/clock.ts'
+import type { MeterSource } from '../base/meter.ts'
 import type { OwnershipEntry } from '../log/entry.ts'
 import { viewVersionOf } from '../peer/epoch.ts'
 import type { MemberOwner, PeerMessage, Publication, Standing } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
-import type { ChannelMaster, MasterPorts } from './master.ts'
+import type { ChannelMaster } from './master.ts'
 import type { PartitionPorts } from './partition-ports.ts'
 import type { Serving } from './serving.ts'
 import type { TailPool } from './tail.ts'
+
+/** What a channel's master needs from its partition. */
+export interface MasterPorts {
+  readonly epoch: number
+  readonly lineage: string
+  readonly tails: TailPool
+  /** False while the log takes nothing (rule 6). */
+  readonly hasRoom: boolean
+  /** False for a standing whose epoch is forgotten, or did not reach so far (rule 4). */
+  isKnown(standing: Standing): boolean
+  /** True while nobody can say who is present (rule 21). */
+  readonly isRollOpen: boolean
+  /** False for a life of a worker that has surely ended. */
+  isAlive(owner: MemberOwner): boolean
+  /** Adds the publication to what waits for the log. */
+  append(channel: string, op: Omit<Publication, 'entry'>): void
+  own(entry: OwnershipEntry): void
+  /** Where it is counted what becomes of channels. */
+  readonly meters: MeterSource
+  now(): Now
+  /** Calls back, unless the channel is let go, or the mastership over, by then. */
+  later(channel: string, afterMs: number, run: (nowMs: number) => void): void
+  send(place: Place, message: PeerMessage): void
+}
 
 /** The partition as its channels' masters see it. */
 export interface MastersPartition {
@@ -68,7 +94,11 @@ export class PartitionMasterPorts implements MasterPorts {
     return isBehind && this.#ports.fateOf(owner.incarnation) === 'unheard'
   }
 
-  now() {
+  get meters(): MeterSource {
+    return this.#ports.meters
+  }
+
+  now(): Now {
     return this.#ports.now()
   }
 

@@ -10,13 +10,12 @@
 
 import type { Now } from '../base/clock.ts'
 import { limits } from '../base/limits.ts'
-import { TokenBucket } from '../base/rate.ts'
+import type { Meter } from '../base/meter.ts'
 import type { OwnershipEntry } from '../log/entry.ts'
+import { TokenBucket } from '../base/rate.ts'
 import type {
   Backfill,
   Join,
-  MemberOwner,
-  PeerMessage,
   Publication,
   Publish,
   PublishOp,
@@ -31,32 +30,11 @@ import { Census } from './census.ts'
 import { Dedupe, type Taken } from './dedupe.ts'
 import { serialsOf } from './encoding.ts'
 import { type Interest, Interests } from './interests.ts'
+import type { MasterPorts } from './master-ports.ts'
 import { type Here, pageAfter, pageRewound } from './page.ts'
 import type { Birth, ChannelState } from './partition-state.ts'
 import { MasterPresence } from './presence-master.ts'
-import { Tail, type TailPool } from './tail.ts'
-
-/** What a channel's master needs from its partition. */
-export interface MasterPorts {
-  readonly epoch: number
-  readonly lineage: string
-  readonly tails: TailPool
-  /** False while the log takes nothing (rule 6). */
-  readonly hasRoom: boolean
-  /** False for a standing whose epoch is forgotten, or did not reach so far (rule 4). */
-  isKnown(standing: Standing): boolean
-  /** True while nobody can say who is present (rule 21). */
-  readonly isRollOpen: boolean
-  /** False for a life of a worker that has surely ended. */
-  isAlive(owner: MemberOwner): boolean
-  /** Adds the publication to what waits for the log. */
-  append(channel: string, op: Omit<Publication, 'entry'>): void
-  own(entry: OwnershipEntry): void
-  now(): Now
-  /** Calls back, unless the channel is let go, or the mastership over, by then. */
-  later(channel: string, afterMs: number, run: (nowMs: number) => void): void
-  send(place: Place, message: PeerMessage): void
-}
+import { Tail } from './tail.ts'
 
 /** Where a channel stands when its master begins. */
 export interface ChannelStart {
@@ -69,6 +47,8 @@ const UNSEEN: Taken = { timestamp: 0, counter: 0, messageCount: 0 }
 
 export class ChannelMaster {
   readonly channel: string
+  /** That of its app. */
+  readonly meter: Meter
   readonly presence: MasterPresence
   readonly census: Census
   readonly #ports: MasterPorts
@@ -88,6 +68,7 @@ export class ChannelMaster {
 
   constructor(channel: string, start: ChannelStart, ports: MasterPorts, nowMs: number) {
     this.channel = channel
+    this.meter = ports.meters.ofChannel(channel)
     this.#ports = ports
     this.#interests = new Interests((place, message) => ports.send(place, message))
     this.presence = this.#makePresence()
@@ -335,12 +316,12 @@ export class ChannelMaster {
 
   /** Gives the op its place in the order. */
   #publish(op: PublishOp): Omit<Publication, 'entry'> {
-    const { id, idSpace, connectionId, messageCount, payload, ephemeralCount, owner } = op
+    const { id, idSpace, connectionId, messageCount, payload, ephemeralCount, owner, said } = op
     const { ms: timestamp, counter } = this.#clock.next(this.#ports.now().wallMs)
     const seq = ++this.#lastSeq
     const ownId = idSpace === 'master' ? `${this.#ports.lineage}:${seq}` : id
     const publication = { seq, id: ownId, idSpace, connectionId, timestamp, counter,
-      messageCount, payload, ephemeralCount, owner }
+      messageCount, payload, ephemeralCount, owner, said }
     this.#ports.append(this.channel, publication)
     return publication
   }

@@ -6,14 +6,17 @@
 
 import { exhaustive } from '../base/assert.ts'
 import type { Now } from '../base/clock.ts'
+import type { Meter } from '../base/meter.ts'
 import type { Entry } from '../log/entry.ts'
 import type { RecoveredLog } from '../log/replay.ts'
 import type { Publication, ToMaster } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
+import { META_PREFIX } from '../wire/params.ts'
 import { Activity } from './activity.ts'
 import type { Ask } from '../peer/question-message.ts'
 import { answerTo } from './answers.ts'
-import { ChannelMaster, type MasterPorts } from './master.ts'
+import { ChannelMaster } from './master.ts'
+import type { MasterPorts } from './master-ports.ts'
 import type { UsedChannels } from './used-channels.ts'
 import {
   type Birth,
@@ -33,7 +36,13 @@ export class PartitionChannels {
   /** `onActivity` is told which channels have become active, or are so no more. */
   constructor(ports: MasterPorts, onActivity: (channel: string, isActive: boolean) => void) {
     this.#ports = ports
-    this.#activity = new Activity(onActivity)
+    this.#activity = new Activity(onActivity, (channel, isActive, isNew) => {
+      if (channel.includes(`/${META_PREFIX}`)) return
+      const { channels } = ports.meters.ofChannel(channel)
+      const { monoMs } = ports.now()
+      if (isActive) channels.enter(monoMs, isNew)
+      else channels.leave(monoMs)
+    })
   }
 
   get size(): number {
@@ -123,11 +132,20 @@ export class PartitionChannels {
         continue
       }
       channel.onCommitted(entry.publication, nowMs)
+      count(channel.meter, entry.publication)
       const publications = byChannel.get(channel)
       if (publications === undefined) byChannel.set(channel, [entry.publication])
       else publications.push(entry.publication)
     }
     for (const [channel, publications] of byChannel) channel.deliver(publications)
+  }
+
+  /** What a mastership had under way that is over: its channels are gone. */
+  countLate(entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      if (entry.kind !== 'publication') continue
+      count(this.#ports.meters.ofChannel(entry.channel), entry.publication)
+    }
   }
 
   /** Shows the channels where somebody is present. */
@@ -185,4 +203,12 @@ export class PartitionChannels {
     master.restoreState(state, nowMs)
     this.#channels.set(channel, master)
   }
+}
+
+/** What clients said counts when it is committed, by the master that wrote it: once. */
+function count(meter: Meter, { said, owner }: Publication): void {
+  if (said === undefined) return
+  const { messages, presence } = said.isRest ? meter.inboundRest : meter.inboundRealtime
+  const traffic = owner === undefined ? messages : presence
+  traffic.add(said.count, said.bytes)
 }

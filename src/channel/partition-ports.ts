@@ -4,6 +4,7 @@
 
 import type { Now } from '../base/clock.ts'
 import type { Deadlines } from '../base/deadlines.ts'
+import type { MeterSource } from '../base/meter.ts'
 import type { Random } from '../base/random.ts'
 import type { LogOutbox } from '../log/port.ts'
 import type { LogRoom } from '../log/room.ts'
@@ -18,6 +19,8 @@ export interface PartitionPorts {
   readonly log: LogOutbox
   /** What all masters of the worker hold. */
   readonly tails: TailPool
+  /** Where it is counted what becomes of channels. */
+  readonly meters: MeterSource
   /** What room the region's log has (rule 6). */
   room(): LogRoom
   readonly deadlines: Deadlines

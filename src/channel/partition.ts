@@ -251,6 +251,7 @@ export class PartitionMaster {
     const owner = {
       onCommitted: (entries: readonly Entry[], firstEntry: number, record: RecordExtent) =>
         this.#onCommitted(entries, firstEntry, record),
+      onLandedLate: (entries: readonly Entry[]) => this.#channels.countLate(entries),
       onDeposed: () => this.#onDeposed(),
       onRolledBack: () => this.#onRolledBack('the log has not what it had accepted', false)
     }

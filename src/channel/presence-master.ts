@@ -66,7 +66,7 @@ export interface PresencePorts {
 }
 
 /** Where an op or another word comes from. */
-interface Source {
+interface Source extends Pick<PublishOp, 'said'> {
   readonly id: string
   readonly idSpace: IdSpace
 }
@@ -135,8 +135,9 @@ export class MasterPresence {
   }
 
   /** Writes what an op was judged to be. */
-  write({ id, idSpace, connectionId, owner }: PublishOp, changes: Changes, nowMs: number): void {
-    this.#write({ id, idSpace }, connectionId!, owner!, changes)
+  write(op: PublishOp, changes: Changes, nowMs: number): void {
+    const { connectionId, owner } = op
+    this.#write(op, connectionId!, owner!, changes)
     if (!this.#ports.isAlive(owner!)) this.checkOwners(nowMs)
   }
 
@@ -317,7 +318,7 @@ export class MasterPresence {
    * written too, since a repeat of it, later, could have one.
    */
   #write(
-    { id, idSpace }: Source,
+    { id, idSpace, said }: Source,
     connectionId: string,
     owner: MemberOwner,
     { events, moved }: Changes
@@ -333,7 +334,7 @@ export class MasterPresence {
     const shown = isOfClient ? events : events.map(decidedByServer)
     const pages = pagesOf(shown, itemBytes)
     for (const [no, page] of pages.entries()) {
-      const source = no === pages.length - 1 ? { id, idSpace } : OF_MASTER
+      const source = no === pages.length - 1 ? { id, idSpace, said } : OF_MASTER
       const payload = encodeItems(page)
       const op = { ...source, connectionId, messageCount: 0, payload, owner }
       this.#decided.apply(this.#ports.publish(op), page)

@@ -94,19 +94,23 @@ export function newSeat(
   }
 }
 
-/** Gives it a publication, if it is for its ears: as a delta where it has what that builds on. */
-export function giveItem(seat: Seat, item: BroadcastItem): void {
+/**
+ * Gives it a publication, if it is for its ears: as a delta where it has what that builds on.
+ * Returns what it was given.
+ */
+export function giveItem(seat: Seat, item: BroadcastItem): Frame | undefined {
   const { variantId, variant } = seat.row
-  const frame = item.frames[variantId]
-  if (frame === undefined || !hears(seat, item)) return
-  if (variant.delta !== true || item.isPresence === true) {
-    seat.member.onFrame(frame)
-    return
+  const whole = item.frames[variantId]
+  if (whole === undefined || !hears(seat, item)) return undefined
+  let frame = whole
+  if (variant.delta === true && item.isPresence !== true) {
+    const delta = item.deltas?.[variantId]
+    const hasBase = delta !== undefined && delta.buildsOn === seat.heardSeq
+    seat.heardSeq = item.isCut === true ? undefined : item.seq
+    if (hasBase) frame = delta.frame
   }
-  const delta = item.deltas?.[variantId]
-  const hasBase = delta !== undefined && delta.buildsOn === seat.heardSeq
-  seat.heardSeq = item.isCut === true ? undefined : item.seq
-  seat.member.onFrame(hasBase ? delta.frame : frame)
+  seat.member.onFrame(frame)
+  return frame
 }
 
 /** A message that is none of the channel's; SDKs take it for what the next delta builds on. */

@@ -11,6 +11,7 @@ import { Hub } from '../bus/hub.ts'
 import type { PodFact } from '../node/member-ports.ts'
 import { makeLogger } from '../ops/notes.ts'
 import { EmbeddedLog } from '../store/embedded.ts'
+import { EmbeddedStats } from '../store/embedded-stats.ts'
 import { DevApps } from './dev-apps.ts'
 import { LocalRing } from './local-ring.ts'
 import { type NodePorts, NodeRuntime } from './node-runtime.ts'
@@ -19,6 +20,8 @@ const READY_CHECK_MS = 20
 const PARTITION_COUNT = 4096
 /** Of the machine's memory, for the log of the whole region; above, publishes are refused. */
 const LOG_MEMORY_SHARE = 0.25
+/** The statistics of all apps; above, nothing more is kept of them. */
+const STATS_BYTES_MAX = 256 * 1024 * 1024
 const PORT_MAX = 65_535
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
 
@@ -49,6 +52,7 @@ export async function startDevRegion(options: DevOptions): Promise<DevRegion> {
   checkOptions(options)
   const hub = new Hub()
   const log = new EmbeddedLog(Math.floor(totalmem() * LOG_MEMORY_SHARE))
+  const stats = new EmbeddedStats(STATS_BYTES_MAX)
   const ring = new LocalRing(PARTITION_COUNT)
   const names = Array.from({ length: options.nodes }, (_, index) => `dev-${index}`)
   const runtimes: NodeRuntime[] = []
@@ -82,7 +86,7 @@ export async function startDevRegion(options: DevOptions): Promise<DevRegion> {
         drainMs: 2_000,
         secret
       },
-      devPorts(hub, log, ring, apps, names, logger)
+      devPorts({ hub, log, stats }, ring, apps, names, logger)
     ))
   }
   const stop = async (): Promise<void> => {
@@ -123,8 +127,7 @@ export async function devCommand(options: DevOptions): Promise<void> {
 }
 
 function devPorts(
-  hub: Hub,
-  log: EmbeddedLog,
+  { hub, log, stats }: { hub: Hub; log: EmbeddedLog; stats: EmbeddedStats },
   ring: LocalRing,
   apps: DevApps,
   names: readonly string[],
@@ -137,11 +140,13 @@ function devPorts(
     connectMesh: async () => hub.mesh(),
     logScale: () => log,
     workerMesh: () => {
-      const [mesh, records] = [new MessageChannel(), new MessageChannel()]
+      const [mesh, records, counts] =
+        [new MessageChannel(), new MessageChannel(), new MessageChannel()]
       hub.serve(mesh.port1)
       log.serve(records.port1)
-      const settings = { kind: 'hub' as const, port: mesh.port2, log: records.port2 }
-      return { settings, transfer: [mesh.port2, records.port2] }
+      stats.serve(counts.port1)
+      const ports = { port: mesh.port2, log: records.port2, stats: counts.port2 }
+      return { settings: { kind: 'hub' as const, ...ports }, transfer: Object.values(ports) }
     },
     watchPods: (onPods) => {
       onPods(names.map(podOf))

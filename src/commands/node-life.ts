@@ -8,6 +8,7 @@ import type { AppConfig } from '../auth/app.ts'
 import type { Mesh } from '../bus/mesh.ts'
 import type { Adopt, PodFact, Standing } from '../node/member-ports.ts'
 import { MemberNode } from '../node/member.ts'
+import { Flushing } from '../ops/flushing.ts'
 import { LogGauge, type LogScale } from '../ops/log-gauge.ts'
 import { LogKeeper, type LogStreams } from '../ops/log-keeper.ts'
 import { MemberPump, type RingStore } from '../ops/member-pump.ts'
@@ -63,6 +64,7 @@ export class NodeLife {
   readonly #supervisor: Supervisor
   readonly #logKeeper: LogKeeper | undefined
   readonly #logGauge: LogGauge
+  readonly #flushing: Flushing
   readonly #describing = new Map<number, (lines: readonly string[]) => void>()
   readonly #appsKnown = new Map<number, { awaited: Set<number>; resolve: () => void }>()
   #view: View | undefined
@@ -114,6 +116,7 @@ export class NodeLife {
         note: (level, text) => ports.logger[level](text)
       }
     )
+    this.#flushing = new Flushing(this.#supervisor)
   }
 
   get view(): View | undefined {
@@ -196,6 +199,7 @@ export class NodeLife {
     this.#pump.stop()
     this.#logKeeper?.stop()
     this.#logGauge.stop()
+    await this.#flushing.flush()
     await this.#supervisor.stop()
   }
 
@@ -357,6 +361,9 @@ export class NodeLife {
         return
       case 'heardView':
         this.#pump.input(message)
+        return
+      case 'flushed':
+        this.#flushing.onFlushed(worker)
         return
       case 'settled':
         this.#onSettled(worker, message.viewVersion)

@@ -67,6 +67,8 @@ export interface NodePorts<M extends Mesh = Mesh> {
   logStreams?(mesh: M, prefix: string): LogStreams
   /** How full that log is. */
   logScale(mesh: M, prefix: string): LogScale
+  /** Sees to where statistics are kept, until that is done; absent where nothing is to be done. */
+  prepareStats?(mesh: M, prefix: string, signal: AbortSignal): Promise<void>
   /** How a worker thread is to connect, and what must be transferred for it. */
   workerMesh(): { settings: MeshSettings; transfer: Transferable[] }
   watchPods(onPods: (pods: readonly PodFact[]) => void, onAway: () => void): Stop
@@ -126,6 +128,7 @@ export class NodeRuntime<M extends Mesh = Mesh> {
     this.#waitsFor = 'the mesh'
     const onUpOrDown = (isUp: boolean): void => this.#life?.onMesh(isUp)
     this.#mesh = await this.#ports.connectMesh(onUpOrDown, signal)
+    void this.#ports.prepareStats?.(this.#mesh, this.#prefix, signal)
     this.#waitsFor = 'a place in the ring'
     this.#begin()
     this.#stops.push(

@@ -7,12 +7,13 @@ import { readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { NatsMesh } from '../bus/nats.ts'
 import { type Environment, kubeConfig, type NodeConfig, nodeConfig } from '../ops/config.ts'
-import { makeLogger } from '../ops/notes.ts'
+import { type Logger, makeLogger } from '../ops/notes.ts'
 import { JetStreamScale } from '../store/jetstream-fill.ts'
+import { keepStatsStream } from '../store/jetstream-stats.ts'
 import { JetStreamStreams } from '../store/jetstream-streams.ts'
 import { kubeClient } from './kube-access.ts'
 import { KubeRingStore, watchApps, watchPods } from './kube-ports.ts'
-import { NodeRuntime } from './node-runtime.ts'
+import { type NodePorts, NodeRuntime } from './node-runtime.ts'
 
 /** Runs until SIGTERM has drained the node. Throws an Error that names what is misconfigured. */
 export async function nodeCommand(environment: Environment): Promise<void> {
@@ -55,20 +56,7 @@ export async function nodeCommand(environment: Environment): Promise<void> {
       logger,
       ringStore,
       ringUid: (signal) => ringStore.uid(signal, logger),
-      connectMesh: (onUpOrDown, signal) => {
-        const events = {
-          onUp: () => onUpOrDown(true),
-          onDown: () => onUpOrDown(false),
-          note: (text: string) => logger.warn(text)
-        }
-        return NatsMesh.connect({ ...nats, name: `${node}/main` }, events, signal)
-      },
-      logStreams: (mesh, prefix) => new JetStreamStreams(mesh.connection, prefix),
-      logScale: (mesh, prefix) => {
-        const bytesMax = config.RINGCAST_LOG_BYTES ?? Infinity
-        return new JetStreamScale(mesh.connection, prefix, bytesMax)
-      },
-      workerMesh: () => ({ settings: { kind: 'nats', ...nats }, transfer: [] }),
+      ...natsPorts(config, nats, logger),
       watchPods: (onPods, onAway) => watchPods(client, scope, logger, onPods, onAway),
       watchApps: (onApps) => watchApps(client, scope, logger, onApps)
     }
@@ -81,6 +69,36 @@ export async function nodeCommand(environment: Environment): Promise<void> {
   await runtime.stop()
   logger.info('stopped')
   process.exit(0)
+}
+
+/** What of a node's ports NATS is behind. */
+function natsPorts(
+  config: NodeConfig, nats: Awaited<ReturnType<typeof natsOptions>>, logger: Logger
+): Pick<
+  NodePorts<NatsMesh>, 'connectMesh' | 'logStreams' | 'logScale' | 'prepareStats' | 'workerMesh'
+> {
+  return {
+    connectMesh: (onUpOrDown, signal) => {
+      const events = {
+        onUp: () => onUpOrDown(true),
+        onDown: () => onUpOrDown(false),
+        note: (text: string) => logger.warn(text)
+      }
+      return NatsMesh.connect({ ...nats, name: `${config.RINGCAST_POD_NAME}/main` }, events, signal)
+    },
+    logStreams: (mesh, prefix) => new JetStreamStreams(mesh.connection, prefix),
+    logScale: (mesh, prefix) => {
+      const bytesMax = config.RINGCAST_LOG_BYTES ?? Infinity
+      return new JetStreamScale(mesh.connection, prefix, bytesMax)
+    },
+    prepareStats: (mesh, prefix, signal) => {
+      const redundancy = config.RINGCAST_REDUNDANCY
+      return keepStatsStream({ connection: mesh.connection, prefix, redundancy }, {
+        note: (text) => logger.warn(text), signal
+      })
+    },
+    workerMesh: () => ({ settings: { kind: 'nats', ...nats }, transfer: [] })
+  }
 }
 
 /** How NATS is reached, by every thread. */

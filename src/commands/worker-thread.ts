@@ -17,7 +17,7 @@ import { connectionsMaxOf } from '../edge/public-port.ts'
 import { type Edge, startEdge } from '../edge/server.ts'
 import type { LogPlan } from '../node/member-ports.ts'
 import { Outbox } from '../node/outbox.ts'
-import type { Log, Place } from '../node/ports.ts'
+import type { Log, Place, StatsStore } from '../node/ports.ts'
 import { Worker } from '../node/worker.ts'
 import { heapUsedBytes, watchLoad } from '../ops/load-gauge.ts'
 import { NoteLimit } from '../ops/note-limit.ts'
@@ -32,7 +32,9 @@ import type {
   WorkerStart
 } from '../ops/thread-messages.ts'
 import { PortLog } from '../store/embedded.ts'
+import { PortStats } from '../store/embedded-stats.ts'
 import { JetStreamLog } from '../store/jetstream.ts'
+import { JetStreamStats } from '../store/jetstream-stats.ts'
 
 const STATUS_MS = 1_000
 
@@ -53,14 +55,20 @@ function note(text: string): void {
 interface World {
   readonly mesh: Mesh
   readonly log: Log
+  readonly stats: StatsStore
   /** Takes note of what the view says about the log. */
   onPlan(plan: LogPlan | undefined): void
 }
 
 async function joinWorld(): Promise<World> {
   if (start.mesh.kind === 'hub') {
-    const { port, log } = start.mesh
-    return { mesh: new HubMesh(port), log: new PortLog(log), onPlan: () => undefined }
+    const { port, log, stats } = start.mesh
+    return {
+      mesh: new HubMesh(port),
+      log: new PortLog(log),
+      stats: new PortStats(stats),
+      onPlan: () => undefined
+    }
   }
   const name = `${start.node}/${start.worker}`
   const events = {
@@ -70,7 +78,8 @@ async function joinWorld(): Promise<World> {
   }
   const mesh = await NatsMesh.connect({ ...start.mesh, name }, events, new AbortController().signal)
   const log = new JetStreamLog(mesh.connection, start.prefix)
-  return { mesh, log, onPlan: (plan) => followPlan(log, plan) }
+  const stats = new JetStreamStats(mesh.connection, start.prefix)
+  return { mesh, log, stats, onPlan: (plan) => followPlan(log, plan) }
 }
 
 /**
@@ -172,23 +181,30 @@ function newWorker(self: Place, outbox: Outbox, tally: Tally): Worker {
   )
 }
 
+function newPump(worker: Worker, outbox: Outbox, bus: WorkerBus, { log, stats }: World): Pump {
+  return new Pump(worker, outbox, {
+    clock: systemClock,
+    bus,
+    log,
+    stats,
+    onViewHeard: (version, from) => say({ kind: 'heardView', version, from }),
+    onSettled: (viewVersion) => say({ kind: 'settled', viewVersion }),
+    onFlushed: () => say({ kind: 'flushed' }),
+    note
+  })
+}
+
 async function run(): Promise<void> {
   const self = { incarnation: start.incarnation, worker: start.worker }
   const outbox = new Outbox()
   const tally = new Tally()
   const worker = newWorker(self, outbox, tally)
-  const { mesh, log, onPlan } = await joinWorld()
+  const world = await joinWorld()
+  const { mesh, onPlan } = world
   const bus = new WorkerBus(self, start.prefix, mesh, (frame) => {
     pump.input({ kind: 'peerFrame', frame })
   })
-  const pump = new Pump(worker, outbox, {
-    clock: systemClock,
-    bus,
-    log,
-    onViewHeard: (version, from) => say({ kind: 'heardView', version, from }),
-    onSettled: (viewVersion) => say({ kind: 'settled', viewVersion }),
-    note
-  })
+  const pump = newPump(worker, outbox, bus, world)
   const provisioning = new Provisioning()
   const opening = new Opening(pump, provisioning)
   let appsVersion = 0
@@ -210,6 +226,7 @@ async function run(): Promise<void> {
         opening.onApps()
         say({ kind: 'appsKnown', ticket: message.ticket })
         return
+      case 'flush':
       case 'logRoom':
         pump.input(message)
         return

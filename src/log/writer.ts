@@ -28,6 +28,8 @@ const MISSING_MAX = 5
 export interface WriterOwner {
   /** These entries, the first of them numbered `firstEntry`, are in the log, in one record. */
   onCommitted(entries: readonly Entry[], firstEntry: number, record: RecordExtent): void
+  /** The writer was stopped, and what was under way then has landed: it is only to be counted. */
+  onLandedLate(entries: readonly Entry[]): void
   /** Another mastership writes; whatever waited is decided by the log alone (rule 3). */
   onDeposed(): void
   /** The log does not hold any more what it had accepted from us (rule 4). */
@@ -161,7 +163,7 @@ export class LogWriter {
     this.#append(this.#underWay)
   }
 
-  /** Ends the mastership on this side; nothing is called back any more. */
+  /** Ends the mastership on this side; nothing is called back any more but `onLandedLate`. */
   stop(): void {
     this.#isStopped = true
     this.#deadlines.cancel(this.#retry)
@@ -196,8 +198,12 @@ export class LogWriter {
   }
 
   #onAnswer(underWay: UnderWay, answer: LogAnswer): void {
-    if (this.#isStopped || answer.kind !== 'append' || this.#underWay !== underWay) return
+    if (answer.kind !== 'append') return
     const { outcome } = answer
+    if (this.#isStopped || this.#underWay !== underWay) {
+      if (outcome.kind === 'appended') this.#owner.onLandedLate(underWay.entries)
+      return
+    }
     if (outcome.kind === 'appended') {
       this.#onLanded(underWay, outcome.seq)
     } else if (outcome.kind === 'conflict') {

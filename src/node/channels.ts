@@ -10,6 +10,7 @@
 import type { Now } from '../base/clock.ts'
 import type { Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
+import type { MeterSource } from '../base/meter.ts'
 import type { Random } from '../base/random.ts'
 import type { Tally } from '../base/tally.ts'
 import { ChannelClient } from '../channel/client.ts'
@@ -27,6 +28,7 @@ import type { Enumerate } from '../peer/question-message.ts'
 import type { Revoked } from '../peer/revocation-message.ts'
 import type { View } from '../ring/view.ts'
 import { tellActivity } from './channel-events.ts'
+import { Clients } from './clients.ts'
 import { Groups } from './groups.ts'
 import { type Generations, Mastership } from './mastership.ts'
 import { MetaEvents } from './meta-events.ts'
@@ -35,8 +37,6 @@ import { Partitions } from './partitions.ts'
 import { Questions } from './questions.ts'
 import { Registers } from './registers.ts'
 import { Rolls } from './rolls.ts'
-
-const SWEEP_MS = 5_000
 
 export interface ChannelsOptions {
   readonly self: Place
@@ -53,6 +53,7 @@ export interface ChannelsPorts {
   readonly random: Random
   readonly allocate: Allocate
   readonly tally: Tally
+  readonly meters: MeterSource
   now(): Now
   /** Sends over the link to another place. */
   send(to: Place, message: PeerMessage): void
@@ -77,22 +78,23 @@ export class Channels {
   readonly questions: Questions
   readonly #options: ChannelsOptions
   readonly #ports: ChannelsPorts
-  readonly #clients = new Map<string, ChannelClient>()
+  readonly #clients: Clients
   readonly #partitions: Partitions
   readonly #mastership: Mastership
   readonly #rolls = new Rolls()
   #loop: { from: Place; message: PeerMessage }[] = []
   #room = ampleRoom
-  #isSweeping = false
 
   constructor(options: ChannelsOptions, ports: ChannelsPorts) {
     this.#options = options
     this.#ports = ports
     this.#mastership = new Mastership(options.self, options.workers)
-    const { deadlines, tally, now } = ports
+    this.#clients = new Clients(ports, (channel) => this.#newClient(channel), () => this.runLoop())
+    const { deadlines, tally, meters, now } = ports
     this.groups = new Groups(options, {
       deadlines,
       tally,
+      meters,
       now,
       toClient: (message) => {
         const { incarnation } = options.self
@@ -130,6 +132,7 @@ export class Channels {
       room: () => this.#room,
       deadlines,
       random: ports.random,
+      meters,
       now,
       send: (to, message) => this.#send(to, message),
       fateOf: (incarnation) => this.registers.fateOf(incarnation),
@@ -141,6 +144,11 @@ export class Channels {
 
   get viewVersion(): number {
     return this.#mastership.viewVersion
+  }
+
+  /** True for a channel whose master would be here. */
+  isMine(channel: string): boolean {
+    return this.viewVersion > 0 && this.#mastership.isMine(this.#mastership.partitionOf(channel))
   }
 
   /** Counts for metrics. */
@@ -328,7 +336,7 @@ export class Channels {
       const isWorth = message.kind === 'attach' || message.kind === 'submit' ||
         (message.kind === 'declared' && message.members.length > 0)
       if (!isWorth) return
-      client = this.#newClient(message.channel)
+      client = this.#clients.make(message.channel)
     }
     client.onGroupMessage(from.worker, message)
   }
@@ -348,7 +356,7 @@ export class Channels {
   }
 
   #newClient(channel: string): ChannelClient {
-    const client = new ChannelClient(channel, {
+    return new ChannelClient(channel, {
       deadlines: this.#ports.deadlines,
       random: this.#ports.random,
       allocate: this.#ports.allocate,
@@ -364,9 +372,6 @@ export class Channels {
         this.#send({ incarnation: this.#options.self.incarnation, worker }, message as ToGroup)
       }
     })
-    this.#clients.set(channel, client)
-    this.#sweepLater()
-    return client
   }
 
   #send(to: Place, message: PeerMessage | ToClientFromMaster): void {
@@ -381,20 +386,5 @@ export class Channels {
     this.#partitions.onPlaceGone((other) => isSamePlace(other, place))
     if (place.incarnation !== this.#options.self.incarnation) return
     for (const client of this.#clients.values()) client.onWorkerGone(place.worker)
-  }
-
-  #sweepLater(): void {
-    if (this.#isSweeping) return
-    this.#isSweeping = true
-    this.#ports.deadlines.at(this.#ports.now().monoMs + SWEEP_MS, (nowMs) => {
-      this.#isSweeping = false
-      for (const [name, client] of this.#clients) {
-        if (!client.isSpent(nowMs)) continue
-        client.close()
-        this.#clients.delete(name)
-      }
-      this.runLoop()
-      if (this.#clients.size > 0) this.#sweepLater()
-    })
   }
 }

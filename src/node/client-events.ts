@@ -5,6 +5,7 @@
 
 import type { AppDirectory } from '../auth/app.ts'
 import type { Credentials } from '../auth/key.ts'
+import { type MeterSource, REFUSED_STATUSES } from '../base/meter.ts'
 import type { Parked } from '../session/parking.ts'
 import type { ErrorInfo } from '../wire/errors.ts'
 import type { MetaEvents, MetaName } from './meta-events.ts'
@@ -29,16 +30,16 @@ export interface AnsweredRequest {
 }
 
 const CONNECTION_METAS: readonly MetaName[] = ['connection.lifecycle', 'clientEvents:connections']
-/** The caller had no right to it, or asked too often. */
-const REFUSED_STATUSES: ReadonlySet<number> = new Set([401, 403, 429])
 
 export class ClientEvents {
   readonly #events: MetaEvents
   readonly #siteCode: string
+  readonly #meters: MeterSource
 
-  constructor(events: MetaEvents, siteCode: string) {
+  constructor(events: MetaEvents, siteCode: string, meters: MeterSource) {
     this.#events = events
     this.#siteCode = siteCode
+    this.#meters = meters
   }
 
   /** A connection has come, changed or gone; `error` says why where something went wrong. */
@@ -60,6 +61,7 @@ export class ClientEvents {
     const [keyName = ''] = key?.split(':') ?? []
     const [appId = ''] = keyName.split('.')
     if (directory?.app(appId) === undefined) return
+    this.#meters.of(appId).connections.refused++
     const isKnown = directory.key(keyName) !== undefined
     const credentials = { appId, keyName: isKnown ? keyName : '' }
     this.onConnection({ credentials }, 'refused', error)
@@ -79,12 +81,20 @@ export class ClientEvents {
   }
 
   onRequest(client: Client, { statusCode, durationMs, ...request }: AnsweredRequest): void {
+    this.#meters.of(client.credentials.appId).otherRequests.add(statusCode)
     const outcome = statusCode < 400 ? 'succeeded'
       : REFUSED_STATUSES.has(statusCode) ? 'refused' : 'failed'
     this.#events.tell(client.credentials.appId, 'clientEvents:apiRequests', () => ({
       name: `request.${outcome}`,
       data: { ...this.#facts(client), ...request, statusCode, duration: durationMs }
     }))
+  }
+
+  /** Somebody asked for a token of this app, or asked without proving who it is. */
+  onUnproven(appId: string, statusCode: number, isForToken: boolean): void {
+    const { tokenRequests, otherRequests } = this.#meters.of(appId)
+    const outcomes = isForToken ? tokenRequests : otherRequests
+    outcomes.add(statusCode)
   }
 
   #facts({ credentials, connectionId }: Client): object {

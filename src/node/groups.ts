@@ -5,6 +5,7 @@
 
 import type { Now } from '../base/clock.ts'
 import type { Deadlines } from '../base/deadlines.ts'
+import type { MeterSource } from '../base/meter.ts'
 import type { Tally } from '../base/tally.ts'
 import { encodeMessages, standingOf } from '../channel/encoding.ts'
 import { LocalGroup, type Seat } from '../channel/group.ts'
@@ -13,6 +14,7 @@ import type { ToClientFromGroup, ToGroup, Variant } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
 import type { AdmittedPresence, AdmittedPublish, ChannelDoor, Ears, Outcome, Start }
   from '../session/door.ts'
+import { publishSize } from '../wire/message.ts'
 import type { ChannelSerial } from '../wire/serial.ts'
 import type { MetaEvent } from './meta-events.ts'
 import { PresenceOps } from './presence-ops.ts'
@@ -28,6 +30,7 @@ export interface GroupsOptions {
 export interface GroupsPorts {
   readonly deadlines: Deadlines
   readonly tally: Tally
+  readonly meters: MeterSource
   now(): Now
   /** Sends to the channel's client on this node. */
   toClient(message: ToClientFromGroup): void
@@ -72,9 +75,11 @@ export class Groups implements ChannelDoor {
   }
 
   submit(channel: string, publish: AdmittedPublish, onOutcome: (outcome: Outcome) => void): void {
-    const { id, idSpace, connectionId, messages, ephemeralCount, rateMax } = publish
+    const { id, idSpace, connectionId, messages, ephemeralCount, rateMax, isRest } = publish
     const payload = encodeMessages(messages)
-    const op = { id, idSpace, connectionId, messageCount: messages.length, payload }
+    const messageCount = messages.length
+    const said = { count: messageCount, bytes: publishSize(messages), isRest: isRest === true }
+    const op = { id, idSpace, connectionId, messageCount, payload, said }
     const isPlain = (ephemeralCount ?? 0) === 0 && rateMax === undefined
     this.#group(channel).submit(isPlain ? op : { ...op, ephemeralCount, rateMax }, onOutcome)
   }
@@ -120,10 +125,11 @@ export class Groups implements ChannelDoor {
   #group(channel: string): LocalGroup {
     let group = this.#groups.get(channel)
     if (group === undefined) {
-      const { deadlines, tally, now, toClient } = this.#ports
+      const { deadlines, tally, meters, now, toClient } = this.#ports
       group = new LocalGroup(channel, {
         deadlines,
         tally,
+        meter: meters.ofChannel(channel),
         generation: this.#options.generation,
         nameOp: () => this.#presenceOps.name(),
         nowMs: () => now().monoMs,

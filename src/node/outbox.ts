@@ -15,8 +15,10 @@ import { limits } from '../base/limits.ts'
 import type { LogAnswer, LogOutbox, LogRequest } from '../log/port.ts'
 import type { LinkFrame } from '../peer/link.ts'
 import type { Place } from '../peer/place.ts'
+import type { StatsAnswer, StatsOutbox, StatsQuestion, StatsRequest } from '../stats/port.ts'
 import type { Frame } from '../wire/frame.ts'
 import type { Responder, Response } from './request.ts'
+import { Tickets } from './tickets.ts'
 
 /** One transport of one session, as the core sees it. */
 export interface Socket {
@@ -180,7 +182,7 @@ export interface HeardView {
 }
 
 /** The outbox of one worker. */
-export class Outbox implements LogOutbox {
+export class Outbox implements LogOutbox, StatsOutbox {
   #root = new FrameSequence()
   #dirty: SocketSlot[] = []
   #inner: SocketSlot[] = []
@@ -190,6 +192,8 @@ export class Outbox implements LogOutbox {
   #logRequests: LogRequest[] = []
   readonly #logTickets = new Map<number, (answer: LogAnswer) => void>()
   #ticket = 0
+  readonly #stats = new Tickets<StatsRequest, StatsAnswer>()
+  #isFlushed = false
   #notes: string[] = []
   #heardView: HeardView | undefined
   #settledVersion: number | undefined
@@ -236,9 +240,32 @@ export class Outbox implements LogOutbox {
     onAnswer?.(answer)
   }
 
-  /** Questions to the log that have no answer yet. */
+  askStats(question: StatsQuestion, onAnswer: (answer: StatsAnswer) => void): void {
+    this.#stats.ask((ticket) => ({ ...question, ticket }), onAnswer)
+  }
+
+  onStatsAnswer(answer: StatsAnswer): void {
+    this.#stats.onAnswer(answer)
+  }
+
+  takeStatsRequests(): StatsRequest[] {
+    return this.#stats.take()
+  }
+
+  /** All that was counted is written: the worker can end. */
+  flushed(): void {
+    this.#isFlushed = true
+  }
+
+  takeFlushed(): boolean {
+    const isFlushed = this.#isFlushed
+    this.#isFlushed = false
+    return isFlushed
+  }
+
+  /** Questions to the log, and to where statistics are kept, that have no answer yet. */
   get openTicketCount(): number {
-    return this.#logTickets.size
+    return this.#logTickets.size + this.#stats.openCount
   }
 
   takeLogRequests(): LogRequest[] {

@@ -14,6 +14,7 @@
 import type { Now } from '../base/clock.ts'
 import type { Deadline, Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
+import type { MeterSource } from '../base/meter.ts'
 import type { Random } from '../base/random.ts'
 import type { Fate } from '../channel/claims.ts'
 import { PartitionMaster } from '../channel/partition.ts'
@@ -38,6 +39,7 @@ export interface PartitionsPorts {
   room(): LogRoom
   readonly deadlines: Deadlines
   readonly random: Random
+  readonly meters: MeterSource
   now(): Now
   send(to: Place, message: PeerMessage): void
   fateOf(incarnation: string): Fate
@@ -230,6 +232,7 @@ export class Partitions {
     return new PartitionMaster(claimant, {
       log: outbox,
       tails: this.#tails,
+      meters: this.#ports.meters,
       room: () => this.#ports.room(),
       deadlines,
       random,

@@ -10,6 +10,7 @@ import type { LogRoom } from '../log/room.ts'
 import type { LinkFrame } from '../peer/link.ts'
 import type { Place } from '../peer/place.ts'
 import type { View } from '../ring/view.ts'
+import type { PutOutcome, StatsAnswer, StatsRecord } from '../stats/port.ts'
 import type { CometRequest, CometResponder } from './comet-ports.ts'
 import type { Socket } from './outbox.ts'
 import type { Strain } from './overload.ts'
@@ -32,6 +33,23 @@ export interface Log {
   trim(partition: number, below: number): Promise<void>
   /** This worker masters the partition no longer. */
   release(partition: number): void
+}
+
+/** Where statistics are kept (stats/port.ts). Promises never reject: what fails is an outcome. */
+export interface StatsStore {
+  put(
+    key: string, expectedSeq: number, bytes: Uint8Array, ttlMs: number
+  ): Promise<PutOutcome>
+  /** Undefined: it could not be read. */
+  list(path: string, from: number): Promise<StatsRecords | undefined>
+  names(path: string): Promise<readonly string[] | undefined>
+  /** True: it is gone. */
+  remove(key: string): Promise<boolean>
+}
+
+export interface StatsRecords {
+  readonly records: readonly StatsRecord[]
+  readonly isEnd: boolean
 }
 
 /** How a socket introduces itself: the query of its URL, decoded. */
@@ -74,6 +92,9 @@ export type WorkerInput =
     }
   | { readonly kind: 'apps'; readonly directory: AppDirectory }
   | { readonly kind: 'logRoom'; readonly room: LogRoom }
+  | { readonly kind: 'stats'; readonly answer: StatsAnswer }
+  /** The worker is about to end: what it has counted is to be written. */
+  | { readonly kind: 'flush' }
   /** How much the worker has to do; told again and again. */
   | { readonly kind: 'strain'; readonly strain: Strain }
   | { readonly kind: 'drain'; readonly withinMs: number }

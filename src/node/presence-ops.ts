@@ -7,6 +7,7 @@ import { encodeItems } from '../channel/presence.ts'
 import type { PublishOp } from '../peer/message.ts'
 import { type Place, placeKey } from '../peer/place.ts'
 import type { AdmittedPresence } from '../session/door.ts'
+import { publishSize } from '../wire/message.ts'
 
 export class PresenceOps {
   readonly #self: Place
@@ -26,6 +27,8 @@ export class PresenceOps {
   /** What a session admitted, as an op. */
   opOf({ claim, items, ...rest }: AdmittedPresence): PublishOp {
     const owner = { ...this.#self, generation: this.#generation, claim }
-    return { ...rest, idSpace: 'connection', messageCount: 0, owner, payload: encodeItems(items) }
+    const said = { count: items.length, bytes: publishSize(items), isRest: false }
+    const payload = encodeItems(items)
+    return { ...rest, idSpace: 'connection', messageCount: 0, owner, payload, said }
   }
 }

@@ -36,6 +36,11 @@ export function showsCredentials(request: Request): boolean {
   return shown === undefined || shown.key !== undefined || shown.accessToken !== undefined
 }
 
+/** The app of the key that is shown, whatever it is worth. */
+export function appShownBy(request: Request): string | undefined {
+  return shownBy(request)?.key?.split('.', 1)[0]
+}
+
 /** Undefined: a header that cannot be read. */
 function shownBy({ headers, query }: Request): Shown | undefined {
   const [, scheme, value = ''] = AUTHORIZATION.exec(headers['authorization'] ?? '') ?? []

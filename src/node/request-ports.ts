@@ -3,6 +3,7 @@
 import type { ConnectionKeys } from '../auth/connection-key.ts'
 import type { Now } from '../base/clock.ts'
 import type { Deadlines } from '../base/deadlines.ts'
+import type { MeterSource } from '../base/meter.ts'
 import type { Random } from '../base/random.ts'
 import type { Tally } from '../base/tally.ts'
 import type { ChannelDoor } from '../session/door.ts'
@@ -30,5 +31,6 @@ export interface RequestPorts {
   readonly revocations: RevocationDesk
   readonly connectionKeys: ConnectionKeys
   readonly tally: Tally
+  readonly meters: MeterSource
   now(): Now
 }

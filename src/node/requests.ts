@@ -21,7 +21,7 @@ import {
   type Responder,
   wantedFormat
 } from './request.ts'
-import { authenticateRequest } from './request-credentials.ts'
+import { appShownBy, authenticateRequest } from './request-credentials.ts'
 import type { RequestPorts } from './request-ports.ts'
 import { type Match, matchesOf, type Route, ROUTES } from './routes.ts'
 
@@ -70,8 +70,20 @@ export class Requests {
       return
     }
     const admitted = this.#admit(read.request)
-    if (admitted.ok) this.#begin(read.request, admitted, size, respond)
-    else respond(replyOf(admitted.error, admitted.headers))
+    if (admitted.ok) {
+      this.#begin(read.request, admitted, size, respond)
+      return
+    }
+    const { error, headers } = admitted
+    this.#countUnproven(appShownBy(read.request), error.info.statusCode, false)
+    respond(replyOf(error, headers))
+  }
+
+  /** For statistics, where the app that it is about is one of ours. */
+  #countUnproven(appId: string | undefined, statusCode: number, isForToken: boolean): void {
+    const { gate, events } = this.#ports
+    if (appId === undefined || gate.directory?.app(appId) === undefined) return
+    events.onUnproven(appId, statusCode, isForToken)
   }
 
   #begin(
@@ -90,6 +102,7 @@ export class Requests {
       deadlines.cancel(deadline)
       respond(reply)
       if (caller !== undefined) this.#tell(request, caller, reply, now().monoMs - beganAtMs)
+      else this.#countUnproven(route.appOf?.(params), reply.statusCode, true)
     })
     const atMs = beganAtMs + limits.requestAnswerMs
     const deadline = deadlines.at(atMs, () => call.refuse(errors.timeout().info))

@@ -14,7 +14,7 @@ import { InTurns } from './in-turns.ts'
 import type { Parsed } from './paging.ts'
 import type { RequestPorts } from './request-ports.ts'
 import { askedChannel } from './rest-channel.ts'
-import { membersAs, readAllMembers } from './rest-presence.ts'
+import { countRead, membersAs, readAllMembers } from './rest-presence.ts'
 import { type Published, publishOn } from './rest-publish.ts'
 
 /** What became of one channel of a batch. */
@@ -85,6 +85,7 @@ export function readPresenceBatch(call: Call, ports: RequestPorts): void {
       return
     }
     readAllMembers(asked.key, taking, ports.questions, call, (members) => {
+      if (members !== undefined) countRead(members, ports, call)
       const result = members === undefined ? { error: errors.answerTooLarge(taking.bytesMax).info }
         : { presence: membersAs(members, call.format) }
       onResult({ channel, ...result })

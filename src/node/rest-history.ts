@@ -6,6 +6,7 @@
 import { standingOf } from '../channel/encoding.ts'
 import type { Standing } from '../peer/message.ts'
 import { errors } from '../wire/errors.ts'
+import { publishSize } from '../wire/message.ts'
 import { wireItem } from '../wire/payload.ts'
 import { parseChannelSerial } from '../wire/serial.ts'
 import type { Call } from './call.ts'
@@ -41,7 +42,7 @@ export function readMessage(call: Call, { questions }: RequestPorts): void {
   })
 }
 
-function read(call: Call, { questions }: RequestPorts, of: HistoryRequest['of']): void {
+function read(call: Call, { questions, meters }: RequestPorts, of: HistoryRequest['of']): void {
   const channel = askedChannel(call.params[0]!, ['history'], call.caller)
   if (!channel.ok) {
     call.refuse(channel.error.info)
@@ -58,6 +59,8 @@ function read(call: Call, { questions }: RequestPorts, of: HistoryRequest['of'])
       call.refuse(errors.attachPointUnknown().info)
       return
     }
+    const { outboundRest } = meters.of(call.caller.credentials.appId)
+    outboundRest[of].add(page.items.length, publishSize(page.items))
     const items = page.items.map((item) => wireItem(item, call.format))
     call.answer(200, items, linksOf(call.request, resolved(request), page.next))
   }).begin()

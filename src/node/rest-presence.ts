@@ -5,6 +5,7 @@ import { memberKey } from '../channel/presence.ts'
 import { itemBytes } from '../channel/presence-pages.ts'
 import { shownMember } from '../channel/sync-pages.ts'
 import type { PresenceMember } from '../peer/message.ts'
+import { publishSize } from '../wire/message.ts'
 import { wireItem } from '../wire/payload.ts'
 import type { Format } from '../wire/protocol-message.ts'
 import type { Call } from './call.ts'
@@ -29,7 +30,7 @@ export interface MembersPage {
 }
 
 /** `GET /channels/{c}/presence`. */
-export function readPresence(call: Call, { questions }: RequestPorts): void {
+export function readPresence(call: Call, ports: RequestPorts): void {
   const channel = askedChannel(call.params[0]!, ['subscribe', 'presence'], call.caller)
   if (!channel.ok) {
     call.refuse(channel.error.info)
@@ -49,7 +50,8 @@ export function readPresence(call: Call, { questions }: RequestPorts): void {
     after: after.value,
     limit: limit.value
   }
-  readMembers(channel.key, request, questions, call, ({ members, next }) => {
+  readMembers(channel.key, request, ports.questions, call, ({ members, next }) => {
+    countRead(members, ports, call)
     const cursor = next === undefined ? undefined : cursorText(next)
     const links = linksOf(call.request, { limit: String(limit.value) }, cursor)
     call.answer(200, membersAs(members, call.format), links)
@@ -116,6 +118,14 @@ export function readAllMembers(
     })
   }
   ask(undefined)
+}
+
+/** For statistics. */
+export function countRead(
+  members: readonly PresenceMember[], { meters }: RequestPorts, { caller }: Call
+): void {
+  const { outboundRest } = meters.of(caller.credentials.appId)
+  outboundRest.presence.add(members.length, publishSize(members))
 }
 
 /** Members as they go out. */

@@ -54,12 +54,14 @@ export function publishOn(
   { name, key }: AskedChannel,
   messages: readonly Message[],
   caller: Caller,
-  { channels, connectionKeys, random, tally }: RequestPorts,
+  { channels, connectionKeys, random, tally, meters }: RequestPorts,
   onPublished: (published: Published) => void
 ): void {
   const channel = name.wire
   const refuse = (error: ErrorInfo): void => {
     tally.refusedCount++
+    const { inboundRest } = meters.of(caller.credentials.appId)
+    inboundRest.messages.turnAway(messages.length, error.statusCode)
     onPublished({ channel, error })
   }
   const publisher = publisherOf(messages, caller, connectionKeys)
@@ -82,7 +84,7 @@ export function publishOn(
   tally.publishCount++
   tally.messageCount += messages.length
   const { channelPublishRateMax: rateMax } = caller.app.limits
-  channels.submit(key, rateMax === undefined ? said : { ...said, rateMax }, (outcome) => {
+  channels.submit(key, { ...said, rateMax, isRest: true }, (outcome) => {
     if (outcome.kind === 'refused') refuse(outcome.error)
     else onPublished({ channel, messageId, serials: outcome.serials })
   })

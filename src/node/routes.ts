@@ -13,6 +13,7 @@ import { readMessage, readMessages, readPresenceHistory } from './rest-history.t
 import { publish } from './rest-publish.ts'
 import { readPresence } from './rest-presence.ts'
 import { revokeTokens } from './rest-revocation.ts'
+import { tellStats } from './rest-stats.ts'
 import { tellTime } from './rest-time.ts'
 import { requestToken } from './rest-tokens.ts'
 
@@ -23,13 +24,15 @@ export interface Route {
   readonly isOpen?: boolean
   /** False: what the path names is not there, by whatever method it is asked for. */
   isThere?(params: readonly string[], directory: AppDirectory): boolean
+  /** Of an open one that is about an app: which, by what stood where the stars are. */
+  appOf?(params: readonly string[]): string
   handle(call: Call, ports: RequestPorts): void
 }
 
 export const ROUTES: readonly Route[] = [
   { method: 'GET', pattern: '/time', isOpen: true, handle: tellTime },
   { method: 'POST', pattern: '/keys/*/requestToken', isOpen: true, isThere: isKey,
-    handle: requestToken },
+    appOf: ofKey, handle: requestToken },
   { method: 'POST', pattern: '/messages', handle: publishBatch },
   { method: 'GET', pattern: '/presence', handle: readPresenceBatch },
   { method: 'GET', pattern: '/channels', handle: listChannels },
@@ -40,11 +43,16 @@ export const ROUTES: readonly Route[] = [
   { method: 'GET', pattern: '/channels/*/history', handle: readMessages },
   { method: 'GET', pattern: '/channels/*/messages/*', handle: readMessage },
   { method: 'GET', pattern: '/channels/*/presence', handle: readPresence },
-  { method: 'GET', pattern: '/channels/*/presence/history', handle: readPresenceHistory }
+  { method: 'GET', pattern: '/channels/*/presence/history', handle: readPresenceHistory },
+  { method: 'GET', pattern: '/stats', handle: tellStats }
 ]
 
 function isKey([keyName]: readonly string[], directory: AppDirectory): boolean {
   return directory.key(keyName!) !== undefined
+}
+
+function ofKey([keyName]: readonly string[]): string {
+  return keyName!.split('.', 1)[0]!
 }
 
 /** A route with what stood where its stars are. */

@@ -8,6 +8,7 @@ import type { Credentials } from '../auth/key.ts'
 import type { Now } from '../base/clock.ts'
 import type { Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
+import type { MeterSource } from '../base/meter.ts'
 import type { Random } from '../base/random.ts'
 import type { Tally } from '../base/tally.ts'
 import type { FromRegister, Holding, Life, ToRegister } from '../peer/claim-message.ts'
@@ -58,6 +59,7 @@ export interface SessionsPorts {
   readonly gate: Gatekeeper
   readonly connectionKeys: ConnectionKeys
   readonly tally: Tally
+  readonly meters: MeterSource
   now(): Now
   viewVersion(): number
   /** Sends to the connection's register, if anybody is known to be it; answers one that asked. */
@@ -118,12 +120,10 @@ export class Sessions implements Holder, ResumesOwner, EntranceOwner {
   constructor(options: SessionsOptions, ports: SessionsPorts) {
     this.#options = options
     this.#ports = ports
-    const { channels, deadlines, tally, outbox, now, gate, events } = ports
+    const { channels, deadlines, tally, meters, outbox, now, gate, events } = ports
     this.sessionPorts = {
       channels,
-      deadlines,
-      tally,
-      now,
+      deadlines, tally, meters, now,
       answersReady: (session) => void this.#ready.add(session),
       proven: ({ connectionId, claim }) => {
         if (claim > 0) this.#desk.prove(connectionId, claim)
@@ -141,7 +141,7 @@ export class Sessions implements Holder, ResumesOwner, EntranceOwner {
     this.#parking = new Parking({ deadlines, nowMs, onLetGo })
     this.#desk = new ClaimDesk({ ...ports, self: options.self }, this)
     this.#resumes = new Resumes(this, this.#desk)
-    this.#apps = new AppConnections(options.workers)
+    this.#apps = new AppConnections(options.workers, ports)
     this.#entrance = new Entrance(this, { ...ports, apps: this.#apps, overload: this.#overload })
   }
 
@@ -345,7 +345,7 @@ export class Sessions implements Holder, ResumesOwner, EntranceOwner {
     })
     this.#connected.set(slot.socket, connected)
     this.#byConnection.set(connectionId, connected.session)
-    this.#apps.add(credentials.appId)
+    this.#apps.add(credentials.appId, identity.claim === 0)
     this.#beats.add(connected)
     slot.socket.carries?.(connectionId, identity.claim)
     connected.session.connected(error)

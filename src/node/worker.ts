@@ -24,13 +24,16 @@ import { AtOnce } from './at-once.ts'
 import { Channels } from './channels.ts'
 import { ClientEvents } from './client-events.ts'
 import { Comet } from './comet.ts'
-import { Gatekeeper } from './gatekeeper.ts'
+import { Gatekeeper, type GatekeeperPorts } from './gatekeeper.ts'
 import { NonceDesk } from './nonces.ts'
 import type { Outbox } from './outbox.ts'
 import type { WorkerInput } from './ports.ts'
 import { Requests } from './requests.ts'
 import { RevocationDesk } from './revocations.ts'
 import { Sessions } from './sessions.ts'
+import { Keeper } from '../stats/keeper.ts'
+import { Recorder } from '../stats/recorder.ts'
+import { META_PREFIX } from '../wire/params.ts'
 
 export interface WorkerOptions {
   readonly self: Place
@@ -56,10 +59,14 @@ export interface WorkerCounts {
   /** Comet transports, and comet requests that other workers have to answer. */
   readonly comet: number
   readonly unconfirmedBytes: number
+  /** But for those that are there as long as the worker is. */
   readonly deadlines: number
   /** Sockets that wait for their turn to be let in. */
   readonly waiting: number
 }
+
+/** What keys of statistics hold no names with. */
+const NOT_IN_KEYS = /[^\w-]/g
 
 export class Worker {
   readonly #deadlines = new Deadlines()
@@ -73,12 +80,15 @@ export class Worker {
   readonly #events: ClientEvents
   readonly #requests: Requests
   readonly #comet: Comet
+  readonly #recorder: Recorder
+  readonly #keeper: Keeper
   #now: Now = { monoMs: 0, wallMs: 0 }
 
   constructor(options: WorkerOptions, outbox: Outbox, random: Random) {
     this.#outbox = outbox
     const { self, generation, workers, serverId, siteCode } = options
     const now = (): Now => this.#now
+    const meters = this.#recorder = this.#newRecorder({ ...self, generation })
     this.#links = new Links(
       { self, generation, viewVersion: () => this.#channels.viewVersion },
       {
@@ -98,6 +108,7 @@ export class Worker {
         random: random.fork('channels'),
         allocate: options.allocate,
         tally: options.tally,
+        meters,
         now,
         send: (to, message) => {
           this.#links.send(to, message, weightOf(message), this.#now.monoMs)
@@ -111,14 +122,8 @@ export class Worker {
       }
     )
     this.#revocations = this.#newRevocations(self, random, now)
-    this.#gate = new Gatekeeper({
-      self: { ...self, generation },
-      connectionKeys: options.connectionKeys,
-      now,
-      viewVersion: () => this.#channels.viewVersion,
-      judge: (proven) => this.#revocations.judge(proven)
-    })
-    this.#events = new ClientEvents(this.#channels.events, siteCode)
+    this.#gate = this.#newGate({ ...self, generation }, options.connectionKeys)
+    this.#events = new ClientEvents(this.#channels.events, siteCode, meters)
     this.#sessions = new Sessions(
       { self: { ...self, generation }, workers, serverId, siteCode },
       {
@@ -130,6 +135,7 @@ export class Worker {
         gate: this.#gate,
         connectionKeys: options.connectionKeys,
         tally: options.tally,
+        meters,
         now,
         viewVersion: () => this.#channels.viewVersion,
         askRegister: (id, message) => this.#channels.registers.ask(id, message),
@@ -144,6 +150,39 @@ export class Worker {
     })
     this.#comet = this.#newComet({ ...self, generation }, options.connectionKeys, now)
     this.#requests = this.#requestsOf(options, random)
+    this.#keeper = this.#newKeeper(random)
+  }
+
+  #newGate(self: Life, connectionKeys: ConnectionKeys): Gatekeeper {
+    const viewVersion = (): number => this.#channels.viewVersion
+    const judge: GatekeeperPorts['judge'] = (proven) => this.#revocations.judge(proven)
+    return new Gatekeeper({ self, connectionKeys, now: () => this.#now, viewVersion, judge })
+  }
+
+  #newRecorder({ incarnation, worker, generation }: Life): Recorder {
+    const source = `${incarnation}_${worker}_${generation}`.replaceAll(NOT_IN_KEYS, '_')
+    return new Recorder(source, {
+      store: this.#outbox,
+      deadlines: this.#deadlines,
+      now: () => this.#now,
+      isKnown: (appId) => this.#gate.directory?.app(appId) !== undefined
+    })
+  }
+
+  #newKeeper(random: Random): Keeper {
+    return new Keeper({
+      store: this.#outbox,
+      deadlines: this.#deadlines,
+      random: random.fork('keeper'),
+      now: () => this.#now,
+      apps: () => {
+        const apps = this.#gate.directory?.apps.map(({ appId }) => appId) ?? []
+        return apps.filter((appId) => this.#channels.isMine(statsChannel(appId)))
+      },
+      tell: (appId, data) => {
+        this.#channels.groups.tell(statsChannel(appId), { name: 'update', data })
+      }
+    })
   }
 
   #newRevocations(self: Place, random: Random, now: () => Now): RevocationDesk {
@@ -222,6 +261,12 @@ export class Worker {
       case 'apps':
         this.#onApps(input.directory)
         break
+      case 'stats':
+        this.#outbox.onStatsAnswer(input.answer)
+        break
+      case 'flush':
+        this.#recorder.flush(() => this.#outbox.flushed())
+        break
       case 'logRoom':
         this.#channels.onLogRoom(input.room)
         break
@@ -265,7 +310,7 @@ export class Worker {
       requests: this.#requests.count,
       comet: this.#comet.count,
       unconfirmedBytes: this.#links.unconfirmedBytes(),
-      deadlines: this.#deadlines.size,
+      deadlines: this.#deadlines.size - this.#recorder.beatCount - this.#keeper.beatCount,
       waiting: this.#sessions.waitingCount
     }
   }
@@ -294,11 +339,13 @@ export class Worker {
       revocations: this.#revocations,
       connectionKeys,
       tally,
+      meters: this.#recorder,
       now: () => this.#now
     })
   }
 
   #onApps(directory: AppDirectory): void {
+    if (this.#gate.directory === undefined) this.#keeper.begin()
     const review = this.#gate.onApps(directory)
     if (review !== undefined) this.#sessions.review(review)
     this.#revocations.onApps(directory)
@@ -313,4 +360,9 @@ export class Worker {
     this.#links.onFrame(frame, this.#now.monoMs)
     if (frame.kind === 'batch') this.#channels.onPeerHeard(from, frame.stream.generation)
   }
+}
+
+/** Where an app's statistics are told; its master keeps them. */
+function statsChannel(appId: string): string {
+  return `${appId}/${META_PREFIX}stats:minute`
 }

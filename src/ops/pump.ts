@@ -5,19 +5,23 @@
  * carries much, when idle it follows its only input at once; no timer is involved.
  */
 
-import type { Clock, Log, WorkerInput, Bus } from '../node/ports.ts'
+import type { Bus, Clock, Log, StatsStore, WorkerInput } from '../node/ports.ts'
 import type { Outbox } from '../node/outbox.ts'
 import type { Worker } from '../node/worker.ts'
 import type { LogRequest } from '../log/port.ts'
+import { answerStats } from './stats-answers.ts'
 
 export interface PumpPorts {
   readonly clock: Clock
   readonly bus: Bus
   readonly log: Log
+  readonly stats: StatsStore
   /** Somebody has a newer view than this worker was given. */
   onViewHeard(version: number, from: string | undefined): void
   /** The worker has what the view of this version gave it, and has read ahead. */
   onSettled(viewVersion: number): void
+  /** What the worker has counted is written. */
+  onFlushed(): void
   note(text: string): void
 }
 
@@ -59,6 +63,11 @@ export class Pump {
     }
     this.#worker.settle(now)
     for (const request of this.#outbox.takeLogRequests()) this.#perform(request)
+    for (const request of this.#outbox.takeStatsRequests()) {
+      void answerStats(this.#ports.stats, request).then((answer) => {
+        this.input({ kind: 'stats', answer })
+      })
+    }
     for (const { to, frame } of this.#outbox.takeFrames()) this.#ports.bus.send(to, frame)
     for (const socket of this.#outbox.drainSockets()) this.input({ kind: 'socketFull', socket })
     for (const { responder, response } of this.#outbox.takeResponses()) {
@@ -68,6 +77,7 @@ export class Pump {
     this.#tellHeardView()
     const settled = this.#outbox.takeSettled()
     if (settled !== undefined) this.#ports.onSettled(settled)
+    if (this.#outbox.takeFlushed()) this.#ports.onFlushed()
     this.#arm(now.monoMs)
   }
 

@@ -106,6 +106,11 @@ export class Supervisor {
     })
   }
 
+  /** The workers that listen. */
+  get listening(): number[] {
+    return this.#threads.filter(({ port }) => port > 0).map(({ worker }) => worker)
+  }
+
   /** True when every worker listens. */
   get isListening(): boolean {
     return this.#threads.every((thread) => thread.port > 0)

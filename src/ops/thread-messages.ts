@@ -20,8 +20,13 @@ export type MeshSettings =
       /** The text of a credentials file. */
       readonly credentials?: string
     }
-  /** Dev mode; `log` leads to the process's log (store/embedded.ts). */
-  | { readonly kind: 'hub'; readonly port: MessagePort; readonly log: MessagePort }
+  /** Dev mode; `log` and `stats` lead to the process's own (store/embedded.ts). */
+  | {
+      readonly kind: 'hub'
+      readonly port: MessagePort
+      readonly log: MessagePort
+      readonly stats: MessagePort
+    }
 
 /** What a worker thread is started with. */
 export interface WorkerStart {
@@ -58,6 +63,8 @@ export type ToWorker =
   | { readonly kind: 'drain'; readonly withinMs: number }
   | { readonly kind: 'provisioned'; readonly ticket: number; readonly answer: ProvisionAnswer }
   | { readonly kind: 'describe'; readonly ticket: number }
+  /** It is about to be ended; answered with `flushed`, if what it counted can be written. */
+  | { readonly kind: 'flush' }
   | { readonly kind: 'stop' }
 
 /** What the sandbox API asks of the main thread, where apps are kept. */
@@ -94,4 +101,5 @@ export type FromWorker =
   | { readonly kind: 'heardView'; readonly version: number; readonly from: string | undefined }
   /** It has what the view of this version gave it, and has read ahead. */
   | { readonly kind: 'settled'; readonly viewVersion: number }
+  | { readonly kind: 'flushed' }
   | { readonly kind: 'note'; readonly level: 'info' | 'warn'; readonly text: string }

@@ -36,10 +36,22 @@ export function standingFrom(value: unknown): Standing {
 
 /** An op's fields. */
 export function opFields(op: PublishOp): Fields {
-  const { id, idSpace, connectionId, messageCount, payload, ephemeralCount, rateMax } = op
+  const { ephemeralCount, rateMax, owner, membersMax, said } = op
+  if (rateMax === undefined && said === undefined) return storedFields(op)
+  const { id, idSpace, connectionId, messageCount, payload } = op
+  return [
+    id, ID_SPACES.indexOf(idSpace), connectionId ?? null, messageCount, payload,
+    owner === undefined ? null : ownerFields(owner), membersMax ?? null,
+    ephemeralCount ?? null, rateMax ?? null,
+    ...(said === undefined ? [] : [said.count, said.bytes, said.isRest])
+  ]
+}
+
+/** Those of them that logs hold. */
+function storedFields(op: Omit<PublishOp, 'rateMax' | 'said'>): Fields {
+  const { id, idSpace, connectionId, messageCount, payload, ephemeralCount } = op
   const fields = [id, ID_SPACES.indexOf(idSpace), connectionId ?? null, messageCount, payload]
   if (op.owner !== undefined) return [...fields, ownerFields(op.owner), op.membersMax ?? null]
-  if (rateMax !== undefined) return [...fields, null, null, ephemeralCount ?? 0, rateMax]
   return ephemeralCount === undefined ? fields : [...fields, null, null, ephemeralCount]
 }
 
@@ -53,22 +65,28 @@ export function opFrom(value: unknown): PublishOp {
     Uint8Array,
     unknown?,
     (number | null)?,
+    (number | null)?,
+    (number | null)?,
     number?,
-    number?
+    number?,
+    boolean?
   ]
-  const [owner, membersMax, ephemeralCount, rateMax] = more
+  const [owner, membersMax, ephemeralCount, rateMax, count, bytes, isRest] = more
   const op = {
     id,
     idSpace: ID_SPACES[idSpace]!,
     connectionId: connectionId ?? undefined,
     messageCount,
-    payload
+    payload,
+    ...(count === undefined ? {} : { said: { count, bytes: bytes!, isRest: isRest! } })
   }
   if (owner !== undefined && owner !== null) {
     return { ...op, owner: ownerFrom(owner), membersMax: membersMax ?? undefined }
   }
-  if (rateMax !== undefined) return { ...op, ephemeralCount, rateMax }
-  return ephemeralCount === undefined ? op : { ...op, ephemeralCount }
+  if (rateMax !== undefined && rateMax !== null) {
+    return { ...op, ephemeralCount: ephemeralCount ?? undefined, rateMax }
+  }
+  return typeof ephemeralCount === 'number' ? { ...op, ephemeralCount } : op
 }
 
 /** An owner's fields, as they stand on the mesh, in logs and in snapshots. */
@@ -117,12 +135,12 @@ export function memberFrom(value: unknown): ListedMember {
 /** A publication's fields in the order that logs and meshes keep. */
 export function publicationFields(publication: Publication): Fields {
   const { seq, entry, timestamp, counter } = publication
-  return [seq, entry, timestamp, counter, ...opFields(publication)]
+  return [seq, entry, timestamp, counter, ...storedFields(publication)]
 }
 
 /** The inverse of `publicationFields`; throws a TypeError for what is not that. */
 export function publicationFrom(value: unknown): Publication {
   const [seq, entry, timestamp, counter, ...op] = value as [number, number, number, number]
-  const { membersMax, rateMax, ...rest } = opFrom(op)
+  const { membersMax, rateMax, said, ...rest } = opFrom(op)
   return { seq, entry, timestamp, counter, ...rest }
 }

@@ -40,6 +40,7 @@ import type {
   Synced,
   SyncWanted
 } from './presence-message.ts'
+import type { Said } from './said.ts'
 import type { BroadcastItem, Variant } from './variant.ts'
 
 export type { BroadcastItem, DeltaFrame, Variant } from './variant.ts'
@@ -100,6 +101,8 @@ export interface PublishOp {
   readonly owner?: MemberOwner
   /** How many members the app's channels may have, where it says. */
   readonly membersMax?: number
+  /** Of what a client said, for statistics: how much it was, and where it came in. */
+  readonly said?: Said
 }
 
 /** A committed publish: what the log holds and what every ChannelClient is given. */
@@ -120,6 +123,8 @@ export interface Publication {
   readonly ephemeralCount?: number
   /** Of presence: `payload` holds presence events, and this is who speaks for their members. */
   readonly owner?: MemberOwner
+  /** Known to the master that wrote it, and to nobody else: the log does not hold it. */
+  readonly said?: Said
 }
 
 /** What became of a publish. */

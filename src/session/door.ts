@@ -48,6 +48,8 @@ export interface AdmittedPublish {
   readonly ephemeralCount?: number
   /** How many messages a second the app's channels may take, where it says. */
   readonly rateMax?: number
+  /** True: it came by request. */
+  readonly isRest?: true
 }
 
 /** What a session admitted its client to say of members. */

@@ -1,5 +1,6 @@
 /** What a session is told of itself, and what it needs around it. */
 
+import type { MeterSource } from '../base/meter.ts'
 import type { Tally } from '../base/tally.ts'
 import type { ErrorInfo } from '../wire/errors.ts'
 import type { Frame } from '../wire/frame.ts'
@@ -48,6 +49,7 @@ export type Ending = 'parked' | 'closed' | 'superseded'
 export interface SessionPorts extends IdentityPorts {
   readonly channels: ChannelDoor
   readonly tally: Tally
+  readonly meters: MeterSource
   /** Answers have become ready: `flushAnswers` is to be called at the end of the turn. */
   answersReady(session: Session): void
   /** The first frame of the client: it has the key of this session's claim. */

@@ -320,18 +320,28 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
       this.#refuse(owed, parsed.error.info)
       return
     }
+    const count = (message.messages ?? message.presence)?.length ?? 0
+    const isPresence = message.action === Action.PRESENCE
     const onOutcome = (outcome: Outcome): void => {
+      if (outcome.kind === 'refused') this.#countRefused(isPresence, count, outcome.error)
       owed.outcome = outcome
       this.#ports.answersReady(this)
     }
-    const count = (message.messages ?? message.presence)?.length ?? 0
     const said = { name: parsed.name, msgSerial, message }
     const attachment = this.#attachments?.get(parsed.name.wire)
     const speaker = { options: this.#options, identity: this.#identity, attachment }
-    const submit = message.action === Action.PRESENCE ? present : publish
+    const submit = isPresence ? present : publish
     const refusal = this.#frameRefusal(count, parsed.name) ??
       submit(speaker, said, this.#ports, onOutcome)
-    if (refusal !== undefined) this.#refuse(owed, refusal)
+    if (refusal === undefined) return
+    this.#countRefused(isPresence, count, refusal)
+    this.#refuse(owed, refusal)
+  }
+
+  #countRefused(isPresence: boolean, count: number, { statusCode }: ErrorInfo): void {
+    const { messages, presence } = this.#ports.meters.of(this.appId).inboundRealtime
+    const traffic = isPresence ? presence : messages
+    traffic.turnAway(count, statusCode)
   }
 
   get #taken(): Intake {

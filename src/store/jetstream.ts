@@ -11,31 +11,25 @@
  * never say *refused* of what may have been stored.
  */
 
-import { headers, type Msg, type NatsConnection } from 'nats'
-import type { AppendOutcome, LogRecord, ReadOutcome } from '../log/port.ts'
+import { headers, type NatsConnection } from 'nats'
+import type { AppendOutcome, ReadOutcome } from '../log/port.ts'
 import type { LogPlan } from '../node/member-ports.ts'
 import type { Log } from '../node/ports.ts'
 import { appendOutcome } from './append-outcome.ts'
 import { Gate } from './gate.ts'
-import { askApi, encodedJson } from './jetstream-api.ts'
+import { askApi } from './jetstream-api.ts'
+import { lastSeqOf, readPage } from './jetstream-page.ts'
 import { partitionSubject, streamIndexOf, streamName } from './log-names.ts'
-import { type Failure, Requests } from './requests.ts'
+import { Requests } from './requests.ts'
 
 const EXPECTED = 'Nats-Expected-Last-Subject-Sequence'
 /** Below what a publish may take, so that there is time for another try. */
 const APPEND_MS = 2_000
-const READ_MS = 3_000
-const PAGE_RECORDS = 256
-/** A page ends with the record that passes this; so it is at most one record larger. */
-const PAGE_BYTES = 1024 * 1024
 /** Reads under way; others wait, and above the second number are turned away. */
 const READS_MAX = 16
 const READS_WAITING_MAX = 8_192
 const TRIMS_MAX = 2
 const TRIMS_WAITING_MAX = 4_096
-const END_OF_BATCH = 204
-const NOT_FOUND = 404
-const NO_MESSAGE = 10037
 
 /** Where one partition is kept. */
 interface Shelf {
@@ -120,68 +114,13 @@ export class JetStreamLog implements Log {
     if (shelf === undefined) {
       return Promise.resolve({ kind: 'unreadable', reason: 'the view has no log yet' })
     }
-    const { stream, subject } = shelf
-    const request = {
-      seq: Math.max(1, from), next_by_subj: subject, batch: PAGE_RECORDS, max_bytes: PAGE_BYTES
-    }
-    return new Promise((resolve) => {
-      const page = new Page(subject)
-      const onReply = (reply: Msg): boolean => {
-        const outcome = page.onReply(reply)
-        if (outcome !== undefined) resolve(outcome)
-        return outcome !== undefined
-      }
-      const onFailure = ({ reason }: Failure): void => resolve({ kind: 'unreadable', reason })
-      const subjectOfGets = `$JS.API.DIRECT.GET.${stream}`
-      const bytes = encodedJson(request)
-      this.#requests.send({ subject: subjectOfGets, bytes, timeoutMs: READ_MS }, onReply, onFailure)
+    return readPage(this.#requests, shelf.stream, shelf.subject, from).then((outcome) => {
+      if (outcome.kind === 'unreadable') return outcome
+      return { ...outcome, records: outcome.records.map(({ seq, bytes }) => ({ seq, bytes })) }
     })
   }
 
-  /** The subject's last sequence as the stream's leader has it, 0 for none; undefined: unknown. */
-  async #lastSeq({ stream, subject }: Shelf): Promise<number | undefined> {
-    const answer = await askApi<{ message?: { seq?: number } }>(
-      this.#requests, `STREAM.MSG.GET.${stream}`, { last_by_subj: subject }
-    )
-    if (answer.kind === 'answered') return answer.value.message?.seq
-    return answer.kind === 'error' && answer.code === NO_MESSAGE ? 0 : undefined
-  }
-}
-
-/** One page as its messages come in. */
-class Page {
-  readonly #subject: string
-  readonly #records: LogRecord[] = []
-
-  constructor(subject: string) {
-    this.#subject = subject
-  }
-
-  /** The outcome, once the page is whole or proven not to be. */
-  onReply(reply: Msg): ReadOutcome | undefined {
-    const code = reply.headers?.code ?? 0
-    const header = (name: string): string => reply.headers?.get(name) ?? ''
-    if (code === NOT_FOUND && this.#records.length === 0) {
-      return { kind: 'page', records: [], isEnd: true }
-    }
-    const isMessage = code === 0
-    if (!isMessage && code !== END_OF_BATCH) {
-      return { kind: 'unreadable', reason: `${code} ${reply.headers?.description ?? ''}` }
-    }
-    const before = this.#records.at(-1)?.seq ?? 0
-    if (Number(header('Nats-Last-Sequence')) !== before) {
-      return { kind: 'unreadable', reason: 'a part of the answer was lost' }
-    }
-    if (!isMessage) {
-      const isEnd = header('Nats-Num-Pending') === '0'
-      return { kind: 'page', records: this.#records, isEnd }
-    }
-    const seq = Number(header('Nats-Sequence'))
-    if (header('Nats-Subject') !== this.#subject || !(seq > before)) {
-      return { kind: 'unreadable', reason: 'an answer that was not asked for' }
-    }
-    // A copy: what came is a part of the connection's buffer, which it would keep alive.
-    this.#records.push({ seq, bytes: reply.data.slice() })
-    return undefined
+  #lastSeq({ stream, subject }: Shelf): Promise<number | undefined> {
+    return lastSeqOf(this.#requests, stream, subject)
   }
 }

@@ -30,3 +30,13 @@ export function probeSubject(prefix: string, { generation }: LogPlan, index: num
 export function partitionSubject(prefix: string, plan: LogPlan, partition: number): string {
   return `${prefix}.log.${plan.generation}.${streamIndexOf(partition, plan)}.${partition}`
 }
+
+/** The stream of a ring's statistics, which outlive its logs. */
+export function statsStreamName(prefix: string): string {
+  return `${prefix.replaceAll('.', '_')}_stats`
+}
+
+/** The subject of a record of statistics; keys hold nothing that NATS would read as syntax. */
+export function statsSubject(prefix: string, key: string): string {
+  return `${prefix}.stats.${key.replaceAll('/', '.')}`
+}

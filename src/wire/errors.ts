@@ -103,6 +103,8 @@ const credentialErrors = {
   capabilityDenied: (operation: string, channel: string) =>
     error('message', 40160, 401,
       `The credentials do not permit ${operation} on channel ${quoted(channel)}`),
+  notPermitted: (operation: string) =>
+    error('request', 40160, 401, `The credentials do not permit ${operation}`),
   derivedReadOnly: (channel: string) =>
     error('message', 40160, 401, `A derived channel can only be subscribed to: ${quoted(channel)}`),
   metaReadOnly: (channel: string) =>

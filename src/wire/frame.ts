@@ -23,7 +23,15 @@ export interface Frame {
   readonly payloadStart: number
   /** Binary frames hold MessagePack, text frames JSON. */
   readonly isBinary: boolean
+  /** The messages or presence events that it tells of, and the bytes that they count as. */
+  readonly itemCount: number
+  readonly itemBytes: number
 }
+
+/** What a frame tells of. */
+export type Items = Pick<Frame, 'itemCount' | 'itemBytes'>
+
+const NO_ITEMS: Items = { itemCount: 0, itemBytes: 0 }
 
 /** Gives a fresh run of `size` bytes. */
 export type Allocate = (size: number) => Uint8Array
@@ -37,21 +45,30 @@ function allocateHere(size: number): Uint8Array {
 
 /** The frame around `payload`, which is copied; text payloads must be UTF-8. */
 export function frameOf(
-  payload: Uint8Array, isBinary: boolean, allocate: Allocate = allocateHere
+  payload: Uint8Array,
+  isBinary: boolean,
+  allocate: Allocate = allocateHere,
+  items: Items = NO_ITEMS
 ): Frame {
-  const frame = emptyFrame(payload.length, isBinary, allocate)
+  const frame = emptyFrame(payload.length, isBinary, allocate, items)
   frame.bytes.set(payload, frame.payloadStart)
   return frame
 }
 
-/** The frame that carries `message`, encoded in `format` (ably-protocol 2, 3.4). */
+/**
+ * The frame that carries `message`, encoded in `format` (ably-protocol 2, 3.4). It counts as
+ * `items`, or as nothing.
+ */
 export function encodeFrame(
-  message: ProtocolMessage, format: Format, allocate: Allocate = allocateHere
+  message: ProtocolMessage,
+  format: Format,
+  allocate: Allocate = allocateHere,
+  items: Items = NO_ITEMS
 ): Frame {
-  if (format === 'msgpack') return frameOf(packShared(message), true, allocate)
+  if (format === 'msgpack') return frameOf(packShared(message), true, allocate, items)
   const text = jsonText(wireForm(message, format))
   const size = Buffer.byteLength(text, 'utf8')
-  const frame = emptyFrame(size, false, allocate)
+  const frame = emptyFrame(size, false, allocate, items)
   const { bytes, payloadStart } = frame
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).write(text, payloadStart, size, 'utf8')
   return frame
@@ -62,7 +79,9 @@ export function payloadOf(frame: Frame): Uint8Array {
   return frame.bytes.subarray(frame.payloadStart)
 }
 
-function emptyFrame(size: number, isBinary: boolean, allocate: Allocate): Frame {
+function emptyFrame(
+  size: number, isBinary: boolean, allocate: Allocate, { itemCount, itemBytes }: Items
+): Frame {
   const payloadStart = size < 126 ? 2 : size < 65536 ? 4 : 10
   const bytes = allocate(payloadStart + size)
   bytes[0] = isBinary ? OPCODE_BINARY : OPCODE_TEXT
@@ -76,7 +95,7 @@ function emptyFrame(size: number, isBinary: boolean, allocate: Allocate): Frame 
     bytes[1] = 127
     writeUint64(bytes, 2, size)
   }
-  return { bytes, payloadStart, isBinary }
+  return { bytes, payloadStart, isBinary, itemCount, itemBytes }
 }
 
 function writeUint64(bytes: Uint8Array, at: number, value: number): void {

@@ -19,6 +19,7 @@ import { systemClock } from '../../src/ops/system-clock.ts'
 import type { Member } from '../../src/peer/membership.ts'
 import { makeView } from '../../src/ring/view.ts'
 import { JetStreamLog } from '../../src/store/jetstream.ts'
+import { JetStreamStats } from '../../src/store/jetstream-stats.ts'
 
 const PARTITIONS = 4_096
 const [url = '', prefix = '', planText = '{}'] = process.argv.slice(2)
@@ -53,7 +54,8 @@ const worker = new Worker(
 )
 const bus = new WorkerBus(self, prefix, mesh, (frame) => pump.input({ kind: 'peerFrame', frame }))
 const pump = new Pump(worker, outbox, {
-  clock: systemClock, bus, log, onViewHeard: nothing, onSettled: nothing, note
+  clock: systemClock, bus, log, stats: new JetStreamStats(mesh.connection, prefix),
+  onViewHeard: nothing, onSettled: nothing, onFlushed: nothing, note
 })
 pump.input({ kind: 'view', view, generations: new Map([['bench', [1]]]), gone: new Set() })
 const keys = [{ id: 'k', secret: 's', capability: { '*': ['*'] } }]

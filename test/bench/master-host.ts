@@ -9,6 +9,7 @@ import { ampleRoom } from '../../src/log/room.ts'
 import type { Log } from '../../src/node/ports.ts'
 import { Outbox } from '../../src/node/outbox.ts'
 import type { PeerMessage } from '../../src/peer/message.ts'
+import { oneMeter } from '../support/meters.ts'
 
 const TICK_MS = 2
 const CLIENT = { incarnation: 'client', worker: 0 }
@@ -78,6 +79,7 @@ export class MasterHost {
     return new PartitionMaster(claimant, {
       log: this.#outbox,
       tails: new TailPool(),
+      meters: oneMeter(),
       room: () => ampleRoom,
       deadlines: this.#deadlines,
       random: this.#random,

@@ -12,7 +12,9 @@ import { pathToFileURL } from 'node:url'
 
 const ROOT = resolve(import.meta.dirname, '..', '..')
 /** The rooms that the simulator is there to run. */
-export const ROOMS = ['peer', 'ring', 'log', 'channel', 'session', 'node'] as const
+export const ROOMS = [
+  'peer', 'ring', 'log', 'channel', 'session', 'stats', 'node'
+] as const
 
 /** How much of a room, or of a file, was executed. */
 export interface Share {

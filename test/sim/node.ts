@@ -20,6 +20,7 @@ import { masterOf, type View } from '../../src/ring/view.ts'
 import { Endpoint } from './bus.ts'
 import type { MachineClock } from './clock.ts'
 import type { SimPod } from './kube.ts'
+import { flushAll } from './flushing.ts'
 import { Loop } from './loop.ts'
 import type { Region } from './region.ts'
 import { WorkerThread } from './worker.ts'
@@ -116,7 +117,7 @@ export class Life {
   killWorker(worker: number): void {
     const thread = this.threads[worker]
     if (this.isOver || thread === undefined) return
-    thread.end()
+    thread.end(false)
     this.threads[worker] = undefined
     this.#region.world.after(this.#random.jitter(HEIR_MS), () => {
       if (!this.isOver) this.#spawn(worker)
@@ -138,11 +139,13 @@ export class Life {
     })
   }
 
-  end(): void {
+  /** `unfinished`: the threads that have not written what they counted. */
+  end(unfinished: ReadonlySet<WorkerThread | undefined> = new Set(this.threads)): void {
+    if (this.isOver) return
     this.isOver = true
     this.loop.end()
     this.#region.mesh.close(this.endpoint)
-    for (const thread of this.threads) thread?.end()
+    for (const thread of this.threads) thread?.end(!unfinished.has(thread))
   }
 
   setMeshUp(isUp: boolean): void {
@@ -374,9 +377,12 @@ export class SimNode {
 
   onLifeOver(life: Life, standing: Standing): void {
     if (life !== this.life || life.isOver) return
-    life.end()
-    if (standing === 'left') this.#region.onLeft(this)
-    else if (!this.isDraining && this.isRunning) this.#begin()
+    flushAll(this.#region.world, life.threads, (unfinished) => {
+      if (life !== this.life || life.isOver) return
+      life.end(unfinished)
+      if (standing === 'left') this.#region.onLeft(this)
+      else if (!this.isDraining && this.isRunning) this.#begin()
+    })
   }
 
   #begin(incarnation?: string): void {

@@ -6,6 +6,7 @@
 import { AppDirectory } from '../../src/auth/app.ts'
 import { parseCapability } from '../../src/auth/capability.ts'
 import type { Random } from '../../src/base/random.ts'
+import type { LogAnswer, LogRequest } from '../../src/log/port.ts'
 import type { ProbeOutcome } from '../../src/node/member-ports.ts'
 import type { RawRequest } from '../../src/node/request.ts'
 import { assign } from '../../src/ring/assignment.ts'
@@ -19,6 +20,7 @@ import { SimKube } from './kube.ts'
 import { Ledger } from './ledger.ts'
 import { REVOCATIONS_PARTITION } from '../../src/node/revocation-log.ts'
 import { SimLog } from './log.ts'
+import { SimStats } from './stats-store.ts'
 import { SimNode } from './node.ts'
 import { CometLine } from './comet-line.ts'
 import { type SimSocket, SimWebSocket, type SocketClient, type SocketWitness } from './sockets.ts'
@@ -71,6 +73,7 @@ export class Region implements SocketWitness {
   readonly mesh: SimMesh
   readonly kube: SimKube
   readonly log: SimLog
+  readonly stats: SimStats
   readonly ledger: Ledger
   readonly apps: AppDirectory
   /** By pod name: the process that is there now, running or not. */
@@ -92,6 +95,7 @@ export class Region implements SocketWitness {
     this.mesh = new SimMesh(this.world)
     this.kube = new SimKube(this.world, options.partitionCount)
     this.log = new SimLog(this.world)
+    this.stats = new SimStats(this.world, this.log)
     this.ledger = new Ledger(options.partitionCount)
     this.#random = this.world.fork('region')
     this.#wayRandom = this.world.fork('ways')
@@ -292,6 +296,16 @@ export class Region implements SocketWitness {
     const thread = threads[random.below(threads.length)]
     if (thread === undefined) this.world.after(1, () => onAnswer(undefined))
     else exchange(this.world, random, thread, request, onAnswer)
+  }
+
+  /** A worker hears what became of a question to the log. */
+  onLogAnswer(thread: WorkerThread, request: LogRequest, answer: LogAnswer): void {
+    for (const check of this.checks) check.onLogAnswer?.(thread.life, request, answer)
+  }
+
+  /** A worker's life is over; `isFlushed`: what it had counted was written. */
+  onLifeEnded(life: string, isFlushed: boolean): void {
+    for (const check of this.checks) check.onLifeEnded?.(life, isFlushed)
   }
 
   #reached(on: string | undefined): WorkerThread | undefined {

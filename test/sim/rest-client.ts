@@ -14,6 +14,7 @@ import type { Ask } from './pages.ts'
 import type { Region } from './region.ts'
 import { KEY } from './region.ts'
 import { basic, NONSENSE } from './rest-nonsense.ts'
+import { readStats } from './stats-reader.ts'
 import { nameOf } from './submissions.ts'
 import { Surveyor, type SurveyWitness } from './surveyor.ts'
 import { TokenSeeker } from './token-seeker.ts'
@@ -130,11 +131,16 @@ export class RestClient {
     const dice = this.#random.below(15)
     const channel = this.#channels[this.#random.below(this.#channels.length)]!
     if (dice < 4) this.publish(channel, dice === 0 ? 3 : 1, dice < 3)
-    else if (dice < 6) this.#read(channel)
+    else if (dice < 6) this.#readSomething(channel)
     else if (dice < 8) this.#tokens.seek()
     else if (dice < 10) this.#askNonsense()
     else if (dice < 12) this.publishBatch()
     else this.#surveyor.look(channel)
+  }
+
+  #readSomething(channel: string): void {
+    if (this.#random.below(4) > 0) this.#read(channel)
+    else readStats(this.#random, (request, onAnswer) => this.#ask(request, onAnswer))
   }
 
   #read(channel: string): void {

@@ -22,6 +22,7 @@ import { Requests } from './checks/requests.ts'
 import { Room } from './checks/room.ts'
 import { Sessions } from './checks/sessions.ts'
 import { Survey } from './checks/survey.ts'
+import { Stats } from './checks/stats.ts'
 import type { ClockFault } from './clock.ts'
 import { withoutRealTime } from './poison.ts'
 import { defaultRegion, Region } from './region.ts'
@@ -91,6 +92,7 @@ class Run {
   readonly #occupancy: Occupancy
   readonly #metachannels: Metachannels
   readonly #bounds: Bounds
+  readonly #stats: Stats
 
   constructor(options: RunOptions) {
     this.#options = options
@@ -124,7 +126,9 @@ class Run {
     this.#acks.onAcknowledged = (committed) => this.#requests.history.onAcknowledged(committed)
     this.#metachannels = new Metachannels()
     this.#bounds = new Bounds(this.#region)
+    this.#stats = new Stats(this.#region, isFair(this.#mix))
     checks.push(
+      this.#stats,
       this.#sessions,
       this.#acks, this.#continuity, this.#masters, this.#agreement, this.#presence, this.#leaves,
       this.#occupancy, this.#survey, this.#metachannels,
@@ -177,7 +181,9 @@ class Run {
         presenceLeaves: this.#leaves.leaveCount,
         syncs: this.#presence.syncCount,
         occupancyTold: this.#occupancy.toldCount,
-        metaEvents: this.#metachannels.toldCount
+        metaEvents: this.#metachannels.toldCount,
+        counted: this.#stats.countedCount,
+        folded: this.#stats.foldedCount
       }
     }
   }
@@ -220,6 +226,12 @@ class Run {
     if (world.runUntil(() => missing().length === 0, withinMs)) return
     throw new Violation('whole', `after ${withinMs} ms of calm: ${missing().join('; ')}`)
   }
+}
+
+/** Nothing keeps workers from the log and from where statistics are kept, nor from their work. */
+function isFair(mix: Mix): boolean {
+  const { logTrouble, logAways, logFulls, meshDowns, partitions, pauses, oneWayCuts } = mix
+  return logTrouble + logAways + logFulls + meshDowns + partitions + pauses + oneWayCuts === 0
 }
 
 function wordsOf(mix: Mix): string {

@@ -92,6 +92,12 @@ export function drawMix(seed: string, hasAllFaults: boolean): Mix {
   }
 }
 
+/** A run lasts some minutes: what becomes of each is to be seen in it. */
+const STATS_LIMITS = {
+  statsFlushMs: 2_000, statsTellMs: 3_000, statsLateMs: 8_000, statsDoubtMs: 6_000,
+  statsFoldMs: 10_000, statsTallyKeptMs: 10_000
+}
+
 /**
  * Regions here have few partitions, so planned moves take smaller steps. In a tight run some other
  * bounds of the core are so small that they are reached; in a short one logs are, so that
@@ -101,7 +107,7 @@ export function drawLimits(seed: string, { isTight, isShort, logRoomBytes }: Mix
   // A few channels can fill a stream then; else it is their own share that they meet.
   if (logRoomBytes % 2 === 0) Object.assign(limits, { partitionLogShare: 1 })
   const random = new Random(`${seed}/limits`)
-  Object.assign(limits, { handoversPerView: 1 + random.below(3) })
+  Object.assign(limits, { handoversPerView: 1 + random.below(3), ...STATS_LIMITS })
   if (isShort) {
     Object.assign(limits, {
       snapshotEveryBytes: 500 + random.below(4_000),

@@ -62,6 +62,7 @@ export class WorkerThread implements SocketServer, CometServer, Asker {
   #hasView = false
   #hasApps = false
   #heardVersion = 0
+  #onFlushed: (() => void) | undefined
 
   constructor(region: Region, options: WorkerThreadOptions) {
     const { self, generation, workers, machine, clock, random } = options
@@ -136,13 +137,20 @@ export class WorkerThread implements SocketServer, CometServer, Asker {
     this.loop.input({ kind: 'strain', strain })
   }
 
+  /** It is about to be ended; `onFlushed` hears that all it counted is written. */
+  tellFlush(onFlushed: () => void): void {
+    this.#onFlushed = onFlushed
+    this.loop.input({ kind: 'flush' })
+  }
+
   tellDrain(withinMs: number): void {
     this.loop.input({ kind: 'drain', withinMs })
   }
 
-  /** The thread ends, and with it all that it knew. */
-  end(): void {
+  /** The thread ends, and with it all that it knew but had written. */
+  end(isFlushed: boolean): void {
     this.loop.end()
+    this.#region.onLifeEnded(this.life, isFlushed)
     this.#region.mesh.close(this.endpoint)
     for (const socket of this.sockets) socket.onServerDied()
     this.sockets.clear()
@@ -192,12 +200,20 @@ export class WorkerThread implements SocketServer, CometServer, Asker {
   }
 
   #drain(): void {
-    const { world, log } = this.#region
+    const { world, log, stats } = this.#region
     for (const request of this.outbox.takeLogRequests()) {
       log.ask(this, request, (answer) => {
-        if (!this.loop.isOver) this.loop.input({ kind: 'log', answer })
+        if (this.loop.isOver) return
+        this.#region.onLogAnswer(this, request, answer)
+        this.loop.input({ kind: 'log', answer })
       })
     }
+    for (const request of this.outbox.takeStatsRequests()) {
+      stats.ask(this, request, (answer) => {
+        if (!this.loop.isOver) this.loop.input({ kind: 'stats', answer })
+      })
+    }
+    if (this.outbox.takeFlushed()) this.#onFlushed?.()
     for (const { to, frame } of this.outbox.takeFrames()) this.#send(to, frame)
     for (const socket of this.outbox.drainSockets()) this.loop.input({ kind: 'socketFull', socket })
     for (const { responder, response } of this.outbox.takeResponses()) {

@@ -3,6 +3,7 @@
  * when what it saw must not happen.
  */
 
+import type { LogAnswer, LogRequest } from '../../../src/log/port.ts'
 import type { Accepted } from '../log.ts'
 import type { Taken } from '../ledger.ts'
 import type { SimSocket } from '../sockets.ts'
@@ -11,6 +12,10 @@ import type { Wire } from '../wire.ts'
 export interface Check {
   /** A record is in the log. */
   onAppended?(taken: Taken, accepted: Accepted): void
+  /** A worker's life hears what became of its question to the log. */
+  onLogAnswer?(life: string, request: LogRequest, answer: LogAnswer): void
+  /** A worker's life is over; `isFlushed`: what it had counted was written. */
+  onLifeEnded?(life: string, isFlushed: boolean): void
   /** The log has lost the last records of a partition. */
   onRolledBack?(partition: number): void
   /** The server wrote this to a socket. */

@@ -5,7 +5,8 @@ import { Activity } from '../../../src/channel/activity.ts'
 /** An Activity, with what it told since it was last asked. */
 function bench(): { activity: Activity; told: () => string[] } {
   const all: string[] = []
-  const activity = new Activity((channel, isActive) => void all.push(`${channel} ${isActive}`))
+  const tell = (channel: string, isActive: boolean) => void all.push(`${channel} ${isActive}`)
+  const activity = new Activity(tell, () => undefined)
   return { activity, told: () => all.splice(0) }
 }
 

@@ -19,6 +19,7 @@ import type {
   Standing,
   Variant
 } from '../../../src/peer/message.ts'
+import { Meter } from '../../../src/base/meter.ts'
 import type { Frame } from '../../../src/wire/frame.ts'
 import type { ErrorInfo } from '../../../src/wire/protocol-message.ts'
 import { parseChannelSerial } from '../../../src/wire/serial.ts'
@@ -26,7 +27,8 @@ import { CHANNEL, json, ofKind, standing } from './parts.ts'
 
 /** A frame that says its seq and variant in its bytes: no codec is needed to tell it apart. */
 export function frameOf(seq: number, variantId = 0): Frame {
-  return { bytes: new Uint8Array([seq, variantId]), payloadStart: 0, isBinary: true }
+  return { bytes: new Uint8Array([seq, variantId]), payloadStart: 0, isBinary: true, itemCount: 1,
+    itemBytes: 10 }
 }
 
 /** A publication for those variants, published by `connectionId`. */
@@ -85,6 +87,7 @@ export class GroupBench {
   readonly deadlines = new Deadlines()
   readonly tally = new Tally()
   readonly group: LocalGroup
+  readonly meter = new Meter('app')
   nowMs = 0
   #said: PeerMessage[] = []
   #opCount = 0
@@ -93,6 +96,7 @@ export class GroupBench {
     this.group = new LocalGroup(CHANNEL, {
       deadlines: this.deadlines,
       tally: this.tally,
+      meter: this.meter,
       generation: 1,
       nameOp: () => `me/0/1:${++this.#opCount}`,
       nowMs: () => this.nowMs,

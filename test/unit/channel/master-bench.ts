@@ -17,6 +17,7 @@ import type {
 } from '../../../src/peer/message.ts'
 import { type Place, placeKey } from '../../../src/peer/place.ts'
 import { CHANNEL, LINEAGE, ofKind, op, standing } from './parts.ts'
+import { oneMeter } from '../../support/meters.ts'
 
 export const a: Place = { incarnation: 'a', worker: 0 }
 export const b: Place = { incarnation: 'b', worker: 0 }
@@ -39,6 +40,7 @@ export class MasterBench {
       epoch,
       lineage: LINEAGE,
       tails: new TailPool(),
+      meters: oneMeter(),
       get hasRoom(): boolean {
         return bench.hasRoom
       },

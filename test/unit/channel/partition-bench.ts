@@ -13,6 +13,7 @@ import { ampleRoom } from '../../../src/log/room.ts'
 import type { Join, PeerMessage, PublishOp } from '../../../src/peer/message.ts'
 import { type Place, placeKey } from '../../../src/peer/place.ts'
 import { CHANNEL, op } from './parts.ts'
+import { oneMeter } from '../../support/meters.ts'
 
 type Request = Parameters<LogOutbox['ask']>[0]
 
@@ -69,6 +70,7 @@ export class PartitionBench {
     this.master = new PartitionMaster(claimant, {
       log: { ask: (request, onAnswer) => this.#ask(request, onAnswer) },
       tails: new TailPool(),
+      meters: oneMeter(),
       room: () => ampleRoom,
       deadlines: this.deadlines,
       random: new Random(`${seed}/${viewVersion}`),

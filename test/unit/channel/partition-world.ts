@@ -11,6 +11,7 @@ import { ampleRoom } from '../../../src/log/room.ts'
 import type { Joined, PeerMessage, Standing, ToMaster } from '../../../src/peer/message.ts'
 import type { Place } from '../../../src/peer/place.ts'
 import { TestLog } from '../log/test-log.ts'
+import { oneMeter } from '../../support/meters.ts'
 
 export const CHANNEL = 'app/c'
 
@@ -63,6 +64,7 @@ export class Life {
     this.master = new PartitionMaster(claimant, {
       log: world.log,
       tails: new TailPool(),
+      meters: oneMeter(),
       room: () => world.room,
       deadlines: world.deadlines,
       random: new Random(`life/${no}`),

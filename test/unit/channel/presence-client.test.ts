@@ -228,11 +228,11 @@ t.test('a roll makes a client join the master that calls it', async (t) => {
 
 const item = (seq: number, connectionId: string) => ({
   seq, connectionId, isPresence: true,
-  frames: [{ bytes: new Uint8Array([seq]), payloadStart: 0, isBinary: false }]
+  frames: [frame(seq)]
 })
 
 const frame = (no: number): Frame => ({
-  bytes: new Uint8Array([no]), payloadStart: 0, isBinary: false
+  bytes: new Uint8Array([no]), payloadStart: 0, isBinary: false, itemCount: 1, itemBytes: 10
 })
 
 t.test('the modes decide who hears events; of one\'s own members one hears always', async (t) => {

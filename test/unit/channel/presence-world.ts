@@ -22,6 +22,7 @@ import type {
 import { type Place, placeKey } from '../../../src/peer/place.ts'
 import { TestLog } from '../log/test-log.ts'
 import { CHANNEL, ofKind } from './parts.ts'
+import { oneMeter } from '../../support/meters.ts'
 
 export const ENTER = 2
 export const LEAVE = 3
@@ -106,6 +107,7 @@ export class PresenceLife {
     this.master = new PartitionMaster(claimant, {
       log: world.log,
       tails: new TailPool(),
+      meters: oneMeter(),
       room: () => ampleRoom,
       deadlines: world.deadlines,
       random: new Random(`presence/${no}`),

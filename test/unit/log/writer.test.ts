@@ -25,6 +25,7 @@ class Rig {
       onDeposed: () => {
         this.isDeposed = true
       },
+      onLandedLate: () => undefined,
       onRolledBack: () => {
         this.isRolledBack = true
       }

@@ -11,6 +11,7 @@ import type { Place } from '../../../src/peer/place.ts'
 import { masterOf, type View } from '../../../src/ring/view.ts'
 import { membersOf, viewOf } from '../ring/regions.ts'
 import { SimulatedLog } from './simulated-log.ts'
+import { oneMeter } from '../../support/meters.ts'
 
 const places = [0, 1, 2].map((no): Place => ({ incarnation: `n${no}#1`, worker: 0 }))
 export const [, peer, other] = places as [Place, Place, Place]
@@ -33,6 +34,7 @@ export class Rig {
     this.channels = new Channels(options, {
       outbox: this.outbox, deadlines: this.deadlines, random: new Random('channels'),
       allocate: (bytes) => new Uint8Array(bytes), tally: new Tally(),
+      meters: oneMeter(),
       now: () => ({ monoMs: this.nowMs, wallMs: this.nowMs }),
       send: (to, message) => void this.sent.push({ to: to.incarnation.slice(0, 2), message }),
       dropLink: (to) => void this.dropped.push(to), onClaimMessage: () => undefined,

@@ -4,6 +4,7 @@ import { limits } from '../../../src/base/limits.ts'
 import { ClientEvents } from '../../../src/node/client-events.ts'
 import { tellActivity } from '../../../src/node/channel-events.ts'
 import { MetaEvents } from '../../../src/node/meta-events.ts'
+import { oneMeter } from '../../support/meters.ts'
 
 const CHANNEL = 'app/[meta]log'
 
@@ -142,7 +143,7 @@ t.test('[O7] channels, but not metachannels, are told of', async (t) => {
 
 t.test('[O8, O9] events of clients tell no secret', async (t) => {
   const bench = new Bench()
-  const events = new ClientEvents(bench.events, 'here')
+  const events = new ClientEvents(bench.events, 'here', oneMeter())
   const token = { expiresAtMs: 1, text: 'hidden' } as never
   const capability = new Map()
   const client = {
@@ -165,7 +166,7 @@ t.test('[O8, O9] events of clients tell no secret', async (t) => {
 
 t.test('[O8] who is refused is told of only to an app that there is', async (t) => {
   const bench = new Bench()
-  const events = new ClientEvents(bench.events, 'here')
+  const events = new ClientEvents(bench.events, 'here', oneMeter())
   const directory = { app: (id: string) => (id === 'app' ? {} : undefined), key: () => undefined }
   const error = { code: 40101, statusCode: 401, message: 'no' }
   for (const key of [undefined, 'other.k:s', 'nonsense']) {

@@ -11,6 +11,7 @@ import type { PeerMessage } from '../../../src/peer/message.ts'
 import { makeView, type View } from '../../../src/ring/view.ts'
 import { membersOf, stepsOf, viewOf } from '../ring/regions.ts'
 import { SimulatedLog } from './simulated-log.ts'
+import { oneMeter } from '../../support/meters.ts'
 
 const self = { incarnation: 'n0#1', worker: 0 }
 const peer = { incarnation: 'n2#1', worker: 0 }
@@ -34,6 +35,7 @@ class Rig {
     this.partitions = new Partitions({ self, generation: 1 }, this.mastership, {
       outbox: this.outbox, room: () => ampleRoom, deadlines: this.deadlines,
       random: new Random('partitions'),
+      meters: oneMeter(),
       now: () => ({ monoMs: this.nowMs, wallMs: this.nowMs }),
       send: (_, message) => void this.sent.push(message),
       onActivity: () => undefined, fateOf: () => 'listed'

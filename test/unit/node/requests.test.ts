@@ -22,6 +22,7 @@ class Bench {
   readonly calls: Call[] = []
   readonly responses: Response[] = []
   readonly events: unknown[] = []
+  readonly unproven: unknown[] = []
   readonly requests: Requests
   nowMs = 0
 
@@ -36,7 +37,10 @@ class Bench {
     const now = () => ({ monoMs: this.nowMs, wallMs: this.nowMs })
     const judge = <T>(proven: T): T => proven
     const gate = new Gatekeeper({ now, judge } as GatekeeperPorts)
-    const events = { onRequest: (_: unknown, told: unknown) => void this.events.push(told) }
+    const events = {
+      onRequest: (_: unknown, told: unknown) => void this.events.push(told),
+      onUnproven: (...told: unknown[]) => void this.unproven.push(told)
+    }
     const ports = { outbox, deadlines, now, gate, events } as unknown as RequestPorts
     this.requests = new Requests('server', ports, routes)
     const key = { id: 'k', secret: 's', capability: DEFAULT_CAPABILITY, revocableTokens: false }

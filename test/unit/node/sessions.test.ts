@@ -12,6 +12,7 @@ import { Action } from '../../../src/wire/actions.ts'
 import { payloadOf } from '../../../src/wire/frame.ts'
 import { WorldClient } from './world-client.ts'
 import { APPS, type WorldWorker, WorkerWorld } from './worker-world.ts'
+import { oneMeter } from '../../support/meters.ts'
 
 /** One node alone. */
 function alone(seed: string): { world: WorkerWorld; worker: WorldWorker } {
@@ -62,7 +63,7 @@ t.test('before it knows any app a worker sends clients elsewhere', async (t) => 
     channels: undefined as never, events: { onRefused: () => undefined } as never, outbox,
     deadlines: new Deadlines(), random: new Random('ids'),
     gate, connectionKeys: new ConnectionKeys(new Uint8Array(32)), tally: new Tally(),
-    now: () => now,
+    meters: oneMeter(), now: () => now,
     viewVersion: () => 0, askRegister: () => undefined, answerRegister: () => undefined
   })
   const said: unknown[] = []

@@ -18,6 +18,7 @@ import { errors } from '../../../src/wire/errors.ts'
 import { type Frame, payloadOf } from '../../../src/wire/frame.ts'
 import type { ProtocolMessage } from '../../../src/wire/protocol-message.ts'
 import type { ChannelSerial } from '../../../src/wire/serial.ts'
+import { oneMeter } from '../../support/meters.ts'
 
 /** Credentials of app `app`; `capability` as its JSON would be. */
 export function credentials(
@@ -111,6 +112,7 @@ export class TestDoor implements ChannelDoor {
 export class SessionBench {
   readonly deadlines = new Deadlines()
   readonly tally = new Tally()
+  readonly meters = oneMeter()
   readonly door = new TestDoor()
   readonly notes: string[] = []
   readonly session: Session
@@ -144,6 +146,7 @@ export class SessionBench {
       channels: this.door,
       deadlines: this.deadlines,
       tally: this.tally,
+      meters: this.meters,
       now: () => ({ monoMs: this.nowMs, wallMs: this.nowMs + this.wallSkewMs }),
       answersReady: () => {
         this.#isReady = true

@@ -1,0 +1,172 @@
+import type * as Ably from 'ably'
+import { until } from '../support/ably-clients.ts'
+import { ask, basic, pathOf, refusalOf } from './support/rest-kit.ts'
+import { ruleFile, type Stage, type TestApp } from './support/rule.ts'
+
+/** What was counted is told after this, at the latest. */
+const TOLD_MS = 12_000
+const POLL_MS = 300
+const REALTIME_IN = 'messages.inbound.realtime.messages.count'
+
+const everything = { keys: [{}] }
+
+/** What an app did this month, whatever the minute. */
+async function counted(on: Stage, app: TestApp, node = 2): Promise<Record<string, number>> {
+  const { items } = await on.rest(node, { key: app.keys[0]! }).stats({ unit: 'month', limit: 1 })
+  return (items[0]?.entries ?? {}) as Record<string, number>
+}
+
+/** Resolves with what was counted once all of `wanted` is in it; what else is there may differ. */
+async function become(
+  on: Stage, app: TestApp, wanted: Record<string, number>
+): Promise<Record<string, number>> {
+  let entries: Record<string, number> = {}
+  let isAsking = false
+  const isSo = (): boolean => {
+    if (!isAsking) {
+      isAsking = true
+      void counted(on, app).then((now) => {
+        entries = now
+        setTimeout(() => {
+          isAsking = false
+        }, POLL_MS)
+      })
+    }
+    return Object.entries(wanted).every(([name, value]) => entries[name] === value)
+  }
+  await until(JSON.stringify(wanted), isSo, TOLD_MS).catch((error: Error) => {
+    throw new Error(`${error.message}, not ${JSON.stringify(entries)}`)
+  })
+  return entries
+}
+
+ruleFile('statistics', (rule) => {
+  rule('S1', 'messages and presence, in and out, by connection and by request', async (t, on) => {
+    const app = await on.app(everything)
+    const [key] = app.keys
+    const name = on.name('counted')
+    const heard: unknown[] = []
+    for (const node of [1, 2]) {
+      await on.client(t, node, {}, key).channels.get(name).subscribe((each) =>
+        void heard.push(each))
+    }
+    const ann = on.client(t, 0, { clientId: 'ann', echoMessages: false }, key)
+    const channel = ann.channels.get(name)
+    for (let count = 0; count < 20; count++) await channel.publish('name', 'some data')
+    await channel.presence.enter('here')
+    const rest = on.rest(0, { key: key! })
+    await rest.channels.get(name).publish([{ data: 'a' }, { data: 'bc' }])
+    await until('all', () => heard.length === 2 * 22)
+    await rest.channels.get(name).history({ limit: 5 })
+    const entries = await become(on, app, {
+      [REALTIME_IN]: 20,
+      'messages.inbound.realtime.messages.data': 20 * ('name'.length + 'some data'.length + 3),
+      'messages.inbound.realtime.presence.count': 1,
+      'messages.inbound.rest.messages.count': 2,
+      'messages.inbound.rest.messages.data': 3,
+      'messages.inbound.all.all.count': 23,
+      'messages.outbound.realtime.messages.count': 2 * 20 + 3 * 2,
+      'messages.outbound.realtime.presence.count': 3,
+      'messages.outbound.rest.messages.count': 5
+    })
+    t.equal(entries['messages.all.all.count'], 23 + 46 + 3 + 5)
+  })
+
+  rule('S1', 'a publish that is sent again counts once, a refused one as that', async (t, on) => {
+    const app = await on.app(everything)
+    const rest = on.rest(1, { key: app.keys[0]! })
+    const channel = rest.channels.get(on.name('again'))
+    for (let count = 0; count < 3; count++) await channel.publish({ id: 'same', data: 'x' })
+    const path = pathOf(on.name('again'), '/messages')
+    const headers = { authorization: basic(app.keys[0]!) }
+    const large = { data: 'x'.repeat(70_000) }
+    t.same(await refusalOf(ask(on, path, { headers, value: large })), [413, 40009])
+    await become(on, app, {
+      'messages.inbound.rest.messages.count': 1, 'messages.inbound.rest.messages.failed': 1
+    })
+  })
+
+  rule('S2', 'connections and channels', async (t, on) => {
+    const app = await on.app(everything)
+    const [key] = app.keys
+    const clients = [0, 1, 2].map((node) => on.client(t, node, {}, key))
+    for (const client of clients) await client.channels.get(on.name('one')).attach()
+    await clients[0]!.channels.get(on.name('two')).attach()
+    const wrong = on.client(t, 1, {}, `${key}x`)
+    await until('refused', () => wrong.connection.state === 'failed')
+    const entries = await become(on, app, {
+      'connections.all.opened': 3, 'connections.all.refused': 1, 'channels.opened': 2
+    })
+    const { 'connections.all.peak': peak = 0, 'connections.all.mean': mean = 0 } = entries
+    t.ok(peak >= 1 && peak <= 3, `a peak of ${peak}`)
+    t.ok(mean > 0 && mean <= 3, `a mean of ${mean}`)
+  })
+
+  rule('S3', 'requests, by what became of them', async (t, on) => {
+    const app = await on.app({ keys: [{}, { capability: '{"a":["subscribe"]}' }] })
+    const [key, poor] = app.keys as [string, string]
+    const rest = on.rest(0, { key })
+    await rest.channels.get('a').publish('b', 'c')
+    await rest.auth.requestToken()
+    const headers = { authorization: basic(poor) }
+    t.same(await refusalOf(ask(on, '/channels/a/messages', { headers, value: {} })), [401, 40160])
+    t.same(await refusalOf(ask(on, '/nowhere', { headers: { authorization: basic(key) } })),
+      [404, 40400])
+    t.same(await refusalOf(ask(on, '/channels/a/messages?limit=0', {
+      headers: { authorization: basic(key) }
+    })), [400, 40003])
+    t.same(await refusalOf(ask(on, '/stats', { headers: { authorization: basic(`${key}x`) } })),
+      [401, 40101])
+    await become(on, app, {
+      'apiRequests.tokenRequests.succeeded': 1,
+      'apiRequests.other.refused': 2
+    })
+  })
+
+  rule('S4', 'by minute, hour, day and month', async (t, on) => {
+    const app = await on.app(everything)
+    const rest = on.rest(0, { key: app.keys[0]! })
+    await rest.channels.get('a').publish('b', 'c')
+    await become(on, app, { 'messages.inbound.rest.messages.count': 1 })
+    const lengths = { minute: 16, hour: 13, day: 10, month: 7 }
+    for (const [unit, length] of Object.entries(lengths)) {
+      const { items } = await rest.stats({ unit: unit as 'hour' })
+      const item = items.find(({ entries }) => entries!['messages.all.all.count'] === 1)!
+      const now = new Date().toISOString().replace('T', ':').slice(0, length)
+      t.match(item, { unit, appId: app.appId, schema: /app-stats/ })
+      t.equal(item.intervalId!.length, length)
+      if (unit !== 'minute') t.equal(item.intervalId, now, 'but at the turn of the hour')
+      if (unit !== 'minute') t.match(item.inProgress, /^\d{4}-\d\d-\d\d:\d\d:\d\d$/)
+    }
+  })
+
+  rule('S6', 'who may ask', async (t, on) => {
+    const capabilities = ['{"*":["stats"]}', '{"[*]*":["*"]}', '{"*":["history"]}', '{"a":["*"]}']
+    const app = await on.app({ keys: capabilities.map((capability) => ({ capability })) })
+    const told = await Promise.all(app.keys.map((key) => {
+      return refusalOf(ask(on, '/stats', { headers: { authorization: basic(key) } }))
+    }))
+    t.same(told, [[200, 0], [200, 0], [401, 40160], [401, 40160]])
+  })
+
+  rule('S8', 'each minute is told on a metachannel', async (t, on) => {
+    const app = await on.app({ keys: [{ capability: '{"[*]*":["*"]}' }] })
+    const [key] = app.keys
+    const heard: Ably.Message[] = []
+    const listener = on.client(t, 2, {}, key)
+    await listener.channels.get('[meta]stats:minute').subscribe('update', (each) =>
+      void heard.push(each))
+    await on.rest(0, { key: key! }).channels.get('a').publish('b', 'c')
+    await until('the minute', () => heard.length > 0, 90_000)
+    t.match(heard[0]!.data, {
+      unit: 'minute', intervalId: /^\d{4}-\d\d-\d\d:\d\d:\d\d$/, appId: app.appId,
+      entries: { 'messages.inbound.rest.messages.count': 1 }
+    })
+    const late = on.client(t, 1, {}, key)
+    const again: Ably.Message[] = []
+    await late.channels.get('[meta]stats:minute', { params: { rewind: '1' } })
+      .subscribe((each) => void again.push(each))
+    await until('the last one', () => again.length > 0)
+    t.same(again[0]!.data, heard.at(-1)!.data)
+  }, ['json'])
+})
