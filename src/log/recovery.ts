@@ -18,7 +18,7 @@
 
 import type { Deadline, Deadlines } from '../base/deadlines.ts'
 import type { Random } from '../base/random.ts'
-import { epochOf, nextEpoch, viewVersionOf } from '../peer/epoch.ts'
+import { epochOf, nextEpoch, SALT_COUNT, viewVersionOf } from '../peer/epoch.ts'
 import { encodeAppend, encodeEntry, type EpochEntry } from './entry.ts'
 import type { AppendOutcome, LogOutbox, ReadOutcome, ReadPage } from './port.ts'
 import { type RecoveredLog, Replay } from './replay.ts'
@@ -269,9 +269,11 @@ export class Recovery {
   #nextEpoch(): number {
     const viewVersion = this.#claimant.viewVersion()
     const lastEpoch = Math.max(this.#replay.lastEpoch, this.#known?.epoch ?? 0)
-    const next = nextEpoch(viewVersion, lastEpoch)
+    const salt = this.#ports.random.below(SALT_COUNT)
+    const next = nextEpoch(viewVersion, lastEpoch, salt)
     if (this.#replay.lineage !== undefined) return next
-    return Math.max(next, epochOf(viewVersion, 1 + this.#ports.random.below(FIRST_ATTEMPTS)))
+    const attempt = 1 + this.#ports.random.below(FIRST_ATTEMPTS)
+    return Math.max(next, epochOf(viewVersion, attempt, salt))
   }
 
   #onClaimed(seq: number, bytes: Uint8Array, epoch: number, lineage: string): void {

@@ -9,6 +9,7 @@ import { type Append, decodeAppend, type EpochEntry } from '../../src/log/entry.
 import {
   type Committed, newTextsOf, NOBODY, presentAfter, type PresentSet, publicationsOf
 } from './committed.ts'
+import { unsalted } from '../../src/peer/epoch.ts'
 import type { Accepted } from './log.ts'
 import type { Point } from './wire.ts'
 import { Violation } from './world.ts'
@@ -115,7 +116,9 @@ export class Ledger {
     if (begun?.startsLineage === true) return false
     if (begun !== undefined && lossOf(truth, begun) !== undefined) return true
     if (begun === undefined && strays.includes(append.previousSeq)) return true
-    if (append.epoch === epoch || (append.epoch > epoch && begun !== undefined)) return false
+    // Of one attempt that was made twice, the log having forgotten the first, either may be higher.
+    const isNew = begun !== undefined && unsalted(append.epoch) >= unsalted(epoch)
+    if (append.epoch === epoch || isNew) return false
     return strays.includes(append.previousSeq) || losses.some((loss) =>
       append.epoch <= loss.epoch && append.previousSeq <= loss.lastSeq)
   }
@@ -258,7 +261,9 @@ export class Ledger {
   /** A point is told in the epoch of its entry or a later one, never in an earlier one. */
   #isTrue(channel: string, { lineage, seq, entry, epoch }: Point): boolean {
     const truth = this.at(lineage, channel, seq)
-    return truth?.entry === entry && truth.epoch <= epoch
+    if (truth?.entry !== entry) return false
+    // Of one attempt that was made twice only the one that is in the log is meant.
+    return truth.epoch === epoch || unsalted(truth.epoch) < unsalted(epoch)
   }
 
   #onEpoch(partition: number, truth: Truth, { lineage, startsLineage }: EpochEntry): void {

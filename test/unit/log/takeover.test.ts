@@ -9,7 +9,7 @@ import type {
 } from '../../../src/log/port.ts'
 import { Recovery } from '../../../src/log/recovery.ts'
 import type { WriterStart } from '../../../src/log/writer.ts'
-import { epochOf } from '../../../src/peer/epoch.ts'
+import { epochOf, unsalted } from '../../../src/peer/epoch.ts'
 
 type Question = LogRequest & { onAnswer?: ((answer: LogAnswer) => void) | undefined }
 
@@ -121,10 +121,10 @@ t.test('[2] a log is read page by page, and claimed at what proves to be its end
   t.equal(takeover.claimed, undefined, 'nothing is claimed before the log said so')
   takeover.answer()
   t.same(takeover.found.join(), '1: epoch,2: 1,3: 2,4: 3,5: 4,6: 5,7: 6,8: 7,9: 8,10: epoch')
-  t.match(takeover.claimed, {
-    lineage: 'line', start: { epoch: epochOf(1, 2), lastSeq: 18, nextEntry: 11 }
-  })
-  t.match(lastOf(takeover), { previousSeq: 15, firstEntry: 10, epoch: epochOf(1, 2) })
+  t.match(takeover.claimed, { lineage: 'line', start: { lastSeq: 18, nextEntry: 11 } })
+  const { epoch } = takeover.claimed!.start
+  t.equal(unsalted(epoch), epochOf(1, 2))
+  t.match(lastOf(takeover), { previousSeq: 15, firstEntry: 10, epoch })
 })
 
 t.test('[2] what the end hid is read before the claim is tried again', async (t) => {
@@ -172,7 +172,19 @@ t.test('[2] a claim of which nobody knew landed: it is one epoch more, and ours'
   takeover.later()
   takeover.answer()
   takeover.answer()
-  t.match(takeover.claimed, { lineage: 'line', start: { epoch: epochOf(1, 3), nextEntry: 6 } })
+  t.match(takeover.claimed, { lineage: 'line', start: { nextEntry: 6 } })
+  t.equal(unsalted(takeover.claimed!.start.epoch), epochOf(1, 3))
+})
+
+t.test('[2] two claims of one attempt, of which the log forgot the first, differ', async (t) => {
+  const epochs = ['a', 'b'].map((seed) => {
+    const takeover = new Takeover(history(2), seed)
+    takeover.answer()
+    takeover.answer()
+    return takeover.claimed!.start.epoch
+  })
+  t.same(epochs.map(unsalted), [epochOf(1, 2), epochOf(1, 2)])
+  t.not(epochs[0], epochs[1])
 })
 
 t.test('[4] a history that does not join is forgotten, and a new lineage says so', async (t) => {
