@@ -52,8 +52,11 @@ export class Stats implements Check {
   onLogAnswer(life: string, request: LogRequest, answer: LogAnswer): void {
     if (request.kind !== 'append' || answer.kind !== 'append') return
     if (answer.outcome.kind !== 'appended') return
+    // The log of revocations holds other records.
+    const append = decodeAppend(request.bytes)
+    if (append === undefined) return
     const heard = this.#heard.get(life) ?? []
-    const count = messagesIn(decodeAppend(request.bytes)!)
+    const count = messagesIn(append)
     heard.push({ count, atMs: this.#region.world.nowMs })
     this.#heard.set(life, heard)
   }
