@@ -138,7 +138,7 @@ export const CROSS_ORIGIN = {
 const ALLOWED_HEADERS =
   'Authorization, Content-Type, Accept, X-Ably-Version, Ably-Agent, X-Ably-ClientId, ' +
   'X-Ably-MessageId, X-Ably-MessageName, X-Ably-MessageEncoding, X-Ably-MessageClientId, ' +
-  'X-Ably-MessageConnectionKey'
+  'X-Ably-MessageConnectionKey, Last-Event-ID, Cache-Control'
 
 /** The path without its query, which may hold credentials. */
 function pathOf(request: FastifyRequest): string {

@@ -41,8 +41,15 @@ ruleFile('metachannels', (rule) => {
     t.same(channel.modes, ['subscribe'])
     t.equal((await errorOf(channel.publish('e', 'x'))).code, 40160)
     t.equal((await errorOf(channel.presence.enter())).code, 40160)
-    const silent = on.client(t, 1, {}, key).channels.get('[meta]stats:minute')
-    await silent.attach()
+    const any = on.client(t, 1, {}, key)
+    for (const name of ['stats:minute', 'log:push', 'of no kind'].map((each) => `[meta]${each}`)) {
+      await any.channels.get(name).attach()
+      t.same(any.channels.get(name).modes, ['subscribe'], name)
+    }
+    const params = { rewind: '1' }
+    const rewound = on.client(t, 2, {}, key).channels.get('[meta]stats:minute', { params })
+    await rewound.attach()
+    t.same(rewound.params, params)
     const other = on.client(t, 1, {}, key).channels.get('log')
     const heard: unknown[] = []
     await channel.subscribe('e', (each) => void heard.push(each))

@@ -211,7 +211,10 @@ ruleFile('transports', (rule) => {
     t.equal(preflight.status, 204)
     t.equal(preflight.headers.get('access-control-allow-origin'), '*')
     t.match(preflight.headers.get('access-control-allow-methods'), /POST/)
-    t.match(preflight.headers.get('access-control-allow-headers')!.toLowerCase(), /content-type/)
+    const allowed = preflight.headers.get('access-control-allow-headers')!.toLowerCase()
+    for (const header of ['content-type', 'authorization', 'last-event-id', 'cache-control']) {
+      t.ok(allowed.split(', ').includes(header), header)
+    }
     for (const { headers } of [(await connect(on, 0)).answer, await ask(on, 0, 'nobody/recv')]) {
       t.equal(headers.get('access-control-allow-origin'), '*')
       t.equal(headers.get('content-type'), 'application/json')
