@@ -4,10 +4,13 @@
  */
 
 import { randomBytes, randomInt } from 'node:crypto'
-import { type AppConfig, type KeyConfig, parseApps } from '../auth/app.ts'
+import { type AppConfig, AppDirectory, type KeyConfig, parseApps } from '../auth/app.ts'
 import { capabilityText, DEFAULT_CAPABILITY } from '../auth/capability.ts'
+import { authenticateKey } from '../auth/key.ts'
 import type { ProvisionAnswer, ProvisionRequest } from '../ops/thread-messages.ts'
+import type { EmbeddedStats } from '../store/embedded-stats.ts'
 import { type ErrorInfo, errors } from '../wire/errors.ts'
+import { keepFixtures, statsFixturesOf } from './dev-stats.ts'
 import { type StagedChannel, stagedChannelsOf, StagedMembers } from './dev-members.ts'
 
 const APPS_MAX = 10_000
@@ -18,14 +21,19 @@ export class DevApps {
   readonly #members = new Map<string, StagedMembers>()
   readonly #spread: (apps: readonly AppConfig[]) => Promise<void>
   readonly #url: () => string
+  readonly #stats: EmbeddedStats
+  #fixtureCount = 0
 
   /**
    * `spread` resolves once every worker of every node knows the apps; `url` is where clients
-   * connect.
+   * connect; `stats` is where the region keeps statistics.
    */
-  constructor(spread: (apps: readonly AppConfig[]) => Promise<void>, url: () => string) {
+  constructor(
+    spread: (apps: readonly AppConfig[]) => Promise<void>, url: () => string, stats: EmbeddedStats
+  ) {
     this.#spread = spread
     this.#url = url
+    this.#stats = stats
   }
 
   list(): readonly AppConfig[] {
@@ -44,6 +52,7 @@ export class DevApps {
     if (request.kind === 'deleteApp') {
       return { kind: 'deleted', existed: await this.#remove(request.appId) }
     }
+    if (request.kind === 'addStats') return this.#addStats(request.key, request.body)
     if (this.#apps.size >= APPS_MAX) {
       return { kind: 'refused', error: errors.capacity(`At most ${APPS_MAX} apps`).info }
     }
@@ -77,7 +86,18 @@ export class DevApps {
     })
   }
 
+  async #addStats(key: string, body: unknown): Promise<ProvisionAnswer> {
+    const proven = authenticateKey(key, new AppDirectory(this.list()))
+    if (!proven.ok) return { kind: 'refused', error: proven.error.info }
+    const fixtures = statsFixturesOf(body)
+    if ('code' in fixtures) return { kind: 'refused', error: fixtures }
+    const { appId } = proven.credentials
+    const isKept = await keepFixtures(appId, fixtures, ++this.#fixtureCount, this.#stats)
+    return isKept ? { kind: 'added' } : { kind: 'refused', error: errors.capacity().info }
+  }
+
   async #remove(appId: string): Promise<boolean> {
+    this.#stats.forget(appId)
     this.#members.get(appId)?.leave()
     this.#members.delete(appId)
     const existed = this.#apps.delete(appId)

@@ -61,7 +61,7 @@ export async function startDevRegion(options: DevOptions): Promise<DevRegion> {
   const urls = ports.map((port) => `http://${authority}:${port}`)
   const apps = new DevApps(async (list) => {
     await Promise.all(runtimes.map((runtime) => runtime.appsKnown(list)))
-  }, () => urls[0]!)
+  }, () => urls[0]!, stats)
   const key = apps.addFirst()
   const secret = randomBytes(32)
   for (const [index, node] of names.entries()) {

@@ -35,6 +35,7 @@ import { PortLog } from '../store/embedded.ts'
 import { PortStats } from '../store/embedded-stats.ts'
 import { JetStreamLog } from '../store/jetstream.ts'
 import { JetStreamStats } from '../store/jetstream-stats.ts'
+import type { ErrorInfo } from '../wire/errors.ts'
 
 const STATUS_MS = 1_000
 
@@ -120,6 +121,11 @@ class Provisioning {
   async deleteApp(appId: string): Promise<boolean> {
     const answer = await this.ask({ kind: 'deleteApp', appId })
     return answer.kind === 'deleted' && answer.existed
+  }
+
+  async addStats(key: string, body: unknown): Promise<ErrorInfo | undefined> {
+    const answer = await this.ask({ kind: 'addStats', key, body })
+    return answer.kind === 'refused' ? answer.error : undefined
   }
 }
 

@@ -13,9 +13,11 @@ export interface Provisioner {
   createApp(body: unknown): Promise<{ app: object } | { error: ErrorInfo }>
   /** True if there was such an app. */
   deleteApp(appId: string): Promise<boolean>
+  /** Adds to the statistics of the app of this key; or says why not. */
+  addStats(key: string, body: unknown): Promise<ErrorInfo | undefined>
 }
 
-/** Serves `POST /apps` and `DELETE /apps/{id}`. */
+/** Serves `POST /apps`, `DELETE /apps/{id}` and `POST /stats`. */
 export function serveSandbox(server: FastifyInstance, provisioner: Provisioner): void {
   server.post('/apps', async (request, reply) => {
     const body = bodyOf(request)
@@ -32,6 +34,20 @@ export function serveSandbox(server: FastifyInstance, provisioner: Provisioner):
     }
     return reply.code(204).send()
   })
+  server.post<{ Querystring: { key?: string } }>('/stats', async (request, reply) => {
+    const body = bodyOf(request)
+    if (!body.ok) return answerError(request, reply, body.error.info)
+    const key = basicKey(request.headers.authorization) ?? request.query.key ?? ''
+    const error = await provisioner.addStats(key, body.value)
+    if (error !== undefined) return answerError(request, reply, error)
+    return answer(request, reply, 201, [])
+  })
+}
+
+/** The key in a header of Basic authentication. */
+function basicKey(authorization: string | undefined): string | undefined {
+  const encoded = /^basic\s+(\S+)$/i.exec(authorization?.trim() ?? '')?.[1]
+  return encoded === undefined ? undefined : Buffer.from(encoded, 'base64').toString('utf8')
 }
 
 /** Where the caller reached us is where its clients will. */

@@ -71,11 +71,14 @@ export type ToWorker =
 export type ProvisionRequest =
   | { readonly kind: 'createApp'; readonly body: unknown }
   | { readonly kind: 'deleteApp'; readonly appId: string }
+  /** `key` is the whole text of a key of the app, `appId.keyId:secret`. */
+  | { readonly kind: 'addStats'; readonly key: string; readonly body: unknown }
 
 export type ProvisionAnswer =
   | { readonly kind: 'created'; readonly app: object }
   | { readonly kind: 'refused'; readonly error: ErrorInfo }
   | { readonly kind: 'deleted'; readonly existed: boolean }
+  | { readonly kind: 'added' }
 
 /** What shows that a worker lives, said every second. */
 export interface WorkerStatus {

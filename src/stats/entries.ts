@@ -91,7 +91,7 @@ export function finished(minute: Entries, lengthMs: number): Entries {
   for (const gauge of GAUGES) {
     const marks = Array.from({ length: count }, (_, at) => minute[`${gauge}.mark${at}`] ?? 0)
     setIfAny(entries, `${gauge}.peak`, Math.max(...marks, entries[`${gauge}.peak`] ?? 0))
-    setIfAny(entries, `${gauge}.min`, Math.min(...marks))
+    setIfAny(entries, `${gauge}.min`, Math.max(Math.min(...marks), entries[`${gauge}.min`] ?? 0))
   }
   return entries
 }

@@ -1,6 +1,6 @@
 import type * as Ably from 'ably'
 import { until } from '../support/ably-clients.ts'
-import { ask, basic, pathOf, refusalOf } from './support/rest-kit.ts'
+import { ask, basic, pathOf, refusalOf, valueOf } from './support/rest-kit.ts'
 import { ruleFile, type Stage, type TestApp } from './support/rule.ts'
 
 /** What was counted is told after this, at the latest. */
@@ -38,6 +38,39 @@ async function become(
     throw new Error(`${error.message}, not ${JSON.stringify(entries)}`)
   })
   return entries
+}
+
+const FIXTURES = [
+  {
+    intervalId: '2025-02-03:15:03',
+    inbound: { realtime: { messages: { count: 50, data: 5000 } } },
+    outbound: { realtime: { messages: { count: 20, data: 2000 } } }
+  },
+  {
+    intervalId: '2025-02-03:15:04',
+    inbound: { realtime: { messages: { count: 60, data: 6000 } } },
+    outbound: { realtime: { messages: { count: 10, data: 1000 } } }
+  },
+  {
+    intervalId: '2025-02-03:15:05',
+    inbound: { realtime: { messages: { count: 70, data: 7000 } } },
+    outbound: { realtime: { messages: { count: 40, data: 4000 } } },
+    persisted: { presence: { count: 20, data: 2000 } },
+    connections: { tls: { peak: 20, opened: 10 } },
+    channels: { peak: 50, opened: 30 },
+    apiRequests: { succeeded: 50, failed: 10 },
+    tokenRequests: { succeeded: 60, failed: 20 }
+  }
+]
+
+/** Reads by ids of intervals, too, which the SDK's types do not know. */
+function read(rest: Ably.Rest, params: object): Promise<Ably.PaginatedResult<Ably.Stats>> {
+  return rest.stats(params as Ably.StatsParams)
+}
+
+/** Gives statistics to an app. */
+function give(on: Stage, app: TestApp, fixtures: readonly unknown[]): Promise<Response> {
+  return ask(on, '/stats', { headers: { authorization: basic(app.keys[0]!) }, value: fixtures })
 }
 
 ruleFile('statistics', (rule) => {
@@ -137,6 +170,67 @@ ruleFile('statistics', (rule) => {
       t.equal(item.intervalId!.length, length)
       if (unit !== 'minute') t.equal(item.intervalId, now, 'but at the turn of the hour')
       if (unit !== 'minute') t.match(item.inProgress, /^\d{4}-\d\d-\d\d:\d\d:\d\d$/)
+    }
+  })
+
+  rule('S5', 'start and end, order, pages', async (t, on) => {
+    const app = await on.app(everything)
+    t.equal((await give(on, app, FIXTURES)).status, 201)
+    const rest = on.rest(2, { key: app.keys[0]! })
+    const between = { start: '2025-02-03:15:03', end: '2025-02-03:15:05' }
+    const sums = (items: Ably.Stats[]) => items.map(({ entries }) =>
+      entries!['messages.inbound.all.messages.count'])
+    t.same(sums((await read(rest, { ...between, direction: 'forwards' })).items), [50, 60, 70])
+    t.same(sums((await read(rest, between)).items), [70, 60, 50])
+    const ms = { start: Date.UTC(2025, 1, 3, 15, 3), end: Date.UTC(2025, 1, 3, 15, 4, 59) }
+    t.same(sums((await read(rest, { ...ms, direction: 'forwards' })).items), [50, 60])
+    const hour = await read(rest, { start: '2025-02-03:15', end: '2025-02-03:18', unit: 'hour' })
+    t.same(sums(hour.items), [180])
+    t.same(sums((await read(rest, { end: '2025-02', unit: 'day' })).items), [180])
+    const pages: unknown[] = []
+    for (let page = await read(rest, { ...between, limit: 1 }); ;) {
+      pages.push(...sums(page.items))
+      if (!page.hasNext()) break
+      page = (await page.next())!
+    }
+    t.same(pages, [70, 60, 50])
+    for (const query of ['unit=year', 'limit=1001', 'direction=up', 'start=x',
+      'start=2025-03&end=2025-02']) {
+      const headers = { authorization: basic(app.keys[0]!) }
+      t.same(await refusalOf(ask(on, `/stats?${query}`, { headers })), [400, 40003], query)
+    }
+  })
+
+  rule('S7', 'version 2 is told a tree', async (t, on) => {
+    const app = await on.app(everything)
+    await give(on, app, FIXTURES)
+    const headers = { authorization: basic(app.keys[0]!), 'x-ably-version': '2' }
+    const told = await ask(on, '/stats?end=2025-02-03:15:05&limit=1', { headers })
+    t.match((await valueOf(told))[0], {
+      intervalId: '2025-02-03:15:05', unit: 'minute',
+      inbound: { realtime: { messages: { count: 70, data: 7000 } }, all: { all: { count: 70 } } },
+      outbound: { all: { messages: { count: 40 } } },
+      persisted: { presence: { count: 20, data: 2000 } },
+      connections: { tls: { peak: 20, opened: 10 }, all: { peak: 20 } },
+      channels: { peak: 50, opened: 30 },
+      apiRequests: { succeeded: 50, failed: 10 },
+      tokenRequests: { succeeded: 60, failed: 20 }
+    })
+  })
+
+  rule('S9', 'statistics are given to an app, with a key of it', async (t, on) => {
+    const app = await on.app(everything)
+    t.equal((await give(on, app, FIXTURES)).status, 201)
+    t.equal((await give(on, app, [FIXTURES[0]!])).status, 201)
+    const rest = on.rest(0, { key: app.keys[0]! })
+    const { items } = await read(rest, { unit: 'month', start: '2025-02', end: '2025-02' })
+    t.match(items[0]!.entries, { 'messages.all.messages.count': 180 + 70 + 70,
+      'connections.all.peak': 20, 'apiRequests.all.succeeded': 110 })
+    const wrong = { appId: app.appId, keys: [`${app.keys[0]}x`] }
+    t.equal((await give(on, wrong, FIXTURES)).status, 401)
+    for (const body of [[{}], ['x'], [{ intervalId: '2025-13' }],
+      [{ intervalId: '2025-02', channels: { peak: 'many' } }]]) {
+      t.equal((await give(on, app, body)).status, 400)
     }
   })
 
