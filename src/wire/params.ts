@@ -118,10 +118,13 @@ export function channelKey(appId: string, { base, qualifier }: ChannelName): str
 }
 
 const nameLengthMax = 2048
+/** What URLs take for a way up, or for nothing: over HTTP such a channel would be another one. */
+const DOT_SEGMENT = /(?:^|[/\\])\.\.?(?:[/\\]|$)/
 
 /**
  * Reads a channel name: not empty, at most 2048 characters, its first segment not empty; `[…]`
- * before it must be a qualifier that is known. Anything else is 40010 (7.1).
+ * before it must be a qualifier that is known, and no part between slashes is `.` or `..`. Anything
+ * else is 40010 (7.1).
  */
 export function parseChannelName(
   wire: string
@@ -135,6 +138,7 @@ export function parseChannelName(
   if (base === '') return refused('it is empty')
   if (base.startsWith(':')) return refused('it starts with a colon')
   if (base.startsWith('[')) return refused('it starts with a bracket that is no qualifier')
+  if (base.includes('.') && DOT_SEGMENT.test(base)) return refused('a part of it is only dots')
   if (end === -1) return { ok: true, name: { wire, base } }
   const qualifier = parseQualifier(wire.slice(1, end))
   if (qualifier === undefined) return refused('its qualifier is unknown')

@@ -35,6 +35,7 @@ t.test('tokens and keys', { skip, timeout: 180_000 }, async (t) => {
     testKeys(t, region))
   await t.test('a revocation reaches every node within a second, and later ones', (t) =>
     testRevocation(t, region))
+  await t.test('nothing that was shown is in the logs', (t) => testLogs(t, region))
   await t.test('no revocation is answered that the log has not', (t) => testLogAway(t, region))
 })
 
@@ -127,6 +128,38 @@ async function testRevocation(t: Test, { rig, nodes }: Region): Promise<void> {
     access_token: jwtOf(KEY, { clientId: 'ann', ageS: -1 })
   })
   t.equal(later.action, CONNECTED)
+}
+
+async function testLogs(t: Test, { rig, nodes }: Region): Promise<void> {
+  const [keyName, secret] = rig.key.split(':') as [string, string]
+  const good = jwtOf(rig.key, { clientId: 'ann' })
+  const shown: Record<string, string>[] = [
+    { key: `${keyName}:${secret}x` }, { key: `nobody.k:${secret}` }, { key: secret },
+    { access_token: good.slice(0, -5) }, { access_token: `${secret}.${secret}` },
+    { access_token: jwtOf(rig.key, { ageS: 60, lifeS: 30 }) }, { access_token: good, resume: good },
+    { access_token: good }, { key: rig.key, resume: secret }
+  ]
+  for (const node of nodes) {
+    for (const params of shown) {
+      const { socket } = await greetingOf(t, node, params)
+      socket.send({ action: 17, auth: { accessToken: good.slice(0, -5) } })
+      socket.send(`{"action":17,"auth":{"accessToken":"${secret}"`)
+      const query = new URLSearchParams({ ...params, v: '6', channels: 'c' })
+      const headers = { authorization: `Bearer ${Object.values(params)[0]}` }
+      const paths = ['channels/c/messages', 'comet/connect', 'sse', `keys/${secret}/requestToken`]
+      for (const path of paths) {
+        const signal = AbortSignal.timeout(500)
+        const asked = fetch(`${node.url}/${path}?${query}`, { headers, signal })
+        await asked.then((answer) => answer.body?.cancel(), () => undefined)
+      }
+      socket.cut()
+    }
+    const log = node.log()
+    t.ok(log.length > 0)
+    const parts = shown.flatMap((params) => Object.values(params).flatMap((value) =>
+      value.split(/[.:]/).filter((part) => part.length > 12 && part !== keyName)))
+    for (const part of new Set([secret, ...parts])) t.notOk(log.includes(part), 'not in the log')
+  }
 }
 
 async function testLogAway(t: Test, { rig, nodes }: Region): Promise<void> {

@@ -48,7 +48,9 @@ t.test('wrong values in a connect are refused by name', async t => {
 })
 
 t.test('names are taken as they are written', async t => {
-  for (const wire of ['a', 'a:b', 'a::b', 'a:', '"/?% \u{1f600}', '*', 'a[b]', ' ']) {
+  const right = ['a', 'a:b', 'a::b', 'a:', '"/?% \u{1f600}', '*', 'a[b]', ' ', 'a.b', '...', '.a',
+    'a/...', 'a./b', 'a..b/c']
+  for (const wire of right) {
     t.strictSame(parseChannelName(wire), { ok: true, name: { wire, base: wire } }, wire)
   }
 })
@@ -56,7 +58,7 @@ t.test('names are taken as they are written', async t => {
 t.test('names that are none are 40010 for their channel', async t => {
   const wrong = ['', ':', ':a', '::a', '[', '[a', '[]a', '[a]b', '[meta]', '[?rewind=1]', '[?]:a',
     '[?rewind=1][meta]a', '[filter=]a', '[filter=!]a', '[filter]a', '[*]a', '\ud800',
-    'x'.repeat(2049)]
+    'x'.repeat(2049), '..', '.', '../a', 'a/../b', 'a/..', './a', 'a/./b', '..\\a', '[meta]..']
   for (const wire of wrong) {
     const expected = { ok: false, error: { scope: 'channel', info: { code: 40010 } } }
     t.match(parseChannelName(wire), expected, wire.slice(0, 30))
