@@ -35,6 +35,7 @@ interface Extent {
   readonly lastEntry: number
   readonly bytes: number
   readonly lineage: string
+  readonly epoch: number
 }
 
 /** A rollback: everything of a lineage above an entry is gone. */
@@ -105,22 +106,23 @@ export class Ledger {
     const { lineage } = truth
     const committed = publicationsOf(append, accepted, lineage)
     const lastEntry = append.firstEntry + append.entries.length - 1
-    truth.extents.push({ seq: accepted.seq, lastEntry, bytes: bytes.byteLength, lineage })
+    const { epoch } = append
+    truth.extents.push({ seq: accepted.seq, lastEntry, bytes: bytes.byteLength, lineage, epoch })
     for (const each of committed) this.#commit(each)
     return { append, epoch: begun, lineage, committed, isStray: false }
   }
 
+  /** True for what its reader will not believe: it follows on something else, or on nothing. */
   #isStray(truth: Truth, append: Append): boolean {
-    const { losses, strays, epoch } = truth
+    const { extents, strays } = truth
     const begun = epochIn(append)
     if (begun?.startsLineage === true) return false
     if (begun !== undefined && lossOf(truth, begun) !== undefined) return true
-    if (begun === undefined && strays.includes(append.previousSeq)) return true
-    // Of one attempt that was made twice, the log having forgotten the first, either may be higher.
-    const isNew = begun !== undefined && unsalted(append.epoch) >= unsalted(epoch)
-    if (append.epoch === epoch || isNew) return false
-    return strays.includes(append.previousSeq) || losses.some((loss) =>
-      append.epoch <= loss.epoch && append.previousSeq <= loss.lastSeq)
+    if (strays.includes(append.previousSeq)) return true
+    const last = extents.at(-1)
+    if (last === undefined) return false
+    if (append.firstEntry !== last.lastEntry + 1 || append.epoch < last.epoch) return true
+    return append.epoch > last.epoch && begun === undefined
   }
 
   /** Its writer may answer and show what it wrote, in the lineage that it knows: as lost. */

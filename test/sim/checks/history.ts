@@ -55,6 +55,9 @@ export class History {
   onRead({ channel, lineage, acked, until }: ReadingStart, read: HistoryRead): void {
     const { ledger } = this.#region
     if (ledger.lineageOf(channel) !== lineage || ledger.wasRolledBack(channel)) return
+    // A former master's append was taken by a log that has lost what it follows on: it answers
+    // until the next one's append is refused, and a new lineage begins.
+    if (ledger.hasStrays(channel)) return
     this.readCount++
     this.itemCount += read.items.length
     const told = read.isBackwards ? [...read.items].reverse() : read.items

@@ -29,6 +29,7 @@ export class Stats implements Check {
   readonly #heard = new Map<string, Heard[]>()
   readonly #killedAtMs = new Map<string, number>()
   #takenCount = 0
+  #wasRolledBack = false
 
   constructor(region: Region, isFair: boolean) {
     this.#region = region
@@ -65,6 +66,10 @@ export class Stats implements Check {
     if (!isFlushed) this.#killedAtMs.set(life, this.#region.world.nowMs)
   }
 
+  onRolledBack(): void {
+    this.#wasRolledBack = true
+  }
+
   onTick(): void {
     const { total } = this.#counted()
     if (total <= this.#takenCount) return
@@ -80,6 +85,8 @@ export class Stats implements Check {
 
   /** What must have been counted by now. */
   #leastCount(): number {
+    // What was lost and said again is counted as often as its publishers heard of it.
+    if (this.#wasRolledBack) return 0
     let least = 0
     for (const [life, heard] of this.#heard) {
       const killedAtMs = this.#killedAtMs.get(life)
