@@ -99,16 +99,17 @@ export class LocalGroup {
     return this.#liveCount > 0 || someRejoins(this.#seats.values())
   }
 
-  /** Seats a member, from where it stood or `rewind`; `onAttached` or `onAttachRefused` follows. */
+  /** Seats a member, in place of `former`; `onAttached` or `onAttachRefused` follows. */
   attach(
     member: GroupMember,
     variant: Variant,
     from: Standing | undefined,
-    rewind?: Rewind
+    rewind?: Rewind,
+    former?: Seat
   ): Seat {
     const row = rowFor(this.#rows, variant)
     const attachId = this.#nextAttachId++
-    const seat = newSeat(member, row, attachId, from, rewind)
+    const seat = newSeat(member, row, attachId, from, rewind, former)
     row.seatCount++
     this.#seats.set(attachId, seat)
     const atMs = this.#ports.nowMs() + limits.attachAnswerMs
@@ -138,8 +139,9 @@ export class LocalGroup {
   announce(seat: Seat): void {
     if (seat.state === 'live') {
       this.#census.onChanged()
+      const { awaitsSync } = seat
       tellChange(seat, this.#standing!)
-      this.sync(seat)
+      if (seat.awaitsSync && !awaitsSync) this.#askSync(seat)
     } else if (seat.state !== 'gone') {
       seat.hasChanged = seat.state === 'rejoining'
       const { channel } = this
@@ -280,22 +282,18 @@ export class LocalGroup {
 
   /** Its socket has room for what comes next. */
   #onRoom(seat: Seat): void {
-    if (seat.state === 'live') this.#askSync(seat)
-    else this.#ask(seat)
+    if (seat.state !== 'live') this.#ask(seat)
+    else if (seat.awaitsSync) this.#askSync(seat)
   }
 
   /** After the events that were missed, for it says what they have led to. */
   #giveSync(seat: Seat, sync: Sync | undefined): void {
     if (sync === undefined) return
     this.#lookout.forget(seat)
-    seat.awaitsSync = true
+    seat.awaitsSync = sync === 'held' || !seat.member.hasRoom
     if (sync === 'held') return
-    if (!seat.member.hasRoom) {
-      this.#lookout.wait(seat)
-      return
-    }
-    seat.awaitsSync = false
-    for (const frame of sync) seat.member.onFrame(frame)
+    if (seat.awaitsSync) this.#lookout.wait(seat)
+    else for (const frame of sync) seat.member.onFrame(frame)
   }
 
   #onContinuityLost({ standing, error, sync }: ContinuityLost): void {

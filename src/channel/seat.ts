@@ -70,13 +70,17 @@ export interface Row {
   seatCount: number
 }
 
-/** A seat on its way in: from where it stood, or with a rewind where it begins anew. */
+/**
+ * A seat on its way in: from where it stood, or with a rewind where it begins anew. SYNC that its
+ * former seat was owed it is owed, for its client waits on.
+ */
 export function newSeat(
   member: GroupMember,
   row: Row,
   attachId: number,
   from: Standing | undefined,
-  rewind: Rewind | undefined
+  rewind: Rewind | undefined,
+  former: Seat | undefined
 ): Seat {
   return {
     member,
@@ -89,7 +93,7 @@ export function newSeat(
     deadline: undefined,
     look: undefined,
     heardSeq: undefined,
-    awaitsSync: false,
+    awaitsSync: former?.awaitsSync === true,
     hasChanged: false
   }
 }
@@ -128,10 +132,11 @@ export function hears({ member }: Seat, { connectionId, isPresence }: BroadcastI
   return member.subscribes && (member.hearsItself || !isOwn)
 }
 
-/** Says that it hears more or less from here on, and has missed nothing. */
+/** Says that it hears more or less from here on, has missed nothing, and who is present later. */
 export function tellChange(seat: Seat, standing: Standing): void {
   const { member } = seat
   seat.hasChanged = false
+  seat.awaitsSync = member.hearsPresence
   const hasPresence = member.hearsPresence
   const channelSerial = serialOf(standing)
   const same = { isResumed: true, hasBacklog: false, error: undefined }
@@ -142,7 +147,9 @@ export function tellChange(seat: Seat, standing: Standing): void {
 export function tellBeginning(seat: Seat, attached: Attached): void {
   const { standing, isResumed, backlog, error, sync, hasMore } = attached
   const { member } = seat
-  const hasPresence = sync !== undefined
+  // Who loses nothing may still wait for what it was told before.
+  const isOwed = isResumed && seat.awaitsSync && member.hearsPresence
+  const hasPresence = sync !== undefined || isOwed
   if (seat.state === 'joining') {
     // A backlog's frames carry their own serials; ATTACHED says where the attachment starts.
     const start = backlog.length > 0 ? (seat.from ?? standing) : standing
@@ -152,11 +159,10 @@ export function tellBeginning(seat: Seat, attached: Attached): void {
   } else if (!isResumed) {
     const lost = error ?? errors.continuityLost().info
     member.onContinuityLost(serialOf(standing), lost, hasPresence)
-    seat.awaitsSync = false
     seat.heardSeq = undefined
   }
   // What there is no room for is let go with its SYNC; by then nobody may be present any more.
-  if (hasPresence) seat.awaitsSync = true
+  seat.awaitsSync = hasPresence
   seat.state = 'rejoining'
 }
 

@@ -65,8 +65,10 @@ export class Groups implements ChannelDoor {
     for (const [channel, group] of this.#groups) if (group.isAttached) used.add(channel)
   }
 
-  attach(channel: string, ears: Ears, variant: Variant, { from, rewind }: Start): Seat {
-    return this.#group(channel).attach(ears, variant, standingOf(from), rewind)
+  attach(channel: string, ears: Ears, variant: Variant, start: Start): Seat {
+    const { from, rewind, former } = start
+    const group = this.#group(channel)
+    return group.attach(ears, variant, standingOf(from), rewind, former as Seat | undefined)
   }
 
   detach(channel: string, seat: object): ChannelSerial | undefined {

@@ -71,7 +71,8 @@ export class Attachments {
     const { occupancy, filter, delta } = grant
     const variant = { format: this.#owner.format, wireName: name.wire, occupancy, filter, delta }
     const rewind = isNew ? grant.rewind : undefined
-    attachment.seat = this.#channels.attach(channel, attachment, variant, { from, rewind })
+    const start = { from, rewind, former: former?.seat }
+    attachment.seat = this.#channels.attach(channel, attachment, variant, start)
     return undefined
   }
 

@@ -90,6 +90,8 @@ export interface Start {
   readonly from?: ChannelSerial
   /** What one that begins anew is told first. */
   readonly rewind?: Rewind
+  /** The seat that it takes the place of: what that was told of, and not given, it is given. */
+  readonly former?: object
 }
 
 export type Outcome =

@@ -106,6 +106,7 @@ t.test('who hears more or less while its home is lost is told so afterwards', as
   t.same(member.take(), [])
   bench.answer(attach!, 5, { isResumed: true, backlog: [item(4), item(5)] })
   t.same(member.take(), ['4', '5', 'attached 5 resumed presence'])
+  t.same(bench.saidKinds(), ['syncWanted'], 'though nobody is present, as it seems')
   bench.broadcast(item(6))
   t.same(member.take(), ['6'])
 })

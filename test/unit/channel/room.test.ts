@@ -108,6 +108,58 @@ t.test('[25] SYNC that was announced comes, though everybody has left when there
     t.same(member.take(), ['101'])
   })
 
+/** A member that was told of SYNC which there was no room for, and asks for something else. */
+function changing(hearsPresence: boolean) {
+  const bench = new GroupBench()
+  const former = new Listener()
+  former.hasRoom = false
+  const seat = bench.group.attach(former, json, undefined)
+  bench.answer(ofKind(bench.said(), 'attach')[0]!, 3, { sync: sync(100) })
+  bench.group.detach(seat)
+  bench.said()
+  const member = Object.assign(new Listener(), { hearsPresence })
+  bench.group.attach(member, json, standing(3), undefined, seat)
+  return { bench, member, attach: ofKind(bench.said(), 'attach')[0]! }
+}
+
+t.test('[25] SYNC that was announced comes, though something else was asked for meanwhile',
+  async (t) => {
+    const { bench, member, attach } = changing(true)
+    bench.answer(attach, 4, { isResumed: true, backlog: [item(4)] })
+    t.same(member.take(), ['attached 3 resumed backlog presence', '4'])
+    t.same(bench.saidKinds(), ['syncWanted'])
+    const { channel } = bench.group
+    bench.group.onClientMessage({ kind: 'synced', channel, frames: [sync(101)] })
+    t.same(member.take(), ['101'])
+  })
+
+t.test('[25] SYNC is owed no more to who has lost its place, nor to who does not want to know',
+  async (t) => {
+    const anew = changing(true)
+    anew.bench.answer(anew.attach, 4)
+    t.same(anew.member.take(), ['attached 4'], 'which says that nobody is present')
+    t.same(anew.bench.saidKinds(), [])
+    const deaf = changing(false)
+    deaf.bench.answer(deaf.attach, 3, { isResumed: true })
+    t.same(deaf.member.take(), ['attached 3 resumed'])
+    t.same(deaf.bench.saidKinds(), [])
+  })
+
+t.test('[25] who no longer wants to know who is present is not told when there is room',
+  async (t) => {
+    const bench = new GroupBench()
+    const member = new Listener()
+    member.hasRoom = false
+    const seat = bench.group.attach(member, json, undefined)
+    bench.answer(ofKind(bench.said(), 'attach')[0]!, 3, { sync: sync(100) })
+    member.hearsPresence = false
+    bench.group.announce(seat)
+    member.hasRoom = true
+    bench.pass(limits.socketLookMs)
+    t.same(member.take(), ['attached 3 presence', 'attached 3 resumed'])
+    t.same(bench.saidKinds(), [])
+  })
+
 t.test('[25] who leaves while it waits for room is looked after no more', async (t) => {
   const bench = new GroupBench()
   const member = new Listener()

@@ -113,6 +113,7 @@ t.test('attach twice: the former seat is given back, the latter stands as it say
   const [former, latter] = bench.door.seats as [TestSeat, TestSeat]
   t.same([former.isDetached, latter.isDetached], [true, false])
   t.equal(latter.from!.seq, 7)
+  t.equal(latter.former, former, 'and is owed what the former one was')
   t.same([former.ears.subscribes, latter.ears.subscribes], [false, true])
   latter.ears.onAttached(begins)
   t.equal(bench.session.attachmentCount, 1)

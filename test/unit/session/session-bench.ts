@@ -37,6 +37,7 @@ export interface TestSeat {
   readonly variant: { format: string; wireName: string }
   readonly from: ChannelSerial | undefined
   readonly rewind: Start['rewind']
+  readonly former: object | undefined
   /** Where its ears stand when they leave, if anywhere. */
   stands: ChannelSerial | undefined
   isDetached: boolean
@@ -65,8 +66,9 @@ export class TestDoor implements ChannelDoor {
   readonly syncs: string[] = []
 
   attach(channel: string, ears: Ears, variant: TestSeat['variant'],
-    { from, rewind }: Start): object {
-    const seat = { channel, ears, variant, from, rewind, stands: undefined, isDetached: false }
+    { from, rewind, former }: Start): object {
+    const how = { from, rewind, former, stands: undefined, isDetached: false }
+    const seat = { channel, ears, variant, ...how }
     this.seats.push(seat)
     return seat
   }
