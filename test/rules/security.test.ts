@@ -30,6 +30,7 @@ const guarded: Readonly<Record<string, Guarded>> = {
   'GET /presence': {
     path: `/presence?channels=${CHANNEL}`, operation: 'subscribe', isBatch: true
   },
+  'GET /stats': { path: '/stats', operation: 'stats' },
   'GET /channels': { path: '/channels', operation: 'channel-metadata' },
   'GET /channels/*': { path: `/channels/${CHANNEL}`, operation: 'channel-metadata' },
   'POST /keys/*/revokeTokens': {
