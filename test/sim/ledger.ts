@@ -112,9 +112,10 @@ export class Ledger {
     return { append, epoch: begun, lineage, committed, isStray: false }
   }
 
-  /** True for what its reader will not believe: it follows on something else, or on nothing. */
+  /** True for what a log that was rolled back took, and its reader will not believe. */
   #isStray(truth: Truth, append: Append): boolean {
-    const { extents, strays } = truth
+    const { extents, losses, strays } = truth
+    if (losses.length === 0) return false
     const begun = epochIn(append)
     if (begun?.startsLineage === true) return false
     if (begun !== undefined && lossOf(truth, begun) !== undefined) return true
