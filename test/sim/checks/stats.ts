@@ -4,6 +4,7 @@
  * heard that the log had taken. Hours and days say the same as their minutes.
  */
 
+import { limits } from '../../../src/base/limits.ts'
 import { decodeSheet, decodeTally, markOf } from '../../../src/stats/record.ts'
 import type { Entries } from '../../../src/stats/entries.ts'
 import type { LogAnswer, LogRequest } from '../../../src/log/port.ts'
@@ -28,6 +29,7 @@ export class Stats implements Check {
   readonly #isFair: boolean
   readonly #heard = new Map<string, Heard[]>()
   readonly #killedAtMs = new Map<string, number>()
+  readonly #endedAtMs = new Map<string, number>()
   #takenCount = 0
   #wasRolledBack = false
 
@@ -63,7 +65,8 @@ export class Stats implements Check {
   }
 
   onLifeEnded(life: string, isFlushed: boolean): void {
-    if (!isFlushed) this.#killedAtMs.set(life, this.#region.world.nowMs)
+    const ends = isFlushed ? this.#endedAtMs : this.#killedAtMs
+    ends.set(life, this.#region.world.nowMs)
   }
 
   onRolledBack(): void {
@@ -91,8 +94,12 @@ export class Stats implements Check {
     for (const [life, heard] of this.#heard) {
       const killedAtMs = this.#killedAtMs.get(life)
       if (killedAtMs !== undefined && !this.#isFair) continue
+      // One that is out of the ring goes on with its work while it writes its last words.
+      const endedAtMs = this.#endedAtMs.get(life) ?? Infinity
       for (const { count, atMs } of heard) {
-        if (killedAtMs === undefined || atMs < killedAtMs - LOST_MS) least += count
+        const certainUntilMs = killedAtMs === undefined ? endedAtMs - limits.statsLastMs
+          : killedAtMs - LOST_MS
+        if (atMs < certainUntilMs) least += count
       }
     }
     return least
