@@ -33,6 +33,7 @@ interface Known {
 interface Speaker {
   readonly life: string
   readonly claim: number
+  readonly sinceMs: number
 }
 
 export class Leaves implements Check {
@@ -53,6 +54,10 @@ export class Leaves implements Check {
   readonly #goneAtMs = new Map<string, number>()
   /** The same: when, in order, it was asked for after the grace, which may have decided a leave. */
   readonly #lateAt = new Map<string, number>()
+  /** The same: all the times. */
+  readonly #goneTimes = new Map<string, number[]>()
+  /** By channel and member: when it was last heard of. */
+  readonly #saidAtMs = new Map<string, number>()
   readonly #endedAtMs = new Map<string, number>()
   readonly #unsure = new Set<number>()
   /** Connections that were seen here; what rough clients say and are told no check sees. */
@@ -110,6 +115,7 @@ export class Leaves implements Check {
         return `${key} ${connectionId}:${clientId}`
       })
       this.#spokenOf.set(heard, members)
+      for (const member of members) this.#saidAtMs.set(member, this.#region.world.nowMs)
       for (const [no, { action }] of presence.entries()) {
         if (action === Presence.LEAVE) this.#leftAt.set(members[no]!, now)
       }
@@ -153,7 +159,9 @@ export class Leaves implements Check {
     const { connectionId, asked } = known
     for (const channel of asked) {
       const mark = `${socket.server.life} ${connectionId} ${channel}`
-      this.#goneAtMs.set(mark, this.#region.world.nowMs)
+      const { nowMs } = this.#region.world
+      this.#goneAtMs.set(mark, nowMs)
+      this.#goneTimes.set(mark, [...(this.#goneTimes.get(mark) ?? []), nowMs])
     }
   }
 
@@ -172,7 +180,8 @@ export class Leaves implements Check {
   }
 
   #speaks(member: string, owner: MemberOwner): void {
-    this.#owners.set(member, { life: lifeOf(owner), claim: owner.claim })
+    const { nowMs } = this.#region.world
+    this.#owners.set(member, { life: lifeOf(owner), claim: owner.claim, sinceMs: nowMs })
   }
 
   #onAsked(socket: SimSocket, channel: string): void {
@@ -199,7 +208,7 @@ export class Leaves implements Check {
     const speaker = this.#owners.get(`${lineage} ${channel} ${member}`)
     const known = ledger.presentAt(lineage, channel, seq - 1).get(member)
     if (speaker === undefined || known === undefined) return
-    const { life } = speaker
+    const { life, sinceMs } = speaker
     const [, serial] = known.id.split(':')
     const enteredAt = this.#heardAt.get(`${connectionId}:${serial}`) ?? 0
     const marks = [`${channel} ${member}`, `${channel} ${connectionId}`, connectionId]
@@ -215,6 +224,11 @@ export class Leaves implements Check {
     // said until then: the client says again that it is there.
     const isOfThen = enteredAt < (this.#lateAt.get(mark) ?? -1)
     if (isOfThen && speaker.claim <= claim) return
+    // Who came back and said that it is there, which the log does not have, was refused: it is
+    // told so when it is its turn.
+    const lostAtMs = this.#goneTimes.get(mark)?.find((atMs) => atMs > sinceMs)
+    const saidAtMs = this.#saidAtMs.get(`${channel} ${member}`) ?? -1
+    if (isPast(lostAtMs) && saidAtMs > lostAtMs! && speaker.claim <= claim) return
     throw new Violation('leave', `${member} leaves ${channel}, though ${life} speaks for it: ` +
       (isHere ? 'it is connected there' : 'it was a moment ago'))
   }
