@@ -73,9 +73,11 @@ export function authenticateJwt(
   const kid = header['kid']
   const [, appId] = (typeof kid === 'string' ? KEY_NAME.exec(kid) : null) ?? []
   if (typeof kid !== 'string' || appId === undefined) return refused('its kid is no key name')
-  if (directory.app(appId) === undefined) return { ok: false, error: errors.unknownApp(appId) }
+  if (directory.app(appId) === undefined) {
+    return { ok: false, error: errors.unknownApp(appId), missing: 'app' }
+  }
   const key = directory.key(kid)?.key
-  if (key === undefined) return { ok: false, error: errors.unknownKey(kid) }
+  if (key === undefined) return { ok: false, error: errors.unknownKey(kid), missing: 'key' }
   if (!isSameProof(signature, macOf(key.secret, signed))) return refused('its signature is wrong')
   return judged(claims, { appId, keyName: kid }, key, nowMs)
 }

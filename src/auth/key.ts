@@ -54,7 +54,12 @@ export interface ChannelClaim<T> {
 
 export type Authenticated =
   | { readonly ok: true; readonly credentials: Credentials }
-  | { readonly ok: false; readonly error: ProtocolError }
+  | {
+      readonly ok: false
+      readonly error: ProtocolError
+      /** The token names a key, or an app, that is not there: requests are told so (11.5). */
+      readonly missing?: 'app' | 'key'
+    }
 
 const API_KEY = /^([^\s:.]+)\.([^\s:.]+):([^\s:.]+)$/
 

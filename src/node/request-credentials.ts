@@ -16,7 +16,7 @@ const AUTHORIZATION = /^\s*(\S+)\s+(\S+)\s*$/
 /**
  * Proves who asks, at this wall time. Errors: none given, malformed or wrong keys (40101); tokens
  * that are none, or over (40142 to 40145); a clientId that is none (40012), or not the token's
- * (40102); an app that wants TLS (40311).
+ * (40102); a JWT of an unknown app or key (40400); an app that wants TLS (40311).
  */
 export function authenticateRequest(
   request: Request, directory: AppDirectory, nowMs: number
@@ -27,7 +27,12 @@ export function authenticateRequest(
   if (!identity.ok) return identity
   const { isTls } = request
   const proven = authenticate({ ...shown, clientId: identity.clientId, isTls }, directory, nowMs)
-  return proven.ok ? proven : { ok: false, error: inScope(proven.error, 'request') }
+  if (proven.ok) return proven
+  const { missing, error } = proven
+  return {
+    ok: false,
+    error: missing === undefined ? inScope(error, 'request') : errors.tokenOfNobody(missing)
+  }
 }
 
 /** True if the caller shows something, whatever it is worth. */

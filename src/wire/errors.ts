@@ -151,6 +151,9 @@ const requestErrors = {
   tooManyMessages: (count: number, countMax: number) =>
     error('message', 40034, 400,
       `The publish has ${count} messages; at most ${countMax} are allowed`),
+  tokenOfNobody: (missing: 'app' | 'key') =>
+    error('request', 40400, missing === 'app' ? 404 : 401,
+      `Not found: the ${missing} that the token is of`),
   notFound: (what: string) => error('request', 40400, 404, `Not found: ${what}`),
   methodNotAllowed: (method: string) =>
     error('request', 40500, 405, `Method ${quoted(method)} is not allowed here`),

@@ -278,6 +278,8 @@ ruleFile('authentication', (rule) => {
       [{ authorization: 'Bearer nonsense' }, '', [401, 40145]],
       [{ authorization: `Bearer ${token.slice(0, -4)}` }, '', [401, 40144]],
       [{}, `access_token=${jwtOf(on.key, { ageS: 60, lifeS: 30 })}`, [401, 40142]],
+      [{}, `access_token=${jwtOf(`${on.key.split(':')[0]}x:s`)}`, [401, 40400]],
+      [{}, `access_token=${jwtOf('nobody.k:s')}`, [404, 40400]],
       [{}, '', [401, 40101]]
     ]
     for (const [headers, query, expected] of cases) {

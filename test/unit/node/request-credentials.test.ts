@@ -41,6 +41,8 @@ t.test('a key or a token is taken from the header or the query, in all their for
     [request({ authorization: `basic  ${base64(KEY)} ` }), ['*', 'key']],
     [request({ authorization: `Basic ${base64('AbC123.k1:other')}` }), 40101],
     [request({ authorization: 'Basic !' }), 40101],
+    [request({}, { access_token: jwt({}, { kid: 'AbC123.k9' }) }), 40400],
+    [request({}, { access_token: jwt({}, { kid: 'Nobody.k9' }) }), 40400],
     [request({ authorization: base64(KEY) }), 40101],
     [request({}, { key: KEY }), ['*', 'key']],
     [request({ authorization: `Bearer ${ably()}` }), [undefined, 'ably']],
