@@ -17,6 +17,7 @@ import { Worker } from '../../src/node/worker.ts'
 import { PeerCodec } from '../../src/peer/codec.ts'
 import { nextView, noChange } from '../../src/ring/succession.ts'
 import { emptyView, type Member, type View } from '../../src/ring/view.ts'
+import { FuzzStats } from './stats.ts'
 
 const EPOCH_MS = 1_750_000_000_000
 const TURNS_MAX = 50_000
@@ -77,6 +78,7 @@ export class FuzzRegion {
   readonly notes: string[] = []
   readonly #codec = new PeerCodec()
   readonly #log = new FuzzLog()
+  readonly #stats = new FuzzStats()
   #queue: { readonly node: FuzzNode; readonly input: WorkerInput }[] = []
   #late: { readonly node: FuzzNode; readonly input: WorkerInput }[] = []
 
@@ -156,6 +158,10 @@ export class FuzzRegion {
       if (answer === undefined) continue
       const later = this.isLogSlow ? this.#late : this.#queue
       later.push({ node, input: { kind: 'log', answer } })
+    }
+    for (const request of outbox.takeStatsRequests()) {
+      const answer = this.#stats.perform(request, this.nowMs)
+      this.#queue.push({ node, input: { kind: 'stats', answer } })
     }
     for (const { to, frame } of outbox.takeFrames()) {
       const there = this.nodes.find(({ incarnation }) => incarnation === to.incarnation)
