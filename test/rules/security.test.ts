@@ -156,7 +156,7 @@ async function firstTold(
 }
 
 ruleFile('security', (rule) => {
-  rule('S1', 'every route is guarded, and none is left out here', async (t) => {
+  rule('G1', 'every route is guarded, and none is left out here', async (t) => {
     const closed = ROUTES.filter(({ isOpen }) => isOpen !== true)
       .map(({ method, pattern }) => `${method} ${pattern}`)
     t.same(Object.keys(guarded).sort(), closed.sort())
@@ -164,7 +164,7 @@ ruleFile('security', (rule) => {
     t.same(open, ['/time', '/keys/*/requestToken'])
   }, ['json'])
 
-  rule('S1', 'who shows nothing, or nothing good, is refused on every route', async (t, on) => {
+  rule('G1', 'who shows nothing, or nothing good, is refused on every route', async (t, on) => {
     const { keys: [other] } = await on.app({ keys: [{}] })
     const [keyName, secret] = on.key.split(':') as [string, string]
     const [, otherSecret] = other!.split(':') as [string, string]
@@ -189,7 +189,7 @@ ruleFile('security', (rule) => {
     }
   }, ['json'])
 
-  rule('S1', 'a connection, too, over every transport', async (t, on) => {
+  rule('G1', 'a connection, too, over every transport', async (t, on) => {
     const [keyName] = on.key.split(':') as [string]
     const shown = [{ key: '' }, { key: keyName }, { key: `${keyName}:x` }, { key: 'a.b:c' }]
     for (const params of [...shown, { access_token: '' }]) {
@@ -203,7 +203,7 @@ ruleFile('security', (rule) => {
     }
   })
 
-  rule('S2', 'tokens that are over, forged or malformed, by request', async (t, on) => {
+  rule('G2', 'tokens that are over, forged or malformed, by request', async (t, on) => {
     const { keys: [other] } = await on.app({ keys: [{}] })
     const names = Object.keys(guarded)
     for (const [no, [what, token, code]] of badTokens(on.key, other!).entries()) {
@@ -216,7 +216,7 @@ ruleFile('security', (rule) => {
     }
   }, ['json'])
 
-  rule('S2', 'and on a connection: as it opens, and later', async (t, on) => {
+  rule('G2', 'and on a connection: as it opens, and later', async (t, on) => {
     const { keys: [other] } = await on.app({ keys: [{}] })
     for (const [what, token, code] of badTokens(on.key, other!)) {
       const [action, told] = await firstTold(t, on, { access_token: token })
@@ -229,7 +229,7 @@ ruleFile('security', (rule) => {
     }
   })
 
-  rule('S2', 'tokens beyond all measure', async (t, on) => {
+  rule('G2', 'tokens beyond all measure', async (t, on) => {
     const socket = await on.socket(t, 0, { params: { access_token: jwtOf(on.key) } })
     const accessToken = `${'x'.repeat(70_000)}.y`
     socket.send({ action: Action.AUTH, auth: { accessToken } })
@@ -242,7 +242,7 @@ ruleFile('security', (rule) => {
     t.equal((await fetch(`${on.url(1)}/time`)).status, 200)
   })
 
-  rule('S3', 'one operation less than it takes is refused with 40160', async (t, on) => {
+  rule('G3', 'one operation less than it takes is refused with 40160', async (t, on) => {
     for (const [name, { operation, isBatch }] of Object.entries(guarded)) {
       if (operation === undefined) continue
       const others = OPERATIONS.filter((each) => each !== operation &&
@@ -262,7 +262,7 @@ ruleFile('security', (rule) => {
     }
   }, ['json'])
 
-  rule('S3', 'and so is every frame', async (t, on) => {
+  rule('G3', 'and so is every frame', async (t, on) => {
     for (const { name, operation, frame, told } of frames) {
       const others = OPERATIONS.filter((each) => each !== operation)
       const lacking: readonly Record<string, readonly string[]>[] =
@@ -287,7 +287,7 @@ ruleFile('security', (rule) => {
     }
   })
 
-  rule('S3', 'what has no right to a channel hears and changes nothing there', async (t, on) => {
+  rule('G3', 'what has no right to a channel hears and changes nothing there', async (t, on) => {
     const name = on.name('walls')
     const { keys: [other] } = await on.app({ keys: [{}] })
     const channel = on.client(t, 0).channels.get(name)
@@ -306,7 +306,7 @@ ruleFile('security', (rule) => {
     t.same(heard, ['of this app'])
   })
 
-  rule('S4', 'names that lead elsewhere', async (t, on) => {
+  rule('G4', 'names that lead elsewhere', async (t, on) => {
     const wrong = ['..', '.', '../x', 'x/../y', 'x/..', './x', 'x/./y', '..\\x', '[meta]../x',
       '[?rewind=1]../x']
     for (const channel of wrong) {
@@ -335,7 +335,7 @@ ruleFile('security', (rule) => {
     for (const channel of fine) await on.client(t, 0).channels.get(on.name(channel)).attach()
   })
 
-  rule('S5', 'no error tells what was shown', async (t, on) => {
+  rule('G5', 'no error tells what was shown', async (t, on) => {
     const [keyName, secret] = on.key.split(':') as [string, string]
     const { keys: [other] } = await on.app({ keys: [{}] })
     const shown = [
