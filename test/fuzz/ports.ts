@@ -19,6 +19,8 @@ const FRAMES_PER_LIFE = 40
 /** However a life goes, it is over after this. */
 const LIFE_MS = 5_000
 const BYSTANDER_MS = 20
+/** So often a bystander is heard before the storm ends, however fast that goes. */
+const BYSTANDER_LEAST = 20
 
 export interface PortFigures {
   frameCount: number
@@ -62,7 +64,9 @@ class Ports {
     const bystanders = await this.#bystanders()
     const figures = this.#figures
     const lives = async (): Promise<void> => {
-      while (figures.frameCount < frameCount) await this.#life()
+      while (figures.frameCount < frameCount || bystanders.sentCount() < BYSTANDER_LEAST) {
+        await this.#life()
+      }
     }
     await Promise.all(Array.from({ length: AT_ONCE }, lives))
     figures.bystanderMessages = await bystanders.end()
@@ -119,7 +123,7 @@ class Ports {
     else socket.resume()
   }
 
-  async #bystanders(): Promise<{ end(): Promise<number> }> {
+  async #bystanders(): Promise<{ sentCount(): number; end(): Promise<number> }> {
     const [first, second] = this.#region.urls
     const publisher = ablyClient(this.#closing, first!, this.#region.key)
     const heard: string[] = []
@@ -136,6 +140,7 @@ class Ports {
       sent.push(publisher.channels.get('fuzz bystander').publish('beat', String(sentCount++)))
     }, BYSTANDER_MS)
     return {
+      sentCount: () => sentCount,
       end: async () => {
         clearInterval(beat)
         await Promise.all(sent)
