@@ -41,10 +41,12 @@ class CometAnswer implements CometResponder {
     })
   }
 
-  write(bytes: Uint8Array): number {
-    const { waitingBytes } = this.#answer
+  get queuedBytes(): number {
+    return this.#answer.waitingBytes
+  }
+
+  write(bytes: Uint8Array): void {
     this.#answer.write(bytes)
-    return waitingBytes
   }
 
   end(statusCode: number, body: Uint8Array | undefined): void {

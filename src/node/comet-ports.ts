@@ -26,11 +26,10 @@ export interface CometRequest {
 
 /** Whoever waits for the answer to one request. Called by the outbox alone. */
 export interface CometResponder {
-  /**
-   * Begins a response that goes on, or goes on with it; returns how many bytes of what was written
-   * before still wait in it.
-   */
-  write(bytes: Uint8Array): number
+  /** Bytes of what was written that still wait in it: how slow the client is. */
+  readonly queuedBytes: number
+  /** Begins a response that goes on, or goes on with it. */
+  write(bytes: Uint8Array): void
   /** The whole response, or the end of one that was begun, whose status was 200. */
   end(statusCode: number, body: Uint8Array | undefined): void
 }

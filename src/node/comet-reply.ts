@@ -19,12 +19,15 @@ export class CometReply {
   #pieces: Uint8Array[] = []
   #ending: { readonly statusCode: number; readonly body: Uint8Array | undefined } | undefined
   #isDue = false
-  /** Bytes of earlier writes that waited at the last one: how slow the client is. */
-  queuedBytes = 0
 
   constructor(responder: CometResponder, outbox: Outbox) {
     this.responder = responder
     this.#outbox = outbox
+  }
+
+  /** Bytes of earlier turns that the client has not taken yet. */
+  get queuedBytes(): number {
+    return this.responder.queuedBytes
   }
 
   /** Something of a response that goes on. */
@@ -49,7 +52,7 @@ export class CometReply {
     this.#isDue = false
     const pieces = this.#pieces
     this.#pieces = []
-    for (const piece of pieces) this.queuedBytes = this.responder.write(piece)
+    for (const piece of pieces) this.responder.write(piece)
     if (this.#ending !== undefined) this.responder.end(this.#ending.statusCode, this.#ending.body)
   }
 

@@ -231,6 +231,8 @@ export class RevocationLog {
       this.#vainCount = 0
       return false
     }
+    // The log is read again: how long it was away before has no part in how soon that is.
+    if (this.#vainCount === 0) this.#retryMs = limits.revocationRetryMs
     if (++this.#vainCount < VAIN_MAX) return true
     this.#vainCount = 0
     if (!hasLast) this.#readAnew()

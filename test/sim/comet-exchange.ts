@@ -86,16 +86,18 @@ export class Exchange implements CometResponder {
 
   // -- the server's end ------------------------------------------------------------------------
 
-  write(bytes: Uint8Array): number {
-    if (!this.#isServerOpen) return 0
+  get queuedBytes(): number {
+    return this.#unreadBytes
+  }
+
+  write(bytes: Uint8Array): void {
+    if (!this.#isServerOpen) return
     const text = Buffer.from(bytes).toString('utf8')
-    const before = this.#unreadBytes
     this.#options.world.mix(text)
     this.#events.onLeaves(text)
     this.#toClient(bytes.byteLength, () => {
       if (this.#isClientOpen) this.#events.onChunk(text)
     })
-    return before
   }
 
   end(statusCode: number, body: Uint8Array | undefined): void {

@@ -10,18 +10,16 @@ export class Ask implements CometResponder {
   readonly worker: WorldWorker
   statusCode: number | undefined
   /** What the client has not taken of what was written. */
-  unreadBytes = 0
+  queuedBytes = 0
   readsNothing = false
 
   constructor(worker: WorldWorker) {
     this.worker = worker
   }
 
-  write(bytes: Uint8Array): number {
-    const before = this.unreadBytes
+  write(bytes: Uint8Array): void {
     this.lines.push(Buffer.from(bytes).toString('utf8'))
-    if (this.readsNothing) this.unreadBytes += bytes.byteLength
-    return before
+    if (this.readsNothing) this.queuedBytes += bytes.byteLength
   }
 
   end(statusCode: number, body: Uint8Array | undefined): void {

@@ -239,6 +239,30 @@ t.test('[16] who reads nothing of a stream is disconnected', async (t) => {
   t.ok(client.connected.isOver)
 })
 
+t.test('[16] what waited for a slow reader of a stream comes once it has read', async (t) => {
+  const { world, workers } = threeNodes('slow')
+  const client = cometClient(world, workers[0]!, { stream: 'true' })
+  const present = world.client(world.nodes[1]!)
+  for (const channel of ['c', 'd']) present.attach(channel)
+  client.send([{ action: Action.ATTACH, channel: 'c' }])
+  world.run(20)
+  present.present('d', [{ action: 2, clientId: 'ann' }])
+  client.connected.readsNothing = true
+  const large = 'x'.repeat(60_000)
+  const count = Math.ceil(limits.socketRoomBytes / large.length) + 4
+  for (let no = 0; no < count; no++) present.publish('c', large)
+  world.run(500)
+  client.send([{ action: Action.ATTACH, channel: 'd' }])
+  world.run(500)
+  const ofD = (): number[] => client.connected.messages
+    .filter(({ channel }) => channel === 'd').map(({ action }) => action)
+  t.same(ofD(), [Action.ATTACHED], 'it has much to read')
+  client.connected.readsNothing = false
+  client.connected.queuedBytes = 0
+  world.run(4 * limits.socketLookMs)
+  t.same(ofD(), [Action.ATTACHED, Action.SYNC])
+})
+
 t.test('[16] who hangs up and closes has closed; a client that only goes is parked', async (t) => {
   const { world, workers } = threeNodes('torn')
   for (const at of [0, 1]) {

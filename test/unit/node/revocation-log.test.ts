@@ -55,6 +55,7 @@ class World {
   /** From which record on a read shows nothing: it is answered by a copy that lags. */
   endOf: (records: readonly LogRecord[]) => number = (records) => records.length
   trimmedBelow = 0
+  isUnreadable = false
 
   reader(): Reader {
     return new Reader(this, `reader ${this.readers.length}`)
@@ -83,6 +84,9 @@ class World {
       const records = this.log.records(request.partition)
       records.splice(0, records.findIndex(({ seq }) => seq >= request.below))
       this.trimmedBelow = request.below
+    }
+    if (request.kind === 'read' && this.isUnreadable) {
+      return { kind: 'read', ticket: 0, outcome: { kind: 'unreadable', reason: 'away' } }
     }
     const answer = this.log.perform(request, this.fate())
     if (answer?.kind !== 'read' || answer.outcome.kind !== 'page') return answer
@@ -197,6 +201,20 @@ t.test('what a log has lost is stored again', async (t) => {
   const late = world.reader()
   world.run(200)
   for (const { target } of stored) t.ok(late.knows(target))
+})
+
+t.test('how long a log was away has no part in how soon its loss is seen', async (t) => {
+  const world = new World()
+  const reader = world.reader()
+  world.run(200)
+  const { target } = store(world, reader)
+  world.run(100)
+  world.isUnreadable = true
+  world.run(20_000)
+  world.log = new SimulatedLog()
+  world.isUnreadable = false
+  world.run(2 * limits.revocationRetryMaxMs + 1_000)
+  t.ok(world.targets().includes(target))
 })
 
 t.test('a log that was cut and written on is read anew', async (t) => {
