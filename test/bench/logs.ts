@@ -2,7 +2,7 @@
  * `make bench-logs`: what the replicated log costs, on one nats-server with its files on disk.
  *
  *   publish to ACK, through a worker's socket, beside a bare append to the same server
- *   the time of one takeover, by what there is to read
+ *   the time of one takeover, by what there is to read: a tail of messages, or a snapshot
  *   partitions taken over in a second
  */
 
@@ -12,6 +12,7 @@ import { connect, headers, type NatsConnection } from 'nats'
 import { WebSocket } from 'ws'
 import { startNatsServer } from '../support/nats-server.ts'
 import { missingTools } from '../support/tools.ts'
+import type { PartitionMaster } from '../../src/channel/partition.ts'
 import type { LogPlan } from '../../src/node/member-ports.ts'
 import { partitionSubject } from '../../src/store/log-names.ts'
 import { JetStreamLog } from '../../src/store/jetstream.ts'
@@ -24,6 +25,9 @@ const PLAN: LogPlan = { generation: 'g', streamCount: 4, redundancy: 1 }
 const ROUNDS = 2_000
 const WARM_ROUNDS = 200
 const TAILS = [0, 1_000, 10_000, 50_000]
+/** The members of snapshots, and the first of the partitions that they are in. */
+const SNAPSHOTS = [0, 1_000, 5_000, 10_000]
+const SNAPSHOT_PARTITION = 20
 const PARTITIONS_AT_ONCE = 500
 const BARE_PARTITION = 4_000
 
@@ -107,9 +111,7 @@ async function takeovers(connection: NatsConnection): Promise<void> {
   for (const tail of TAILS) {
     await host.publish(master!, tail - written, written)
     written = tail
-    const startMs = performance.now()
-    ;[master] = await host.takeOver([partition])
-    console.log(`  ${String(tail).padEnd(30)}${(performance.now() - startMs).toFixed(1)} ms`)
+    master = await oneTakeover(host, partition, tail)
   }
   const many = Array.from({ length: PARTITIONS_AT_ONCE }, (_, at) => 100 + at)
   for (const each of await host.takeOver(many)) await host.publish(each, 10, 0)
@@ -119,6 +121,31 @@ async function takeovers(connection: NatsConnection): Promise<void> {
   console.log(`\n${PARTITIONS_AT_ONCE} partitions of 10 messages, all at once: ` +
     `${Math.round(PARTITIONS_AT_ONCE / seconds)} taken over in a second`)
   host.end()
+  await snapshots(log)
+}
+
+async function snapshots(log: JetStreamLog): Promise<void> {
+  console.log('\nOne takeover, by members in a snapshot, and nothing else in the log')
+  for (const [no, members] of SNAPSHOTS.entries()) {
+    const partition = SNAPSHOT_PARTITION + no
+    const host = new MasterHost(log, `snapshot ${no}`)
+    const [entered] = await host.takeOver([partition])
+    await host.enter(entered!, members)
+    await host.age()
+    await oneTakeover(host, partition, members)
+    host.end()
+  }
+}
+
+async function oneTakeover(
+  host: MasterHost, partition: number, size: number
+): Promise<PartitionMaster> {
+  const [startMs, startBytes] = [performance.now(), host.readBytes]
+  const [master] = await host.takeOver([partition])
+  const took = (performance.now() - startMs).toFixed(1)
+  const kib = ((host.readBytes - startBytes) / 1_024).toFixed(0)
+  console.log(`  ${String(size).padEnd(30)}${took} ms, ${kib} KiB read`)
+  return master!
 }
 
 function show(what: string, samples: number[]): void {

@@ -1,20 +1,27 @@
-/** Masters of partitions over a real log, in this process, with real time. */
+/** Masters of partitions over a real log, in this process, with real time, which can be put on. */
 
 import { Deadlines } from '../../src/base/deadlines.ts'
+import { limits } from '../../src/base/limits.ts'
 import { Random } from '../../src/base/random.ts'
 import { PartitionMaster } from '../../src/channel/partition.ts'
+import { encodeItems } from '../../src/channel/presence.ts'
 import { TailPool } from '../../src/channel/tail.ts'
 import type { LogAnswer } from '../../src/log/port.ts'
 import { ampleRoom } from '../../src/log/room.ts'
 import type { Log } from '../../src/node/ports.ts'
 import { Outbox } from '../../src/node/outbox.ts'
-import type { PeerMessage } from '../../src/peer/message.ts'
+import type { PeerMessage, PublishOp } from '../../src/peer/message.ts'
 import { oneMeter } from '../support/meters.ts'
 
 const TICK_MS = 2
 const CLIENT = { incarnation: 'client', worker: 0 }
 const CHANNEL = 'bench/c'
 const MESSAGE_BYTES = 300
+const MEMBERS_PER_OP = 500
+const ENTER = 2
+const OWNER = { ...CLIENT, generation: 1, claim: 0 }
+/** What is appended and trimmed for what has become old is done within this. */
+const SETTLE_MS = 500
 
 export class MasterHost {
   readonly #log: Log
@@ -24,6 +31,9 @@ export class MasterHost {
   readonly #timer: NodeJS.Timeout
   readonly #random: Random
   #resultCount = 0
+  #aheadMs = 0
+  /** Bytes of what was read of logs. */
+  readBytes = 0
   #wake: () => void = () => undefined
   #lifeNo = 0
 
@@ -31,7 +41,7 @@ export class MasterHost {
     this.#log = log
     this.#random = new Random(seed)
     this.#timer = setInterval(() => {
-      this.#deadlines.fire(performance.now())
+      this.#deadlines.fire(this.#nowMs)
       this.#drain()
     }, TICK_MS)
   }
@@ -50,6 +60,40 @@ export class MasterHost {
 
   /** Publishes `count` messages on one channel of the partition; resolves when all are stored. */
   async publish(master: PartitionMaster, count: number, from: number): Promise<void> {
+    await this.#submit(master, count, (no) => ({
+      ...said(from + no), messageCount: 1, payload: new Uint8Array(MESSAGE_BYTES)
+    }))
+  }
+
+  /** So many enter the channel of the partition; resolves when the log knows of all. */
+  async enter(master: PartitionMaster, count: number): Promise<void> {
+    await this.#submit(master, Math.ceil(count / MEMBERS_PER_OP), (no) => {
+      const first = no * MEMBERS_PER_OP
+      const many = Math.min(MEMBERS_PER_OP, count - first)
+      const items = Array.from({ length: many }, (_, at) => ({
+        action: ENTER, clientId: `member-${first + at}`, id: `c:${no}:${at}`, data: 'here'
+      }))
+      return {
+        ...said(no), messageCount: 0, membersMax: count, owner: OWNER, payload: encodeItems(items)
+      }
+    })
+  }
+
+  /** Everything so far becomes so old that only a snapshot keeps what is to be known of it. */
+  async age(): Promise<void> {
+    for (let round = 0; round < 2; round++) {
+      this.#aheadMs += 2 * limits.tailMs + 1_000
+      await new Promise((resolve) => setTimeout(resolve, SETTLE_MS))
+    }
+  }
+
+  get #nowMs(): number {
+    return performance.now() + this.#aheadMs
+  }
+
+  async #submit(
+    master: PartitionMaster, count: number, opOf: (no: number) => PublishOp
+  ): Promise<void> {
     const { epoch } = master
     const joinNo = 1
     master.onMessage(CLIENT, {
@@ -58,13 +102,9 @@ export class MasterHost {
     })
     const before = this.#resultCount
     for (let no = 0; no < count; no++) {
-      const op = {
-        id: `c:${from + no}`, idSpace: 'connection' as const, connectionId: 'c',
-        messageCount: 1, payload: new Uint8Array(MESSAGE_BYTES)
-      }
       master.onMessage(CLIENT, {
         kind: 'publish', channel: CHANNEL, clientId: 'k', epoch, opNo: no + 1,
-        answeredThrough: no, op
+        answeredThrough: no, op: opOf(no)
       })
       if (no % 1_000 === 999) await this.#until(() => this.#resultCount - before > no - 2_000)
     }
@@ -83,12 +123,14 @@ export class MasterHost {
       room: () => ampleRoom,
       deadlines: this.#deadlines,
       random: this.#random,
-      now: () => ({ monoMs: performance.now(), wallMs: Date.now() }),
+      now: () => ({ monoMs: this.#nowMs, wallMs: Date.now() + this.#aheadMs }),
       onActivity: () => undefined,
       fateOf: () => 'listed',
       mayReadAhead: () => true,
       send: (_, message: PeerMessage) => {
-        if (message.kind === 'result') this.#resultCount++
+        if (message.kind !== 'result') return
+        if (message.outcome.kind === 'refused') throw new Error(message.outcome.error.message)
+        this.#resultCount++
       },
       homes: () => [],
       isAlive: () => true,
@@ -100,18 +142,23 @@ export class MasterHost {
   }
 
   #drain(): void {
-    for (const master of this.#dirty) master.flush(performance.now())
+    for (const master of this.#dirty) master.flush(this.#nowMs)
     this.#dirty.clear()
     for (const request of this.#outbox.takeLogRequests()) {
       const { ticket, partition } = request
       if (request.kind === 'read') {
         void this.#log.read(partition, request.from).then((outcome) => {
+          if (outcome.kind === 'page') {
+            for (const { bytes } of outcome.records) this.readBytes += bytes.byteLength
+          }
           this.#onAnswer({ kind: 'read', ticket, outcome })
         })
       } else if (request.kind === 'append') {
         void this.#log.append(partition, request.expectedSeq, request.bytes).then((outcome) => {
           this.#onAnswer({ kind: 'append', ticket, outcome })
         })
+      } else if (request.kind === 'trim') {
+        void this.#log.trim(partition, request.below)
       }
     }
   }
@@ -131,4 +178,8 @@ export class MasterHost {
       })
     }
   }
+}
+
+function said(no: number): Pick<PublishOp, 'id' | 'idSpace' | 'connectionId'> {
+  return { id: `c:${no}`, idSpace: 'connection', connectionId: 'c' }
 }

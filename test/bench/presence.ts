@@ -11,14 +11,11 @@
  * are printed.
  */
 
-import { fork } from 'node:child_process'
-import { availableParallelism } from 'node:os'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Latencies } from './latencies.ts'
 import { type Meeting, PresentClient, type Synced } from './present-client.ts'
 import { readBuffer } from './raw-socket.ts'
-import type { RegionReady } from './resume-server.ts'
+import { pause, RegionProcess } from './region-process.ts'
 
 const PER_FRAME = 500
 const MEMBERS_MAX = 15_000
@@ -45,10 +42,8 @@ const watcherCount = Math.min(WATCHERS_MAX, Number(values.watchers))
 const perSecond = Number(values['per-second'])
 const seconds = Math.min(SECONDS_MAX, Number(values.seconds))
 
-const server = fork(join(import.meta.dirname, 'resume-server.ts'))
-const { ports } = await new Promise<RegionReady>((resolve) => {
-  server.once('message', (ready) => resolve(ready as RegionReady))
-})
+const region = await RegionProcess.start()
+const { ports } = region
 const key = await roomyKey()
 const buffer = readBuffer()
 const clients: PresentClient[] = []
@@ -57,7 +52,7 @@ try {
   await enters()
 } finally {
   for (const client of clients) client.close()
-  server.kill()
+  region.end()
 }
 
 /** The key of an app that lets many be present. */
@@ -86,16 +81,17 @@ async function syncs(): Promise<void> {
     await speaker.enter(Array.from({ length: count }, (_, no) => `member-${from + no}`))
   }
   console.log(`SYNC of ${memberCount} members to ${subscriberCount} who come one by one`)
-  const before = await cpuSeconds()
+  const { region: before } = await region.cpuTime()
   const still = await subscribed()
-  tellSyncs('nobody moves', still, await cpuSeconds() - before)
+  tellSyncs('nobody moves', still, (await region.cpuTime()).region - before)
   must(still.every((each) => each.memberCount === memberCount), 'each is told of all, once')
   let enterCount = 0
   const churn = setInterval(() => speaker.say([`mover-${enterCount++}`]), CHURN_EVERY_MS)
-  const cpuBefore = await cpuSeconds()
+  const { region: cpuBefore } = await region.cpuTime()
   const moving = await subscribed()
   clearInterval(churn)
-  tellSyncs(`${1_000 / CHURN_EVERY_MS} enters a second`, moving, await cpuSeconds() - cpuBefore)
+  const cpuAfter = (await region.cpuTime()).region
+  tellSyncs(`${1_000 / CHURN_EVERY_MS} enters a second`, moving, cpuAfter - cpuBefore)
   must(moving.every((each) => each.memberCount >= memberCount), 'each is told of all, moving')
 }
 
@@ -130,7 +126,7 @@ async function enters(): Promise<void> {
   }
   const speakers = await gathered(onEnter)
   const wanted = Math.min(MEMBERS_MAX, perSecond * seconds)
-  const [cpuBefore, ownBefore, beganAtMs] = [await cpuSeconds(), ownSeconds(), performance.now()]
+  const [cpuBefore, beganAtMs] = [await region.cpuTime(), performance.now()]
   countsFromMs = beganAtMs + WARM_MS
   for (let said = 0; said < wanted;) {
     const due = Math.min(wanted, ((performance.now() - beganAtMs) / 1_000) * perSecond)
@@ -146,9 +142,7 @@ async function enters(): Promise<void> {
   console.log(`${wanted} enters, ${perSecond} a second, heard by ${watcherCount} at two nodes`)
   console.log(`  heard after p50 ${ms(latencies, 0.5)} ms, p99 ${ms(latencies, 0.99)} ms; ` +
     `${Math.round(heardCount / took)} events a second`)
-  console.log(`  CPU time: ${(await cpuSeconds() - cpuBefore).toFixed(2)} s of the region, ` +
-    `${(ownSeconds() - ownBefore).toFixed(2)} s of the clients in ${took.toFixed(2)} s, ` +
-    `on ${availableParallelism()} cores`)
+  console.log(`  ${await region.cpuSince(cpuBefore)}, in ${took.toFixed(2)} s`)
   must(heardCount === wanted * watcherCount, 'each enter is heard once by each')
 }
 
@@ -170,23 +164,6 @@ async function gathered(onEnter: (clientId: string) => void): Promise<PresentCli
 
 function ms(of: Latencies, share: number): string {
   return of.quantileMs(share).toFixed(1)
-}
-
-function cpuSeconds(): Promise<number> {
-  const answer = new Promise<number>((resolve) => {
-    server.once('message', (seconds) => resolve(seconds as number))
-  })
-  server.send('cpu')
-  return answer
-}
-
-function ownSeconds(): number {
-  const { user, system } = process.cpuUsage()
-  return (user + system) / 1e6
-}
-
-function pause(durationMs: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, durationMs))
 }
 
 function must(isTrue: boolean, what: string): void {

@@ -8,14 +8,11 @@
  * wait for its heir. With `--after-ms 4000` they come when it is over.
  */
 
-import { fork } from 'node:child_process'
-import { availableParallelism } from 'node:os'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Latencies } from './latencies.ts'
 import { LiveTraffic } from './live-traffic.ts'
 import { readBuffer } from './raw-socket.ts'
-import type { RegionReady } from './resume-server.ts'
+import { pause, RegionProcess } from './region-process.ts'
 import { type Outcome, ResumingClient } from './resuming-client.ts'
 
 const CHANNELS = 100
@@ -33,30 +30,27 @@ const { values } = parseArgs({
 const clientCount = Math.min(CLIENTS_MAX, Number(values.clients))
 const perSecond = Number(values['per-second'])
 
-const server = fork(join(import.meta.dirname, 'resume-server.ts'))
-const { ports, key } = await new Promise<RegionReady>((resolve) => {
-  server.once('message', (ready) => resolve(ready as RegionReady))
-})
+const region = await RegionProcess.start()
+const { ports, key } = region
 const clients = await opened()
 const live = await LiveTraffic.start(ports[0]!, ports[1]!, key)
 await pause(QUIET_MS)
 live.tell('live traffic before')
-server.send('end')
+region.endNode()
 const afterMs = Number(values['after-ms'])
 await pause(afterMs)
 if (afterMs > 0) live.tell('live traffic at the death')
-const [startedAtMs, cpuBefore, ownBefore] = [performance.now(), await cpuSeconds(), ownSeconds()]
+const [startedAtMs, cpuBefore] = [performance.now(), await region.cpuTime()]
 const outcomes = await resumed()
 const seconds = (performance.now() - startedAtMs) / 1_000
 report(outcomes, seconds)
-console.log(`  CPU time: ${(await cpuSeconds() - cpuBefore).toFixed(2)} s of the region, ` +
-  `${(ownSeconds() - ownBefore).toFixed(2)} s of the clients, on ${availableParallelism()} cores`)
+console.log(`  ${await region.cpuSince(cpuBefore)}`)
 live.tell('live traffic meanwhile')
 await pause(QUIET_MS)
 live.tell('live traffic after')
 for (const client of clients) client.close()
 live.end()
-server.kill()
+region.end()
 
 async function opened(): Promise<ResumingClient[]> {
   const buffer = readBuffer()
@@ -103,21 +97,4 @@ function report(all: readonly Outcome[], took: number): void {
   console.log(`  asked to come again ${retries} times; connections lost ${lost}, ` +
     `channels not continued ${discontinued}`)
   if (lost > 0 || discontinued > 0) process.exitCode = 1
-}
-
-function cpuSeconds(): Promise<number> {
-  const answer = new Promise<number>((resolve) => {
-    server.once('message', (seconds) => resolve(seconds as number))
-  })
-  server.send('cpu')
-  return answer
-}
-
-function ownSeconds(): number {
-  const { user, system } = process.cpuUsage()
-  return (user + system) / 1e6
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
 }

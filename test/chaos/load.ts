@@ -128,17 +128,14 @@ export class Load {
     this.#timer = undefined
   }
 
-  /** Publishing rests; whoever was driven from its first node goes back there. */
+  /** Whoever was driven from its first node goes back there, publishing all the while. */
   async goHome(): Promise<void> {
-    this.pause()
-    await this.#untilAnswered()
     for (const [index, { seat }] of this.#publishers.entries()) {
       for (const each of [seat, this.#subscribers[index]!]) {
         if (each.host !== this.#region.hostOf(index)) each.cut()
       }
     }
     await this.#untilSettled()
-    this.go()
   }
 
   /** The clients of node `index` let go of their sockets, and go to their first hosts again. */

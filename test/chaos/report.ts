@@ -8,7 +8,7 @@ import { ARE_CONNECTIONS_RESUMED, type Counts, type Flaw } from './ledger.ts'
 
 /** From the end of a master to the first new acknowledgement of its channel. */
 const ACK_AIM_MS: Readonly<Partial<Record<Cause, number>>> = { 'api fact': 2_000, silence: 5_000 }
-/** The longest way to a subscriber, where nothing moved or where a move was planned. */
+/** The longest way to a subscriber or of an answer, where nothing moved or a move was planned. */
 const PAUSE_AIM_MS = 100
 const FLAWS_SHOWN_MAX = 12
 
@@ -37,6 +37,12 @@ export function printMeasured(measured: Measured): void {
     const bound = cause === 'plan' ? PAUSE_AIM_MS : undefined
     console.log(`    longest delivery on moved channels: ${spread(there)}` +
       aim(Math.max(...there), bound))
+  }
+  if (cause === 'plan' && moved.size > 0) {
+    const acks = [...window.longestAckMs].filter(([channel]) => moved.has(channel))
+    const times = acks.map(([, ms]) => ms)
+    console.log(`    longest acknowledgement on moved channels: ${spread(times)}` +
+      aim(Math.max(...times), PAUSE_AIM_MS))
   }
   if (here.length > 0) {
     console.log(`    longest delivery on channels that stayed: ${spread(here)}` +

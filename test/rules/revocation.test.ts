@@ -1,4 +1,5 @@
 import { decode, encode } from '@msgpack/msgpack'
+import type * as Ably from 'ably'
 import type { Test } from 'tap'
 import { until } from '../support/ably-clients.ts'
 import { PlainSocket } from '../support/plain-socket.ts'
@@ -63,6 +64,21 @@ async function codeOf(on: Stage, node: number, token: string): Promise<unknown> 
   return response.status === 200 ? 200 : Number(response.headers.get('x-ably-errorcode'))
 }
 
+/** A client at node 2 that has `server` give it a token for ann, anew when it is asked to. */
+function asksAgain(
+  t: Test, on: Stage, server: Ably.Rest
+): { readonly client: Ably.Realtime; readonly asked: () => number } {
+  let count = 0
+  const client = on.client(t, 2, {
+    authCallback: (_params, callback) => {
+      count++
+      server.auth.requestToken({ clientId: 'ann' }).then(
+        (token) => callback(null, token), (error) => callback(error, null))
+    }
+  })
+  return { client, asked: () => count }
+}
+
 ruleFile('revocation', (rule) => {
   rule('A14', 'every connection of the region is told within a second', async (t, on) => {
     const [key] = await keysOf(on)
@@ -98,14 +114,7 @@ ruleFile('revocation', (rule) => {
     const [key] = await keysOf(on)
     const name = on.name('goes-on')
     const server = on.rest(0, { key })
-    let count = 0
-    const client = on.client(t, 2, {
-      authCallback: (_params, callback) => {
-        count++
-        server.auth.requestToken({ clientId: 'ann' }).then(
-          (token) => callback(null, token), (error) => callback(error, null))
-      }
-    })
+    const { client, asked } = asksAgain(t, on, server)
     const heard: unknown[] = []
     await client.channels.get(name).subscribe(({ data }) => void heard.push(data))
     const { id } = client.connection
@@ -121,7 +130,7 @@ ruleFile('revocation', (rule) => {
     await until('it hears', () => heard.includes('after'))
     t.same(heard, ['before', 'meanwhile', 'after'])
     t.equal(client.connection.id, id)
-    t.equal(count, 2)
+    t.equal(asked(), 2)
   })
 
   rule('A15', 'a revoked token proves nothing, anywhere', async (t, on) => {
@@ -168,14 +177,7 @@ ruleFile('revocation', (rule) => {
   rule('A16', 'with a margin clients are asked first', async (t, on) => {
     const [key] = await keysOf(on)
     const server = on.rest(0, { key })
-    let count = 0
-    const client = on.client(t, 2, {
-      authCallback: (_params, callback) => {
-        count++
-        server.auth.requestToken({ clientId: 'ann' }).then(
-          (token) => callback(null, token), (error) => callback(error, null))
-      }
-    })
+    const { client, asked } = asksAgain(t, on, server)
     await client.connection.once('connected')
     const token = jwtOf(key, { clientId: 'ann' })
     const idle = await holder(t, on, 1, token)
@@ -187,7 +189,7 @@ ruleFile('revocation', (rule) => {
     const [{ appliesAt, issuedBefore }] = value.results
     t.equal(appliesAt - issuedBefore, 30_000)
     await isUpdated
-    t.equal(count, 2)
+    t.equal(asked(), 2)
     await idle.next(({ action }) => action === AUTH)
     t.ok(Date.now() - sinceMs < 2 * SECOND_MS)
     t.equal(await codeOf(on, 2, token), 200, 'until then it is good')
