@@ -20,6 +20,8 @@ export interface NatsCluster {
   readonly servers: readonly (NatsServer | undefined)[]
   /** Ends one as a crash would. */
   kill(index: number): Promise<void>
+  /** Ends one, and its disk is gone. */
+  lose(index: number): Promise<void>
   /** Makes one stand still (SIGSTOP); resolves when no thread of it runs any more. */
   freeze(index: number): Promise<void>
   /** Lets one go on that stands still. */
@@ -88,6 +90,11 @@ class Cluster implements NatsCluster {
     if (server === undefined) return
     await server.process.kill()
     this.#ended.push(server)
+  }
+
+  async lose(index: number): Promise<void> {
+    await this.kill(index)
+    rmSync(join(this.#folder, `n${index}`), { recursive: true })
   }
 
   async freeze(index: number): Promise<void> {

@@ -11,22 +11,24 @@ import {
 } from './log-contract.ts'
 
 const skip = missingTools('nats-server')
-t.setTimeout(110_000)
+t.setTimeout(240_000)
 const PLAN: LogPlan = { generation: 'g1', streamCount: 2, redundancy: 3 }
 
 /** One cluster for all tests of this file: each leaves it whole. */
-async function region(t: Test): Promise<{ cluster: NatsCluster; world: JetStreamWorld }> {
-  const cluster = await startNatsCluster(3)
+async function region(
+  t: Test, servers = 3, plan = PLAN
+): Promise<{ cluster: NatsCluster; world: JetStreamWorld }> {
+  const cluster = await startNatsCluster(servers)
   t.teardown(() => cluster.stop())
   const world = new JetStreamWorld(t, cluster.urls)
-  await world.make(PLAN)
+  await world.make(plan)
   return { cluster, world }
 }
 
 /** Which server leads the stream of `partition`, once one does. */
-async function leaderOf(world: JetStreamWorld, partition: number): Promise<number> {
+async function leaderOf(world: JetStreamWorld, partition: number, plan = PLAN): Promise<number> {
   const manager = await (await world.join()).jetstreamManager({ checkAPI: false })
-  const name = streamName(PREFIX, PLAN, streamIndexOf(partition, PLAN))
+  const name = streamName(PREFIX, plan, streamIndexOf(partition, plan))
   let leader: string | undefined
   await until('a leader', async () => {
     const info = await manager.streams.info(name).catch(() => undefined)
@@ -110,6 +112,36 @@ t.test('the replicated log on three servers', { skip }, async (t) => {
       return (await log.append(0, lastSeq, bytesOf('three'))).kind !== 'unknown'
     })
     t.same(await settledWords(await world.log(more), 0, 3), ['one', 'two', 'three'])
+    await until('one copy', async () => await streams.setCopies(plan) === undefined)
+    const after = await world.log(plan)
+    t.same(await settledWords(after, 0, 3), ['one', 'two', 'three'])
+    const lastKept = (await readAll(after, 0)).at(-1)!.seq
+    await until('an append', async () => {
+      return (await after.append(0, lastKept, bytesOf('four'))).kind !== 'unknown'
+    })
+    t.same(await settledWords(after, 0, 4), ['one', 'two', 'three', 'four'])
+  })
+
+  await t.test('a server is lost with its disk: an empty one in its place has all', async (t) => {
+    const partition = fresh()
+    const streams = await world.streams()
+    const leader = await leaderOf(world, partition)
+    const scribe = new Scribe(await world.log(PLAN), partition)
+    const run = scribe.run()
+    await moreFrom(scribe, 50)
+    await cluster.lose(leader)
+    await moreFrom(scribe, 50)
+    await cluster.start(leader)
+    await until('all copies', async () => await streams.setCopies(PLAN) === undefined)
+    // Now another one may go: what it held alone with the lost one is on the new disk.
+    const other = (leader + 1) % 3
+    await cluster.lose(other)
+    await moreFrom(scribe, 50)
+    scribe.enough()
+    await run
+    await storedWhole(t, world, partition, scribe)
+    await cluster.start(other)
+    await until('all copies again', async () => await streams.setCopies(PLAN) === undefined)
   })
 
   await t.test('[A3] a copy dies and comes back: nothing is lost or repeated', async (t) => {
@@ -201,6 +233,21 @@ t.test('the replicated log on three servers', { skip }, async (t) => {
   })
 })
 
+t.test('five copies on five servers: any two are lost with their disks', { skip }, async (t) => {
+  const plan = { ...PLAN, streamCount: 1, redundancy: 5 }
+  const { cluster, world } = await region(t, 5, plan)
+  const partition = 7
+  const scribe = new Scribe(await world.log(plan), partition)
+  const run = scribe.run()
+  await moreFrom(scribe, 50)
+  const leader = await leaderOf(world, partition, plan)
+  await Promise.all([cluster.lose(leader), cluster.lose((leader + 1) % 5)])
+  await moreFrom(scribe, 50)
+  scribe.enough()
+  await run
+  await storedWhole(t, world, partition, scribe, plan)
+})
+
 /** What is read once no copy lags any more: a read alone proves no end. */
 async function settledWords(log: Log, partition: number, count: number): Promise<string[]> {
   await until('the copies agree', async () => {
@@ -212,8 +259,8 @@ async function settledWords(log: Log, partition: number, count: number): Promise
 
 /** What was acknowledged is there, once, in order. */
 async function storedWhole(
-  t: Test, world: JetStreamWorld, partition: number, { acknowledged }: Scribe
+  t: Test, world: JetStreamWorld, partition: number, { acknowledged }: Scribe, plan = PLAN
 ): Promise<void> {
-  const words = await settledWords(await world.log(PLAN), partition, acknowledged.length)
+  const words = await settledWords(await world.log(plan), partition, acknowledged.length)
   t.same(words, acknowledged)
 }
