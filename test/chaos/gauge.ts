@@ -24,6 +24,8 @@ export class Window {
   readonly ackedSentAtMs = new Map<string, number>()
   /** The longest way from a publish to its acknowledgement, by channel, whoever published. */
   readonly longestAckMs = new Map<string, number>()
+  /** The same, of publishers whose own node nobody harmed. */
+  readonly longestCleanAckMs = new Map<string, number>()
   /** The longest way from a publish to its delivery, by channel. */
   readonly longestMs = new Map<string, number>()
   /** Every such way, by channel. */
@@ -93,10 +95,14 @@ export class Gauge {
     this.#publisherOf.set(sent, publisher)
   }
 
-  acknowledged({ channel, sentAtMs }: Sent, atMs: number): void {
+  acknowledged(sent: Sent, atMs: number): void {
     const window = this.#window
     if (window === undefined) return
+    const { channel, sentAtMs } = sent
     raise(window.longestAckMs, channel, atMs - sentAtMs)
+    if (this.#cleanSinceMs(sent) <= sentAtMs) {
+      raise(window.longestCleanAckMs, channel, atMs - sentAtMs)
+    }
     if (sentAtMs < window.startMs) return
     window.ackedSentAtMs.set(channel, sentAtMs)
     if (!window.firstAckMs.has(channel)) window.firstAckMs.set(channel, atMs - window.startMs)
@@ -104,15 +110,18 @@ export class Gauge {
 
   delivered(sent: Sent, subscriber: Seat, atMs: number): void {
     const window = this.#window
-    const cleanSinceMs = this.#publisherOf.get(sent)?.cleanSinceMs ?? Infinity
-    if (window === undefined || Math.max(cleanSinceMs, subscriber.cleanSinceMs) > sent.sentAtMs) {
-      return
-    }
+    const cleanSinceMs = Math.max(this.#cleanSinceMs(sent), subscriber.cleanSinceMs)
+    if (window === undefined || cleanSinceMs > sent.sentAtMs) return
     const { channel, sentAtMs } = sent
     raise(window.longestMs, channel, atMs - sentAtMs)
     const ways = window.ways.get(channel) ?? []
     window.ways.set(channel, ways)
     ways.push({ sentAtMs, ms: atMs - sentAtMs })
+  }
+
+  /** Since when its publisher's node was left alone. */
+  #cleanSinceMs(sent: Sent): number {
+    return this.#publisherOf.get(sent)?.cleanSinceMs ?? Infinity
   }
 }
 

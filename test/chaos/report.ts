@@ -38,8 +38,8 @@ export function printMeasured(measured: Measured): void {
     console.log(`    longest delivery on moved channels: ${spread(there)}` +
       aim(Math.max(...there), bound))
   }
-  if (cause === 'plan' && moved.size > 0) {
-    const acks = [...window.longestAckMs].filter(([channel]) => moved.has(channel))
+  if (cause === 'plan' && moved.size > 0 && window.longestCleanAckMs.size > 0) {
+    const acks = [...window.longestCleanAckMs].filter(([channel]) => moved.has(channel))
     const times = acks.map(([, ms]) => ms)
     console.log(`    longest acknowledgement on moved channels: ${spread(times)}` +
       aim(Math.max(...times), PAUSE_AIM_MS))
