@@ -8,6 +8,7 @@
 import type { Random } from '../../src/base/random.ts'
 import type { AppendOutcome, LogAnswer, LogRecord, LogRequest } from '../../src/log/port.ts'
 import type { LogFill } from '../../src/log/room.ts'
+import { pageOf, PartitionRecords } from '../support/partition-records.ts'
 import type { World } from './world.ts'
 
 export const STREAM_COUNT = 3
@@ -57,10 +58,9 @@ interface Held extends LogRecord {
   readonly atMs: number
 }
 
-interface Partition {
-  records: Held[]
+class Partition extends PartitionRecords<Held> {
   /** Appends that are on their way though nobody waits for them any more. */
-  lateCount: number
+  lateCount = 0
 }
 
 type Ask = LogRequest & { readonly kind: 'read' | 'append' }
@@ -82,6 +82,8 @@ export class SimLog {
     isAway: false
   }
 
+  /** For planted faults: a trim takes the last record, too. */
+  isLastTrimmed = false
   /** Machines that do not reach the log. */
   readonly cutOff = new Set<string>()
   onAccepted: (accepted: Accepted) => void = () => undefined
@@ -126,14 +128,14 @@ export class SimLog {
 
   /** The partition's records as they stand. */
   recordsOf(partition: number): readonly LogRecord[] {
-    return this.#partitions.get(partition)?.records ?? []
+    return this.#partitions.get(partition)?.all ?? []
   }
 
   /** How full each stream is, as JetStream would tell; no account bounds them. */
   fill(): LogFill {
     const bytes = new Array<number>(STREAM_COUNT).fill(0)
-    for (const [no, { records }] of this.#partitions) {
-      for (const record of records) bytes[no % STREAM_COUNT]! += record.bytes.byteLength
+    for (const [no, { all }] of this.#partitions) {
+      for (const record of all) bytes[no % STREAM_COUNT]! += record.bytes.byteLength
     }
     const streams = bytes.map((each) => ({ bytes: each, bytesMax: this.streamBytesMax }))
     return { streams, account: { bytes: 0, bytesMax: Infinity } }
@@ -145,9 +147,9 @@ export class SimLog {
     this.#world.note(`stream ${stream} is rolled back to ${kept}`)
     for (const [no, partition] of this.#partitions) {
       if (no % STREAM_COUNT !== stream) continue
-      const before = partition.records.length
-      partition.records = partition.records.filter(({ seq }) => seq <= kept)
-      if (partition.records.length < before) this.onRolledBack(no, kept)
+      const before = partition.all.length
+      partition.all = partition.all.filter(({ seq }) => seq <= kept)
+      if (partition.all.length < before) this.onRolledBack(no, kept)
     }
     this.#streamSeq[stream] = kept
   }
@@ -180,13 +182,9 @@ export class SimLog {
     const seenMs = this.#world.nowMs - lagMs
     const all = this.recordsOf(partition) as readonly Held[]
     const copy = lagMs > 0 ? all.filter(({ atMs }) => atMs <= seenMs) : all
-    const wanted = copy.filter(({ seq }) => seq >= from)
-    const records = wanted.slice(0, PAGE_RECORDS)
-    const isEnd = records.length === wanted.length
-    this.#world.mix(`read ${partition} ${from} ${records.length}`)
-    this.#world.after(this.#delayMs(), () => {
-      onAnswer({ kind: 'read', ticket, outcome: { kind: 'page', records, isEnd } })
-    })
+    const outcome = pageOf(copy, from, PAGE_RECORDS)
+    this.#world.mix(`read ${partition} ${from} ${outcome.records.length}`)
+    this.#world.after(this.#delayMs(), () => onAnswer({ kind: 'read', ticket, outcome }))
   }
 
   #append(
@@ -226,27 +224,26 @@ export class SimLog {
   }
 
   #store(asker: Asker, partition: number, expectedSeq: number, bytes: Uint8Array): AppendOutcome {
-    const { records } = this.#partition(partition)
-    const lastSeq = records.at(-1)?.seq ?? 0
-    if (lastSeq !== expectedSeq) return { kind: 'conflict', lastSeq }
-    const stream = partition % STREAM_COUNT
-    const seq = ++this.#streamSeq[stream]!
     const atMs = this.#world.nowMs
-    records.push({ seq, bytes, atMs })
+    const outcome = this.#partition(partition).append(expectedSeq, () => {
+      return { seq: ++this.#streamSeq[partition % STREAM_COUNT]!, bytes, atMs }
+    })
+    if (outcome.kind !== 'appended') return outcome
     this.#world.mixBytes(bytes)
-    this.onAccepted({ partition, seq, bytes, atMs, writer: asker.life })
-    return { kind: 'appended', seq }
+    this.onAccepted({ partition, seq: outcome.seq, bytes, atMs, writer: asker.life })
+    return outcome
   }
 
   #trim(partition: number, below: number): void {
     const holder = this.#partition(partition)
-    holder.records = holder.records.filter(({ seq }) => seq >= below)
+    holder.trim(below)
+    if (this.isLastTrimmed && holder.lastSeq < below) holder.all = []
   }
 
   #partition(no: number): Partition {
     let partition = this.#partitions.get(no)
     if (partition === undefined) {
-      partition = { records: [], lateCount: 0 }
+      partition = new Partition()
       this.#partitions.set(no, partition)
     }
     return partition

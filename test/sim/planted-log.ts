@@ -46,11 +46,11 @@ export const ofTheLog: readonly Planted[] = [
     foundBy: ['lineage', 'masters', 'ledger', 'continuity'],
     mix: busy,
     plant({ log, world }) {
-      const ask = log.ask.bind(log)
+      log.isLastTrimmed = true
       world.every(2_000, () => {
         const asker = { life: 'planted', machine: '', isUp: true }
         for (let partition = 0; partition < 16; partition++) {
-          ask(asker, { kind: 'trim', ticket: 0, partition, below: Infinity }, () => undefined)
+          log.ask(asker, { kind: 'trim', ticket: 0, partition, below: Infinity }, () => undefined)
         }
       })
     }

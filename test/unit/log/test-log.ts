@@ -9,29 +9,36 @@ import type {
   LogRequest,
   ReadOutcome
 } from '../../../src/log/port.ts'
+import { pageOf, PartitionRecords } from '../../support/partition-records.ts'
 
 export type Question = LogRequest & { onAnswer?: ((answer: LogAnswer) => void) | undefined }
 
 export class TestLog implements LogOutbox {
-  records: LogRecord[] = []
   readonly questions: Question[] = []
+  readonly #held = new PartitionRecords()
   #ticket = 0
+
+  get records(): LogRecord[] {
+    return this.#held.all
+  }
+
+  set records(records: LogRecord[]) {
+    this.#held.all = records
+  }
 
   ask(request: Parameters<LogOutbox['ask']>[0], onAnswer?: (answer: LogAnswer) => void): void {
     this.questions.push({ ...request, ticket: ++this.#ticket, onAnswer } as Question)
   }
 
   get lastSeq(): number {
-    return this.records.at(-1)?.seq ?? 0
+    return this.#held.lastSeq
   }
 
   /** Does what an append asks, without answering. */
   store(question: Question): AppendOutcome {
     if (question.kind !== 'append') throw new Error('not an append')
-    if (question.expectedSeq !== this.lastSeq) return { kind: 'conflict', lastSeq: this.lastSeq }
-    const seq = this.lastSeq + 3
-    this.records.push({ seq, bytes: question.bytes })
-    return { kind: 'appended', seq }
+    const { expectedSeq, bytes } = question
+    return this.#held.append(expectedSeq, () => ({ seq: this.lastSeq + 3, bytes }))
   }
 
   /** Answers the oldest question, honestly unless told otherwise. */
@@ -42,13 +49,11 @@ export class TestLog implements LogOutbox {
       const given = (outcome as AppendOutcome | undefined) ?? this.store(question)
       onAnswer?.({ kind: 'append', ticket, outcome: given })
     } else if (question.kind === 'read') {
-      const records = this.records.filter(({ seq }) => seq >= question.from)
       const given = outcome as ReadOutcome | undefined
-      onAnswer?.({
-        kind: 'read', ticket, outcome: given ?? { kind: 'page', records, isEnd: true }
-      })
+      const page = pageOf(this.records, question.from, Infinity)
+      onAnswer?.({ kind: 'read', ticket, outcome: given ?? page })
     } else if (question.kind === 'trim') {
-      this.records = this.records.filter(({ seq }) => seq >= question.below)
+      this.#held.trim(question.below)
     }
   }
 

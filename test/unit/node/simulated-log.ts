@@ -7,6 +7,7 @@
 import type { AppendOutcome, LogAnswer, LogRecord, LogRequest } from '../../../src/log/port.ts'
 import { decodeAppend } from '../../../src/log/entry.ts'
 import type { Publication } from '../../../src/peer/message.ts'
+import { pageOf, PartitionRecords } from '../../support/partition-records.ts'
 
 /** What shall become of an append: done, or one of the outcomes that prove less. */
 export type AppendFate = 'fine' | 'refused' | 'busy' | 'unknown, happened' | 'unknown, did not'
@@ -14,18 +15,17 @@ export type AppendFate = 'fine' | 'refused' | 'busy' | 'unknown, happened' | 'un
 const PAGE_RECORDS = 7
 
 export class SimulatedLog {
-  readonly #partitions = new Map<number, { records: LogRecord[]; lastSeq: number }>()
+  readonly #partitions = new Map<number, PartitionRecords>()
   #seq = 0
 
   /** Does what is asked, and says what to answer; trims and releases have no answer. */
   perform(request: LogRequest, fate: AppendFate): LogAnswer | undefined {
     const { ticket, partition } = request
     if (request.kind === 'read') {
-      const all = this.records(partition).filter(({ seq }) => seq >= request.from)
-      const records = all.slice(0, PAGE_RECORDS)
-      const isEnd = records.length === all.length
-      return { kind: 'read', ticket, outcome: { kind: 'page', records, isEnd } }
+      const outcome = pageOf(this.records(partition), request.from, PAGE_RECORDS)
+      return { kind: 'read', ticket, outcome }
     }
+    if (request.kind === 'trim') this.#partitions.get(partition)?.trim(request.below)
     if (request.kind !== 'append') return undefined
     return { kind: 'append', ticket, outcome: this.#append(request, fate) }
   }
@@ -36,7 +36,7 @@ export class SimulatedLog {
   }
 
   records(partition: number): LogRecord[] {
-    return this.#partitions.get(partition)?.records ?? []
+    return this.#partitions.get(partition)?.all ?? []
   }
 
   /** The epochs of a partition, in the order in which they were claimed. */
@@ -61,15 +61,9 @@ export class SimulatedLog {
     if (fate === 'busy') return { kind: 'busy' }
     if (fate === 'unknown, did not') return { kind: 'unknown', reason }
     const { partition, expectedSeq, bytes } = request
-    const log = this.#partitions.get(partition) ?? { records: [], lastSeq: 0 }
+    const log = this.#partitions.get(partition) ?? new PartitionRecords()
     this.#partitions.set(partition, log)
-    const isNext = expectedSeq === log.lastSeq
-    if (isNext) {
-      log.lastSeq = ++this.#seq
-      log.records.push({ seq: log.lastSeq, bytes: bytes.slice() })
-    }
-    if (fate === 'unknown, happened') return { kind: 'unknown', reason }
-    const { lastSeq } = log
-    return isNext ? { kind: 'appended', seq: lastSeq } : { kind: 'conflict', lastSeq }
+    const outcome = log.append(expectedSeq, () => ({ seq: ++this.#seq, bytes: bytes.slice() }))
+    return fate === 'unknown, happened' ? { kind: 'unknown', reason } : outcome
   }
 }
