@@ -8,7 +8,7 @@ export interface ClientOptions extends CredentialsOptions {
   /** It gives its publishes ids, so that a repeat is known again on another connection. */
   readonly hasOwnIds: boolean
   /** The pod it always dials; undefined: any. */
-  readonly node?: string
+  readonly node?: string | undefined
   /** The flags of the modes it asks for; undefined: all. */
   readonly modes?: number
   /** What its messages say besides what they are. */
