@@ -13,6 +13,7 @@
  */
 
 import { limits } from '../base/limits.ts'
+import type { Size } from '../base/sizes.ts'
 import type { Rewind } from '../wire/params.ts'
 import type { Attach, Backfill, Backfilled, Publication, Standing } from '../peer/message.ts'
 
@@ -55,6 +56,10 @@ export class CatchUp {
 
   get size(): number {
     return this.#waiting.length + this.#queued.length + this.#asked.size
+  }
+
+  *sizes(): Generator<Size> {
+    yield ['backfillsPerClientMax', this.#asked.size]
   }
 
   /** Somebody comes. */

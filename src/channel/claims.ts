@@ -17,6 +17,7 @@
 import type { Now } from '../base/clock.ts'
 import type { Deadline, Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
+import type { Size } from '../base/sizes.ts'
 import type { Entry } from '../log/entry.ts'
 import type {
   Claim,
@@ -101,6 +102,13 @@ export class ClaimRegister {
   /** True while time alone will let something go. */
   get isShrinking(): boolean {
     return this.#records.size > 0 || this.#answered.size > 0
+  }
+
+  *sizes(): Generator<Size> {
+    const kept = Math.max(this.#records.size, this.#underWay.size, this.#answered.size)
+    yield ['claimsPerPartitionMax', kept]
+    yield ['confirmingMax', this.#early.size]
+    for (const { waiting } of this.#underWay.values()) yield ['claimsWaitingMax', waiting.length]
   }
 
   /** The committed records, for a snapshot. */

@@ -16,6 +16,7 @@
 import { assert } from '../base/assert.ts'
 import type { Deadline, Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
+import type { Size } from '../base/sizes.ts'
 import type { Random } from '../base/random.ts'
 import type {
   Attach,
@@ -192,6 +193,11 @@ export class ChannelClient {
       this.#ports.toMaster(channel, { kind: 'part', channel, clientId: this.#clientId })
     }
     this.#state = { kind: 'idle' }
+  }
+
+  *sizes(): Generator<Size> {
+    yield* this.#unanswered.sizes()
+    yield* this.#catchUp.sizes()
   }
 
   describe(): string {

@@ -5,6 +5,7 @@
  */
 
 import { limits } from '../base/limits.ts'
+import type { Size } from '../base/sizes.ts'
 import type { LogWriter } from '../log/writer.ts'
 import { isCensusMessage } from '../peer/census-message.ts'
 import type { ToMaster } from '../peer/message.ts'
@@ -25,6 +26,11 @@ export class Confirming {
 
   get size(): number {
     return this.#held.size
+  }
+
+  *sizes(): Generator<Size> {
+    yield ['confirmingMax', this.#held.size]
+    yield ['confirmingMax', this.#proven.size]
   }
 
   /** Keeps what comes before the claim, but for what only who has joined may say. */

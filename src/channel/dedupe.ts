@@ -8,6 +8,7 @@
  */
 
 import { limits } from '../base/limits.ts'
+import type { Size } from '../base/sizes.ts'
 import { Queue } from '../base/queue.ts'
 import type { PublishOp } from '../peer/message.ts'
 
@@ -38,6 +39,10 @@ export class Dedupe {
 
   get size(): number {
     return this.#known.size
+  }
+
+  *sizes(): Generator<Size> {
+    yield ['idsPerChannelMax', this.size]
   }
 
   /** False at the bound: new publishes are refused then, nothing is forgotten. */

@@ -10,6 +10,7 @@
 
 import type { Now } from '../base/clock.ts'
 import { limits } from '../base/limits.ts'
+import type { Size } from '../base/sizes.ts'
 import type { Meter } from '../base/meter.ts'
 import type { OwnershipEntry } from '../log/entry.ts'
 import { TokenBucket } from '../base/rate.ts'
@@ -84,6 +85,12 @@ export class ChannelMaster {
   get lastSeq(): number { return this.#lastSeq }
 
   get tailBytes(): number { return this.#tail.bytes }
+
+  *sizes(): Generator<Size> {
+    yield* this.#tail.sizes()
+    yield* this.#dedupe.sizes()
+    yield* this.presence.sizes()
+  }
 
   /** The entry of the last publication. */
   get lastEntry(): number {

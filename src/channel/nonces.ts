@@ -13,6 +13,7 @@
 
 import type { Now } from '../base/clock.ts'
 import { limits } from '../base/limits.ts'
+import type { Size } from '../base/sizes.ts'
 import type { Entry } from '../log/entry.ts'
 import type { NonceRecord, NonceVerdict, Spend, Spent } from '../peer/nonce-message.ts'
 import type { Place } from '../peer/place.ts'
@@ -44,6 +45,11 @@ export class NonceRegister {
   /** How many are known. */
   get size(): number {
     return this.#records.size
+  }
+
+  *sizes(): Generator<Size> {
+    yield ['noncesPerPartitionMax', this.#records.size + this.#underWay.size]
+    yield ['confirmingMax', this.#early.size]
   }
 
   /** For a snapshot. */

@@ -7,6 +7,7 @@
 import { exhaustive } from '../base/assert.ts'
 import type { Now } from '../base/clock.ts'
 import type { Meter } from '../base/meter.ts'
+import type { Size } from '../base/sizes.ts'
 import type { Entry } from '../log/entry.ts'
 import type { RecoveredLog } from '../log/replay.ts'
 import type { Publication, ToMaster } from '../peer/message.ts'
@@ -47,6 +48,10 @@ export class PartitionChannels {
 
   get size(): number {
     return this.#channels.size
+  }
+
+  *sizes(): Generator<Size> {
+    for (const channel of this.#channels.values()) yield* channel.sizes()
   }
 
   get(name: string): ChannelMaster | undefined {

@@ -3,6 +3,7 @@
  * were used. Both are entries of its log, and both are judged by its master alone.
  */
 
+import type { Size } from '../base/sizes.ts'
 import type { Entry } from '../log/entry.ts'
 import type { RecoveredLog } from '../log/replay.ts'
 import type { ToRegister } from '../peer/claim-message.ts'
@@ -26,6 +27,16 @@ export class PartitionRegisters {
   /** True while time alone will let something go. */
   get isShrinking(): boolean {
     return this.#claims.isShrinking || this.#nonces.size > 0
+  }
+
+  /** Connections and nonces that are kept. */
+  get size(): number {
+    return this.#claims.size + this.#nonces.size
+  }
+
+  *sizes(): Generator<Size> {
+    yield* this.#claims.sizes()
+    yield* this.#nonces.sizes()
   }
 
   /** For a snapshot. */

@@ -15,6 +15,7 @@
 import { assert } from '../base/assert.ts'
 import type { Deadline } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
+import type { Size } from '../base/sizes.ts'
 import type { Entry } from '../log/entry.ts'
 import { type Claimant, Recovery } from '../log/recovery.ts'
 import type { RecordExtent, RecoveredLog } from '../log/replay.ts'
@@ -103,6 +104,16 @@ export class PartitionMaster {
   get #isUsed(): boolean { return this.#channels.size > 0 || this.#registers.isShrinking }
 
   get channelCount(): number { return this.#channels.size }
+
+  /** Connections and nonces that are kept. */
+  get registeredCount(): number { return this.#registers.size }
+
+  *sizes(): Generator<Size> {
+    yield* this.#confirming.sizes()
+    yield* this.#channels.sizes()
+    yield* this.#registers.sizes()
+    if (this.#state.kind === 'serving') yield* this.#state.writer.sizes()
+  }
 
   /** True if somebody is attached to the channel, as far as is known here. */
   isWatched(channel: string): boolean {

@@ -15,6 +15,7 @@
  */
 
 import { limits } from '../base/limits.ts'
+import type { Size } from '../base/sizes.ts'
 import type { OwnershipEntry } from '../log/entry.ts'
 import type {
   Declare,
@@ -100,6 +101,11 @@ export class MasterPresence {
   /** How many are present, as far as the log has it. */
   get memberCount(): number {
     return this.#shown.size
+  }
+
+  *sizes(): Generator<Size> {
+    yield ['presenceMembersMax', this.#decided.size]
+    yield ['presenceBytesMax', this.#decided.bytes]
   }
 
   /** Who is present, as far as the log has it. */

@@ -6,6 +6,7 @@
  */
 
 import { limits } from '../base/limits.ts'
+import type { Size } from '../base/sizes.ts'
 import type { Publication } from '../peer/message.ts'
 
 interface Held {
@@ -50,6 +51,11 @@ export class Tail {
 
   get length(): number {
     return this.#held.length - this.#head
+  }
+
+  /** The newest publication is kept however large it is. */
+  *sizes(): Generator<Size> {
+    yield ['tailBytesMax', this.length > 1 ? this.#bytes : 0]
   }
 
   /** The publication at `index`, counted from the oldest that is held. */

@@ -5,6 +5,7 @@
  */
 
 import { limits } from '../base/limits.ts'
+import type { Size } from '../base/sizes.ts'
 import type { PublishOp, Submit } from '../peer/message.ts'
 import { errors } from '../wire/errors.ts'
 import type { ErrorInfo } from '../wire/protocol-message.ts'
@@ -14,6 +15,8 @@ interface Op {
   worker: number | undefined
   readonly submitId: number
   readonly op: PublishOp
+  /** It was submitted again, and taken beyond the bound. */
+  readonly isAgain: boolean
   opNo: number
 }
 
@@ -41,6 +44,17 @@ export class Unanswered {
     return this.#ops.size
   }
 
+  *sizes(): Generator<Size> {
+    let [count, bytes] = [0, 0]
+    for (const { isAgain, op } of this.#ops.values()) {
+      if (isAgain) continue
+      count++
+      bytes += op.payload.byteLength
+    }
+    yield ['unansweredPerClientMax', count]
+    yield ['unansweredPerClientBytesMax', bytes]
+  }
+
   /**
    * Takes a publish, or says why not: the bound is reached, or it was refused already. Its group
    * submits again what it has no answer for; what was refused once must not be taken then, and
@@ -64,7 +78,8 @@ export class Unanswered {
     if (isTooMuch && !submit.isAgain) {
       return errors.rateLimited('Too many publishes of this channel are under way').info
     }
-    const op: Op = { worker, submitId: submit.submitId, op: submit.op, opNo: 0 }
+    const { submitId, isAgain = false } = submit
+    const op: Op = { worker, submitId, op: submit.op, isAgain, opNo: 0 }
     this.#ops.set(op, op)
     this.#bySubmit.set(key, op)
     this.#unsent.push(op)

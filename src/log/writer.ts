@@ -14,6 +14,7 @@
 
 import type { Deadline, Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
+import type { Size } from '../base/sizes.ts'
 import type { Random } from '../base/random.ts'
 import { decodeAppend, encodeAppend, encodeEntry, type Entry } from './entry.ts'
 import type { LogAnswer, LogOutbox, LogRecord } from './port.ts'
@@ -133,6 +134,21 @@ export class LogWriter {
   /** False while so much waits that new work must be refused at admission (rule 6). */
   get hasRoom(): boolean {
     return !this.#isStopped && this.#waitingBytes < limits.waitingEntriesBytesMax
+  }
+
+  /**
+   * What clients published of it, but for the last: that one was let in while there was room. What
+   * else waits, Epochs, claims and snapshots, is bounded by what it is of.
+   */
+  *sizes(): Generator<Size> {
+    let bytes = 0
+    let lastBytes = 0
+    for (const [at, entry] of this.#waiting.entries()) {
+      if (entry.kind !== 'publication' || entry.publication.said === undefined) continue
+      lastBytes = this.#waitingEncoded[at]!.byteLength
+      bytes += lastBytes
+    }
+    yield ['waitingEntriesBytesMax', bytes - lastBytes]
   }
 
   /** Adds an entry to what waits; `flush` appends it. Returns the entry's number. */

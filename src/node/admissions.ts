@@ -11,6 +11,7 @@
 import type { Now } from '../base/clock.ts'
 import type { Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
+import type { Size } from '../base/sizes.ts'
 import { type ErrorInfo, errors } from '../wire/errors.ts'
 import type { EarlyFrame, Newcomer } from './newcomer.ts'
 import type { Socket } from './outbox.ts'
@@ -50,6 +51,10 @@ export class Admissions {
 
   get count(): number {
     return this.#resuming.size + this.#fresh.size
+  }
+
+  *sizes(): Generator<Size> {
+    yield ['admissionsWaitingMax', this.count]
   }
 
   /** Somebody comes: lets it in, keeps it waiting, or turns it away. */

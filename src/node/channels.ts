@@ -12,6 +12,7 @@ import type { Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
 import type { MeterSource } from '../base/meter.ts'
 import type { Random } from '../base/random.ts'
+import type { Size } from '../base/sizes.ts'
 import type { Tally } from '../base/tally.ts'
 import { ChannelClient } from '../channel/client.ts'
 import type { Allocate } from '../channel/encoding.ts'
@@ -152,13 +153,20 @@ export class Channels {
   }
 
   /** Counts for metrics. */
-  counts(): { groups: number; clients: number; partitions: number; attachments: number } {
+  counts() {
     return {
       groups: this.groups.size,
       clients: this.#clients.size,
       partitions: this.#partitions.size,
-      attachments: this.groups.liveCount
+      attachments: this.groups.liveCount,
+      ...this.#partitions.counts()
     }
+  }
+
+  *sizes(): Generator<Size> {
+    yield* this.#partitions.sizes()
+    yield* this.events.sizes()
+    for (const client of this.#clients.values()) yield* client.sizes()
   }
 
   /** A new view, or new generations of workers: masters start and stop, clients Join again. */

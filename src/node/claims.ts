@@ -10,6 +10,7 @@ import type { ConnectionFacts } from '../auth/connection-key.ts'
 import type { Now } from '../base/clock.ts'
 import type { Deadline, Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
+import type { Size } from '../base/sizes.ts'
 import type { Random } from '../base/random.ts'
 import type {
   Claim,
@@ -75,6 +76,15 @@ export class ClaimDesk {
   constructor(ports: DeskPorts, holder: Holder) {
     this.#ports = ports
     this.#holder = holder
+  }
+
+  /** Questions to registers. */
+  get count(): number {
+    return this.#claims.size + this.#proofs.size
+  }
+
+  *sizes(): Generator<Size> {
+    yield* this.#unheard.sizes()
   }
 
   /**

@@ -5,6 +5,7 @@
 
 import type { Deadlines } from '../base/deadlines.ts'
 import type { Now } from '../base/clock.ts'
+import type { Size } from '../base/sizes.ts'
 import type { CometAsked, CometLeft } from '../peer/comet-message.ts'
 import { isSamePlace, type Place } from '../peer/place.ts'
 import { Action } from '../wire/actions.ts'
@@ -61,6 +62,10 @@ export class CometHome {
   /** Transports that have something to say yet, or may have. */
   get count(): number {
     return this.#sockets.size
+  }
+
+  *sizes(): Generator<Size> {
+    for (const socket of this.#sockets.values()) yield* socket.sizes()
   }
 
   /** A client wants to be connected; `stream=true`: by a response that goes on. */

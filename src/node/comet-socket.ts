@@ -18,6 +18,7 @@
 import type { Deadline, Deadlines } from '../base/deadlines.ts'
 import type { Now } from '../base/clock.ts'
 import { limits } from '../base/limits.ts'
+import type { Size } from '../base/sizes.ts'
 import type { Place } from '../peer/place.ts'
 import { errors } from '../wire/errors.ts'
 import { payloadOf } from '../wire/frame.ts'
@@ -86,6 +87,11 @@ export class CometSocket implements Socket {
 
   get queuedBytes(): number {
     return this.#bytes + (this.#stream?.queuedBytes ?? 0)
+  }
+
+  /** Beside what came at once to a client that had taken everything. */
+  *sizes(): Generator<Size> {
+    yield ['cometQueueBytesMax', this.queuedBytes - this.#burstBytes]
   }
 
   write(batch: FrameSequence): void {

@@ -13,6 +13,7 @@
 import type { ConnectionFacts } from '../auth/connection-key.ts'
 import type { Deadline } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
+import type { Size } from '../base/sizes.ts'
 import type { CometAnswered, CometMessage } from '../peer/comet-message.ts'
 import { firstNumberOf, isSamePlace, type Place } from '../peer/place.ts'
 import { decodeBody } from '../wire/codec.ts'
@@ -55,6 +56,11 @@ export class Comet {
   /** Transports here, and requests that others have to answer. */
   get count(): number {
     return this.#home.count + this.#asks.size
+  }
+
+  *sizes(): Generator<Size> {
+    yield ['cometAsksMax', this.#asks.size]
+    yield* this.#home.sizes()
   }
 
   onRequest(request: CometRequest, responder: CometResponder): void {

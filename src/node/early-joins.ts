@@ -4,6 +4,7 @@
  */
 
 import { limits } from '../base/limits.ts'
+import type { Size } from '../base/sizes.ts'
 import type { Join } from '../peer/message.ts'
 import { type Place, placeKey } from '../peer/place.ts'
 
@@ -19,6 +20,10 @@ export class EarlyJoins {
   keep(from: Place, join: Join): void {
     const key = `${placeKey(from)} ${join.channel}`
     if (this.#joins.size < limits.earlyJoinsMax) this.#joins.set(key, { from, join })
+  }
+
+  *sizes(): Generator<Size> {
+    yield ['earlyJoinsMax', this.#joins.size]
   }
 
   takeAll(): EarlyJoin[] {

@@ -8,6 +8,7 @@ import type { Authenticated, Credentials } from '../auth/key.ts'
 import type { Now } from '../base/clock.ts'
 import type { Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
+import type { Size } from '../base/sizes.ts'
 import type { Tally } from '../base/tally.ts'
 import { Action } from '../wire/actions.ts'
 import { type ErrorInfo, errors, isPassing, type ProtocolError } from '../wire/errors.ts'
@@ -55,6 +56,10 @@ export class Entrance implements AdmissionsOwner {
   /** How many wait for their turn. */
   get count(): number {
     return this.#admissions.count
+  }
+
+  sizes(): Generator<Size> {
+    return this.#admissions.sizes()
   }
 
   onOpened({ socket, query, isTls }: SocketOpening): void {

@@ -5,8 +5,9 @@
  */
 
 import { hash32 } from '../base/hash.ts'
+import type { Size } from '../base/sizes.ts'
 import type { GenerationsEntry } from '../peer/membership.ts'
-import { ringLimits, type Timing } from '../ring/timing.ts'
+import { type RingLimitName, ringLimits, type Timing } from '../ring/timing.ts'
 import type { View } from '../ring/view.ts'
 import type { Send } from './member-views.ts'
 
@@ -27,6 +28,10 @@ export class GenerationsDesk {
     this.#send = send
     this.#own = { incarnation: self, version: 0, generations: [] }
     this.#entries.set(self, this.#own)
+  }
+
+  *sizes(): Generator<Size<RingLimitName>> {
+    yield ['candidatesMax', this.#entries.size]
   }
 
   get own(): GenerationsEntry {

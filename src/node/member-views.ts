@@ -5,9 +5,10 @@
  * asks that one, and asks the next who is ahead if no answer comes (rules 9 and 14).
  */
 
+import type { Size } from '../base/sizes.ts'
 import type { MembershipBody, ViewDelta, ViewRecord } from '../peer/membership.ts'
 import { applyDelta, deltaBetween } from '../ring/delta.ts'
-import { ringLimits, type Timing } from '../ring/timing.ts'
+import { type RingLimitName, ringLimits, type Timing } from '../ring/timing.ts'
 import { digestOf, recordOf, viewFromRecord, type View } from '../ring/view.ts'
 
 /** Sends to an incarnation or to `all`. */
@@ -30,6 +31,12 @@ export class ViewDesk {
 
   get current(): View | undefined {
     return this.#current
+  }
+
+  *sizes(): Generator<Size<RingLimitName>> {
+    yield ['formerViewsMax', this.#former.length]
+    yield ['membersMax', this.#current?.members.length ?? 0]
+    yield ['tombstonesMax', this.#current?.tombstones.length ?? 0]
   }
 
   /** The version of the view that is held; 0 for none. */

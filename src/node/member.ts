@@ -13,12 +13,13 @@
 import { assert } from '../base/assert.ts'
 import type { Now } from '../base/clock.ts'
 import { Random } from '../base/random.ts'
+import type { Size } from '../base/sizes.ts'
 import {
   type Beat, type BeatAck, MEMBERSHIP_FORMAT_VERSION, type MembershipBody,
   type MembershipMessage, type WorkerState
 } from '../peer/membership.ts'
 import { Roster } from '../ring/roster.ts'
-import { checkTiming, defaultTiming, type Timing } from '../ring/timing.ts'
+import { checkTiming, defaultTiming, type RingLimitName, type Timing } from '../ring/timing.ts'
 import { emptyView, flawOf, type Member, memberOf, type View } from '../ring/view.ts'
 import { Watcher } from '../ring/watcher.ts'
 import { Announcer } from './member-announcer.ts'
@@ -145,6 +146,10 @@ export class MemberNode {
     const listed = memberOf(this.#self, view)
     const isMember = this.#standing === 'joining' || this.#standing === 'serving'
     assert(!isMember || listed?.state === this.#standing, 'who serves is listed as serving')
+  }
+
+  *sizes(): Generator<Size<RingLimitName>> {
+    for (const part of [this.#roster, this.#views, this.#generations]) yield* part.sizes()
   }
 
   /** One line: who this is, what it holds, whom it misses. */

@@ -12,6 +12,7 @@
 
 import type { Deadline, Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
+import type { Size } from '../base/sizes.ts'
 import { TokenBucket } from '../base/rate.ts'
 import type { ListenersTold } from '../peer/listeners-message.ts'
 
@@ -69,6 +70,11 @@ export class MetaEvents {
     else if (watch.asking !== undefined && watch.held.length < limits.metaEventsHeldMax) {
       watch.held.push(make)
     }
+  }
+
+  *sizes(): Generator<Size> {
+    yield ['metaWatchesMax', this.#watches.size]
+    for (const { held } of this.#watches.values()) yield ['metaEventsHeldMax', held.length]
   }
 
   onListenersTold({ channel, isWatched }: ListenersTold): void {

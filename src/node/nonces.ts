@@ -38,6 +38,11 @@ export class NonceDesk {
     this.#ports = ports
   }
 
+  /** Nonces that are asked for. */
+  get count(): number {
+    return this.#asking.size
+  }
+
   /** Uses a nonce, if nobody has; `onOutcome` is called once, later. */
   spend({ digest, untilMs }: Nonce, onOutcome: (outcome: Outcome) => void): void {
     const spendId = this.#ports.random.id(12)

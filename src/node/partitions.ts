@@ -14,6 +14,7 @@
 import type { Now } from '../base/clock.ts'
 import type { Deadline, Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
+import type { Size } from '../base/sizes.ts'
 import type { MeterSource } from '../base/meter.ts'
 import type { Random } from '../base/random.ts'
 import type { Fate } from '../channel/claims.ts'
@@ -70,6 +71,22 @@ export class Partitions {
 
   get size(): number {
     return this.#masters.size
+  }
+
+  /** What all masters keep. */
+  counts(): { channels: number; registered: number } {
+    let [channels, registered] = [0, 0]
+    for (const { channelCount, registeredCount } of this.#masters.values()) {
+      channels += channelCount
+      registered += registeredCount
+    }
+    return { channels, registered }
+  }
+
+  *sizes(): Generator<Size> {
+    yield ['tailBytesPerWorkerMax', this.#tails.bytes]
+    yield* this.#early.sizes()
+    for (const master of this.#masters.values()) yield* master.sizes()
   }
 
   /** The master of a partition that is this worker's, whether it was wanted before or not. */

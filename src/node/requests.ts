@@ -10,6 +10,7 @@
  */
 
 import { limits } from '../base/limits.ts'
+import type { Size } from '../base/sizes.ts'
 import { type ErrorInfo, errors, type ProtocolError } from '../wire/errors.ts'
 import { Call, type Caller, errorHeaders, type Reply, responseOf } from './call.ts'
 import {
@@ -51,6 +52,11 @@ export class Requests {
   /** Requests that have no answer yet. */
   get count(): number {
     return this.#count
+  }
+
+  *sizes(): Generator<Size> {
+    yield ['requestsPerWorkerMax', this.#count]
+    yield ['requestBytesPerWorkerMax', this.#bytes]
   }
 
   /** Takes a request; `responder` is given its answer by the outbox. */

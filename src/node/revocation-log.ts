@@ -23,6 +23,7 @@ import { exhaustive } from '../base/assert.ts'
 import type { Now } from '../base/clock.ts'
 import type { Deadline, Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
+import type { Size } from '../base/sizes.ts'
 import type { Random } from '../base/random.ts'
 import type { AppendOutcome, LogOutbox, LogRecord, ReadOutcome } from '../log/port.ts'
 
@@ -100,6 +101,16 @@ export class RevocationLog {
 
   get known(): Revocations {
     return this.#known
+  }
+
+  *sizes(): Generator<Size> {
+    yield ['revocationsWaitingMax', this.#waiting.length]
+    yield ['revocationLogBytesMax', this.#heldBytes]
+  }
+
+  /** How many deadlines it has, always. */
+  get beatCount(): number {
+    return this.#isWanted ? 1 : 0
   }
 
   /** Everything that was stored before this worker began is known. */

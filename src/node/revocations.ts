@@ -16,6 +16,7 @@ import type { Now } from '../base/clock.ts'
 import type { Deadline, Deadlines } from '../base/deadlines.ts'
 import type { Random } from '../base/random.ts'
 import { limits } from '../base/limits.ts'
+import type { Size } from '../base/sizes.ts'
 import type { LogOutbox } from '../log/port.ts'
 import { isSamePlace, type Place } from '../peer/place.ts'
 import type { Revoked } from '../peer/revocation-message.ts'
@@ -59,6 +60,15 @@ export class RevocationDesk {
         }
       }
     })
+  }
+
+  /** How many deadlines it has, always. */
+  get beatCount(): number {
+    return this.#log.beatCount
+  }
+
+  sizes(): Generator<Size> {
+    return this.#log.sizes()
   }
 
   onApps({ apps }: AppDirectory): void {

@@ -10,24 +10,26 @@ import type { Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
 import type { MeterSource } from '../base/meter.ts'
 import type { Random } from '../base/random.ts'
+import type { Size } from '../base/sizes.ts'
 import type { Tally } from '../base/tally.ts'
 import type { FromRegister, Holding, Life, ToRegister } from '../peer/claim-message.ts'
 import type { Place } from '../peer/place.ts'
 import type { ChannelDoor } from '../session/door.ts'
 import { type Parked, Parking } from '../session/parking.ts'
-import { Session } from '../session/session.ts'
-import type { Ending, SessionOptions, SessionPorts, Transport } from '../session/session-ports.ts'
+import type { Session } from '../session/session.ts'
+import type { Ending, SessionPorts } from '../session/session-ports.ts'
 import { Action } from '../wire/actions.ts'
 import { type ErrorInfo, errors } from '../wire/errors.ts'
-import { encodeFrame, type Frame } from '../wire/frame.ts'
+import { encodeFrame } from '../wire/frame.ts'
 import { AppConnections } from './app-connections.ts'
 import { Beats } from './beats.ts'
 import { type ClaimDecision, ClaimDesk, type Holder } from './claims.ts'
 import type { ClientEvents } from './client-events.ts'
+import { Connected, type ConnectedOwner } from './connected.ts'
 import { Entrance, type EntranceOwner } from './entrance.ts'
 import type { Connection, Gatekeeper, Review } from './gatekeeper.ts'
 import type { EarlyFrames, Newcomer } from './newcomer.ts'
-import type { Outbox, Socket, SocketSlot } from './outbox.ts'
+import type { Outbox, Socket } from './outbox.ts'
 import { Overload, type Strain } from './overload.ts'
 import type { SocketOpening } from './ports.ts'
 import { resumeRefusal, Resumes, type ResumesOwner, type Resuming } from './resumes.ts'
@@ -72,35 +74,7 @@ interface Identity extends Connection {
   readonly doubtfulThrough: number
 }
 
-/** A socket that is open, and the session behind it. */
-class Connected implements Transport {
-  readonly slot: SocketSlot
-  readonly row: Set<Connected>
-  readonly session: Session
-  readonly #sessions: Sessions
-
-  constructor(slot: SocketSlot, row: Set<Connected>, sessions: Sessions, options: SessionOptions) {
-    this.slot = slot
-    this.row = row
-    this.#sessions = sessions
-    this.session = new Session(options, this, sessions.sessionPorts)
-  }
-
-  get hasRoom(): boolean {
-    return this.slot.hasRoom
-  }
-
-  write(frame: Frame): void {
-    this.slot.write(frame)
-  }
-
-  close(): void {
-    this.slot.close()
-    this.#sessions.forget(this.slot.socket)
-  }
-}
-
-export class Sessions implements Holder, ResumesOwner, EntranceOwner {
+export class Sessions implements Holder, ResumesOwner, EntranceOwner, ConnectedOwner {
   /** What every session is given. */
   readonly sessionPorts: SessionPorts
   readonly #options: SessionsOptions
@@ -156,6 +130,27 @@ export class Sessions implements Holder, ResumesOwner, EntranceOwner {
   /** How many wait to be let in. */
   get waitingCount(): number {
     return this.#entrance.count
+  }
+
+  /** Sessions without a socket. */
+  get parkedCount(): number {
+    return this.#parking.size
+  }
+
+  /** Questions to registers. */
+  get askedCount(): number {
+    return this.#desk.count
+  }
+
+  *sizes(): Generator<Size> {
+    yield ['socketsPerWorkerMax', this.#connected.size]
+    yield* this.#parking.sizes()
+    yield* this.#desk.sizes()
+    yield* this.#entrance.sizes()
+    for (const { session } of this.#connected.values()) {
+      yield ['attachmentsPerSessionMax', session.attachmentCount]
+      yield* session.sizes()
+    }
   }
 
   /** A new view: registers may be elsewhere. */

@@ -8,6 +8,7 @@
  */
 
 import { limits } from '../base/limits.ts'
+import type { Size } from '../base/sizes.ts'
 
 export class UnheardClaims {
   /** Until when, by connectionId; the oldest first. */
@@ -20,6 +21,10 @@ export class UnheardClaims {
 
   get size(): number {
     return this.#untilMs.size
+  }
+
+  *sizes(): Generator<Size> {
+    yield ['unheardClaimsMax', this.size]
   }
 
   /** A claim of this connection was given up at `nowMs`. */

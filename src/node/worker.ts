@@ -14,6 +14,7 @@ import type { Now } from '../base/clock.ts'
 import { Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
 import type { Random } from '../base/random.ts'
+import type { Size } from '../base/sizes.ts'
 import type { Tally } from '../base/tally.ts'
 import type { Allocate } from '../channel/encoding.ts'
 import { weightOf } from '../peer/codec.ts'
@@ -54,6 +55,14 @@ export interface WorkerCounts {
   readonly groups: number
   readonly clients: number
   readonly partitions: number
+  /** Channels of which this worker is the master. */
+  readonly channels: number
+  /** Connections that were taken over, and nonces that were used, as its partitions know them. */
+  readonly registered: number
+  /** Questions to masters, of channels, connections and nonces. */
+  readonly questions: number
+  /** Sessions without a socket. */
+  readonly parked: number
   /** HTTP requests that have no answer yet. */
   readonly requests: number
   /** Comet transports, and comet requests that other workers have to answer. */
@@ -300,19 +309,28 @@ export class Worker {
   }
 
   counts(): WorkerCounts {
-    const { attachments, groups, clients, partitions } = this.#channels.counts()
+    const { askedCount, parkedCount } = this.#sessions
     return {
       connections: this.#sessions.count,
-      attachments,
-      groups,
-      clients,
-      partitions,
+      ...this.#channels.counts(),
+      questions: this.#channels.questions.count + askedCount + this.#nonces.count,
+      parked: parkedCount,
       requests: this.#requests.count,
       comet: this.#comet.count,
       unconfirmedBytes: this.#links.unconfirmedBytes(),
-      deadlines: this.#deadlines.size - this.#recorder.beatCount - this.#keeper.beatCount,
+      deadlines: this.#deadlines.size - this.#recorder.beatCount - this.#keeper.beatCount -
+        this.#revocations.beatCount,
       waiting: this.#sessions.waitingCount
     }
+  }
+
+  /** Everything that grows here, against its bounds. */
+  *sizes(): Generator<Size> {
+    yield* this.#links.sizes()
+    for (const part of [this.#channels, this.#sessions, this.#requests, this.#comet]) {
+      yield* part.sizes()
+    }
+    yield* this.#revocations.sizes()
   }
 
   /** True while new connections are sent elsewhere, and how late the event loop was last. */

@@ -22,6 +22,7 @@
 
 import type { Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
+import type { Size } from '../base/sizes.ts'
 import type { Random } from '../base/random.ts'
 import { Link, type Unconfirmed } from './link-state.ts'
 import { MESH_FORMAT_VERSION, type PeerMessage } from './message.ts'
@@ -152,6 +153,10 @@ export class Links {
     let sum = 0
     for (const link of this.#links.values()) sum += link.unconfirmedBytes
     return sum
+  }
+
+  *sizes(): Generator<Size> {
+    for (const link of this.#links.values()) yield ['linkBytesMax', link.unconfirmedBytes]
   }
 
   #link(place: Place): Link {

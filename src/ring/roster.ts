@@ -15,9 +15,10 @@
  * A wrong judgement costs a pause and never data: the log fences (rule 2).
  */
 
+import type { Size } from '../base/sizes.ts'
 import type { Member, Suspicion } from '../peer/membership.ts'
 import type { Facts } from './succession.ts'
-import { ringLimits, type Timing } from './timing.ts'
+import { type RingLimitName, ringLimits, type Timing } from './timing.ts'
 import { isTombstoned, type View } from './view.ts'
 
 /** What the Kubernetes API says about one pod of the region. */
@@ -84,6 +85,11 @@ export class Roster {
 
   constructor(timing: Timing) {
     this.#timing = timing
+  }
+
+  *sizes(): Generator<Size<RingLimitName>> {
+    yield ['candidatesMax', this.#hellos.size]
+    yield ['candidatesMax', this.#heardAtMs.size]
   }
 
   /** All pods of the region, by name. */

@@ -90,6 +90,8 @@ export const ringLimits = Object.freeze({
   askedPeersMax: 3
 })
 
+export type RingLimitName = keyof typeof ringLimits
+
 /** Asserts that the durations agree with each other. */
 export function checkTiming(timing: Timing): void {
   assert(timing.silenceMs >= 3 * timing.beatMs, 'two lost beats are no silence')

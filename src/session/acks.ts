@@ -28,6 +28,13 @@ export class Acks {
     return this.#owed.length
   }
 
+  /** How many of them have no outcome yet. */
+  get unknownCount(): number {
+    let count = 0
+    for (const { outcome } of this.#owed) if (outcome === undefined) count++
+    return count
+  }
+
   /** A frame was received; settle its outcome by setting it and taking `answers`. */
   owe(msgSerial: number, receivedAtMs: number): Owed {
     const owed = { msgSerial, receivedAtMs, outcome: undefined }

@@ -6,6 +6,7 @@
 
 import type { Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
+import type { Size } from '../base/sizes.ts'
 import type { ErrorInfo } from '../wire/errors.ts'
 import type { ProtocolMessage } from '../wire/protocol-message.ts'
 import { Acks, type Owed } from './acks.ts'
@@ -39,6 +40,11 @@ export class Debts {
 
   get length(): number {
     return this.#acks.length
+  }
+
+  *sizes(): Generator<Size> {
+    yield ['owedPerSessionMax', this.length]
+    yield ['unansweredPerSessionMax', this.#acks.unknownCount]
   }
 
   /** True while more may be owed: what is refused waits behind what has no outcome yet. */

@@ -10,6 +10,7 @@
 import type { Credentials } from '../auth/key.ts'
 import type { Deadline, Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
+import type { Size } from '../base/sizes.ts'
 import { type ErrorInfo, errors } from '../wire/errors.ts'
 
 /** A session without a socket. */
@@ -46,6 +47,11 @@ export class Parking {
 
   get size(): number {
     return this.#parked.size
+  }
+
+  *sizes(): Generator<Size> {
+    yield ['parkedPerWorkerMax', this.size]
+    yield ['endedKnownMax', this.#closed.size]
   }
 
   /** Keeps a session for connectionStateTtl. */

@@ -16,6 +16,7 @@
 
 import type { Credentials } from '../auth/key.ts'
 import { limits } from '../base/limits.ts'
+import type { Size } from '../base/sizes.ts'
 import { Action } from '../wire/actions.ts'
 import { decodeProtocolMessage } from '../wire/codec.ts'
 import { type ErrorInfo, errors, isTokenError, type ProtocolError } from '../wire/errors.ts'
@@ -111,6 +112,8 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
   get attachmentCount(): number {
     return this.#attachments?.size ?? 0
   }
+
+  sizes(): Iterable<Size> { return this.#debts?.sizes() ?? [] }
 
   /** Says CONNECTED (protocol 4.1); `error` says why a wanted resume was not one. */
   connected(error?: ErrorInfo): void {

@@ -45,6 +45,8 @@ export class CometLine implements SimSocket {
   readonly #exchanges = new Set<Exchange>()
   #query: ReadonlyMap<string, string> = new Map()
   #key = ''
+  /** What is kept for it is judged where it is kept. */
+  readonly isOverfull = false
   #isOpen = true
   #isSending = false
   #pending: Wire[] = []

@@ -1,11 +1,14 @@
 /** Faults of what is to be let go, and of what is to be bounded. */
 
 import { Deadlines } from '../../src/base/deadlines.ts'
+import { ClaimRegister } from '../../src/channel/claims.ts'
 import { ChannelClient } from '../../src/channel/client.ts'
 import { LocalGroup } from '../../src/channel/group.ts'
 import { Lookout } from '../../src/channel/lookout.ts'
+import { ChannelMaster } from '../../src/channel/master.ts'
+import { LogWriter } from '../../src/log/writer.ts'
 import { Sessions } from '../../src/node/sessions.ts'
-import { type Planted, replace } from './planting.ts'
+import { type Planted, replace, replaceGetter } from './planting.ts'
 
 export const ofBounds: readonly Planted[] = [
   {
@@ -19,6 +22,26 @@ export const ofBounds: readonly Planted[] = [
     rule: '25',
     foundBy: ['leak'],
     plant: () => replace(LocalGroup, 'isSpent', () => () => false)
+  },
+  {
+    name: 'a master never lets a channel go',
+    rule: '25',
+    foundBy: ['leak'],
+    plant: () => replace(ChannelMaster, 'expire', () => () => false)
+  },
+  {
+    name: 'who holds which connection is never forgotten',
+    rule: '25',
+    foundBy: ['leak'],
+    mix: { clientDrops: 10 },
+    plant: () => replace(ClaimRegister, 'expire', () => () => undefined)
+  },
+  {
+    name: 'what waits for the log is not bounded',
+    rule: '25',
+    foundBy: ['bounds'],
+    mix: { isTight: true, logAways: 20, publishRate: 4 },
+    plant: () => replaceGetter(LogWriter, 'hasRoom', () => true)
   },
   {
     name: 'a page of what was missed is taken for all of it',

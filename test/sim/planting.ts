@@ -1,7 +1,7 @@
 /** How faults are planted: what one is, and the weathers in which most of them show. */
 
+import type { Mix } from './mix.ts'
 import type { Region } from './region.ts'
-import type { Mix } from './weather.ts'
 
 /** One way to break the core. */
 export interface Planted {

@@ -5,6 +5,7 @@
  */
 
 import { limits } from '../../src/base/limits.ts'
+import { Random } from '../../src/base/random.ts'
 import { Acks } from './checks/acks.ts'
 import { Agreement } from './checks/agreement.ts'
 import { Bounds } from './checks/bounds.ts'
@@ -24,17 +25,25 @@ import { Sessions } from './checks/sessions.ts'
 import { Survey } from './checks/survey.ts'
 import { Stats } from './checks/stats.ts'
 import type { ClockFault } from './clock.ts'
+import { drawLimits } from './drawn-limits.ts'
+import { drawMix, type Mix } from './mix.ts'
 import { withoutRealTime } from './poison.ts'
 import { defaultRegion, Region } from './region.ts'
-import { drawLimits, drawMix, type Mix, Weather } from './weather.ts'
+import { Weather } from './weather.ts'
 import { Violation } from './world.ts'
 import { Workload } from './workload.ts'
 
 const WHOLE_MS = 90_000
 const FRESH_MS = 20_000
 const LET_GO_MS = 60_000
-/** Who listens to what becomes of connections hears of the last that were parked. */
-const PARKED_MS = 70_000
+/** One run in so many goes on until what is kept by time is let go, too: that takes minutes. */
+const PATIENT_ONE_IN = 3
+/**
+ * Everything that is kept by time has had it: masters' channels, connections, ids, the nonces of
+ * token requests; and what was written last, as statistics are a few minutes after the last client
+ * has left, waits for its snapshot.
+ */
+const KEPT_MS = 300_000
 const TICK_MS = 1_000
 
 export interface RunOptions {
@@ -125,7 +134,8 @@ class Run {
     this.#requests = new Requests(this.#region, this.#survey)
     this.#acks.onAcknowledged = (committed) => this.#requests.history.onAcknowledged(committed)
     this.#metachannels = new Metachannels()
-    this.#bounds = new Bounds(this.#region)
+    const isPatient = new Random(`${seed}/patience`).below(PATIENT_ONE_IN) === 0
+    this.#bounds = new Bounds(this.#region, isPatient)
     this.#stats = new Stats(this.#region, isFair(this.#mix))
     checks.push(
       this.#stats,
@@ -212,7 +222,11 @@ class Run {
     this.#mustBecomeWhole(WHOLE_MS)
     this.#workload.closeAll()
     world.run(LET_GO_MS)
-    world.runUntil(() => this.#bounds.leftovers().length === 0, PARKED_MS)
+    const { idleChannelMs, idKeptMs, clockSkewMs, tailMs } = limits
+    const keptMs = Math.max(idleChannelMs, idKeptMs, 2 * clockSkewMs, 2 * tailMs) + KEPT_MS
+    const { isPatient } = this.#bounds
+    const isLetGo = (): boolean => this.#bounds.leftovers(isPatient).length === 0
+    world.runUntil(isLetGo, keptMs, isPatient ? 5_000 : 500)
     for (const check of checks) check.onEmpty?.()
   }
 

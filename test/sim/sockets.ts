@@ -6,6 +6,7 @@
 import type { CometRequest, CometResponder } from '../../src/node/comet-ports.ts'
 import { DeltaReader } from './delta-reader.ts'
 import type { FrameSequence, Socket } from '../../src/node/outbox.ts'
+import { limits } from '../../src/base/limits.ts'
 import type { Random } from '../../src/base/random.ts'
 import type { World } from './world.ts'
 import { readFrames, type Wire, type WireFormat, writeFrame } from './wire.ts'
@@ -63,6 +64,8 @@ export interface SimSocket {
   isStalled: boolean
   /** Both ends believe that the other is there. */
   readonly isOpen: boolean
+  /** It was written more than there was room for, and was not closed. */
+  readonly isOverfull: boolean
   open(query: ReadonlyMap<string, string>): void
   send(message: Wire): void
   /** Sends what may be no frame at all; `message` is what it says, if it is one. */
@@ -121,6 +124,9 @@ export class SimWebSocket implements Socket, SimSocket {
   #waiting: Uint8Array[] = []
   #waitingBytes = 0
   #isEndWaiting = false
+  /** What it was written at once when it had taken everything. */
+  #burstBytes = 0
+  #isOverfull = false
   /** Deltas as they leave the server, and as they reach the client. */
   readonly #told = new DeltaReader()
   readonly #read = new DeltaReader()
@@ -152,6 +158,10 @@ export class SimWebSocket implements Socket, SimSocket {
     return this.#isServerOpen && this.#isClientOpen
   }
 
+  get isOverfull(): boolean {
+    return this.#isOverfull && this.isOpen
+  }
+
   // -- the server's end ------------------------------------------------------------------------
 
   get queuedBytes(): number {
@@ -162,6 +172,11 @@ export class SimWebSocket implements Socket, SimSocket {
     if (!this.#isServerOpen) return
     const bytes = batch.bytes().slice()
     this.#world.mixBytes(bytes)
+    const { queuedBytes } = this
+    if (queuedBytes === 0) this.#burstBytes = bytes.length
+    else if (queuedBytes + bytes.length > limits.socketQueueBytesMax + this.#burstBytes) {
+      this.#isOverfull = true
+    }
     for (const message of readFrames(bytes)) {
       if (message === undefined) continue
       this.#witness.onServerSays(this, this.#told.read(message))

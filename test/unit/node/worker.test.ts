@@ -263,6 +263,7 @@ t.test('nothing is left of those who went, neither groups nor clients nor deadli
     for (const { worker } of workers) {
       const { partitions, ...counts } = worker.counts()
       t.same(counts, { connections: 0, attachments: 0, groups: 0, clients: 0,
+        channels: 0, registered: 0, questions: 0, parked: 0,
         requests: 0, comet: 0, unconfirmedBytes: 0, deadlines: 0, waiting: 0 })
       t.same(worker.describe().filter((line) => !/^partition .* 0 channels/.test(line)), [])
     }

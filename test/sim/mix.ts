@@ -1,0 +1,88 @@
+/**
+ * What a seed draws of the weather: its mix of faults. Each seed turns some faults off entirely, so
+ * that the others are seen alone too.
+ */
+
+import { Random } from '../../src/base/random.ts'
+
+/** How bad it is. Numbers are chances, durations or rates per minute; 0 turns a fault off. */
+export interface Mix {
+  readonly nodeCount: number
+  readonly workers: number
+  readonly clientCount: number
+  readonly channelCount: number
+  readonly publishRate: number
+  readonly stormMs: number
+  readonly skewMs: number
+  readonly loss: number
+  readonly repeat: number
+  readonly spikes: number
+  /** Per minute, over the whole region. */
+  readonly partitions: number
+  readonly oneWayCuts: number
+  readonly meshDowns: number
+  readonly pauses: number
+  readonly crashes: number
+  readonly machineLosses: number
+  readonly workerDeaths: number
+  readonly drains: number
+  readonly clockSteps: number
+  readonly apiAways: number
+  readonly watchTrouble: number
+  readonly ringTrouble: number
+  readonly logTrouble: number
+  readonly logLag: number
+  readonly logAways: number
+  readonly logFulls: number
+  /** What one stream of the log may hold; 0: as much as comes. */
+  readonly logRoomBytes: number
+  readonly logRollbacks: number
+  readonly logAnews: number
+  readonly clientDrops: number
+  readonly clientCuts: number
+  readonly clientStalls: number
+  readonly clientAways: number
+  /** Workers that have more to do than they can. */
+  readonly strains: number
+  readonly isTight: boolean
+  readonly isShort: boolean
+}
+
+const CHANCES = {
+  skewMs: 1_500, loss: 0.06, repeat: 0.05, spikes: 0.03, partitions: 5, oneWayCuts: 4,
+  meshDowns: 5, pauses: 5, crashes: 4, machineLosses: 2, workerDeaths: 6, drains: 2,
+  clockSteps: 2, apiAways: 2, watchTrouble: 0.4, ringTrouble: 0.2, logTrouble: 0.06,
+  logLag: 0.4, logAways: 2, logFulls: 1, logRollbacks: 1, logAnews: 1,
+  clientDrops: 6, clientCuts: 3, clientStalls: 3, clientAways: 4
+} as const
+
+/** Faults that are off, unless all are asked for, until what they show is cured: none now. */
+const OFF: readonly string[] = []
+
+/** What the seed draws. */
+export function drawMix(seed: string, hasAllFaults: boolean): Mix {
+  const random = new Random(`${seed}/mix`)
+  const drawn: Record<string, number> = {}
+  for (const [name, worst] of Object.entries(CHANCES)) {
+    const isDrawn = random.below(3) === 0
+    const amount = worst * random.unit()
+    const isOn = isDrawn && (hasAllFaults || !OFF.includes(name))
+    drawn[name] = isOn ? Number(amount.toFixed(3)) : 0
+  }
+  // By itself, so that a seed is otherwise what it was.
+  const room = new Random(`${seed}/room`)
+  const strain = new Random(`${seed}/strain`)
+  return {
+    ...(drawn as unknown as Mix),
+    logRoomBytes: room.below(8) === 0 ? 6_000 + room.below(20_000) : 0,
+    strains: strain.below(4) === 0 ? 1 + strain.below(5) : 0,
+    nodeCount: 2 + random.below(4),
+    workers: 1 + random.below(2),
+    clientCount: 3 + random.below(4),
+    channelCount: 2 + random.below(3),
+    publishRate: 1 + random.below(4),
+    stormMs: 12_000 + random.below(14_000),
+    isTight: random.below(4) === 0,
+    isShort: random.below(4) === 0
+  }
+}
