@@ -4,13 +4,6 @@
  * acknowledged must have arrived at every subscriber exactly once and in one order.
  */
 
-/**
- * A connection that is resumed on another node keeps its id, and the ids of what it sends again.
- * Until nodes can do that, a client that changes nodes gets a new connection id, and what it had
- * not been answered is sent again as something new (scenario B9): both are counted, not judged.
- */
-export const ARE_CONNECTIONS_RESUMED = true
-
 /** One publish, from its publisher's call on. */
 export interface Sent {
   readonly key: number
@@ -23,7 +16,7 @@ export interface Sent {
   /** As its acknowledgement said. */
   serial: string | undefined
   refusal: string | undefined
-  /** What subscribers were shown of it; several only if it was sent again as something new. */
+  /** What subscribers were shown of it: one, or it is repeated. */
   readonly copies: Copy[]
 }
 
@@ -64,14 +57,11 @@ export interface Counts {
   refused: number
   delivered: number
   resumedAttaches: number
-  connectionIds: number
-  sentAgainAsNew: number
 }
 
 export class Ledger {
   readonly counts: Counts = {
-    sent: 0, acknowledged: 0, refused: 0, delivered: 0, resumedAttaches: 0, connectionIds: 0,
-    sentAgainAsNew: 0
+    sent: 0, acknowledged: 0, refused: 0, delivered: 0, resumedAttaches: 0
   }
   /** The name of the fault under way. */
   during = 'calm'
@@ -164,8 +154,6 @@ export class Ledger {
     const former = this.#connectionIds.get(client)
     this.#connectionIds.set(client, connectionId)
     if (former === undefined || former === connectionId) return
-    this.counts.connectionIds++
-    if (!ARE_CONNECTIONS_RESUMED) return
     this.flaw('continuity falsely lost', `${client} is ${connectionId} now, was ${former}`)
   }
 
@@ -193,7 +181,10 @@ export class Ledger {
     if (refusal !== undefined && copies.length > 0) {
       this.#flaws.push({ kind: 'refused though committed', text: `${words}: ${refusal}` })
     }
-    if (copies.length > 1) this.#judgeCopies(words, copies)
+    if (copies.length > 1) {
+      const ids = copies.map(({ id }) => id).join(', ')
+      this.#flaws.push({ kind: 'repeated', text: `${words} is there as ${ids}` })
+    }
     if (ackedAtMs === undefined) return
     const missing = [...this.#sights.keys()].filter((each) => !this.#hasSeen(each, sent))
     if (missing.length > 0) {
@@ -202,16 +193,6 @@ export class Ledger {
     } else if (serial === undefined || !copies.some((copy) => copy.serial === serial)) {
       const shown = copies.map((copy) => copy.serial).join(', ')
       this.#flaws.push({ kind: 'changed', text: `${words} was ${serial}, shown as ${shown}` })
-    }
-  }
-
-  #judgeCopies(words: string, copies: readonly Copy[]): void {
-    const connections = new Set(copies.map(({ id }) => id.split(':')[0]))
-    const isSentAnew = !ARE_CONNECTIONS_RESUMED && connections.size === copies.length
-    if (isSentAnew) this.counts.sentAgainAsNew++
-    else {
-      const ids = copies.map(({ id }) => id).join(', ')
-      this.#flaws.push({ kind: 'repeated', text: `${words} is there as ${ids}` })
     }
   }
 

@@ -4,7 +4,7 @@
  */
 
 import type { Cause, Measured } from './scene.ts'
-import { ARE_CONNECTIONS_RESUMED, type Counts, type Flaw } from './ledger.ts'
+import type { Counts, Flaw } from './ledger.ts'
 
 /** From the end of a master to the first new acknowledgement of its channel. */
 const ACK_AIM_MS: Readonly<Partial<Record<Cause, number>>> = { 'api fact': 2_000, silence: 5_000 }
@@ -60,10 +60,6 @@ export function printVerdict(counts: Counts, flaws: readonly Flaw[]): void {
   const { sent, acknowledged, refused, delivered } = counts
   console.log(`  ${sent} published, ${acknowledged} acknowledged, ${refused} refused, ` +
     `${delivered} delivered, ${counts.resumedAttaches} attaches resumed`)
-  if (!ARE_CONNECTIONS_RESUMED) {
-    console.log(`  not judged yet: ${counts.connectionIds} new connection ids, ` +
-      `${counts.sentAgainAsNew} publishes sent again under one`)
-  }
   const kinds = Map.groupBy(flaws, ({ kind }) => kind)
   for (const [kind, those] of kinds) {
     console.log(`  ${kind}: ${those.length}`)
