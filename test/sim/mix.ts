@@ -56,18 +56,14 @@ const CHANCES = {
   clientDrops: 6, clientCuts: 3, clientStalls: 3, clientAways: 4
 } as const
 
-/** Faults that are off, unless all are asked for, until what they show is cured: none now. */
-const OFF: readonly string[] = []
-
 /** What the seed draws. */
-export function drawMix(seed: string, hasAllFaults: boolean): Mix {
+export function drawMix(seed: string): Mix {
   const random = new Random(`${seed}/mix`)
   const drawn: Record<string, number> = {}
   for (const [name, worst] of Object.entries(CHANCES)) {
     const isDrawn = random.below(3) === 0
     const amount = worst * random.unit()
-    const isOn = isDrawn && (hasAllFaults || !OFF.includes(name))
-    drawn[name] = isOn ? Number(amount.toFixed(3)) : 0
+    drawn[name] = isDrawn ? Number(amount.toFixed(3)) : 0
   }
   // By itself, so that a seed is otherwise what it was.
   const room = new Random(`${seed}/room`)

@@ -53,8 +53,6 @@ export interface RunOptions {
   readonly stormMs?: number
   /** Replaces what the seed would draw. */
   readonly mix?: Partial<Mix>
-  /** With the faults that are off until something is cured. */
-  readonly hasAllFaults?: boolean
   readonly isTracing?: boolean
   /** Is told of the region before anything happens in it. */
   onRegion?(region: Region): void
@@ -106,8 +104,7 @@ class Run {
   constructor(options: RunOptions) {
     this.#options = options
     const seed = `sim/${options.seed}`
-    const drawn = drawMix(seed, options.hasAllFaults === true)
-    this.#mix = { ...drawn, ...options.mix }
+    this.#mix = { ...drawMix(seed), ...options.mix }
     const nodeCount = options.nodeCount || this.#mix.nodeCount
     this.#region = new Region({
       ...defaultRegion,
