@@ -290,6 +290,7 @@ export class Life {
     const isEncoded = options.codecShare >= 1 || this.#random.unit() < options.codecShare
     const bytes = isEncoded ? encodeMembership(message) : undefined
     const size = bytes?.length ?? 0
+    if (this.endpoint.isUp) this.#region.onMeshSays(message)
     if (bytes !== undefined) this.#region.world.mixBytes(bytes)
     const payload = bytes ?? message
     if (to === 'all') mesh.sendAll(this.endpoint, message.kind, payload, size)

@@ -9,6 +9,7 @@ import type { Random } from '../../src/base/random.ts'
 import type { LogAnswer, LogRequest } from '../../src/log/port.ts'
 import type { ProbeOutcome } from '../../src/node/member-ports.ts'
 import type { RawRequest } from '../../src/node/request.ts'
+import type { MembershipMessage } from '../../src/peer/membership.ts'
 import { assign } from '../../src/ring/assignment.ts'
 import { makeView } from '../../src/ring/view.ts'
 import { SimMesh } from './bus.ts'
@@ -301,6 +302,11 @@ export class Region implements SocketWitness {
   /** A worker hears what became of a question to the log. */
   onLogAnswer(thread: WorkerThread, request: LogRequest, answer: LogAnswer): void {
     for (const check of this.checks) check.onLogAnswer?.(thread.life, request, answer)
+  }
+
+  /** A node says something to others about who is there. */
+  onMeshSays(message: MembershipMessage): void {
+    for (const check of this.checks) check.onMeshSays?.(message)
   }
 
   /** A worker's life is over; `isFlushed`: what it had counted was written. */

@@ -1,19 +1,33 @@
 /**
  * The view (rules 7 and 8): versions of the ring object only grow, a removed incarnation never
- * comes back, and once the weather has cleared everybody holds the same view, which is the
- * object's, and which lists those who live and nobody else.
+ * comes back, nobody speaks of a view that was not written, and once the weather has cleared
+ * everybody's beats are of the same view, which is the object's, and which lists those who live
+ * and nobody else.
  */
 
+import type { MembershipMessage } from '../../../src/peer/membership.ts'
+import { defaultTiming } from '../../../src/ring/timing.ts'
 import { digestOf, type View } from '../../../src/ring/view.ts'
 import type { Region } from '../region.ts'
 import { Violation } from '../world.ts'
 import type { Check } from './check.ts'
+
+/** Who has not beaten for so long does not. */
+const SILENT_MS = 3 * defaultTiming.beatMs
+
+interface Said {
+  readonly viewVersion: number
+  readonly viewDigest: number
+  readonly atMs: number
+}
 
 export class Agreement implements Check {
   readonly #region: Region
   #version = 0
   readonly #listed = new Set<string>()
   readonly #removed = new Set<string>()
+  /** By incarnation: its last beat. */
+  readonly #beats = new Map<string, Said>()
   viewCount = 0
 
   constructor(region: Region) {
@@ -21,36 +35,41 @@ export class Agreement implements Check {
     region.kube.onRingWritten = (view) => this.#onWritten(view)
   }
 
-  onTick(): void {
-    for (const { life } of this.#region.running) {
-      const version = life?.adopted?.view.version ?? 0
-      if (version > this.#version) {
-        throw new Violation('agreement', `${life!.incarnation} holds view ${version} unwritten`)
-      }
+  onMeshSays(message: MembershipMessage): void {
+    const { viewVersion, sender: { incarnation } } = message
+    if (viewVersion > this.#version) {
+      throw new Violation('agreement', `${incarnation} holds view ${viewVersion} unwritten`)
     }
+    if (message.kind !== 'beat') return
+    const atMs = this.#region.world.nowMs
+    this.#beats.set(incarnation, { viewVersion, viewDigest: message.viewDigest, atMs })
   }
 
   missing(): string[] {
-    const missing: string[] = []
-    const view = this.#region.kube.view
+    const { kube, nodes } = this.#region
+    const { view } = kube
     if (view === undefined) return ['nobody wrote a view']
     const digest = digestOf(view)
-    const listed = new Set(view.members.map(({ incarnation }) => incarnation))
-    for (const node of this.#region.nodes.values()) {
-      const { life, pod, isRunning } = node
-      if (!isRunning || life === undefined) {
-        missing.push(`${pod.node} is not running`)
-        continue
-      }
-      const held = life.adopted?.view
-      if (life.standing !== 'serving') missing.push(`${life.incarnation} is ${life.standing}`)
-      else if (held === undefined || digestOf(held) !== digest) {
-        missing.push(`${life.incarnation} holds view ${held?.version}, not ${view.version}`)
-      }
-      listed.delete(life.incarnation)
+    const missing: string[] = []
+    // Who is alone has nobody to speak to.
+    const isAlone = view.members.length === 1
+    for (const { node, uid, incarnation, state } of view.members) {
+      if (kube.pods.get(node)?.uid !== uid) missing.push(`${incarnation} is listed and not there`)
+      else if (state !== 'serving') missing.push(`${incarnation} is ${state}`)
+      else if (!isAlone) missing.push(...this.#wrongIn(incarnation, view.version, digest))
     }
-    for (const incarnation of listed) missing.push(`${incarnation} is listed and not there`)
+    const listed = new Set(view.members.map(({ node }) => node))
+    for (const node of nodes.keys()) if (!listed.has(node)) missing.push(`${node} is not listed`)
     return missing
+  }
+
+  #wrongIn(incarnation: string, version: number, digest: number): string[] {
+    const beat = this.#beats.get(incarnation)
+    if (beat === undefined || this.#region.world.nowMs - beat.atMs > SILENT_MS) {
+      return [`${incarnation} is listed and says nothing`]
+    }
+    if (beat.viewDigest === digest) return []
+    return [`${incarnation} holds view ${beat.viewVersion}, not ${version}`]
   }
 
   #onWritten(view: View): void {

@@ -1,9 +1,16 @@
 /**
- * An invariant. It reads only what the simulated log, sockets and API saw, and throws a Violation
- * when what it saw must not happen.
+ * An invariant. It reads what the simulated log, sockets, mesh and API saw and what clients were
+ * told, and throws a Violation when that must not happen. It may know what was done to the region:
+ * who was killed, stands still, or is cut off. It does not look into nodes, but for two checks
+ * that ask for what nothing else shows:
+ *
+ * - `bounds`: how much workers and nodes hold. A leak is seen by nobody until memory is full.
+ * - `survey`: whom nodes hold to be gone while the API is away (rule 10). From then on others
+ *   answer for them, and no view can say so.
  */
 
 import type { LogAnswer, LogRequest } from '../../../src/log/port.ts'
+import type { MembershipMessage } from '../../../src/peer/membership.ts'
 import type { Accepted } from '../log.ts'
 import type { Taken } from '../ledger.ts'
 import type { SimSocket } from '../sockets.ts'
@@ -16,6 +23,8 @@ export interface Check {
   onLogAnswer?(life: string, request: LogRequest, answer: LogAnswer): void
   /** A worker's life is over; `isFlushed`: what it had counted was written. */
   onLifeEnded?(life: string, isFlushed: boolean): void
+  /** A node has said this to others about who is there. */
+  onMeshSays?(message: MembershipMessage): void
   /** The log has lost the last records of a partition. */
   onRolledBack?(partition: number): void
   /** The server wrote this to a socket. */

@@ -19,7 +19,7 @@ import { Does, isDerived, type Wire, type WirePresence } from '../wire.ts'
 import { Violation } from '../world.ts'
 import type { Check } from './check.ts'
 
-/** Clocks run a little wrong, and deaths are seen here once a second. */
+/** Clocks run a little wrong, and who is out of the ring is seen here once a second. */
 const GRACE_MS = limits.presenceGraceMs - 2_500
 
 interface Known {
@@ -32,6 +32,7 @@ interface Known {
 /** Who speaks for a member. */
 interface Speaker {
   readonly life: string
+  readonly incarnation: string
   readonly claim: number
   readonly sinceMs: number
 }
@@ -165,23 +166,24 @@ export class Leaves implements Check {
     }
   }
 
-  /** Sees which lives have ended, by the ring object and by the threads that there are. */
+  onLifeEnded(life: string): void {
+    if (!this.#endedAtMs.has(life)) this.#endedAtMs.set(life, this.#region.world.nowMs)
+  }
+
+  /** Whoever is out of the ring speaks for nobody any more, whether its process runs or not. */
   onTick(): void {
-    const { running, kube, world } = this.#region
+    const { kube, world } = this.#region
     const listed = new Set(kube.view?.members.map(({ incarnation }) => incarnation))
-    const living = new Set<string>()
-    for (const { life } of running) {
-      if (life === undefined || !listed.has(life.incarnation)) continue
-      for (const thread of life.threads) if (thread !== undefined) living.add(thread.life)
-    }
-    for (const { life } of this.#owners.values()) {
-      if (!living.has(life) && !this.#endedAtMs.has(life)) this.#endedAtMs.set(life, world.nowMs)
+    for (const { life, incarnation } of this.#owners.values()) {
+      if (listed.has(incarnation) || this.#endedAtMs.has(life)) continue
+      this.#endedAtMs.set(life, world.nowMs)
     }
   }
 
   #speaks(member: string, owner: MemberOwner): void {
     const { nowMs } = this.#region.world
-    this.#owners.set(member, { life: lifeOf(owner), claim: owner.claim, sinceMs: nowMs })
+    const { incarnation, claim } = owner
+    this.#owners.set(member, { life: lifeOf(owner), incarnation, claim, sinceMs: nowMs })
   }
 
   #onAsked(socket: SimSocket, channel: string): void {
