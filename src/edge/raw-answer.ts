@@ -6,7 +6,7 @@
 
 import type { FastifyReply } from 'fastify'
 import type { ServerResponse } from 'node:http'
-import { CROSS_ORIGIN } from './rest.ts'
+import { crossOrigin } from './rest.ts'
 
 const UNREAD_MS = 30_000
 const KEEP_ALIVE_MS = 30_000
@@ -17,10 +17,12 @@ const UNKEPT = { 'cache-control': 'no-store', 'x-accel-buffering': 'no' }
 export class RawAnswer {
   readonly #raw: ServerResponse
   readonly #contentType: string
+  readonly #crossOrigin: Readonly<Record<string, string>>
 
   /** `onLost`: it ended before all of it was handed to the network. */
   constructor(reply: FastifyReply, contentType: string, onLost: () => void) {
     reply.hijack()
+    this.#crossOrigin = { ...crossOrigin(reply.request), vary: 'Origin' }
     this.#raw = reply.raw
     this.#contentType = contentType
     this.#raw.on('error', () => this.#raw.destroy())
@@ -67,6 +69,6 @@ export class RawAnswer {
   }
 
   #head(statusCode: number, about: Readonly<Record<string, string | number>>): void {
-    this.#raw.writeHead(statusCode, { ...CROSS_ORIGIN, ...UNKEPT, ...about })
+    this.#raw.writeHead(statusCode, { ...this.#crossOrigin, ...UNKEPT, ...about })
   }
 }

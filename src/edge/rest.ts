@@ -102,8 +102,8 @@ export function useRestConventions(server: FastifyInstance, note: (text: string)
   server.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => {
     done(null, body)
   })
-  server.addHook('onSend', async (_request, reply) => {
-    reply.headers(CROSS_ORIGIN)
+  server.addHook('onSend', async (request, reply) => {
+    reply.headers(crossOrigin(request))
     reply.header('vary', 'Origin, Accept, X-Ably-Version')
   })
   server.setNotFoundHandler((request, reply) => {
@@ -121,20 +121,32 @@ export function useRestConventions(server: FastifyInstance, note: (text: string)
     note(`${request.method} ${pathOf(request)} failed: ${String(error)}`)
     return answerError(request, reply, errors.internal().info)
   })
-  server.options('*', async (_request, reply) => {
+  server.options('*', async ({ headers }, reply) => {
     reply.header('access-control-allow-methods', [...METHODS, 'OPTIONS'].join(', '))
-    reply.header('access-control-allow-headers', ALLOWED_HEADERS)
+    const asked = headers['access-control-request-headers']
+    reply.header('access-control-allow-headers', asked ?? ALLOWED_HEADERS)
     reply.header('access-control-max-age', '86400')
     return reply.code(204).send()
   })
 }
 
-/** Pages of every origin may call us: nothing that a browser adds of itself proves anything. */
-export const CROSS_ORIGIN = {
-  'access-control-allow-origin': '*',
-  'access-control-expose-headers':
-    'Link, X-Ably-Errorcode, X-Ably-Errormessage, X-Ably-Serverid, X-Ably-Version'
-} as const
+/**
+ * Pages of every origin may call us: nothing that a browser adds of itself proves anything. SDKs
+ * in browsers ask with credentials where they show a key or a token, and then only an answer that
+ * names their origin is given to them.
+ */
+export function crossOrigin({ headers: { origin } }: FastifyRequest): Record<string, string> {
+  const exposed = { 'access-control-expose-headers': EXPOSED_HEADERS }
+  if (origin === undefined) return { ...exposed, 'access-control-allow-origin': '*' }
+  return {
+    ...exposed,
+    'access-control-allow-origin': origin,
+    'access-control-allow-credentials': 'true'
+  }
+}
+
+const EXPOSED_HEADERS =
+  'Link, X-Ably-Errorcode, X-Ably-Errormessage, X-Ably-Serverid, X-Ably-Version'
 const ALLOWED_HEADERS =
   'Authorization, Content-Type, Accept, X-Ably-Version, Ably-Agent, X-Ably-ClientId, ' +
   'X-Ably-MessageId, X-Ably-MessageName, X-Ably-MessageEncoding, X-Ably-MessageClientId, ' +

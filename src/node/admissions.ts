@@ -59,7 +59,8 @@ export class Admissions {
 
   /** Somebody comes: lets it in, keeps it waiting, or turns it away. */
   arrive(newcomer: Newcomer): void {
-    const isFresh = newcomer.params.resume === undefined && newcomer.params.recover === undefined
+    // Anybody can say that it resumes; a key of the region cannot be made up.
+    const isFresh = newcomer.facts === undefined
     const { isStrained, isDire } = this.#ports.overload
     if (isDire || (isFresh && isStrained)) {
       this.#owner.turnAway(newcomer, errors.capacity().info)

@@ -18,6 +18,7 @@ import type { CometAnswered, CometMessage } from '../peer/comet-message.ts'
 import { firstNumberOf, isSamePlace, type Place } from '../peer/place.ts'
 import { decodeBody } from '../wire/codec.ts'
 import { type ErrorInfo, errors } from '../wire/errors.ts'
+import { DEPTH_MAX, isJson } from '../wire/fields.ts'
 import { jsonText } from '../wire/json.ts'
 import { parseConnectParams } from '../wire/params.ts'
 import { CometHome, type Wanted } from './comet-home.ts'
@@ -73,10 +74,13 @@ export class Comet {
     const facts = this.#ports.factsOf(connectionKey)
     const refusal = facts === undefined ? errors.invalidConnectionKey().info
       : this.#refusal(request, facts)
-    const said = wish === 'send' ? framesOf(request.body) : { frames: [] }
     if (facts === undefined || refusal !== undefined) {
       reply.refuse(refusal!)
-    } else if ('error' in said) {
+      return
+    }
+    // Reading costs: it is for those who have proven who they are.
+    const said = wish === 'send' ? framesOf(request.body) : { frames: [] }
+    if ('error' in said) {
       reply.refuse(said.error)
     } else if (isSamePlace(facts.home, this.#ports.self)) {
       const { connectionId, claim } = facts
@@ -206,6 +210,10 @@ function framesOf(body: Uint8Array | undefined): { frames: string[] } | { error:
   if (!decoded.ok) return { error: decoded.error.info }
   const { value } = decoded
   const items: readonly unknown[] = Array.isArray(value) ? value : [value]
+  // The engine cannot write again what is nested deeper than its stack; frames nest what they hold.
+  if (!items.every((item) => isJson(item, 2 * DEPTH_MAX))) {
+    return { error: errors.malformedBody('nested too deeply').info }
+  }
   if (items.length > limits.cometSendFramesMax) {
     return { error: errors.tooManyMessages(items.length, limits.cometSendFramesMax).info }
   }

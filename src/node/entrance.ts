@@ -4,6 +4,7 @@
  * whether to come again.
  */
 
+import type { ConnectionKeys } from '../auth/connection-key.ts'
 import type { Authenticated, Credentials } from '../auth/key.ts'
 import type { Now } from '../base/clock.ts'
 import type { Deadlines } from '../base/deadlines.ts'
@@ -31,6 +32,7 @@ export interface EntranceOwner {
 }
 
 export interface EntrancePorts {
+  readonly connectionKeys: ConnectionKeys
   readonly apps: AppConnections
   readonly outbox: Outbox
   readonly deadlines: Deadlines
@@ -66,7 +68,10 @@ export class Entrance implements AdmissionsOwner {
     const slot = new SocketSlot(socket, this.#ports.outbox)
     const parsed = parseConnectParams(query)
     if (parsed.ok) {
-      const newcomer = { slot, params: { ...parsed.params, isTls }, early: new EarlyFrames() }
+      const params = { ...parsed.params, isTls }
+      const key = params.resume ?? params.recover
+      const facts = key === undefined ? undefined : this.#ports.connectionKeys.open(key)
+      const newcomer = { slot, params, facts, early: new EarlyFrames() }
       if (this.#closedBecause === undefined) this.#admissions.arrive(newcomer)
       else this.turnAway(newcomer, this.#closedBecause)
     } else {
@@ -91,9 +96,20 @@ export class Entrance implements AdmissionsOwner {
 
   letIn(newcomer: Newcomer): void {
     const admitted = this.#admit(newcomer)
-    const refusal = admitted.ok ? this.#appRefusal(newcomer, admitted.credentials) : admitted.error
-    if (admitted.ok && refusal === undefined) this.#owner.enter(newcomer, admitted.credentials)
-    else this.turnAway(newcomer, refusal!.info)
+    if (admitted.ok) this.#owner.enter(newcomer, admitted.credentials)
+    else this.turnAway(newcomer, admitted.error.info)
+  }
+
+  /**
+   * Why no connection may begin for `newcomer`, if there is no room. Who goes on with one needs
+   * none: it was here before, and its former socket may not be known to be dead.
+   */
+  refusalOfNew({ facts }: Newcomer, { appId }: Credentials): ProtocolError | undefined {
+    const { apps, gate, overload } = this.#ports
+    // It was let in, strained as we are, for the sake of a connection that cannot go on.
+    if (facts !== undefined && overload.isStrained) return errors.capacity()
+    const countMax = gate.directory?.app(appId)?.limits.connectionCountMax
+    return apps.isFull(appId, countMax) ? errors.tooManyConnections(countMax!) : undefined
   }
 
   turnAway({ slot, params }: Newcomer, error: ErrorInfo): void {
@@ -105,17 +121,6 @@ export class Entrance implements AdmissionsOwner {
   #admit({ params }: Newcomer): Authenticated {
     if (this.#owner.count < limits.socketsPerWorkerMax) return this.#ports.gate.prove(params)
     return { ok: false, error: errors.capacity() }
-  }
-
-  /** Who goes on is let in: it was before, and its former socket may not be known to be dead. */
-  #appRefusal(
-    { params: { resume, recover } }: Newcomer,
-    { appId }: Credentials
-  ): ProtocolError | undefined {
-    const { apps, gate } = this.#ports
-    const countMax = gate.directory?.app(appId)?.limits.connectionCountMax
-    const mayEnter = (resume ?? recover) !== undefined || !apps.isFull(appId, countMax)
-    return mayEnter ? undefined : errors.tooManyConnections(countMax!)
   }
 
   #turnAway(slot: SocketSlot, format: Format, error: ErrorInfo): void {

@@ -3,6 +3,7 @@
  * for CONNECTED, which is kept until then, up to a bound.
  */
 
+import type { ConnectionFacts } from '../auth/connection-key.ts'
 import { limits } from '../base/limits.ts'
 import type { ConnectParams } from '../wire/params.ts'
 import type { SocketSlot } from './outbox.ts'
@@ -16,6 +17,8 @@ export interface Arrival extends ConnectParams {
 export interface Newcomer {
   readonly slot: SocketSlot
   readonly params: Arrival
+  /** What the key says that it came with, if that is one of the region. */
+  readonly facts: ConnectionFacts | undefined
   readonly early: EarlyFrames
 }
 

@@ -14,7 +14,7 @@ import type { Socket } from './outbox.ts'
 
 const UNDECIDED = 'It is not decided yet who holds the connection; connect again'
 
-/** A socket that waits. */
+/** A socket that waits, with a key of the region. */
 export interface Resuming extends Newcomer {
   readonly facts: ConnectionFacts
 }

@@ -248,7 +248,7 @@ export class Sessions implements Holder, ResumesOwner, EntranceOwner, ConnectedO
       this.onSuperseded(connectionId, outcome.claim)
       this.#open(resuming, proven.credentials, { connectionId, ...outcome })
     } else {
-      this.#open(resuming, proven.credentials, this.#newIdentity(), outcome.error)
+      this.#begin(resuming, proven.credentials, outcome.error)
     }
     this.#hear(resuming.slot.socket, resuming.early)
   }
@@ -287,17 +287,22 @@ export class Sessions implements Holder, ResumesOwner, EntranceOwner, ConnectedO
   }
 
   enter(newcomer: Newcomer, credentials: Credentials): void {
-    const { slot, params: { resume, recover }, early } = newcomer
-    const key = resume ?? recover
-    const facts = key === undefined ? undefined : this.#ports.connectionKeys.open(key)
-    const refusal = key === undefined ? undefined
-      : facts === undefined ? errors.invalidConnectionKey().info : resumeRefusal(facts, credentials)
+    const { slot, params: { resume, recover }, facts, early } = newcomer
+    const refusal = facts !== undefined ? resumeRefusal(facts, credentials)
+      : (resume ?? recover) === undefined ? undefined : errors.invalidConnectionKey().info
     if (facts !== undefined && refusal === undefined) {
       this.#resumes.wait({ ...newcomer, facts })
       return
     }
-    this.#open(newcomer, credentials, this.#newIdentity(), refusal)
+    this.#begin(newcomer, credentials, refusal)
     this.#hear(slot.socket, early)
+  }
+
+  /** A new connection, if there is room; `because`: why the one of before does not go on. */
+  #begin(newcomer: Newcomer, credentials: Credentials, because?: ErrorInfo): void {
+    const refusal = this.#entrance.refusalOfNew(newcomer, credentials)
+    if (refusal !== undefined) this.turnAway(newcomer, refusal.info)
+    else this.#open(newcomer, credentials, this.#newIdentity(), because)
   }
 
   /** What its client sent without waiting for CONNECTED. */

@@ -21,11 +21,11 @@ export function isMap(value: unknown): value is Fields {
 }
 
 /**
- * Whether JSON can carry `value` as it is: no bytes, no infinities, nested at most DEPTH_MAX deep,
+ * Whether JSON can carry `value` as it is: no bytes, no infinities, nested at most `depthMax` deep,
  * and no key that would be taken for a prototype by somebody who copies it.
  */
-export function isJson(value: unknown): boolean {
-  return isPlain(value, DEPTH_MAX, false)
+export function isJson(value: unknown, depthMax = DEPTH_MAX): boolean {
+  return isPlain(value, depthMax, false)
 }
 
 /** The same, but bytes are allowed, as in what LiveObjects carry. */

@@ -11,10 +11,10 @@
  */
 
 import { Action } from './actions.ts'
-import type { ErrorInfo, ProtocolError } from './errors.ts'
+import type { ErrorInfo, ErrorScope, ProtocolError } from './errors.ts'
 import { errors, inScope } from './errors.ts'
 import type { Fields } from './fields.ts'
-import { Reader, isJsonOrBytes, isMap } from './fields.ts'
+import { Reader, isJson, isJsonOrBytes, isMap } from './fields.ts'
 import type { Payload } from './payload.ts'
 import { canonicalPayload } from './payload.ts'
 
@@ -139,9 +139,13 @@ const CHANNEL_ACTIONS: ReadonlySet<number> = new Set([
   Action.OBJECT_SYNC, Action.ANNOTATION
 ])
 
+/** What is said of a channel itself, and not acknowledged. */
+const ATTACHING_ACTIONS: ReadonlySet<number> = new Set([Action.ATTACH, Action.DETACH, Action.SYNC])
+
 /**
- * Reads a decoded value as a protocol message; never throws. What only servers send and only
- * clients read (`error`, `connectionDetails`, `res`) is checked to be plain maps, not further.
+ * Reads a decoded value as a protocol message; never throws. What only servers say is absent where
+ * it has a wrong form, for what is ignored is not judged (6.1); `error`, `connectionDetails` and
+ * `res` are seen to be plain maps, not further.
  */
 export function checkProtocolMessage(value: unknown): CheckedProtocolMessage {
   if (!isMap(value)) {
@@ -161,8 +165,13 @@ export function checkProtocolMessage(value: unknown): CheckedProtocolMessage {
   const reader = new Reader()
   const message = readBody(value, action, envelope, reader)
   if (reader.problem === undefined) return { ok: true, message }
-  const scope = msgSerial === undefined ? 'connection' : 'message'
-  return { ok: false, error: inScope(reader.problem, scope), envelope }
+  return { ok: false, error: inScope(reader.problem, scopeOf(envelope)), envelope }
+}
+
+/** What a wrong field ends: nobody loses a connection for the params of one channel (7.2). */
+function scopeOf({ action, channel = '', msgSerial }: Envelope): ErrorScope {
+  if (ATTACHING_ACTIONS.has(action)) return channel === '' ? 'connection' : 'channel'
+  return msgSerial === undefined ? 'connection' : 'message'
 }
 
 /** The name exactly as it came: a client knows its channel by no other, however odd (7.1). */
@@ -178,23 +187,23 @@ function readBody(
   return {
     action,
     flags: reader.count(value, 'flags'),
-    id: reader.text(value, 'id'),
-    timestamp: reader.count(value, 'timestamp'),
-    connectionId: reader.text(value, 'connectionId'),
-    connectionKey: reader.text(value, 'connectionKey'),
-    connectionDetails: reader.map(value, 'connectionDetails') as ConnectionDetails | undefined,
+    id: textIf(value['id']),
+    timestamp: countIf(value['timestamp']),
+    connectionId: textIf(value['connectionId']),
+    connectionKey: textIf(value['connectionKey']),
+    connectionDetails: mapIf(value['connectionDetails']) as ConnectionDetails | undefined,
     channel,
-    channelSerial: serialOrNone(value['channelSerial']),
+    channelSerial: textIf(value['channelSerial']),
     msgSerial,
-    count: reader.count(value, 'count'),
-    error: reader.map(value, 'error') as unknown as ErrorInfo | undefined,
+    count: countIf(value['count']),
+    error: mapIf(value['error']) as unknown as ErrorInfo | undefined,
     auth: readAuth(value, reader),
     messages: reader.list(value, 'messages', readMessage),
     presence: reader.list(value, 'presence', readPresence),
     annotations: reader.list(value, 'annotations', readAnnotation),
     state: reader.list(value, 'state', readState),
     params: reader.texts(value, 'params'),
-    res: reader.list(value, 'res', (item) => item) as AckResult[] | undefined
+    res: listIf(value['res']) as unknown as AckResult[] | undefined
   }
 }
 
@@ -215,8 +224,20 @@ export function checkMessages(
 }
 
 /** A channelSerial of a wrong type is like a foreign one: not resumable, never fatal (7.4). */
-function serialOrNone(value: unknown): string | undefined {
-  return typeof value === 'string' ? value : undefined
+function textIf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value.toWellFormed() : undefined
+}
+
+function countIf(value: unknown): number | undefined {
+  return Number.isSafeInteger(value) && (value as number) >= 0 ? value as number : undefined
+}
+
+function mapIf(value: unknown): Fields | undefined {
+  return isMap(value) && isJson(value) ? value : undefined
+}
+
+function listIf(value: unknown): Fields[] | undefined {
+  return Array.isArray(value) && value.every(isMap) ? value : undefined
 }
 
 function readAuth(value: Fields, reader: Reader): { accessToken?: string } | undefined {
@@ -253,9 +274,9 @@ function readMessage(fields: Fields, reader: Reader): Message {
     data: undefined,
     encoding: undefined,
     clientId: reader.text(fields, 'clientId', wrongClientId),
-    connectionId: reader.text(fields, 'connectionId'),
+    connectionId: textIf(fields['connectionId']),
     connectionKey: reader.text(fields, 'connectionKey'),
-    timestamp: reader.count(fields, 'timestamp'),
+    timestamp: countIf(fields['timestamp']),
     extras: reader.map(fields, 'extras', errors.invalidExtras),
     action: reader.count(fields, 'action'),
     serial: reader.text(fields, 'serial'),
@@ -285,8 +306,8 @@ function readPresence(fields: Fields, reader: Reader): PresenceMessage {
     data: undefined,
     encoding: undefined,
     clientId: reader.text(fields, 'clientId', wrongClientId),
-    connectionId: reader.text(fields, 'connectionId'),
-    timestamp: reader.count(fields, 'timestamp'),
+    connectionId: textIf(fields['connectionId']),
+    timestamp: countIf(fields['timestamp']),
     extras: reader.map(fields, 'extras', errors.invalidExtras)
   }, reader)
 }
@@ -298,8 +319,8 @@ function readAnnotation(fields: Fields, reader: Reader): Annotation {
     data: undefined,
     encoding: undefined,
     clientId: reader.text(fields, 'clientId', wrongClientId),
-    connectionId: reader.text(fields, 'connectionId'),
-    timestamp: reader.count(fields, 'timestamp'),
+    connectionId: textIf(fields['connectionId']),
+    timestamp: countIf(fields['timestamp']),
     serial: reader.text(fields, 'serial'),
     messageSerial: reader.text(fields, 'messageSerial'),
     type: reader.text(fields, 'type'),

@@ -84,6 +84,13 @@ export class Odd {
     return value
   }
 
+  /** JSON nested deeper than an engine's stack can follow, by keys that it may treat apart. */
+  deepText(): string {
+    const levels = 3_000 + this.below(7_000)
+    const [open, close] = this.one([['[', ']'], ['{"a":', '}'], ['{"0":', '}']] as const)
+    return `[${open.repeat(levels)}1${close.repeat(levels)}]`
+  }
+
   /** The same bytes with something wrong: cut, extended, turned or repeated. */
   damaged(bytes: Uint8Array): Uint8Array {
     const at = this.below(bytes.length + 1)

@@ -54,7 +54,7 @@ export function oddRequest(odd: Odd, key: string, body: FuzzFrame): Buffer {
     ['POST', `/comet/${comet}/send`], ['GET', `/comet/${comet}/close`], ['GET', '/sse'],
     ['GET', '/event-stream'], ['GET', '/stats'], ['GET', '/channels'], ['PATCH', '/channels/a/b']
   ] as const)
-  const bytes = Buffer.from(body.data)
+  const bytes = Buffer.from(odd.once(100) ? odd.deepText() : body.data)
   const head = request(`${method} ${path}?${query} HTTP/1.1`, [
     `Content-Type: application/${body.isBinary ? 'x-msgpack' : 'json'}`,
     `Accept: ${odd.one(['application/json', 'application/x-msgpack', '*/*', ''])}`,

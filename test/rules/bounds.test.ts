@@ -151,6 +151,9 @@ ruleFile('bounds', (rule) => {
     const third = PlainSocket.open(t, on.url(0), { format, params })
     const told = await third.next(({ action }) => action === 6)
     t.match(told.error, { code: 40111, statusCode: 403 })
+    const feigned = { ...params, resume: 'made!up' }
+    const fourth = PlainSocket.open(t, on.url(0), { format, params: feigned })
+    t.equal((await fourth.next(({ action }) => action === 6)).error?.code, 40111)
     await on.socket(t, 1, { params })
     first.cut()
     const waiting = on.client(t, 0, {}, app.keys[0]!)

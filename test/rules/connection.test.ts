@@ -186,6 +186,21 @@ ruleFile('connections', (rule) => {
     t.notOk(bystander.isEnded)
   })
 
+  rule('N8', 'a wrong field of an ATTACH; fields that only servers fill', async (t, on) => {
+    const socket = await on.socket(t, 1)
+    const channel = on.name('wrong')
+    const wrong = [{ params: { rewind: {} } }, { flags: 'x' }, { flags: -1, msgSerial: 0 }]
+    for (const fields of wrong) {
+      socket.send({ action: 10, channel, ...fields })
+      const told = await socket.next(({ error }) => error !== undefined)
+      t.match(told, { action: 9, channel, error: { statusCode: 400 } })
+    }
+    socket.send({ action: 0, id: 'lives', timestamp: 1.5, connectionId: 7, error: 'x', res: [1] })
+    await socket.next(({ id }) => id === 'lives')
+    socket.send({ action: 10, channel })
+    await socket.next(({ action }) => action === 11)
+  })
+
   rule('N9', 'an unknown action', async (t, on) => {
     const socket = await on.socket(t, 2)
     socket.send({ action: 99 })

@@ -62,6 +62,17 @@ ruleFile('rest', (rule) => {
     t.match(preflight.headers.get('access-control-allow-headers'), /Authorization/)
     const time = await ask(on, '/time')
     t.match(time.headers.get('access-control-expose-headers'), /Link.*X-Ably-Errorcode/)
+    const headers = {
+      origin: 'http://else.where', 'access-control-request-headers': 'authorization,x-own'
+    }
+    const asked = await fetch(`${on.url(0)}/time`, { method: 'OPTIONS', headers })
+    t.equal(asked.headers.get('access-control-allow-headers'), 'authorization,x-own')
+    for (const answer of [asked, await ask(on, '/time', { headers })]) {
+      // With credentials a browser wants its own origin named.
+      t.equal(answer.headers.get('access-control-allow-origin'), 'http://else.where')
+      t.equal(answer.headers.get('access-control-allow-credentials'), 'true')
+      t.match(answer.headers.get('vary'), /Origin/)
+    }
   }, ['json'])
 
   rule('R3', 'who asks', async (t, on) => {

@@ -95,6 +95,18 @@ t.test('the SDK in a browser', { skip: browserObstacle() }, async (t) => {
     await until('both', () => events.length === 2)
     t.same(events, ['one', 'two\nlines'])
   })
+  t.test('requests that show a key: history, and a publish', async (t) => {
+    const { hostname, port } = new URL(region.urls[0]!)
+    const options = { key: region.key, endpoint: hostname, port: Number(port), tls: false }
+    const read = await page.evaluate(async (given) => {
+      const { Ably: sdk } = globalThis as unknown as { Ably: typeof Ably }
+      const channel = new sdk.Rest(given as Ably.ClientOptions).channels.get('by-request')
+      await channel.publish('n', 'from the page')
+      const { items } = await channel.history()
+      return items.map(({ data }) => data as string)
+    }, options)
+    t.same(read, ['from the page'])
+  })
   t.test('the check of the internet, from a page', async (t) => {
     const text = await page.evaluate(async (url) => (await fetch(url)).text(),
       `${region.urls[0]}/is-the-internet-up.txt`)

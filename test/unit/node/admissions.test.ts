@@ -6,6 +6,13 @@ import { EarlyFrames, type Newcomer } from '../../../src/node/newcomer.ts'
 import { Outbox, type Socket, SocketSlot } from '../../../src/node/outbox.ts'
 import { Overload } from '../../../src/node/overload.ts'
 
+/** What a key of the region says. */
+const FACTS = {
+  connectionId: 'c', appId: 'app', keyName: 'app.k', clientId: undefined,
+  home: { incarnation: 'a', worker: 0, generation: 1 }, claim: 0, lineage: undefined,
+  viewVersion: 1
+}
+
 class Bench {
   readonly deadlines = new Deadlines()
   readonly overload = new Overload()
@@ -41,7 +48,8 @@ class Bench {
       resume: isResume ? 'key' : undefined
     } as const
     const slot = new SocketSlot(socket, new Outbox())
-    const newcomer = { slot, params, early: new EarlyFrames() }
+    const facts = isResume ? FACTS : undefined
+    const newcomer = { slot, params, facts, early: new EarlyFrames() }
     this.#names.set(newcomer, name)
     this.admissions.arrive(newcomer)
     return socket

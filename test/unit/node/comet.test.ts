@@ -1,7 +1,7 @@
 import t from 'tap'
 import { limits } from '../../../src/base/limits.ts'
 import { Action } from '../../../src/wire/actions.ts'
-import { type Ask, type CometClient, cometClient } from './comet-world.ts'
+import { Ask, type CometClient, cometClient } from './comet-world.ts'
 import { told } from './resume-world.ts'
 import { WorkerWorld, type WorldWorker } from './worker-world.ts'
 
@@ -261,6 +261,27 @@ t.test('[16] what waited for a slow reader of a stream comes once it has read', 
   client.connected.queuedBytes = 0
   world.run(4 * limits.socketLookMs)
   t.same(ofD(), [Action.ATTACHED, Action.SYNC])
+})
+
+t.test('[16] frames are read for who has proven itself, and not at any depth', async (t) => {
+  const { world, workers } = threeNodes('deep')
+  const client = cometClient(world, workers[0]!)
+  for (const [open, close] of [['[', ']'], ['{"0":', '}']] as const) {
+    const deep = `[${open.repeat(9_000)}1${close.repeat(9_000)}]`
+    const sent = client.send(deep)
+    world.run(10)
+    t.equal(sent.code, 40001)
+  }
+  const unread = new Ask(workers[0]!)
+  const request = {
+    wish: 'send', connectionKey: 'a!b.c', query: new Map(), body: Buffer.from('['), isTls: false
+  } as const
+  world.input(workers[0]!, { kind: 'comet', request, responder: unread })
+  world.run(10)
+  t.equal(unread.code, 80018)
+  const fine = client.send([{ action: Action.ATTACH, channel: 'c' }])
+  world.run(10)
+  t.equal(fine.statusCode, 204)
 })
 
 t.test('[16] who hangs up and closes has closed; a client that only goes is parked', async (t) => {

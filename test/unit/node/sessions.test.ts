@@ -257,6 +257,12 @@ t.test('an app at its bound of connections has no more, until one goes', async (
   world.run(1_000)
   t.ok(one.isOpen, 'who goes on is let in')
   t.match(worker.tally, { appFullCount: 1, turnedAwayCount: 1 })
+  const feigned = world.client(node)
+  feigned.drop()
+  feigned.received.length = 0
+  feigned.resume(worker, 'made up')
+  world.run(1_000)
+  t.same(codesOf(feigned), [[Action.DISCONNECTED, 40111]], 'who only says so is not')
 })
 
 t.test('[25] when memory is nearly gone, who is behind with reading has to go', async (t) => {

@@ -83,15 +83,38 @@ t.test('what cannot be answered with a msgSerial ends the connection', async t =
   const cases = [
     { ...publish, msgSerial: -1 }, { ...publish, msgSerial: 1.5 }, { ...publish, msgSerial: '1' },
     { ...publish, msgSerial: 2 ** 53 }, { ...publish, channel: 5 },
-    { action: Action.ATTACH, channel: {} }, { action: Action.ATTACH, channel: 'c', flags: 'x' },
-    { action: Action.ATTACH, channel: 'c', params: 'x' },
-    { action: Action.ATTACH, channel: 'c', params: { rewind: {} } },
+    { action: Action.ATTACH, channel: {} }, { action: Action.ATTACH, flags: 'x' },
     { action: Action.AUTH, auth: 'x' }, { action: Action.AUTH, auth: { accessToken: 1 } },
     { action: Action.MESSAGE, channel: 'c', messages: 'x' }
   ]
   for (const value of cases) {
     t.equal(refused(value).error.scope, 'connection', JSON.stringify(value))
   }
+})
+
+t.test('a wrong field of an ATTACH is an error of its channel', async t => {
+  const cases = [
+    { flags: 'x' }, { params: 'x' }, { params: { rewind: {} } }, { flags: '1', msgSerial: 0 }
+  ]
+  for (const fields of cases) {
+    t.match(refused({ action: Action.ATTACH, channel: 'c', ...fields }), {
+      error: { scope: 'channel' }, envelope: { channel: 'c' }
+    }, JSON.stringify(fields))
+  }
+  t.equal(refused({ action: Action.DETACH, channel: 'c', flags: 1.5 }).error.scope, 'channel')
+})
+
+t.test('what only servers say is not judged', async t => {
+  const odd = {
+    timestamp: 1.5, connectionId: 7, connectionKey: {}, connectionDetails: 'x', count: 'x',
+    error: 'none', res: [1], id: 5
+  }
+  t.match(read({ action: Action.HEARTBEAT, ...odd }), {
+    id: undefined, timestamp: undefined, error: undefined, res: undefined
+  })
+  t.match(read({ ...publish, messages: [{ timestamp: 1.5, connectionId: 3, data: 'x' }] }), {
+    messages: [{ data: 'x', timestamp: undefined }]
+  })
 })
 
 t.test('a channel-scoped frame without channel has the empty name, which is refused', async t => {
