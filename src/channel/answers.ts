@@ -7,9 +7,9 @@ import { exhaustive } from '../base/assert.ts'
 import { limits } from '../base/limits.ts'
 import type { PresenceMember } from '../peer/message.ts'
 import type {
-  Answer, HistoryAnswer, HistoryQuestion, PresenceAnswer, PresenceQuestion, Question
+  Answer, PresenceAnswer, PresenceQuestion, Question
 } from '../peer/question-message.ts'
-import { historyPage } from './history.ts'
+import { emptyHistory, historyPage } from './history.ts'
 import type { ChannelMaster } from './master.ts'
 import { EMPTY } from './occupancy.ts'
 import { memberKey } from './presence.ts'
@@ -40,12 +40,6 @@ export function answerTo(
     default:
       exhaustive(question, 'question')
   }
-}
-
-/** Where nothing is, nothing was lost after a place in the same lineage. */
-function emptyHistory({ until }: HistoryQuestion, lineage: string): HistoryAnswer {
-  const isKnown = until === undefined || until.lineage === lineage
-  return { kind: 'history', publications: isKnown ? [] : undefined, lineage, isWhole: true }
 }
 
 /** Members that are asked for, in order of their keys: pages fit together whoever comes or goes. */

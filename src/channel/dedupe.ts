@@ -4,7 +4,8 @@
  * key spaces, so that nobody can swallow another connection's messages by guessing its ids.
  *
  * A publish is `pending` from admission to commit; a repeat of it meanwhile waits for the same
- * outcome (rule 16). Once committed, a repeat is answered with the serials of the first.
+ * outcome (rule 16). Once committed, a repeat is answered with the serials of the first. What is
+ * to stand in the archive is `held` between: committed, and nobody is told so yet (rule 22).
  */
 
 import { limits } from '../base/limits.ts'
@@ -51,10 +52,11 @@ export class Dedupe {
   }
 
   /** What is known of this publish: nothing, that it is under way, or what became of it. */
-  find(op: PublishOp): 'new' | 'pending' | Taken {
+  find(op: PublishOp): 'new' | 'pending' | 'held' | Taken {
     const known = this.#known.get(keyOf(op))
     if (known === undefined) return 'new'
-    return known.taken ?? 'pending'
+    if (known.taken === undefined) return 'pending'
+    return known.waiters === undefined ? known.taken : 'held'
   }
 
   /** The publish is admitted; `waiter` is told when it is committed. */
@@ -62,7 +64,7 @@ export class Dedupe {
     this.#known.set(keyOf(op), { taken: undefined, waiters: [waiter] })
   }
 
-  /** Waits for the outcome of a pending publish. */
+  /** Waits for the outcome of a pending or held publish. */
   wait(op: PublishOp, waiter: Waiter): void {
     this.#known.get(keyOf(op))?.waiters?.push(waiter)
   }
@@ -79,6 +81,26 @@ export class Dedupe {
     const waiters = this.#known.get(key)?.waiters
     this.#commit(key, taken, nowMs)
     if (waiters !== undefined) for (const waiter of waiters) waiter(taken)
+  }
+
+  /** The publish is in the log, and is known from now; its waiters are told by `release`. */
+  hold(
+    op: Pick<PublishOp, 'id' | 'idSpace'>,
+    { timestamp, counter, messageCount }: Taken,
+    nowMs: number
+  ): void {
+    const key = keyOf(op)
+    const waiters = this.#known.get(key)?.waiters ?? []
+    this.#commit(key, { timestamp, counter, messageCount }, nowMs, waiters)
+  }
+
+  /** What was held is in the archive. */
+  release(op: Pick<PublishOp, 'id' | 'idSpace'>): void {
+    const known = this.#known.get(keyOf(op))
+    const { taken, waiters } = known ?? {}
+    if (known === undefined || taken === undefined || waiters === undefined) return
+    known.waiters = undefined
+    for (const waiter of waiters) waiter(taken)
   }
 
   /** Everything committed that is still known, oldest first. */
@@ -101,12 +123,14 @@ export class Dedupe {
       const oldest = this.#expiries.peek()
       if (oldest === undefined || oldest.atMs > nowMs) return
       this.#expiries.shift()
-      this.#known.delete(oldest.key)
+      // What is held may still be asked for by whoever was never answered.
+      if (this.#known.get(oldest.key)?.waiters === undefined) this.#known.delete(oldest.key)
+      else this.#expiries.push({ key: oldest.key, atMs: nowMs + limits.idKeptMs })
     }
   }
 
-  #commit(key: string, taken: Taken, nowMs: number): void {
-    this.#known.set(key, { taken, waiters: undefined })
+  #commit(key: string, taken: Taken, nowMs: number, waiters?: Waiter[]): void {
+    this.#known.set(key, { taken, waiters })
     this.#expiries.push({ key, atMs: nowMs + limits.idKeptMs })
   }
 }

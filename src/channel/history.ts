@@ -12,20 +12,34 @@ import { limits } from '../base/limits.ts'
 import type { Publication, Standing } from '../peer/message.ts'
 import type { HistoryAnswer, HistoryQuestion } from '../peer/question-message.ts'
 import type { Here } from './page.ts'
-import { lastingCount, type Tail } from './tail.ts'
+import { lastingCount } from './tail.ts'
 
-/** A page of what is asked for. */
-export function historyPage(at: Here, question: HistoryQuestion): HistoryAnswer {
+/** Publications of a channel, in order; their places are counted from the oldest. */
+export interface Past {
+  readonly length: number
+  at(index: number): Publication | undefined
+}
+
+/** Where nothing is, nothing was lost after a place in the same lineage. */
+export function emptyHistory({ until }: HistoryQuestion, lineage: string): HistoryAnswer {
+  const isKnown = until === undefined || until.lineage === lineage
+  return { kind: 'history', publications: isKnown ? [] : undefined, lineage, isWhole: true }
+}
+
+/** A page of what is asked for, of what is held. */
+export function historyPage(
+  at: Here, question: HistoryQuestion, past: Past = at.tail
+): HistoryAnswer {
   const { until, isBackwards, of, countMax } = question
   const { lineage } = at.standing
   if (until !== undefined && !isKnown(at, until)) {
     return { kind: 'history', publications: undefined, lineage, isWhole: true }
   }
-  const [first, end] = stretchOf(at.tail, question)
+  const [first, end] = stretchOf(past, question)
   const publications: Publication[] = []
   let bytes = 0
   for (let step = 0; step < end - first; step++) {
-    const publication = at.tail.at(isBackwards ? end - 1 - step : first + step)
+    const publication = past.at(isBackwards ? end - 1 - step : first + step)!
     const isWanted = of === 'presence' ? publication.owner !== undefined
       : lastingCount(publication) > 0
     if (!isWanted) continue
@@ -44,17 +58,17 @@ function isKnown({ standing, isKnown }: Here, until: Standing): boolean {
   return until.lineage === standing.lineage && until.seq <= standing.seq && isKnown(until)
 }
 
-/** The indexes in the tail between which it lies. */
-function stretchOf(tail: Tail, question: HistoryQuestion): readonly [first: number, end: number] {
+/** The indexes between which it lies. */
+function stretchOf(past: Past, question: HistoryQuestion): readonly [first: number, end: number] {
   const { startMs = 0, endMs, from, until, isBackwards } = question
-  let first = firstFrom(tail, startMs, 0)
-  let end = endMs === undefined ? tail.length : firstFrom(tail, endMs + 1, 0)
-  if (until !== undefined) end = Math.min(end, Math.max(0, until.seq - tail.trimmedThrough))
+  let first = firstFrom(past, startMs, 0)
+  let end = endMs === undefined ? past.length : firstFrom(past, endMs + 1, 0)
+  if (until !== undefined) end = Math.min(end, firstSuch(past, ({ seq }) => seq > until.seq))
   if (from !== undefined) {
     const { ms, counter, isIncluded } = from
     // Behind the publication there, in the order of reading, or before it.
     const isAfter = isBackwards === isIncluded
-    const place = firstFrom(tail, ms, isAfter ? counter + 1 : counter)
+    const place = firstFrom(past, ms, isAfter ? counter + 1 : counter)
     if (isBackwards) end = Math.min(end, place)
     else first = Math.max(first, place)
   }
@@ -62,14 +76,19 @@ function stretchOf(tail: Tail, question: HistoryQuestion): readonly [first: numb
 }
 
 /** The index of the first publication at this time and counter, or later. */
-function firstFrom(tail: Tail, ms: number, counter: number): number {
+function firstFrom(past: Past, ms: number, counter: number): number {
+  return firstSuch(past, ({ timestamp, counter: there }) =>
+    timestamp > ms || (timestamp === ms && there >= counter))
+}
+
+/** The index of the first publication of which `isSo`, which holds for all behind it. */
+function firstSuch(past: Past, isSo: (publication: Publication) => boolean): number {
   let low = 0
-  let high = tail.length
+  let high = past.length
   while (low < high) {
     const middle = (low + high) >> 1
-    const { timestamp, counter: there } = tail.at(middle)
-    if (timestamp < ms || (timestamp === ms && there < counter)) low = middle + 1
-    else high = middle
+    if (isSo(past.at(middle)!)) high = middle
+    else low = middle + 1
   }
   return low
 }

@@ -9,7 +9,9 @@ import type { OwnershipEntry } from '../log/entry.ts'
 import { viewVersionOf } from '../peer/epoch.ts'
 import type { MemberOwner, PeerMessage, Publication, Standing } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
+import type { Archiving, Keeping } from './channel-archive.ts'
 import type { ChannelMaster } from './master.ts'
+import type { PartitionArchiving } from './partition-archiving.ts'
 import type { PartitionPorts } from './partition-ports.ts'
 import type { Serving } from './serving.ts'
 import type { TailPool } from './tail.ts'
@@ -21,6 +23,9 @@ export interface MasterPorts {
   readonly tails: TailPool
   /** False while the log takes nothing (rule 6). */
   readonly hasRoom: boolean
+  /** What the rules of namespaces say of what is kept for long, and where it is. */
+  readonly keeping: Keeping
+  readonly archiving: Archiving
   /** False for a standing whose epoch is forgotten, or did not reach so far (rule 4). */
   isKnown(standing: Standing): boolean
   /** True while nobody can say who is present (rule 21). */
@@ -43,6 +48,7 @@ export interface MastersPartition {
   /** Undefined while it does not serve. */
   readonly serving: Serving | undefined
   readonly isRollOpen: boolean
+  readonly archiving: PartitionArchiving
   /** Undefined for a channel that was let go. */
   masterOf(name: string): ChannelMaster | undefined
   wantsFlush(): void
@@ -74,6 +80,14 @@ export class PartitionMasterPorts implements MasterPorts {
 
   get hasRoom(): boolean {
     return this.#partition.serving?.hasRoom === true
+  }
+
+  get keeping(): Keeping {
+    return this.#ports.keeping
+  }
+
+  get archiving(): PartitionArchiving {
+    return this.#partition.archiving
   }
 
   get isRollOpen(): boolean {

@@ -13,34 +13,35 @@ import { limits } from '../base/limits.ts'
 import type { Size } from '../base/sizes.ts'
 import type { Meter } from '../base/meter.ts'
 import type { OwnershipEntry } from '../log/entry.ts'
-import { TokenBucket } from '../base/rate.ts'
 import type {
   Backfill,
   Join,
   Publication,
   Publish,
   PublishOp,
-  PublishOutcome,
   Standing
 } from '../peer/message.ts'
-import { type Place, placeKey } from '../peer/place.ts'
+import type { Place } from '../peer/place.ts'
 import { errors } from '../wire/errors.ts'
 import type { ErrorInfo } from '../wire/protocol-message.ts'
 import { SerialClock } from '../wire/serial.ts'
 import { Census } from './census.ts'
+import { ChannelArchive } from './channel-archive.ts'
 import { Dedupe, type Taken } from './dedupe.ts'
-import { serialsOf } from './encoding.ts'
-import { type Interest, Interests } from './interests.ts'
+import { Interests } from './interests.ts'
 import type { MasterPorts } from './master-ports.ts'
 import { type Here, pageAfter, pageRewound } from './page.ts'
 import type { Birth, ChannelState } from './partition-state.ts'
 import { MasterPresence } from './presence-master.ts'
+import { PublishDesk } from './publish-desk.ts'
 import { Tail } from './tail.ts'
 
 /** Where a channel stands when its master begins. */
 export interface ChannelStart {
   readonly standing: Standing
   readonly birth: Birth
+  /** True if nothing of it stood in the log. */
+  readonly isBorn?: boolean
 }
 
 /** What is known of an op that has no serials. */
@@ -64,8 +65,13 @@ export class ChannelMaster {
   /** Where the channel began, for the first time or after it had been let go. */
   #birth: Birth
   #usedAtMs: number
-  /** Where the app says how much a channel may take. */
-  #rate: TokenBucket | undefined
+  readonly #desk: PublishDesk
+  /** Nothing of it stood in the log that we went on from. */
+  readonly #isBorn: boolean
+  /** What is kept of it for long; undefined as long as nothing is. */
+  #archive: ChannelArchive | undefined
+  #keptMs: number | undefined
+  #rulesVersion = -1
 
   constructor(channel: string, start: ChannelStart, ports: MasterPorts, nowMs: number) {
     this.channel = channel
@@ -79,6 +85,16 @@ export class ChannelMaster {
     this.#birth = start.birth
     this.#tail = new Tail(start.standing.seq, ports.tails)
     this.#usedAtMs = nowMs
+    this.#isBorn = start.isBorn === true
+    const [dedupe, interests, presence] = [this.#dedupe, this.#interests, this.presence]
+    this.#desk = new PublishDesk(channel, { dedupe, interests, presence }, {
+      epoch: ports.epoch,
+      lineage: ports.lineage,
+      send: (place, message) => ports.send(place, message),
+      publish: (op) => void this.#publish(op),
+      refusal: (op) => this.#refusal(op)
+    })
+    if (this.#isBorn && this.#kept() !== undefined) this.#archiveOf().begin()
   }
 
   /** The highest seq that was given out; a channel born again starts above it (rule 5). */
@@ -104,14 +120,16 @@ export class ChannelMaster {
     const tick = this.#clock.last()
     const ids = this.#dedupe.committed()
     const members = this.presence.shown()
-    return { channel, seq, epoch, entry, birth: this.#birth, tick, ids, members }
+    const unarchived = this.#archive?.waiting() ?? []
+    return { channel, seq, epoch, entry, birth: this.#birth, tick, ids, members, unarchived }
   }
 
   /** Goes on from a snapshot. */
-  restoreState({ tick, ids, members }: ChannelState, nowMs: number): void {
+  restoreState({ tick, ids, members, unarchived }: ChannelState, nowMs: number): void {
     this.#clock.followTick(tick)
     this.#dedupe.restore(ids, nowMs)
     this.presence.restoreMembers(members)
+    for (const publication of unarchived) this.#archiveLater(publication, nowMs)
   }
 
   /**
@@ -140,6 +158,7 @@ export class ChannelMaster {
     const { seq } = this.#standing
     if (this.#tail.lastSeq !== seq) this.#beginTail(seq)
     this.presence.checkOwners(nowMs)
+    this.#archive?.flush()
   }
 
   onJoin(place: Place, join: Join, now: Now): void {
@@ -201,28 +220,16 @@ export class ChannelMaster {
     })
   }
 
-  /** Takes the client's next publish; anything but the next is a repeat or comes too early. */
+  /** Takes the client's next publish; a persisted channel's waits until its past is known. */
   onPublish(place: Place, publish: Publish, now: Now): void {
     this.#usedAtMs = now.monoMs
-    const interest = this.#interests.get(placeKey(place))
-    if (interest === undefined || interest.clientId !== publish.clientId) return
-    for (const opNo of interest.refused.keys()) {
-      if (opNo <= publish.answeredThrough) interest.refused.delete(opNo)
-    }
-    const { opNo } = publish
-    if (opNo > interest.nextOpNo) return
-    const refused = interest.refused.get(opNo)
-    if (refused !== undefined) {
-      this.#answer(place, publish, { kind: 'refused', error: refused })
-      return
-    }
-    const isRepeat = opNo < interest.nextOpNo
-    if (!isRepeat) interest.nextOpNo++
-    this.#take(place, interest, publish, isRepeat, now)
+    const take = (): void => this.#desk.onPublish(place, publish, this.#ports.now().monoMs)
+    if (!this.#holds(take)) take()
   }
 
   /** The mastership is over. */
   end(): void {
+    this.#archive?.stop()
     this.#tail.end()
   }
 
@@ -246,6 +253,7 @@ export class ChannelMaster {
     const { channel } = this
     const { epoch } = this.#ports
     this.#interests.tell({ kind: 'deliver', channel, epoch, publications }, true)
+    this.#archive?.flush()
   }
 
   /** Every client is to look for its master again. */
@@ -263,6 +271,7 @@ export class ChannelMaster {
       this.#interests.size === 0 &&
       this.#dedupe.size === 0 &&
       this.presence.isEmpty &&
+      this.#archive?.isIdle !== false &&
       this.#lastSeq === this.#standing.seq &&
       nowMs - this.#usedAtMs > limits.idleChannelMs
     )
@@ -271,49 +280,6 @@ export class ChannelMaster {
   describe(): string {
     const { lineage, seq } = this.#standing
     return `master ${this.channel} at ${lineage}:${seq} for ${this.#interests.describe()}`
-  }
-
-  #take(
-    place: Place,
-    interest: Interest,
-    publish: Publish,
-    isRepeat: boolean,
-    now: Now
-  ): void {
-    const { op } = publish
-    const answer = (taken: Taken): void => {
-      // Whoever asked may be gone, or live anew and know nothing of it.
-      if (this.#interests.get(placeKey(place)) !== interest) return
-      const { timestamp } = taken
-      const serials = serialsOf(taken, this.#ports.lineage)
-      const committed = { kind: 'committed' as const, serials }
-      this.#answer(place, publish, op.owner ? { ...committed, timestamp } : committed)
-    }
-    const known = this.#dedupe.find(op)
-    if (known === 'pending') {
-      this.#dedupe.wait(op, answer)
-      return
-    }
-    if (known !== 'new') {
-      if (op.owner !== undefined) this.presence.repeat(op)
-      answer(known)
-      return
-    }
-    if (isRepeat) {
-      // It was decided once, and so long ago that nobody knows how: it must not be taken again.
-      this.#answer(place, publish, { kind: 'refused', error: errors.timeout().info })
-      return
-    }
-    const changes = op.owner === undefined ? undefined : this.presence.judge(op)
-    const refusal = changes?.kind === 'refused' ? changes.error : this.#refusal(op, now.monoMs)
-    if (refusal !== undefined) {
-      interest.refused.set(publish.opNo, refusal)
-      this.#answer(place, publish, { kind: 'refused', error: refusal })
-      return
-    }
-    this.#dedupe.admit(op, answer)
-    if (changes?.kind === 'taken') this.presence.write(op, changes, now.monoMs)
-    else this.#publish(op)
   }
 
   #beginTail(trimmedThrough: number): void {
@@ -327,8 +293,10 @@ export class ChannelMaster {
     const { ms: timestamp, counter } = this.#clock.next(this.#ports.now().wallMs)
     const seq = ++this.#lastSeq
     const ownId = idSpace === 'master' ? `${this.#ports.lineage}:${seq}` : id
+    const isLasting = owner !== undefined || messageCount > (ephemeralCount ?? 0)
+    const keptMs = isLasting ? this.#kept() : undefined
     const publication = { seq, id: ownId, idSpace, connectionId, timestamp, counter,
-      messageCount, payload, ephemeralCount, owner, said }
+      messageCount, payload, ephemeralCount, owner, said, keptMs }
     this.#ports.append(this.channel, publication)
     return publication
   }
@@ -337,7 +305,8 @@ export class ChannelMaster {
     const ports = this.#ports
     const { channel } = this
     return new MasterPresence(channel, {
-      hasRoom: () => ports.hasRoom,
+      hasRoom: () => ports.hasRoom && (this.#archive === undefined ||
+        ports.archiving.backlog.hasRoom),
       isRollOpen: () => ports.isRollOpen,
       isAlive: (owner) => ports.isAlive(owner),
       publish: (op) => this.#publish(op),
@@ -348,36 +317,61 @@ export class ChannelMaster {
     })
   }
 
-  #refusal({ rateMax, messageCount }: PublishOp, nowMs: number): ErrorInfo | undefined {
-    if (!this.#ports.hasRoom) return errors.unavailable('the log takes no more for now').info
-    if (!this.#dedupe.hasRoom) return errors.rateLimited('Too many publishes on this channel').info
-    if (rateMax === undefined) return undefined
-    this.#rate ??= new TokenBucket(rateMax, nowMs)
-    return this.#rate.take(nowMs, messageCount) ? undefined : errors.channelRateExceeded().info
-  }
-
   #note(publication: Publication, epoch: number, nowMs: number): void {
     const { lineage } = this.#standing
     this.#standing = { lineage, seq: publication.seq, epoch, entry: publication.entry }
     this.#tail.push(publication, nowMs)
-    if (publication.idSpace !== 'master') this.#dedupe.commit(publication, publication, nowMs)
+    if (publication.keptMs !== undefined) this.#archiveLater(publication, nowMs)
+    else if (publication.idSpace !== 'master') {
+      this.#dedupe.commit(publication, publication, nowMs)
+    }
+  }
+
+  /** Nobody is told that it is committed before it stands in the archive (rule 22). */
+  #archiveLater(publication: Publication, nowMs: number): void {
+    this.#archiveOf().add(publication)
+    if (publication.idSpace !== 'master') this.#dedupe.hold(publication, publication, nowMs)
+  }
+
+  /** How long what is published now is kept, by the rules of now. */
+  #kept(): number | undefined {
+    const { version } = this.#ports.keeping
+    if (version !== this.#rulesVersion) {
+      this.#rulesVersion = version
+      this.#keptMs = this.#ports.keeping.keptMs(this.channel)
+    }
+    return this.#keptMs
+  }
+
+  #archiveOf(): ChannelArchive {
+    const { lineage, epoch, archiving } = this.#ports
+    this.#archive ??= new ChannelArchive(this.channel, lineage, epoch, archiving, {
+      onStored: (publication) => {
+        if (publication.idSpace !== 'master') this.#dedupe.release(publication)
+      },
+      onPast: (tick) => this.#clock.followTick(tick)
+    })
+    return this.#archive
+  }
+
+  #holds(run: () => void): boolean {
+    return this.#isBorn && this.#kept() !== undefined && this.#archiveOf().holds(run)
+  }
+
+  /** What nodes decide, leaves above all, is taken as long as it has room. */
+  #refusal({ idSpace }: PublishOp): ErrorInfo | undefined {
+    if (!this.#ports.hasRoom) return errors.unavailable('the log takes no more for now').info
+    if (idSpace === 'node' || this.#kept() === undefined) return undefined
+    return this.#archiveOf().refusal(this.#isBorn)
   }
 
   /** Where the channel stands, and what it has to show for it. */
   here(): Here {
     const { epoch } = this.#ports
     const isKnown = (standing: Standing): boolean => this.#ports.isKnown(standing)
-    return { standing: this.#standing, birth: this.#birth, tail: this.#tail, epoch, isKnown }
-  }
-
-  #answer(place: Place, publish: Publish, outcome: PublishOutcome): void {
-    this.#ports.send(place, {
-      kind: 'result',
-      channel: this.channel,
-      clientId: publish.clientId,
-      epoch: this.#ports.epoch,
-      opNo: publish.opNo,
-      outcome
-    })
+    const archive = this.#archive
+    return {
+      standing: this.#standing, birth: this.#birth, tail: this.#tail, epoch, isKnown, archive
+    }
   }
 }

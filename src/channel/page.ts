@@ -6,6 +6,7 @@
 import { limits } from '../base/limits.ts'
 import type { Joined, Publication, Standing } from '../peer/message.ts'
 import type { Rewind } from '../wire/params.ts'
+import type { ChannelArchive } from './channel-archive.ts'
 import type { Birth } from './partition-state.ts'
 import { lastingCount, type Tail } from './tail.ts'
 
@@ -25,6 +26,8 @@ export interface Here {
   readonly birth: Birth
   readonly tail: Tail
   readonly epoch: number
+  /** What is kept of it for long, if anything is. */
+  readonly archive?: ChannelArchive | undefined
   /** False for a standing whose epoch is forgotten, or did not reach so far (rule 4). */
   isKnown(standing: Standing): boolean
 }

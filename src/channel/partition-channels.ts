@@ -11,13 +11,15 @@ import type { Size } from '../base/sizes.ts'
 import type { Entry } from '../log/entry.ts'
 import type { RecoveredLog } from '../log/replay.ts'
 import type { Publication, ToMaster } from '../peer/message.ts'
-import type { Place } from '../peer/place.ts'
+import { type Place, placeKey } from '../peer/place.ts'
 import { META_PREFIX } from '../wire/params.ts'
 import { Activity } from './activity.ts'
-import type { Ask } from '../peer/question-message.ts'
+import type { Answer, Ask } from '../peer/question-message.ts'
 import { answerTo } from './answers.ts'
 import { ChannelMaster } from './master.ts'
 import type { MasterPorts } from './master-ports.ts'
+import type { PartitionArchiving } from './partition-archiving.ts'
+import { tellPersisted } from './persisted-history.ts'
 import type { UsedChannels } from './used-channels.ts'
 import {
   type Birth,
@@ -27,7 +29,7 @@ import {
 } from './partition-state.ts'
 
 export class PartitionChannels {
-  readonly #ports: MasterPorts
+  readonly #ports: MasterPorts & { readonly archiving: PartitionArchiving }
   readonly #channels = new Map<string, ChannelMaster>()
   /** What the channels that were let go have used up: those born again start above (rule 5). */
   #letGo: Birth = emptyState.letGo
@@ -35,7 +37,10 @@ export class PartitionChannels {
   readonly #activity: Activity
 
   /** `onActivity` is told which channels have become active, or are so no more. */
-  constructor(ports: MasterPorts, onActivity: (channel: string, isActive: boolean) => void) {
+  constructor(
+    ports: MasterPorts & { readonly archiving: PartitionArchiving },
+    onActivity: (channel: string, isActive: boolean) => void
+  ) {
     this.#ports = ports
     this.#activity = new Activity(onActivity, (channel, isActive, isNew) => {
       if (channel.includes(`/${META_PREFIX}`)) return
@@ -70,7 +75,7 @@ export class PartitionChannels {
     }
     const { epoch } = this.#ports
     const channel = this.#channels.get(message.channel) ??
-      this.#born(message.channel, this.#letGo, epoch, lastEntry, now.monoMs)
+      this.#born(message.channel, this.#letGo, epoch, lastEntry, now.monoMs, true)
     switch (message.kind) {
       case 'join':
         this.#activity.onUsed(message.channel, message.from !== undefined)
@@ -188,15 +193,29 @@ export class PartitionChannels {
   #onAsk(place: Place, { channel, askNo, question }: Ask): void {
     const { isRollOpen, lineage } = this.#ports
     if (question.kind === 'presence' && isRollOpen) return
-    answerTo(question, this.#channels.get(channel), lineage, (answer) => {
-      this.#ports.send(place, { kind: 'answered', channel, askNo, answer })
-    })
+    const master = this.#channels.get(channel)
+    const answer = (given: Answer): void => {
+      this.#ports.send(place, { kind: 'answered', channel, askNo, answer: given })
+    }
+    const keptMs = question.kind === 'history' ? this.#ports.keeping.keptMs(channel) : undefined
+    if (question.kind !== 'history' || keptMs === undefined) {
+      answerTo(question, master, lineage, answer)
+      return
+    }
+    const { archiving } = this.#ports
+    const shelf = { partition: archiving.partition, channel, of: question.of }
+    const sinceMs = this.#ports.now().wallMs - keptMs
+    const asked = { shelf, here: master?.here(), lineage, sinceMs }
+    tellPersisted(`${placeKey(place)} ${askNo}`, asked, question, archiving, answer)
   }
 
-  #born(name: string, birth: Birth, epoch: number, entry: number, nowMs: number): ChannelMaster {
+  /** `isBorn`: not even the log knows of it. */
+  #born(
+    name: string, birth: Birth, epoch: number, entry: number, nowMs: number, isBorn = false
+  ): ChannelMaster {
     const { seq } = birth
     const standing = { lineage: this.#ports.lineage, seq, epoch, entry }
-    const master = new ChannelMaster(name, { standing, birth }, this.#ports, nowMs)
+    const master = new ChannelMaster(name, { standing, birth, isBorn }, this.#ports, nowMs)
     this.#channels.set(name, master)
     return master
   }

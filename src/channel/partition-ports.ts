@@ -6,10 +6,13 @@ import type { Now } from '../base/clock.ts'
 import type { Deadlines } from '../base/deadlines.ts'
 import type { MeterSource } from '../base/meter.ts'
 import type { Random } from '../base/random.ts'
+import type { ArchiveOutbox } from '../log/archive.ts'
 import type { LogOutbox } from '../log/port.ts'
 import type { LogRoom } from '../log/room.ts'
 import type { MemberOwner, PeerMessage } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
+import type { Backlog } from './backlog.ts'
+import type { Keeping } from './channel-archive.ts'
 import type { Fate } from './claims.ts'
 import type { PartitionMaster } from './partition.ts'
 import type { TailPool } from './tail.ts'
@@ -21,6 +24,11 @@ export interface PartitionPorts {
   readonly tails: TailPool
   /** Where it is counted what becomes of channels. */
   readonly meters: MeterSource
+  readonly archive: ArchiveOutbox
+  /** What all masters of the worker have waiting for the archive. */
+  readonly backlog: Backlog
+  /** What the rules of namespaces say of what is kept for long. */
+  readonly keeping: Keeping
   /** What room the region's log has (rule 6). */
   room(): LogRoom
   readonly deadlines: Deadlines

@@ -1,7 +1,8 @@
 /**
  * The state of a partition as bytes: what a snapshot holds (rule 6). Messages are not in it, for
- * the tail of the log has them; what must outlive them is: where each channel stands, its clock,
- * its exact de-duplication, who is present, who holds which connection, which nonces were used.
+ * the tail of the log has them, but for those that the archive owes; what must outlive them is:
+ * where each channel stands, its clock, its exact de-duplication, who is present, who holds which
+ * connection, which nonces were used.
  *
  * Ids derived from connections stand in runs, by differences, since they come in order: a publish
  * takes about five bytes.
@@ -11,8 +12,10 @@ import { Decoder, Encoder } from '@msgpack/msgpack'
 import { claimRecordFields, claimRecordFrom } from '../peer/claim-codec.ts'
 import type { ClaimRecord } from '../peer/claim-message.ts'
 import { type NonceRecord, nonceRecordFields, nonceRecordFrom } from '../peer/nonce-message.ts'
-import { memberFields, memberFrom } from '../peer/fields.ts'
-import type { PresenceMember } from '../peer/message.ts'
+import {
+  memberFields, memberFrom, publicationFields, publicationFrom
+} from '../peer/fields.ts'
+import type { PresenceMember, Publication } from '../peer/message.ts'
 import type { KnownId } from './dedupe.ts'
 
 const STATE_FORMAT_VERSION = 1
@@ -35,6 +38,8 @@ export interface ChannelState {
   readonly tick: { readonly ms: number; readonly counter: number }
   readonly ids: readonly KnownId[]
   readonly members: readonly PresenceMember[]
+  /** Committed, and not known to be in the archive (rule 22). */
+  readonly unarchived: readonly Publication[]
 }
 
 export interface PartitionState {
@@ -55,9 +60,11 @@ const decoder = new Decoder()
 
 /** The state as bytes. */
 export function encodeState({ letGo, channels, claims, nonces }: PartitionState): Uint8Array {
-  const rows = channels.map(({ channel, seq, epoch, entry, birth, tick, ids, members }) => {
-    return [channel, seq, epoch, entry, birth.seq, birth.entry, tick.ms, tick.counter,
+  const rows = channels.map((state) => {
+    const { channel, seq, epoch, entry, birth, tick, ids, members, unarchived } = state
+    const row = [channel, seq, epoch, entry, birth.seq, birth.entry, tick.ms, tick.counter,
       runsOf(ids), members.map(memberFields)]
+    return unarchived.length === 0 ? row : [...row, unarchived.map(publicationFields)]
   })
   const claimRows = claims.map(claimRecordFields)
   const nonceRows = nonces.map(nonceRecordFields)
@@ -79,7 +86,8 @@ export function decodeState(bytes: Uint8Array): PartitionState {
     birth: { seq: row[4]!, entry: row[5]! },
     tick: { ms: row[6]!, counter: row[7]! },
     ids: idsOf(row[8]!),
-    members: (row[9]! as unknown[]).map(memberFrom)
+    members: (row[9]! as unknown[]).map(memberFrom),
+    unarchived: ((row[10] ?? []) as unknown[]).map(publicationFrom)
   }))
   const claims = claimRows.map(claimRecordFrom)
   return { letGo: { seq, entry }, channels, claims, nonces: nonceRows.map(nonceRecordFrom) }

@@ -28,6 +28,7 @@ import type { Place } from '../peer/place.ts'
 import { Confirming } from './confirming.ts'
 import { PartitionMasterPorts } from './master-ports.ts'
 import { PartitionRegisters } from './partition-registers.ts'
+import { PartitionArchiving } from './partition-archiving.ts'
 import { PartitionChannels } from './partition-channels.ts'
 import type { PartitionPorts } from './partition-ports.ts'
 import { decodeState, emptyState, encodeState } from './partition-state.ts'
@@ -49,6 +50,7 @@ export class PartitionMaster {
   readonly #channels: PartitionChannels
   readonly #confirming = new Confirming()
   readonly #registers: PartitionRegisters
+  readonly #archiving: PartitionArchiving
   #state: State = { kind: 'over' }
   /** Open while nobody knows who is present, after a new lineage. */
   #roll: Roll | undefined
@@ -65,6 +67,8 @@ export class PartitionMaster {
     this.#ports = ports
     const partition = this
     const { viewVersion } = claimant
+    const archiving = new PartitionArchiving(this.partition, ports, () => this.#confirmed())
+    this.#archiving = archiving
     this.#channels = new PartitionChannels(new PartitionMasterPorts({
       get serving() {
         return partition.#state.kind === 'serving' ? partition.#state : undefined
@@ -72,6 +76,7 @@ export class PartitionMaster {
       get isRollOpen() {
         return partition.#roll?.isOpen === true
       },
+      archiving,
       masterOf: (name) => this.#channels.get(name),
       wantsFlush: () => ports.wantsFlush(this)
     }, ports, viewVersion), (channel, isActive) => ports.onActivity(channel, isActive))
@@ -256,6 +261,13 @@ export class PartitionMaster {
     this.#ports.wantsFlush(this)
   }
 
+  /** The writer, with an append of ours on its way. */
+  #confirmed(): LogWriter | undefined {
+    if (this.#state.kind !== 'serving') return undefined
+    this.#confirm(this.#state)
+    return this.#state.writer
+  }
+
   #onClaimed(start: WriterStart, found: RecoveredLog): void {
     const { log, deadlines, random } = this.#ports
     const nowMs = this.#ports.now().monoMs
@@ -308,6 +320,7 @@ export class PartitionMaster {
     if (this.#state.kind === 'recovering') this.#state.recovery.stop()
     if (this.#state.kind === 'serving') this.#state.writer.stop()
     this.#roll?.stop()
+    this.#archiving.end()
     this.#channels.clear()
     this.#registers.end()
   }
@@ -325,6 +338,7 @@ export class PartitionMaster {
       this.#registers.onCommitted(entry, serving.lastEntry)
     }
     this.#channels.onCommitted(entries, nowMs)
+    this.#archiving.onCommitted(writer)
     this.#roll?.onCommitted()
     if (retention.wantsSnapshot(nowMs)) this.#writeSnapshot(serving)
     if (serving.isTrimHeld) serving.trim(this.#ports.log, nowMs)

@@ -11,6 +11,7 @@ import { Hub } from '../bus/hub.ts'
 import type { PodFact } from '../node/member-ports.ts'
 import { makeLogger } from '../ops/notes.ts'
 import { EmbeddedLog } from '../store/embedded.ts'
+import { EmbeddedArchive } from '../store/embedded-archive.ts'
 import { EmbeddedStats } from '../store/embedded-stats.ts'
 import { DevApps } from './dev-apps.ts'
 import { LocalRing } from './local-ring.ts'
@@ -33,6 +34,8 @@ export interface DevOptions {
   /** Per node; 0: as many as cores, shared out. */
   readonly workers: number
   readonly logLevel: string
+  /** The file of persisted messages; absent: they are kept in memory. */
+  readonly historyFile?: string
 }
 
 /** A running dev region. */
@@ -53,6 +56,7 @@ export async function startDevRegion(options: DevOptions): Promise<DevRegion> {
   const hub = new Hub()
   const log = new EmbeddedLog(Math.floor(totalmem() * LOG_MEMORY_SHARE))
   const stats = new EmbeddedStats(STATS_BYTES_MAX)
+  const archive = new EmbeddedArchive(options.historyFile)
   const ring = new LocalRing(PARTITION_COUNT)
   const names = Array.from({ length: options.nodes }, (_, index) => `dev-${index}`)
   const runtimes: NodeRuntime[] = []
@@ -86,12 +90,13 @@ export async function startDevRegion(options: DevOptions): Promise<DevRegion> {
         drainMs: 2_000,
         secret
       },
-      devPorts({ hub, log, stats }, ring, apps, names, logger)
+      devPorts({ hub, log, archive, stats }, ring, apps, names, logger)
     ))
   }
   const stop = async (): Promise<void> => {
     apps.stop()
     await Promise.all(runtimes.map((runtime) => runtime.stop()))
+    archive.close()
   }
   try {
     for (const runtime of runtimes) await runtime.start()
@@ -126,8 +131,15 @@ export async function devCommand(options: DevOptions): Promise<void> {
   await region.stop()
 }
 
+interface Stores {
+  readonly hub: Hub
+  readonly log: EmbeddedLog
+  readonly archive: EmbeddedArchive
+  readonly stats: EmbeddedStats
+}
+
 function devPorts(
-  { hub, log, stats }: { hub: Hub; log: EmbeddedLog; stats: EmbeddedStats },
+  { hub, log, archive, stats }: Stores,
   ring: LocalRing,
   apps: DevApps,
   names: readonly string[],
@@ -140,12 +152,16 @@ function devPorts(
     connectMesh: async () => hub.mesh(),
     logScale: () => log,
     workerMesh: () => {
-      const [mesh, records, counts] =
-        [new MessageChannel(), new MessageChannel(), new MessageChannel()]
+      const [mesh, records, kept, counts] = [
+        new MessageChannel(), new MessageChannel(), new MessageChannel(), new MessageChannel()
+      ]
       hub.serve(mesh.port1)
       log.serve(records.port1)
+      archive.serve(kept.port1)
       stats.serve(counts.port1)
-      const ports = { port: mesh.port2, log: records.port2, stats: counts.port2 }
+      const ports = {
+        port: mesh.port2, log: records.port2, archive: kept.port2, stats: counts.port2
+      }
       return { settings: { kind: 'hub' as const, ...ports }, transfer: Object.values(ports) }
     },
     watchPods: (onPods) => {

@@ -17,7 +17,7 @@ import { connectionsMaxOf } from '../edge/public-port.ts'
 import { type Edge, startEdge } from '../edge/server.ts'
 import type { LogPlan } from '../node/member-ports.ts'
 import { Outbox } from '../node/outbox.ts'
-import type { Log, Place, StatsStore } from '../node/ports.ts'
+import type { Archive, Log, Place, StatsStore, WorkerInput } from '../node/ports.ts'
 import { Worker } from '../node/worker.ts'
 import { heapUsedBytes, watchLoad } from '../ops/load-gauge.ts'
 import { NoteLimit } from '../ops/note-limit.ts'
@@ -32,7 +32,9 @@ import type {
   WorkerStart
 } from '../ops/thread-messages.ts'
 import { PortLog } from '../store/embedded.ts'
+import { PortArchive } from '../store/embedded-archive.ts'
 import { PortStats } from '../store/embedded-stats.ts'
+import { JetStreamArchive } from '../store/jetstream-archive.ts'
 import { JetStreamLog } from '../store/jetstream.ts'
 import { JetStreamStats } from '../store/jetstream-stats.ts'
 import type { ErrorInfo } from '../wire/errors.ts'
@@ -57,16 +59,18 @@ interface World {
   readonly mesh: Mesh
   readonly log: Log
   readonly stats: StatsStore
+  readonly archive: Archive
   /** Takes note of what the view says about the log. */
   onPlan(plan: LogPlan | undefined): void
 }
 
 async function joinWorld(): Promise<World> {
   if (start.mesh.kind === 'hub') {
-    const { port, log, stats } = start.mesh
+    const { port, log, archive, stats } = start.mesh
     return {
       mesh: new HubMesh(port),
       log: new PortLog(log),
+      archive: new PortArchive(archive),
       stats: new PortStats(stats),
       onPlan: () => undefined
     }
@@ -79,20 +83,24 @@ async function joinWorld(): Promise<World> {
   }
   const mesh = await NatsMesh.connect({ ...start.mesh, name }, events, new AbortController().signal)
   const log = new JetStreamLog(mesh.connection, start.prefix)
+  const archive = new JetStreamArchive(mesh.connection, start.prefix)
   const stats = new JetStreamStats(mesh.connection, start.prefix)
-  return { mesh, log, stats, onPlan: (plan) => followPlan(log, plan) }
+  return { mesh, log, archive, stats, onPlan: (plan) => followPlan(log, archive, plan) }
 }
 
 /**
  * Uses the log once its streams are made. A log of another generation knows nothing of what this
  * worker's masters have written: it ends, and its heir begins with what is there.
  */
-function followPlan(log: JetStreamLog, plan: LogPlan | undefined): void {
+function followPlan(
+  log: JetStreamLog, archive: JetStreamArchive, plan: LogPlan | undefined
+): void {
   if (plan === undefined || plan.maker !== undefined) return
   if (log.generation !== undefined && log.generation !== plan.generation) {
     throw new Error(`the ring's log is ${plan.generation} now, not ${log.generation}`)
   }
   log.use(plan)
+  archive.use(plan)
 }
 
 /** Sandbox requests on their way to the main thread. */
@@ -129,11 +137,14 @@ class Provisioning {
   }
 }
 
-/** Listens once there is a view and a list of apps: before that nobody could be served. */
+/**
+ * Listens once there is a view and a list of apps: before that nobody could be served. And masters
+ * begin once there are apps: they say what is to be kept.
+ */
 class Opening {
   readonly #pump: Pump
   readonly #provisioning: Provisioning
-  #hasView = false
+  #view: WorkerInput | undefined
   #hasApps = false
   #edge: Promise<Edge> | undefined
 
@@ -142,18 +153,20 @@ class Opening {
     this.#provisioning = provisioning
   }
 
-  onView(): void {
-    this.#hasView = true
+  onView(view: WorkerInput): void {
+    this.#view = view
+    if (this.#hasApps) this.#pump.input(view)
     this.#open()
   }
 
   onApps(): void {
+    if (!this.#hasApps && this.#view !== undefined) this.#pump.input(this.#view)
     this.#hasApps = true
     this.#open()
   }
 
   #open(): void {
-    if (!this.#hasView || !this.#hasApps || this.#edge !== undefined) return
+    if (this.#view === undefined || !this.#hasApps || this.#edge !== undefined) return
     const { host, port, isDev } = start
     const provisioner = isDev ? this.#provisioning : undefined
     this.#edge = startEdge(
@@ -187,11 +200,13 @@ function newWorker(self: Place, outbox: Outbox, tally: Tally): Worker {
   )
 }
 
-function newPump(worker: Worker, outbox: Outbox, bus: WorkerBus, { log, stats }: World): Pump {
+function newPump(worker: Worker, outbox: Outbox, bus: WorkerBus, world: World): Pump {
+  const { log, archive, stats } = world
   return new Pump(worker, outbox, {
     clock: systemClock,
     bus,
     log,
+    archive,
     stats,
     onViewHeard: (version, from) => say({ kind: 'heardView', version, from }),
     onSettled: (viewVersion) => say({ kind: 'settled', viewVersion }),
@@ -223,8 +238,7 @@ async function run(): Promise<void> {
       case 'view': {
         const { view, generations, gone } = message
         onPlan(view.log)
-        pump.input({ kind: 'view', view, generations, gone })
-        opening.onView()
+        opening.onView({ kind: 'view', view, generations, gone })
         return
       }
       case 'apps':

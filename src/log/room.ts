@@ -5,6 +5,7 @@
  * share streams, none may take more than its share of one.
  */
 
+import { archiveLimits } from '../base/archive-limits.ts'
 import { limits } from '../base/limits.ts'
 
 /** Bytes that are taken, and how many there may be; Infinity: nobody has said. */
@@ -19,6 +20,8 @@ export interface LogFill {
   readonly streams: readonly Filled[]
   /** All that the account of the log stores, other things of it too. */
   readonly account: Filled
+  /** What is kept of persisted channels, all of it. */
+  readonly archive?: Filled
 }
 
 /** What masters have to know of it. */
@@ -27,6 +30,8 @@ export interface LogRoom {
   readonly isFull: readonly boolean[]
   /** What the log of one partition may hold besides its last snapshot. */
   readonly partitionBytesMax: number
+  /** The archive takes nothing more: what is left is for the log. */
+  readonly isArchiveFull?: boolean
 }
 
 /** As long as nobody has looked. */
@@ -38,7 +43,7 @@ export const ampleRoom: LogRoom = {
  * The room that `fill` leaves. A stream that was full in `former` is full until it has fallen
  * below a lower mark, so that admission does not stop and start with every trim.
  */
-export function roomOf({ streams, account }: LogFill, former: LogRoom): LogRoom {
+export function roomOf({ streams, account, archive }: LogFill, former: LogRoom): LogRoom {
   const isFull = streams.map((stream, index) => {
     const wasFull = former.isFull.length === streams.length && former.isFull[index]!
     const mark = wasFull ? limits.logResumeShare : limits.logAdmissionShare
@@ -47,7 +52,12 @@ export function roomOf({ streams, account }: LogFill, former: LogRoom): LogRoom 
   const streamBytesMax = streams.map(({ bytesMax }) => bytesMax)
   const smallest = Math.min(...streamBytesMax, account.bytesMax / Math.max(1, streams.length))
   const share = Math.floor(smallest * limits.partitionLogShare)
-  return { isFull, partitionBytesMax: Math.min(limits.partitionLogBytesMax, share) }
+  const partitionBytesMax = Math.min(limits.partitionLogBytesMax, share)
+  const mark = former.isArchiveFull === true ? archiveLimits.archiveResumeShare
+    : archiveLimits.archiveAdmissionShare
+  const isArchiveFull = archive !== undefined &&
+    (shareOf(archive) >= mark || (archive.bytes > 0 && shareOf(account) >= mark))
+  return { isFull, partitionBytesMax, ...(isArchiveFull ? { isArchiveFull } : {}) }
 }
 
 /** How full the fullest part of the log is: 1 is to the last byte, 0 where there is no bound. */

@@ -14,6 +14,7 @@ import type { MeterSource } from '../base/meter.ts'
 import type { Random } from '../base/random.ts'
 import type { Size } from '../base/sizes.ts'
 import type { Tally } from '../base/tally.ts'
+import { keepsNothing } from '../channel/channel-archive.ts'
 import { ChannelClient } from '../channel/client.ts'
 import type { Allocate } from '../channel/encoding.ts'
 import { UsedChannels } from '../channel/used-channels.ts'
@@ -77,6 +78,7 @@ export class Channels {
   readonly events: MetaEvents
   /** What requests ask of channels. */
   readonly questions: Questions
+  keeping = keepsNothing
   readonly #options: ChannelsOptions
   readonly #ports: ChannelsPorts
   readonly #clients: Clients
@@ -131,6 +133,7 @@ export class Channels {
     this.#partitions = new Partitions(options, this.#mastership, {
       outbox: ports.outbox,
       room: () => this.#room,
+      keeping: () => this.keeping,
       deadlines,
       random: ports.random,
       meters,
@@ -208,9 +211,7 @@ export class Channels {
   }
 
   /** True for a place whose node was removed: what it asked for nobody would ever take back. */
-  isRemoved(place: Place): boolean {
-    return this.#mastership.isRemoved(place)
-  }
+  isRemoved(place: Place): boolean { return this.#mastership.isRemoved(place) }
 
   /** True for a place of a node of the view that is not known to be gone. */
   isListed(place: Place): boolean {

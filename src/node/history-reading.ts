@@ -1,7 +1,8 @@
 /**
  * One reading of a channel's history: stretches are asked of the master until a page is full or
  * nothing is left, and are taken apart into items. A page may begin or end within a publish of
- * several messages; its cursor is the serial of the last item told.
+ * several messages; its cursor is the serial of the last item told, with the record of the archive
+ * that it was read in, if it was: so that the next page need not be searched for.
  */
 
 import { shownEvents, shownMessages } from '../channel/encoding.ts'
@@ -31,7 +32,7 @@ export interface HistoryPage {
 
 interface Told {
   readonly item: Message | PresenceMessage
-  readonly serial: string
+  readonly cursor: string
 }
 
 /** The place in order of an item, or of what a cursor names. */
@@ -41,13 +42,20 @@ interface Place {
   readonly index: number
 }
 
+interface Cursor extends Place {
+  readonly mark: number | undefined
+}
+
+const MARK = '!'
+const MARK_RADIX = 36
+
 export class HistoryReading {
   readonly #channel: string
   readonly #request: HistoryRequest
   readonly #questions: Questions
   readonly #asker: Asker
   readonly #onPage: (page: HistoryPage | undefined) => void
-  readonly #cursor: Place | undefined
+  readonly #cursor: Cursor | undefined
   readonly #told: Told[] = []
 
   /** `onPage` is told undefined where nobody knows the place `until` any more. */
@@ -64,15 +72,18 @@ export class HistoryReading {
     this.#asker = asker
     this.#onPage = onPage
     const { cursor } = request
-    this.#cursor = cursor === undefined ? undefined : parseMessageSerial(cursor)
+    this.#cursor = cursor === undefined ? undefined : cursorOf(cursor)
   }
 
   begin(): void {
     const cursor = this.#cursor
-    this.#ask(cursor && { ms: cursor.ms, counter: cursor.counter, isIncluded: true })
+    this.#ask(cursor && { ...cursor, isIncluded: true })
   }
 
-  #ask(from: HistoryPlace | undefined): void {
+  #ask(place: HistoryPlace | undefined): void {
+    const from = place && {
+      ms: place.ms, counter: place.counter, isIncluded: place.isIncluded, mark: place.mark
+    }
     const { of, isBackwards, startMs, endMs, until, limit } = this.#request
     const question: HistoryQuestion = {
       kind: 'history', of, isBackwards, startMs, endMs, from, until, countMax: limit + 1
@@ -80,24 +91,27 @@ export class HistoryReading {
     this.#questions.ask(this.#asker, this.#channel, question, (answer) => this.#onAnswer(answer))
   }
 
-  #onAnswer({ publications, lineage, isWhole }: HistoryAnswer): void {
+  #onAnswer({ publications, marks, lineage, isWhole }: HistoryAnswer): void {
     if (publications === undefined) {
       this.#onPage(undefined)
       return
     }
-    for (const publication of publications) this.#take(publication, lineage)
+    for (const [at, publication] of publications.entries()) {
+      this.#take(publication, lineage, marks?.[at])
+    }
     const { limit } = this.#request
     const last = publications.at(-1)
     if (this.#told.length <= limit && !isWhole && last !== undefined) {
-      this.#ask({ ms: last.timestamp, counter: last.counter, isIncluded: false })
+      const mark = marks?.[publications.length - 1] || undefined
+      this.#ask({ ms: last.timestamp, counter: last.counter, isIncluded: false, mark })
       return
     }
     const page = this.#told.slice(0, limit)
-    const next = this.#told.length > limit ? page.at(-1)!.serial : undefined
+    const next = this.#told.length > limit ? page.at(-1)!.cursor : undefined
     this.#onPage({ items: page.map(({ item }) => item), next })
   }
 
-  #take(publication: Publication, lineage: string): void {
+  #take(publication: Publication, lineage: string, mark: number | undefined): void {
     const { timestamp: ms, counter } = publication
     const items = this.#request.of === 'presence' ? eventsOf(publication)
       : messagesOf(publication, lineage)
@@ -106,7 +120,8 @@ export class HistoryReading {
       if (this.#told.length > this.#request.limit) return
       if (!this.#isBehindCursor({ ms, counter, index })) continue
       const serial = messageSerial({ ms, counter, site: lineage }, Math.min(index, 999))
-      this.#told.push({ item, serial })
+      const cursor = mark ? `${serial}${MARK}${mark.toString(MARK_RADIX)}` : serial
+      this.#told.push({ item, cursor })
     }
   }
 
@@ -168,5 +183,13 @@ export function findMessage(
 
 /** True for a cursor that `HistoryReading` can go on from. */
 export function isCursor(text: string): boolean {
-  return parseMessageSerial(text) !== undefined
+  return cursorOf(text) !== undefined
+}
+
+function cursorOf(text: string): Cursor | undefined {
+  const at = text.lastIndexOf(MARK)
+  const place = parseMessageSerial(at === -1 ? text : text.slice(0, at))
+  const mark = at === -1 ? undefined : Number.parseInt(text.slice(at + 1), MARK_RADIX)
+  if (place === undefined || Number.isNaN(mark)) return undefined
+  return { ...place, mark }
 }

@@ -12,6 +12,9 @@
  */
 
 import { limits } from '../base/limits.ts'
+import type {
+  ArchiveAnswer, ArchiveAsk, ArchiveOutbox, ArchiveRequest
+} from '../log/archive.ts'
 import type { LogAnswer, LogOutbox, LogRequest } from '../log/port.ts'
 import type { LinkFrame } from '../peer/link.ts'
 import type { Place } from '../peer/place.ts'
@@ -182,7 +185,7 @@ export interface HeardView {
 }
 
 /** The outbox of one worker. */
-export class Outbox implements LogOutbox, StatsOutbox {
+export class Outbox implements LogOutbox, ArchiveOutbox, StatsOutbox {
   #root = new FrameSequence()
   #dirty: SocketSlot[] = []
   #inner: SocketSlot[] = []
@@ -191,6 +194,8 @@ export class Outbox implements LogOutbox, StatsOutbox {
   #responses: OutgoingResponse[] = []
   #logRequests: LogRequest[] = []
   readonly #logTickets = new Map<number, (answer: LogAnswer) => void>()
+  #archiveRequests: ArchiveRequest[] = []
+  readonly #archiveTickets = new Map<number, (answer: ArchiveAnswer) => void>()
   #ticket = 0
   readonly #stats = new Tickets<StatsRequest, StatsAnswer>()
   #isFlushed = false
@@ -263,9 +268,28 @@ export class Outbox implements LogOutbox, StatsOutbox {
     return isFlushed
   }
 
-  /** Questions to the log, and to where statistics are kept, that have no answer yet. */
+  askArchive(request: ArchiveAsk, onAnswer: (answer: ArchiveAnswer) => void): void {
+    const ticket = ++this.#ticket
+    this.#archiveTickets.set(ticket, onAnswer)
+    this.#archiveRequests.push({ ...request, ticket })
+  }
+
+  /** Gives an answer to whoever asked. */
+  onArchiveAnswer(answer: ArchiveAnswer): void {
+    const onAnswer = this.#archiveTickets.get(answer.ticket)
+    this.#archiveTickets.delete(answer.ticket)
+    onAnswer?.(answer)
+  }
+
+  /** Questions to log and archive, and to where statistics are kept, that have no answer yet. */
   get openTicketCount(): number {
-    return this.#logTickets.size + this.#stats.openCount
+    return this.#logTickets.size + this.#archiveTickets.size + this.#stats.openCount
+  }
+
+  takeArchiveRequests(): ArchiveRequest[] {
+    const requests = this.#archiveRequests
+    if (requests.length > 0) this.#archiveRequests = []
+    return requests
   }
 
   takeLogRequests(): LogRequest[] {

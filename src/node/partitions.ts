@@ -17,6 +17,8 @@ import { limits } from '../base/limits.ts'
 import type { Size } from '../base/sizes.ts'
 import type { MeterSource } from '../base/meter.ts'
 import type { Random } from '../base/random.ts'
+import { Backlog } from '../channel/backlog.ts'
+import type { Keeping } from '../channel/channel-archive.ts'
 import type { Fate } from '../channel/claims.ts'
 import { PartitionMaster } from '../channel/partition.ts'
 import { TailPool } from '../channel/tail.ts'
@@ -43,6 +45,8 @@ export interface PartitionsPorts {
   readonly meters: MeterSource
   now(): Now
   send(to: Place, message: PeerMessage): void
+  /** What the rules of namespaces say of what is kept for long. */
+  keeping(): Keeping
   fateOf(incarnation: string): Fate
   /** A channel has become active, or is so no more. */
   onActivity(channel: string, isActive: boolean): void
@@ -57,6 +61,7 @@ export class Partitions {
   readonly #awaited = new Map<number, PartitionMaster>()
   readonly #early = new EarlyJoins()
   readonly #tails = new TailPool()
+  readonly #backlog = new Backlog()
   readonly #dirty = new Set<PartitionMaster>()
   /** What the worker waits for before it is settled with the view. */
   #unsettled: PartitionMaster[] = []
@@ -240,6 +245,7 @@ export class Partitions {
     const { self, generation } = this.#options
     const { outbox, deadlines, random } = this.#ports
     const mastership = this.#mastership
+    const { keeping } = this.#ports
     const claimant = {
       partition,
       viewVersion: () => mastership.viewVersion,
@@ -248,6 +254,11 @@ export class Partitions {
     }
     return new PartitionMaster(claimant, {
       log: outbox,
+      archive: outbox,
+      backlog: this.#backlog,
+      get keeping() {
+        return keeping()
+      },
       tails: this.#tails,
       meters: this.#ports.meters,
       room: () => this.#ports.room(),

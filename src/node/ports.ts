@@ -5,6 +5,7 @@
 
 import type { AppDirectory } from '../auth/app.ts'
 import type { Clock, Now } from '../base/clock.ts'
+import type { ArchiveAnswer, LastOutcome, Shelf } from '../log/archive.ts'
 import type { AppendOutcome, LogAnswer, ReadOutcome } from '../log/port.ts'
 import type { LogRoom } from '../log/room.ts'
 import type { LinkFrame } from '../peer/link.ts'
@@ -52,6 +53,15 @@ export interface StatsRecords {
   readonly isEnd: boolean
 }
 
+/** What is kept of persisted channels (log/archive.ts). Promises never reject. */
+export interface Archive {
+  last(shelf: Shelf): Promise<LastOutcome>
+  page(shelf: Shelf, from: number, countMax: number): Promise<ReadOutcome>
+  append(
+    shelf: Shelf, expectedSeq: number, bytes: Uint8Array, keptMs: number
+  ): Promise<AppendOutcome>
+}
+
 /** How a socket introduces itself: the query of its URL, decoded. */
 export interface SocketOpening {
   readonly socket: Socket
@@ -82,6 +92,7 @@ export type WorkerInput =
   | { readonly kind: 'cometGone'; readonly responder: CometResponder }
   | { readonly kind: 'peerFrame'; readonly frame: LinkFrame }
   | { readonly kind: 'log'; readonly answer: LogAnswer }
+  | { readonly kind: 'archive'; readonly answer: ArchiveAnswer }
   | {
       readonly kind: 'view'
       readonly view: View

@@ -26,6 +26,7 @@ import { Channels } from './channels.ts'
 import { ClientEvents } from './client-events.ts'
 import { Comet } from './comet.ts'
 import { Gatekeeper, type GatekeeperPorts } from './gatekeeper.ts'
+import { NamespaceKeeping } from './keeping.ts'
 import { NonceDesk } from './nonces.ts'
 import type { Outbox } from './outbox.ts'
 import type { WorkerInput } from './ports.ts'
@@ -262,6 +263,9 @@ export class Worker {
       case 'log':
         this.#outbox.onLogAnswer(input.answer)
         break
+      case 'archive':
+        this.#outbox.onArchiveAnswer(input.answer)
+        break
       case 'view':
         this.#channels.onView(input.view, input.generations, input.gone)
         this.#sessions.onView()
@@ -364,6 +368,7 @@ export class Worker {
 
   #onApps(directory: AppDirectory): void {
     if (this.#gate.directory === undefined) this.#keeper.begin()
+    this.#channels.keeping = new NamespaceKeeping(directory)
     const review = this.#gate.onApps(directory)
     if (review !== undefined) this.#sessions.review(review)
     this.#revocations.onApps(directory)

@@ -5,9 +5,10 @@
  * carries much, when idle it follows its only input at once; no timer is involved.
  */
 
-import type { Bus, Clock, Log, StatsStore, WorkerInput } from '../node/ports.ts'
+import type { Archive, Bus, Clock, Log, StatsStore, WorkerInput } from '../node/ports.ts'
 import type { Outbox } from '../node/outbox.ts'
 import type { Worker } from '../node/worker.ts'
+import type { ArchiveAnswer, ArchiveRequest } from '../log/archive.ts'
 import type { LogRequest } from '../log/port.ts'
 import { answerStats } from './stats-answers.ts'
 
@@ -16,6 +17,7 @@ export interface PumpPorts {
   readonly bus: Bus
   readonly log: Log
   readonly stats: StatsStore
+  readonly archive: Archive
   /** Somebody has a newer view than this worker was given. */
   onViewHeard(version: number, from: string | undefined): void
   /** The worker has what the view of this version gave it, and has read ahead. */
@@ -68,6 +70,7 @@ export class Pump {
         this.input({ kind: 'stats', answer })
       })
     }
+    for (const request of this.#outbox.takeArchiveRequests()) void this.#archive(request)
     for (const { to, frame } of this.#outbox.takeFrames()) this.#ports.bus.send(to, frame)
     for (const socket of this.#outbox.drainSockets()) this.input({ kind: 'socketFull', socket })
     for (const { responder, response } of this.#outbox.takeResponses()) {
@@ -122,5 +125,18 @@ export class Pump {
         log.release(partition)
         return
     }
+  }
+
+  async #archive(request: ArchiveRequest): Promise<void> {
+    const { archive } = this.#ports
+    const { ticket, shelf } = request
+    const answer: ArchiveAnswer = request.kind === 'last'
+      ? { kind: 'last', ticket, outcome: await archive.last(shelf) }
+      : request.kind === 'page'
+        ? { kind: 'page', ticket,
+          outcome: await archive.page(shelf, request.from, request.countMax) }
+        : { kind: 'append', ticket, outcome: await archive.append(
+          shelf, request.expectedSeq, request.bytes, request.keptMs) }
+    this.input({ kind: 'archive', answer })
   }
 }

@@ -20,12 +20,13 @@ export type MeshSettings =
       /** The text of a credentials file. */
       readonly credentials?: string
     }
-  /** Dev mode; `log` and `stats` lead to the process's own (store/embedded.ts). */
+  /** Dev mode; `log`, `archive` and `stats` lead to the process's own (store/embedded.ts). */
   | {
       readonly kind: 'hub'
       readonly port: MessagePort
       readonly log: MessagePort
       readonly stats: MessagePort
+      readonly archive: MessagePort
     }
 
 /** What a worker thread is started with. */

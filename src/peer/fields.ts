@@ -132,15 +132,29 @@ export function memberFrom(value: unknown): ListedMember {
   }
 }
 
+const KEPT_AT = 13
+
 /** A publication's fields in the order that logs and meshes keep. */
 export function publicationFields(publication: Publication): Fields {
-  const { seq, entry, timestamp, counter } = publication
-  return [seq, entry, timestamp, counter, ...storedFields(publication)]
+  const { seq, entry, timestamp, counter, keptMs } = publication
+  const fields: unknown[] = [seq, entry, timestamp, counter, ...storedFields(publication)]
+  if (keptMs === undefined) return fields
+  while (fields.length < KEPT_AT) fields.push(null)
+  return [...fields, keptMs]
 }
 
 /** The inverse of `publicationFields`; throws a TypeError for what is not that. */
 export function publicationFrom(value: unknown): Publication {
   const [seq, entry, timestamp, counter, ...op] = value as [number, number, number, number]
+  const keptMs = (value as (number | undefined)[])[KEPT_AT]
+  if (keptMs !== undefined) withoutPadding(op)
   const { membersMax, rateMax, said, ...rest } = opFrom(op)
-  return { seq, entry, timestamp, counter, ...rest }
+  const publication = { seq, entry, timestamp, counter, ...rest }
+  return keptMs === undefined ? publication : { ...publication, keptMs }
+}
+
+/** Takes away what stands behind the last field of an op. */
+function withoutPadding(op: unknown[]): void {
+  op.length = Math.min(op.length, KEPT_AT - 4)
+  while (op.length > 5 && op.at(-1) === null) op.pop()
 }

@@ -125,6 +125,8 @@ export interface Publication {
   readonly owner?: MemberOwner
   /** Known to the master that wrote it, and to nobody else: the log does not hold it. */
   readonly said?: Said
+  /** It is to stand in the archive, for so long (log/archive.ts). */
+  readonly keptMs?: number
 }
 
 /** What became of a publish. */

@@ -22,7 +22,8 @@ function questionFields(question: Question): Fields {
   switch (question.kind) {
     case 'history': {
       const { of, isBackwards, startMs, endMs, from, until, countMax } = question
-      const place = from === undefined ? null : [from.ms, from.counter, from.isIncluded]
+      const place = from === undefined ? null : [from.ms, from.counter, from.isIncluded,
+        from.mark ?? null]
       return [code, of === 'presence', isBackwards, startMs ?? null, endMs ?? null, place,
         standingFields(until), countMax]
     }
@@ -41,9 +42,10 @@ function questionFrom(value: unknown): Question {
   const kind = QUESTIONS[code]
   switch (kind) {
     case 'history': {
-      const place = f[4] as unknown as [number, number, boolean] | null
+      const place = f[4] as unknown as
+        [number, number, boolean, (number | null)?] | null
       const from = place === null ? undefined
-        : { ms: place[0], counter: place[1], isIncluded: place[2] }
+        : { ms: place[0], counter: place[1], isIncluded: place[2], mark: place[3] ?? undefined }
       return {
         kind, of: f[0]! ? 'presence' : 'messages', isBackwards: f[1]!,
         startMs: f[2] ?? undefined, endMs: f[3] ?? undefined, from,
@@ -64,8 +66,9 @@ function answerFields(answer: Answer): Fields {
   const code = QUESTIONS.indexOf(answer.kind)
   switch (answer.kind) {
     case 'history': {
-      const { publications, lineage, isWhole } = answer
-      return [code, publications?.map(publicationFields) ?? null, lineage, isWhole]
+      const { publications, lineage, isWhole, marks } = answer
+      const fields = [code, publications?.map(publicationFields) ?? null, lineage, isWhole]
+      return marks === undefined ? fields : [...fields, marks]
     }
     case 'presence':
       return [code, answer.members.map(memberFields), answer.isWhole]
@@ -82,7 +85,8 @@ function answerFrom(value: unknown): Answer {
   switch (kind) {
     case 'history': {
       const publications = (f[0] as unknown as unknown[] | null)?.map(publicationFrom)
-      return { kind, publications, lineage: f[1]!, isWhole: f[2]! }
+      const marks = f[3] === undefined ? {} : { marks: f[3] }
+      return { kind, publications, lineage: f[1]!, isWhole: f[2]!, ...marks }
     }
     case 'presence':
       return { kind, members: (f[0]! as unknown[]).map(memberFrom), isWhole: f[1]! }

@@ -19,6 +19,8 @@ export interface HistoryPlace {
   readonly counter: number
   /** False: it begins behind that publication. */
   readonly isIncluded: boolean
+  /** The record of the archive that it stands in, where it was read there. */
+  readonly mark?: number | undefined
 }
 
 /** Publications of a channel, newest first or oldest first. */
@@ -57,6 +59,8 @@ export interface HistoryAnswer {
   readonly kind: 'history'
   /** Undefined: nobody knows the place `until` any more. */
   readonly publications: readonly Publication[] | undefined
+  /** The archive's record of each that was read there, 0 or nothing for the others. */
+  readonly marks?: readonly number[]
   /** Of the serials. */
   readonly lineage: string
   /** False: there may be more behind the last of them. */

@@ -7,7 +7,7 @@ import type { NatsConnection } from 'nats'
 import type { Filled, LogFill } from '../log/room.ts'
 import type { LogPlan } from '../node/member-ports.ts'
 import { askApi, wordsOf } from './jetstream-api.ts'
-import { streamName } from './log-names.ts'
+import { archiveStreamName, streamName } from './log-names.ts'
 import { Requests } from './requests.ts'
 
 interface StreamState {
@@ -48,10 +48,24 @@ export class JetStreamScale {
       if (answer.kind !== 'answered') return `${name}: ${wordsOf(answer)}`
       streams.push({ bytes: answer.value.state?.bytes ?? 0, bytesMax })
     }
+    const archive = await this.#archive(plan)
+    if (typeof archive === 'string') return archive
     // Whoever may not ask for the account has been told by others how much the log may take.
     const answer = await askApi<AccountInfo>(this.#requests, 'INFO')
     const account = answer.kind === 'answered' ? accountOf(answer.value, plan) : UNBOUNDED
-    return { streams, account }
+    return { streams, account, archive }
+  }
+
+  /** What the archive takes; only its share of the account bounds it. */
+  async #archive(plan: LogPlan): Promise<Filled | string> {
+    let bytes = 0
+    for (let index = 0; index < plan.streamCount; index++) {
+      const name = archiveStreamName(this.#prefix, plan, index)
+      const answer = await askApi<StreamState>(this.#requests, `STREAM.INFO.${name}`)
+      if (answer.kind !== 'answered') return `${name}: ${wordsOf(answer)}`
+      bytes += answer.value.state?.bytes ?? 0
+    }
+    return { bytes, bytesMax: Infinity }
   }
 }
 

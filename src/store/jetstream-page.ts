@@ -29,10 +29,10 @@ export type PageOutcome =
 
 /** The messages of a subject, or of all below one (`a.b.>`), from a sequence on. */
 export function readPage(
-  requests: Requests, stream: string, filter: string, from: number
+  requests: Requests, stream: string, filter: string, from: number, countMax = PAGE_RECORDS
 ): Promise<PageOutcome> {
   const request = {
-    seq: Math.max(1, from), next_by_subj: filter, batch: PAGE_RECORDS, max_bytes: PAGE_BYTES
+    seq: Math.max(1, from), next_by_subj: filter, batch: countMax, max_bytes: PAGE_BYTES
   }
   return new Promise((resolve) => {
     const page = new Page(filter)

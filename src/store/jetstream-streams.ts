@@ -1,8 +1,8 @@
 /**
- * The streams behind a ring's logs: made once, for a generation that stands in the view as being
- * made by this node; afterwards only looked at, and only their number of copies is ever changed
- * (rule 1). A stream that is missing is never made again under its old name: what it held would
- * be forgotten in silence.
+ * The streams behind a ring's logs, and behind its archive of persisted messages: made once, for a
+ * generation that stands in the view as being made by this node; afterwards only looked at, and
+ * only their number of copies is ever changed (rule 1). A stream that is missing is never made
+ * again under its old name: what it held would be forgotten in silence.
  *
  * Every answer is a problem in words, or undefined for none.
  */
@@ -10,7 +10,9 @@
 import { headers, type NatsConnection } from 'nats'
 import type { LogPlan } from '../node/member-ports.ts'
 import { type ApiAnswer, askApi, encodedJson, wordsOf } from './jetstream-api.ts'
-import { probeSubject, streamName, streamSubjects } from './log-names.ts'
+import {
+  archiveStreamName, archiveSubjects, probeSubject, streamName, streamSubjects
+} from './log-names.ts'
 import { Requests } from './requests.ts'
 
 /** Reads in pages of one request need it. */
@@ -23,6 +25,7 @@ const NOT_CLUSTERED = 10074
 const NOT_FOUND = 10059
 
 interface StreamConfig {
+  readonly name: string
   readonly num_replicas: number
   readonly [field: string]: unknown
 }
@@ -66,10 +69,10 @@ export class JetStreamStreams {
   async make(plan: LogPlan): Promise<string | undefined> {
     const unfit = this.#serverProblem() ?? (await this.#accountProblem(plan))
     if (unfit !== undefined) return unfit
-    const problem = await firstOf(plan, async (index) => {
-      const name = streamName(this.#prefix, plan, index)
+    const problem = await this.#firstOf(plan, async (config) => {
+      const { name } = config
       // The server takes a second request for the same stream as done, so this can be repeated.
-      const answer = await this.#ask(`STREAM.CREATE.${name}`, this.#configOf(plan, index))
+      const answer = await this.#ask(`STREAM.CREATE.${name}`, config)
       return changeProblem(`stream ${name} cannot be made`, answer, plan)
     })
     return problem ?? await this.#checkAll(plan, true) ?? await this.#rightsProblem(plan)
@@ -83,8 +86,7 @@ export class JetStreamStreams {
 
   /** Makes the number of copies what the plan says; fine once all of them are current. */
   async setCopies(plan: LogPlan): Promise<string | undefined> {
-    const problem = await firstOf(plan, async (index) => {
-      const name = streamName(this.#prefix, plan, index)
+    const problem = await this.#firstOf(plan, async ({ name }) => {
       const found = await this.#ask<StreamInfo>(`STREAM.INFO.${name}`)
       if (found.kind !== 'answered') return lookProblem(name, found)
       const { config } = found.value
@@ -101,12 +103,12 @@ export class JetStreamStreams {
   }
 
   #checkAll(plan: LogPlan, areCopiesAwaited: boolean): Promise<string | undefined> {
-    return firstOf(plan, async (index) => {
-      const name = streamName(this.#prefix, plan, index)
+    return this.#firstOf(plan, async (config) => {
+      const { name } = config
       const answer = await this.#ask<StreamInfo>(`STREAM.INFO.${name}`)
       if (answer.kind !== 'answered') return lookProblem(name, answer)
       const info = answer.value
-      const difference = differenceOf(info.config, this.#configOf(plan, index))
+      const difference = differenceOf(info.config, config)
       if (difference !== undefined) return `stream ${name} is not as it was made: ${difference}`
       const unready = unreadyProblem(info, plan, areCopiesAwaited)
       return unready === undefined ? undefined : `stream ${name} ${unready}`
@@ -137,11 +139,36 @@ export class JetStreamStreams {
     return trim.kind === 'answered' ? undefined : `the log cannot be trimmed: ${wordsOf(trim)}`
   }
 
-  #configOf(plan: LogPlan, index: number): StreamConfig {
+  /** Looks at all streams of the plan at once; the first that has a problem tells it. */
+  async #firstOf(
+    plan: LogPlan, look: (config: StreamConfig) => Promise<string | undefined>
+  ): Promise<string | undefined> {
+    const configs = Array.from({ length: plan.streamCount }, (_, index) => {
+      return [this.#logConfigOf(plan, index), this.#archiveConfigOf(plan, index)]
+    })
+    const problems = await Promise.all(configs.flat().map(look))
+    return problems.find((problem) => problem !== undefined)
+  }
+
+  #logConfigOf(plan: LogPlan, index: number): StreamConfig {
+    const subjects = streamSubjects(this.#prefix, plan, index)
+    const description = 'Ringcast: logs of partitions'
+    const name = streamName(this.#prefix, plan, index)
+    return { ...this.#configOf(name, subjects, plan), description, allow_msg_ttl: false }
+  }
+
+  /** Records of the archive say themselves how long they are kept. */
+  #archiveConfigOf(plan: LogPlan, index: number): StreamConfig {
+    const subjects = archiveSubjects(this.#prefix, plan, index)
+    const description = 'Ringcast: persisted messages'
+    const name = archiveStreamName(this.#prefix, plan, index)
+    return { ...this.#configOf(name, subjects, plan), description, allow_msg_ttl: true }
+  }
+
+  #configOf(name: string, subjects: string, plan: LogPlan): StreamConfig {
     return {
-      name: streamName(this.#prefix, plan, index),
-      description: 'Ringcast: logs of partitions',
-      subjects: [streamSubjects(this.#prefix, plan, index)],
+      name,
+      subjects: [subjects],
       retention: 'limits',
       storage: 'file',
       discard: 'new',
@@ -156,8 +183,7 @@ export class JetStreamStreams {
       sealed: false,
       deny_delete: false,
       deny_purge: false,
-      allow_rollup_hdrs: false,
-      allow_msg_ttl: false
+      allow_rollup_hdrs: false
     }
   }
 
@@ -184,20 +210,13 @@ export class JetStreamStreams {
       return `the NATS account may store ${bytesMax} bytes; the log needs ${bytesNeeded} or more`
     }
     // What this ring's own streams take of it is not told apart: those are only made once.
-    if (streamsMax > 0 && plan.streamCount > streamsMax) {
+    const streamsNeeded = 2 * plan.streamCount
+    if (streamsMax > 0 && streamsNeeded > streamsMax) {
       return `the NATS account may have ${streamsMax} streams, ${streams} are there; ` +
-        `the log needs ${plan.streamCount}`
+        `log and archive need ${streamsNeeded}`
     }
     return undefined
   }
-}
-
-/** Looks at all streams of the plan at once; the first that has a problem tells it. */
-async function firstOf(
-  { streamCount }: LogPlan, look: (index: number) => Promise<string | undefined>
-): Promise<string | undefined> {
-  const problems = await Promise.all(Array.from({ length: streamCount }, (_, index) => look(index)))
-  return problems.find((problem) => problem !== undefined)
 }
 
 /** In words, what differs from the configuration that the stream was made with. */

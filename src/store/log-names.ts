@@ -4,6 +4,8 @@
  * ring, nor for one that was lost and made anew (rule 1).
  */
 
+import { createHash } from 'node:crypto'
+import type { Shelf } from '../log/archive.ts'
 import type { LogPlan } from '../node/member-ports.ts'
 
 /** The stream that holds a partition. */
@@ -39,4 +41,21 @@ export function statsStreamName(prefix: string): string {
 /** The subject of a record of statistics; keys hold nothing that NATS would read as syntax. */
 export function statsSubject(prefix: string, key: string): string {
   return `${prefix}.stats.${key.replaceAll('/', '.')}`
+}
+
+/** The archive's stream for the partitions of the log's stream of that index. */
+export function archiveStreamName(prefix: string, { generation }: LogPlan, index: number): string {
+  return `${prefix.replaceAll('.', '_')}_${generation}_H${index}`
+}
+
+export function archiveSubjects(prefix: string, { generation }: LogPlan, index: number): string {
+  return `${prefix}.archive.${generation}.${index}.>`
+}
+
+/** The subject of one shelf. Names of channels may be anything, and long: they are digested. */
+export function shelfSubject(prefix: string, plan: LogPlan, shelf: Shelf): string {
+  const { partition, channel, of } = shelf
+  const digest = createHash('sha256').update(channel).digest('base64url')
+  const index = streamIndexOf(partition, plan)
+  return `${prefix}.archive.${plan.generation}.${index}.${partition}.${of}.${digest}`
 }

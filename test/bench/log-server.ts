@@ -18,6 +18,7 @@ import { Pump } from '../../src/ops/pump.ts'
 import { systemClock } from '../../src/ops/system-clock.ts'
 import type { Member } from '../../src/peer/membership.ts'
 import { makeView } from '../../src/ring/view.ts'
+import { JetStreamArchive } from '../../src/store/jetstream-archive.ts'
 import { JetStreamLog } from '../../src/store/jetstream.ts'
 import { JetStreamStats } from '../../src/store/jetstream-stats.ts'
 
@@ -42,6 +43,8 @@ const mesh = await NatsMesh.connect(
 )
 const log = new JetStreamLog(mesh.connection, prefix)
 log.use(plan)
+const archive = new JetStreamArchive(mesh.connection, prefix)
+archive.use(plan)
 const outbox = new Outbox()
 const worker = new Worker(
   {
@@ -54,7 +57,7 @@ const worker = new Worker(
 )
 const bus = new WorkerBus(self, prefix, mesh, (frame) => pump.input({ kind: 'peerFrame', frame }))
 const pump = new Pump(worker, outbox, {
-  clock: systemClock, bus, log, stats: new JetStreamStats(mesh.connection, prefix),
+  clock: systemClock, bus, log, archive, stats: new JetStreamStats(mesh.connection, prefix),
   onViewHeard: nothing, onSettled: nothing, onFlushed: nothing, note
 })
 pump.input({ kind: 'view', view, generations: new Map([['bench', [1]]]), gone: new Set() })

@@ -4,6 +4,8 @@ import { Deadlines } from '../../src/base/deadlines.ts'
 import { limits } from '../../src/base/limits.ts'
 import { Random } from '../../src/base/random.ts'
 import { PartitionMaster } from '../../src/channel/partition.ts'
+import { Backlog } from '../../src/channel/backlog.ts'
+import { keepsNothing } from '../../src/channel/channel-archive.ts'
 import { encodeItems } from '../../src/channel/presence.ts'
 import { TailPool } from '../../src/channel/tail.ts'
 import type { LogAnswer } from '../../src/log/port.ts'
@@ -118,6 +120,9 @@ export class MasterHost {
     }
     return new PartitionMaster(claimant, {
       log: this.#outbox,
+      archive: { askArchive: () => undefined },
+      backlog: new Backlog(),
+      keeping: keepsNothing,
       tails: new TailPool(),
       meters: oneMeter(),
       room: () => ampleRoom,

@@ -20,6 +20,7 @@ import { type Answer, exchange } from './exchanges.ts'
 import { SimKube } from './kube.ts'
 import { Ledger } from './ledger.ts'
 import { REVOCATIONS_PARTITION } from '../../src/node/revocation-log.ts'
+import { SimArchive } from './archive.ts'
 import { SimLog } from './log.ts'
 import { SimStats } from './stats-store.ts'
 import { SimNode } from './node.ts'
@@ -37,7 +38,8 @@ const rules = {
   mutableMessages: false, exposeTimeserial: false
 }
 const namespaces = [
-  { ...rules, id: 'safe', tlsOnly: true }, { ...rules, id: 'known', identified: true }
+  { ...rules, id: 'safe', tlsOnly: true }, { ...rules, id: 'kept', persisted: true },
+  { ...rules, id: 'known', identified: true }
 ]
 export const KEY = `${APP}.key:secret`
 /** The tokens of this one can be revoked. */
@@ -75,6 +77,7 @@ export class Region implements SocketWitness {
   readonly kube: SimKube
   readonly log: SimLog
   readonly stats: SimStats
+  readonly archive: SimArchive
   readonly ledger: Ledger
   readonly apps: AppDirectory
   /** By pod name: the process that is there now, running or not. */
@@ -97,6 +100,7 @@ export class Region implements SocketWitness {
     this.kube = new SimKube(this.world, options.partitionCount)
     this.log = new SimLog(this.world)
     this.stats = new SimStats(this.world, this.log)
+    this.archive = new SimArchive(this.world, this.log.faults, this.log.cutOff)
     this.ledger = new Ledger(options.partitionCount)
     this.#random = this.world.fork('region')
     this.#wayRandom = this.world.fork('ways')

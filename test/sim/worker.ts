@@ -200,7 +200,7 @@ export class WorkerThread implements SocketServer, CometServer, Asker {
   }
 
   #drain(): void {
-    const { world, log, stats } = this.#region
+    const { world, log, archive, stats } = this.#region
     for (const request of this.outbox.takeLogRequests()) {
       log.ask(this, request, (answer) => {
         if (this.loop.isOver) return
@@ -214,6 +214,11 @@ export class WorkerThread implements SocketServer, CometServer, Asker {
       })
     }
     if (this.outbox.takeFlushed()) this.#onFlushed?.()
+    for (const request of this.outbox.takeArchiveRequests()) {
+      archive.ask(this, request, (answer) => {
+        if (!this.loop.isOver) this.loop.input({ kind: 'archive', answer })
+      })
+    }
     for (const { to, frame } of this.outbox.takeFrames()) this.#send(to, frame)
     for (const socket of this.outbox.drainSockets()) this.loop.input({ kind: 'socketFull', socket })
     for (const { responder, response } of this.outbox.takeResponses()) {

@@ -27,6 +27,7 @@ const PARAMS: readonly Readonly<Record<string, string>>[] = [
 const CHATTER = ' says much the same as before, and so much of it that a delta pays,'
 
 /** One run in so many has a client that keeps to nothing. */
+const KEEPING_EVERY = 3
 const ROUGH_EVERY = 3
 
 export interface WorkloadOptions {
@@ -57,7 +58,10 @@ export class Workload {
     this.#region = region
     this.#options = options
     this.#random = region.world.fork('workload')
-    this.channels = Array.from({ length: options.channelCount }, (_, at) => `ch${at}`)
+    // In some runs every other one is persisted.
+    const isKeeping = region.world.fork('keeping').below(KEEPING_EVERY) === 0
+    this.channels = Array.from({ length: options.channelCount }, (_, at) =>
+      isKeeping && at % 2 === 1 ? `kept:ch${at}` : `ch${at}`)
   }
 
   /** Everybody comes, some sooner than others. */

@@ -65,8 +65,15 @@ export class History {
     const truth = ledger.of(lineage, channel).filter(({ events, seq }) =>
       seq <= lastSeq && (events !== undefined) === (read.of === 'presence'))
     const wanted = truth.flatMap((each) => wordsOf(each).map((word) => ({ word, each })))
-    const had = told.map((item) => wordOf(item, read.of))
-    let at = had.length === 0 ? wanted.length : wanted.findIndex(({ word }) => word === had[0])
+    // A persisted channel tells of former lineages, too: before all that is of this one.
+    const former = ({ serial = '' }: HistoryItem): boolean => !serial.includes(`@${lineage}:`)
+    const begins = told.findIndex((item) => wordOf(item, read.of) === wanted[0]?.word)
+    const formerCount = !isKept(channel) ? 0
+      : read.of === 'messages' ? told.findLastIndex(former) + 1
+        : begins === -1 ? told.length : begins
+    const had = told.slice(formerCount).map((item) => wordOf(item, read.of))
+    const first = isKept(channel) ? 0 : wanted.findIndex(({ word }) => word === had[0])
+    let at = had.length === 0 ? wanted.length : first
     if (at === -1) throw new Violation('history', `${channel}: ${had[0]} is not in the log`)
     for (const word of had) {
       // A page later what stood next may be gone.
@@ -107,6 +114,11 @@ export class History {
     const rest = this.#region.ledger.of(lineage, channel).filter((each) => each.seq >= seq)
     return whyLetGo(this.#region, rest) !== undefined
   }
+}
+
+/** True for a persisted channel: all that it ever had is told, from the first one on. */
+function isKept(channel: string): boolean {
+  return channel.includes('/kept:')
 }
 
 /** The items of a publish, each in a word that no other item has. */

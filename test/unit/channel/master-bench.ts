@@ -4,6 +4,9 @@
  */
 
 import { Deadlines } from '../../../src/base/deadlines.ts'
+import { Random } from '../../../src/base/random.ts'
+import { Backlog } from '../../../src/channel/backlog.ts'
+import { keepsNothing } from '../../../src/channel/channel-archive.ts'
 import { TailPool } from '../../../src/channel/tail.ts'
 import { ChannelMaster } from '../../../src/channel/master.ts'
 import type { OwnershipEntry } from '../../../src/log/entry.ts'
@@ -39,6 +42,12 @@ export class MasterBench {
     this.master = new ChannelMaster(CHANNEL, { standing: start, birth: { seq: 0, entry: 0 } }, {
       epoch,
       lineage: LINEAGE,
+      keeping: keepsNothing,
+      archiving: {
+        partition: 0, archive: { askArchive: () => undefined }, deadlines: new Deadlines(),
+        random: new Random('archive'), backlog: new Backlog(), hasRoom: true, nowMs: () => 0,
+        confirm: () => undefined
+      },
       tails: new TailPool(),
       meters: oneMeter(),
       get hasRoom(): boolean {

@@ -6,6 +6,8 @@
 import { Deadlines } from '../../../src/base/deadlines.ts'
 import { Random } from '../../../src/base/random.ts'
 import { PartitionMaster } from '../../../src/channel/partition.ts'
+import { Backlog } from '../../../src/channel/backlog.ts'
+import { keepsNothing } from '../../../src/channel/channel-archive.ts'
 import { TailPool } from '../../../src/channel/tail.ts'
 import { decodeAppend } from '../../../src/log/entry.ts'
 import type { AppendOutcome, LogAnswer, LogOutbox, LogRecord } from '../../../src/log/port.ts'
@@ -69,6 +71,9 @@ export class PartitionBench {
     }
     this.master = new PartitionMaster(claimant, {
       log: { ask: (request, onAnswer) => this.#ask(request, onAnswer) },
+      archive: { askArchive: () => undefined },
+      backlog: new Backlog(),
+      keeping: keepsNothing,
       tails: new TailPool(),
       meters: oneMeter(),
       room: () => ampleRoom,

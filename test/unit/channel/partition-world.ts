@@ -6,6 +6,8 @@
 import { Deadlines } from '../../../src/base/deadlines.ts'
 import { Random } from '../../../src/base/random.ts'
 import { PartitionMaster } from '../../../src/channel/partition.ts'
+import { Backlog } from '../../../src/channel/backlog.ts'
+import { keepsNothing } from '../../../src/channel/channel-archive.ts'
 import { TailPool } from '../../../src/channel/tail.ts'
 import { ampleRoom } from '../../../src/log/room.ts'
 import type { Joined, PeerMessage, Standing, ToMaster } from '../../../src/peer/message.ts'
@@ -63,6 +65,9 @@ export class Life {
     }
     this.master = new PartitionMaster(claimant, {
       log: world.log,
+      archive: { askArchive: () => undefined },
+      backlog: new Backlog(),
+      keeping: keepsNothing,
       tails: new TailPool(),
       meters: oneMeter(),
       room: () => world.room,

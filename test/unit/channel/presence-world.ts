@@ -6,6 +6,8 @@
 import { Deadlines } from '../../../src/base/deadlines.ts'
 import { Random } from '../../../src/base/random.ts'
 import { PartitionMaster } from '../../../src/channel/partition.ts'
+import { Backlog } from '../../../src/channel/backlog.ts'
+import { keepsNothing } from '../../../src/channel/channel-archive.ts'
 import { TailPool } from '../../../src/channel/tail.ts'
 import { ampleRoom } from '../../../src/log/room.ts'
 import { decodeItems, encodeItems, eventId } from '../../../src/channel/presence.ts'
@@ -106,6 +108,9 @@ export class PresenceLife {
     }
     this.master = new PartitionMaster(claimant, {
       log: world.log,
+      archive: { askArchive: () => undefined },
+      backlog: new Backlog(),
+      keeping: keepsNothing,
       tails: new TailPool(),
       meters: oneMeter(),
       room: () => ampleRoom,

@@ -44,3 +44,18 @@ t.test('[6] a partition may take its share of a small stream only', async (t) =>
   const account = { bytes: 0, bytesMax: 64 * MIB }
   t.equal(roomOf({ streams, account }, ampleRoom).partitionBytesMax, 4 * MIB)
 })
+
+t.test('[22] the archive is full before the log is, and stops nothing else', async (t) => {
+  const of = (archived: number, stored: number, storedMax = 100): LogFill => ({
+    streams: [{ bytes: 1, bytesMax: Infinity }],
+    account: { bytes: stored, bytesMax: storedMax },
+    archive: { bytes: archived, bytesMax: Infinity }
+  })
+  t.equal(roomOf(of(60, 69), ampleRoom).isArchiveFull, undefined)
+  const full = roomOf(of(60, 70), ampleRoom)
+  t.same([full.isArchiveFull, full.isFull], [true, [false]])
+  t.equal(roomOf(of(60, 66), full).isArchiveFull, true, 'until it is below a lower mark')
+  t.equal(roomOf(of(60, 64), full).isArchiveFull, undefined)
+  t.equal(roomOf(of(0, 75), ampleRoom).isArchiveFull, undefined, 'it has nothing of all that')
+  t.equal(roomOf(of(60, 75, Infinity), ampleRoom).isArchiveFull, undefined)
+})

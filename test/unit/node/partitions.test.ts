@@ -1,4 +1,5 @@
 import t from 'tap'
+import { keepsNothing } from '../../../src/channel/channel-archive.ts'
 import { Deadlines } from '../../../src/base/deadlines.ts'
 import { limits } from '../../../src/base/limits.ts'
 import { Random } from '../../../src/base/random.ts'
@@ -33,7 +34,8 @@ class Rig {
 
   constructor() {
     this.partitions = new Partitions({ self, generation: 1 }, this.mastership, {
-      outbox: this.outbox, room: () => ampleRoom, deadlines: this.deadlines,
+      outbox: this.outbox, room: () => ampleRoom,
+    keeping: () => keepsNothing, deadlines: this.deadlines,
       random: new Random('partitions'),
       meters: oneMeter(),
       now: () => ({ monoMs: this.nowMs, wallMs: this.nowMs }),

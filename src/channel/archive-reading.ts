@@ -1,0 +1,277 @@
+/**
+ * One reading of a shelf of the archive: a page of publications, forwards or backwards, beginning
+ * where the page before ended, or at a place that is searched for by halving.
+ *
+ * Cost, at any depth: a page that goes on from another is one or two requests per hundred
+ * publications; one that begins at the end is one more, one that begins in the midst as many more
+ * as the shelf's stretch of sequences can be halved. Backwards it goes by the records' own word
+ * of where a page earlier begins.
+ *
+ * Pages come from any copy, so perhaps from one that lags; each record names the one before it,
+ * and the last one is known, so that a hole shows: then nothing is told, and it is asked again.
+ */
+
+import { limits } from '../base/limits.ts'
+import {
+  type Archived, type ArchiveOutbox, decodeArchived, type Shelf
+} from '../log/archive.ts'
+import type { LogRecord } from '../log/port.ts'
+import type { Publication } from '../peer/message.ts'
+import type { HistoryQuestion } from '../peer/question-message.ts'
+
+const PAGE_RECORDS = 256
+
+/** What was read. */
+export interface ArchivePart {
+  readonly publications: readonly Publication[]
+  /** The record that each of them stands in. */
+  readonly marks: readonly number[]
+  /** Of all of them. */
+  readonly lineage: string | undefined
+  /** False: there may be more behind the last of them. */
+  readonly isWhole: boolean
+}
+
+export interface ArchiveBounds {
+  /** Of the channel, now. */
+  readonly lineage: string
+  /** From this seq of that lineage on, somebody else tells. */
+  readonly endSeq: number
+  /** What was published before is over. */
+  readonly sinceMs: number
+  /** What was told of this page already; it is of that lineage. */
+  readonly toldCount: number
+  readonly toldBytes: number
+}
+
+interface Found {
+  readonly seq: number
+  readonly archived: Archived
+}
+
+/** Where a publication stands to what is wanted, in the log's order. */
+type Side = 'before' | 'in' | 'after'
+
+export class ArchiveReading {
+  readonly #shelf: Shelf
+  readonly #question: HistoryQuestion
+  readonly #bounds: ArchiveBounds
+  readonly #archive: ArchiveOutbox
+  readonly #onDone: (part: ArchivePart | undefined) => void
+  readonly #publications: Publication[] = []
+  readonly #marks: number[] = []
+  #lineage: string | undefined
+  #bytes: number
+  #isOver = false
+
+  /** `onDone` is told undefined where the archive could not be read. */
+  constructor(
+    shelf: Shelf, question: HistoryQuestion, bounds: ArchiveBounds, archive: ArchiveOutbox,
+    onDone: (part: ArchivePart | undefined) => void
+  ) {
+    this.#shelf = shelf
+    this.#question = question
+    this.#bounds = bounds
+    this.#archive = archive
+    this.#onDone = onDone
+    this.#bytes = bounds.toldBytes
+    if (bounds.toldCount > 0) this.#lineage = bounds.lineage
+  }
+
+  begin(): void {
+    const { isBackwards, from } = this.#question
+    if (isBackwards && from?.mark !== undefined) this.#backwardsAt(from.mark)
+    else this.#withLast((last) => this.#beginAt(last))
+  }
+
+  /** Nobody waits for it any more. */
+  stop(): void {
+    this.#isOver = true
+  }
+
+  #beginAt(last: Found): void {
+    const { isBackwards, from } = this.#question
+    if (isBackwards) {
+      this.#search(last, (side) => side !== 'after', (found) => {
+        if (found === undefined) this.#end(true)
+        else this.#backwardsFrom(found)
+      })
+    } else if (from?.mark !== undefined) {
+      this.#forwardsFrom(from.mark, last.seq, undefined)
+    } else {
+      this.#search(last, (side) => side === 'before', (found) => {
+        this.#forwardsFrom(found?.seq ?? 1, last.seq, undefined)
+      })
+    }
+  }
+
+  /** The last record of which `isSo`: it holds for all up to some place, and for none behind. */
+  #search(
+    last: Found, isSo: (side: Side) => boolean, onFound: (found: Found | undefined) => void
+  ): void {
+    const isTrue = ({ archived }: Found): boolean => isSo(this.#sideOf(firstOf(archived), archived))
+    if (isTrue(last)) {
+      onFound(last)
+      return
+    }
+    const halve = (low: Found, high: number): void => {
+      if (high - low.seq <= 1) {
+        onFound(low)
+        return
+      }
+      const middle = (low.seq + high) >> 1
+      this.#page(middle, 1, ([found]) => {
+        if (found === undefined || found.seq >= high) halve(low, middle)
+        else if (isTrue(found)) halve(found, high)
+        else halve(low, middle)
+      })
+    }
+    this.#page(1, 1, ([first]) => {
+      if (first === undefined || !isTrue(first)) onFound(undefined)
+      else halve(first, last.seq)
+    })
+  }
+
+  #forwardsFrom(seq: number, lastSeq: number, before: number | undefined): void {
+    const countMax = Math.min(PAGE_RECORDS, this.#question.countMax + 2)
+    this.#page(seq, countMax, (records) => {
+      let previous = before
+      for (const record of records) {
+        const isNext = previous === undefined || record.archived.before === previous
+        if (!isNext) {
+          this.#fail()
+          return
+        }
+        if (!this.#take(record)) return
+        previous = record.seq
+      }
+      if (previous !== undefined && previous >= lastSeq) this.#end(true)
+      else if (records.length === 0) this.#fail()
+      else this.#forwardsFrom(previous! + 1, lastSeq, previous)
+    })
+  }
+
+  #backwardsAt(seq: number): void {
+    this.#page(seq, 1, ([record]) => {
+      // One whose time is over, and all before it.
+      if (record?.seq === seq) this.#backwardsFrom(record)
+      else this.#end(true)
+    })
+  }
+
+  #backwardsFrom(record: Found): void {
+    if (!this.#take(record)) return
+    const { back, backCount, before } = record.archived
+    if (before === 0) {
+      this.#end(true)
+      return
+    }
+    this.#page(back, backCount, (records) => {
+      const earlier = records.filter(({ seq }) => seq < record.seq)
+      if (earlier.length === 0) {
+        this.#end(true)
+        return
+      }
+      let next = before
+      for (const each of earlier.toReversed()) {
+        if (each.seq !== next) {
+          this.#fail()
+          return
+        }
+        next = each.archived.before
+        if (each !== earlier[0] && !this.#take(each)) return
+      }
+      this.#backwardsFrom(earlier[0]!)
+    })
+  }
+
+  /** False once that is the end. */
+  #take(record: Found): boolean {
+    const { isBackwards, countMax } = this.#question
+    const { archived, seq } = record
+    const inOrder = isBackwards ? archived.publications.toReversed() : archived.publications
+    for (const publication of inOrder) {
+      const side = this.#sideOf(publication, archived)
+      if (side === (isBackwards ? 'before' : 'after')) {
+        this.#end(true)
+        return false
+      }
+      if (side !== 'in') continue
+      this.#bytes += publication.payload.byteLength
+      const count = this.#bounds.toldCount + this.#publications.length
+      const isFull = count >= countMax || (count > 0 && this.#bytes > limits.backlogPageBytesMax)
+      if (isFull || (this.#lineage ?? archived.lineage) !== archived.lineage) {
+        this.#end(false)
+        return false
+      }
+      this.#lineage = archived.lineage
+      this.#publications.push(publication)
+      this.#marks.push(seq)
+    }
+    return true
+  }
+
+  #sideOf(
+    { timestamp, counter, seq }: Pick<Publication, 'timestamp' | 'counter' | 'seq'>,
+    { lineage }: Archived
+  ): Side {
+    const { startMs = 0, endMs = Infinity, from, until, isBackwards } = this.#question
+    const { endSeq, sinceMs } = this.#bounds
+    if (lineage === this.#bounds.lineage && seq >= endSeq) return 'after'
+    if (until?.lineage === lineage && seq > until.seq) return 'after'
+    if (timestamp > endMs) return 'after'
+    if (timestamp < startMs || timestamp < sinceMs) return 'before'
+    if (from === undefined) return 'in'
+    const difference = timestamp - from.ms || counter - from.counter
+    const isBehind = isBackwards ? difference < 0 : difference > 0
+    if (isBehind || (difference === 0 && from.isIncluded)) return 'in'
+    return isBackwards ? 'after' : 'before'
+  }
+
+  #withLast(run: (last: Found) => void): void {
+    this.#archive.askArchive({ kind: 'last', shelf: this.#shelf }, (answer) => {
+      if (this.#isOver || answer.kind !== 'last') return
+      const { outcome } = answer
+      if (outcome.kind === 'last' && outcome.record === undefined) {
+        this.#end(true)
+        return
+      }
+      const found = outcome.kind === 'last' ? foundIn(outcome.record!) : undefined
+      if (found === undefined) this.#fail()
+      else run(found)
+    })
+  }
+
+  #page(from: number, countMax: number, run: (records: readonly Found[]) => void): void {
+    const request = { kind: 'page' as const, shelf: this.#shelf, from, countMax }
+    this.#archive.askArchive(request, (answer) => {
+      if (this.#isOver || answer.kind !== 'page') return
+      const { outcome } = answer
+      const found = outcome.kind === 'page' ? outcome.records.map(foundIn) : [undefined]
+      if (found.includes(undefined)) this.#fail()
+      else run(found as Found[])
+    })
+  }
+
+  #fail(): void {
+    this.#isOver = true
+    this.#onDone(undefined)
+  }
+
+  #end(isWhole: boolean): void {
+    this.#isOver = true
+    const [publications, marks] = [this.#publications, this.#marks]
+    this.#onDone({ publications, marks, lineage: this.#lineage, isWhole })
+  }
+}
+
+function foundIn({ seq, bytes }: LogRecord): Found | undefined {
+  const archived = decodeArchived(bytes)
+  return archived && { seq, archived }
+}
+
+/** The place at which a record begins. */
+function firstOf({ publications, tick }: Archived):
+  Pick<Publication, 'timestamp' | 'counter' | 'seq'> {
+  return publications[0] ?? { timestamp: tick.ms, counter: tick.counter, seq: 0 }
+}

@@ -1,0 +1,158 @@
+/**
+ * What is kept of one persisted channel: its shelves in the archive (archiver.ts), and whether it
+ * takes more at present. A channel that is born in this mastership does not know how far the
+ * serials of its past go; its first publishes wait until the archive has said so, for serials must
+ * sort behind those that are there.
+ */
+
+import type { Deadlines } from '../base/deadlines.ts'
+import { archiveLimits } from '../base/archive-limits.ts'
+import type { Random } from '../base/random.ts'
+import { type Archived, type ArchiveOutbox, SHELF_KINDS, type ShelfKind } from '../log/archive.ts'
+import type { Publication } from '../peer/message.ts'
+import { errors } from '../wire/errors.ts'
+import type { ErrorInfo } from '../wire/protocol-message.ts'
+import { Archiver } from './archiver.ts'
+import type { Backlog } from './backlog.ts'
+
+/** The rules of namespaces, as far as they say what is kept. */
+export interface Keeping {
+  /** Another one says that the rules may have changed. */
+  readonly version: number
+  /** How long what is published on the channel is kept; undefined: no longer than all is. */
+  keptMs(channel: string): number | undefined
+}
+
+/** As long as nobody has said anything. */
+export const keepsNothing: Keeping = { version: 0, keptMs: () => undefined }
+
+/** What a partition gives its channels for it. */
+export interface Archiving {
+  readonly partition: number
+  readonly archive: ArchiveOutbox
+  readonly deadlines: Deadlines
+  readonly random: Random
+  readonly backlog: Backlog
+  /** False while the archive has no room for more. */
+  readonly hasRoom: boolean
+  nowMs(): number
+  /** Runs once the log has accepted an append that began now, if we are the master by then. */
+  confirm(run: () => void): void
+}
+
+export interface ArchiveOwner {
+  onStored(publication: Publication): void
+  /** A shelf has serials up to this one. */
+  onPast(tick: Archived['tick']): void
+}
+
+export class ChannelArchive {
+  readonly #archivers: ReadonlyMap<ShelfKind, Archiver>
+  readonly #archiving: Archiving
+  readonly #owner: ArchiveOwner
+  readonly #early: (() => void)[] = []
+
+  constructor(
+    channel: string, lineage: string, epoch: number, archiving: Archiving, owner: ArchiveOwner
+  ) {
+    this.#archiving = archiving
+    this.#owner = owner
+    const { partition, archive, deadlines, random, backlog } = archiving
+    this.#archivers = new Map(SHELF_KINDS.map((of) => [of, new Archiver(
+      { partition, channel, of },
+      {
+        archive, deadlines, random, epoch, lineage, backlog,
+        nowMs: () => archiving.nowMs(),
+        confirm: (run) => archiving.confirm(run),
+        onStored: (stored) => {
+          for (const publication of stored) owner.onStored(publication)
+        },
+        onKnown: (tick) => this.#onKnown(tick)
+      }
+    )]))
+  }
+
+  /** True if both shelves have said how far they go. */
+  get isKnown(): boolean {
+    return [...this.#archivers.values()].every(({ isKnown }) => isKnown)
+  }
+
+  get isIdle(): boolean {
+    return [...this.#archivers.values()].every(({ isIdle }) => isIdle)
+  }
+
+  /** Asks the shelves how far they go. */
+  begin(): void {
+    for (const archiver of this.#archivers.values()) archiver.flush()
+  }
+
+  /** Takes the next committed publication. */
+  add(publication: Publication): void {
+    this.#archiverOf(kindOf(publication)).add(publication)
+  }
+
+  /** Appends what waits. */
+  flush(): void {
+    for (const archiver of this.#archivers.values()) if (!archiver.isIdle) archiver.flush()
+  }
+
+  /** Committed, and not known to be in the archive. */
+  waitingOf(of: ShelfKind): readonly Publication[] {
+    return this.#archiverOf(of).waiting
+  }
+
+  /** The same of all, in order. */
+  waiting(): Publication[] {
+    const all = SHELF_KINDS.flatMap((of) => [...this.waitingOf(of)])
+    return all.sort((a, b) => a.seq - b.seq)
+  }
+
+  /** Runs it once the past is known; false if that need not be waited for, or not any more. */
+  holds(run: () => void): boolean {
+    if (this.isKnown || this.#isInTrouble || this.#early.length >= archiveLimits.archiveEarlyMax) {
+      return false
+    }
+    if (this.#early.length === 0) {
+      const atMs = this.#archiving.nowMs() + archiveLimits.archiveSilentMs
+      this.#archiving.deadlines.at(atMs, () => this.#runEarly())
+    }
+    this.#early.push(run)
+    return true
+  }
+
+  /** Why a publish cannot be taken; `isBorn`: nothing of the past is known but by the archive. */
+  refusal(isBorn: boolean): ErrorInfo | undefined {
+    const { hasRoom, backlog } = this.#archiving
+    if (!hasRoom) return errors.unavailable('the archive of persisted messages is full').info
+    if (backlog.hasRoom && !this.#isInTrouble && (this.isKnown || !isBorn)) return undefined
+    return errors.unavailable('persisted messages cannot be stored for now').info
+  }
+
+  stop(): void {
+    this.#early.length = 0
+    for (const archiver of this.#archivers.values()) archiver.stop()
+  }
+
+  get #isInTrouble(): boolean {
+    const nowMs = this.#archiving.nowMs()
+    return [...this.#archivers.values()].some((archiver) => archiver.isInTrouble(nowMs))
+  }
+
+  #archiverOf(of: ShelfKind): Archiver {
+    return this.#archivers.get(of)!
+  }
+
+  #onKnown(tick: Archived['tick']): void {
+    this.#owner.onPast(tick)
+    if (this.isKnown) this.#runEarly()
+  }
+
+  #runEarly(): void {
+    for (const run of this.#early.splice(0)) run()
+  }
+}
+
+/** The shelf that it belongs on. */
+export function kindOf({ owner }: Publication): ShelfKind {
+  return owner === undefined ? 'messages' : 'presence'
+}

@@ -1,0 +1,93 @@
+/**
+ * What a partition's mastership has to do with the archive: what waits for it, who wants to be
+ * sure that we are the master still, and the readings under way, each for one question.
+ */
+
+import type { Deadlines } from '../base/deadlines.ts'
+import { archiveLimits } from '../base/archive-limits.ts'
+import type { Random } from '../base/random.ts'
+import type { ArchiveOutbox, Shelf } from '../log/archive.ts'
+import type { LogWriter } from '../log/writer.ts'
+import type { HistoryQuestion } from '../peer/question-message.ts'
+import { type ArchiveBounds, type ArchivePart, ArchiveReading } from './archive-reading.ts'
+import { Backlog } from './backlog.ts'
+import type { Archiving } from './channel-archive.ts'
+import type { PartitionPorts } from './partition-ports.ts'
+
+interface Confirmation {
+  readonly counter: number
+  run(): void
+}
+
+export class PartitionArchiving implements Archiving {
+  readonly partition: number
+  readonly backlog: Backlog
+  readonly #ports: PartitionPorts
+  /** The writer of the mastership, with an append of ours on its way. */
+  readonly #confirmed: () => LogWriter | undefined
+  #confirmations: Confirmation[] = []
+  readonly #readings = new Map<string, ArchiveReading>()
+
+  constructor(partition: number, ports: PartitionPorts, confirmed: () => LogWriter | undefined) {
+    this.partition = partition
+    this.backlog = new Backlog(ports.backlog)
+    this.#ports = ports
+    this.#confirmed = confirmed
+  }
+
+  get archive(): ArchiveOutbox {
+    return this.#ports.archive
+  }
+
+  get deadlines(): Deadlines {
+    return this.#ports.deadlines
+  }
+
+  get random(): Random {
+    return this.#ports.random
+  }
+
+  get hasRoom(): boolean {
+    return this.#ports.room().isArchiveFull !== true
+  }
+
+  nowMs(): number {
+    return this.#ports.now().monoMs
+  }
+
+  confirm(run: () => void): void {
+    const writer = this.#confirmed()
+    if (writer !== undefined) this.#confirmations.push({ counter: writer.nextCounter, run })
+  }
+
+  /** The log has accepted something of ours. */
+  onCommitted({ confirmedCounter }: LogWriter): void {
+    if (this.#confirmations.length === 0) return
+    const isReady = ({ counter }: Confirmation): boolean => counter <= confirmedCounter
+    const ready = this.#confirmations.filter(isReady)
+    this.#confirmations = this.#confirmations.filter((each) => !isReady(each))
+    for (const { run } of ready) run()
+    if (this.#confirmations.length > 0) this.#confirmed()
+  }
+
+  /** Reads for a question, unless that is under way, or too many are: it is asked again. */
+  read(
+    key: string, shelf: Shelf, question: HistoryQuestion, bounds: ArchiveBounds,
+    onRead: (part: ArchivePart) => void
+  ): void {
+    if (this.#readings.has(key) || this.#readings.size >= archiveLimits.archiveReadingsMax) return
+    const reading = new ArchiveReading(shelf, question, bounds, this.archive, (part) => {
+      this.#readings.delete(key)
+      if (part !== undefined) onRead(part)
+    })
+    this.#readings.set(key, reading)
+    reading.begin()
+  }
+
+  /** The mastership is over, or begins again. */
+  end(): void {
+    this.#confirmations = []
+    for (const reading of this.#readings.values()) reading.stop()
+    this.#readings.clear()
+  }
+}

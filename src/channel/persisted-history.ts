@@ -1,0 +1,113 @@
+/**
+ * History of a persisted channel: what the archive has, joined with what stands in the log and is
+ * not known to be there, or is still held here, at one position. Held is everything from some seq
+ * on, without a hole; the archive tells what was before it.
+ */
+
+import { limits } from '../base/limits.ts'
+import type { Shelf } from '../log/archive.ts'
+import type { Publication } from '../peer/message.ts'
+import type { HistoryAnswer, HistoryQuestion } from '../peer/question-message.ts'
+import type { ArchivePart } from './archive-reading.ts'
+import { emptyHistory, historyPage, type Past } from './history.ts'
+import type { Here } from './page.ts'
+import type { PartitionArchiving } from './partition-archiving.ts'
+
+/** The channel as it is asked for. */
+export interface Persisted {
+  readonly shelf: Shelf
+  /** Undefined: it was let go, and is in the archive only. */
+  readonly here: Here | undefined
+  readonly lineage: string
+  /** What was published before is over. */
+  readonly sinceMs: number
+}
+
+/** Answers, now or later; `key` names the question among all that are under way. */
+export function tellPersisted(
+  key: string, { shelf, here, lineage, sinceMs }: Persisted, question: HistoryQuestion,
+  archiving: PartitionArchiving, onAnswer: (answer: HistoryAnswer) => void
+): void {
+  const past = here === undefined ? [] : heldOf(here, shelf)
+  const held = here === undefined ? emptyHistory(question, lineage)
+    : historyPage(here, question, past)
+  const first = past.length === 0 ? undefined : past.at(0)
+  if (held.publications === undefined || beginsIn(first, question)) {
+    onAnswer(held)
+    return
+  }
+  const { isBackwards, countMax } = question
+  const told = held.publications
+  if (isBackwards && (!held.isWhole || told.length >= countMax)) {
+    onAnswer({ ...held, isWhole: false })
+    return
+  }
+  const endSeq = first?.seq ?? (here === undefined ? Infinity : here.standing.seq + 1)
+  const [toldCount, toldBytes] = isBackwards ? [told.length, bytesOf(told)] : [0, 0]
+  const bounds = { lineage, endSeq, sinceMs, toldCount, toldBytes }
+  archiving.read(key, shelf, question, bounds, (part) => {
+    onAnswer(isBackwards ? after(told, part, lineage) : before(part, held, told, question))
+  })
+}
+
+/** What is not let go here, in order: what the archive owes, and the tail. */
+function heldOf({ tail, archive }: Here, { of }: Shelf): Past {
+  const owed = archive?.waitingOf(of).filter(({ seq }) => seq <= tail.trimmedThrough) ?? []
+  if (owed.length === 0) return tail
+  return {
+    length: owed.length + tail.length,
+    at: (index) => (index < owed.length ? owed[index] : tail.at(index - owed.length))
+  }
+}
+
+/** True if nothing is asked for that came before what is held. */
+function beginsIn(
+  first: Publication | undefined, { isBackwards, from, startMs }: HistoryQuestion
+): boolean {
+  if (first === undefined) return false
+  const { timestamp, counter } = first
+  if (startMs !== undefined && startMs > timestamp) return true
+  if (isBackwards || from === undefined) return false
+  return from.ms > timestamp || (from.ms === timestamp && from.counter >= counter)
+}
+
+/** Backwards: the archive's part follows. */
+function after(
+  told: readonly Publication[], { publications, marks, ...part }: ArchivePart, lineage: string
+): HistoryAnswer {
+  return {
+    kind: 'history',
+    publications: [...told, ...publications],
+    marks: [...told.map(() => 0), ...marks],
+    lineage: part.lineage ?? lineage,
+    isWhole: part.isWhole
+  }
+}
+
+/** Forwards: what is held follows, as much of it as there is room for. */
+function before(
+  part: ArchivePart, held: HistoryAnswer, told: readonly Publication[],
+  { countMax }: HistoryQuestion
+): HistoryAnswer {
+  const { publications, marks } = part
+  const lineage = part.lineage ?? held.lineage
+  const isAnothers = told.length > 0 && lineage !== held.lineage
+  if (!part.isWhole || isAnothers) {
+    return { kind: 'history', publications, marks, lineage, isWhole: false }
+  }
+  const all = [...publications]
+  let bytes = bytesOf(all)
+  for (const publication of told) {
+    bytes += publication.payload.byteLength
+    const isFull = all.length >= countMax || bytes > limits.backlogPageBytesMax
+    if (isFull && all.length > 0) {
+      return { kind: 'history', publications: all, marks, lineage, isWhole: false }
+    }
+    all.push(publication)
+  }
+  return { kind: 'history', publications: all, marks, lineage, isWhole: held.isWhole }
+}
+
+function bytesOf(publications: readonly Publication[]): number {
+  return publications.reduce((sum, { payload }) => sum + payload.byteLength, 0)
+}

@@ -1,0 +1,189 @@
+/**
+ * The archive of dev mode: a file of SQLite, or the memory of the process where none is named, in
+ * the main thread, shared by all nodes and workers. Workers reach it over a MessagePort.
+ *
+ * An append is one transaction of the file's write-ahead log. At its bound it refuses; records go
+ * when their time is over, and are not shown from then on.
+ */
+
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import type { MessagePort } from 'node:worker_threads'
+import type { LastOutcome, Shelf } from '../log/archive.ts'
+import type { AppendOutcome, LogRecord, ReadOutcome } from '../log/port.ts'
+import type { Archive } from '../node/ports.ts'
+
+const PAGE_BYTES = 1024 * 1024
+const BYTES_MAX = 8 * 1024 * 1024 * 1024
+const PAGE_SIZE = 4_096
+/** How often records whose time is over are let go. */
+const SWEEP_MS = 60_000
+
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS records (
+    shelf TEXT NOT NULL, seq INTEGER NOT NULL, endsAtMs INTEGER NOT NULL, bytes BLOB NOT NULL,
+    PRIMARY KEY (shelf, seq)
+  ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS lasts (shelf TEXT PRIMARY KEY, seq INTEGER NOT NULL);
+  CREATE INDEX IF NOT EXISTS ends ON records (endsAtMs);`
+
+interface Row {
+  readonly seq: number
+  readonly bytes: Uint8Array
+}
+
+export class EmbeddedArchive implements Archive {
+  readonly #file: DatabaseSync
+  readonly #statements: Record<'last' | 'page' | 'add' | 'mark' | 'sweep', StatementSync>
+  readonly #now: () => number
+  #sweepAtMs = 0
+
+  /** `path` names its file; `now` tells the time since the epoch. */
+  constructor(path = ':memory:', now: () => number = Date.now, bytesMax: number = BYTES_MAX) {
+    this.#file = new DatabaseSync(path)
+    this.#file.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
+      PRAGMA page_size = ${PAGE_SIZE}; PRAGMA max_page_count = ${Math.ceil(bytesMax / PAGE_SIZE)};
+      ${SCHEMA}`)
+    this.#now = now
+    this.#statements = {
+      last: this.#file.prepare('SELECT seq FROM lasts WHERE shelf = ?'),
+      page: this.#file.prepare(
+        'SELECT seq, bytes FROM records WHERE shelf = ? AND seq >= ? AND endsAtMs > ? ' +
+          'ORDER BY seq LIMIT ?'),
+      add: this.#file.prepare(
+        'INSERT INTO records (shelf, seq, endsAtMs, bytes) VALUES (?, ?, ?, ?)'),
+      mark: this.#file.prepare('INSERT INTO lasts (shelf, seq) VALUES (?, ?) ' +
+        'ON CONFLICT (shelf) DO UPDATE SET seq = excluded.seq'),
+      sweep: this.#file.prepare('DELETE FROM records WHERE endsAtMs <= ?')
+    }
+  }
+
+  async last(shelf: Shelf): Promise<LastOutcome> {
+    const lastSeq = this.#lastSeq(keyOf(shelf))
+    return { kind: 'last', record: this.#rows(shelf, lastSeq, 1)[0] }
+  }
+
+  async page(shelf: Shelf, from: number, countMax: number): Promise<ReadOutcome> {
+    const rows = this.#rows(shelf, from, countMax + 1)
+    const records: LogRecord[] = []
+    for (let bytes = 0; records.length < rows.length && bytes < PAGE_BYTES;) {
+      if (records.length === countMax) break
+      const row = rows[records.length]!
+      records.push(row)
+      bytes += row.bytes.byteLength
+    }
+    return { kind: 'page', records, isEnd: records.length === rows.length }
+  }
+
+  async append(
+    shelf: Shelf, expectedSeq: number, bytes: Uint8Array, keptMs: number
+  ): Promise<AppendOutcome> {
+    const key = keyOf(shelf)
+    // As elsewhere: a shelf of which nothing is left expects 0 again.
+    const lastSeq = this.#rows(shelf, this.#lastSeq(key), 1)[0]?.seq ?? 0
+    if (lastSeq !== expectedSeq) return { kind: 'conflict', lastSeq }
+    const nowMs = this.#now()
+    this.#sweep(nowMs)
+    const seq = this.#lastSeq(key) + 1
+    try {
+      this.#file.exec('BEGIN IMMEDIATE')
+      this.#statements.add.run(key, seq, nowMs + keptMs, bytes)
+      this.#statements.mark.run(key, seq)
+      this.#file.exec('COMMIT')
+      return { kind: 'appended', seq }
+    } catch (error) {
+      // SQLite undoes what was begun: nothing is stored.
+      if (this.#file.isTransaction) this.#file.exec('ROLLBACK')
+      return { kind: 'refused', reason: (error as Error).message }
+    }
+  }
+
+  close(): void {
+    this.#file.close()
+  }
+
+  /** Answers the `PortArchive` behind `port` until the port closes. */
+  serve(port: MessagePort): void {
+    port.on('message', async ({ ticket, shelf, ...question }: Question) => {
+      const outcome = question.kind === 'last' ? await this.last(shelf)
+        : question.kind === 'page' ? await this.page(shelf, question.from, question.countMax)
+          : await this.append(shelf, question.expectedSeq, question.bytes, question.keptMs)
+      const answer: Answer = { ticket, outcome }
+      port.postMessage(answer)
+    })
+  }
+
+  #lastSeq(key: string): number {
+    return (this.#statements.last.get(key) as { seq: number } | undefined)?.seq ?? 0
+  }
+
+  #rows(shelf: Shelf, from: number, countMax: number): Row[] {
+    const rows = this.#statements.page.all(keyOf(shelf), from, this.#now(), countMax)
+    return rows.map(({ seq, bytes }) => ({ seq: seq as number, bytes: bytes as Uint8Array }))
+  }
+
+  #sweep(nowMs: number): void {
+    if (nowMs < this.#sweepAtMs) return
+    this.#sweepAtMs = nowMs + SWEEP_MS
+    this.#statements.sweep.run(nowMs)
+  }
+}
+
+type Asked =
+  | { readonly kind: 'last' }
+  | { readonly kind: 'page'; readonly from: number; readonly countMax: number }
+  | {
+      readonly kind: 'append'
+      readonly expectedSeq: number
+      readonly bytes: Uint8Array
+      readonly keptMs: number
+    }
+
+type Question = { readonly ticket: number; readonly shelf: Shelf } & Asked
+
+interface Answer {
+  readonly ticket: number
+  readonly outcome: LastOutcome | ReadOutcome | AppendOutcome
+}
+
+/** The embedded archive as a worker thread sees it. */
+export class PortArchive implements Archive {
+  readonly #port: MessagePort
+  readonly #open = new Map<number, (outcome: Answer['outcome']) => void>()
+  #ticket = 0
+
+  constructor(port: MessagePort) {
+    this.#port = port
+    port.on('message', ({ ticket, outcome }: Answer) => {
+      this.#open.get(ticket)?.(outcome)
+      this.#open.delete(ticket)
+    })
+  }
+
+  async last(shelf: Shelf): Promise<LastOutcome> {
+    return await this.#ask(shelf, { kind: 'last' }) as LastOutcome
+  }
+
+  async page(shelf: Shelf, from: number, countMax: number): Promise<ReadOutcome> {
+    return await this.#ask(shelf, { kind: 'page', from, countMax }) as ReadOutcome
+  }
+
+  async append(
+    shelf: Shelf, expectedSeq: number, bytes: Uint8Array, keptMs: number
+  ): Promise<AppendOutcome> {
+    // A copy of just these bytes: a message takes the whole buffer that they are a part of.
+    const own = bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice()
+    return await this.#ask(shelf, { kind: 'append', expectedSeq, bytes: own, keptMs }) as
+      AppendOutcome
+  }
+
+  #ask(shelf: Shelf, asked: Asked): Promise<Answer['outcome']> {
+    const ticket = ++this.#ticket
+    const question: Question = { ...asked, ticket, shelf }
+    this.#port.postMessage(question)
+    return new Promise((resolve) => this.#open.set(ticket, resolve))
+  }
+}
+
+function keyOf({ channel, of }: Shelf): string {
+  return `${of} ${channel}`
+}
