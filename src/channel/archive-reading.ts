@@ -5,15 +5,16 @@
  * Cost, at any depth: a page that goes on from another is one or two requests per hundred
  * publications; one that begins at the end is one more, one that begins in the midst as many more
  * as the shelf's stretch of sequences can be halved. Backwards it goes by the records' own word
- * of where a page earlier begins.
+ * of where a page earlier begins. A hole costs one more.
  *
  * Pages come from any copy, so perhaps from one that lags; each record names the one before it,
- * and the last one is known, so that a hole shows: then nothing is told, and it is asked again.
+ * and the last one is known, so that a hole shows. Then it is asked, without copies, whether what
+ * is missing has had its time; if not, nothing is told, and the question is asked again.
  */
 
 import { limits } from '../base/limits.ts'
 import {
-  type Archived, type ArchiveOutbox, decodeArchived, type Shelf
+  type ArchiveAsk, type Archived, type ArchiveOutbox, decodeArchived, type Shelf
 } from '../log/archive.ts'
 import type { LogRecord } from '../log/port.ts'
 import type { Publication } from '../peer/message.ts'
@@ -92,14 +93,14 @@ export class ArchiveReading {
   #beginAt(last: Found): void {
     const { isBackwards, from } = this.#question
     if (isBackwards) {
-      this.#search(last, (side) => side !== 'after', (found) => {
+      this.#search(last, (each) => this.#beginningOf(each) !== 'after', (found) => {
         if (found === undefined) this.#end(true)
         else this.#backwardsFrom(found)
       })
     } else if (from?.mark !== undefined) {
       this.#forwardsFrom(from.mark, last.seq, undefined)
     } else {
-      this.#search(last, (side) => side === 'before', (found) => {
+      this.#search(last, (each) => this.#beginningOf(each) === 'before', (found) => {
         this.#forwardsFrom(found?.seq ?? 1, last.seq, undefined)
       })
     }
@@ -107,10 +108,9 @@ export class ArchiveReading {
 
   /** The last record of which `isSo`: it holds for all up to some place, and for none behind. */
   #search(
-    last: Found, isSo: (side: Side) => boolean, onFound: (found: Found | undefined) => void
+    last: Found, isSo: (record: Found) => boolean, onFound: (found: Found | undefined) => void
   ): void {
-    const isTrue = ({ archived }: Found): boolean => isSo(this.#sideOf(firstOf(archived), archived))
-    if (isTrue(last)) {
+    if (isSo(last)) {
       onFound(last)
       return
     }
@@ -120,39 +120,56 @@ export class ArchiveReading {
         return
       }
       const middle = (low.seq + high) >> 1
-      this.#page(middle, 1, ([found]) => {
+      this.#next(middle, (found) => {
         if (found === undefined || found.seq >= high) halve(low, middle)
-        else if (isTrue(found)) halve(found, high)
+        else if (isSo(found)) halve(found, high)
         else halve(low, middle)
       })
     }
-    this.#page(1, 1, ([first]) => {
-      if (first === undefined || !isTrue(first)) onFound(undefined)
+    this.#next(1, (first) => {
+      if (first === undefined || !isSo(first)) onFound(undefined)
       else halve(first, last.seq)
+    })
+  }
+
+  #beginningOf({ archived }: Found): Side {
+    return this.#sideOf(firstOf(archived), archived)
+  }
+
+  /** Goes on if nothing stands from `seq` on before the record: it has had its time. */
+  #overHole(seq: number, record: Found, run: () => void): void {
+    this.#next(seq, (found) => {
+      if (found?.seq === record.seq) run()
+      else this.#fail()
     })
   }
 
   #forwardsFrom(seq: number, lastSeq: number, before: number | undefined): void {
     const countMax = Math.min(PAGE_RECORDS, this.#question.countMax + 2)
     this.#page(seq, countMax, (records) => {
-      let previous = before
-      for (const record of records) {
-        const isNext = previous === undefined || record.archived.before === previous
-        if (!isNext) {
-          this.#fail()
-          return
-        }
-        if (!this.#take(record)) return
-        previous = record.seq
-      }
-      if (previous !== undefined && previous >= lastSeq) this.#end(true)
-      else if (records.length === 0) this.#fail()
-      else this.#forwardsFrom(previous! + 1, lastSeq, previous)
+      if (records.length === 0) this.#fail()
+      else this.#forwardsOver(records, lastSeq, before)
     })
   }
 
+  /** `before`: the record before these, if it is known. */
+  #forwardsOver(records: readonly Found[], lastSeq: number, before: number | undefined): void {
+    let previous = before
+    for (const [at, record] of records.entries()) {
+      if (previous !== undefined && record.archived.before !== previous) {
+        const rest = records.slice(at)
+        this.#overHole(previous + 1, record, () => this.#forwardsOver(rest, lastSeq, undefined))
+        return
+      }
+      if (!this.#take(record)) return
+      previous = record.seq
+    }
+    if (previous! >= lastSeq) this.#end(true)
+    else this.#forwardsFrom(previous! + 1, lastSeq, previous)
+  }
+
   #backwardsAt(seq: number): void {
-    this.#page(seq, 1, ([record]) => {
+    this.#next(seq, (record) => {
       // One whose time is over, and all before it.
       if (record?.seq === seq) this.#backwardsFrom(record)
       else this.#end(true)
@@ -168,20 +185,33 @@ export class ArchiveReading {
     }
     this.#page(back, backCount, (records) => {
       const earlier = records.filter(({ seq }) => seq < record.seq)
-      if (earlier.length === 0) {
-        this.#end(true)
+      if (earlier.length === 0) this.#backwardsBefore(record)
+      else this.#backwardsOver(earlier, record, before)
+    })
+  }
+
+  /** `later`: the record behind them, which names `before`. */
+  #backwardsOver(records: readonly Found[], later: Found, before: number): void {
+    let [behind, next] = [later, before]
+    for (const [at, each] of [...records.entries()].reverse()) {
+      if (each.seq !== next) {
+        const rest = records.slice(0, at + 1)
+        this.#overHole(each.seq + 1, behind, () => this.#backwardsOver(rest, behind, each.seq))
         return
       }
-      let next = before
-      for (const each of earlier.toReversed()) {
-        if (each.seq !== next) {
-          this.#fail()
-          return
-        }
-        next = each.archived.before
-        if (each !== earlier[0] && !this.#take(each)) return
-      }
-      this.#backwardsFrom(earlier[0]!)
+      // The first one leads on to the page before.
+      if (at === 0) this.#backwardsFrom(each)
+      else if (!this.#take(each)) return
+      behind = each
+      next = each.archived.before
+    }
+  }
+
+  /** A page that is gone, or not there yet, may have others before it. */
+  #backwardsBefore({ seq, archived }: Found): void {
+    this.#search({ seq, archived }, (each) => each.seq < seq, (found) => {
+      if (found === undefined) this.#end(true)
+      else this.#backwardsFrom(found)
     })
   }
 
@@ -229,14 +259,27 @@ export class ArchiveReading {
   }
 
   #withLast(run: (last: Found) => void): void {
-    this.#archive.askArchive({ kind: 'last', shelf: this.#shelf }, (answer) => {
-      if (this.#isOver || answer.kind !== 'last') return
+    this.#record({ kind: 'last', shelf: this.#shelf }, (last) => {
+      if (last === undefined) this.#end(true)
+      else run(last)
+    })
+  }
+
+  #next(from: number, run: (record: Found | undefined) => void): void {
+    this.#record({ kind: 'next', shelf: this.#shelf, from }, run)
+  }
+
+  #record(
+    request: ArchiveAsk & { kind: 'last' | 'next' }, run: (record: Found | undefined) => void
+  ): void {
+    this.#archive.askArchive(request, (answer) => {
+      if (this.#isOver || answer.kind !== 'record') return
       const { outcome } = answer
-      if (outcome.kind === 'last' && outcome.record === undefined) {
-        this.#end(true)
+      if (outcome.kind === 'record' && outcome.record === undefined) {
+        run(undefined)
         return
       }
-      const found = outcome.kind === 'last' ? foundIn(outcome.record!) : undefined
+      const found = outcome.kind === 'record' ? foundIn(outcome.record!) : undefined
       if (found === undefined) this.#fail()
       else run(found)
     })

@@ -10,6 +10,9 @@
  *                         └── conflict: somebody else's, or our own late one; what it holds of
  *                             ours is stored
  *
+ * A record of our lineage that holds what our log does not have proves that the log was rolled
+ * back (rule 4): what is given the same places now must not be taken for what stands there.
+ *
  * An append whose outcome is unknown, or that was refused, is tried again for ever: what was
  * committed is never given up. It must never store anything twice, nor leave anything out: what
  * waits is in order, and goes on after the last record, whoever wrote that.
@@ -20,10 +23,10 @@ import { archiveLimits } from '../base/archive-limits.ts'
 import { limits } from '../base/limits.ts'
 import type { Random } from '../base/random.ts'
 import {
-  type Archived, type ArchiveOutbox, decodeArchived, encodeArchived, type LastOutcome, type Shelf
+  type Archived, type ArchiveOutbox, decodeArchived, encodeArchived, type RecordOutcome, type Shelf
 } from '../log/archive.ts'
 import type { AppendOutcome } from '../log/port.ts'
-import type { Publication } from '../peer/message.ts'
+import type { Publication, Standing } from '../peer/message.ts'
 import type { Backlog } from './backlog.ts'
 
 const RETRY_FIRST_MS = 20
@@ -41,6 +44,9 @@ export interface ArchiverPorts {
   nowMs(): number
   /** Runs once the log has accepted an append that began now. */
   confirm(run: () => void): void
+  /** True if our log cannot have been there; then `onRolledBack`, once that is sure. */
+  disproves(standing: Standing): boolean
+  onRolledBack(): void
   /** These are in the archive. */
   onStored(publications: readonly Publication[]): void
   /** The last tick in the shelf is known. */
@@ -120,14 +126,14 @@ export class Archiver {
     this.#state = 'reading'
     this.#owedSinceMs ??= this.#ports.nowMs()
     this.#ports.archive.askArchive({ kind: 'last', shelf: this.#shelf }, (answer) => {
-      if (!this.#isStopped && answer.kind === 'last') this.#onLast(answer.outcome)
+      if (!this.#isStopped && answer.kind === 'record') this.#onLast(answer.outcome)
     })
   }
 
-  #onLast(outcome: LastOutcome): void {
-    const record = outcome.kind === 'last' ? outcome.record : undefined
+  #onLast(outcome: RecordOutcome): void {
+    const record = outcome.kind === 'record' ? outcome.record : undefined
     const archived = record === undefined ? undefined : decodeArchived(record.bytes)
-    if (outcome.kind !== 'last' || (record !== undefined && archived === undefined)) {
+    if (outcome.kind !== 'record' || (record !== undefined && archived === undefined)) {
       this.#later(() => this.#read())
       return
     }
@@ -145,10 +151,23 @@ export class Archiver {
       this.#ports.confirm(() => this.#beginLineage())
       return
     }
+    if (this.#isAhead(archived)) {
+      this.#ports.confirm(() => {
+        if (!this.#isStopped) this.#ports.onRolledBack()
+      })
+      return
+    }
     const storedSeq = publications.at(-1)?.seq ?? 0
     const stored = this.#waiting.findIndex(({ seq }) => seq > storedSeq)
     this.#onStored(stored === -1 ? this.#waiting.length : stored)
     this.#onRead()
+  }
+
+  #isAhead({ lineage, epoch, publications }: Archived): boolean {
+    const last = publications.at(-1)
+    if (last === undefined) return false
+    const { seq, entry } = last
+    return this.#ports.disproves({ lineage, seq, epoch, entry })
   }
 
   /** From here on, appends of whoever does not know of our lineage are refused. */

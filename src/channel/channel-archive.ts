@@ -9,7 +9,7 @@ import type { Deadlines } from '../base/deadlines.ts'
 import { archiveLimits } from '../base/archive-limits.ts'
 import type { Random } from '../base/random.ts'
 import { type Archived, type ArchiveOutbox, SHELF_KINDS, type ShelfKind } from '../log/archive.ts'
-import type { Publication } from '../peer/message.ts'
+import type { Publication, Standing } from '../peer/message.ts'
 import { errors } from '../wire/errors.ts'
 import type { ErrorInfo } from '../wire/protocol-message.ts'
 import { Archiver } from './archiver.ts'
@@ -38,6 +38,10 @@ export interface Archiving {
   nowMs(): number
   /** Runs once the log has accepted an append that began now, if we are the master by then. */
   confirm(run: () => void): void
+  /** True if the log cannot have been there. */
+  disproves(standing: Standing): boolean
+  /** The log has lost what stands in the archive. */
+  onRolledBack(): void
 }
 
 export interface ArchiveOwner {
@@ -64,6 +68,8 @@ export class ChannelArchive {
         archive, deadlines, random, epoch, lineage, backlog,
         nowMs: () => archiving.nowMs(),
         confirm: (run) => archiving.confirm(run),
+        disproves: (standing) => archiving.disproves(standing),
+        onRolledBack: () => archiving.onRolledBack(),
         onStored: (stored) => {
           for (const publication of stored) owner.onStored(publication)
         },

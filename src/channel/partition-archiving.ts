@@ -8,11 +8,20 @@ import { archiveLimits } from '../base/archive-limits.ts'
 import type { Random } from '../base/random.ts'
 import type { ArchiveOutbox, Shelf } from '../log/archive.ts'
 import type { LogWriter } from '../log/writer.ts'
+import type { Standing } from '../peer/message.ts'
 import type { HistoryQuestion } from '../peer/question-message.ts'
 import { type ArchiveBounds, type ArchivePart, ArchiveReading } from './archive-reading.ts'
 import { Backlog } from './backlog.ts'
 import type { Archiving } from './channel-archive.ts'
 import type { PartitionPorts } from './partition-ports.ts'
+
+/** The partition's master. */
+export interface MastershipOwner {
+  /** The writer of the mastership, with an append of ours on its way. */
+  confirmed(): LogWriter | undefined
+  disproves(standing: Standing): boolean
+  onRolledBack(): void
+}
 
 interface Confirmation {
   readonly counter: number
@@ -23,16 +32,15 @@ export class PartitionArchiving implements Archiving {
   readonly partition: number
   readonly backlog: Backlog
   readonly #ports: PartitionPorts
-  /** The writer of the mastership, with an append of ours on its way. */
-  readonly #confirmed: () => LogWriter | undefined
+  readonly #owner: MastershipOwner
   #confirmations: Confirmation[] = []
   readonly #readings = new Map<string, ArchiveReading>()
 
-  constructor(partition: number, ports: PartitionPorts, confirmed: () => LogWriter | undefined) {
+  constructor(partition: number, ports: PartitionPorts, owner: MastershipOwner) {
     this.partition = partition
     this.backlog = new Backlog(ports.backlog)
     this.#ports = ports
-    this.#confirmed = confirmed
+    this.#owner = owner
   }
 
   get archive(): ArchiveOutbox {
@@ -56,18 +64,26 @@ export class PartitionArchiving implements Archiving {
   }
 
   confirm(run: () => void): void {
-    const writer = this.#confirmed()
+    const writer = this.#owner.confirmed()
     if (writer !== undefined) this.#confirmations.push({ counter: writer.nextCounter, run })
   }
 
-  /** The log has accepted something of ours. */
+  disproves(standing: Standing): boolean {
+    return this.#owner.disproves(standing)
+  }
+
+  onRolledBack(): void {
+    this.#owner.onRolledBack()
+  }
+
+  /** The log has accepted something of ours; it may end the mastership. */
   onCommitted({ confirmedCounter }: LogWriter): void {
     if (this.#confirmations.length === 0) return
     const isReady = ({ counter }: Confirmation): boolean => counter <= confirmedCounter
     const ready = this.#confirmations.filter(isReady)
     this.#confirmations = this.#confirmations.filter((each) => !isReady(each))
     for (const { run } of ready) run()
-    if (this.#confirmations.length > 0) this.#confirmed()
+    if (this.#confirmations.length > 0) this.#owner.confirmed()
   }
 
   /** Reads for a question, unless that is under way, or too many are: it is asked again. */

@@ -67,7 +67,11 @@ export class PartitionMaster {
     this.#ports = ports
     const partition = this
     const { viewVersion } = claimant
-    const archiving = new PartitionArchiving(this.partition, ports, () => this.#confirmed())
+    const archiving = new PartitionArchiving(this.partition, ports, {
+      confirmed: () => this.#confirmed(),
+      disproves: (standing) => this.#state.kind === 'serving' && this.#state.disproves(standing),
+      onRolledBack: () => this.#onRolledBack('the archive has what the log has not', true)
+    })
     this.#archiving = archiving
     this.#channels = new PartitionChannels(new PartitionMasterPorts({
       get serving() {
@@ -338,13 +342,13 @@ export class PartitionMaster {
       this.#registers.onCommitted(entry, serving.lastEntry)
     }
     this.#channels.onCommitted(entries, nowMs)
-    this.#archiving.onCommitted(writer)
     this.#roll?.onCommitted()
     if (retention.wantsSnapshot(nowMs)) this.#writeSnapshot(serving)
     if (serving.isTrimHeld) serving.trim(this.#ports.log, nowMs)
     for (const { from, message } of this.#confirming.takeReady(writer, nowMs)) {
       this.onMessage(from, message)
     }
+    this.#archiving.onCommitted(writer)
     // What was held may have ended this mastership.
     const state: State = this.#state
     if (state.kind === 'serving' && this.#confirming.size > 0) this.#confirm(state)

@@ -29,18 +29,26 @@ export interface Shelf {
   readonly of: ShelfKind
 }
 
-/** The shelf's last record, by the word of who decides about appends; a copy may lag. */
-export type LastOutcome =
-  | { readonly kind: 'last'; readonly record: LogRecord | undefined }
+/** One record, by the word of who decides about appends: no copy that may lag. */
+export type RecordOutcome =
+  | { readonly kind: 'record'; readonly record: LogRecord | undefined }
   | { readonly kind: 'unreadable'; readonly reason: string }
 
 export type ArchiveRequest =
+  /** The shelf's last record. */
   | { readonly kind: 'last'; readonly ticket: number; readonly shelf: Shelf }
+  /** The first with `seq` at least this. */
+  | {
+      readonly kind: 'next'
+      readonly ticket: number
+      readonly shelf: Shelf
+      readonly from: number
+    }
   | {
       readonly kind: 'page'
       readonly ticket: number
       readonly shelf: Shelf
-      /** Records with `seq` at least this, oldest first, at most `countMax`. */
+      /** Records with `seq` at least this, oldest first, at most `countMax`; of any copy. */
       readonly from: number
       readonly countMax: number
     }
@@ -56,13 +64,14 @@ export type ArchiveRequest =
     }
 
 export type ArchiveAnswer =
-  | { readonly kind: 'last'; readonly ticket: number; readonly outcome: LastOutcome }
+  | { readonly kind: 'record'; readonly ticket: number; readonly outcome: RecordOutcome }
   | { readonly kind: 'page'; readonly ticket: number; readonly outcome: ReadOutcome }
   | { readonly kind: 'append'; readonly ticket: number; readonly outcome: AppendOutcome }
 
 /** A request without its ticket. */
 export type ArchiveAsk =
   | Omit<ArchiveRequest & { kind: 'last' }, 'ticket'>
+  | Omit<ArchiveRequest & { kind: 'next' }, 'ticket'>
   | Omit<ArchiveRequest & { kind: 'page' }, 'ticket'>
   | Omit<ArchiveRequest & { kind: 'append' }, 'ticket'>
 

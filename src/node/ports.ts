@@ -5,7 +5,7 @@
 
 import type { AppDirectory } from '../auth/app.ts'
 import type { Clock, Now } from '../base/clock.ts'
-import type { ArchiveAnswer, LastOutcome, Shelf } from '../log/archive.ts'
+import type { ArchiveAnswer, RecordOutcome, Shelf } from '../log/archive.ts'
 import type { AppendOutcome, LogAnswer, ReadOutcome } from '../log/port.ts'
 import type { LogRoom } from '../log/room.ts'
 import type { LinkFrame } from '../peer/link.ts'
@@ -55,7 +55,8 @@ export interface StatsRecords {
 
 /** What is kept of persisted channels (log/archive.ts). Promises never reject. */
 export interface Archive {
-  last(shelf: Shelf): Promise<LastOutcome>
+  last(shelf: Shelf): Promise<RecordOutcome>
+  next(shelf: Shelf, from: number): Promise<RecordOutcome>
   page(shelf: Shelf, from: number, countMax: number): Promise<ReadOutcome>
   append(
     shelf: Shelf, expectedSeq: number, bytes: Uint8Array, keptMs: number

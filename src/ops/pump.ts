@@ -129,14 +129,27 @@ export class Pump {
 
   async #archive(request: ArchiveRequest): Promise<void> {
     const { archive } = this.#ports
-    const { ticket, shelf } = request
-    const answer: ArchiveAnswer = request.kind === 'last'
-      ? { kind: 'last', ticket, outcome: await archive.last(shelf) }
-      : request.kind === 'page'
-        ? { kind: 'page', ticket,
-          outcome: await archive.page(shelf, request.from, request.countMax) }
-        : { kind: 'append', ticket, outcome: await archive.append(
-          shelf, request.expectedSeq, request.bytes, request.keptMs) }
-    this.input({ kind: 'archive', answer })
+    this.input({ kind: 'archive', answer: await answerArchive(archive, request) })
+  }
+}
+
+async function answerArchive(
+  archive: Archive, request: ArchiveRequest
+): Promise<ArchiveAnswer> {
+  const { shelf, ticket } = request
+  switch (request.kind) {
+    case 'last':
+      return { kind: 'record', ticket, outcome: await archive.last(shelf) }
+    case 'next':
+      return { kind: 'record', ticket, outcome: await archive.next(shelf, request.from) }
+    case 'page': {
+      const { from, countMax } = request
+      return { kind: 'page', ticket, outcome: await archive.page(shelf, from, countMax) }
+    }
+    case 'append': {
+      const { expectedSeq, bytes, keptMs } = request
+      const outcome = await archive.append(shelf, expectedSeq, bytes, keptMs)
+      return { kind: 'append', ticket, outcome }
+    }
   }
 }

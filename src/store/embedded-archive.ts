@@ -8,7 +8,7 @@
 
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import type { MessagePort } from 'node:worker_threads'
-import type { LastOutcome, Shelf } from '../log/archive.ts'
+import type { RecordOutcome, Shelf } from '../log/archive.ts'
 import type { AppendOutcome, LogRecord, ReadOutcome } from '../log/port.ts'
 import type { Archive } from '../node/ports.ts'
 
@@ -26,6 +26,9 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS lasts (shelf TEXT PRIMARY KEY, seq INTEGER NOT NULL);
   CREATE INDEX IF NOT EXISTS ends ON records (endsAtMs);`
 
+type Statements = Readonly<
+  Record<'highest' | 'last' | 'page' | 'add' | 'mark' | 'sweep', StatementSync>>
+
 interface Row {
   readonly seq: number
   readonly bytes: Uint8Array
@@ -33,7 +36,7 @@ interface Row {
 
 export class EmbeddedArchive implements Archive {
   readonly #file: DatabaseSync
-  readonly #statements: Record<'last' | 'page' | 'add' | 'mark' | 'sweep', StatementSync>
+  readonly #statements: Statements
   readonly #now: () => number
   #sweepAtMs = 0
 
@@ -45,7 +48,10 @@ export class EmbeddedArchive implements Archive {
       ${SCHEMA}`)
     this.#now = now
     this.#statements = {
-      last: this.#file.prepare('SELECT seq FROM lasts WHERE shelf = ?'),
+      highest: this.#file.prepare('SELECT seq FROM lasts WHERE shelf = ?'),
+      last: this.#file.prepare(
+        'SELECT seq, bytes FROM records WHERE shelf = ? AND endsAtMs > ? ' +
+          'ORDER BY seq DESC LIMIT 1'),
       page: this.#file.prepare(
         'SELECT seq, bytes FROM records WHERE shelf = ? AND seq >= ? AND endsAtMs > ? ' +
           'ORDER BY seq LIMIT ?'),
@@ -57,9 +63,12 @@ export class EmbeddedArchive implements Archive {
     }
   }
 
-  async last(shelf: Shelf): Promise<LastOutcome> {
-    const lastSeq = this.#lastSeq(keyOf(shelf))
-    return { kind: 'last', record: this.#rows(shelf, lastSeq, 1)[0] }
+  async last(shelf: Shelf): Promise<RecordOutcome> {
+    return { kind: 'record', record: this.#last(shelf) }
+  }
+
+  async next(shelf: Shelf, from: number): Promise<RecordOutcome> {
+    return { kind: 'record', record: this.#rows(shelf, from, 1)[0] }
   }
 
   async page(shelf: Shelf, from: number, countMax: number): Promise<ReadOutcome> {
@@ -79,11 +88,11 @@ export class EmbeddedArchive implements Archive {
   ): Promise<AppendOutcome> {
     const key = keyOf(shelf)
     // As elsewhere: a shelf of which nothing is left expects 0 again.
-    const lastSeq = this.#rows(shelf, this.#lastSeq(key), 1)[0]?.seq ?? 0
+    const lastSeq = this.#last(shelf)?.seq ?? 0
     if (lastSeq !== expectedSeq) return { kind: 'conflict', lastSeq }
     const nowMs = this.#now()
     this.#sweep(nowMs)
-    const seq = this.#lastSeq(key) + 1
+    const seq = this.#highest(key) + 1
     try {
       this.#file.exec('BEGIN IMMEDIATE')
       this.#statements.add.run(key, seq, nowMs + keptMs, bytes)
@@ -104,16 +113,31 @@ export class EmbeddedArchive implements Archive {
   /** Answers the `PortArchive` behind `port` until the port closes. */
   serve(port: MessagePort): void {
     port.on('message', async ({ ticket, shelf, ...question }: Question) => {
-      const outcome = question.kind === 'last' ? await this.last(shelf)
-        : question.kind === 'page' ? await this.page(shelf, question.from, question.countMax)
-          : await this.append(shelf, question.expectedSeq, question.bytes, question.keptMs)
-      const answer: Answer = { ticket, outcome }
+      const answer: Answer = { ticket, outcome: await this.#outcomeOf(shelf, question) }
       port.postMessage(answer)
     })
   }
 
-  #lastSeq(key: string): number {
-    return (this.#statements.last.get(key) as { seq: number } | undefined)?.seq ?? 0
+  #outcomeOf(shelf: Shelf, asked: Asked): Promise<Answer['outcome']> {
+    switch (asked.kind) {
+      case 'last':
+        return this.last(shelf)
+      case 'next':
+        return this.next(shelf, asked.from)
+      case 'page':
+        return this.page(shelf, asked.from, asked.countMax)
+      case 'append':
+        return this.append(shelf, asked.expectedSeq, asked.bytes, asked.keptMs)
+    }
+  }
+
+  /** The highest sequence that was ever given out. */
+  #highest(key: string): number {
+    return (this.#statements.highest.get(key) as { seq: number } | undefined)?.seq ?? 0
+  }
+
+  #last(shelf: Shelf): Row | undefined {
+    return this.#statements.last.get(keyOf(shelf), this.#now()) as Row | undefined
   }
 
   #rows(shelf: Shelf, from: number, countMax: number): Row[] {
@@ -130,6 +154,7 @@ export class EmbeddedArchive implements Archive {
 
 type Asked =
   | { readonly kind: 'last' }
+  | { readonly kind: 'next'; readonly from: number }
   | { readonly kind: 'page'; readonly from: number; readonly countMax: number }
   | {
       readonly kind: 'append'
@@ -142,7 +167,7 @@ type Question = { readonly ticket: number; readonly shelf: Shelf } & Asked
 
 interface Answer {
   readonly ticket: number
-  readonly outcome: LastOutcome | ReadOutcome | AppendOutcome
+  readonly outcome: RecordOutcome | ReadOutcome | AppendOutcome
 }
 
 /** The embedded archive as a worker thread sees it. */
@@ -159,8 +184,12 @@ export class PortArchive implements Archive {
     })
   }
 
-  async last(shelf: Shelf): Promise<LastOutcome> {
-    return await this.#ask(shelf, { kind: 'last' }) as LastOutcome
+  async last(shelf: Shelf): Promise<RecordOutcome> {
+    return await this.#ask(shelf, { kind: 'last' }) as RecordOutcome
+  }
+
+  async next(shelf: Shelf, from: number): Promise<RecordOutcome> {
+    return await this.#ask(shelf, { kind: 'next', from }) as RecordOutcome
   }
 
   async page(shelf: Shelf, from: number, countMax: number): Promise<ReadOutcome> {

@@ -1,14 +1,14 @@
 /**
  * The replicated archive: a subject per shelf in a few streams of NATS JetStream, with as many
  * copies as the log has. Appends expect the subject's last sequence, as the log's do, and say how
- * long the message lives. Pages are direct gets; a shelf's last record is read from the leader.
+ * long the message lives. Pages are direct gets; single records are read from the leader.
  *
  * It must never make a stream (jetstream-streams.ts does), and never say *refused* of what may
  * have been stored.
  */
 
 import { headers, type NatsConnection } from 'nats'
-import type { LastOutcome, Shelf } from '../log/archive.ts'
+import type { RecordOutcome, Shelf } from '../log/archive.ts'
 import type { AppendOutcome, ReadOutcome } from '../log/port.ts'
 import type { LogPlan } from '../node/member-ports.ts'
 import type { Archive } from '../node/ports.ts'
@@ -45,9 +45,12 @@ export class JetStreamArchive implements Archive {
     this.#plan = plan
   }
 
-  async last(shelf: Shelf): Promise<LastOutcome> {
-    const read = await this.#reads.run(() => this.#last(shelf))
-    return read ?? { kind: 'unreadable', reason: 'too many reads wait' }
+  last(shelf: Shelf): Promise<RecordOutcome> {
+    return this.#one(shelf, (subject) => ({ last_by_subj: subject }))
+  }
+
+  next(shelf: Shelf, from: number): Promise<RecordOutcome> {
+    return this.#one(shelf, (subject) => ({ seq: Math.max(1, from), next_by_subj: subject }))
   }
 
   async page(shelf: Shelf, from: number, countMax: number): Promise<ReadOutcome> {
@@ -78,18 +81,23 @@ export class JetStreamArchive implements Archive {
     return outcome.kind === 'conflictSomewhere' ? { kind: 'conflict', lastSeq: 0 } : outcome
   }
 
-  async #last(shelf: Shelf): Promise<LastOutcome> {
+  async #one(shelf: Shelf, questionOf: (subject: string) => object): Promise<RecordOutcome> {
     const place = this.#placeOf(shelf)
     if (place === undefined) return { kind: 'unreadable', reason: 'the view has no log yet' }
-    const method = `STREAM.MSG.GET.${place.stream}`
-    const answer = await askApi<Stored>(this.#requests, method, { last_by_subj: place.subject })
+    const outcome = await this.#reads.run(() => this.#read(place.stream, questionOf(place.subject)))
+    return outcome ?? { kind: 'unreadable', reason: 'too many reads wait' }
+  }
+
+  /** By the stream's leader. */
+  async #read(stream: string, question: object): Promise<RecordOutcome> {
+    const answer = await askApi<Stored>(this.#requests, `STREAM.MSG.GET.${stream}`, question)
     if (answer.kind === 'error' && answer.code === NO_MESSAGE) {
-      return { kind: 'last', record: undefined }
+      return { kind: 'record', record: undefined }
     }
     if (answer.kind !== 'answered') return { kind: 'unreadable', reason: wordsOf(answer) }
     const { seq, data = '' } = answer.value.message ?? {}
     if (seq === undefined) return { kind: 'unreadable', reason: 'the answer has no message' }
-    return { kind: 'last', record: { seq, bytes: Buffer.from(data, 'base64') } }
+    return { kind: 'record', record: { seq, bytes: Buffer.from(data, 'base64') } }
   }
 
   #placeOf(shelf: Shelf): { readonly stream: string; readonly subject: string } | undefined {

@@ -1,12 +1,13 @@
 /**
  * The simulated archive: shelves of records that survive masters, written by compare-and-append,
- * read from copies that may lag. The weather treats it as it treats the log, in a mood of its own.
+ * read from copies that may lag. The weather has for it what it has for the log.
  */
 
 import type { Random } from '../../src/base/random.ts'
 import type { ArchiveAnswer, ArchiveRequest, Shelf } from '../../src/log/archive.ts'
 import type { AppendOutcome, LogRecord } from '../../src/log/port.ts'
-import type { Asker, LogFaults } from './log.ts'
+import type { Filled } from '../../src/log/room.ts'
+import { type Asker, calmFaults, type LogFaults } from './log.ts'
 import type { World } from './world.ts'
 
 const ANSWER_MS = 0.4
@@ -18,8 +19,9 @@ interface Held extends LogRecord {
 }
 
 export class SimArchive {
-  /** The same as the log's unless somebody sets others. */
-  faults: LogFaults
+  readonly faults: LogFaults = calmFaults()
+  /** A record is stored. */
+  onStored: (shelf: Shelf, bytes: Uint8Array) => void = () => undefined
   readonly #world: World
   readonly #random: Random
   readonly #shelves = new Map<string, Held[]>()
@@ -27,10 +29,9 @@ export class SimArchive {
   #seq = 0
 
   /** `cutOff`: machines that do not reach it. */
-  constructor(world: World, faults: LogFaults, cutOff: ReadonlySet<string>) {
+  constructor(world: World, cutOff: ReadonlySet<string>) {
     this.#world = world
     this.#random = world.fork('archive')
-    this.faults = faults
     this.#cutOff = cutOff
   }
 
@@ -42,16 +43,22 @@ export class SimArchive {
     })
   }
 
+  /** As JetStream tells it, as far as it matters: full, or with room. */
+  fill(): Filled {
+    return { bytes: this.faults.isFull ? 99 : 1, bytesMax: 100 }
+  }
+
   /** A shelf's records as they stand. */
   recordsOf(shelf: Shelf): readonly LogRecord[] {
     return this.#heldOf(shelf)
   }
 
   #read(
-    isReachable: boolean, request: ArchiveRequest & { kind: 'last' | 'page' },
+    isReachable: boolean, request: ArchiveRequest & { kind: 'last' | 'next' | 'page' },
     onAnswer: (answer: ArchiveAnswer) => void
   ): void {
-    const { ticket, shelf, kind } = request
+    const { ticket, shelf } = request
+    const kind = request.kind === 'page' ? 'page' : 'record'
     const { faults } = this
     if (!isReachable || this.#isDrawn(faults.unreadableChance)) {
       const outcome = { kind: 'unreadable', reason: 'no answer' } as const
@@ -60,10 +67,11 @@ export class SimArchive {
       return
     }
     const all = this.#heldOf(shelf)
-    if (request.kind === 'last') {
-      const record = all.at(-1)
+    if (request.kind !== 'page') {
+      const record = request.kind === 'last' ? all.at(-1)
+        : all.find(({ seq }) => seq >= request.from)
       this.#world.after(this.#delayMs(), () => {
-        onAnswer({ kind: 'last', ticket, outcome: { kind: 'last', record } })
+        onAnswer({ kind: 'record', ticket, outcome: { kind: 'record', record } })
       })
       return
     }
@@ -115,6 +123,7 @@ export class SimArchive {
     const atMs = this.#world.nowMs
     held.push({ seq: this.#seq, bytes, atMs, endsAtMs: atMs + keptMs })
     this.#world.mixBytes(bytes)
+    this.onStored(shelf, bytes)
     return { kind: 'appended', seq: this.#seq }
   }
 

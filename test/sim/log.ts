@@ -65,22 +65,17 @@ class Partition extends PartitionRecords<Held> {
 
 type Ask = LogRequest & { readonly kind: 'read' | 'append' }
 
-export class SimLog {
-  readonly faults: LogFaults = {
-    refusedChance: 0,
-    lostChance: 0,
-    lostAnswerChance: 0,
-    lateChance: 0,
-    lateMs: 0,
-    busyChance: 0,
-    unreadableChance: 0,
-    slowChance: 0,
-    slowMs: 0,
-    lagChance: 0,
-    lagMs: 0,
-    isFull: false,
+/** None. */
+export function calmFaults(): LogFaults {
+  return {
+    refusedChance: 0, lostChance: 0, lostAnswerChance: 0, lateChance: 0, lateMs: 0, busyChance: 0,
+    unreadableChance: 0, slowChance: 0, slowMs: 0, lagChance: 0, lagMs: 0, isFull: false,
     isAway: false
   }
+}
+
+export class SimLog {
+  readonly faults: LogFaults = calmFaults()
 
   /** For planted faults: a trim takes the last record, too. */
   isLastTrimmed = false

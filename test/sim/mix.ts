@@ -38,12 +38,18 @@ export interface Mix {
   readonly logRoomBytes: number
   readonly logRollbacks: number
   readonly logAnews: number
+  readonly archiveTrouble: number
+  readonly archiveLag: number
+  readonly archiveAways: number
+  readonly archiveFulls: number
   readonly clientDrops: number
   readonly clientCuts: number
   readonly clientStalls: number
   readonly clientAways: number
   /** Workers that have more to do than they can. */
   readonly strains: number
+  /** Every other channel is persisted. */
+  readonly isKeeping: boolean
   readonly isTight: boolean
   readonly isShort: boolean
 }
@@ -68,9 +74,15 @@ export function drawMix(seed: string): Mix {
   // By itself, so that a seed is otherwise what it was.
   const room = new Random(`${seed}/room`)
   const strain = new Random(`${seed}/strain`)
+  const archive = new Random(`${seed}/archive`)
+  const ofArchive = (worst: number): number =>
+    archive.below(3) === 0 ? Number((worst * archive.unit()).toFixed(3)) : 0
   return {
     ...(drawn as unknown as Mix),
     logRoomBytes: room.below(8) === 0 ? 6_000 + room.below(20_000) : 0,
+    archiveTrouble: ofArchive(0.15), archiveLag: ofArchive(0.5),
+    archiveAways: ofArchive(4), archiveFulls: ofArchive(3),
+    isKeeping: new Random(`${seed}/keeping`).below(3) === 0,
     strains: strain.below(4) === 0 ? 1 + strain.below(5) : 0,
     nodeCount: 2 + random.below(4),
     workers: 1 + random.below(2),

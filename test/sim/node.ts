@@ -204,11 +204,12 @@ export class Life {
 
   /** As `ops/log-gauge.ts` does, but nobody hears of a log that nobody bounds. */
   #lookAtLog(): void {
-    const { log } = this.#region
-    const isBounded = log.streamBytesMax < Infinity
+    const { log, archive } = this.#region
+    const isBounded = log.streamBytesMax < Infinity || archive.faults.isFull
     const isReachable = this.endpoint.isUp && !log.cutOff.has(this.node.pod.node)
     if (!isReachable || (!isBounded && this.#room === ampleRoom)) return
-    const room = isBounded ? roomOf(log.fill(), this.#room) : ampleRoom
+    const fill = { ...log.fill(), archive: archive.fill() }
+    const room = isBounded ? roomOf(fill, this.#room) : ampleRoom
     this.#room = room
     for (const thread of this.threads) {
       if (thread !== undefined) this.#post(thread, () => thread.tellLogRoom(room))

@@ -4,6 +4,7 @@
  * ports are given other answers, or a method of the core is replaced for the time of a run.
  */
 
+import { ofTheArchive } from './planted-archive.ts'
 import { ofBounds } from './planted-bounds.ts'
 import { ofChannels } from './planted-channels.ts'
 import { ofHandovers } from './planted-handovers.ts'
@@ -17,6 +18,6 @@ import type { Planted } from './planting.ts'
 
 /** All of them. */
 export const plantedFaults: readonly Planted[] = [
-  ...ofTheLog, ...ofHandovers, ...ofTheView, ...ofChannels, ...ofSessions, ...ofPresence,
-  ...ofRequests, ...ofRevocations, ...ofBounds
+  ...ofTheLog, ...ofTheArchive, ...ofHandovers, ...ofTheView, ...ofChannels, ...ofSessions,
+  ...ofPresence, ...ofRequests, ...ofRevocations, ...ofBounds
 ]

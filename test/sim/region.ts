@@ -100,7 +100,7 @@ export class Region implements SocketWitness {
     this.kube = new SimKube(this.world, options.partitionCount)
     this.log = new SimLog(this.world)
     this.stats = new SimStats(this.world, this.log)
-    this.archive = new SimArchive(this.world, this.log.faults, this.log.cutOff)
+    this.archive = new SimArchive(this.world, this.log.cutOff)
     this.ledger = new Ledger(options.partitionCount)
     this.#random = this.world.fork('region')
     this.#wayRandom = this.world.fork('ways')

@@ -9,6 +9,7 @@ import type { RawRequest } from '../../src/node/request.ts'
 import type { ReadingStart } from './checks/history.ts'
 import type { Answer } from './exchanges.ts'
 import { type Outcome, publishBatch } from './batch-client.ts'
+import { EPOCH_MS } from './clock.ts'
 import { type HistoryItem, type HistoryRead, readHistory } from './history-client.ts'
 import type { Ask } from './pages.ts'
 import type { Region } from './region.ts'
@@ -149,7 +150,8 @@ export class RestClient {
     const until = this.#random.below(4) > 0 ? undefined : places[this.#random.below(places.length)]
     const start = history.start(channel, until)
     const ask: Ask = (request, onAnswer) => this.#ask(request, onAnswer)
-    readHistory(channel, this.#random, ask, until, (read) => {
+    const wallMs = EPOCH_MS + Math.floor(this.#region.world.nowMs)
+    readHistory(channel, this.#random, ask, until, wallMs, (read) => {
       if (read !== undefined) history.onRead(start, read)
     })
   }

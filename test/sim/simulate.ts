@@ -11,6 +11,7 @@ import { Agreement } from './checks/agreement.ts'
 import { Bounds } from './checks/bounds.ts'
 import { Continuity } from './checks/continuity.ts'
 import { Handovers } from './checks/handovers.ts'
+import { Kept } from './checks/kept.ts'
 import { Leaves } from './checks/leaves.ts'
 import { Liveness } from './checks/liveness.ts'
 import { Masters } from './checks/masters.ts'
@@ -100,6 +101,7 @@ class Run {
   readonly #metachannels: Metachannels
   readonly #bounds: Bounds
   readonly #stats: Stats
+  readonly #kept: Kept
 
   constructor(options: RunOptions) {
     this.#options = options
@@ -129,7 +131,6 @@ class Run {
     this.#occupancy = new Occupancy(this.#region)
     this.#survey = new Survey(this.#region, this.#occupancy)
     this.#requests = new Requests(this.#region, this.#survey)
-    this.#acks.onAcknowledged = (committed) => this.#requests.history.onAcknowledged(committed)
     this.#metachannels = new Metachannels()
     const isPatient = new Random(`${seed}/patience`).below(PATIENT_ONE_IN) === 0
     this.#bounds = new Bounds(this.#region, isPatient)
@@ -144,6 +145,12 @@ class Run {
       new Room(this.#region), new Handovers(this.#region)
     )
     this.#workload = new Workload(this.#region, this.#mix, this.#requests)
+    this.#kept = new Kept(this.#region, this.#workload.channels)
+    checks.push(this.#kept)
+    this.#acks.onAcknowledged = (committed) => {
+      this.#requests.history.onAcknowledged(committed)
+      this.#kept.onAcknowledged(committed)
+    }
     this.#weather = new Weather(this.#region, this.#mix)
     drawLimits(seed, this.#mix)
   }
@@ -184,6 +191,7 @@ class Run {
         tokensRevoked: this.#requests.revocations.revokedCount,
         endedByRevocation: this.#requests.revocations.endedCount,
         historyRead: this.#requests.history.itemCount,
+        archived: this.#kept.storedCount,
         presenceEvents: this.#presence.eventCount,
         presenceLeaves: this.#leaves.leaveCount,
         syncs: this.#presence.syncCount,

@@ -2,11 +2,19 @@
 
 import { limits } from '../../src/base/limits.ts'
 import type { Random } from '../../src/base/random.ts'
-import { STREAM_COUNT } from './log.ts'
+import { calmFaults, type LogFaults, STREAM_COUNT } from './log.ts'
 import type { Mix } from './mix.ts'
 import type { SimNode } from './node.ts'
 import type { Region } from './region.ts'
 import type { World } from './world.ts'
+
+function troubleOf(trouble: number, lag: number, lagMs: number): Partial<LogFaults> {
+  return {
+    refusedChance: trouble, lostChance: trouble / 2, lostAnswerChance: trouble,
+    lateChance: trouble / 2, lateMs: 3_000, busyChance: trouble, unreadableChance: trouble,
+    slowChance: trouble, slowMs: 600, lagChance: lag, lagMs
+  }
+}
 
 export class Weather {
   readonly #region: Region
@@ -63,6 +71,8 @@ export class Weather {
         this.#region.log.faults.isFull = false
       })
     })
+    this.#often('archive away', mix.archiveAways, (random) => this.#archiveIs('isAway', random))
+    this.#often('archive full', mix.archiveFulls, (random) => this.#archiveIs('isFull', random))
     this.#often('log rollbacks', mix.logRollbacks, (random) => {
       this.#region.log.rollBack(random.below(STREAM_COUNT), 1 + random.below(20))
     })
@@ -82,7 +92,7 @@ export class Weather {
   /** Everything that was broken is whole again; who is dead comes back. */
   calm(): void {
     this.#isRaging = false
-    const { mesh, kube, log, nodes, sockets } = this.#region
+    const { mesh, kube, log, archive, nodes, sockets } = this.#region
     mesh.cuts.clear()
     Object.assign(mesh.faults, { lossChance: 0, repeatChance: 0, spikeChance: 0 })
     Object.assign(kube.faults, {
@@ -90,10 +100,8 @@ export class Weather {
       lateChance: 0
     })
     if (kube.faults.isAway) kube.setAway(false)
-    Object.assign(log.faults, {
-      refusedChance: 0, lostChance: 0, lostAnswerChance: 0, lateChance: 0, busyChance: 0,
-      unreadableChance: 0, slowChance: 0, lagChance: 0, isFull: false, isAway: false
-    })
+    Object.assign(log.faults, calmFaults())
+    Object.assign(archive.faults, calmFaults())
     log.cutOff.clear()
     log.streamBytesMax = Infinity
     for (const node of nodes.values()) {
@@ -107,8 +115,9 @@ export class Weather {
   }
 
   #setChances(): void {
-    const { mesh, kube, log } = this.#region
-    const { loss, repeat, spikes, watchTrouble, ringTrouble, logTrouble, logLag } = this.#mix
+    const { mesh, kube, log, archive } = this.#region
+    const { loss, repeat, spikes, watchTrouble, ringTrouble } = this.#mix
+    const { logTrouble, logLag, archiveTrouble, archiveLag } = this.#mix
     log.streamBytesMax = this.#mix.logRoomBytes || Infinity
     Object.assign(mesh.faults, {
       lossChance: loss, repeatChance: repeat, spikeChance: spikes, spikeMs: 400
@@ -118,11 +127,16 @@ export class Weather {
       failedChance: ringTrouble, lostChance: ringTrouble / 2, lostAnswerChance: ringTrouble,
       lateChance: ringTrouble / 2
     })
-    Object.assign(log.faults, {
-      refusedChance: logTrouble, lostChance: logTrouble / 2, lostAnswerChance: logTrouble,
-      lateChance: logTrouble / 2, lateMs: 3_000, busyChance: logTrouble,
-      unreadableChance: logTrouble, slowChance: logTrouble, slowMs: 600,
-      lagChance: logLag, lagMs: 2_000
+    Object.assign(log.faults, troubleOf(logTrouble, logLag, 2_000))
+    Object.assign(archive.faults, troubleOf(archiveTrouble, archiveLag, 12_000))
+  }
+
+  #archiveIs(fault: 'isAway' | 'isFull', random: Random): void {
+    const { faults } = this.#region.archive
+    faults[fault] = true
+    this.#world.note(`the archive: ${fault}`)
+    this.#world.after(500 + random.below(9_000), () => {
+      faults[fault] = false
     })
   }
 

@@ -27,10 +27,11 @@ const PARAMS: readonly Readonly<Record<string, string>>[] = [
 const CHATTER = ' says much the same as before, and so much of it that a delta pays,'
 
 /** One run in so many has a client that keeps to nothing. */
-const KEEPING_EVERY = 3
 const ROUGH_EVERY = 3
 
 export interface WorkloadOptions {
+  /** Every other channel is persisted. */
+  readonly isKeeping: boolean
   readonly clientCount: number
   readonly channelCount: number
   /** Publishes of one client per second, on average. */
@@ -58,10 +59,8 @@ export class Workload {
     this.#region = region
     this.#options = options
     this.#random = region.world.fork('workload')
-    // In some runs every other one is persisted.
-    const isKeeping = region.world.fork('keeping').below(KEEPING_EVERY) === 0
     this.channels = Array.from({ length: options.channelCount }, (_, at) =>
-      isKeeping && at % 2 === 1 ? `kept:ch${at}` : `ch${at}`)
+      options.isKeeping && at % 2 === 1 ? `kept:ch${at}` : `ch${at}`)
   }
 
   /** Everybody comes, some sooner than others. */

@@ -40,7 +40,7 @@ async function pageOf(
 
 async function lastOf(archive: Archive, shelf: Shelf): Promise<LogRecord | undefined> {
   const outcome = await archive.last(shelf)
-  if (outcome.kind !== 'last') throw new Error(outcome.reason)
+  if (outcome.kind !== 'record') throw new Error(outcome.reason)
   return outcome.record
 }
 
@@ -89,6 +89,9 @@ export async function archiveContract(t: Test, house: ArchiveHouse): Promise<voi
     t.same(some.map(({ bytes }) => text(bytes)), ['3', '4', '5', '6'])
     const behind = await pageOf(archive, shelf, seqs[3]! + 1, 1, 1)
     t.same(behind.map(({ bytes }) => text(bytes)), ['4'])
+    const next = await archive.next(shelf, seqs[6]! + 1)
+    t.same(next.kind === 'record' && next.record?.seq, seqs[7])
+    t.same(await archive.next(shelf, seqs.at(-1)! + 1), { kind: 'record', record: undefined })
     t.same(await archive.page(shelf, seqs.at(-1)! + 1, 5), {
       kind: 'page', records: [], isEnd: true
     })
@@ -106,6 +109,13 @@ export async function archiveContract(t: Test, house: ArchiveHouse): Promise<voi
     }
     const page = await pageOf(archive, shelf, 1, 5, 1)
     t.same(page.map(({ bytes }) => text(bytes)), ['long'])
+    const third = await kept(archive, shelf, second, 'short', 1_000)
+    for (let tries = 0; tries < TRIES_MAX; tries++) {
+      if ((await lastOf(archive, shelf))?.seq === second) break
+      await delay(PAUSE_MS)
+    }
+    t.equal((await lastOf(archive, shelf))?.seq, second, 'the one before is the last again')
+    t.ok(await kept(archive, shelf, second, 'again') > third)
     const alone = fresh()
     const gone = await kept(archive, alone, 0, 'gone', 1_000)
     for (let tries = 0; tries < TRIES_MAX && await lastOf(archive, alone); tries++) {

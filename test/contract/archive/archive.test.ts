@@ -43,7 +43,7 @@ t.test('[22] the file of an embedded archive has what was in it', async (t) => {
   const second = new EmbeddedArchive(path)
   t.teardown(() => second.close())
   const last = await second.last(SHELF)
-  t.same(last.kind === 'last' && text(last.record!.bytes), 'a')
+  t.same(last.kind === 'record' && text(last.record!.bytes), 'a')
   t.ok(await kept(second, SHELF, seq, 'b') > seq)
 })
 
@@ -82,6 +82,7 @@ t.test('the replicated archive on one server', { skip }, async (t) => {
   await t.test('[22] before the view names a log nothing is there', async (t) => {
     const archive = new JetStreamArchive(await world.join(), PREFIX)
     t.match(await archive.last(SHELF), { kind: 'unreadable' })
+    t.match(await archive.next(SHELF, 1), { kind: 'unreadable' })
     t.match(await archive.page(SHELF, 1, 1), { kind: 'unreadable' })
     t.match(await archive.append(SHELF, 0, bytesOf('x'), 1_000), { kind: 'refused' })
   })

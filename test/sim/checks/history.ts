@@ -12,6 +12,7 @@ import type { Region } from '../region.ts'
 import { isEphemeral } from '../submissions.ts'
 import { type Point, pointOf } from '../wire.ts'
 import { Violation } from '../world.ts'
+import { isKept } from './kept.ts'
 import { whyLetGo } from './retention.ts'
 
 /** What held when a reading began. */
@@ -62,8 +63,10 @@ export class History {
     this.itemCount += read.items.length
     const told = read.isBackwards ? [...read.items].reverse() : read.items
     const lastSeq = until?.seq ?? Infinity
-    const truth = ledger.of(lineage, channel).filter(({ events, seq }) =>
-      seq <= lastSeq && (events !== undefined) === (read.of === 'presence'))
+    const isAsked = ({ timestamp }: Committed): boolean =>
+      timestamp >= read.startMs && timestamp <= read.endMs
+    const truth = ledger.of(lineage, channel).filter((each) => isAsked(each) &&
+      each.seq <= lastSeq && (each.events !== undefined) === (read.of === 'presence'))
     const wanted = truth.flatMap((each) => wordsOf(each).map((word) => ({ word, each })))
     // A persisted channel tells of former lineages, too: before all that is of this one.
     const former = ({ serial = '' }: HistoryItem): boolean => !serial.includes(`@${lineage}:`)
@@ -86,7 +89,8 @@ export class History {
       }
       at++
     }
-    const mustHave = read.of === 'messages' && (acked?.seq ?? 0) <= lastSeq
+    const mustHave = read.of === 'messages' && (acked?.seq ?? 0) <= lastSeq &&
+      (acked === undefined || isAsked(acked))
     if (mustHave) this.#mustHave(acked, lineage, new Set(had))
   }
 
@@ -114,11 +118,6 @@ export class History {
     const rest = this.#region.ledger.of(lineage, channel).filter((each) => each.seq >= seq)
     return whyLetGo(this.#region, rest) !== undefined
   }
-}
-
-/** True for a persisted channel: all that it ever had is told, from the first one on. */
-function isKept(channel: string): boolean {
-  return channel.includes('/kept:')
 }
 
 /** The items of a publish, each in a word that no other item has. */

@@ -21,6 +21,8 @@ class TestArchive {
   readonly asked: ArchiveAsk[] = []
   mood: ((store: () => AppendOutcome) => AppendOutcome) | undefined
   isSilent = false
+  /** What pages are read from: a copy that may lag. */
+  copy = (): LogRecord[] => this.records
   #open: (() => void)[] = []
 
   askArchive(request: ArchiveAsk, onAnswer: (answer: ArchiveAnswer) => void): void {
@@ -39,10 +41,14 @@ class TestArchive {
 
   #answerTo(request: ArchiveAsk): object {
     if (request.kind === 'last') {
-      return { kind: 'last', outcome: { kind: 'last', record: this.records.at(-1) } }
+      return { kind: 'record', outcome: { kind: 'record', record: this.records.at(-1) } }
+    }
+    if (request.kind === 'next') {
+      const record = this.records.find(({ seq }) => seq >= request.from)
+      return { kind: 'record', outcome: { kind: 'record', record } }
     }
     if (request.kind === 'page') {
-      const wanted = this.records.filter(({ seq }) => seq >= request.from)
+      const wanted = this.copy().filter(({ seq }) => seq >= request.from)
       const records = wanted.slice(0, request.countMax)
       const isEnd = records.length === wanted.length
       return { kind: 'page', outcome: { kind: 'page', records, isEnd } }
@@ -74,6 +80,9 @@ class Bench {
   readonly archive: TestArchive
   readonly confirmations: (() => void)[] = []
   past: number | undefined
+  /** How far our log goes. */
+  loggedSeq = Infinity
+  isRolledBack = false
   nowMs = 0
 
   constructor(archive: TestArchive, lineage = 'L') {
@@ -83,6 +92,8 @@ class Bench {
       backlog: this.backlog,
       nowMs: () => this.nowMs,
       confirm: (run) => void this.confirmations.push(run),
+      disproves: ({ seq }) => seq > this.loggedSeq,
+      onRolledBack: () => { this.isRolledBack = true },
       onStored: (publications) => void this.stored.push(...publications.map(({ seq }) => seq)),
       onKnown: ({ ms }) => { this.past = ms }
     })
@@ -159,6 +170,21 @@ t.test('[22] another lineage is ended first, by who is the master', async (t) =>
   former.add(4, 4)
   former.settle()
   t.same(archive.seqs(), [1, 2, 3, 1, 2])
+})
+
+t.test('[4, 22] what only the archive has proves a rollback, to who is the master', async (t) => {
+  const archive = new TestArchive()
+  const former = new Bench(archive)
+  former.add(1, 9)
+  former.settle()
+  const bench = new Bench(archive)
+  bench.loggedSeq = 5
+  bench.add(5, 5)
+  bench.settle()
+  t.same([bench.stored, bench.past, bench.isRolledBack], [[], undefined, false])
+  for (const run of bench.confirmations.splice(0)) run()
+  t.ok(bench.isRolledBack)
+  t.same(archive.seqs(), upTo(9))
 })
 
 t.test('[22] silence and refusals are trouble; the bound of what waits', async (t) => {
@@ -243,11 +269,42 @@ t.test('[22] without a mark a place is searched for', async (t) => {
   t.same(readAll(archive, true, 10, { until: until5 }).seqs, [5, 4, 3, 2, 1])
 })
 
-t.test('[22] a hole, or a copy that lags, is not told as history', async (t) => {
+t.test('[22] a hole in an answer is not told as history', async (t) => {
   const archive = shelfOf(300, 1)
-  archive.records.splice(150, 1)
+  archive.copy = () => archive.records.toSpliced(150, 1)
   t.throws(() => readAll(archive, false, 1_000), /not read/)
   t.throws(() => readAll(archive, true, 1_000), /not read/)
+})
+
+t.test('[22] nor is the end of a copy that lags, wherever a page begins', async (t) => {
+  const archive = shelfOf(300, 1)
+  const at = (seq: number) => ({ ms: BEGIN + seq, counter: 0, isIncluded: true })
+  const mark = archive.records[279]!.seq
+  for (const count of [0, 100, 250, 279, 299]) {
+    archive.copy = () => archive.records.slice(0, count)
+    t.throws(() => readAll(archive, false, 1_000), /not read/)
+    const pages = (from: HistoryQuestion['from']) => () => readAll(archive, true, 30, { from })
+    for (const read of [pages(undefined), pages(at(280)), pages({ ...at(280), mark })]) {
+      try {
+        const { seqs } = read()
+        t.same(seqs, upTo(seqs[0]!).reverse(), 'what is told is whole')
+      } catch (error) {
+        t.match(error, /not read/)
+      }
+    }
+  }
+})
+
+t.test('[22] a hole of what has had its time is gone over, both ways', async (t) => {
+  for (const [first, end] of [[150, 151], [90, 280], [299, 300], [20, 299]] as const) {
+    const archive = shelfOf(300, 1)
+    archive.records.splice(first, end - first)
+    const left = [...upTo(first), ...upTo(300).slice(end)]
+    for (const limit of [50, 1_000]) {
+      t.same(readAll(archive, false, limit).seqs, left, `${first} to ${end}`)
+      t.same(readAll(archive, true, limit).seqs, left.toReversed(), `${first} to ${end}`)
+    }
+  }
 })
 
 t.test('[22] what has had its time is not there, and no hole', async (t) => {

@@ -46,7 +46,7 @@ export class MasterBench {
       archiving: {
         partition: 0, archive: { askArchive: () => undefined }, deadlines: new Deadlines(),
         random: new Random('archive'), backlog: new Backlog(), hasRoom: true, nowMs: () => 0,
-        confirm: () => undefined
+        confirm: () => undefined, disproves: () => false, onRolledBack: () => undefined
       },
       tails: new TailPool(),
       meters: oneMeter(),
