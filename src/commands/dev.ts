@@ -36,6 +36,8 @@ export interface DevOptions {
   readonly logLevel: string
   /** The file of persisted messages; absent: they are kept in memory. */
   readonly historyFile?: string
+  /** What may be kept of them; absent: much in a file, less in memory. */
+  readonly historyBytesMax?: number
 }
 
 /** A running dev region. */
@@ -56,7 +58,7 @@ export async function startDevRegion(options: DevOptions): Promise<DevRegion> {
   const hub = new Hub()
   const log = new EmbeddedLog(Math.floor(totalmem() * LOG_MEMORY_SHARE))
   const stats = new EmbeddedStats(STATS_BYTES_MAX)
-  const archive = new EmbeddedArchive(options.historyFile)
+  const archive = new EmbeddedArchive(options.historyFile, Date.now, options.historyBytesMax)
   const ring = new LocalRing(PARTITION_COUNT)
   const names = Array.from({ length: options.nodes }, (_, index) => `dev-${index}`)
   const runtimes: NodeRuntime[] = []

@@ -13,7 +13,9 @@ import type { AppendOutcome, LogRecord, ReadOutcome } from '../log/port.ts'
 import type { Archive } from '../node/ports.ts'
 
 const PAGE_BYTES = 1024 * 1024
-const BYTES_MAX = 8 * 1024 * 1024 * 1024
+const FILE_BYTES_MAX = 8 * 1024 * 1024 * 1024
+const MEMORY_BYTES_MAX = 512 * 1024 * 1024
+const IN_MEMORY = ':memory:'
 const PAGE_SIZE = 4_096
 /** How often records whose time is over are let go. */
 const SWEEP_MS = 60_000
@@ -41,7 +43,10 @@ export class EmbeddedArchive implements Archive {
   #sweepAtMs = 0
 
   /** `path` names its file; `now` tells the time since the epoch. */
-  constructor(path = ':memory:', now: () => number = Date.now, bytesMax: number = BYTES_MAX) {
+  constructor(
+    path = IN_MEMORY, now: () => number = Date.now,
+    bytesMax = path === IN_MEMORY ? MEMORY_BYTES_MAX : FILE_BYTES_MAX
+  ) {
     this.#file = new DatabaseSync(path)
     this.#file.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
       PRAGMA page_size = ${PAGE_SIZE}; PRAGMA max_page_count = ${Math.ceil(bytesMax / PAGE_SIZE)};

@@ -1,10 +1,13 @@
-.PHONY: bench bench-logs bench-presence bench-resume bench-short
+.PHONY: bench bench-history bench-logs bench-presence bench-resume bench-short
 
 bench: $(INSTALLED) ## compare with a bare ws server in one run (minutes)
 	@node test/bench/main.ts
 
 bench-logs: $(INSTALLED) ## what the replicated log costs: appends, takeovers
 	@node test/bench/logs.ts
+
+bench-history: $(INSTALLED) ## persisted history: a page at any depth, publish to ACK
+	@node test/bench/history.ts
 
 bench-resume: $(INSTALLED) ## a node ends, and its clients resume on the others, 2,000 a second
 	@node test/bench/resumes.ts

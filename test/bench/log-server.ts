@@ -1,7 +1,8 @@
 /**
  * One worker of a region of one node, alone in its process, over a real NATS: everything that a
  * publish passes on its way into a replicated log and back. Arguments: the URL of NATS, the prefix
- * of subjects, and the plan of the log as JSON. Tells its parent the port and an API key.
+ * of subjects, and the plan of the log as JSON. Tells its parent the port and an API key, and when
+ * it is asked, how often the archive was.
  */
 
 import { AppDirectory, parseApps } from '../../src/auth/app.ts'
@@ -43,7 +44,24 @@ const mesh = await NatsMesh.connect(
 )
 const log = new JetStreamLog(mesh.connection, prefix)
 log.use(plan)
-const archive = new JetStreamArchive(mesh.connection, prefix)
+let archiveTrips = 0
+class CountedArchive extends JetStreamArchive {
+  override last: JetStreamArchive['last'] = (...question) => {
+    archiveTrips++
+    return super.last(...question)
+  }
+
+  override next: JetStreamArchive['next'] = (...question) => {
+    archiveTrips++
+    return super.next(...question)
+  }
+
+  override page: JetStreamArchive['page'] = (...question) => {
+    archiveTrips++
+    return super.page(...question)
+  }
+}
+const archive = new CountedArchive(mesh.connection, prefix)
 archive.use(plan)
 const outbox = new Outbox()
 const worker = new Worker(
@@ -62,7 +80,8 @@ const pump = new Pump(worker, outbox, {
 })
 pump.input({ kind: 'view', view, generations: new Map([['bench', [1]]]), gone: new Set() })
 const keys = [{ id: 'k', secret: 's', capability: { '*': ['*'] } }]
-const parsed = parseApps({ apps: [{ appId: 'bench', keys, namespaces: [], limits: {} }] })
+const namespaces = [{ id: 'kept', persisted: true }]
+const parsed = parseApps({ apps: [{ appId: 'bench', keys, namespaces, limits: {} }] })
 if (!parsed.ok) throw new Error(parsed.problems.join())
 pump.input({ kind: 'apps', directory: new AppDirectory(parsed.apps, 1) })
 const edge = await startEdge({ host: '127.0.0.1', port: 0, connectionsMax: Infinity }, {
@@ -70,4 +89,5 @@ const edge = await startEdge({ host: '127.0.0.1', port: 0, connectionsMax: Infin
   note
 })
 process.send?.({ port: edge.port, key: 'bench.k:s' })
+process.on('message', () => process.send?.({ archiveTrips }))
 process.on('disconnect', () => process.exit(0))

@@ -1,7 +1,18 @@
-import type * as Ably from 'ably'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { encode } from '@msgpack/msgpack'
+import * as Ably from 'ably'
 import type { Test } from 'tap'
-import { ruleFile, type Stage } from './support/rule.ts'
+import { type DevRegion, startDevRegion } from '../../src/commands/dev.ts'
+import { encodeArchived } from '../../src/log/archive.ts'
+import { EmbeddedArchive } from '../../src/store/embedded-archive.ts'
+import { ablyClient, errorOf } from '../support/ably-clients.ts'
+import { ruleFile, type Stage, type WireFormat } from './support/rule.ts'
 
+const REFUSED = { code: 50005, statusCode: 503 }
+/** No acknowledgement takes so long. */
+const SILENT_MS = 2_500
 const EVERYTHING = JSON.stringify({ '[*]*': ['*'] })
 
 /** Key of an app whose namespace `kept` is persisted. */
@@ -29,6 +40,80 @@ const upTo = (count: number): string[] => Array.from({ length: count }, (_, at) 
 async function publishMany(t: Test, on: Stage, key: string, name: string, count: number) {
   const channel = on.client(t, 0, {}, key).channels.get(name)
   await Promise.all(upTo(count).map((data) => channel.publish('n', data)))
+}
+
+/** A region of one node with an archive of its own, and an app with persisted namespaces. */
+class Own {
+  readonly region: DevRegion
+  readonly key: string
+  readonly #isBinary: boolean
+
+  constructor(region: DevRegion, key: string, format: WireFormat) {
+    this.region = region
+    this.key = key
+    this.#isBinary = format === 'msgpack'
+  }
+
+  static async start(
+    t: Test, format: WireFormat, options: { historyFile?: string; historyBytesMax?: number }
+  ): Promise<Own> {
+    const region = await startDevRegion({
+      nodes: 1, port: 0, host: '127.0.0.1', workers: 1, logLevel: 'silent', ...options
+    })
+    t.teardown(() => region.stop())
+    const namespaces = [
+      { id: 'kept', persisted: true }, { id: 'short', persisted: true, retention: '2m' }
+    ]
+    const made = await fetch(`${region.urls[0]}/apps`, {
+      method: 'POST', headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ keys: [{ capability: EVERYTHING }], namespaces })
+    })
+    const { keys } = (await made.json()) as { keys: { keyStr: string }[] }
+    return new Own(region, keys[0]!.keyStr, format)
+  }
+
+  client(t: Test): Ably.Realtime {
+    return ablyClient(t, this.region.urls[0]!, this.key, { useBinaryProtocol: this.#isBinary })
+  }
+
+  rest(): Ably.Rest {
+    const { hostname, port } = new URL(this.region.urls[0]!)
+    return new Ably.Rest({
+      key: this.key, endpoint: hostname, port: Number(port), tls: false, logLevel: 0 as const,
+      useBinaryProtocol: this.#isBinary
+    })
+  }
+}
+
+function fileOf(t: Test): string {
+  const folder = mkdtempSync(join(tmpdir(), 'ringcast-history-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  return join(folder, 'history.db')
+}
+
+/** Publishes until one is not acknowledged, for it waits for the archive; gives those that are. */
+async function fill(channel: Ably.RealtimeChannel): Promise<string[]> {
+  const acked: string[] = []
+  for (;;) {
+    const data = `${acked.length} ${'x'.repeat(8_000)}`
+    const publish = channel.publish('n', data).then(() => true, () => false)
+    const silence = new Promise<boolean>((resolve) => setTimeout(() => resolve(false), SILENT_MS))
+    if (!await Promise.race([publish, silence])) return acked
+    acked.push(data)
+  }
+}
+
+/** A record of one message, as some master wrote it long ago. */
+function recordOf(channel: string, seq: number, atMs: number, data: string): Uint8Array {
+  const publication = {
+    seq, entry: seq, timestamp: atMs, counter: 0, id: `long-ago:${seq}`,
+    idSpace: 'connection' as const, connectionId: 'long-ago', messageCount: 1,
+    payload: encode([{ name: 'n', data }]), keptMs: 72 * 3_600_000
+  }
+  return encodeArchived(channel, {
+    lineage: 'longago', epoch: 1, before: seq - 1, back: seq - 1, backCount: 1,
+    publications: [publication], tick: { ms: atMs, counter: 0 }
+  })
 }
 
 ruleFile('persisted', (rule) => {
@@ -82,5 +167,58 @@ ruleFile('persisted', (rule) => {
     const path = `/channels/kept:${on.name('cursor')}/messages`
     const page = await on.rest(1, { key }).request('GET', path, 3, { cursor: 'x!y' })
     t.match(page, { statusCode: 400, errorCode: 40011 })
+  })
+
+  rule('H3', 'a full archive: refused with 50005, nothing acknowledged is lost', async (t, on) => {
+    const own = await Own.start(t, on.format, { historyBytesMax: 400_000 })
+    const acked = await fill(own.client(t).channels.get('kept:full'))
+    const client = own.client(t)
+    t.match(await errorOf(client.channels.get('kept:full').publish('n', 'small')), REFUSED)
+    t.match(await errorOf(own.rest().channels.get('kept:full').publish('n', 'small')), REFUSED)
+    t.ok(acked.length > 5)
+    const told = await dataOf(own.rest().channels.get('kept:full'), { direction: 'forwards' })
+    t.same(told.slice(0, acked.length), acked)
+    const other = client.channels.get('other')
+    await other.publish('n', 'goes on')
+    t.same(await dataOf(own.rest().channels.get('other'), {}), ['goes on'])
+  })
+
+  rule('H4', 'what has had its time is told no more', async (t, on) => {
+    const historyFile = fileOf(t)
+    const own = await Own.start(t, on.format, { historyFile })
+    const appId = own.key.split('.')[0]!
+    const archive = new EmbeddedArchive(historyFile)
+    t.teardown(() => archive.close())
+    for (const id of ['kept', 'short']) {
+      const channel = `${appId}/${id}:old`
+      const shelf = { partition: 0, channel, of: 'messages' as const }
+      const ages = [3 * 60_000, 100_000, 90_000]
+      for (const [at, ageMs] of ages.entries()) {
+        const bytes = recordOf(channel, at + 1, Date.now() - ageMs, `${ageMs}`)
+        await archive.append(shelf, at, bytes, at === 1 ? 1_000 : 3_600_000)
+      }
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1_100))
+    for (const direction of ['forwards', 'backwards'] as const) {
+      const told = async (name: string): Promise<unknown[]> =>
+        (await dataOf(own.rest().channels.get(name), { direction })).sort()
+      t.same(await told('kept:old'), ['180000', '90000'])
+      t.same(await told('short:old'), ['90000'])
+    }
+  })
+
+  rule('H5', 'what is published later follows on it', async (t, on) => {
+    const historyFile = fileOf(t)
+    const own = await Own.start(t, on.format, { historyFile })
+    const channel = `${own.key.split('.')[0]!}/kept:again`
+    const archive = new EmbeddedArchive(historyFile)
+    // Some clock was ahead.
+    const bytes = recordOf(channel, 1, Date.now() + 5_000, 'before')
+    await archive.append({ partition: 0, channel, of: 'messages' }, 0, bytes, 3_600_000)
+    archive.close()
+    await own.rest().channels.get('kept:again').publish('n', 'after')
+    const again = own.rest().channels.get('kept:again')
+    t.same(await dataOf(again, { direction: 'forwards' }), ['before', 'after'])
+    t.same(await dataOf(again, { limit: 1 }), ['after', 'before'])
   })
 })

@@ -39,7 +39,7 @@ const APPS = {
   apps: [{
     appId: 'chat00',
     keys: [{ id: 'app000', secret: 'secretOfTheRig', capability: { '*': ['*'] } }],
-    namespaces: [],
+    namespaces: [{ id: 'kept', persisted: true }],
     limits: {}
   }]
 }
@@ -92,7 +92,7 @@ export class NodeRig {
   readonly #ports: readonly [number, number]
   /** Between the nodes and the API server. */
   readonly apiGate: TcpGate
-  #nats: Nats
+  nats: Nats
   #startCount = 0
 
   private constructor(t: Teardowns, parts: {
@@ -102,7 +102,7 @@ export class NodeRig {
     this.#t = t
     this.#api = parts.api
     this.#client = parts.client
-    this.#nats = parts.nats
+    this.nats = parts.nats
     this.apiGate = parts.apiGate
     this.#folder = parts.folder
     this.kubeconfigPath = parts.kubeconfigPath
@@ -128,7 +128,7 @@ export class NodeRig {
       api, client, nats, apiGate, folder, ports: [publicPort, privatePort],
       kubeconfigPath: join(folder, 'kubeconfig')
     })
-    t.teardown(() => rig.#nats.stop())
+    t.teardown(() => rig.nats.stop())
     await rig.#makeRegion()
     return rig
   }
@@ -260,12 +260,12 @@ export class NodeRig {
     return ablyClient(t, url, this.key, { ...options, fallbackHosts })
   }
 
-  stopNats = async (): Promise<void> => await this.#nats.stop()
+  stopNats = async (): Promise<void> => await this.nats.stop()
 
   /** Starts NATS again, where it was. */
   async startNats(): Promise<void> {
-    if ('urls' in this.#nats) throw new Error('a given NATS is started by whoever gave it')
-    this.#nats = await startNatsServer({ ...natsOptions(this.#folder), port: this.#nats.port })
+    if ('urls' in this.nats) throw new Error('a given NATS is started by whoever gave it')
+    this.nats = await startNatsServer({ ...natsOptions(this.#folder), port: this.nats.port })
   }
 
   /** The address of pod `index`; no other process of this machine is likely to listen there. */
@@ -282,7 +282,7 @@ export class NodeRig {
   }
 
   #podManifest(name: string): Pod {
-    const urls = 'urls' in this.#nats ? this.#nats.urls : [this.#nats.url]
+    const urls = 'urls' in this.nats ? this.nats.urls : [this.nats.url]
     const parsed = parseRegion(regionObject(NAMESPACE, REGION, {
       nats: { type: 'External', external: { urls } },
       redundancy: urls.length,

@@ -1,0 +1,125 @@
+/*
+Persisted history on three real nodes with a real NATS: while somebody publishes, the master dies by
+kill -9, then NATS does. Whatever was acknowledged is in history once, in the order in which it was
+said and heard; while NATS is away nothing is acknowledged.
+*/
+
+import type * as Ably from 'ably'
+import t, { type Test } from 'tap'
+import { apiServerTools } from '../support/api-server.ts'
+import { missingTools } from '../support/tools.ts'
+import { type NodeProcess, NodeRig, until } from './node-rig.ts'
+
+const skip = missingTools(...apiServerTools, 'nats-server')
+if (skip !== false) console.log(`# ${skip}`)
+/** Of each node. */
+const CHANNEL_COUNT = 3
+/** Publishes of a channel that wait for their answers. */
+const OPEN_MAX = 4
+const PAGE = 100
+/** Enough for several pages. */
+const LEAST_COUNT = 150
+
+/** What was said on a channel, in order, and what became of it. */
+interface Said {
+  readonly all: string[]
+  readonly acked: Set<string>
+  readonly heard: string[]
+}
+
+t.test('history', { skip, timeout: 240_000 }, async (t) => {
+  const rig = await NodeRig.start(t)
+  const nodes = await Promise.all([0, 1, 2].map((index) => rig.startReadyNode(index)))
+  await t.test('[22, G] a master and NATS die while somebody publishes', (t) =>
+    testDeaths(t, rig, nodes))
+})
+
+async function testDeaths(t: Test, rig: NodeRig, nodes: NodeProcess[]): Promise<void> {
+  const names = await namesOf(rig, nodes)
+  const [publisher, subscriber] = [rig.client(t, 0), rig.client(t, 1)]
+  const said = new Map<string, Said>()
+  for (const name of names) {
+    const words: Said = { all: [], acked: new Set(), heard: [] }
+    said.set(name, words)
+    await subscriber.channels.get(name).subscribe(({ data }) => void words.heard.push(data))
+  }
+  const ackedCount = (): number => [...said.values()].reduce((sum, { acked }) =>
+    sum + acked.size, 0)
+  let isOver = false
+  const talking = names.map((name) =>
+    talk(publisher.channels.get(name), said.get(name)!, () => isOver))
+  const untilMore = async (what: string, count = 200): Promise<void> => {
+    const before = ackedCount()
+    await until(`more is acknowledged ${what}`, () => ackedCount() >= before + count)
+  }
+  await untilMore('at first')
+  await nodes[2]!.process.kill()
+  await untilMore('by the next masters')
+  nodes[2] = await rig.startReadyNode(2)
+  await untilMore('with the third node again')
+  if ('process' in rig.nats) await rig.nats.process.kill()
+  await rig.stopNats()
+  const before = ackedCount()
+  await new Promise((resolve) => setTimeout(resolve, 1_500))
+  t.equal(ackedCount(), before, 'without NATS nothing is acknowledged')
+  await rig.startNats()
+  await until('each channel is acknowledged much', async () => {
+    return [...said.values()].every(({ acked }) => acked.size >= LEAST_COUNT)
+  })
+  isOver = true
+  await Promise.all(talking)
+  for (const name of names) await testHistory(t, rig, name, said.get(name)!)
+}
+
+/** Channels of each node. */
+async function namesOf(rig: NodeRig, nodes: readonly NodeProcess[]): Promise<string[]> {
+  const states = await Promise.all(nodes.map((node) => node.state()))
+  const incarnations = states.map(({ incarnation }) => incarnation)
+  const view = await rig.untilServing(incarnations)
+  return incarnations.flatMap((incarnation) =>
+    rig.channelsOf(incarnation, view, CHANNEL_COUNT, 'kept:c'))
+}
+
+/** Publishes until it is over; what fails is not said again. */
+async function talk(
+  channel: Ably.RealtimeChannel, { all, acked }: Said, isOver: () => boolean
+): Promise<void> {
+  const open = new Set<Promise<void>>()
+  for (let no = 0; !isOver(); no++) {
+    const data = `${channel.name} ${no}`
+    all.push(data)
+    const publish: Promise<void> = channel.publish('n', data)
+      .then(() => void acked.add(data), () => undefined)
+      .finally(() => open.delete(publish))
+    open.add(publish)
+    if (open.size >= OPEN_MAX) await Promise.race(open)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  await Promise.all(open)
+}
+
+async function testHistory(
+  t: Test, rig: NodeRig, name: string, { all, acked, heard }: Said
+): Promise<void> {
+  const channel = rig.client(t, 1).channels.get(name)
+  const forwards = await readAll(channel, 'forwards')
+  t.same(forwards.filter((data) => acked.has(data)), all.filter((data) => acked.has(data)),
+    `${name}: what was acknowledged, once and in order`)
+  t.same(forwards, all.filter((data) => forwards.includes(data)), 'and nothing that was not said')
+  t.same((await readAll(channel, 'backwards')).reverse(), forwards, 'backwards it is the same')
+  await until('all is heard', async () => heard.length >= forwards.length)
+  t.same(heard, forwards, 'as it was heard')
+}
+
+async function readAll(
+  channel: Ably.RealtimeChannel, direction: 'forwards' | 'backwards'
+): Promise<string[]> {
+  const data: string[] = []
+  let page: Ably.PaginatedResult<Ably.Message> | null =
+    await channel.history({ direction, limit: PAGE })
+  while (page !== null) {
+    data.push(...page.items.map((item) => item.data))
+    page = page.hasNext() ? await page.next() : null
+  }
+  return data
+}
