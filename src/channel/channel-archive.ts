@@ -113,9 +113,14 @@ export class ChannelArchive {
     return all.sort((a, b) => a.seq - b.seq)
   }
 
-  /** Runs it once the past is known; false if that need not be waited for, or not any more. */
+  /**
+   * Runs it once the past is known; false if that need not be waited for, or not any more. What was
+   * said before has then had its turn: nothing may overtake it.
+   */
   holds(run: () => void): boolean {
-    if (this.isKnown || this.#isInTrouble || this.#early.length >= archiveLimits.archiveEarlyMax) {
+    if (this.isKnown) return false
+    if (this.#isInTrouble || this.#early.length >= archiveLimits.archiveEarlyMax) {
+      this.#runEarly()
       return false
     }
     if (this.#early.length === 0) {

@@ -119,6 +119,22 @@ ruleFile('statistics', (rule) => {
     })
   })
 
+  rule('S1', 'what is persisted is counted as that too', async (t, on) => {
+    const app = await on.app({ ...everything, namespaces: [{ id: 'kept', persisted: true }] })
+    const ann = on.client(t, 1, { clientId: 'ann' }, app.keys[0]!)
+    const channel = ann.channels.get(`kept:${on.name('counted')}`)
+    for (const data of ['a', 'bc']) await channel.publish({ data })
+    await channel.presence.enter('here')
+    await ann.channels.get(on.name('plain')).publish({ data: 'not kept' })
+    await become(on, app, {
+      [REALTIME_IN]: 3,
+      'messages.persisted.messages.count': 2,
+      'messages.persisted.messages.data': 'a'.length + 'bc'.length + 2 * 'ann'.length,
+      'messages.persisted.presence.count': 1,
+      'messages.persisted.all.count': 3
+    })
+  })
+
   rule('S2', 'connections and channels', async (t, on) => {
     const app = await on.app(everything)
     const [key] = app.keys

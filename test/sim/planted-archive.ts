@@ -75,14 +75,16 @@ export const ofTheArchive: readonly Planted[] = [
     name: 'a log that was rolled back behind its archive is believed',
     rule: '4',
     foundBy: ['kept', 'history', 'whole'],
-    mix: { ...busy, isKeeping: true, logRollbacks: 12, crashes: 12, clientDrops: 0 },
+    mix: {
+      ...busy, isKeeping: true, logRollbacks: 40, crashes: 20, clientDrops: 0, stormMs: 20_000
+    },
     plant: () => replace(PartitionArchiving, 'disproves', () => () => false)
   },
   {
     name: 'a lagging copy is taken for the whole archive',
     rule: '22',
     foundBy: ['history'],
-    mix: { isKeeping: true, archiveLag: 0.8, stormMs: 40_000 },
+    mix: { isKeeping: true, isShort: true, archiveLag: 0.8, stormMs: 50_000 },
     plant({ archive }) {
       const ask = archive.ask.bind(archive)
       // Whoever asks what stands where, without copies, is answered as if that were all.

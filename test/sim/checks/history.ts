@@ -75,19 +75,25 @@ export class History {
       : read.of === 'messages' ? told.findLastIndex(former) + 1
         : begins === -1 ? told.length : begins
     const had = told.slice(formerCount).map((item) => wordOf(item, read.of))
-    const first = isKept(channel) ? 0 : wanted.findIndex(({ word }) => word === had[0])
-    let at = had.length === 0 ? wanted.length : first
+    const first = had.length === 0 ? wanted.length
+      : wanted.findIndex(({ word }) => word === had[0])
+    let at = isKept(channel) ? 0 : first
     if (at === -1) throw new Violation('history', `${channel}: ${had[0]} is not in the log`)
     for (const word of had) {
       // A page later what stood next may be gone.
       let next = wanted[at]
-      while (!read.isBackwards && next !== undefined && next.word !== word &&
+      while (!isKept(channel) && !read.isBackwards && next !== undefined && next.word !== word &&
         this.#mayBeGone(next.each)) next = wanted[++at]
       if (next?.word !== word) {
         throw new Violation('history',
           `${channel}: ${word} is told where the log has ${next?.word}`)
       }
       at++
+    }
+    const isOwed = acked !== undefined && acked.lineage === lineage && !acked.isLost
+    const owedCount = wanted.filter(({ each }) => isOwed && each.seq <= acked.seq).length
+    if (isKept(channel) && at < owedCount) {
+      throw new Violation('history', `${channel}: ${wanted[at]!.word} is persisted and not told`)
     }
     const mustHave = read.of === 'messages' && (acked?.seq ?? 0) <= lastSeq &&
       (acked === undefined || isAsked(acked))

@@ -4,6 +4,7 @@ import { archiveLimits } from '../../../src/base/archive-limits.ts'
 import { Random } from '../../../src/base/random.ts'
 import { type ArchivePart, ArchiveReading } from '../../../src/channel/archive-reading.ts'
 import { Archiver } from '../../../src/channel/archiver.ts'
+import { ChannelArchive } from '../../../src/channel/channel-archive.ts'
 import { Backlog } from '../../../src/channel/backlog.ts'
 import {
   type ArchiveAnswer, type ArchiveAsk, decodeArchived, type Shelf
@@ -205,6 +206,25 @@ t.test('[22] silence and refusals are trouble; the bound of what waits', async (
   t.notOk(bench.backlog.hasRoom)
   bench.archiver.stop()
   t.equal(bench.backlog.bytes, 0)
+})
+
+t.test('[16, 22] what waits for the past keeps its order in times of trouble', async (t) => {
+  const archive = new TestArchive()
+  archive.isSilent = true
+  let nowMs = 0
+  const ran: string[] = []
+  const kept = new ChannelArchive('app/kept:a', 'L', 1, {
+    partition: 1, archive, deadlines: new Deadlines(), random: new Random('kept'),
+    backlog: new Backlog(), hasRoom: true, nowMs: () => nowMs, confirm: () => undefined,
+    disproves: () => false, onRolledBack: () => undefined
+  }, { onStored: () => undefined, onPast: () => undefined })
+  kept.begin()
+  t.ok(kept.holds(() => void ran.push('first')))
+  nowMs += archiveLimits.archiveSilentMs
+  if (!kept.holds(() => void ran.push('held'))) ran.push('second')
+  t.same(ran, ['first', 'second'])
+  t.match(kept.refusal(true), { code: 50005 })
+  t.equal(kept.refusal(false)?.code, 50005)
 })
 
 /** Reads a whole shelf by pages of `limit`; gives seqs, and requests per page. */
