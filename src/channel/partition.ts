@@ -68,7 +68,7 @@ export class PartitionMaster {
     const partition = this
     const { viewVersion } = claimant
     const archiving = new PartitionArchiving(this.partition, ports, {
-      confirmed: () => this.#confirmed(),
+      confirmed: () => this.#state.kind === 'serving' ? this.#confirm(this.#state) : undefined,
       disproves: (standing) => this.#state.kind === 'serving' && this.#state.disproves(standing),
       onRolledBack: () => this.#onRolledBack('the archive has what the log has not', true)
     })
@@ -260,16 +260,11 @@ export class PartitionMaster {
     if (this.#isUsed) this.#sweepLater()
   }
 
-  #confirm({ writer }: Serving): void {
+  /** The writer, with an append of ours on its way. */
+  #confirm({ writer }: Serving): LogWriter {
     if (writer.isIdle) writer.add({ kind: 'confirm' })
     this.#ports.wantsFlush(this)
-  }
-
-  /** The writer, with an append of ours on its way. */
-  #confirmed(): LogWriter | undefined {
-    if (this.#state.kind !== 'serving') return undefined
-    this.#confirm(this.#state)
-    return this.#state.writer
+    return writer
   }
 
   #onClaimed(start: WriterStart, found: RecoveredLog): void {
