@@ -59,9 +59,9 @@ export class Owed {
     else if (action === 1 || action === 2) this.#onAnswer(told)
     else if (action === 4) this.#got('auth')
     else if (action === 11) this.#gotAll(`attach ${channel}`)
-    else if (action === 13) this.#gotAll(`attach ${channel}`, `detach ${channel}`)
-    else if (action === 9 && channel !== undefined) this.#gotAll(`attach ${channel}`)
-    else if (ENDINGS.has(action as number)) this.#onEnding(told)
+    else if (action === 13 || (action === 9 && channel !== undefined)) {
+      this.#gotAll(`attach ${channel}`, `detach ${channel}`)
+    } else if (ENDINGS.has(action as number)) this.#onEnding(told)
     else if (![14, 15, 16].includes(action as number)) this.flaw ??= `told an action ${action}`
   }
 
