@@ -261,6 +261,10 @@ export const limits = {
   tailBytesPerWorkerMax: 512 * 1024 * 1024,
   /** De-duplication outlives what any client can still re-send: ttl + 60 s (rule 17). */
   idKeptMs: 180_000,
+  /** Who is told nothing of a channel that moves is told where it stands, about as often. */
+  quietMs: 30_000,
+  /** So many of them at a time; the others a moment later. */
+  quietToldAtOnce: 200,
   /** Known ids of one channel; above: publishes are refused with 42911, never forgotten early. */
   idsPerChannelMax: 1_000_000,
 
@@ -378,6 +382,7 @@ assert(limits.idKeptMs >= limits.connectionStateTtlMs + 60_000, 'ids outlive re-
 assert(limits.admissionWaitMs < 10_000, 'who waits is answered before the client gives up')
 assert(limits.calmLagMs < limits.strainedLagMs && limits.calmMemoryShare <
   limits.strainedMemoryShare && limits.strainedMemoryShare < limits.direMemoryShare, 'no flutter')
+assert(3 * limits.quietMs < limits.tailMs, 'who is told nothing stands within the tail')
 assert(limits.claimAnswerMs < 10_000, 'a resume is answered before the client gives up')
 assert(2 * limits.holderAnswerMs < limits.claimAnswerMs, 'a silent home leaves time to answer')
 assert(limits.attachAnswerMs < 10_000, 'an attach is answered before the client gives up')

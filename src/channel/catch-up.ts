@@ -107,7 +107,7 @@ export class CatchUp {
     } else if (from === undefined) {
       if (attach.rewind === undefined) this.#ports.sayAttached(arrival, here, false)
       else this.#ask(arrival)
-    } else if (isSame(from, here)) {
+    } else if (isSame(from, here) || (attach.hearsNothing === true && isPast(from, here))) {
       this.#ports.sayAttached(arrival, here, attach.rewind === undefined)
     } else {
       // Behind us: the master has what it missed. Ahead of us: what it saw is on its way here.
@@ -182,6 +182,11 @@ export class CatchUp {
 function wantedOf({ rewind, variant }: Attach): Rewind | undefined {
   if (rewind === undefined || variant.filter === undefined) return rewind
   return { ...rewind, count: limits.rewindCountMax }
+}
+
+/** True of a place that is behind us, as far as numbers say: what came since may be long gone. */
+function isPast(from: Standing, here: Standing): boolean {
+  return from.lineage === here.lineage && from.seq <= here.seq
 }
 
 function isSame(a: Standing, b: Standing): boolean {

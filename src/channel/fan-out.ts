@@ -9,6 +9,7 @@ import type { Traffic, Traffics } from '../base/meter.ts'
 import type { Tally } from '../base/tally.ts'
 import type { BroadcastItem } from '../peer/message.ts'
 import type { Frame } from '../wire/frame.ts'
+import { toldAfter } from './quiet.ts'
 import { giveItem, type Row, type Seat } from './seat.ts'
 
 /** Gives the item to those live seats that are to hear it. */
@@ -17,12 +18,17 @@ export function fanOut(
 ): void {
   const { connectionId, frames, isPresence } = item
   if (isPresence === true) {
-    for (const row of rows) for (const seat of row.live) give(seat, item, told)
+    for (const row of rows) {
+      if (frames[row.variantId] === undefined) continue
+      row.isPresenceTold = true
+      for (const seat of row.live) give(seat, item, told)
+    }
     return
   }
   for (const row of rows) {
     const frame = frames[row.variantId]
     if (frame === undefined) continue
+    row.messagesTold = toldAfter(row.messagesTold, connectionId)
     const { live } = row
     tally.deliveryCount += live.length
     if (row.variant.delta === true) {

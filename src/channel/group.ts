@@ -36,10 +36,11 @@ import { fanOut, give } from './fan-out.ts'
 import { GroupCensus } from './group-census.ts'
 import { Lookout } from './lookout.ts'
 import { OwnMembers } from './own-members.ts'
+import { Quiet } from './quiet.ts'
 import { enterRow, leaveRow, rowFor } from './rows.ts'
 import {
   giveOccupancy, type GroupMember, newSeat, type Row, type Seat, someRejoins, tellBeginning,
-  tellChange
+  tellChange, tellStanding
 } from './seat.ts'
 import { Submissions, type Submitter } from './submissions.ts'
 
@@ -67,6 +68,7 @@ export class LocalGroup {
   readonly #ports: GroupPorts
   readonly #census: GroupCensus
   readonly #lookout: Lookout
+  readonly #quiet: Quiet
   readonly #rows: Row[] = []
   readonly #seats = new Map<number, Seat>()
   readonly #submissions: Submissions
@@ -83,6 +85,8 @@ export class LocalGroup {
     this.#census = new GroupCensus(channel, this.#rows, ports)
     this.#submissions = new Submissions(channel, (submit) => ports.toClient(channel, submit))
     this.#lookout = new Lookout({ deadlines, nowMs }, (seat) => this.#onRoom(seat))
+    const tell = (seat: Seat): void => tellStanding(seat, this.#standing!)
+    this.#quiet = new Quiet(this.#rows, { deadlines, nowMs, tell })
     this.own = new OwnMembers(channel, generation, {
       deadlines, nowMs, nameOp,
       submit: (op, onOutcome) => this.submit(op, onOutcome),
@@ -179,6 +183,7 @@ export class LocalGroup {
       }
       case 'broadcast':
         this.#standing = message.standing
+        this.#quiet.onMoved()
         for (const item of message.items) fanOut(this.#rows, item, tally, outboundRealtime)
         return
       case 'continuityLost':
@@ -367,10 +372,10 @@ export class LocalGroup {
     this.#seats.set(seat.attachId, seat)
   }
 
-  #ask({ attachId, row, from, rewind, member: { hearsPresence } }: Seat): void {
+  #ask({ attachId, row, from, rewind, member: { hearsPresence, hearsNothing } }: Seat): void {
     const { channel } = this
     const { variantId, variant } = row
-    const ask = { attachId, variantId, variant, from, rewind, hearsPresence }
+    const ask = { attachId, variantId, variant, from, rewind, hearsPresence, hearsNothing }
     this.#ports.toClient(channel, { kind: 'attach', channel, ...ask })
   }
 }

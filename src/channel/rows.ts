@@ -15,7 +15,10 @@ export function rowFor(rows: Row[], variant: Variant): Row {
     unused.variant = variant
     return unused
   }
-  const row: Row = { variantId: rows.length, variant, live: [], seatCount: 0 }
+  const row: Row = {
+    variantId: rows.length, variant, live: [], seatCount: 0, messagesTold: 'nothing',
+    isPresenceTold: false
+  }
   rows.push(row)
   return row
 }

@@ -9,6 +9,7 @@ import type { Rewind } from '../wire/params.ts'
 import { errors } from '../wire/errors.ts'
 import type { ErrorInfo } from '../wire/protocol-message.ts'
 import { serialOf } from './encoding.ts'
+import type { Told } from './quiet.ts'
 
 /** How an attachment begins, or begins anew. */
 export interface Attachedness {
@@ -31,6 +32,8 @@ export interface GroupMember {
   readonly subscribes: boolean
   /** False: attached without the PRESENCE_SUBSCRIBE mode; it hears of its own members only. */
   readonly hearsPresence: boolean
+  /** True: nothing on the channel is for its ears, so that it can miss nothing. */
+  readonly hearsNothing: boolean
   /** False: its socket has much to take before it is given what can wait. */
   readonly hasRoom: boolean
   onFrame(frame: Frame): void
@@ -68,6 +71,9 @@ export interface Row {
   variant: Variant
   readonly live: Seat[]
   seatCount: number
+  /** What it was given since it was looked who is told nothing (channel/quiet.ts). */
+  messagesTold: Told
+  isPresenceTold: boolean
 }
 
 /**
@@ -141,6 +147,13 @@ export function tellChange(seat: Seat, standing: Standing): void {
   const channelSerial = serialOf(standing)
   const same = { isResumed: true, hasBacklog: false, error: undefined }
   member.onAttached({ channelSerial, hasPresence, ...same })
+}
+
+/** Says where it stands by now; what it was told of the present, or waits for, stays as it is. */
+export function tellStanding({ member }: Seat, standing: Standing): void {
+  const channelSerial = serialOf(standing)
+  const same = { isResumed: true, hasBacklog: false, hasPresence: false, error: undefined }
+  member.onAttached({ channelSerial, ...same })
 }
 
 /** Says how the attachment begins, or that it has lost something; else it goes on, unseen. */

@@ -118,6 +118,11 @@ export class SseSocket implements Socket {
     const isResumed = (flags & Flag.RESUMED) !== 0
     const isAnybody = (flags & Flag.HAS_PRESENCE) !== 0
     const known = this.#points.get(channel)
+    if (isResumed && known !== undefined && !this.#attaching.has(channel)) {
+      // It was told nothing for long; its client keeps the id, though there is no event.
+      this.#points.set(channel, { ...known, channelSerial, takenCount: 0 })
+      return `id: ${pointsId(this.#points)}\n\n`
+    }
     // Where it goes on is known, and what was taken of the next frame is not told again.
     const point = isResumed && known !== undefined ? known : { channelSerial, takenCount: 0 }
     const isSyncing = isAnybody && (!isResumed || known?.isSyncing === true)

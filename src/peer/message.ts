@@ -153,8 +153,9 @@ export interface Attach extends OnChannel {
   readonly from: Standing | undefined
   /** It begins anew, and wants to be told the last messages first. */
   readonly rewind?: Rewind
-  /** True: it wants to know who is present. */
+  /** It wants to know who is present; nothing is for its ears, so that it can miss nothing. */
   readonly hearsPresence?: boolean
+  readonly hearsNothing?: boolean
 }
 
 /** ChannelClient → LocalGroup: the answer to `attach`; later broadcasts are after `standing`. */

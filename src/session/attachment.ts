@@ -16,6 +16,9 @@ import type { Rewind } from '../wire/params.ts'
 import type { ProtocolMessage } from '../wire/protocol-message.ts'
 import type { Beginning, Ears } from './door.ts'
 
+/** Who is present hears of itself at least (protocol 8.3). */
+const HEARING_MODES = Flag.SUBSCRIBE | Flag.PRESENCE_SUBSCRIBE | Flag.PRESENCE
+
 /** What an attachment calls on its session. */
 export interface AttachmentOwner {
   readonly connectionId: string
@@ -107,6 +110,11 @@ export class Attachment implements Ears {
     return (this.#grant.modeBits & Flag.PRESENCE_SUBSCRIBE) !== 0
   }
 
+  /** True: it is told no messages, of nobody's presence, and has no members to be told of. */
+  get hearsNothing(): boolean {
+    return (this.#grant.modeBits & HEARING_MODES) === 0
+  }
+
   /** True once the client was told so. */
   get isAttached(): boolean {
     return this.#isAttached
@@ -145,7 +153,7 @@ export class Attachment implements Ears {
     if (how.isResumed) flags |= Flag.RESUMED
     if (how.hasBacklog) flags |= Flag.HAS_BACKLOG
     if (how.hasPresence) flags |= Flag.HAS_PRESENCE
-    const isLost = this.#isForeign && how.error === undefined
+    const isLost = this.#isForeign && !how.isResumed && how.error === undefined
     this.#say(how.channelSerial, flags, isLost ? errors.continuityLost().info : how.error)
   }
 

@@ -29,6 +29,8 @@ export interface Ears {
   readonly subscribes: boolean
   /** False: of presence it hears what becomes of its own members, and nothing else. */
   readonly hearsPresence: boolean
+  /** True: nothing on the channel is for it. */
+  readonly hearsNothing: boolean
   /** False: the socket has much to take before it is given what can wait. */
   readonly hasRoom: boolean
   onFrame(frame: Frame): void

@@ -151,6 +151,24 @@ ruleFile('attaching', (rule) => {
     t.notOk(socket.all.some(({ action }) => action === MESSAGE))
   })
 
+  rule('C18', 'who hears nothing goes on, whatever has passed', async (t, on) => {
+    const name = on.name('nothing')
+    const modes = { publisher: PUBLISH, listener: SUBSCRIBE }
+    const socket = await on.socket(t, 1)
+    const { channelSerial } = await plainAttach(socket, name, { flags: PUBLISH })
+    const filler = on.client(t, 0).channels.get(name)
+    // More than a channel keeps for those who were away.
+    const data = 'x'.repeat(60_000)
+    for (let no = 0; no < 80; no++) await filler.publish('n', data)
+    const told = async (flags: number) => {
+      const back = await on.socket(t, 2)
+      const { flags: now = 0, error } = await plainAttach(back, name, { flags, channelSerial })
+      return [(now & RESUMED) !== 0, error?.code]
+    }
+    t.same(await told(modes.publisher), [true, undefined])
+    t.same(await told(modes.listener), [false, 90003], 'others are told what is not there')
+  })
+
   rule('C17', 'versions 2 to 6 are told the same of a message', async (t, on) => {
     const name = on.name('versions')
     const sockets = await Promise.all(['2', '3', '4', '5', '6'].map((v) =>

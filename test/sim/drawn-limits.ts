@@ -36,6 +36,7 @@ export function drawLimits(seed: string, { isTight, isShort, logRoomBytes }: Mix
       backlogPageBytesMax: 300 + random.below(2_000),
       tailMs: 6_000 + random.below(20_000)
     })
+    Object.assign(limits, { quietMs: Math.floor(limits.tailMs / 4), quietToldAtOnce: 1 })
   }
   if (!isTight) return
   const comet = new Random(`${seed}/comet`)

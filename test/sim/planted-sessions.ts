@@ -126,6 +126,7 @@ export const ofSessions: readonly Planted[] = [
           modeBits: member.modeBits,
           subscribes: member.subscribes,
           hearsPresence: member.hearsPresence,
+          hearsNothing: member.hearsNothing,
           hasRoom: true,
           hearsItself: true,
           onFrame: (frame) => member.onFrame(frame),

@@ -178,6 +178,7 @@ class Run {
         acknowledged: this.#acks.ackedCount,
         refused: this.#acks.refusedCount,
         resumed: this.#continuity.resumedCount,
+        toldWhereTheyStand: this.#continuity.quietCount,
         rewound: this.#continuity.rewoundCount,
         losses: this.#continuity.lossCount,
         takeovers: this.#masters.takeoverCount,

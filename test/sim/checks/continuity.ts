@@ -48,6 +48,7 @@ export class Continuity implements Check {
   rewoundCount = 0
   lossCount = 0
   resumedCount = 0
+  quietCount = 0
 
   constructor(region: Region) {
     this.#region = region
@@ -146,7 +147,10 @@ export class Continuity implements Check {
     view.asked = undefined
     view.at = to
     const isChange = asked === undefined && at !== undefined && isResumed && mayChange
+    const isSame = asked === undefined && at !== undefined && isResumed && modesOf(flags) ===
+      modesOf(before.modes)
     if (isChange) this.#onChanged(who, this.#nextVisible(socket, key, at, before), at, to)
+    else if (isSame) this.#onQuiet(who, socket, key, before, at, to)
     else if (asked === undefined) this.#onLossTold(who, key, at, isResumed, message)
     else if (asked !== null && isResumed) this.#onResumed(who, socket, key, asked, view)
     else if (asked !== null) this.#onNotResumed(who, key, asked, message)
@@ -226,7 +230,8 @@ export class Continuity implements Check {
       throw new Violation('continuity', `${who} resumes in another lineage`)
     }
     if (to.seq < asked.seq) throw new Violation('continuity', `${who} resumes in the past`)
-    if (this.#ledger.isLost(key, asked)) {
+    // Who hears nothing misses nothing.
+    if (this.#ledger.isLost(key, asked) && hearsSome(view)) {
       // Nobody can know before something is written again; whoever goes on then is told.
       if (this.#ledger.isLost(key, to)) return
       throw new Violation('continuity', `${who} resumes from what the log has lost`)
@@ -313,6 +318,12 @@ export class Continuity implements Check {
     view.at = to
   }
 
+  /** It was told nothing for a while: its client is told where it stands. */
+  #onQuiet(who: string, socket: SimSocket, key: string, view: View, at: Point, to: Point): void {
+    this.quietCount++
+    this.#onMeta(who, socket, key, view, at, to)
+  }
+
   /** What has no place of its own is told where its node stands: clients go on from there. */
   #onMeta(who: string, socket: SimSocket, key: string, view: View, at: Point, to: Point)
     : void {
@@ -346,6 +357,14 @@ export class Continuity implements Check {
     }
     return next
   }
+}
+
+function modesOf(flags: number): number {
+  return flags & ~0xffff
+}
+
+function hearsSome({ modes }: View): boolean {
+  return (modes & (Mode.SUBSCRIBE | Mode.PRESENCE_SUBSCRIBE | Mode.PRESENCE)) !== 0
 }
 
 /** What becomes of its own members a connection hears in any case (protocol 8.3). */

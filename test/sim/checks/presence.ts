@@ -4,7 +4,7 @@
  * once the weather has cleared every map shows those who live, and nobody else.
  */
 
-import { channelKey } from '../clients.ts'
+import { channelKey, RESUMED } from '../clients.ts'
 import type { PresentSet } from '../committed.ts'
 import type { Taken } from '../ledger.ts'
 import {
@@ -74,9 +74,12 @@ export class Presence implements Check {
       // What is rewound stands before the place where the attachment is.
       const isPast = action !== Does.ATTACHED && view.at?.lineage === to.lineage &&
         to.seq < view.at.seq
+      // Of who is present one that is attached is told nothing by that it stands elsewhere.
+      const isUpdate = view.at !== undefined && (flags & (RESUMED | HAS_PRESENCE)) === RESUMED
       if (!isPast) view.at = to
       if (action !== Does.ATTACHED) return
       view.modes = flags
+      if (isUpdate) return
       view.listed = []
       // What was missed comes before a SYNC, so with a backlog this says nothing of here.
       const saysNobody = (flags & (HAS_PRESENCE | HAS_BACKLOG)) === 0

@@ -4,7 +4,7 @@
  */
 
 import { limits } from '../../../src/base/limits.ts'
-import { channelKey } from '../clients.ts'
+import { channelKey, RESUMED } from '../clients.ts'
 import type { PresentSet } from '../committed.ts'
 import type { Taken } from '../ledger.ts'
 import type { Accepted } from '../log.ts'
@@ -145,9 +145,11 @@ export class Rolls implements Check {
   #onAttached(socket: SimSocket, channel: string, lineage: string, flags: number): void {
     const channels = this.#attached.get(socket) ?? new Map<string, Standing>()
     this.#attached.set(socket, channels)
-    const atMs = channels.get(channel)?.atMs ?? this.#region.world.nowMs
+    const former = channels.get(channel)
+    const isUpdate = former?.lineage === lineage && (flags & RESUMED) !== 0
+    const atMs = former?.atMs ?? this.#region.world.nowMs
     channels.set(channel, { atMs, lineage })
-    const hears = (flags & Mode.PRESENCE_SUBSCRIBE) !== 0
+    const hears = !isUpdate && (flags & Mode.PRESENCE_SUBSCRIBE) !== 0
     if (hears && (flags & HAS_PRESENCE) === 0) this.#judge(socket, channel, lineage, new Set())
   }
 

@@ -46,6 +46,7 @@ export class Listener implements GroupMember {
   hearsItself = true
   subscribes = true
   hearsPresence = true
+  hearsNothing = false
   hasRoom = true
 
   constructor(connectionId = 'me') {

@@ -20,7 +20,7 @@ t.test('nothing before ATTACHED; then what was missed, then live, once each', as
   bench.broadcast(item(6))
   t.same(member.take(), ['attached 3 resumed backlog', '4', '5', '6'],
     'ATTACHED says where the attachment starts, its backlog leads on')
-  t.equal(bench.deadlines.nextMs(), Infinity, 'nothing waits for an answer any more')
+  t.equal(bench.deadlines.nextMs(), limits.quietMs, 'nothing waits for an answer any more')
 })
 
 t.test('without a backlog ATTACHED says where the channel stands', async (t) => {

@@ -151,6 +151,22 @@ t.test('[18] every event of a publish says how much of it was taken', async (t) 
   reader.close()
 })
 
+t.test('[18] one that is told nothing for long is given the id of where it stands', async (t) => {
+  const served = await Served.at(t)
+  const reader = new Reader(`${served.url}/sse?v=3&channels=a,b&key=k`)
+  await until('attaches', () => served.said.length === 2)
+  const flags = SUBSCRIBE | RESUMED
+  served.tell(attached('a', { flags: SUBSCRIBE | HAS_PRESENCE }), attached('b'))
+  served.tell(attached('a', { flags, channelSerial: 'a@9' }), message('b', 1, 'x'))
+  await until('an event', () => reader.text.includes('event'))
+  t.match(reader.text, /^:ok\n\nid: \S+\n\nid: \S+\nevent: message\n/)
+  t.same([...readPoints(reader.lastId)!], [
+    ['a', { channelSerial: 'a@9', takenCount: 0, isSyncing: true }],
+    ['b', { channelSerial: 'b@1', takenCount: 0 }]
+  ])
+  reader.close()
+})
+
 t.test('[18] before it is live what goes wrong is a status; after it, an event', async (t) => {
   const served = await Served.at(t)
   const error = { code: 40160, statusCode: 401, message: 'no' }

@@ -16,6 +16,7 @@ const JSON_VARIANT = { format: 'json', wireName: 'c' } as const
 function ears(): Ears & { told: string[]; serial: string } {
   return {
     connectionId: 'c', modeBits: 0, hearsItself: true, subscribes: true, hearsPresence: true,
+    hearsNothing: false,
     hasRoom: true, told: [], serial: '',
     onFrame() {
       this.told.push('frame')
