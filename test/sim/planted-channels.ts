@@ -5,7 +5,7 @@ import { Census } from '../../src/channel/census.ts'
 import { ClientCensus } from '../../src/channel/client-census.ts'
 import { ChannelClient } from '../../src/channel/client.ts'
 import { Confirming } from '../../src/channel/confirming.ts'
-import { Dedupe } from '../../src/channel/dedupe.ts'
+import { Dedupe, type Taken } from '../../src/channel/dedupe.ts'
 import { DeltaChains } from '../../src/channel/delta-chain.ts'
 import { Filters } from '../../src/channel/filters.ts'
 import { LocalGroup } from '../../src/channel/group.ts'
@@ -13,9 +13,15 @@ import { ChannelMaster } from '../../src/channel/master.ts'
 import { Tail } from '../../src/channel/tail.ts'
 import { Unanswered } from '../../src/channel/unanswered.ts'
 import { Channels } from '../../src/node/channels.ts'
-import type { PeerMessage } from '../../src/peer/message.ts'
+import type { PeerMessage, PublishOp } from '../../src/peer/message.ts'
 import { SerialClock } from '../../src/wire/serial.ts'
 import { all, busy, type Planted, replace } from './planting.ts'
+
+/** What is on its way stays there for long, while masters change. */
+const farApart = {
+  partitions: 12, oneWayCuts: 20, drains: 10, loss: 0.15, spikes: 0.1, publishRate: 8,
+  nodeCount: 4, stormMs: 40_000
+}
 
 export const ofChannels: readonly Planted[] = [
   {
@@ -102,10 +108,37 @@ export const ofChannels: readonly Planted[] = [
     name: 'whether to resume is decided by age',
     rule: '19',
     foundBy: ['continuity'],
-    mix: { clientDrops: 20 },
+    mix: { publishRate: 0.2, crashes: 4, workerDeaths: 6, clientDrops: 30, stormMs: 40_000 },
+    limits: { tailMs: 4_000 },
+    // Nothing was missed; but what was shown last is so old that the tail does not hold it.
     plant: () => replace(Tail, 'after', (former) => function (this: Tail, seq) {
-      return this.length > 0 && seq < this.lastSeq - 2 ? undefined : former.call(this, seq)
+      return seq > 0 && seq === this.trimmedThrough ? undefined : former.call(this, seq)
     })
+  },
+  {
+    name: 'the highest number of a connection is known, and not which',
+    rule: '17',
+    foundBy: ['committed', 'acks'],
+    mix: { publishRate: 8, clientDrops: 40, clientCuts: 20 },
+    limits: { messagesPerSecondMax: 6 },
+    plant: () => {
+      const highest = new WeakMap<Dedupe, Map<string, { no: number; taken: Taken }>>()
+      return all(
+        replace(Dedupe, 'commit', (former) => function (this: Dedupe, op, taken, nowMs) {
+          const { connection, no } = numbered(op)
+          const known = highest.get(this) ?? new Map<string, { no: number; taken: Taken }>()
+          highest.set(this, known)
+          if (no > (known.get(connection)?.no ?? -1)) known.set(connection, { no, taken })
+          former.call(this, op, taken, nowMs)
+        }),
+        replace(Dedupe, 'find', (former) => function (this: Dedupe, op) {
+          const { connection, no } = numbered(op)
+          const last = highest.get(this)?.get(connection)
+          const found = former.call(this, op)
+          return found === 'new' && last !== undefined && no < last.no ? last.taken : found
+        })
+      )
+    }
   },
   {
     name: 'an attachment begins where the node stands',
@@ -178,6 +211,18 @@ export const ofChannels: readonly Planted[] = [
     })
   },
   {
+    name: 'what a master says is taken by who has not joined it',
+    rule: '9',
+    foundBy: ['continuity', 'committed'],
+    mix: farApart,
+    rewrites: [{
+      path: 'src/channel/client.ts',
+      from: `if (!this.#isLive(deliver.epoch)) return
+    if (!this.#wantsDeliveries)`,
+      to: `if (this.#state.kind === 'idle' || !this.#wantsDeliveries)`
+    }]
+  },
+  {
     name: 'a hole in the order is passed over',
     rule: '9',
     foundBy: ['continuity', 'whole', 'presence'],
@@ -195,4 +240,12 @@ function withoutSome(message: PeerMessage): PeerMessage {
   if (message.kind !== 'joined' || message.backlog.length < 1) return message
   const { standing } = message
   return { ...message, backlog: [], startsAfter: standing.seq } as PeerMessage
+}
+
+/** The connection of an op, and its number there; no number where its client chose the id. */
+function numbered({ id, idSpace }: Pick<PublishOp, 'id' | 'idSpace'>)
+  : { connection: string; no: number } {
+  const at = id.lastIndexOf(':')
+  const no = idSpace === 'connection' ? Number(id.slice(at + 1)) : -1
+  return { connection: id.slice(0, at), no }
 }

@@ -1,6 +1,5 @@
 /** Faults of the log, and of who goes by it. */
 
-import { limits } from '../../src/base/limits.ts'
 import { emptyState, encodeState } from '../../src/channel/partition-state.ts'
 import { Serving } from '../../src/channel/serving.ts'
 import { decodeAppend } from '../../src/log/entry.ts'
@@ -114,19 +113,17 @@ export const ofTheLog: readonly Planted[] = [
     rule: '6',
     foundBy: ['ledger', 'once', 'continuity', 'presence', 'masters', 'lineage', 'whole', 'acks'],
     mix: { logTrouble: 0.2, crashes: 16, workerDeaths: 24, isShort: true, stormMs: 40_000 },
-    plant: () => {
-      Object.assign(limits, { appendBytesMax: 300, snapshotEveryBytes: 500 })
-      return replace(SnapshotAssembly, 'onEntry', (former) => {
-        return function (this: SnapshotAssembly, entry, seq) {
-          former.call(this, entry, seq)
-          if (entry.kind !== 'snapshot') return
-          const { asOf, id } = entry
-          const end = { kind: 'snapshotEnd' as const, id, chunkCount: 0, digest: 0, lineage: '',
-            epochEnds: [] }
-          this.newest = { asOf, state: encodeState(emptyState), firstSeq: seq, end }
-        }
-      })
-    }
+    limits: { appendBytesMax: 300, snapshotEveryBytes: 500 },
+    plant: () => replace(SnapshotAssembly, 'onEntry', (former) => {
+      return function (this: SnapshotAssembly, entry, seq) {
+        former.call(this, entry, seq)
+        if (entry.kind !== 'snapshot') return
+        const { asOf, id } = entry
+        const end = { kind: 'snapshotEnd' as const, id, chunkCount: 0, digest: 0, lineage: '',
+          epochEnds: [] }
+        this.newest = { asOf, state: encodeState(emptyState), firstSeq: seq, end }
+      }
+    })
   },
   {
     name: 'entries between the chunks of a snapshot are not read',

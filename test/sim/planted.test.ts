@@ -1,41 +1,21 @@
 import t from 'tap'
+import { find, findWithout } from './finding.ts'
 import { plantedFaults } from './planted.ts'
-import type { Planted } from './planting.ts'
-import { simulate } from './simulate.ts'
-import { Violation } from './world.ts'
+import { loadRewritten } from './rewriting.ts'
 
 const SEEDS_MAX = 30
 t.setTimeout(550_000)
-const isPlain = {
-  logRollbacks: 0, logAnews: 0, logRoomBytes: 0, isTight: false, isShort: false
-}
 
-/** The first seed in which a check finds the fault that is there to find it; or what else was. */
-function find({ mix, plant, foundBy }: Planted): { by: string } | { others: string[] } {
-  const others: string[] = []
-  for (let seed = 1; seed <= SEEDS_MAX; seed++) {
-    const undo: (() => void)[] = []
-    const { violation } = simulate({
-      seed,
-      mix: { ...isPlain, ...mix },
-      onRegion: (region) => {
-        const back = plant(region)
-        if (back !== undefined) undo.push(back)
-      }
-    })
-    for (const back of undo) back()
-    if (violation === undefined) continue
-    const words = `seed ${seed}: ${violation.message}`
-    if (violation instanceof Violation && foundBy.includes(violation.check)) return { by: words }
-    others.push(words)
-  }
-  return { others }
-}
-
-for (const fault of plantedFaults) {
-  t.test(`[${fault.rule}] planted and found: ${fault.name}`, async (t) => {
-    const found = find(fault)
-    if ('by' in found) t.pass(found.by)
-    else t.fail(`not found in ${SEEDS_MAX} seeds`, found)
+for (const { rule, name, rewrites } of plantedFaults) {
+  t.test(`[${rule}] planted and found: ${name}`, async (t) => {
+    const finding = rewrites === undefined ? { find } : await loadRewritten(rewrites)
+    const { seed, by, others } = finding.find(name, 1, SEEDS_MAX)
+    if (seed === undefined) {
+      t.fail(`not found in ${SEEDS_MAX} seeds`, { others })
+      return
+    }
+    t.pass(by)
+    // What finds it must find nothing where it is not: else it may be the weather that it finds.
+    t.equal(findWithout(name, seed)?.message, undefined, 'and without it, nothing')
   })
 }

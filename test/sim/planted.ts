@@ -9,15 +9,19 @@ import { ofBounds } from './planted-bounds.ts'
 import { ofChannels } from './planted-channels.ts'
 import { ofHandovers } from './planted-handovers.ts'
 import { ofTheLog } from './planted-log.ts'
+import { ofMembers } from './planted-members.ts'
 import { ofPresence } from './planted-presence.ts'
 import { ofRequests } from './planted-requests.ts'
 import { ofRevocations } from './planted-revocations.ts'
 import { ofSessions } from './planted-sessions.ts'
+import { ofStats } from './planted-stats.ts'
 import { ofTheView } from './planted-view.ts'
+import { ofTheWriter } from './planted-writer.ts'
 import type { Planted } from './planting.ts'
 
 /** All of them. */
 export const plantedFaults: readonly Planted[] = [
-  ...ofTheLog, ...ofTheArchive, ...ofHandovers, ...ofTheView, ...ofChannels, ...ofSessions,
-  ...ofPresence, ...ofRequests, ...ofRevocations, ...ofBounds
+  ...ofTheLog, ...ofTheWriter, ...ofTheArchive, ...ofHandovers, ...ofTheView, ...ofMembers,
+  ...ofChannels, ...ofSessions, ...ofPresence, ...ofRequests, ...ofRevocations, ...ofBounds,
+  ...ofStats
 ]

@@ -1,7 +1,9 @@
 /** How faults are planted: what one is, and the weathers in which most of them show. */
 
+import type { limits } from '../../src/base/limits.ts'
 import type { Mix } from './mix.ts'
 import type { Region } from './region.ts'
+import type { Rewrite } from './rewriting.ts'
 
 /** One way to break the core. */
 export interface Planted {
@@ -12,8 +14,14 @@ export interface Planted {
   readonly foundBy: readonly string[]
   /** The weather in which it shows. */
   readonly mix?: Partial<Mix>
+  /** Bounds that are a part of this weather. */
+  readonly limits?: Partial<Record<keyof typeof limits, number>>
+  /** What happens besides, with the fault and without it. */
+  weather?(region: Region): void
   /** Breaks the region, or the core until what it returns is called. */
-  plant(region: Region): (() => void) | void
+  plant?(region: Region): (() => void) | void
+  /** Breaks the core in what is private. */
+  readonly rewrites?: readonly Rewrite[]
 }
 
 type Methods<T> = {
@@ -63,6 +71,10 @@ export const troubled: Partial<Mix> = { logTrouble: 0.08, ...busy }
 /** Nothing that would keep a master from hearing how full the log is. */
 export const still: Partial<Mix> = {
   partitions: 0, oneWayCuts: 0, meshDowns: 0, pauses: 0, logTrouble: 0, logAways: 0, logFulls: 0
+}
+/** Mesh, log and ring object do as they should; only nodes and clients may be in trouble. */
+export const fair: Partial<Mix> = {
+  ...still, loss: 0, repeat: 0, spikes: 0, logLag: 0, ringTrouble: 0, apiAways: 0, strains: 0
 }
 export const split: Partial<Mix> = {
   partitions: 12, pauses: 6, apiAways: 6, drains: 4, clientDrops: 30, nodeCount: 3

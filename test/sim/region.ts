@@ -10,6 +10,8 @@ import type { LogAnswer, LogRequest } from '../../src/log/port.ts'
 import type { ProbeOutcome } from '../../src/node/member-ports.ts'
 import type { RawRequest } from '../../src/node/request.ts'
 import type { MembershipMessage } from '../../src/peer/membership.ts'
+import type { LinkFrame } from '../../src/peer/link.ts'
+import type { Place } from '../../src/peer/place.ts'
 import { assign } from '../../src/ring/assignment.ts'
 import { makeView } from '../../src/ring/view.ts'
 import { SimMesh } from './bus.ts'
@@ -255,19 +257,23 @@ export class Region implements SocketWitness {
     onOutcome: (outcome: ProbeOutcome) => void
   ): void {
     const delayMs = this.#wayRandom.jitter(PROBE_WAY_MS)
+    const tell = (outcome: ProbeOutcome): void => {
+      for (const check of this.checks) check.onProbed?.(from, incarnation, outcome)
+      onOutcome(outcome)
+    }
     this.world.after(delayMs, () => {
       const asked = this.nodes.get(host)
       const isCut = this.mesh.isCut(from.pod.node, host) || this.mesh.isCut(host, from.pod.node)
       const isGone = asked === undefined || this.kube.pods.get(host) !== asked.pod
       if (isGone || asked.isFrozen || isCut) {
-        this.world.after(timeoutMs, () => onOutcome('silent'))
+        this.world.after(timeoutMs, () => tell('silent'))
       } else if (!asked.isRunning || asked.life === undefined) {
-        this.world.after(delayMs, () => onOutcome('refused'))
+        this.world.after(delayMs, () => tell('refused'))
       } else {
         const { life } = asked
         const outcome = life.incarnation !== incarnation ? 'otherIncarnation'
           : asked.isMeshUp ? 'alive' : 'noMesh'
-        this.world.after(delayMs, () => onOutcome(outcome))
+        this.world.after(delayMs, () => tell(outcome))
       }
     })
   }
@@ -303,6 +309,11 @@ export class Region implements SocketWitness {
     else exchange(this.world, random, thread, request, onAnswer)
   }
 
+  /** A worker says something to another one. */
+  onPeerSays(from: Place, frame: LinkFrame): void {
+    for (const check of this.checks) check.onPeerSays?.(from, frame)
+  }
+
   /** A worker hears what became of a question to the log. */
   onLogAnswer(thread: WorkerThread, request: LogRequest, answer: LogAnswer): void {
     for (const check of this.checks) check.onLogAnswer?.(thread.life, request, answer)
@@ -311,6 +322,11 @@ export class Region implements SocketWitness {
   /** A node says something to others about who is there. */
   onMeshSays(message: MembershipMessage): void {
     for (const check of this.checks) check.onMeshSays?.(message)
+  }
+
+  /** A worker is told to write what it has counted. */
+  onFlushing(life: string): void {
+    for (const check of this.checks) check.onFlushing?.(life)
   }
 
   /** A worker's life is over; `isFlushed`: what it had counted was written. */

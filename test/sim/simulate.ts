@@ -20,9 +20,12 @@ import { Occupancy } from './checks/occupancy.ts'
 import { Order } from './checks/order.ts'
 import { Presence } from './checks/presence.ts'
 import { Rolls } from './checks/rolls.ts'
+import { Refusals } from './checks/refusals.ts'
+import { Removals } from './checks/removals.ts'
 import { Requests } from './checks/requests.ts'
 import { Room } from './checks/room.ts'
 import { Sessions } from './checks/sessions.ts'
+import { Succession } from './checks/succession.ts'
 import { Survey } from './checks/survey.ts'
 import { Stats } from './checks/stats.ts'
 import type { ClockFault } from './clock.ts'
@@ -142,7 +145,8 @@ class Run {
       this.#occupancy, this.#survey, this.#metachannels,
       new Order(), new Rolls(this.#region), new Liveness(this.#region), this.#bounds,
       this.#requests, this.#requests.revocations,
-      new Room(this.#region), new Handovers(this.#region)
+      new Room(this.#region), new Handovers(this.#region), new Removals(this.#region),
+      new Refusals(this.#region), new Succession(this.#region)
     )
     this.#workload = new Workload(this.#region, this.#mix, this.#requests)
     this.#kept = new Kept(this.#region, this.#workload.channels)

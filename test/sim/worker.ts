@@ -140,6 +140,7 @@ export class WorkerThread implements SocketServer, CometServer, Asker {
   /** It is about to be ended; `onFlushed` hears that all it counted is written. */
   tellFlush(onFlushed: () => void): void {
     this.#onFlushed = onFlushed
+    this.#region.onFlushing(this.life)
     this.loop.input({ kind: 'flush' })
   }
 
@@ -235,6 +236,7 @@ export class WorkerThread implements SocketServer, CometServer, Asker {
 
   #send(to: Place, frame: LinkFrame): void {
     const { world, mesh } = this.#region
+    this.#region.onPeerSays(this.place, frame)
     if (to.incarnation !== this.place.incarnation) {
       const bytes = this.#codec.encodeFrame(frame)
       mesh.send(this.endpoint, placeKey(to), `link ${frame.kind}`, bytes, bytes.length)

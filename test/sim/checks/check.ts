@@ -10,9 +10,13 @@
  */
 
 import type { LogAnswer, LogRequest } from '../../../src/log/port.ts'
+import type { ProbeOutcome } from '../../../src/node/member-ports.ts'
+import type { LinkFrame } from '../../../src/peer/link.ts'
 import type { MembershipMessage } from '../../../src/peer/membership.ts'
+import type { Place } from '../../../src/peer/place.ts'
 import type { Accepted } from '../log.ts'
 import type { Taken } from '../ledger.ts'
+import type { SimNode } from '../node.ts'
 import type { SimSocket } from '../sockets.ts'
 import type { Wire } from '../wire.ts'
 
@@ -21,10 +25,16 @@ export interface Check {
   onAppended?(taken: Taken, accepted: Accepted): void
   /** A worker's life hears what became of its question to the log. */
   onLogAnswer?(life: string, request: LogRequest, answer: LogAnswer): void
+  /** A worker's life is about to end, and is told to write what it has counted. */
+  onFlushing?(life: string): void
   /** A worker's life is over; `isFlushed`: what it had counted was written. */
   onLifeEnded?(life: string, isFlushed: boolean): void
   /** A node has said this to others about who is there. */
   onMeshSays?(message: MembershipMessage): void
+  /** A worker says something to another one. */
+  onPeerSays?(from: Place, frame: LinkFrame): void
+  /** A node has asked the private port of another, and hears whether `incarnation` is there. */
+  onProbed?(asker: SimNode, incarnation: string, outcome: ProbeOutcome): void
   /** The log has lost the last records of a partition. */
   onRolledBack?(partition: number): void
   /** The server wrote this to a socket. */

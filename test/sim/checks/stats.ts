@@ -4,7 +4,6 @@
  * heard that the log had taken. Hours and days say the same as their minutes.
  */
 
-import { limits } from '../../../src/base/limits.ts'
 import { decodeSheet, decodeTally, markOf } from '../../../src/stats/record.ts'
 import type { Entries } from '../../../src/stats/entries.ts'
 import type { LogAnswer, LogRequest } from '../../../src/log/port.ts'
@@ -29,7 +28,8 @@ export class Stats implements Check {
   readonly #isFair: boolean
   readonly #heard = new Map<string, Heard[]>()
   readonly #killedAtMs = new Map<string, number>()
-  readonly #endedAtMs = new Map<string, number>()
+  /** When those that ended in good order were told to write what they had counted. */
+  readonly #flushedAtMs = new Map<string, number>()
   #takenCount = 0
   #wasRolledBack = false
 
@@ -64,9 +64,12 @@ export class Stats implements Check {
     this.#heard.set(life, heard)
   }
 
+  onFlushing(life: string): void {
+    this.#flushedAtMs.set(life, this.#region.world.nowMs)
+  }
+
   onLifeEnded(life: string, isFlushed: boolean): void {
-    const ends = isFlushed ? this.#endedAtMs : this.#killedAtMs
-    ends.set(life, this.#region.world.nowMs)
+    if (!isFlushed) this.#killedAtMs.set(life, this.#region.world.nowMs)
   }
 
   onRolledBack(): void {
@@ -95,10 +98,9 @@ export class Stats implements Check {
       const killedAtMs = this.#killedAtMs.get(life)
       if (killedAtMs !== undefined && !this.#isFair) continue
       // One that is out of the ring goes on with its work while it writes its last words.
-      const endedAtMs = this.#endedAtMs.get(life) ?? Infinity
+      const flushedAtMs = this.#flushedAtMs.get(life) ?? Infinity
       for (const { count, atMs } of heard) {
-        const certainUntilMs = killedAtMs === undefined ? endedAtMs - limits.statsLastMs
-          : killedAtMs - LOST_MS
+        const certainUntilMs = killedAtMs === undefined ? flushedAtMs : killedAtMs - LOST_MS
         if (atMs < certainUntilMs) least += count
       }
     }

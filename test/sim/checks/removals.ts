@@ -1,0 +1,81 @@
+/**
+ * Nobody who lives is taken out of the view without evidence (rule 8): it leaves of itself, or its
+ * process has ended or begun anew, or its private port failed to answer as many others as the rule
+ * wants; and when many are silent at once, that is no evidence against any of them.
+ */
+
+import type { ProbeOutcome } from '../../../src/node/member-ports.ts'
+import type { Member } from '../../../src/peer/membership.ts'
+import { memberOf, type View } from '../../../src/ring/view.ts'
+import type { SimNode } from '../node.ts'
+import type { Region } from '../region.ts'
+import { Violation } from '../world.ts'
+import type { Check } from './check.ts'
+
+/** How old evidence may be: it is told, kept, and written into an object that may be slow. */
+const EVIDENCE_MS = 20_000
+
+export class Removals implements Check {
+  readonly #region: Region
+  #view: View | undefined
+  /** By incarnation, when its private port failed to answer whom. */
+  readonly #failures = new Map<string, Map<string, number>>()
+  /** Live members that were taken out, on evidence. */
+  silentCount = 0
+
+  constructor(region: Region) {
+    this.#region = region
+    const { kube } = region
+    const former = kube.onRingWritten
+    kube.onRingWritten = (view, writer) => {
+      former(view, writer)
+      this.#onWritten(view, writer)
+    }
+  }
+
+  onProbed(asker: SimNode, incarnation: string, outcome: ProbeOutcome): void {
+    if (outcome !== 'silent' && outcome !== 'refused') return
+    const failures = this.#failures.get(incarnation) ?? new Map<string, number>()
+    this.#failures.set(incarnation, failures)
+    failures.set(asker.pod.node, this.#region.world.nowMs)
+  }
+
+  #onWritten(view: View, writer: string): void {
+    const before = this.#view
+    this.#view = view
+    if (before === undefined) return
+    const removed = before.members.filter(({ incarnation }) =>
+      memberOf(incarnation, view) === undefined)
+    const alive = removed.filter((member) => !this.#isOver(member))
+    if (alive.length === 0) return
+    // Who is not in the ring has only its own word, and asks everybody.
+    const isOutsider = before.members.every(({ node, incarnation }) =>
+      node !== writer || this.#region.nodes.get(node)?.life?.incarnation !== incarnation)
+    const judgeCount = before.members.length - (removed.length - alive.length)
+    const needed = isOutsider ? 1 : Math.min(2, judgeCount - 1)
+    for (const { incarnation } of alive) {
+      this.silentCount++
+      const count = this.#failureCount(incarnation)
+      if (count >= needed) continue
+      throw new Violation('removals', `${incarnation} lives and is taken out by view ` +
+        `${view.version}: it failed to answer ${count} of ${needed}`)
+    }
+    if (isOutsider || alive.length <= Math.max(1, Math.floor(judgeCount / 3))) return
+    throw new Violation('removals', `${alive.length} of ${judgeCount} are taken out at once, ` +
+      'though silence of so many is silence of the mesh')
+  }
+
+  /** It says that it leaves, or there is nothing left of it. */
+  #isOver({ node, incarnation, state }: Member): boolean {
+    const there = this.#region.nodes.get(node)
+    const { life } = there ?? {}
+    if (there?.isRunning !== true || life?.incarnation !== incarnation) return true
+    return life.isOver || state === 'leaving' || there.isDraining || there.pod.isTerminating
+  }
+
+  #failureCount(incarnation: string): number {
+    const sinceMs = this.#region.world.nowMs - EVIDENCE_MS
+    const failures = [...this.#failures.get(incarnation)?.values() ?? []]
+    return failures.filter((atMs) => atMs >= sinceMs).length
+  }
+}

@@ -1,0 +1,93 @@
+/** Faults of membership: who is gone, who says so, and who acts on it. */
+
+import { Lives } from '../../src/node/lives.ts'
+import { Beliefs } from '../../src/node/member-beliefs.ts'
+import { Mastership } from '../../src/node/mastership.ts'
+import { all, fair, type Planted, replace } from './planting.ts'
+import type { Region } from './region.ts'
+
+const ROSTER = 'src/ring/roster.ts'
+
+/** Processes die, and begin anew, while the API is away: what is known of them the mesh tells. */
+const deadly = { ...fair, crashes: 4, machineLosses: 0, drains: 0, nodeCount: 4, stormMs: 45_000 }
+const awayWithTheApi = ({ kube, world }: Region): void => {
+  world.after(7_000, () => kube.setAway(true))
+}
+
+export const ofMembers: readonly Planted[] = [
+  {
+    name: 'one watcher\'s word is enough, and no private port is asked',
+    rule: '8',
+    foundBy: ['removals'],
+    mix: { meshDowns: 12, nodeCount: 4, stormMs: 30_000 },
+    rewrites: [{ path: ROSTER, from: 'failedCount >= needed', to: 'needed > 0' }]
+  },
+  {
+    name: 'one failed probe is enough where there are more watchers',
+    rule: '8',
+    foundBy: ['removals'],
+    mix: { partitions: 12, oneWayCuts: 30, nodeCount: 4, stormMs: 30_000 },
+    rewrites: [{
+      path: ROSTER, from: 'Math.min(2, living.length - 1)', to: 'Math.min(1, living.length - 1)'
+    }]
+  },
+  {
+    name: 'the silence of many is believed',
+    rule: '8',
+    foundBy: ['removals'],
+    mix: { pauses: 60, nodeCount: 5, stormMs: 30_000 },
+    rewrites: [{
+      path: ROSTER, from: 'if (told.size > Math.max(1, Math.floor(living.length / 3))) return []',
+      to: ''
+    }]
+  },
+  {
+    name: 'nobody acts for the dead while the view cannot be written',
+    rule: '10',
+    foundBy: ['succession'],
+    mix: deadly,
+    weather: awayWithTheApi,
+    plant: () => replace(Beliefs, 'tell', (former) => function (this: Beliefs, view, _, nowMs) {
+      former.call(this, view, false, nowMs)
+    })
+  },
+  {
+    name: 'who was removed is taken for one that goes on',
+    rule: '11, 20',
+    foundBy: ['leak'],
+    mix: { crashes: 10, meshDowns: 8, pauses: 8, clientDrops: 40, nodeCount: 4 },
+    plant: () => all(
+      replace(Mastership, 'isRemoved', () => () => false),
+      replace(Lives, 'fateOf', () => () => 'listed' as const)
+    )
+  },
+  {
+    name: 'who holds another view is refused',
+    rule: '9',
+    foundBy: ['refusals'],
+    mix: { drains: 8, partitions: 10, nodeCount: 4 },
+    rewrites: [{
+      path: 'src/node/partitions.ts',
+      from: 'if (this.#mastership.isMine(partition)) {',
+      to: `const hasOther = isJoin && message.viewVersion < this.#mastership.viewVersion
+    if (this.#mastership.isMine(partition) && !hasOther) {`
+    }]
+  },
+  {
+    name: 'a newer incarnation says nothing of the one before it',
+    rule: '8',
+    foundBy: ['succession'],
+    mix: deadly,
+    weather: awayWithTheApi,
+    rewrites: [
+      {
+        path: ROSTER, from: 'newest.startedAt > startedAt) return',
+        to: 'newest.startedAt > startedAt + 1e12) return'
+      },
+      {
+        path: 'src/node/member-probes.ts', from: `if (outcome === 'otherIncarnation') {`,
+        to: `if (outcome === 'nobody') {`
+      }
+    ]
+  }
+]
