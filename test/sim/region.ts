@@ -34,6 +34,8 @@ import { World } from './world.ts'
 
 const PROBE_WAY_MS = 1
 const DRAIN_GRACE_MS = 25_000
+/** What a node causes in a second is far less; where all come up at once they all hear of all. */
+const EVENTS_PER_NODE_MAX = 20_000
 export const APP = 'app'
 const rules = {
   persisted: false, persistLast: false, identified: false, tlsOnly: false, pushEnabled: false,
@@ -98,6 +100,7 @@ export class Region implements SocketWitness {
   constructor(options: RegionOptions) {
     this.options = options
     this.world = new World(options.seed)
+    this.world.eventsPerSecondMax = EVENTS_PER_NODE_MAX * Math.max(5, options.nodeCount)
     this.mesh = new SimMesh(this.world)
     this.kube = new SimKube(this.world, options.partitionCount)
     this.log = new SimLog(this.world)

@@ -77,3 +77,15 @@ t.test('a run that touches a real clock, timer or chance fails', async (t) => {
   }
   t.ok(Date.now() > 0, 'and they are back afterwards')
 })
+
+t.test('a run in which time does not pass ends, and fails', async (t) => {
+  const { violation, virtualMs } = simulate({
+    seed: 1,
+    onRegion: ({ world }) => {
+      const again = (): void => void world.after(0, again)
+      world.after(1_000, again)
+    }
+  })
+  t.match(violation, { message: 'endless: time does not pass' })
+  t.ok(virtualMs < 1_001)
+})

@@ -17,6 +17,11 @@ import type { Check } from './check.ts'
  * room, and a link is found to be full when a batch has been added to it.
  */
 const LAST_BYTES: Partial<Record<LimitName, number>> = { linkBytesMax: 4_096 }
+/**
+ * Members whom nodes declare to a new master are taken whatever their number: they were let in
+ * before the log was rolled back, as others may have been since.
+ */
+const DECLARED: ReadonlySet<LimitName> = new Set(['presenceMembersMax'])
 /** Every so many ticks all sizes are judged: to look at all of them takes a while. */
 const SIZES_EVERY = 2
 /** Deadlines of a part, at most; what a worker has besides. */
@@ -78,7 +83,7 @@ export class Bounds implements Check {
 
   #judge(who: string, [limit, amount]: Size): void {
     this.#note(limit, amount)
-    const max = limits[limit] + (LAST_BYTES[limit] ?? 0)
+    const max = limits[limit] * (DECLARED.has(limit) ? 2 : 1) + (LAST_BYTES[limit] ?? 0)
     if (amount <= max) return
     throw new Violation('bounds', `${who} has ${amount}, at most ${max} (${limit})`)
   }
