@@ -191,8 +191,8 @@ export const ofTheLog: readonly Planted[] = [
   {
     name: 'a stream made anew goes by its old name',
     rule: '4',
-    foundBy: ['continuity', 'ledger', 'masters', 'whole', 'lineage', 'committed'],
-    mix: { ...busy, logAnews: 12 },
+    foundBy: ['continuity', 'ledger', 'masters', 'whole', 'lineage', 'committed', 'kept'],
+    mix: { ...busy, logAnews: 12, isKeeping: true },
     plant: () => replaceGetter(Replay, 'lineage', (former) => former() ?? 'first')
   }
 ]
