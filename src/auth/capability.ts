@@ -12,7 +12,7 @@
  */
 
 import type { ProtocolError } from '../wire/errors.ts'
-import { errors } from '../wire/errors.ts'
+import { errors, quoted } from '../wire/errors.ts'
 import { isMap } from '../wire/fields.ts'
 
 /** What can be allowed, besides `*`, which is all of it. */
@@ -69,9 +69,9 @@ export function parseCapability(source: unknown): ParsedCapability {
   const grants: [string, Grant][] = []
   for (const [resource, list] of entries) {
     const problem = operationsProblem(list)
-    if (problem !== undefined) return refused(`${JSON.stringify(resource)}: ${problem}`)
+    if (problem !== undefined) return refused(`${quoted(resource)}: ${problem}`)
     const grant = grantOf(resource, list as (Operation | '*')[])
-    if (grant === undefined) return refused(`${JSON.stringify(resource)} is no resource`)
+    if (grant === undefined) return refused(`${quoted(resource)} is no resource`)
     grants.push([resource, grant])
   }
   return { ok: true, capability: inOrder(grants) }
@@ -93,7 +93,9 @@ function mapOfText(text: string): unknown {
 function operationsProblem(list: unknown): string | undefined {
   if (!Array.isArray(list) || list.length === 0) return 'operations must be a list, not empty'
   for (const operation of list) {
-    if (!KNOWN.has(operation)) return `unknown operation ${JSON.stringify(operation)}`
+    if (KNOWN.has(operation)) continue
+    return typeof operation === 'string' ? `unknown operation ${quoted(operation)}`
+      : 'operations must be texts'
   }
   if (list.length > 1 && list.includes('*')) return '"*" cannot stand beside other operations'
   return undefined

@@ -58,16 +58,19 @@ export function changedKeys(former: AppDirectory, next: AppDirectory): Map<strin
   return changes
 }
 
+/** Whose a connection is. */
+export type Identified = Pick<Credentials, 'appId' | 'keyName' | 'clientId'>
+
 /**
  * Whether a connection may go on with new credentials (4.7). App and key stay; a clientId that
  * names one client does, too. Who was nobody, or might be anybody, may be somebody from now on.
  */
-export function isSuccessor(former: Credentials, next: Credentials): boolean {
+export function isSuccessor(former: Identified, next: Credentials): boolean {
   if (former.appId !== next.appId || former.keyName !== next.keyName) return false
   return namedClient(former) === undefined || former.clientId === next.clientId
 }
 
 /** The one client that these credentials are for, if they are for one. */
-export function namedClient({ clientId }: Credentials): string | undefined {
+export function namedClient({ clientId }: Pick<Credentials, 'clientId'>): string | undefined {
   return clientId === '*' ? undefined : clientId
 }

@@ -1,7 +1,8 @@
 /**
  * Token requests: somebody asks for an Ably token of a key, and shows that who has the key wants
  * it (ably-protocol 11.3). Either the request is signed with the key's secret, so that it may come
- * from anybody, once; or it comes with the key itself.
+ * from anybody, once; or it comes with the key itself, or with a token of it, for no more than that
+ * is good for.
  *
  * What may be said of a request without memory is said here. That a signed one is used once is
  * judged elsewhere, by its `nonce`: a digest, so that what must be remembered has one size, which
@@ -60,8 +61,9 @@ class Refusal {
 const refusal = (error: ProtocolError): Refusal => new Refusal(inScope(error, 'request'))
 
 /**
- * Judges a request for a token of `keyName`, the one of the path. `prover` has proven the key with
- * Basic authentication; undefined: the request must be signed. Errors: 40400 for keys that are not
+ * Judges a request for a token of `keyName`, the one of the path. `prover` has proven the key, or a
+ * token of it, which gives no more than it has; undefined: the request must be signed. Errors:
+ * 40400 for keys that are not
  * ours, 40101 for a wrong or missing mac, 40102 for another key, 40104, 40003, 40000, 40160.
  */
 export function judgeTokenRequest(
@@ -88,22 +90,34 @@ function judged(
     return refusal(errors.incompatibleCredentials('The token request is for another key'))
   }
   const isSigned = isThere(body['mac'])
-  const proof = isSigned ? macProblem(body, key) : proverProblem(keyName, prover)
+  const proof = isSigned ? macProblem(body, key) : proverProblem(keyName, prover, key)
   if (proof !== undefined) return proof
   const timestamp = timestampOf(body['timestamp'], isSigned, nowMs)
   if (timestamp instanceof Refusal) return timestamp
   const nonce = nonceOf(body['nonce'], keyName, isSigned, timestamp)
   if (nonce instanceof Refusal) return nonce
-  const lifeMs = lifeOf(body['ttl'], key)
-  if (lifeMs instanceof Refusal) return lifeMs
-  const capability = capabilityOf(body['capability'], key)
+  const wantedMs = lifeOf(body['ttl'], key)
+  if (wantedMs instanceof Refusal) return wantedMs
+  const rights = isSigned ? key : prover ?? key
+  const capability = capabilityOf(body['capability'], rights)
   if (capability instanceof Refusal) return capability
-  const clientId = isThere(body['clientId']) ? body['clientId'] : undefined
-  if (clientId !== undefined && (typeof clientId !== 'string' || !clientId.isWellFormed())) {
+  const former = isSigned || prover?.token === undefined ? undefined : prover
+  const clientId = clientIdOf(body['clientId'], former)
+  if (clientId instanceof Refusal) return clientId
+  const endsAtMs = former?.token?.expiresAtMs ?? Infinity
+  const expiresAtMs = Math.min(nowMs + wantedMs, endsAtMs)
+  return { keyName, grant: { issuedAtMs: nowMs, expiresAtMs, capability, clientId }, nonce }
+}
+
+/** Who the token is for; with a token of somebody, for nobody else. */
+function clientIdOf(value: unknown, former: Credentials | undefined): string | undefined | Refusal {
+  const asked = isThere(value) ? value : former?.clientId
+  if (asked !== undefined && (typeof asked !== 'string' || !asked.isWellFormed())) {
     return refusal(errors.invalidClientId('The clientId must be a string'))
   }
-  const grant = { issuedAtMs: nowMs, expiresAtMs: nowMs + lifeMs, capability, clientId }
-  return { keyName, grant, nonce }
+  const isOther = former !== undefined && former.clientId !== '*' && asked !== former.clientId
+  if (!isOther) return asked
+  return refusal(errors.incompatibleCredentials('The token is not for this clientId'))
 }
 
 /** Null, absent and empty are the same thing (11.3). */
@@ -126,12 +140,17 @@ function macProblem(body: Fields, key: KeyConfig): Refusal | undefined {
   return refusal(errors.invalidCredentials('The mac of the token request is wrong'))
 }
 
-function proverProblem(keyName: string, prover: Credentials | undefined): Refusal | undefined {
+function proverProblem(
+  keyName: string, prover: Credentials | undefined, key: KeyConfig
+): Refusal | undefined {
   if (prover === undefined) {
     const detail = 'A token request is signed, or comes with the key'
     return refusal(errors.invalidCredentials(detail))
   }
-  if (prover.token !== undefined) return refusal(errors.basicAuthRequired())
+  // What the token says of messages would not be said of the other one, nor be revoked with it.
+  const { token } = prover
+  const isBound = (token?.userClaims ?? token?.publishRates) !== undefined || key.revocableTokens
+  if (token !== undefined && isBound) return refusal(errors.basicAuthRequired())
   if (prover.keyName === keyName) return undefined
   return refusal(errors.incompatibleCredentials('The key is not the one of the path'))
 }
@@ -177,11 +196,13 @@ function lifeOf(value: unknown, key: KeyConfig): number | Refusal {
   return refusal(errors.invalidParam('ttl', `it must be 1 to ${lifeMaxMs} milliseconds`))
 }
 
-function capabilityOf(value: unknown, key: KeyConfig): Capability | Refusal {
-  if (!isThere(value)) return key.capability
+function capabilityOf(
+  value: unknown, rights: Pick<Credentials, 'capability'>
+): Capability | Refusal {
+  if (!isThere(value)) return rights.capability
   const parsed = parseCapability(value)
   if (!parsed.ok) return refusal(parsed.error)
-  const capability = intersect(parsed.capability, key.capability)
+  const capability = intersect(parsed.capability, rights.capability)
   return capability.size > 0 ? capability : refusal(errors.emptyCapability())
 }
 

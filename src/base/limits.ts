@@ -54,6 +54,8 @@ export const limits = {
   notesPerSecondMax: 50,
   /** Files that a process may open and clients' connections leave to others: mesh, log, probes. */
   filesKeptFree: 128,
+  /** URL and headers of a request; above: 431. An event stream's id names all of its channels. */
+  requestHeadBytesMax: 128 * 1024,
   /** A connection whose request has no whole head after this is closed, before it is a WebSocket
    * too; and one whose request has no whole body after the second. */
   requestHeadMs: 10_000,

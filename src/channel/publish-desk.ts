@@ -78,6 +78,12 @@ export class PublishDesk {
     const answer = (taken: Taken): void => {
       // Whoever asked may be gone, or live anew and know nothing of it.
       if (this.#interests.get(placeKey(place)) !== interest) return
+      if (taken.messageCount !== op.messageCount) {
+        // A part of it was never taken, so that no serials can be told of all.
+        const { info: error } = errors.invalidMessageId('The id was used by another publish')
+        this.#answer(place, publish, { kind: 'refused', error })
+        return
+      }
       const { timestamp } = taken
       const serials = serialsOf(taken, this.#ports.lineage)
       const committed = { kind: 'committed' as const, serials }

@@ -12,6 +12,8 @@ import { type ErrorInfo, errors } from '../wire/errors.ts'
 import { type Fields, isMap } from '../wire/fields.ts'
 
 const FIXTURES_MAX = 1_000
+/** How far the numbers of an interval are nested at most. */
+const BRANCH_DEPTH_MAX = 8
 /** Where a branch of the nested form stands in the flat one. */
 const PREFIXES: Readonly<Record<string, string>> = {
   inbound: 'messages.inbound',
@@ -64,16 +66,18 @@ export async function keepFixtures(
 }
 
 /** Adds the numbers of a branch, but for sums of others, which are made when they are told. */
-function flatten(value: unknown, prefix: string, entries: Record<string, number>): boolean {
+function flatten(
+  value: unknown, prefix: string, entries: Record<string, number>, depthLeft = BRANCH_DEPTH_MAX
+): boolean {
   if (value === undefined || value === null) return true
   if (typeof value === 'number') {
     if (value > 0) entries[prefix] = value
     return Number.isFinite(value) && value >= 0
   }
-  if (!isMap(value)) return false
+  if (!isMap(value) || depthLeft === 0) return false
   return Object.entries(value as Fields).every(([name, each]) => {
     const isSum = name === 'all' && prefix.startsWith('messages.')
-    return isSum || flatten(each, `${prefix}.${name}`, entries)
+    return isSum || flatten(each, `${prefix}.${name}`, entries, depthLeft - 1)
   })
 }
 

@@ -3,21 +3,31 @@
 import type { FastifyRequest } from 'fastify'
 import type { IncomingMessage } from 'node:http'
 import { queryOf } from '../node/request.ts'
+import { identityOf, shownBy } from '../node/request-credentials.ts'
 
-const AUTHORIZATION = /^\s*(\S+)\s+(\S+)\s*$/
 const SECURE_SCHEMES: ReadonlySet<string> = new Set(['https', 'wss'])
-const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/
+/** By which params a socket shows them. */
+const CREDENTIALS = ['key', 'access_token', 'accessToken']
 
 /**
- * The params of the query, each once, with the credentials of an Authorization header beside them
- * as those params by which sockets show them (protocol 11, 16, 18).
+ * The params of the query, each once; in their place, where headers say the same as they do with
+ * other requests, what those say: credentials, and who the client is (protocol 11, 16, 18).
  */
 export function openingParams(request: FastifyRequest): Map<string, string> {
   const params = queryOf(request.raw.url ?? '/')
-  const [, scheme, value] = AUTHORIZATION.exec(request.headers.authorization ?? '') ?? []
-  if (scheme === undefined || value === undefined) return params
-  if (scheme.toLowerCase() === 'basic') params.set('key', textOf(value))
-  else if (scheme.toLowerCase() === 'bearer') params.set('access_token', textOf(value))
+  const { authorization, 'x-ably-clientid': named } = request.headers
+  const headers = { authorization, 'x-ably-clientid': named?.toString() }
+  const shown = shownBy({ headers, query: new Map() })
+  if (shown === undefined || shown.key !== undefined || shown.accessToken !== undefined) {
+    for (const name of CREDENTIALS) params.delete(name)
+    if (shown?.accessToken !== undefined) params.set('access_token', shown.accessToken)
+    // What cannot be read is no key.
+    else params.set('key', shown?.key ?? 'unreadable')
+  }
+  const identity = identityOf({ headers })
+  // No connection is everybody's: that is refused with the same error.
+  if (!identity.ok) params.set('clientId', '*')
+  else if (identity.clientId !== undefined) params.set('clientId', identity.clientId)
   return params
 }
 
@@ -30,9 +40,4 @@ export function isTls({ socket, headers }: IncomingMessage): boolean {
   const forwarded = headers['x-forwarded-proto']
   const [first = ''] = (typeof forwarded === 'string' ? forwarded : '').split(',', 1)
   return 'encrypted' in socket || SECURE_SCHEMES.has(first.trim().toLowerCase())
-}
-
-/** Tokens come as they are or as base64; neither a JWT nor an Ably token can be taken for that. */
-function textOf(value: string): string {
-  return BASE64.test(value) ? Buffer.from(value, 'base64').toString('utf8') : value
 }

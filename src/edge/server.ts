@@ -47,6 +47,7 @@ export async function startEdge(options: EdgeOptions, ports: EdgePorts): Promise
     bodyLimit: limits.requestBodyBytesMax,
     requestTimeout: limits.requestBodyMs,
     http: {
+      maxHeaderSize: limits.requestHeadBytesMax,
       headersTimeout: limits.requestHeadMs,
       connectionsCheckingInterval: limits.requestHeadMs / 4
     },

@@ -47,7 +47,7 @@ export function appShownBy(request: Request): string | undefined {
 }
 
 /** Undefined: a header that cannot be read. */
-function shownBy({ headers, query }: Request): Shown | undefined {
+export function shownBy({ headers, query }: Pick<Request, 'headers' | 'query'>): Shown | undefined {
   const [, scheme, value = ''] = AUTHORIZATION.exec(headers['authorization'] ?? '') ?? []
   switch (scheme?.toLowerCase()) {
     case 'basic': {
@@ -65,8 +65,8 @@ function shownBy({ headers, query }: Request): Shown | undefined {
 }
 
 /** The identity that the caller wants for this request; undefined: any. */
-function identityOf(
-  { headers }: Request
+export function identityOf(
+  { headers }: Pick<Request, 'headers'>
 ): { readonly ok: true; readonly clientId: string | undefined } | (Authenticated & { ok: false }) {
   const encoded = headers['x-ably-clientid']
   if (encoded === undefined || encoded === '') return { ok: true, clientId: undefined }

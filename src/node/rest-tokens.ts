@@ -5,6 +5,7 @@
 
 import { judgeTokenRequest, tokenOf } from '../auth/token-request.ts'
 import { errors } from '../wire/errors.ts'
+import { isMap } from '../wire/fields.ts'
 import type { Call } from './call.ts'
 import { authenticateRequest, showsCredentials } from './request-credentials.ts'
 import type { RequestPorts } from './request-ports.ts'
@@ -17,7 +18,9 @@ export function requestToken(call: Call, ports: RequestPorts): void {
     return
   }
   const { wallMs } = ports.now()
-  const body = call.body()
+  // Who shows its key need not say more.
+  const isEmpty = (call.request.body?.byteLength ?? 0) === 0
+  const body = isEmpty ? { ok: true as const, value: {} } : call.body()
   if (!body.ok) {
     call.refuse(body.error.info)
     return
@@ -54,5 +57,6 @@ export function requestToken(call: Call, ports: RequestPorts): void {
 }
 
 function isSignedBody(body: unknown): boolean {
-  return typeof body === 'object' && body !== null && 'mac' in body
+  const { mac } = isMap(body) ? body : {}
+  return mac !== undefined && mac !== null && mac !== ''
 }

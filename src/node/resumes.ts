@@ -4,6 +4,7 @@
  * has no newer key and comes again with the same one.
  */
 
+import { isSuccessor } from '../auth/connect.ts'
 import type { ConnectionFacts } from '../auth/connection-key.ts'
 import type { Credentials } from '../auth/key.ts'
 import type { ErrorInfo } from '../wire/errors.ts'
@@ -95,9 +96,10 @@ export class Resumes {
 /** Why somebody with these credentials may not go on with a connection, if they may not. */
 export function resumeRefusal(
   facts: ConnectionFacts,
-  { appId, keyName, clientId }: Credentials
+  credentials: Credentials
 ): ErrorInfo | undefined {
+  const { appId, keyName } = credentials
   if (facts.appId !== appId || facts.keyName !== keyName) return errors.resumeIncompatible().info
-  if (facts.clientId === clientId) return undefined
+  if (isSuccessor(facts, credentials)) return undefined
   return errors.incompatibleCredentials('The connection belongs to another clientId').info
 }

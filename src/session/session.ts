@@ -18,7 +18,7 @@ import type { Credentials } from '../auth/key.ts'
 import { limits } from '../base/limits.ts'
 import type { Size } from '../base/sizes.ts'
 import { Action } from '../wire/actions.ts'
-import { decodeProtocolMessage } from '../wire/codec.ts'
+import { decodeFrame } from '../wire/codec.ts'
 import { type ErrorInfo, errors, isTokenError, type ProtocolError } from '../wire/errors.ts'
 import { encodeFrame, type Frame } from '../wire/frame.ts'
 import { type ChannelName, parseChannelName } from '../wire/params.ts'
@@ -165,7 +165,7 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
       this.end(errors.frameTooLarge(limits.frameBytesMax))
       return
     }
-    const decoded = decodeProtocolMessage(data, isBinary ? 'msgpack' : 'json')
+    const decoded = decodeFrame(data, isBinary)
     if (decoded.ok) {
       this.#onMessage(decoded.message)
       return
@@ -248,8 +248,8 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
         return
       case Action.MESSAGE:
       case Action.PRESENCE:
-        if (message.msgSerial !== undefined) this.#onSubmission(message, message.msgSerial)
-        else this.end(errors.protocolError('A MESSAGE or PRESENCE must have a msgSerial'))
+        // Some clients leave out what is zero.
+        this.#onSubmission(message, message.msgSerial ?? 0)
         return
       case Action.SYNC:
         if (this.#frameRefusal(1) === undefined) this.#attachments?.sync(message.channel ?? '')

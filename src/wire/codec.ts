@@ -27,6 +27,15 @@ export function decodeProtocolMessage(
   return checkProtocolMessage(decoded.value)
 }
 
+/**
+ * Reads a frame as it came. Some clients send JSON in binary frames: what begins with a byte below
+ * 0x80 is no map in MessagePack, so that nothing is taken for what it is not.
+ */
+export function decodeFrame(data: Uint8Array | string, isBinary: boolean): CheckedProtocolMessage {
+  const isJson = !isBinary || typeof data === 'string' || (data.length > 0 && data[0]! < 0x80)
+  return decodeProtocolMessage(data, isJson ? 'json' : 'msgpack')
+}
+
 /** The payload of the frame that carries `message`; undefined fields are left out. */
 export function encodeProtocolMessage(message: ProtocolMessage, format: Format): Uint8Array {
   return encodeBody(wireForm(message, format), format)

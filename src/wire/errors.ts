@@ -51,7 +51,7 @@ export function isTokenError({ code }: ErrorInfo): boolean {
 }
 
 /** What is quoted from a client is cut short, so that an error is never a big frame. */
-function quoted(text: string): string {
+export function quoted(text: string): string {
   return JSON.stringify(text.length > 64 ? `${text.slice(0, 64)}…` : text)
 }
 

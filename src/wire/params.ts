@@ -230,13 +230,13 @@ export function parseChannelParams(
   }
 }
 
-/** `<n>`, `<n>s` or `<n>m`; of these at most a hundred messages, or what `rewindLimit` says. */
+/** `<n>`, `<n>s` or `<n>m`: at most a hundred messages; of a time, what `rewindLimit` says. */
 function rewindOf(text: string, rewindLimit: number = limits.rewindCountMax): Rewind | undefined {
   const match = /^(\d{1,9})([sm]?)$/.exec(text)
   if (match === null) return undefined
   const amount = Number(match[1])
+  if (match[2] === '') return { count: Math.min(amount, limits.rewindCountMax) }
   const countMax = Math.min(rewindLimit, limits.rewindCountMax)
-  if (match[2] === '') return { count: Math.min(amount, countMax) }
   return { count: countMax, forMs: amount * (match[2] === 's' ? 1000 : 60_000) }
 }
 

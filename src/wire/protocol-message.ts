@@ -152,9 +152,10 @@ export function checkProtocolMessage(value: unknown): CheckedProtocolMessage {
     return { ok: false, error: errors.protocolError('A protocol message must be a map') }
   }
   const outer = new Reader()
-  const action = outer.count(value, 'action')
-  if (action === undefined) {
-    return { ok: false, error: errors.protocolError('A protocol message must have an action') }
+  // Some clients leave out what is zero.
+  const action = outer.count(value, 'action') ?? Action.HEARTBEAT
+  if (outer.problem !== undefined) {
+    return { ok: false, error: errors.protocolError('The action must be a number') }
   }
   const channel = readChannel(value, action, outer)
   const msgSerial = outer.count(value, 'msgSerial')
@@ -255,6 +256,13 @@ const wrongId = () => errors.invalidMessageId('The id of a message must be a str
 const wrongClientId = () => errors.clientIdMismatch('The clientId must be a string')
 const wrongEncoding = () => errors.invalidData('The encoding must be a string')
 
+/** An empty list is what some languages make of an empty map. */
+function readExtras(fields: Fields, reader: Reader): Extras | undefined {
+  const { extras } = fields
+  if (Array.isArray(extras) && extras.length === 0) return undefined
+  return reader.map(fields, 'extras', errors.invalidExtras)
+}
+
 /** Reads data and encoding into `item`, in canonical form. */
 function readPayload<T extends Payload>(fields: Fields, item: T, reader: Reader): T {
   const payload = canonicalPayload(fields['data'], reader.text(fields, 'encoding', wrongEncoding))
@@ -273,11 +281,11 @@ function readMessage(fields: Fields, reader: Reader): Message {
     name: reader.text(fields, 'name', errors.invalidMessageName),
     data: undefined,
     encoding: undefined,
-    clientId: reader.text(fields, 'clientId', wrongClientId),
+    clientId: reader.text(fields, 'clientId', wrongClientId) || undefined,
     connectionId: textIf(fields['connectionId']),
     connectionKey: reader.text(fields, 'connectionKey'),
     timestamp: countIf(fields['timestamp']),
-    extras: reader.map(fields, 'extras', errors.invalidExtras),
+    extras: readExtras(fields, reader),
     action: reader.count(fields, 'action'),
     serial: reader.text(fields, 'serial'),
     version: readVersion(fields, reader),
@@ -305,10 +313,10 @@ function readPresence(fields: Fields, reader: Reader): PresenceMessage {
     action: reader.count(fields, 'action'),
     data: undefined,
     encoding: undefined,
-    clientId: reader.text(fields, 'clientId', wrongClientId),
+    clientId: reader.text(fields, 'clientId', wrongClientId) || undefined,
     connectionId: textIf(fields['connectionId']),
     timestamp: countIf(fields['timestamp']),
-    extras: reader.map(fields, 'extras', errors.invalidExtras)
+    extras: readExtras(fields, reader)
   }, reader)
 }
 
@@ -318,7 +326,7 @@ function readAnnotation(fields: Fields, reader: Reader): Annotation {
     action: reader.count(fields, 'action'),
     data: undefined,
     encoding: undefined,
-    clientId: reader.text(fields, 'clientId', wrongClientId),
+    clientId: reader.text(fields, 'clientId', wrongClientId) || undefined,
     connectionId: textIf(fields['connectionId']),
     timestamp: countIf(fields['timestamp']),
     serial: reader.text(fields, 'serial'),
@@ -326,6 +334,6 @@ function readAnnotation(fields: Fields, reader: Reader): Annotation {
     type: reader.text(fields, 'type'),
     name: reader.text(fields, 'name'),
     count: reader.count(fields, 'count'),
-    extras: reader.map(fields, 'extras', errors.invalidExtras)
+    extras: readExtras(fields, reader)
   }, reader)
 }

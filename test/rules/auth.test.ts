@@ -201,6 +201,22 @@ ruleFile('authentication', (rule) => {
     t.equal(same.all[0]!.connectionId, told!.connectionId)
   })
 
+  rule('A7', 'who was nobody, or anybody, comes back as one client', async (t, on) => {
+    for (const clientId of [undefined, '*']) {
+      const socket = await on.socket(t, 0, {
+        params: { access_token: jwtOf(on.key, clientId === undefined ? {} : { clientId }) }
+      })
+      const [told] = socket.all
+      const { connectionKey: resume } = told!.connectionDetails as { connectionKey: string }
+      socket.cut()
+      const back = await on.socket(t, 1, {
+        params: { access_token: jwtOf(on.key, { clientId: 'bob' }), resume }
+      })
+      t.match(back.all[0], { connectionId: told!.connectionId, error: undefined,
+        connectionDetails: { clientId: 'bob' } })
+    }
+  })
+
   rule('A8', 'an app that goes takes its connections with it', async (t, on) => {
     const { appId, keys } = await on.app({ keys: [{}] })
     const [key] = keys as [string]

@@ -201,6 +201,19 @@ ruleFile('connections', (rule) => {
     await socket.next(({ action }) => action === 11)
   })
 
+  rule('N8', 'dialects of other clients', async (t, on) => {
+    const channel = on.name('dialect')
+    const socket = await on.socket(t, 2)
+    const text = (message: object) => Buffer.from(JSON.stringify(message))
+    socket.send(text({ id: 'ping' }) as never)
+    t.match(await socket.next(({ action }) => action === 0), { id: 'ping' })
+    const messages = [{ data: 'x', clientId: '', extras: [] }]
+    socket.send(text({ action: 15, channel, messages }) as never)
+    t.match(await socket.next(({ action }) => action === 1), { msgSerial: 0, count: 1 })
+    socket.send({ action: 15, channel, msgSerial: 1, messages })
+    t.match(await socket.next(({ action }) => action === 1), { msgSerial: 1, count: 1 })
+  })
+
   rule('N9', 'an unknown action', async (t, on) => {
     const socket = await on.socket(t, 2)
     socket.send({ action: 99 })

