@@ -44,6 +44,9 @@ interface Case {
   readonly rank: number
 }
 
+/** More than one, for the first may be dead. */
+const TELLERS_MAX = 3
+
 export class Proposer {
   readonly #parts: ProposerParts
   /** Since when a change has been wanted. */
@@ -55,6 +58,15 @@ export class Proposer {
 
   constructor(parts: ProposerParts) {
     this.#parts = parts
+  }
+
+  /**
+   * True for the few that tell a newcomer of the ring which has found the object empty: it may have
+   * been lost, and no other ring must be founded then (rule 4).
+   */
+  get tells(): boolean {
+    const rank = this.#case?.rank ?? -1
+    return rank >= 0 && rank < TELLERS_MAX
   }
 
   /** A view was taken: what was wanted of the former is judged anew. */

@@ -229,6 +229,7 @@ export class MemberNode {
       case 'hello':
         this.#roster.onHello(message.member, message.viewVersion, nowMs)
         this.#generations.merge([message.generations])
+        if (message.viewVersion === 0 && this.#proposer.tells) this.#views.onPull(from, 0, 0)
         return
       case 'leaving':
         this.#roster.onLeaving(from, message.isHandedOver)

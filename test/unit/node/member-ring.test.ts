@@ -63,3 +63,19 @@ t.test('[7] a write that never happens is looked for a few times, then given up'
   rig.read()
   t.ok(rig.nowMs - givenUpAtMs > timing.ringRetryMaxMs, 'only the refresh is left')
 })
+
+t.test('[4, 7] an object that was restored is known by a read that began since', async (t) => {
+  const rig = new Rig()
+  rig.holds = next
+  rig.read()
+  const sinceMs = rig.nowMs
+  t.notOk(rig.desk.isOlderThan(next, sinceMs), 'it holds the view that was taken')
+  rig.holds = former
+  t.notOk(rig.desk.isOlderThan(next, sinceMs), 'nobody has looked')
+  rig.read()
+  t.ok(rig.desk.isOlderThan(next, sinceMs))
+  t.notOk(rig.desk.isOlderThan(former, sinceMs), 'to who holds the older one it is as it should be')
+  t.notOk(rig.desk.isOlderThan(next, rig.nowMs), 'a view that was taken later may be in it by now')
+  rig.desk.write(makeView({ ...next, version: next.version + 1 }))
+  t.match(rig.outputs.pop(), { kind: 'writeRing', expected: '1' }, 'it is written over')
+})

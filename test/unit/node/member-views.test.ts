@@ -1,8 +1,10 @@
 import t from 'tap'
 import { MemberNode } from '../../../src/node/member.ts'
 import type { MemberInput, MemberOutput } from '../../../src/node/member-ports.ts'
+import { ViewDesk } from '../../../src/node/member-views.ts'
+import { MEMBERSHIP_FORMAT_VERSION } from '../../../src/peer/membership.ts'
 import { defaultTiming as timing } from '../../../src/ring/timing.ts'
-import type { View } from '../../../src/ring/view.ts'
+import { makeView, type View } from '../../../src/ring/view.ts'
 import { memberNo, membersOf, viewOf } from '../ring/regions.ts'
 
 /** A node that is told of its ring by nobody but the ring object. */
@@ -30,10 +32,10 @@ class Rig {
   }
 
   /** Answers the read that is under way; false if there is none. */
-  reads(view: View): boolean {
+  reads(view: View | undefined): boolean {
     const [read] = this.taken('readRing')
     if (read === undefined) return false
-    const stored = { resourceVersion: `${view.version}`, partitionCount: 16, view }
+    const stored = { resourceVersion: `${view?.version}`, partitionCount: 16, view }
     this.turn({ kind: 'ringRead', ticket: read.ticket, reading: { outcome: 'found', stored } })
     return true
   }
@@ -77,4 +79,55 @@ t.test('[9] who holds a newer one is asked for it', async (t) => {
   rig.turn({ kind: 'heardView', version: ours.version + 1, from })
   const asked = rig.taken('send').filter(({ message }) => message.kind === 'viewPull')
   t.same(asked.map(({ to }) => to), [from])
+})
+
+t.test('[4, 7] the view that is held yields to a newer one, never to an older', async (t) => {
+  const desk = new ViewDesk(timing, () => undefined)
+  const older = makeView({ ...ours, version: ours.version - 1 })
+  t.ok(desk.yieldsTo(older), 'who holds none takes any')
+  desk.hold(ours)
+  t.notOk(desk.yieldsTo(older))
+  t.notOk(desk.yieldsTo(makeView({ ...ours })), 'nor to itself')
+  t.ok(desk.yieldsTo(makeView({ ...ours, version: ours.version + 1 })))
+  const other = makeView({ ...viewOf(membersOf(3), 16), version: ours.version })
+  t.ok(desk.yieldsTo(other), 'between two of one version the object decides')
+})
+
+t.test('[4, 7] an object that was restored, or emptied, is written again above all', async (t) => {
+  for (const restored of [makeView({ ...ours, version: 1 }), undefined]) {
+    const rig = new Rig()
+    const held = makeView({ ...ours, version: ours.version + 5 })
+    rig.reads(held)
+    rig.taken('writeRing')
+    rig.monoMs += 2 * timing.ringRefreshMs
+    rig.turn({ kind: 'deadline' })
+    rig.reads(restored)
+    rig.monoMs += timing.joinSettleMs
+    rig.turn({ kind: 'deadline' })
+    const [write] = rig.taken('writeRing')
+    t.equal(write?.view.version, held.version + 1)
+    t.same(write?.view.members, held.members)
+  }
+})
+
+t.test('[4, 7] who has found the object empty is told of the ring that there is', async (t) => {
+  const { node, uid, incarnation, ...rest } = memberNo(7)
+  const sender = { node, uid, incarnation }
+  const hello = (viewVersion: number): MemberInput => ({
+    kind: 'peer',
+    message: {
+      kind: 'hello', formatVersion: MEMBERSHIP_FORMAT_VERSION, viewVersion, sender,
+      member: { ...rest, ...sender, state: 'joining' },
+      generations: { incarnation, version: 1, generations: [1] }
+    }
+  })
+  const rig = new Rig()
+  rig.reads(ours)
+  rig.taken('send')
+  rig.turn(hello(ours.version))
+  const told = (): string[] => rig.taken('send').flatMap(({ to, message }) =>
+    (message.kind === 'viewFull' ? [`${to} ${message.view.version}`] : []))
+  t.same(told(), [], 'who knows it needs nothing')
+  rig.turn(hello(0))
+  t.same(told(), [`${incarnation} ${ours.version}`])
 })
