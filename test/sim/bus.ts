@@ -13,6 +13,9 @@ export interface MeshFaults {
   /** A message in this many is late by up to `spikeMs`; those behind it wait. */
   spikeChance: number
   spikeMs: number
+  /** A message comes once more up to `lateRepeatMs` later, behind others. */
+  lateRepeatChance: number
+  lateRepeatMs: number
 }
 
 /** Calls what is cut between two machines; direction matters. */
@@ -51,16 +54,20 @@ export interface MeshCount {
 }
 
 export class SimMesh {
-  readonly faults: MeshFaults = { lossChance: 0, repeatChance: 0, spikeChance: 0, spikeMs: 0 }
+  readonly faults: MeshFaults = {
+    lossChance: 0, repeatChance: 0, spikeChance: 0, spikeMs: 0, lateRepeatChance: 0, lateRepeatMs: 0
+  }
   readonly cuts = new Set<Cut>()
   readonly counts = new Map<string, MeshCount>()
   readonly #world: World
   readonly #random: Random
+  readonly #lateRandom: Random
   readonly #endpoints = new Map<string, Endpoint>()
 
   constructor(world: World) {
     this.#world = world
     this.#random = world.fork('mesh')
+    this.#lateRandom = world.fork('mesh late')
   }
 
   open(endpoint: Endpoint): void {
@@ -124,6 +131,9 @@ export class SimMesh {
     this.#deliver(from, to, payload, atMs)
     const isRepeated = repeatChance > 0 && this.#random.unit() < repeatChance
     if (isRepeated) this.#deliver(from, to, payload, atMs)
+    const { lateRepeatChance, lateRepeatMs } = this.faults
+    if (lateRepeatChance === 0 || this.#lateRandom.unit() >= lateRepeatChance) return
+    this.#deliver(from, to, payload, atMs + this.#lateRandom.below(lateRepeatMs))
   }
 
   #deliver(from: Endpoint, to: Endpoint, payload: unknown, atMs: number): void {

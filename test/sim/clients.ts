@@ -155,11 +155,12 @@ export class SimClient implements SocketClient {
     this.#lost('its socket drops')
   }
 
-  /** It has no network for a time. */
+  /** It has no network for a time; for none: it has one again. */
   stayAway(forMs: number): void {
     if (this.state === 'closing' || this.state === 'closed') return
     this.#awayUntilMs = this.#region.world.nowMs + forMs
     this.dropSocket()
+    if (this.#awayUntilMs === this.#region.world.nowMs) this.#redial()
   }
 
   // -- what its socket says --------------------------------------------------------------------
@@ -243,11 +244,8 @@ export class SimClient implements SocketClient {
   }
 
   #lost(why: string): void {
-    if (this.state === 'closing' || this.state === 'closed') {
-      this.state = 'closed'
-      return
-    }
-    if (this.state === 'offline') return
+    if (this.state === 'closing') this.state = 'closed'
+    if (this.state === 'closed' || this.state === 'offline') return
     this.#say(`is offline: ${why}`)
     this.socket?.drop()
     this.socket = undefined

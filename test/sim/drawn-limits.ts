@@ -24,7 +24,8 @@ const RARE_TIGHT = {
  * bounds of the core are so small that they are reached; in a short one logs are, so that
  * snapshots are written and tails trimmed all the time.
  */
-export function drawLimits(seed: string, { isTight, isShort, logRoomBytes }: Mix): void {
+export function drawLimits(seed: string, mix: Mix): void {
+  const { isTight, isShort, isBrief, logRoomBytes } = mix
   // A few channels can fill a stream then; else it is their own share that they meet.
   if (logRoomBytes % 2 === 0) Object.assign(limits, { partitionLogShare: 1 })
   const random = new Random(`${seed}/limits`)
@@ -38,6 +39,7 @@ export function drawLimits(seed: string, { isTight, isShort, logRoomBytes }: Mix
     })
     Object.assign(limits, { quietMs: Math.floor(limits.tailMs / 4), quietToldAtOnce: 1 })
   }
+  if (isBrief) Object.assign(limits, briefLimits(new Random(`${seed}/times`)))
   if (!isTight) return
   const comet = new Random(`${seed}/comet`)
   if (comet.below(2) === 0) {
@@ -76,4 +78,15 @@ export function drawLimits(seed: string, { isTight, isShort, logRoomBytes }: Mix
   for (const name of Object.keys(tight) as (keyof typeof tight)[]) {
     if (random.below(2) === 0) Object.assign(limits, { [name]: tight[name] })
   }
+}
+
+/**
+ * Connections, ids and channels are kept so shortly that all end in a run. What must outlive what
+ * does so by less than in production, for nothing here takes a minute; a connection lives no
+ * shorter than the grace of its members, nor than its client takes to see that its socket is dead.
+ */
+function briefLimits(random: Random): Partial<Record<keyof typeof limits, number>> {
+  const connectionStateTtlMs = 16_000 + random.below(8_000)
+  const idKeptMs = connectionStateTtlMs + 30_000
+  return { connectionStateTtlMs, idKeptMs, idleChannelMs: idKeptMs, tailMs: connectionStateTtlMs }
 }

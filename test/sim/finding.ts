@@ -1,6 +1,7 @@
 /** Runs with a planted fault, until a check finds it, and the same run without it. */
 
 import { limits } from '../../src/base/limits.ts'
+import { nothingRare } from './mix.ts'
 import { plantedFaults } from './planted.ts'
 import type { Planted } from './planting.ts'
 import type { Region } from './region.ts'
@@ -8,7 +9,8 @@ import { simulate } from './simulate.ts'
 import { Violation } from './world.ts'
 
 const isPlain = {
-  logRollbacks: 0, logAnews: 0, logRoomBytes: 0, isTight: false, isShort: false
+  logRollbacks: 0, logAnews: 0, logRoomBytes: 0, isTight: false, isShort: false,
+  ...nothingRare
 }
 
 /** The first seed in which a check finds the fault that is there to find it; or what else was. */

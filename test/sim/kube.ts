@@ -12,6 +12,7 @@ import type { World } from './world.ts'
 const CALL_MS = 8
 const CALL_TIMEOUT_MS = 5_000
 const RESYNC_MS = 5_000
+const FORMER_MAX = 8
 
 /** What the weather does to the API. */
 export interface KubeFaults {
@@ -37,6 +38,7 @@ export interface PodWatcher {
 }
 
 interface Watch {
+  readonly node: string
   readonly watcher: PodWatcher
   seen: number
   isAway: boolean
@@ -56,10 +58,18 @@ export class SimKube {
   /** For planted faults: a write takes place whatever the object is. */
   isCompareOff = false
   readonly pods = new Map<string, SimPod>()
+  /** Nodes that do not reach the API. */
+  readonly #cutOff = new Set<string>()
+  /** The last views that were written, oldest first. */
+  readonly #former: View[] = []
   readonly partitionCount: number
+  /** The ring object was restored, at some time. */
+  isRestored = false
   onRingWritten: (view: View, writer: string) => void = () => undefined
+  onRingRestored: () => void = () => undefined
   readonly #world: World
   readonly #random: Random
+  readonly #cutRandom: Random
   readonly #watches = new Set<Watch>()
   #version = 1
   #podsVersion = 1
@@ -70,6 +80,7 @@ export class SimKube {
   constructor(world: World, partitionCount: number) {
     this.#world = world
     this.#random = world.fork('kube')
+    this.#cutRandom = world.fork('kube cuts')
     this.partitionCount = partitionCount
     world.every(RESYNC_MS, () => this.#resync())
   }
@@ -86,8 +97,8 @@ export class SimKube {
   }
 
   /** Watches the pods; the first list comes soon. Returns what ends it. */
-  watch(watcher: PodWatcher): () => void {
-    const watch: Watch = { watcher, seen: 0, isAway: false }
+  watch(node: string, watcher: PodWatcher): () => void {
+    const watch: Watch = { node, watcher, seen: 0, isAway: false }
     this.#watches.add(watch)
     this.#tell(watch, CALL_MS)
     return () => void this.#watches.delete(watch)
@@ -108,18 +119,39 @@ export class SimKube {
     this.faults.isAway = isAway
     this.#world.note(isAway ? 'the API is away' : 'the API is back')
     for (const watch of this.#watches) {
-      this.#world.after(this.#random.below(2_000), () => {
-        if (this.faults.isAway !== isAway) return
-        watch.isAway = isAway
-        if (isAway) watch.watcher.onAway()
-        else this.#tell(watch, CALL_MS)
-      })
+      this.#world.after(this.#random.below(2_000), () => this.#notice(watch))
     }
   }
 
-  readRing(onReading: (reading: RingReading) => void): void {
+  /** One node alone reaches the API no more, or again. */
+  setCutOff(node: string, isCutOff: boolean): void {
+    if (isCutOff) this.#cutOff.add(node)
+    else this.#cutOff.delete(node)
+    this.#world.note(isCutOff ? `the API is away for ${node}` : `the API is back for ${node}`)
+    for (const watch of this.#watches) {
+      if (watch.node !== node) continue
+      this.#world.after(this.#cutRandom.below(2_000), () => this.#notice(watch))
+    }
+  }
+
+  /** All reach it again. */
+  endCuts(): void {
+    for (const node of [...this.#cutOff]) this.setCutOff(node, false)
+  }
+
+  /** The ring object is restored as it was `back` views ago; where that is too far, it is empty. */
+  restoreRing(back: number): void {
+    this.#view = this.#former.at(-1 - back)
+    this.#version++
+    this.isRestored = true
+    const version = this.#view?.version
+    this.#world.note(version === undefined ? 'the ring is lost' : `the ring is again at ${version}`)
+    this.onRingRestored()
+  }
+
+  readRing(reader: string, onReading: (reading: RingReading) => void): void {
     const { faults } = this
-    const isFailing = faults.isAway || this.#isDrawn(faults.failedChance)
+    const isFailing = this.#isAwayFor(reader) || this.#isDrawn(faults.failedChance)
     const delayMs = this.#random.jitter(CALL_MS)
     this.#world.after(isFailing ? this.#failureMs() : delayMs, () => {
       if (isFailing) {
@@ -147,7 +179,7 @@ export class SimKube {
     this.#world.after(this.#random.jitter(CALL_MS), () => {
       if (expected === undefined) {
         say({ outcome: 'refused', reason: 'the object is the operator\'s to make' }, CALL_MS)
-      } else if (faults.isAway || this.#isDrawn(faults.lostChance)) {
+      } else if (this.#isAwayFor(writer) || this.#isDrawn(faults.lostChance)) {
         say(unknown, this.#failureMs())
       } else if (this.#isDrawn(faults.lateChance)) {
         this.#world.after(this.#random.below(4_000), () => this.#store(writer, expected, view))
@@ -165,8 +197,22 @@ export class SimKube {
     if (isOther && !this.isCompareOff) return { outcome: 'conflict' }
     this.#view = view
     this.#version++
+    this.#former.push(view)
+    if (this.#former.length > FORMER_MAX) this.#former.shift()
     this.onRingWritten(view, writer)
     return { outcome: 'written', resourceVersion: String(this.#version) }
+  }
+
+  #isAwayFor(node: string): boolean {
+    return this.faults.isAway || this.#cutOff.has(node)
+  }
+
+  #notice(watch: Watch): void {
+    const isAway = this.#isAwayFor(watch.node)
+    if (isAway === watch.isAway) return
+    watch.isAway = isAway
+    if (isAway) watch.watcher.onAway()
+    else this.#tell(watch, CALL_MS)
   }
 
   #tell(watch: Watch, afterMs: number): void {

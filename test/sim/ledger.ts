@@ -70,6 +70,10 @@ export class Ledger {
   /** By lineage and channel, in order of seq. */
   readonly #channels = new Map<string, Committed[]>()
   readonly #lost = new Map<string, Committed>()
+  /** Channels that were let go and are used again. */
+  rebornCount = 0
+  /** Publishes to channels that have had one whose id is no longer known. */
+  outlivedCount = 0
   readonly #byText = new Map<string, Committed[]>()
 
   constructor(partitionCount: number) {
@@ -301,6 +305,9 @@ export class Ledger {
     if (last !== undefined && committed.seq !== last.seq + 1 && !isReborn) {
       throw new Violation('ledger', `${key}: seq ${committed.seq} follows ${last.seq}`)
     }
+    if (isReborn) this.rebornCount++
+    const [first = committed] = all
+    if (committed.atMs - first.atMs > limits.idKeptMs) this.outlivedCount++
     committed.present = presentAfter(last?.present ?? NOBODY, committed.events)
     all.push(committed)
     this.#rememberTexts(committed)

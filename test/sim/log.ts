@@ -79,6 +79,9 @@ export class SimLog {
 
   /** For planted faults: a trim takes the last record, too. */
   isLastTrimmed = false
+  /** Streams without a leader, and those without room. */
+  readonly awayStreams = new Set<number>()
+  readonly fullStreams = new Set<number>()
   /** Machines that do not reach the log. */
   readonly cutOff = new Set<string>()
   onAccepted: (accepted: Accepted) => void = () => undefined
@@ -94,6 +97,13 @@ export class SimLog {
   constructor(world: World) {
     this.#world = world
     this.#random = world.fork('log')
+  }
+
+  /** True while some do not reach it, or it takes nothing. */
+  get isTroubled(): boolean {
+    const { isAway, isFull } = this.faults
+    return isAway || isFull ||
+      this.cutOff.size + this.awayStreams.size + this.fullStreams.size > 0
   }
 
   /** What one stream may hold. */
@@ -195,9 +205,12 @@ export class SimLog {
     }
     const unknown = { kind: 'unknown', reason: 'no answer in time' } as const
     const holder = this.#partition(partition)
-    if (!isReachable || faults.isAway || this.#isDrawn(faults.lostChance)) {
+    const stream = partition % STREAM_COUNT
+    const isAway = faults.isAway || this.awayStreams.has(stream)
+    const isFull = faults.isFull || this.fullStreams.has(stream)
+    if (!isReachable || isAway || this.#isDrawn(faults.lostChance)) {
       say(unknown, this.#random.jitter(UNKNOWN_AFTER_MS))
-    } else if (faults.isFull || this.#isDrawn(faults.refusedChance) ||
+    } else if (isFull || this.#isDrawn(faults.refusedChance) ||
       !this.#hasRoom(partition, bytes)) {
       say({ kind: 'refused', reason: 'limits' }, this.#delayMs())
     } else if (holder.lateCount > 0 || this.#isDrawn(faults.busyChance)) {

@@ -46,6 +46,10 @@ export class Loop<I> {
     return this.#isOver
   }
 
+  get isFrozen(): boolean {
+    return this.#isFrozen
+  }
+
   input(input: I): void {
     if (this.#isOver) return
     if (this.#isFrozen) {

@@ -5,8 +5,43 @@
 
 import { Random } from '../../src/base/random.ts'
 
+/**
+ * Faults that few seeds have, at their worst; each is drawn by itself, so that a seed is otherwise
+ * what it was. All but `lateRepeat`, a chance, are rates per minute.
+ */
+export const RARE = {
+  /** The API is away for one node. */
+  apiCuts: 4,
+  /** One node does not reach the log, though its mesh works. */
+  logCuts: 4,
+  /** One stream of the log has no leader, or no room. */
+  streamAways: 4, streamFulls: 3,
+  /** One worker makes no turn, or has no mesh, beside others that do. */
+  workerHangs: 4, workerMeshDowns: 4,
+  /** All nodes end and begin again at once. */
+  regionRestarts: 2,
+  /**
+   * The ring object is emptied, or restored as it was some views ago. It is asked for only, until
+   * ways to places that nobody lists any more are let go then (seeds 148 and 159, with 3).
+   */
+  ringLosses: 0,
+  /** A message of the mesh comes once more, long after. */
+  lateRepeat: 0.03,
+  /** Three sides, or two that a third one hears. */
+  splits: 4,
+  /** A node joins under a new name, or one goes for good. */
+  scalings: 4
+} as const
+
+/** One seed in so many has each of them. */
+const RARE_ONE_IN = 12
+/** One seed in so many has times that are over before the run is. */
+const BRIEF_ONE_IN = 10
+
+type Rare = { readonly [K in keyof typeof RARE]: number }
+
 /** How bad it is. Numbers are chances, durations or rates per minute; 0 turns a fault off. */
-export interface Mix {
+export interface Mix extends Rare {
   readonly nodeCount: number
   readonly workers: number
   readonly clientCount: number
@@ -52,6 +87,8 @@ export interface Mix {
   readonly isKeeping: boolean
   readonly isTight: boolean
   readonly isShort: boolean
+  /** What is kept by time is kept so shortly that its end is seen. */
+  readonly isBrief: boolean
 }
 
 const CHANCES = {
@@ -61,6 +98,11 @@ const CHANCES = {
   logLag: 0.4, logAways: 2, logFulls: 1, logRollbacks: 1, logAnews: 1,
   clientDrops: 6, clientCuts: 3, clientStalls: 3, clientAways: 4
 } as const
+
+/** None of what few seeds have. */
+export const nothingRare: Partial<Mix> = {
+  ...Object.fromEntries(Object.keys(RARE).map((name) => [name, 0])), isBrief: false
+}
 
 /** What the seed draws. */
 export function drawMix(seed: string): Mix {
@@ -77,8 +119,14 @@ export function drawMix(seed: string): Mix {
   const archive = new Random(`${seed}/archive`)
   const ofArchive = (worst: number): number =>
     archive.below(3) === 0 ? Number((worst * archive.unit()).toFixed(3)) : 0
+  for (const [name, worst] of Object.entries(RARE)) {
+    const rare = new Random(`${seed}/${name}`)
+    const amount = worst * (0.3 + 0.7 * rare.unit())
+    drawn[name] = rare.below(RARE_ONE_IN) === 0 ? Number(amount.toFixed(3)) : 0
+  }
   return {
     ...(drawn as unknown as Mix),
+    isBrief: new Random(`${seed}/brief`).below(BRIEF_ONE_IN) === 0,
     logRoomBytes: room.below(8) === 0 ? 6_000 + room.below(20_000) : 0,
     archiveTrouble: ofArchive(0.15), archiveLag: ofArchive(0.5),
     archiveAways: ofArchive(4), archiveFulls: ofArchive(3),

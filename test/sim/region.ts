@@ -19,7 +19,7 @@ import type { Check } from './checks/check.ts'
 import type { SimClient } from './clients.ts'
 import { type ClockFault, EPOCH_MS, MachineClock } from './clock.ts'
 import { type Answer, exchange } from './exchanges.ts'
-import { SimKube } from './kube.ts'
+import { SimKube, type SimPod } from './kube.ts'
 import { Ledger } from './ledger.ts'
 import { REVOCATIONS_PARTITION } from '../../src/node/revocation-log.ts'
 import { SimArchive } from './archive.ts'
@@ -95,10 +95,14 @@ export class Region implements SocketWitness {
   /** When a socket went whose end at its server nobody sees. */
   goneUnseenAtMs = -Infinity
   #starts = 0
+  #nextName: number
+  /** Pods that are not made again. */
+  readonly #going = new Set<SimPod>()
   #socketCount = 0
 
   constructor(options: RegionOptions) {
     this.options = options
+    this.#nextName = options.nodeCount
     this.world = new World(options.seed)
     this.world.eventsPerSecondMax = EVENTS_PER_NODE_MAX * Math.max(5, options.nodeCount)
     this.mesh = new SimMesh(this.world)
@@ -229,6 +233,19 @@ export class Region implements SocketWitness {
     this.world.after(DRAIN_GRACE_MS, () => this.onLeft(node))
   }
 
+  /** A node joins under a name of its own. */
+  scaleUp(): void {
+    this.world.note('one more node')
+    this.startPod(`n${this.#nextName++}`)
+  }
+
+  /** The pod is deleted as above, and none comes in its place. */
+  scaleDown(node: SimNode): void {
+    this.world.note(`${node.pod.node} goes for good`)
+    this.#going.add(node.pod)
+    this.deletePod(node)
+  }
+
   /** A process that has left the ring ends. */
   onLeft(node: SimNode): void {
     if (this.nodes.get(node.pod.node) !== node || !node.isRunning) return
@@ -242,6 +259,10 @@ export class Region implements SocketWitness {
     if (this.kube.pods.get(name) !== node.pod) return
     this.kube.pods.delete(name)
     this.kube.podsChanged(`${name} is gone`)
+    if (this.#going.has(node.pod)) {
+      this.nodes.delete(name)
+      return
+    }
     this.world.after(afterMs, () => {
       if (!this.kube.pods.has(name)) this.startPod(name)
     })

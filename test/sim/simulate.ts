@@ -49,6 +49,8 @@ const PATIENT_ONE_IN = 3
  */
 const KEPT_MS = 300_000
 const TICK_MS = 1_000
+/** Where connections and ids are kept briefly, the storm lasts until the first are gone. */
+const BRIEF_MORE_MS = 40_000
 
 export interface RunOptions {
   readonly seed: number
@@ -69,6 +71,8 @@ export interface RunResult {
   readonly mix: string
   readonly nodeCount: number
   readonly trace: readonly string[]
+  /** How often each kind of weather has come. */
+  readonly weather: Readonly<Record<string, number>>
   readonly eventCount: number
   readonly virtualMs: number
   /** What there was to be seen: a run in which nothing happened proves nothing. */
@@ -175,6 +179,7 @@ class Run {
       mix: wordsOf(this.#mix),
       nodeCount: this.#region.options.nodeCount,
       trace: world.trace,
+      weather: Object.fromEntries(this.#weather.occurred),
       eventCount: world.eventCount,
       virtualMs: world.nowMs,
       seen: {
@@ -189,6 +194,9 @@ class Run {
         views: this.#agreement.viewCount,
         connectionsResumed: this.#sessions.resumedCount,
         connectionsLost: this.#sessions.failedCount,
+        connectionsLateForResume: this.#sessions.lateCount,
+        idsOutlived: this.#region.ledger.outlivedCount,
+        channelsReborn: this.#region.ledger.rebornCount,
         publishedByRequest: this.#requests.publishedCount,
         overComet: this.#sessions.cometCount,
         tokensGiven: this.#requests.tokenCount,
@@ -219,7 +227,8 @@ class Run {
     world.run(3_000)
     world.note(`storm: ${wordsOf(this.#mix)}`)
     this.#weather.rage()
-    world.run(this.#options.stormMs ?? this.#mix.stormMs)
+    const moreMs = this.#mix.isBrief ? BRIEF_MORE_MS : 0
+    world.run(this.#options.stormMs ?? this.#mix.stormMs + moreMs)
     world.note('calm')
     this.#weather.calm()
     world.run(2_000)
@@ -230,11 +239,24 @@ class Run {
     this.#survey.isCalm = true
     this.#workload.rest?.survey()
     this.#mustBecomeWhole(WHOLE_MS)
+    const isPatient = this.#bounds.isPatient || this.#mix.isBrief
+    const sleeper = this.#mix.isBrief ? this.#workload.sleep() : undefined
+    this.#workload.closeAll(sleeper)
+    this.#mustLetGo(isPatient)
+    if (sleeper === undefined) return
+    this.#workload.wake(sleeper)
+    this.#mustBecomeWhole(FRESH_MS)
     this.#workload.closeAll()
+    this.#mustLetGo(isPatient)
+  }
+
+  /** Nobody is there; `isPatient`: until everything that is kept by time has had its time. */
+  #mustLetGo(isPatient: boolean): void {
+    const { world, checks } = this.#region
     world.run(LET_GO_MS)
     const { idleChannelMs, idKeptMs, clockSkewMs, tailMs } = limits
     const keptMs = Math.max(idleChannelMs, idKeptMs, 2 * clockSkewMs, 2 * tailMs) + KEPT_MS
-    const { isPatient } = this.#bounds
+    this.#bounds.isPatient = isPatient
     const isLetGo = (): boolean => this.#bounds.leftovers(isPatient).length === 0
     world.runUntil(isLetGo, keptMs, isPatient ? 5_000 : 500)
     for (const check of checks) check.onEmpty?.()
@@ -255,7 +277,9 @@ class Run {
 /** Nothing keeps workers from the log and from where statistics are kept, nor from their work. */
 function isFair(mix: Mix): boolean {
   const { logTrouble, logAways, logFulls, meshDowns, partitions, pauses, oneWayCuts } = mix
-  return logTrouble + logAways + logFulls + meshDowns + partitions + pauses + oneWayCuts === 0
+  const { logCuts, streamAways, streamFulls, workerHangs, workerMeshDowns, splits } = mix
+  return logTrouble + logAways + logFulls + meshDowns + partitions + pauses + oneWayCuts +
+    logCuts + streamAways + streamFulls + workerHangs + workerMeshDowns + splits === 0
 }
 
 function wordsOf(mix: Mix): string {

@@ -5,6 +5,7 @@ import type { Random } from '../../src/base/random.ts'
 import { calmFaults, type LogFaults, STREAM_COUNT } from './log.ts'
 import type { Mix } from './mix.ts'
 import type { SimNode } from './node.ts'
+import { rageRarely } from './rare-weather.ts'
 import type { Region } from './region.ts'
 import type { World } from './world.ts'
 
@@ -16,11 +17,19 @@ function troubleOf(trouble: number, lag: number, lagMs: number): Partial<LogFaul
   }
 }
 
+/** What is there all the time, where a seed has it. */
+const LASTING = [
+  'skewMs', 'loss', 'repeat', 'spikes', 'lateRepeat', 'watchTrouble', 'ringTrouble', 'logTrouble',
+  'logLag', 'logRoomBytes', 'isTight', 'isShort', 'isBrief'
+] as const
+
 export class Weather {
   readonly #region: Region
   readonly #world: World
   readonly #mix: Mix
   readonly #random: Random
+  /** How often each kind of weather has come. */
+  readonly occurred = new Map<string, number>()
   #isRaging = false
 
   constructor(region: Region, mix: Mix) {
@@ -85,6 +94,7 @@ export class Weather {
       const { clients } = this.#region
       clients[random.below(clients.length)]?.stayAway(1_000 + random.below(30_000))
     })
+    rageRarely(this.#region, mix, (what, perMinute, run) => this.#often(what, perMinute, run))
     this.#often('strains', mix.strains, (random) => this.#strain(random))
     this.#often('client stalls', mix.clientStalls, (random) => this.#stallClient(random))
   }
@@ -94,19 +104,23 @@ export class Weather {
     this.#isRaging = false
     const { mesh, kube, log, archive, nodes, sockets } = this.#region
     mesh.cuts.clear()
-    Object.assign(mesh.faults, { lossChance: 0, repeatChance: 0, spikeChance: 0 })
+    Object.assign(mesh.faults, {
+      lossChance: 0, repeatChance: 0, spikeChance: 0, lateRepeatChance: 0
+    })
     Object.assign(kube.faults, {
       watchLateMs: 0, watchMissedChance: 0, failedChance: 0, lostChance: 0, lostAnswerChance: 0,
       lateChance: 0
     })
     if (kube.faults.isAway) kube.setAway(false)
+    kube.endCuts()
     Object.assign(log.faults, calmFaults())
     Object.assign(archive.faults, calmFaults())
-    log.cutOff.clear()
+    for (const some of [log.cutOff, log.awayStreams, log.fullStreams]) some.clear()
     log.streamBytesMax = Infinity
     for (const node of nodes.values()) {
       node.wake()
       node.setMeshUp(true)
+      node.life?.mendWorkers()
     }
     for (const socket of sockets) {
       socket.mend()
@@ -119,8 +133,10 @@ export class Weather {
     const { loss, repeat, spikes, watchTrouble, ringTrouble } = this.#mix
     const { logTrouble, logLag, archiveTrouble, archiveLag } = this.#mix
     log.streamBytesMax = this.#mix.logRoomBytes || Infinity
+    for (const what of LASTING) if (Number(this.#mix[what]) > 0) this.occurred.set(what, 1)
     Object.assign(mesh.faults, {
-      lossChance: loss, repeatChance: repeat, spikeChance: spikes, spikeMs: 400
+      lossChance: loss, repeatChance: repeat, spikeChance: spikes, spikeMs: 400,
+      lateRepeatChance: this.#mix.lateRepeat, lateRepeatMs: 5_000
     })
     Object.assign(kube.faults, {
       watchLateMs: watchTrouble * 5_000, watchMissedChance: watchTrouble,
@@ -147,13 +163,17 @@ export class Weather {
     const again = (): void => {
       this.#world.after(random.jitter(60_000 / perMinute, 0.9), () => {
         if (!this.#isRaging) return
-        run(random)
+        come()
         again()
       })
     }
+    const come = (): void => {
+      this.occurred.set(what, (this.occurred.get(what) ?? 0) + 1)
+      run(random)
+    }
     // The first comes soon, so that a short storm has one of each.
     this.#world.after(random.below(8_000), () => {
-      if (this.#isRaging) run(random)
+      if (this.#isRaging) come()
       again()
     })
   }

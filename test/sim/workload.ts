@@ -113,9 +113,24 @@ export class Workload {
     for (const channel of this.channels) this.rest?.publish(channel, 1, true)
   }
 
-  closeAll(): void {
-    for (const client of this.clients) client.close()
+  closeAll(but?: SimClient): void {
+    for (const client of this.clients) if (client !== but) client.close()
     this.#listener?.close()
+  }
+
+  /** One goes away without a word, and is waited for until nobody knows of it any more. */
+  sleep(): SimClient {
+    const sleeper = this.clients.find(({ channels }) => channels.size > 0) ?? this.clients[0]!
+    sleeper.stayAway(Infinity)
+    return sleeper
+  }
+
+  /** It comes back, as if nothing had happened, and publishes where it was. */
+  wake(sleeper: SimClient): void {
+    sleeper.stayAway(0)
+    for (const channel of sleeper.channels.keys()) {
+      if (!isDerived(channel)) sleeper.publish(channel)
+    }
   }
 
   /** Somebody listens to what becomes of connections and channels. */

@@ -28,11 +28,16 @@ export class Agreement implements Check {
   readonly #removed = new Set<string>()
   /** By incarnation: its last beat. */
   readonly #beats = new Map<string, Said>()
+  /** The object was restored, and not written since. */
+  #isRestored = false
   viewCount = 0
 
   constructor(region: Region) {
     this.#region = region
     region.kube.onRingWritten = (view) => this.#onWritten(view)
+    region.kube.onRingRestored = () => {
+      this.#isRestored = true
+    }
   }
 
   onMeshSays(message: MembershipMessage): void {
@@ -72,8 +77,27 @@ export class Agreement implements Check {
     return [`${incarnation} holds view ${beat.viewVersion}, not ${version}`]
   }
 
+  /**
+   * Where the object was restored, and nobody lives who remembers more, nobody does; nor can who
+   * begins know that of whoever does not hear it. They write theirs again, above both (rule 4).
+   */
+  #onWrittenAnew({ version }: View): void {
+    this.#isRestored = false
+    const { running, mesh } = this.#region
+    const held = running.map(({ life }) => life?.adopted?.view.version ?? 0)
+    const isKnown = Math.max(0, ...held) >= version
+    const { lossChance, spikeChance } = mesh.faults
+    const isHeard = lossChance + spikeChance === 0 && mesh.cuts.size === 0 &&
+      running.every(({ isImpaired }) => !isImpaired)
+    if (version > this.#version || (isKnown && isHeard)) return
+    this.#version = version - 1
+    this.#removed.clear()
+    this.#listed.clear()
+  }
+
   #onWritten(view: View): void {
     this.viewCount++
+    if (this.#isRestored) this.#onWrittenAnew(view)
     if (view.version <= this.#version) {
       throw new Violation('agreement', `view ${view.version} is written after ${this.#version}`)
     }

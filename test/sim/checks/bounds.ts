@@ -29,7 +29,7 @@ const DEADLINES_PER_PART = 4
 const DEADLINES_BESIDES = 16
 
 export class Bounds implements Check {
-  readonly isPatient: boolean
+  isPatient: boolean
   readonly #region: Region
 
   #tickCount = 0

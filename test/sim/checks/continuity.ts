@@ -17,7 +17,7 @@ import {
 } from '../wire.ts'
 import { Violation, type World } from '../world.ts'
 import type { Check } from './check.ts'
-import { RETENTION_SLACK, whyLetGo } from './retention.ts'
+import { RETENTION_SLACK, wasLetGo, whyLetGo } from './retention.ts'
 import { Rewinding } from './rewinding.ts'
 
 interface View {
@@ -37,6 +37,8 @@ interface View {
   mayChange: boolean
   /** The params that it asked for. */
   wish: string
+  /** It asked once more before it was answered: a server that stood still answers twice. */
+  isAskedAgain: boolean
 }
 
 export class Continuity implements Check {
@@ -59,6 +61,7 @@ export class Continuity implements Check {
   onClientSays(socket: SimSocket, { action, channel, channelSerial, params }: Wire): void {
     let views = this.#sockets.get(socket)
     if (action === Does.AUTH) for (const view of views?.values() ?? []) view.mayChange = true
+    if (action === Does.DETACH) this.#mayEnd(views?.get(channel!))
     if (action !== Does.ATTACH) return
     if (views === undefined) {
       views = new Map()
@@ -78,12 +81,9 @@ export class Continuity implements Check {
     // Time is no bound here: it is that of the tail.
     const rewindCount = rewind === undefined || asked !== null ? 0
       : Number(rewind.endsWith('m') ? rewindLimit : rewind)
-    const mayChange = false
-    const modes = 0
-    const at = undefined
-    const rewinding = undefined
-    views.set(channel!, { asked, at, modes, isDerived: isDerived(channel!), rewindCount, rewinding,
-      mayChange, wish })
+    const isAskedAgain = former !== undefined && former.at === undefined
+    views.set(channel!, { asked, at: undefined, modes: 0, isDerived: isDerived(channel!),
+      rewindCount, rewinding: undefined, mayChange: false, wish, isAskedAgain })
   }
 
   onServerSays(socket: SimSocket, message: Wire): void {
@@ -97,6 +97,9 @@ export class Continuity implements Check {
         this.#onMessage(socket, view, message)
         return
       case Does.DETACHED:
+        if (view?.isAskedAgain === true) this.#mayEnd(view)
+        else this.#sockets.get(socket)?.delete(message.channel ?? '')
+        return
       case Does.ERROR:
         this.#sockets.get(socket)?.delete(message.channel ?? '')
     }
@@ -130,6 +133,11 @@ export class Continuity implements Check {
     return missing
   }
 
+  /** What ends it next is the last that it is told. */
+  #mayEnd(view: View | undefined): void {
+    if (view !== undefined) view.isAskedAgain = false
+  }
+
   #onAttached(socket: SimSocket, view: View | undefined, message: Wire): void {
     const who = `${socket.client.name} (${socket.id}) on ${message.channel}`
     if (view === undefined) throw new Violation('continuity', `${who} is attached unasked`)
@@ -146,6 +154,7 @@ export class Continuity implements Check {
     view.modes = flags
     view.asked = undefined
     view.at = to
+    this.#mayEnd(view)
     const isChange = asked === undefined && at !== undefined && isResumed && mayChange
     const isSame = asked === undefined && at !== undefined && isResumed && modesOf(flags) ===
       modesOf(before.modes)
@@ -263,6 +272,7 @@ export class Continuity implements Check {
     // Its attachment may stand further on: not all that is delivered is for it to see.
     if (this.#ledger.hasLostAfter(key, from)) return 'the log has lost what came after it'
     if (this.#ledger.hasStrays(key)) return 'a former master wrote, and a new lineage will follow'
+    if (wasLetGo(this.#region, lineage, key, from.seq)) return 'it was let go meanwhile'
     return whyLetGo(this.#region, this.#ledger.of(lineage, key).filter(({ seq }) => seq > from.seq))
   }
 

@@ -37,3 +37,16 @@ export function whyLetGo(
   const bytes = rest.reduce((sum, each) => sum + each.bytes + 200, 0)
   return bytes > limits.tailBytesMax ? 'too much' : undefined
 }
+
+/**
+ * True for a channel that may have been let go after this place: it was born again above all that
+ * its partition had let go, and nobody knows what of that was the channel's.
+ */
+export function wasLetGo(
+  { ledger, world }: Region, lineage: string, key: string, seq: number
+): boolean {
+  const last = ledger.at(lineage, key, seq)
+  const next = ledger.after(lineage, key, seq)
+  const idleMs = (next?.atMs ?? world.nowMs) - (last?.atMs ?? Infinity)
+  return idleMs > limits.idleChannelMs * RETENTION_SLACK
+}

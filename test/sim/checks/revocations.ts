@@ -74,9 +74,10 @@ export class Revocations implements Check, RevokerWitness {
 
   onTick(): void {
     const { nodes, log, world } = this.#region
-    for (const [machine, { isFrozen, isMeshUp }] of nodes) {
-      const isTroubled = isFrozen || !isMeshUp || log.cutOff.has(machine)
-      if (isTroubled || log.faults.isAway) this.#troubledAtMs.set(machine, world.nowMs)
+    for (const [machine, { isImpaired }] of nodes) {
+      const isAway = log.faults.isAway || log.awayStreams.size > 0
+      const isTroubled = isImpaired || isAway || log.cutOff.has(machine)
+      if (isTroubled) this.#troubledAtMs.set(machine, world.nowMs)
     }
     for (const socket of this.#open) if (socket.isComet !== true) this.#mustNotBeOver(socket)
   }

@@ -5,8 +5,8 @@
 
 import { limits } from '../../../src/base/limits.ts'
 import type { Taken } from '../ledger.ts'
+import { LOOK_MS } from '../life.ts'
 import { type Accepted, STREAM_COUNT } from '../log.ts'
-import { LOOK_MS } from '../node.ts'
 import type { Region } from '../region.ts'
 import { Violation } from '../world.ts'
 import type { Check } from './check.ts'
@@ -34,8 +34,7 @@ export class Room implements Check {
       this.#fullSinceMs.fill(Infinity)
       return
     }
-    const isTrouble = log.cutOff.size > 0 || log.faults.isAway || log.faults.isFull ||
-      running.some(({ isFrozen, isMeshUp }) => isFrozen || !isMeshUp)
+    const isTrouble = log.isTroubled || running.some(({ isImpaired }) => isImpaired)
     const { streams } = log.fill()
     // To the last byte: what was admitted in time waits for a place.
     const isFull = streams.some(({ bytes, bytesMax }) => bytes > REFUSING_SHARE * bytesMax)

@@ -33,6 +33,7 @@ export class Sessions implements Check {
   resumedCount = 0
   cometCount = 0
   failedCount = 0
+  lateCount = 0
 
   constructor(region: Region) {
     this.#region = region
@@ -66,16 +67,21 @@ export class Sessions implements Check {
   }
 
   onClientSays(socket: SimSocket): void {
-    const known = this.#lastSeen.get(socket.client.name)
-    const isOf = known !== undefined && this.#open.get(socket) === known.connectionId
-    if (isOf) known.atMs = this.#region.world.nowMs
+    this.#seen(socket)
   }
 
   onSocketGone(socket: SimSocket): void {
+    this.#seen(socket)
+    this.#open.delete(socket)
+  }
+
+  /** Its home lives: one that stands still, or has no mesh, may be taken for dead by then. */
+  #seen(socket: SimSocket): void {
     const known = this.#lastSeen.get(socket.client.name)
     const isOf = known !== undefined && this.#open.get(socket) === known.connectionId
-    if (isOf) known.atMs = this.#region.world.nowMs
-    this.#open.delete(socket)
+    const { nodes, world } = this.#region
+    const isImpaired = nodes.get(socket.server.machine)?.isImpaired === true
+    if (isOf && !isImpaired) known.atMs = world.nowMs
   }
 
   missing(): string[] {
@@ -98,8 +104,11 @@ export class Sessions implements Check {
     }
     const awayMs = nowMs - seenAtMs
     const isLate = awayMs > limits.connectionStateTtlMs * STATE_SLACK
+    if (isLate) this.lateCount++
     const { partitionCount } = this.#region.options
-    const isForgotten = this.#rolledBack.has(partitionOf(socket.resumesId!, partitionCount))
+    // The ring object tells who died lately to those who were not there.
+    const isForgotten = this.#region.kube.isRestored ||
+      this.#rolledBack.has(partitionOf(socket.resumesId!, partitionCount))
     if (isLate || isForgotten) return
     throw new Violation('sessions', `${name} was away for ${Math.round(awayMs)} ms and cannot ` +
       `resume: ${JSON.stringify(message.error)}`)
