@@ -134,6 +134,11 @@ export class SimKube {
     }
   }
 
+  /** True while some do not reach it. */
+  get isTroubled(): boolean {
+    return this.faults.isAway || this.#cutOff.size > 0
+  }
+
   /** All reach it again. */
   endCuts(): void {
     for (const node of [...this.#cutOff]) this.setCutOff(node, false)

@@ -32,13 +32,13 @@ export class Refusals implements Check {
 
   onTick(): void {
     const { kube, world } = this.#region
-    if (kube.faults.isAway) this.#awayAtMs = world.nowMs
+    if (kube.isTroubled) this.#awayAtMs = world.nowMs
   }
 
   onPeerSays(from: Place, frame: LinkFrame): void {
     const { kube, world } = this.#region
     const isLearnt = world.nowMs - this.#awayAtMs > LEARNT_MS
-    if (frame.kind !== 'batch' || kube.faults.isAway || !isLearnt) return
+    if (frame.kind !== 'batch' || kube.isTroubled || !isLearnt) return
     for (const message of frame.messages) {
       if (message.kind !== 'notMaster') continue
       const { channel, viewVersion } = message

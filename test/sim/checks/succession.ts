@@ -61,11 +61,10 @@ export class Succession implements Check {
   #isFair(): boolean {
     const { mesh, log, kube, running } = this.#region
     const { lossChance, spikeChance } = mesh.faults
-    const { isFull, isAway, lostChance, lagChance } = log.faults
+    const { lostChance, lagChance } = log.faults
     const chances = lossChance + spikeChance + lostChance + lagChance + kube.faults.failedChance
-    if (isFull || isAway || chances + mesh.cuts.size + log.cutOff.size > 0) return false
-    return log.streamBytesMax === Infinity &&
-      running.every(({ isFrozen, isMeshUp }) => !isFrozen && isMeshUp)
+    if (log.isTroubled || chances + mesh.cuts.size > 0) return false
+    return log.streamBytesMax === Infinity && running.every(({ isImpaired }) => !isImpaired)
   }
 
   /** The partitions of channels that somebody is attached to. */
