@@ -81,7 +81,7 @@ t.test('[26] in a calm region nobody is told of a loss, and nothing is refused',
     'crashes', 'machineLosses', 'workerDeaths', 'drains', 'clockSteps', 'apiAways',
     'watchTrouble', 'ringTrouble', 'logTrouble', 'logLag', 'logAways', 'logFulls', 'clientDrops',
     'clientCuts', 'clientStalls', 'clientAways', 'logRollbacks', 'logAnews',
-    'logRoomBytes'
+    'logRoomBytes', 'archiveTrouble', 'archiveLag', 'archiveAways', 'archiveFulls'
   ].map((fault) => [fault, 0]))
   const mix = { ...calm, ...nothingRare, isTight: false, isShort: false }
   const { violation, seen } = simulate({ seed: 1, nodeCount: 3, mix })
