@@ -76,7 +76,8 @@ export class Succession implements Check {
         !socket.isStalled && socket.isComet !== true && socket.server.isAlive
       if (!isHeard) continue
       for (const { name, state: held } of channels.values()) {
-        if (held !== 'attached') continue
+        // Metachannels are told by the nodes themselves, and have no log.
+        if (held !== 'attached' || name.startsWith('[meta]')) continue
         used.add(partitionOf(channelKey(name), options.partitionCount))
       }
     }
