@@ -24,6 +24,7 @@ export interface ProbeParts {
 interface Probe {
   readonly member: Member
   readonly purpose: 'watch' | 'cutOff' | 'orphan'
+  readonly askedAtMs: number
 }
 
 export class ProbeDesk {
@@ -62,8 +63,8 @@ export class ProbeDesk {
   }
 
   /** Asks the private port of a member that the watcher misses. */
-  ask(member: Member): void {
-    this.#ask(member, 'watch')
+  ask(member: Member, nowMs: number): void {
+    this.#ask(member, 'watch', nowMs)
   }
 
   /** Asks peers' private ports when the mesh alone cannot tell. */
@@ -87,7 +88,7 @@ export class ProbeDesk {
     const probe = this.#open.get(ticket)
     if (probe === undefined) return undefined
     this.#open.delete(ticket)
-    const { member, purpose } = probe
+    const { member, purpose, askedAtMs } = probe
     const { incarnation } = member
     const isFailed = outcome === 'silent' || outcome === 'refused'
     if (outcome === 'otherIncarnation') {
@@ -95,7 +96,7 @@ export class ProbeDesk {
     }
     if (purpose === 'watch') {
       this.#watcher.onProbed(incarnation, isFailed, nowMs)
-    } else if (purpose === 'orphan' && isFailed) {
+    } else if (purpose === 'orphan' && isFailed && this.#isOrphanSince(askedAtMs)) {
       this.#roster.onFoundGone(incarnation, 'nobody listed was heard, and it does not answer')
     } else if (purpose === 'cutOff' && outcome === 'alive') {
       return this.#isCutOff(nowMs) ? member : undefined
@@ -114,6 +115,13 @@ export class ProbeDesk {
     return nowMs - this.#aloneAtMs >= silenceMs
   }
 
+  /** A question of a candidate may be answered when it is listed, or has heard of who lives. */
+  #isOrphanSince(askedAtMs: number): boolean {
+    if (this.#aloneSinceMs === undefined || this.#aloneSinceMs > askedAtMs) return false
+    const listed = this.#others?.members ?? []
+    return listed.every(({ incarnation }) => this.#roster.heardAtMs(incarnation) < askedAtMs)
+  }
+
   #othersIn(view: View): readonly Member[] {
     if (this.#others?.view === view) return this.#others.members
     const members = view.members.filter(({ incarnation }) => incarnation !== this.#self)
@@ -121,9 +129,9 @@ export class ProbeDesk {
     return members
   }
 
-  #ask(member: Member, purpose: Probe['purpose']): void {
+  #ask(member: Member, purpose: Probe['purpose'], askedAtMs: number): void {
     const ticket = ++this.#ticket
-    this.#open.set(ticket, { member, purpose })
+    this.#open.set(ticket, { member, purpose, askedAtMs })
     const { host, privatePort, incarnation } = member
     this.#outbox.push({ kind: 'probe', ticket, host, privatePort, incarnation })
   }
@@ -149,6 +157,6 @@ export class ProbeDesk {
     if (nowMs < dueMs || this.#askAtMs === Infinity) this.#askAtMs = dueMs
     if (nowMs < this.#askAtMs) return
     this.#askAtMs = nowMs + this.#timing.cutOffMs
-    for (const member of asked) this.#ask(member, purpose)
+    for (const member of asked) this.#ask(member, purpose, nowMs)
   }
 }

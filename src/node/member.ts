@@ -318,7 +318,7 @@ export class MemberNode {
       const beatNo = Math.floor(this.#now.monoMs)
       this.#send(to, { kind: 'beat', beatNo, workers: this.#workers, ...this.#digests() })
     }
-    for (const member of probes) this.#probes.ask(member)
+    for (const member of probes) this.#probes.ask(member, this.#now.monoMs)
     if (suspicions === undefined) return
     this.#roster.onSuspicions(this.#self, suspicions, this.#now.monoMs)
     this.#send('all', { kind: 'suspicions', suspects: suspicions })

@@ -9,14 +9,19 @@ import { membersOf, viewOf } from '../ring/regions.ts'
 class Rig {
   readonly view = viewOf(membersOf(3), 16)
   readonly asked: number[] = []
+  readonly foundGone: string[] = []
+  readonly roster = new Roster(timing)
   readonly desk: ProbeDesk
 
   constructor() {
     const self = 'n0#1'
+    const { roster } = this
+    roster.onView(this.view, 0)
+    roster.onFoundGone = (incarnation) => void this.foundGone.push(incarnation)
     this.desk = new ProbeDesk({
       self,
       timing,
-      roster: new Roster(timing),
+      roster,
       watcher: new Watcher(self, timing),
       outbox: {
         push: (output: MemberOutput) => {
@@ -56,4 +61,25 @@ t.test('who leaves asks nobody, and is woken for nothing', async (t) => {
   const rig = new Rig()
   rig.desk.step(rig.view, 'leaving', true, 10)
   t.equal(rig.desk.nextDeadlineMs(), Infinity)
+})
+
+t.test('[8] what a candidate asks counts only while it is alone and not listed', async (t) => {
+  const asked = (): { rig: Rig; tickets: number[]; atMs: number } => {
+    const rig = new Rig()
+    rig.desk.step(rig.view, 'candidate', true, 10)
+    const atMs = rig.desk.nextDeadlineMs()
+    rig.desk.step(rig.view, 'candidate', true, atMs)
+    return { rig, tickets: rig.asked.splice(0), atMs }
+  }
+  const answer = ({ rig, tickets, atMs }: ReturnType<typeof asked>): string[] => {
+    for (const ticket of tickets) rig.desk.onProbed(ticket, 'silent', atMs + 500)
+    return rig.foundGone
+  }
+  t.same(answer(asked()), ['n1#1', 'n2#1'], 'all who are listed are gone')
+  const listed = asked()
+  listed.rig.desk.step(listed.rig.view, 'joining', true, listed.atMs + 100)
+  t.same(answer(listed), [], 'somebody listed it meanwhile')
+  const heard = asked()
+  heard.rig.roster.onHeard('n2#1', heard.atMs + 100)
+  t.same(answer(heard), [], 'somebody was heard meanwhile')
 })
