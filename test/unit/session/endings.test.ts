@@ -11,7 +11,7 @@ t.test('[20] what may be resumed is parked, what ended for good is not', async (
     ['DISCONNECTED', ({ session }) => session.disconnect(errors.unavailable().info), 'parked'],
     ['CLOSE', (bench) => bench.send({ action: Action.CLOSE }), 'closed'],
     ['ERROR', ({ session }) => session.end(errors.unknownKey()), 'closed'],
-    ['no msgSerial', (bench) => bench.send({ action: Action.MESSAGE, channel: 'c' }), 'closed'],
+    ['nonsense', ({ session }) => session.onFrame('nonsense', false), 'closed'],
     ['a higher claim', ({ session }) => session.supersede(), 'superseded']
   ]
   for (const [how, end, ending] of ways) {
