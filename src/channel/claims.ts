@@ -32,6 +32,7 @@ import type {
 import { viewVersionOf } from '../peer/epoch.ts'
 import { isSamePlace, type Place } from '../peer/place.ts'
 import { type ErrorInfo, errors } from '../wire/errors.ts'
+import { laterRefusal, refusalOf } from './claim-refusals.ts'
 
 /**
  * What is known of an incarnation: it is listed; it was removed so lately that its sessions live
@@ -212,9 +213,7 @@ export class ClaimRegister {
     const { connectionId, claimId } = answer
     const record = this.#records.get(connectionId)?.record
     if (record === undefined || record.claimId === claimId) return answer
-    const error = keyClaim < record.proven ? errors.invalidConnectionKey().info
-      : errors.disconnected('Another claim of the connection was later; connect again').info
-    return { kind: 'claimRefused', connectionId, claimId, error }
+    return { kind: 'claimRefused', connectionId, claimId, error: laterRefusal(record, keyClaim) }
   }
 
   #begin({ from, message }: Request, waiting: Request[]): void {
@@ -233,8 +232,10 @@ export class ClaimRegister {
       this.#answer(underWay, claim, this.#grantOf(record))
       return
     }
-    if (record !== undefined && claim.keyClaim < record.proven) {
-      this.#refuse(underWay, claim, errors.invalidConnectionKey().info)
+    // What is repeated late must not win over a later one, though a former master granted it.
+    const wasGranted = record?.formerClaimIds.includes(claim.claimId) === true
+    if (record !== undefined && (wasGranted || claim.keyClaim < record.proven)) {
+      this.#refuse(underWay, claim, laterRefusal(record, claim.keyClaim))
       return
     }
     const isFull = record === undefined && this.#records.size >= limits.claimsPerPartitionMax
@@ -305,9 +306,11 @@ export class ClaimRegister {
     const formers = [former, ...(known?.formers ?? []).filter((each) => !isSamePlace(each, former))]
       .filter((each) => !isSamePlace(each, from))
       .slice(0, limits.claimFormersMax)
-    const { incarnation, worker } = from
-    const record = {
-      connectionId, claim, claimId, holder: { incarnation, worker, generation }, proven, formers
+    const formerClaimIds = known === undefined ? []
+      : [known.claimId, ...known.formerClaimIds].slice(0, limits.claimFormersMax)
+    const holding = { incarnation: from.incarnation, worker: from.worker, generation }
+    const record: ClaimRecord = {
+      connectionId, claim, claimId, holder: holding, proven, formers, formerClaimIds
     }
     const number = this.#ports.append({ kind: 'claim', record })
     this.#onCommit.set(number, () => {
@@ -381,20 +384,4 @@ export class ClaimRegister {
 function isSame(a: Claim | Prove, b: Claim | Prove): boolean {
   if (a.kind === 'claim') return b.kind === 'claim' && a.claimId === b.claimId
   return b.kind === 'prove' && a.claim === b.claim
-}
-
-/** Why what the holder said ends the connection, if it does. */
-function refusalOf(holding: Holding, { keyClaim }: Claim): ErrorInfo | undefined {
-  switch (holding.kind) {
-    case 'held': {
-      const isRetired = holding.isProven && holding.claim > keyClaim
-      return isRetired ? errors.invalidConnectionKey().info : undefined
-    }
-    case 'ended':
-      return holding.error
-    case 'formerLife': {
-      const isExpired = holding.livedMs > limits.connectionStateTtlMs
-      return isExpired ? errors.connectionExpired().info : undefined
-    }
-  }
 }

@@ -18,18 +18,20 @@ function lifeFrom(value: unknown): Life {
 
 /** A record as the fields that logs keep. */
 export function claimRecordFields(record: ClaimRecord): Fields {
-  const { connectionId, claim, claimId, holder, proven, formers } = record
+  const { connectionId, claim, claimId, holder, proven, formers, formerClaimIds } = record
   const places = formers.map(({ incarnation, worker }) => [incarnation, worker])
-  return [connectionId, claim, claimId, lifeFields(holder), proven, places]
+  return [connectionId, claim, claimId, lifeFields(holder), proven, places, formerClaimIds]
 }
 
 /** The inverse of `claimRecordFields`. */
 export function claimRecordFrom(fields: Fields): ClaimRecord {
-  const [connectionId, claim, claimId, holder, proven, places] = fields as [
-    string, number, string, unknown, number, [string, number][]
+  const [connectionId, claim, claimId, holder, proven, places, formerClaimIds = []] = fields as [
+    string, number, string, unknown, number, [string, number][], string[]?
   ]
   const formers = places.map(([incarnation, worker]) => ({ incarnation, worker }))
-  return { connectionId, claim, claimId, holder: lifeFrom(holder), proven, formers }
+  return {
+    connectionId, claim, claimId, holder: lifeFrom(holder), proven, formers, formerClaimIds
+  }
 }
 
 function holdingFields(holding: Holding): Fields {

@@ -30,6 +30,8 @@ export interface ClaimRecord {
   readonly proven: number
   /** Who held it before, latest first: they may not know yet that they do no longer. */
   readonly formers: readonly Place[]
+  /** The requests that were granted before this one, latest first: they may be repeated yet. */
+  readonly formerClaimIds: readonly string[]
 }
 
 interface OnConnection {

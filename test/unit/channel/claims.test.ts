@@ -215,7 +215,7 @@ t.test('[25] at the bound a resume is refused, never a claim forgotten', async (
   for (let no = 0; no < claimsPerPartitionMax; no++) {
     bench.register.restore({
       connectionId: `x${no}`, claim: 1, claimId: `x${no}`, holder: { ...n1, generation: 1 },
-      proven: 1, formers: []
+      proven: 1, formers: [], formerClaimIds: []
     })
   }
   bench.claim(n2, claim('a'))
@@ -287,6 +287,22 @@ t.test('[20, A17] the next master knows the claims, from the log or its snapshot
   }
 })
 
+t.test('[20] a claim that is repeated after a later one is refused by the next register',
+  async (t) => {
+    const bench = new RegisterBench()
+    bench.grant(n1, 'a')
+    bench.claim(n2, claim('b'))
+    bench.hold(n1, 'b', { kind: 'held', claim: 1, isProven: false, ...certain })
+    bench.commit()
+    t.same(bench.take(n2), ['claimGranted b 2 lin'], 'the answer to the first was lost')
+    const next = new RegisterBench()
+    for (const record of bench.register.state()) next.register.restore(record)
+    next.claim(n1, claim('a'))
+    next.commit()
+    t.same(next.take(n1), ['claimRefused a 80003'], 'it may come again')
+    t.match(next.register.state(), [{ claim: 2, claimId: 'b' }])
+  })
+
 t.test('[2] a former master answers no claim', async (t) => {
   const world = new World()
   const first = world.master()
@@ -301,7 +317,7 @@ t.test('[2] a former master answers no claim', async (t) => {
 t.test('records stand in snapshots as they are', async (t) => {
   const record: ClaimRecord = {
     connectionId: 'c', claim: 3, claimId: 'x', holder: { ...n1, generation: 2 }, proven: 2,
-    formers: [home, n2]
+    formers: [home, n2], formerClaimIds: ['w', 'v']
   }
   const nonces = [{ digest: 'd', spendId: 's', untilMs: 5 }]
   const state = { ...emptyState, claims: [record], nonces }
