@@ -119,7 +119,8 @@ export class Life {
     })
   }
 
-  publish(id: string, channel = CHANNEL): void {
+  /** `heardThrough`: the client knows what became of its ops up to this one. */
+  publish(id: string, channel = CHANNEL, heardThrough?: number): void {
     const opNo = (this.#opNos.get(channel) ?? 0) + 1
     this.#opNos.set(channel, opNo)
     this.tell({
@@ -128,7 +129,7 @@ export class Life {
       clientId: 'k',
       epoch: this.master.epoch,
       opNo,
-      answeredThrough: opNo - 1,
+      answeredThrough: heardThrough ?? opNo - 1,
       op: {
         id, idSpace: 'connection', connectionId: id.split(':')[0], messageCount: 1,
         payload: new Uint8Array(1_000)
