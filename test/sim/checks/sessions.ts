@@ -7,6 +7,7 @@
 
 import { partitionOf } from '../../../src/base/hash.ts'
 import { limits } from '../../../src/base/limits.ts'
+import { memberOf } from '../../../src/ring/view.ts'
 import type { Region } from '../region.ts'
 import type { SimSocket } from '../sockets.ts'
 import { Does, type Wire } from '../wire.ts'
@@ -75,13 +76,19 @@ export class Sessions implements Check {
     this.#open.delete(socket)
   }
 
-  /** Its home lives: one that stands still, or has no mesh, may be taken for dead by then. */
+  /**
+   * Its home lives: one that stands still, or has no mesh, may be taken for dead by then, and one
+   * that the view lists no more is, though its sockets are open yet.
+   */
   #seen(socket: SimSocket): void {
     const known = this.#lastSeen.get(socket.client.name)
     const isOf = known !== undefined && this.#open.get(socket) === known.connectionId
-    const { nodes, world } = this.#region
-    const isImpaired = nodes.get(socket.server.machine)?.isImpaired === true
-    if (isOf && !isImpaired) known.atMs = world.nowMs
+    const { kube, nodes, world } = this.#region
+    const { life, machine } = socket.server
+    const isImpaired = nodes.get(machine)?.isImpaired === true
+    const isListed = kube.view === undefined ||
+      memberOf(life.split('/')[0]!, kube.view) !== undefined
+    if (isOf && isListed && !isImpaired) known.atMs = world.nowMs
   }
 
   missing(): string[] {
