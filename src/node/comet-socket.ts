@@ -218,10 +218,13 @@ export class CometSocket implements Socket {
 
   #writeLine(stream: CometReply): void {
     this.#streamedBytes += this.#bytes
-    stream.write(lineOf(this.#payloads))
+    const line = lineOf(this.#payloads)
+    const before = stream.queuedBytes
+    if (before === 0) this.#burstBytes = line.byteLength
+    stream.write(line)
     this.#payloads = []
     this.#bytes = 0
-    if (stream.queuedBytes > limits.cometQueueBytesMax + this.#burstBytes) {
+    if (before + line.byteLength > limits.cometQueueBytesMax + this.#burstBytes) {
       this.#ports.onSlow(this)
     } else if (this.#streamedBytes > limits.cometStreamBytesMax) {
       // Browsers keep all of a response while it goes on.

@@ -9,6 +9,8 @@ export type Told = Readonly<Record<string, unknown>>
 
 /** Actions of frames whose msgSerial nobody answers, unless the frame is refused. */
 const SILENT = new Set([0, 5, 7, 10, 12, 16, 17])
+/** Those of publishes. */
+const PUBLISHING = new Set([14, 15])
 const ENDINGS = new Set([6, 8, 9])
 
 interface Want {
@@ -36,11 +38,13 @@ export class Owed {
 
   /** The client has sent this; undefined: what is no protocol message. */
   onSent(frame: unknown, nowMs: number): void {
-    if (!isMap(frame) || !isCount(frame.action)) {
+    // What is left out is 0.
+    const action = isMap(frame) ? frame.action ?? 0 : undefined
+    if (!isMap(frame) || !isCount(action)) {
       this.#wants.push({ key: 'end', atMs: nowMs })
       return
     }
-    const { action, msgSerial } = frame
+    const msgSerial = PUBLISHING.has(action) ? frame.msgSerial ?? 0 : frame.msgSerial
     const isNumbered = isCount(msgSerial)
     const key = wantOf(action, frame, isNumbered)
     if (isNumbered) {
