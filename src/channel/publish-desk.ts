@@ -106,8 +106,7 @@ export class PublishDesk {
       return
     }
     const changes = op.owner === undefined ? undefined : this.#presence.judge(op)
-    const refusal = unheardOf(interest) ??
-      (changes?.kind === 'refused' ? changes.error : this.#refusal(op, nowMs))
+    const refusal = changes?.kind === 'refused' ? changes.error : this.#refusal(op, nowMs)
     if (refusal !== undefined) {
       interest.refused.set(publish.opNo, refusal)
       this.#answer(place, publish, { kind: 'refused', error: refusal })
@@ -138,13 +137,4 @@ export class PublishDesk {
       outcome
     })
   }
-}
-
-/**
- * A refusal for want of room that its client may not have heard of. Were it lost with us, the op
- * would be sent again and taken, so that nothing after it may be taken before it was heard.
- */
-function unheardOf({ refused }: Interest): ErrorInfo | undefined {
-  for (const error of refused.values()) if (error.statusCode >= 500) return error
-  return undefined
 }

@@ -34,19 +34,6 @@ t.test('[6] a full log takes no publish, but tells what it has taken before', as
   t.equal(life.serials().length, 3, 'and what was refused is taken when there is room')
 })
 
-t.test('[16] what there was no room for is not overtaken before its client knows', async (t) => {
-  const world = new World()
-  const life = world.master()
-  life.join()
-  world.room = FULL
-  life.publish('a:0')
-  world.room = ampleRoom
-  life.publish('a:1', undefined, 0)
-  t.same(life.refusals(), [50005, 50005], 'the first refusal may be lost, and a:0 said again')
-  life.publish('a:2', undefined, 2)
-  t.equal(life.serials().length, 1)
-})
-
 t.test('[6] Epochs and snapshots have the rest, so that a full log is trimmed', async (t) => {
   const world = new World()
   const first = world.master()

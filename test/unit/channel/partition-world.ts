@@ -119,8 +119,7 @@ export class Life {
     })
   }
 
-  /** `heardThrough`: the client knows what became of its ops up to this one. */
-  publish(id: string, channel = CHANNEL, heardThrough?: number): void {
+  publish(id: string, channel = CHANNEL): void {
     const opNo = (this.#opNos.get(channel) ?? 0) + 1
     this.#opNos.set(channel, opNo)
     this.tell({
@@ -129,7 +128,7 @@ export class Life {
       clientId: 'k',
       epoch: this.master.epoch,
       opNo,
-      answeredThrough: heardThrough ?? opNo - 1,
+      answeredThrough: opNo - 1,
       op: {
         id, idSpace: 'connection', connectionId: id.split(':')[0], messageCount: 1,
         payload: new Uint8Array(1_000)
