@@ -11,6 +11,7 @@ import type { MessagePort } from 'node:worker_threads'
 import type { RecordOutcome, Shelf } from '../log/archive.ts'
 import type { AppendOutcome, LogRecord, ReadOutcome } from '../log/port.ts'
 import type { Archive } from '../node/ports.ts'
+import { ownBytes, serveStore, StorePort } from './store-port.ts'
 
 const PAGE_BYTES = 1024 * 1024
 const FILE_BYTES_MAX = 8 * 1024 * 1024 * 1024
@@ -117,23 +118,7 @@ export class EmbeddedArchive implements Archive {
 
   /** Answers the `PortArchive` behind `port` until the port closes. */
   serve(port: MessagePort): void {
-    port.on('message', async ({ ticket, shelf, ...question }: Question) => {
-      const answer: Answer = { ticket, outcome: await this.#outcomeOf(shelf, question) }
-      port.postMessage(answer)
-    })
-  }
-
-  #outcomeOf(shelf: Shelf, asked: Asked): Promise<Answer['outcome']> {
-    switch (asked.kind) {
-      case 'last':
-        return this.last(shelf)
-      case 'next':
-        return this.next(shelf, asked.from)
-      case 'page':
-        return this.page(shelf, asked.from, asked.countMax)
-      case 'append':
-        return this.append(shelf, asked.expectedSeq, asked.bytes, asked.keptMs)
-    }
+    serveStore(this, port)
   }
 
   /** The highest sequence that was ever given out. */
@@ -157,64 +142,30 @@ export class EmbeddedArchive implements Archive {
   }
 }
 
-type Asked =
-  | { readonly kind: 'last' }
-  | { readonly kind: 'next'; readonly from: number }
-  | { readonly kind: 'page'; readonly from: number; readonly countMax: number }
-  | {
-      readonly kind: 'append'
-      readonly expectedSeq: number
-      readonly bytes: Uint8Array
-      readonly keptMs: number
-    }
-
-type Question = { readonly ticket: number; readonly shelf: Shelf } & Asked
-
-interface Answer {
-  readonly ticket: number
-  readonly outcome: RecordOutcome | ReadOutcome | AppendOutcome
-}
-
 /** The embedded archive as a worker thread sees it. */
 export class PortArchive implements Archive {
-  readonly #port: MessagePort
-  readonly #open = new Map<number, (outcome: Answer['outcome']) => void>()
-  #ticket = 0
+  readonly #store: StorePort<Archive>
 
   constructor(port: MessagePort) {
-    this.#port = port
-    port.on('message', ({ ticket, outcome }: Answer) => {
-      this.#open.get(ticket)?.(outcome)
-      this.#open.delete(ticket)
-    })
+    this.#store = new StorePort(port)
   }
 
-  async last(shelf: Shelf): Promise<RecordOutcome> {
-    return await this.#ask(shelf, { kind: 'last' }) as RecordOutcome
+  last(shelf: Shelf): Promise<RecordOutcome> {
+    return this.#store.call('last', shelf)
   }
 
-  async next(shelf: Shelf, from: number): Promise<RecordOutcome> {
-    return await this.#ask(shelf, { kind: 'next', from }) as RecordOutcome
+  next(shelf: Shelf, from: number): Promise<RecordOutcome> {
+    return this.#store.call('next', shelf, from)
   }
 
-  async page(shelf: Shelf, from: number, countMax: number): Promise<ReadOutcome> {
-    return await this.#ask(shelf, { kind: 'page', from, countMax }) as ReadOutcome
+  page(shelf: Shelf, from: number, countMax: number): Promise<ReadOutcome> {
+    return this.#store.call('page', shelf, from, countMax)
   }
 
-  async append(
+  append(
     shelf: Shelf, expectedSeq: number, bytes: Uint8Array, keptMs: number
   ): Promise<AppendOutcome> {
-    // A copy of just these bytes: a message takes the whole buffer that they are a part of.
-    const own = bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice()
-    return await this.#ask(shelf, { kind: 'append', expectedSeq, bytes: own, keptMs }) as
-      AppendOutcome
-  }
-
-  #ask(shelf: Shelf, asked: Asked): Promise<Answer['outcome']> {
-    const ticket = ++this.#ticket
-    const question: Question = { ...asked, ticket, shelf }
-    this.#port.postMessage(question)
-    return new Promise((resolve) => this.#open.set(ticket, resolve))
+    return this.#store.call('append', shelf, expectedSeq, ownBytes(bytes), keptMs)
   }
 }
 

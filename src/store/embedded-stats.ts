@@ -6,6 +6,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { StatsRecords, StatsStore } from '../node/ports.ts'
 import type { PutOutcome, StatsRecord } from '../stats/port.ts'
+import { ownBytes, serveStore, StorePort } from './store-port.ts'
 
 const PAGE_RECORDS = 256
 /** What a record takes besides its bytes, about. */
@@ -71,10 +72,7 @@ export class EmbeddedStats implements StatsStore {
 
   /** Answers the `PortStats` behind `port` until the port closes. */
   serve(port: MessagePort): void {
-    port.on('message', async ({ ticket, method, args }: Question) => {
-      const ask = this[method] as (...args: readonly unknown[]) => Promise<unknown>
-      port.postMessage({ ticket, value: await ask.apply(this, [...args]) } satisfies Answer)
-    })
+    serveStore(this, port)
   }
 
   #below(path: string): Kept[] {
@@ -99,54 +97,28 @@ export class EmbeddedStats implements StatsStore {
   }
 }
 
-interface Question {
-  readonly ticket: number
-  readonly method: keyof StatsStore
-  readonly args: readonly unknown[]
-}
-
-interface Answer {
-  readonly ticket: number
-  readonly value: unknown
-}
-
 /** The embedded statistics as a worker thread sees them. */
 export class PortStats implements StatsStore {
-  readonly #port: MessagePort
-  readonly #open = new Map<number, (value: unknown) => void>()
-  #ticket = 0
+  readonly #store: StorePort<EmbeddedStats>
 
   constructor(port: MessagePort) {
-    this.#port = port
-    port.on('message', ({ ticket, value }: Answer) => {
-      this.#open.get(ticket)?.(value)
-      this.#open.delete(ticket)
-    })
+    this.#store = new StorePort(port)
   }
 
-  async put(
-    key: string, expectedSeq: number, bytes: Uint8Array, ttlMs: number
-  ): Promise<PutOutcome> {
-    // A copy of just these bytes: a message takes the whole buffer that they are a part of.
-    return await this.#ask('put', [key, expectedSeq, bytes.slice(), ttlMs]) as PutOutcome
+  put(key: string, expectedSeq: number, bytes: Uint8Array, ttlMs: number): Promise<PutOutcome> {
+    return this.#store.call('put', key, expectedSeq, ownBytes(bytes), ttlMs)
   }
 
-  async list(path: string, from: number): Promise<StatsRecords> {
-    return await this.#ask('list', [path, from]) as StatsRecords
+  list(path: string, from: number): Promise<StatsRecords> {
+    return this.#store.call('list', path, from)
   }
 
-  async names(path: string): Promise<readonly string[]> {
-    return await this.#ask('names', [path]) as readonly string[]
+  names(path: string): Promise<readonly string[]> {
+    return this.#store.call('names', path)
   }
 
-  async remove(key: string): Promise<boolean> {
-    return await this.#ask('remove', [key]) as boolean
-  }
-
-  #ask(method: keyof StatsStore, args: readonly unknown[]): Promise<unknown> {
-    const ticket = ++this.#ticket
-    this.#port.postMessage({ ticket, method, args } satisfies Question)
-    return new Promise((resolve) => this.#open.set(ticket, resolve))
+  remove(key: string): Promise<boolean> {
+    return this.#store.call('remove', key)
   }
 }
 

@@ -11,6 +11,7 @@ import type { MessagePort } from 'node:worker_threads'
 import type { AppendOutcome, LogRecord, ReadOutcome } from '../log/port.ts'
 import type { LogFill } from '../log/room.ts'
 import type { Log } from '../node/ports.ts'
+import { ownBytes, serveStore, StorePort } from './store-port.ts'
 
 const PAGE_RECORDS = 256
 /** A page ends with the record that passes this. */
@@ -76,76 +77,32 @@ export class EmbeddedLog implements Log {
 
   /** Answers the `PortLog` behind `port` until the port closes. */
   serve(port: MessagePort): void {
-    port.on('message', (question: Question) => {
-      const { ticket, partition } = question
-      const answer = (outcome: ReadOutcome | AppendOutcome | undefined): void => {
-        const given: Answer = { ticket, outcome }
-        port.postMessage(given)
-      }
-      switch (question.kind) {
-        case 'read':
-          void this.read(partition, question.from).then(answer)
-          return
-        case 'append':
-          void this.append(partition, question.expectedSeq, question.bytes).then(answer)
-          return
-        case 'trim':
-          void this.trim(partition, question.below).then(() => answer(undefined))
-      }
-    })
+    serveStore(this, port)
   }
-}
-
-type Question = { readonly ticket: number; readonly partition: number } & (
-  | { readonly kind: 'read'; readonly from: number }
-  | { readonly kind: 'append'; readonly expectedSeq: number; readonly bytes: Uint8Array }
-  | { readonly kind: 'trim'; readonly below: number }
-)
-
-interface Answer {
-  readonly ticket: number
-  readonly outcome: ReadOutcome | AppendOutcome | undefined
 }
 
 /** The embedded log as a worker thread sees it. */
 export class PortLog implements Log {
-  readonly #port: MessagePort
-  readonly #open = new Map<number, (outcome: Answer['outcome']) => void>()
-  #ticket = 0
+  readonly #store: StorePort<Log>
 
   constructor(port: MessagePort) {
-    this.#port = port
-    port.on('message', ({ ticket, outcome }: Answer) => {
-      this.#open.get(ticket)?.(outcome)
-      this.#open.delete(ticket)
-    })
+    this.#store = new StorePort(port)
   }
 
-  async read(partition: number, from: number): Promise<ReadOutcome> {
-    return await this.#ask({ ticket: 0, kind: 'read', partition, from }) as ReadOutcome
+  read(partition: number, from: number): Promise<ReadOutcome> {
+    return this.#store.call('read', partition, from)
   }
 
-  async append(
-    partition: number, expectedSeq: number, bytes: Uint8Array
-  ): Promise<AppendOutcome> {
-    // A copy of just these bytes: a message takes the whole buffer that they are a part of.
-    const own = bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice()
-    const question: Question = { ticket: 0, kind: 'append', partition, expectedSeq, bytes: own }
-    return await this.#ask(question) as AppendOutcome
+  append(partition: number, expectedSeq: number, bytes: Uint8Array): Promise<AppendOutcome> {
+    return this.#store.call('append', partition, expectedSeq, ownBytes(bytes))
   }
 
-  async trim(partition: number, below: number): Promise<void> {
-    await this.#ask({ ticket: 0, kind: 'trim', partition, below })
+  trim(partition: number, below: number): Promise<void> {
+    return this.#store.call('trim', partition, below)
   }
 
   release(): void {
     // Nothing is held for a partition.
-  }
-
-  #ask(question: Question): Promise<Answer['outcome']> {
-    const ticket = ++this.#ticket
-    this.#port.postMessage({ ...question, ticket })
-    return new Promise((resolve) => this.#open.set(ticket, resolve))
   }
 }
 

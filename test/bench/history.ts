@@ -6,19 +6,19 @@
  *   publish to ACK on a channel that is persisted, and on one that is not, in turn
  */
 
-import { type ChildProcess, fork } from 'node:child_process'
-import { join } from 'node:path'
+import type { ChildProcess } from 'node:child_process'
 import { encode } from '@msgpack/msgpack'
 import { connect } from 'nats'
-import { WebSocket } from 'ws'
 import { partitionOf } from '../../src/base/hash.ts'
 import { encodeArchived } from '../../src/log/archive.ts'
 import type { LogPlan } from '../../src/node/member-ports.ts'
 import { JetStreamArchive } from '../../src/store/jetstream-archive.ts'
 import { JetStreamStreams } from '../../src/store/jetstream-streams.ts'
-import { Action } from '../../src/wire/actions.ts'
 import { startNatsServer } from '../support/nats-server.ts'
 import { missingTools } from '../support/tools.ts'
+import {
+  AckedSocket, heardOf, type LogServer, quantile, startLogServer
+} from './acked-socket.ts'
 
 const PREFIX = 'ringcast.bench.uid'
 const PLAN: LogPlan = { generation: 'g', streamCount: 4, redundancy: 1 }
@@ -35,12 +35,6 @@ const DAY_MS = 24 * 3_600_000
 const ROUNDS = 1_500
 const WARM_ROUNDS = 200
 const AIM = 2
-
-interface Server {
-  readonly child: ChildProcess
-  readonly port: number
-  readonly key: string
-}
 
 interface Page {
   readonly next: string | undefined
@@ -60,14 +54,11 @@ try {
   const problem = await new JetStreamStreams(connection, PREFIX).make(PLAN)
   if (problem !== undefined) throw new Error(problem)
   const beganAtMs = await fill()
-  const child = fork(join(import.meta.dirname, 'log-server.ts'),
-    [nats.url, PREFIX, JSON.stringify(PLAN)])
-  const { port, key } = await heardOf<{ port: number; key: string }>(child)
-  const server = { child, port, key }
+  const server = await startLogServer(nats.url, PREFIX, PLAN)
   for (const direction of ['backwards', 'forwards'] as const) await pages(server, direction)
   await byTime(server, beganAtMs)
   await publishes(server)
-  child.kill('SIGKILL')
+  server.child.kill('SIGKILL')
 } finally {
   await connection.close()
   await nats.stop()
@@ -103,7 +94,7 @@ async function fill(): Promise<number> {
   return beganAtMs
 }
 
-async function pages(server: Server, direction: 'backwards' | 'forwards'): Promise<void> {
+async function pages(server: LogServer, direction: 'backwards' | 'forwards'): Promise<void> {
   console.log(`A page of ${PAGE}, ${direction}`)
   const first = `/channels/${CHANNEL}/messages?limit=${PAGE}&direction=${direction}`
   const byDepth = new Map<number, Page[]>(DEPTHS.map((depth) => [depth, []]))
@@ -124,7 +115,7 @@ async function pages(server: Server, direction: 'backwards' | 'forwards'): Promi
     `${ratio.toFixed(2)} × that at 1 (aim ≤ ${AIM} ×)`)
 }
 
-async function byTime(server: Server, beganAtMs: number): Promise<void> {
+async function byTime(server: LogServer, beganAtMs: number): Promise<void> {
   console.log('The same, begun at a time')
   for (const depth of DEPTHS) {
     const end = beganAtMs + DEEPEST + AROUND * PAGE - depth
@@ -136,7 +127,7 @@ async function byTime(server: Server, beganAtMs: number): Promise<void> {
   }
 }
 
-async function read({ child, port, key }: Server, path: string): Promise<Page> {
+async function read({ child, port, key }: LogServer, path: string): Promise<Page> {
   const before = await tripsOf(child)
   const startMs = performance.now()
   const answer = await fetch(`http://127.0.0.1:${port}${path}`, {
@@ -159,29 +150,15 @@ async function tripsOf(child: ChildProcess): Promise<number> {
 }
 
 /** In turn, so that both meet the same machine. */
-async function publishes({ port, key }: Server): Promise<void> {
-  const socket = new WebSocket(`ws://127.0.0.1:${port}/?v=5&key=${key}&format=json`)
-  const heard = new Map<string, () => void>()
-  socket.on('message', (data: Buffer) => {
-    const { action, msgSerial } = JSON.parse(data.toString()) as Record<string, number>
-    if (action === Action.NACK) throw new Error(data.toString())
-    heard.get(action === Action.CONNECTED ? 'connected' : `ack ${msgSerial}`)?.()
-  })
-  const hear = (what: string): Promise<void> => new Promise((resolve) => heard.set(what, resolve))
-  await hear('connected')
+async function publishes(server: LogServer): Promise<void> {
+  const socket = await AckedSocket.open(server)
   const channels = ['plain', 'kept:acks']
   const samples: number[][] = channels.map(() => [])
   const data = 'x'.repeat(128)
-  for (let msgSerial = 0; msgSerial < 2 * (WARM_ROUNDS + ROUNDS); msgSerial++) {
-    const which = msgSerial % 2
-    const startMs = performance.now()
-    const acked = hear(`ack ${msgSerial}`)
-    socket.send(JSON.stringify({
-      action: Action.MESSAGE, channel: channels[which], msgSerial,
-      messages: [{ name: 'tick', data }]
-    }))
-    await acked
-    if (msgSerial >= 2 * WARM_ROUNDS) samples[which]!.push(performance.now() - startMs)
+  for (let round = 0; round < 2 * (WARM_ROUNDS + ROUNDS); round++) {
+    const which = round % 2
+    const ackMs = await socket.publish(channels[which]!, data)
+    if (round >= 2 * WARM_ROUNDS) samples[which]!.push(ackMs)
   }
   socket.close()
   console.log('Publish to ACK, one after the other')
@@ -202,12 +179,4 @@ function show(what: string, found: readonly Page[]): number {
   console.log(`  ${what.padEnd(24)}p50 ${p50.toFixed(2)} ms, worst ${worst.toFixed(2)} ms, ` +
     `at most ${trips} round trips`)
   return p50
-}
-
-function heardOf<T>(child: ChildProcess): Promise<T> {
-  return new Promise((resolve) => child.once('message', (message) => resolve(message as T)))
-}
-
-function quantile(samples: readonly number[], share: number): number {
-  return samples.toSorted((a, b) => a - b)[Math.floor(samples.length * share)]!
 }

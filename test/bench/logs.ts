@@ -6,10 +6,7 @@
  *   partitions taken over in a second
  */
 
-import { fork } from 'node:child_process'
-import { join } from 'node:path'
 import { connect, headers, type NatsConnection } from 'nats'
-import { WebSocket } from 'ws'
 import { startNatsServer } from '../support/nats-server.ts'
 import { missingTools } from '../support/tools.ts'
 import type { PartitionMaster } from '../../src/channel/partition.ts'
@@ -17,7 +14,7 @@ import type { LogPlan } from '../../src/node/member-ports.ts'
 import { partitionSubject } from '../../src/store/log-names.ts'
 import { JetStreamLog } from '../../src/store/jetstream.ts'
 import { JetStreamStreams } from '../../src/store/jetstream-streams.ts'
-import { Action } from '../../src/wire/actions.ts'
+import { AckedSocket, quantile, startLogServer } from './acked-socket.ts'
 import { MasterHost } from './master-host.ts'
 
 const PREFIX = 'ringcast.bench.uid'
@@ -49,39 +46,22 @@ try {
 }
 
 async function publishToAck(connection: NatsConnection): Promise<void> {
-  const child = fork(join(import.meta.dirname, 'log-server.ts'),
-    [server.url, PREFIX, JSON.stringify(PLAN)])
-  const { port, key } = await new Promise<{ port: number; key: string }>((resolve) => {
-    child.once('message', (ready) => resolve(ready as never))
-  })
-  const socket = new WebSocket(`ws://127.0.0.1:${port}/?v=5&key=${key}&format=json`)
-  const heard = new Map<string, () => void>()
-  socket.on('message', (data: Buffer) => {
-    const { action, msgSerial } = JSON.parse(data.toString()) as Record<string, number>
-    if (action === Action.NACK) throw new Error(data.toString())
-    heard.get(action === Action.CONNECTED ? 'connected' : `ack ${msgSerial}`)?.()
-  })
-  const hear = (what: string): Promise<void> => new Promise((resolve) => heard.set(what, resolve))
-  await hear('connected')
+  const logServer = await startLogServer(server.url, PREFIX, PLAN)
+  const socket = await AckedSocket.open(logServer)
   const acks: number[] = []
   const appends: number[] = []
   const data = 'x'.repeat(128)
   let lastSeq = 0
-  for (let msgSerial = 0; msgSerial < WARM_ROUNDS + ROUNDS; msgSerial++) {
+  for (let round = 0; round < WARM_ROUNDS + ROUNDS; round++) {
+    const ackMs = await socket.publish('bench', data)
     const startMs = performance.now()
-    const acked = hear(`ack ${msgSerial}`)
-    socket.send(JSON.stringify({
-      action: 15, channel: 'bench', msgSerial, messages: [{ name: 'tick', data }]
-    }))
-    await acked
-    const ackedMs = performance.now()
     lastSeq = await bareAppend(connection, lastSeq)
-    if (msgSerial < WARM_ROUNDS) continue
-    acks.push(ackedMs - startMs)
-    appends.push(performance.now() - ackedMs)
+    if (round < WARM_ROUNDS) continue
+    acks.push(ackMs)
+    appends.push(performance.now() - startMs)
   }
   socket.close()
-  child.kill('SIGKILL')
+  logServer.child.kill('SIGKILL')
   const ratio = quantile(acks, 0.5) / quantile(appends, 0.5)
   console.log('One publish after the other, one server, files')
   show('publish to ACK', acks)
@@ -151,8 +131,4 @@ async function oneTakeover(
 function show(what: string, samples: number[]): void {
   const [p50, p99] = [quantile(samples, 0.5), quantile(samples, 0.99)]
   console.log(`  ${what.padEnd(30)}p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms`)
-}
-
-function quantile(samples: number[], share: number): number {
-  return samples.toSorted((a, b) => a - b)[Math.floor(samples.length * share)]!
 }
