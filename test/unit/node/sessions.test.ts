@@ -265,6 +265,24 @@ t.test('an app at its bound of connections has no more, until one goes', async (
   t.same(codesOf(feigned), [[Action.DISCONNECTED, 40111]], 'who only says so is not')
 })
 
+t.test('[25] who cannot go on begins nothing new where there is too much to do', async (t) => {
+  const { world, worker } = alone('refused')
+  const client = world.client(world.nodes[0]!)
+  world.run(10)
+  const key = client.connectionKey
+  client.send({ action: Action.CLOSE })
+  world.run(10)
+  world.input(worker, { kind: 'strain', strain: {
+    lagMs: 0, memoryShare: limits.strainedMemoryShare
+  } })
+  world.run(10)
+  t.ok(worker.worker.strain().isStrained)
+  client.received.length = 0
+  client.resume(worker, key)
+  world.run(1_000)
+  t.same(codesOf(client), [[Action.DISCONNECTED, 50004]])
+})
+
 t.test('[25] when memory is nearly gone, who is behind with reading has to go', async (t) => {
   const { world, worker } = alone('dire')
   const [slow, quick] = [world.client(world.nodes[0]!), world.client(world.nodes[0]!)]
