@@ -37,6 +37,9 @@ interface Known {
 export class Dedupe {
   readonly #known = new Map<string, Known>()
   readonly #expiries = new Queue<{ key: string; atMs: number }>()
+  /** Of messages and of presence, by connection: the highest msgSerial that is known. */
+  readonly #highestOfMessages = new Map<string, number>()
+  readonly #highestOfPresence = new Map<string, number>()
 
   get size(): number {
     return this.#known.size
@@ -59,9 +62,22 @@ export class Dedupe {
     return known.waiters === undefined ? known.taken : 'held'
   }
 
+  /**
+   * True of what is new where later things of its connection were taken: it was refused once, and
+   * the refusal was lost. Taking it now would turn the order round
+   * (docs/decisions/0016-lost-refusals.md). Messages and presence have no order between them.
+   */
+  isOvertaken({ id, idSpace, messageCount }: PublishOp): boolean {
+    if (idSpace !== 'connection') return false
+    const { connectionId, msgSerial } = partsOf(id)
+    return msgSerial < (this.#highestOf(messageCount).get(connectionId) ?? -1)
+  }
+
   /** The publish is admitted; `waiter` is told when it is committed. */
   admit(op: PublishOp, waiter: Waiter): void {
-    this.#known.set(keyOf(op), { taken: undefined, waiters: [waiter] })
+    const key = keyOf(op)
+    this.#known.set(key, { taken: undefined, waiters: [waiter] })
+    this.#raise(key, op.messageCount)
   }
 
   /** Waits for the outcome of a pending or held publish. */
@@ -124,15 +140,46 @@ export class Dedupe {
       if (oldest === undefined || oldest.atMs > nowMs) return
       this.#expiries.shift()
       // What is held may still be asked for by whoever was never answered.
-      if (this.#known.get(oldest.key)?.waiters === undefined) this.#known.delete(oldest.key)
+      if (this.#known.get(oldest.key)?.waiters === undefined) this.#forget(oldest.key)
       else this.#expiries.push({ key: oldest.key, atMs: nowMs + limits.idKeptMs })
     }
   }
 
   #commit(key: string, taken: Taken, nowMs: number, waiters?: Waiter[]): void {
     this.#known.set(key, { taken, waiters })
+    this.#raise(key, taken.messageCount)
     this.#expiries.push({ key, atMs: nowMs + limits.idKeptMs })
   }
+
+  #highestOf(messageCount: number): Map<string, number> {
+    return messageCount === 0 ? this.#highestOfPresence : this.#highestOfMessages
+  }
+
+  #raise(key: string, messageCount: number): void {
+    if (!isDerived(key)) return
+    const { connectionId, msgSerial } = partsOf(key)
+    const highest = this.#highestOf(messageCount)
+    if (msgSerial > (highest.get(connectionId) ?? -1)) highest.set(connectionId, msgSerial)
+  }
+
+  #forget(key: string): void {
+    const { taken } = this.#known.get(key) ?? {}
+    this.#known.delete(key)
+    if (taken === undefined || !isDerived(key)) return
+    const { connectionId, msgSerial } = partsOf(key)
+    const highest = this.#highestOf(taken.messageCount)
+    if (highest.get(connectionId) === msgSerial) highest.delete(connectionId)
+  }
+}
+
+function isDerived(key: string): boolean {
+  return !key.startsWith('~') && !key.startsWith('!')
+}
+
+/** What an id that is derived from a connection says. */
+function partsOf(id: string): { readonly connectionId: string; readonly msgSerial: number } {
+  const colon = id.lastIndexOf(':')
+  return { connectionId: id.slice(0, colon), msgSerial: Number(id.slice(colon + 1)) }
 }
 
 function keyOf(op: Pick<PublishOp, 'id' | 'idSpace'>): string {

@@ -37,12 +37,10 @@ import {
   type Decision,
   decodeItems,
   encodeItems,
-  isOlder,
   isSameOwner,
   memberKey,
   MemberMap,
   type PresenceItem,
-  speaksFor,
   type Word
 } from './presence.ts'
 import { itemBytes, memberParts, pagesOf } from './presence-pages.ts'
@@ -145,19 +143,6 @@ export class MasterPresence {
     const { connectionId, owner } = op
     this.#write(op, connectionId!, owner!, changes)
     if (!this.#ports.isAlive(owner!)) this.checkOwners(nowMs)
-  }
-
-  /**
-   * An op that was taken before. A leave holds against what its connection said before it, even
-   * if that was refused then, and taken only when it was sent again.
-   */
-  repeat({ payload, connectionId, owner }: PublishOp): void {
-    const leaves = decodeItems(payload).filter(({ action }) => action === PresenceAction.LEAVE)
-    this.#leave(leaves.flatMap(({ clientId, id = '' }) => {
-      const member = this.#decided.get(memberKey(connectionId!, clientId))
-      if (member === undefined || !speaksFor(owner!, member)) return []
-      return isOlder(member.id, { id, connectionId: connectionId! }) ? [member] : []
-    }))
   }
 
   /** A publication of presence is in the log; `isRestored`: it was found there. */

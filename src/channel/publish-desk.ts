@@ -91,12 +91,10 @@ export class PublishDesk {
     }
     const known = this.#dedupe.find(op)
     if (known === 'pending' || known === 'held') {
-      if (known === 'held' && op.owner !== undefined) this.#presence.repeat(op)
       this.#dedupe.wait(op, answer)
       return
     }
     if (known !== 'new') {
-      if (op.owner !== undefined) this.#presence.repeat(op)
       answer(known)
       return
     }
@@ -105,8 +103,10 @@ export class PublishDesk {
       this.#answer(place, publish, { kind: 'refused', error: errors.timeout().info })
       return
     }
-    const changes = op.owner === undefined ? undefined : this.#presence.judge(op)
-    const refusal = changes?.kind === 'refused' ? changes.error : this.#refusal(op, nowMs)
+    const isOvertaken = this.#dedupe.isOvertaken(op)
+    const changes = op.owner === undefined || isOvertaken ? undefined : this.#presence.judge(op)
+    const refusal = isOvertaken ? errors.overtaken().info
+      : changes?.kind === 'refused' ? changes.error : this.#refusal(op, nowMs)
     if (refusal !== undefined) {
       interest.refused.set(publish.opNo, refusal)
       this.#answer(place, publish, { kind: 'refused', error: refusal })

@@ -228,6 +228,9 @@ const serverErrors = {
   timeout: (detail = 'The server did not answer in time; the outcome is unknown') =>
     error('message', 50003, 503, detail),
   capacity: (detail = 'The server is busy') => error('message', 50004, 503, detail),
+  overtaken: () =>
+    error('message', 50005, 503,
+      'It was refused before, and later messages were published meanwhile; publish it anew'),
   unavailable: (detail = 'The service is unavailable at the moment') =>
     error('connection', 50005, 503, detail),
   notSupported: (what: Feature): ProtocolError => {

@@ -141,6 +141,14 @@ export const ofChannels: readonly Planted[] = [
     }
   },
   {
+    name: 'what was refused is taken after what followed it',
+    rule: '16',
+    foundBy: ['order'],
+    mix: { publishRate: 8, clientDrops: 40, clientCuts: 20 },
+    limits: { messagesPerSecondMax: 6 },
+    plant: () => replace(Dedupe, 'isOvertaken', () => () => false)
+  },
+  {
     name: 'an attachment begins where the node stands',
     rule: '19',
     foundBy: ['continuity'],

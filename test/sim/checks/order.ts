@@ -2,8 +2,8 @@
  * What a client publishes on one socket stands in the log in the order in which it was said there
  * (rule 16): every channel has its publishes one after another, whatever was lost, sent again or
  * taken over in between. Presence is decided beside it, and may wait for others to declare. What
- * was said again on a later socket may have been refused on the first,
- * and taken then; it is left out.
+ * was said again with an id of its client's own may have been refused on the first socket, and
+ * taken then; it is left out.
  */
 
 import { channelKey } from '../clients.ts'
@@ -46,7 +46,7 @@ export class Order implements Check {
     if (isStray) return
     for (const { channel, id, idSpace, events } of committed) {
       const said = this.#said.get(`${channel} ${idSpace} ${id}`)
-      if (said === undefined || said.isRepeated) continue
+      if (said === undefined || (said.isRepeated && idSpace === 'client')) continue
       const { no, socketId } = said
       const kind = events === undefined ? 'messages' : 'presence'
       const place = `${lineage} ${channel} ${socketId} ${kind}`

@@ -105,3 +105,22 @@ t.test('[B4, 17] exactly the set of what was committed in the last three minutes
     t.same(wrong, [], `seed ${seed}`)
   }
 })
+
+t.test('[B4] what is new below what was taken was refused, and its refusal lost', async (t) => {
+  const dedupe = new Dedupe()
+  dedupe.admit(op('a:5'), () => {})
+  t.ok(dedupe.isOvertaken(op('a:4')), 'already while the later one is under way')
+  t.notOk(dedupe.isOvertaken(op('a:6')))
+  t.notOk(dedupe.isOvertaken(op('b:4')), 'another connection')
+  t.notOk(dedupe.isOvertaken(op('a:4', { idSpace: 'client' })), 'an id that only looks like one')
+  t.notOk(dedupe.isOvertaken(op('a:4', { messageCount: 0 })), 'presence is decided beside it')
+  dedupe.commit(op('a:5'), taken, 0)
+  dedupe.commit(op('a:9'), { ...taken, messageCount: 0 }, 0)
+  t.notOk(dedupe.isOvertaken(op('a:6')))
+  t.ok(dedupe.isOvertaken(op('a:8', { messageCount: 0 })))
+  const heir = new Dedupe()
+  heir.restore(dedupe.committed(), 0)
+  t.ok(heir.isOvertaken(op('a:4')), 'a later master knows it')
+  heir.expire(limits.idKeptMs)
+  t.notOk(heir.isOvertaken(op('a:4')), 'forgotten with the last of the connection')
+})

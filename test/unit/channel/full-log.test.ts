@@ -34,6 +34,23 @@ t.test('[6] a full log takes no publish, but tells what it has taken before', as
   t.equal(life.serials().length, 3, 'and what was refused is taken when there is room')
 })
 
+t.test('[B4] a lost refusal is said again where others followed it', async (t) => {
+  const world = new World()
+  const first = world.master()
+  first.join()
+  world.room = FULL
+  first.publish('a:0')
+  world.room = ampleRoom
+  first.publish('a:1')
+  t.same(first.refusals(), [50005])
+  const second = world.master()
+  second.join()
+  second.publish('a:0')
+  second.publish('a:1')
+  t.same(second.refusals(), [50005], 'it is refused again')
+  t.equal(second.serials().length, 1)
+})
+
 t.test('[6] Epochs and snapshots have the rest, so that a full log is trimmed', async (t) => {
   const world = new World()
   const first = world.master()
