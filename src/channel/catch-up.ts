@@ -9,7 +9,8 @@
  * One that goes on from where it stood is told all that it missed; one that rewinds is told the
  * last messages before its place. Both are asked for alike: a rewind begins with a page whose
  * start the master chooses, and what came after that page is then missed like anything else; but
- * only when all of a rewind is there is it known what of it is told.
+ * only when all of a rewind is there is it known what of it is told. One that cannot go on from
+ * where it stood is told so, and rewinds if it wanted that where it begins anew (protocol 7.5).
  */
 
 import { limits } from '../base/limits.ts'
@@ -25,6 +26,10 @@ export interface Arrival {
   readonly from: Standing | undefined
   /** What it missed, as far as that is known and not told, oldest first. */
   readonly missed: readonly Publication[]
+  /** It begins anew, and is told the last messages first. */
+  readonly isRewinding: boolean
+  /** It could not go on from where it stood, and has not been told so. */
+  readonly hasLost?: true
 }
 
 /** What the arrivals need from their client. */
@@ -36,7 +41,7 @@ export interface CatchUpPorts {
   sayPage(arrival: Arrival, upTo: Standing): void
   /** It is where the client is. */
   sayAttached(arrival: Arrival, here: Standing, isResumed: boolean): void
-  /** It cannot go on from where it stood. */
+  /** It cannot go on from where it stood, and is told nothing of what came before. */
   refuseContinuation(arrival: Arrival, here: Standing): void
   /** The master's word is ahead of the client, who must have missed something. */
   onAhead(): void
@@ -64,7 +69,9 @@ export class CatchUp {
 
   /** Somebody comes. */
   arrive(worker: number, attach: Attach): void {
-    this.#seat({ worker, attach, from: attach.from, missed: [] })
+    const { from, rewind } = attach
+    const isRewinding = from === undefined && rewind !== undefined
+    this.#seat({ worker, attach, from, missed: [], isRewinding })
   }
 
   /** The client is live, perhaps with another master: what was asked of a former one is again. */
@@ -101,14 +108,14 @@ export class CatchUp {
 
   #seat(arrival: Arrival): void {
     const here = this.#ports.here()
-    const { from, attach } = arrival
+    const { from, attach, isRewinding } = arrival
     if (here === undefined) {
       this.#waiting.push(arrival)
     } else if (from === undefined) {
-      if (attach.rewind === undefined) this.#ports.sayAttached(arrival, here, false)
-      else this.#ask(arrival)
+      if (isRewinding) this.#ask(arrival)
+      else this.#ports.sayAttached(arrival, here, false)
     } else if (isSame(from, here) || (attach.hearsNothing === true && isPast(from, here))) {
-      this.#ports.sayAttached(arrival, here, attach.rewind === undefined)
+      this.#ports.sayAttached(arrival, here, !isRewinding)
     } else {
       // Behind us: the master has what it missed. Ahead of us: what it saw is on its way here.
       // Of another lineage, or the same seq of another entry or epoch: one of the two may be no
@@ -140,9 +147,7 @@ export class CatchUp {
       return
     }
     if (!answer.isContinuation) {
-      // Who rewinds begins here in any case, and is told what there is to be told.
-      if (arrival.attach.rewind === undefined) this.#ports.refuseContinuation(arrival, here)
-      else this.#ask({ ...arrival, from: undefined, missed: [] })
+      this.#onNoContinuation(arrival, here)
       return
     }
     // The link keeps order, so what the master delivered before this answer has passed here. An
@@ -152,7 +157,7 @@ export class CatchUp {
       this.#ports.onAhead()
       return
     }
-    const isRewinding = arrival.attach.rewind !== undefined
+    const { isRewinding } = arrival
     if (!isRewinding && answer.standing.seq < here.seq) {
       this.#ports.sayPage({ ...arrival, missed: answer.publications }, answer.standing)
       return
@@ -162,6 +167,16 @@ export class CatchUp {
     const further = { ...arrival, from: answer.standing, missed }
     if (answer.standing.seq < here.seq) this.#ask(further)
     else this.#ports.sayAttached(further, here, !isRewinding)
+  }
+
+  /** Who rewinds begins here in any case, and is told what there is to be told. */
+  #onNoContinuation(arrival: Arrival, here: Standing): void {
+    if (arrival.attach.rewind === undefined) {
+      this.#ports.refuseContinuation(arrival, here)
+      return
+    }
+    const anew = { ...arrival, from: undefined, missed: [], isRewinding: true }
+    this.#ask(arrival.isRewinding ? anew : { ...anew, hasLost: true })
   }
 
   /** Those in the queue who would ask the same: a crowd that rewinds costs one question a page. */

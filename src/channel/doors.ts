@@ -201,14 +201,14 @@ export class Doors {
 
   /** Answers an attach; without a word of the present where it does not want to know. */
   sayAttached(
-    { worker, attach, missed }: Omit<Arrival, 'from'>,
+    { worker, attach, missed, isRewinding, hasLost }: Omit<Arrival, 'from'>,
     standing: Standing,
     isResumed: boolean
   ): void {
-    const backlog = attach.rewind === undefined
-      ? this.#backlog(attach, missed, standing)
-      : this.#rewound(attach, missed, standing)
-    this.#answer(worker, attach, { standing, isResumed, error: undefined, backlog })
+    const backlog = isRewinding ? this.#rewound(attach, missed, standing)
+      : this.#backlog(attach, missed, standing)
+    const error = hasLost === true ? errors.continuityLost().info : undefined
+    this.#answer(worker, attach, { standing, isResumed, error, backlog })
   }
 
   /** Tells a part of what it missed; who is present it is told at the end. */

@@ -255,7 +255,6 @@ export class LocalGroup {
     this.#liveCount++
     this.#census.onChanged()
     seat.from = undefined
-    seat.rewind = undefined
     if (seat.hasChanged) tellChange(seat, standing)
     if (sync !== undefined) this.#giveSync(seat, sync)
     else if (seat.awaitsSync) this.#askSync(seat)
@@ -267,7 +266,7 @@ export class LocalGroup {
    * again when there is room: one that rewinds is not attached before that.
    */
   #holdBack(seat: Seat, attached: Attached): void {
-    if (seat.from !== undefined) this.#begin(seat, attached)
+    if (attached.isResumed) this.#begin(seat, attached)
     this.#lookout.wait(seat)
   }
 
@@ -275,6 +274,7 @@ export class LocalGroup {
     this.#ports.deadlines.cancel(seat.deadline)
     seat.deadline = undefined
     tellBeginning(seat, attached)
+    seat.rewind = undefined
   }
 
   /** It was given a page, up to `standing`. */

@@ -50,7 +50,7 @@ export interface Seat {
   state: 'joining' | 'live' | 'rejoining' | 'gone'
   attachId: number
   from: Standing | undefined
-  /** What it is to be told before it is live, where it begins anew. */
+  /** What it is to be told before it is live, where it begins anew; until it was told how. */
   rewind: Rewind | undefined
   /** Its index in the row while live. */
   at: number
@@ -77,8 +77,8 @@ export interface Row {
 }
 
 /**
- * A seat on its way in: from where it stood, or with a rewind where it begins anew. SYNC that its
- * former seat was owed it is owed, for its client waits on.
+ * A seat on its way in: from where it stood, and with a rewind where it cannot go on from there.
+ * SYNC that its former seat was owed it is owed, for its client waits on.
  */
 export function newSeat(
   member: GroupMember,
@@ -94,7 +94,7 @@ export function newSeat(
     state: 'joining',
     attachId,
     from,
-    rewind: from === undefined ? rewind : undefined,
+    rewind,
     at: -1,
     deadline: undefined,
     look: undefined,
@@ -165,7 +165,7 @@ export function tellBeginning(seat: Seat, attached: Attached): void {
   const hasPresence = sync !== undefined || isOwed
   if (seat.state === 'joining') {
     // A backlog's frames carry their own serials; ATTACHED says where the attachment starts.
-    const start = backlog.length > 0 ? (seat.from ?? standing) : standing
+    const start = isResumed && backlog.length > 0 ? (seat.from ?? standing) : standing
     const hasBacklog = hasMore === true || backlog.some((item) => hears(seat, item))
     const channelSerial = serialOf(start)
     member.onAttached({ channelSerial, isResumed, hasBacklog, hasPresence, error })

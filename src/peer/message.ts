@@ -151,7 +151,7 @@ export interface Attach extends OnChannel {
   readonly variantId: number
   readonly variant: Variant
   readonly from: Standing | undefined
-  /** It begins anew, and wants to be told the last messages first. */
+  /** Where it begins anew, `from` or not, it wants to be told the last messages first. */
   readonly rewind?: Rewind
   /** It wants to know who is present; nothing is for its ears, so that it can miss nothing. */
   readonly hearsPresence?: boolean

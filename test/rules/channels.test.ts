@@ -146,6 +146,27 @@ ruleFile('channels', (rule) => {
     t.same(heard, ['m2', 'm3', 'live', 'm2', 'm3', 'live'])
   })
 
+  rule('C3', 'when it cannot go on, with its 90003', async (t, on) => {
+    const name = on.name('lost')
+    const socket = await on.socket(t, 1)
+    const { channelSerial } = await plainAttach(socket, name)
+    const filler = on.client(t, 0).channels.get(name)
+    // More than a channel keeps for those who were away.
+    const data = 'x'.repeat(60_000)
+    for (let no = 0; no < 80; no++) await filler.publish('n', data)
+    await published(t, on, name, 3)
+    const back = await on.socket(t, 2)
+    const asked = { params: { rewind: '2' }, channelSerial }
+    const { flags, error, channelSerial: now } = await plainAttach(back, name, asked)
+    t.equal(flags! & (HAS_BACKLOG | RESUMED), HAS_BACKLOG)
+    t.match(error, { code: 90003, statusCode: 404 })
+    t.same(await toldUntil(back, name, 'end'), ['m2', 'm3'])
+    const again = await on.socket(t, 0)
+    const { flags: then } = await plainAttach(again, name, { ...asked, channelSerial: now })
+    t.equal(then! & (HAS_BACKLOG | RESUMED), HAS_BACKLOG | RESUMED, 'from there it goes on')
+    t.same(await toldUntil(again, name, 'the end'), ['end'])
+  })
+
   rule('C4', 'ephemeral: heard live, and no part of a rewind', async (t, on) => {
     const name = on.name('ephemeral')
     const live = await attached(t, on, 2, name)

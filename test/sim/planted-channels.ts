@@ -7,6 +7,7 @@ import { ChannelClient } from '../../src/channel/client.ts'
 import { Confirming } from '../../src/channel/confirming.ts'
 import { Dedupe, type Taken } from '../../src/channel/dedupe.ts'
 import { DeltaChains } from '../../src/channel/delta-chain.ts'
+import { Doors } from '../../src/channel/doors.ts'
 import { Filters } from '../../src/channel/filters.ts'
 import { LocalGroup } from '../../src/channel/group.ts'
 import { ChannelMaster } from '../../src/channel/master.ts'
@@ -88,6 +89,16 @@ export const ofChannels: readonly Planted[] = [
     mix: busy,
     plant: () => replace(Tail, 'rewound', (former) => function (this: Tail, count, sinceMs) {
       return Math.min(this.lastSeq, former.call(this, count, sinceMs) + 1)
+    })
+  },
+  {
+    name: 'who cannot go on is not rewound',
+    rule: 'C3',
+    foundBy: ['rewind'],
+    mix: { ...busy, isShort: true, clientAways: 20, stormMs: 40_000 },
+    plant: () => replace(Doors, 'sayAttached', (former) => function (this: Doors, arrival, ...how) {
+      const { hasLost } = arrival
+      former.call(this, hasLost === true ? { ...arrival, missed: [] } : arrival, ...how)
     })
   },
   {

@@ -189,6 +189,7 @@ class Run {
         resumed: this.#continuity.resumedCount,
         toldWhereTheyStand: this.#continuity.quietCount,
         rewound: this.#continuity.rewoundCount,
+        rewoundAfterLoss: this.#continuity.lossRewoundCount,
         losses: this.#continuity.lossCount,
         takeovers: this.#masters.takeoverCount,
         views: this.#agreement.viewCount,

@@ -11,35 +11,14 @@ import type { Ledger } from '../ledger.ts'
 import { shownIn } from '../presence-map.ts'
 import type { Region } from '../region.ts'
 import type { SimSocket } from '../sockets.ts'
-import { nameOf } from '../submissions.ts'
-import {
-  Does, HAS_BACKLOG, isDerived, META, Mode, type Point, pointOf, type Wire
-} from '../wire.ts'
+import { Does, HAS_BACKLOG, isDerived, META, type Point, pointOf, type Wire } from '../wire.ts'
 import { Violation, type World } from '../world.ts'
+import {
+  hearsSome, isVisible, modesOf, rewindCountOf, textsFor, type View
+} from './channel-view.ts'
 import type { Check } from './check.ts'
 import { RETENTION_SLACK, wasLetGo, whyLetGo } from './retention.ts'
 import { Rewinding } from './rewinding.ts'
-
-interface View {
-  /** What the client said last: where it wants to go on; null: anywhere. */
-  asked: Point | null | undefined
-  /** Where it stands by what it was shown; undefined while it is not attached. */
-  at: Point | undefined
-  /** The flags of the modes that it was granted. */
-  modes: number
-  /** It is shown those alone that the filter of its name lets through. */
-  readonly isDerived: boolean
-  /** How many messages it wants to be told first. */
-  readonly rewindCount: number
-  /** While it is told them; `doubtful`: nobody can say which they are. */
-  rewinding: Rewinding | 'doubtful' | undefined
-  /** Its client has shown another token, which may permit more or less. */
-  mayChange: boolean
-  /** The params that it asked for. */
-  wish: string
-  /** It asked once more before it was answered: a server that stood still answers twice. */
-  isAskedAgain: boolean
-}
 
 export class Continuity implements Check {
   readonly #ledger: Ledger
@@ -49,6 +28,7 @@ export class Continuity implements Check {
   shownCount = 0
   rewoundCount = 0
   lossCount = 0
+  lossRewoundCount = 0
   resumedCount = 0
   quietCount = 0
 
@@ -77,10 +57,7 @@ export class Continuity implements Check {
     }
     // One who waited too long asks again, and may be told of the first while that is on its way.
     const asked = channelSerial === undefined ? former?.at ?? null : pointOf(channelSerial)
-    const { rewind, rewindLimit = '100' } = params ?? {}
-    // Time is no bound here: it is that of the tail.
-    const rewindCount = rewind === undefined || asked !== null ? 0
-      : Number(rewind.endsWith('m') ? rewindLimit : rewind)
+    const rewindCount = former?.at !== undefined ? 0 : rewindCountOf(params)
     const isAskedAgain = former !== undefined && former.at === undefined
     views.set(channel!, { asked, at: undefined, modes: 0, isDerived: isDerived(channel!),
       rewindCount, rewinding: undefined, mayChange: false, wish, isAskedAgain })
@@ -162,9 +139,19 @@ export class Continuity implements Check {
     else if (isSame) this.#onQuiet(who, socket, key, before, at, to)
     else if (asked === undefined) this.#onLossTold(who, key, at, isResumed, message)
     else if (asked !== null && isResumed) this.#onResumed(who, socket, key, asked, view)
-    else if (asked !== null) this.#onNotResumed(who, key, asked, message)
+    else if (asked !== null) this.#onBegunAnew(who, socket, asked, view, message)
     else if (isResumed) throw new Violation('continuity', `${who} resumes what it never had`)
     else this.#onBegun(who, socket, key, view, (flags & HAS_BACKLOG) !== 0)
+  }
+
+  /** It cannot go on from where it wanted, and is told what it rewinds to. */
+  #onBegunAnew(who: string, socket: SimSocket, asked: Point, view: View, message: Wire): void {
+    const { channel, flags = 0 } = message
+    const key = channelKey(channel!)
+    const hasBacklog = (flags & HAS_BACKLOG) !== 0
+    this.#onNotResumed(who, key, asked, message)
+    if (hasBacklog) this.lossRewoundCount++
+    this.#onBegun(who, socket, key, view, hasBacklog)
   }
 
   /** It begins anew, and is told what it rewinds to. */
@@ -367,31 +354,6 @@ export class Continuity implements Check {
     }
     return next
   }
-}
-
-function modesOf(flags: number): number {
-  return flags & ~0xffff
-}
-
-function hearsSome({ modes }: View): boolean {
-  return (modes & (Mode.SUBSCRIBE | Mode.PRESENCE_SUBSCRIBE | Mode.PRESENCE)) !== 0
-}
-
-/** What becomes of its own members a connection hears in any case (protocol 8.3). */
-function isVisible(committed: Committed, { echo, connectionId: own }: SimSocket, view: View)
-  : boolean {
-  const isOwn = committed.connectionId === own
-  if (committed.events === undefined) {
-    const hears = (view.modes & Mode.SUBSCRIBE) !== 0 && (echo || !isOwn)
-    return hears && textsFor(committed, view).length > 0
-  }
-  return !view.isDerived && (isOwn || (view.modes & Mode.PRESENCE_SUBSCRIBE) !== 0)
-}
-
-/** What of it is shown where a filter may choose. */
-function textsFor({ texts, events }: Committed, { isDerived }: View): readonly string[] {
-  const isChosen = isDerived && events === undefined
-  return isChosen ? texts.filter((text) => nameOf(text) === 'f') : texts
 }
 
 function words({ seq, texts }: Committed): string {

@@ -141,7 +141,8 @@ t.test('a backlog is for one variant of one group, whoever else is there', async
   attach(1, 1, msgpack)
   attach(1, 0, json)
   const missed = publications(1, 3)
-  doors.sayAttached({ worker: 1, attach: attachOf(1, msgpack), missed }, standing(3), true)
+  const arrival = { worker: 1, attach: attachOf(1, msgpack), missed, isRewinding: false }
+  doors.sayAttached(arrival, standing(3), true)
   const [attached] = ofKind(told.map(({ message }) => message), 'attached')
   const { backlog } = attached!
   t.same([seqsOf(backlog, 1), seqsOf(backlog, 0)], [[1, 2, 3], []])

@@ -5,8 +5,11 @@ import { pageRewound } from '../../../src/channel/page.ts'
 import { limits } from '../../../src/base/limits.ts'
 import type { Attached, Publication } from '../../../src/peer/message.ts'
 import type { Message } from '../../../src/wire/protocol-message.ts'
-import { CHANNEL, ClientBench, ofKind, publication, publications, read, standing }
-  from './parts.ts'
+import { errors } from '../../../src/wire/errors.ts'
+import { GroupBench, item, Listener } from './group-bench.ts'
+import {
+  CHANNEL, ClientBench, json, ofKind, publication, publications, read, standing
+} from './parts.ts'
 
 const owner = { incarnation: 'n0#1', worker: 0, generation: 1, claim: 0 }
 const ephemeral = { extras: { ephemeral: true } }
@@ -118,6 +121,59 @@ t.test('[C2] another lineage meanwhile: it is asked again, never refused', async
   t.equal(attached(), undefined)
   const [ask] = ofKind(bench.said(), 'backfill')
   t.match(ask, { from: undefined, rewind: { count: 2 } })
+})
+
+t.test('[C3] who goes on is not rewound', async (t) => {
+  const { answer, attached } = rewinding(5, 9, { from: standing(3) })
+  answer(publications(4, 5))
+  const answered = attached()!
+  t.match(answered, { isResumed: true, error: undefined })
+  t.same(told(answered).map(({ data }) => data), ['m4', 'm5'])
+})
+
+t.test('[C3] who cannot go on from where it stood is told so, and rewound', async (t) => {
+  const { bench, answer, attached } = rewinding(5, 2, { from: standing(3, { lineage: 'L0' }) })
+  answer([], 5, false)
+  t.equal(attached(), undefined, 'first it is asked what there is to be told')
+  const [ask] = ofKind(bench.said(), 'backfill')
+  t.match(ask, { from: undefined, rewind: { count: 2 } })
+  bench.client.onMasterMessage({
+    kind: 'backfilled', channel: CHANNEL, clientId: ask!.clientId, requestNo: ask!.requestNo,
+    epoch: 1, isContinuation: true, standing: standing(5), publications: publications(4, 5)
+  })
+  const answered = attached()!
+  t.match(answered, { isResumed: false, error: { code: 90003 }, standing: standing(5) })
+  t.same(told(answered).map(({ data }) => data), ['m4', 'm5'])
+})
+
+t.test('[C3] who goes on in pages was told so: a refusal after that is no rewind', async (t) => {
+  const group = new GroupBench()
+  const member = new Listener()
+  group.group.attach(member, json, standing(2), { count: 1 })
+  const [first] = ofKind(group.said(), 'attach')
+  t.match(first, { from: { seq: 2 }, rewind: { count: 1 } })
+  group.answer(first!, 3, { isResumed: true, hasMore: true, backlog: [item(3)] })
+  const [second] = ofKind(group.said(), 'attach')
+  t.match(second, { from: { seq: 3 }, rewind: undefined })
+  group.answer(second!, 9, { error: errors.continuityLost().info })
+  t.same(member.take(), ['attached 2 resumed backlog', '3', 'lost 9 90003'])
+})
+
+t.test('[C3] rewound after a loss it begins where the channel is', async (t) => {
+  const group = new GroupBench()
+  const member = new Listener()
+  member.hasRoom = false
+  group.group.attach(member, json, standing(2), { count: 1 })
+  const [first] = ofKind(group.said(), 'attach')
+  const answer = { error: errors.continuityLost().info, backlog: [item(8)] }
+  group.answer(first!, 9, answer)
+  t.same(member.take(), [], 'it is not attached before there is room')
+  member.hasRoom = true
+  group.pass(limits.socketLookMs)
+  const [again] = ofKind(group.said(), 'attach')
+  t.match(again, { from: { seq: 2 }, rewind: { count: 1 } })
+  group.answer(again!, 9, answer)
+  t.same(member.take(), ['attached 9 backlog 90003', '8'])
 })
 
 t.test('[C2] nothing to tell: attached, without a backlog', async (t) => {
