@@ -167,8 +167,9 @@ function devPorts(
       return { settings: { kind: 'hub' as const, ...ports }, transfer: Object.values(ports) }
     },
     watchPods: (onPods) => {
-      onPods(names.map(podOf))
-      return () => undefined
+      const pods = names.map(podOf)
+      onPods(pods)
+      return { stop: () => undefined, list: async () => pods }
     },
     watchApps: (onApps) => {
       onApps(apps.list())

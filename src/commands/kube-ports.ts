@@ -21,6 +21,7 @@ import type { Logger } from '../ops/notes.ts'
 import { statusFromView, type View, viewFromStatus } from '../ring/view.ts'
 import { annotations } from '../operator/names.ts'
 import { PODS, RINGS, SECRETS } from './kube-access.ts'
+import type { PodWatch } from './node-runtime.ts'
 
 /** The container of a pod that runs `ringcast node`. */
 const NODE_CONTAINER = 'node'
@@ -148,11 +149,12 @@ export function watchPods(
   logger: Logger,
   onPods: (pods: readonly PodFact[]) => void,
   onAway: () => void
-): () => void {
+): PodWatch {
   let hasSynced = false
   const tell = (): void => {
-    if (hasSynced) onPods(watch.list().map(podFact))
+    if (hasSynced) onPods(facts())
   }
+  const facts = (): PodFact[] => watch.list().map(podFact)
   const watch: ListWatch<Pod> = new ListWatch<Pod>({
     client,
     resource: PODS,
@@ -173,7 +175,7 @@ export function watchPods(
     hasSynced = true
     tell()
   })
-  return () => watch.stop()
+  return { stop: () => watch.stop(), list: () => watch.relist().then(facts) }
 }
 
 /** Watches the one Secret that holds the region's apps. */

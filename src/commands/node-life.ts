@@ -45,6 +45,7 @@ export interface NodeLifeOptions extends NodeOptions {
 export interface NodeLifePorts {
   readonly logger: Logger
   readonly ringStore: RingStore
+  listPods(): Promise<readonly PodFact[]>
   readonly mesh: Mesh
   /** Absent where the log is none of the ring's business. */
   readonly logStreams: LogStreams | undefined
@@ -86,6 +87,7 @@ export class NodeLife {
       mesh: ports.mesh,
       prefix: options.prefix,
       ringStore: ports.ringStore,
+      listPods: () => ports.listPods(),
       probe,
       onAdopt: (adopt) => this.#onAdopt(adopt),
       onMakeLog: (plan) => this.#logKeeper?.make(plan),
@@ -171,12 +173,9 @@ export class NodeLife {
     const machine = new MemberNode(
       {
         identity: {
-          node,
-          uid,
+          node, uid, workers, zone,
           incarnation: this.incarnation,
           startedAt: systemClock.now().wallMs,
-          workers,
-          zone,
           meshVersion: MESH_VERSION,
           host: advertisedHost,
           privatePort

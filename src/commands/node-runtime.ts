@@ -56,6 +56,13 @@ export interface NodeOptions {
 /** Stops what was started. */
 export type Stop = () => void
 
+/** The region's pods, as the API has them. */
+export interface PodWatch {
+  readonly stop: Stop
+  /** Lists them anew, from now on; the answer may take long, but comes. */
+  list(): Promise<readonly PodFact[]>
+}
+
 export interface NodePorts<M extends Mesh = Mesh> {
   readonly logger: Logger
   readonly ringStore: RingStore
@@ -71,7 +78,7 @@ export interface NodePorts<M extends Mesh = Mesh> {
   prepareStats?(mesh: M, prefix: string, signal: AbortSignal): Promise<void>
   /** How a worker thread is to connect, and what must be transferred for it. */
   workerMesh(): { settings: MeshSettings; transfer: Transferable[] }
-  watchPods(onPods: (pods: readonly PodFact[]) => void, onAway: () => void): Stop
+  watchPods(onPods: (pods: readonly PodFact[]) => void, onAway: () => void): PodWatch
   watchApps(onApps: (apps: readonly AppConfig[]) => void): Stop
   /** Dev mode: the sandbox API. Resolves once every node knows. */
   provision?(request: ProvisionRequest): Promise<ProvisionAnswer>
@@ -86,6 +93,7 @@ export class NodeRuntime<M extends Mesh = Mesh> {
   #onLeft: () => void = () => undefined
   #life: NodeLife | undefined
   #mesh: M | undefined
+  #podWatch: PodWatch | undefined
   #prefix = ''
   #apps: readonly AppConfig[] | undefined
   #pods: readonly PodFact[] | undefined
@@ -130,15 +138,16 @@ export class NodeRuntime<M extends Mesh = Mesh> {
     this.#mesh = await this.#ports.connectMesh(onUpOrDown, signal)
     void this.#ports.prepareStats?.(this.#mesh, this.#prefix, signal)
     this.#waitsFor = 'a place in the ring'
+    this.#podWatch = this.#ports.watchPods(
+      (pods) => {
+        this.#pods = pods
+        this.#life?.onPods(pods)
+      },
+      () => this.#life?.onPodsAway()
+    )
     this.#begin()
     this.#stops.push(
-      this.#ports.watchPods(
-        (pods) => {
-          this.#pods = pods
-          this.#life?.onPods(pods)
-        },
-        () => this.#life?.onPodsAway()
-      ),
+      this.#podWatch.stop,
       this.#ports.watchApps((apps) => {
         this.#apps = apps
         this.#life?.tellApps(apps)
@@ -200,6 +209,7 @@ export class NodeRuntime<M extends Mesh = Mesh> {
       {
         logger: this.#ports.logger,
         ringStore: this.#ports.ringStore,
+        listPods: () => this.#podWatch!.list(),
         mesh,
         logStreams: this.#ports.logStreams?.(mesh, this.#prefix),
         logScale: this.#ports.logScale(mesh, this.#prefix),

@@ -89,6 +89,8 @@ export class ListWatch<T extends KubeObject> {
   #failureCount = 0
   #lastActivityAtMs = -Infinity
   #isRelistDue = false
+  /** Who wait for a list that begins after they asked. */
+  #asked: Array<() => void> = []
   #stream: WatchStream | undefined
   #cancelRelist: () => void = () => {}
 
@@ -118,6 +120,17 @@ export class ListWatch<T extends KubeObject> {
     this.#abort = undefined
     this.#stream?.close()
     this.#stream = undefined
+  }
+
+  /**
+   * Lists anew, whatever the watch says; settles when a list that began after this call has been
+   * handed to `onChange`; never, if stopped.
+   */
+  relist (): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#asked.push(resolve)
+    this.#hurryRelist()
+    return promise
   }
 
   hasSynced (): boolean { return this.#hasSynced }
@@ -158,6 +171,8 @@ export class ListWatch<T extends KubeObject> {
     const objects: T[] = []
     let next: string | undefined
     let resourceVersion = ''
+    this.#isRelistDue = false
+    const askedCount = this.#asked.length
     do {
       const page = await client.listPage<T>(resource, {
         ...this.#selection(), limit: pageLimit, continue: next, signal
@@ -175,12 +190,12 @@ export class ListWatch<T extends KubeObject> {
     this.#onAlive()
     metrics?.onRelist?.()
     this.#resourceVersion = resourceVersion
-    this.#isRelistDue = false
     this.#scheduleRelist()
     this.#tell(generation, this.#cache.replaceAll(objects))
     if (generation !== this.#generation) return
     this.#hasSynced = true
     this.#settleSynced()
+    for (const settle of this.#asked.splice(0, askedCount)) settle()
   }
 
   async #watch (generation: number, signal: AbortSignal): Promise<void> {
@@ -285,9 +300,13 @@ export class ListWatch<T extends KubeObject> {
     const { relistMs = 600_000 } = this.#options
     this.#cancelRelist()
     this.#cancelRelist = this.#timers.after(relistMs * (1 + this.#random() / 10), () => {
-      this.#isRelistDue = true
-      this.#stream?.close()
+      this.#hurryRelist()
     })
+  }
+
+  #hurryRelist (): void {
+    this.#isRelistDue = true
+    this.#stream?.close()
   }
 
   #beginRelist (): void {

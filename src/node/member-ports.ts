@@ -53,8 +53,11 @@ export type ProbeOutcome = 'alive' | 'noMesh' | 'silent' | 'refused' | 'otherInc
 
 /** Everything that can happen to a node's membership. */
 export type MemberInput =
-  /** All pods of the region, whole; given again after every change. */
-  | { readonly kind: 'pods'; readonly pods: readonly PodFact[] }
+  /**
+   * All pods of the region, whole; given again after every change. `isAsked`: this list answers
+   * `listPods`, so it was begun after that.
+   */
+  | { readonly kind: 'pods'; readonly pods: readonly PodFact[]; readonly isAsked?: boolean }
   /** The API cannot be watched; the last list stands until the next. */
   | { readonly kind: 'podsAway' }
   | { readonly kind: 'mesh'; readonly isUp: boolean }
@@ -99,6 +102,8 @@ export type MemberOutput =
   /** `to` is an incarnation; `all` is every node of the region, listed or not, but this one. */
   | { readonly kind: 'send'; readonly to: string; readonly message: MembershipMessage }
   | { readonly kind: 'readRing'; readonly ticket: number }
+  /** List the pods anew, since what a watch says may be old; `pods` follows, however late. */
+  | { readonly kind: 'listPods' }
   /** Store `view` if the object is still the one expected; undefined: make it, if it is absent. */
   | {
     readonly kind: 'writeRing'

@@ -167,7 +167,7 @@ export class MemberNode {
     switch (input.kind) {
       case 'pods':
         this.#isApiAway = false
-        this.#roster.onPods(input.pods)
+        this.#roster.onPods(input.pods, input.isAsked)
         return
       case 'podsAway':
         this.#isApiAway = true
@@ -307,6 +307,7 @@ export class MemberNode {
     }
     if (view !== undefined) this.#probes.step(view, this.#standing, this.#isMeshUp, nowMs)
     if (this.#isMeshUp) this.#proposer.step(this.#now)
+    if (this.#roster.isListDue(nowMs)) this.#outbox.push({ kind: 'listPods' })
     this.#judgeStanding()
     this.#beliefs.tell(this.#views.current, this.#isApiAway, nowMs)
     if (nowMs >= this.#drainUntilMs) this.#become('left', 'leaving took too long')

@@ -11,6 +11,7 @@ import type {
   LogPlan,
   MemberInput,
   MemberOutput,
+  PodFact,
   ProbeOutcome,
   RingReading,
   RingWriting,
@@ -38,6 +39,8 @@ export interface MemberPumpPorts {
   readonly mesh: Mesh
   readonly prefix: string
   readonly ringStore: RingStore
+  /** The region's pods by a list that is begun now. */
+  listPods(): Promise<readonly PodFact[]>
   probe(host: string, privatePort: number, incarnation: string): Promise<ProbeOutcome>
   onAdopt(adopt: Adopt): void
   onMakeLog(plan: LogPlan): void
@@ -112,6 +115,11 @@ export class MemberPump {
       case 'readRing':
         void ringStore.read().then((reading) => {
           this.input({ kind: 'ringRead', ticket: output.ticket, reading })
+        })
+        return
+      case 'listPods':
+        void this.#ports.listPods().then((pods) => {
+          this.input({ kind: 'pods', pods, isAsked: true })
         })
         return
       case 'writeRing':

@@ -4,8 +4,9 @@
  *
  * 1. *An API fact*, at once. Its pod is not in the list any more, has failed or succeeded, or its
  *    container ended after the incarnation started. Pods are given as whole lists and judged as
- *    they stand, so a missed event does no harm. A list may be older than a member: one whose pod
- *    was never seen must be lacking for a while.
+ *    they stand, so a missed event does no harm. A list may be older than a member, for as long as
+ *    a watch is behind or dead unnoticed: one whose pod was never seen is gone only if a list that
+ *    was asked for on its account lacks it too.
  * 2. *A newer incarnation* of the same node, heard on the mesh or met by a probe.
  * 3. *Silence*: told by min(2, living − 1) watchers whose probes of its private port failed too,
  *    and never while this node itself hears it. A watcher that has no mesh tells nothing. If more
@@ -65,9 +66,12 @@ export class Roster {
   readonly #timing: Timing
   #pods: ReadonlyMap<string, PodFact> | undefined
   #isApiAway = false
-  readonly #seenUids = new Set<string>()
-  /** Since when a listed member's pod has been lacking, if it was never seen. */
+  /** Uids that a list has had, or that one asked for on their account had not. */
+  readonly #knownUids = new Set<string>()
+  /** By uid, since when a listed member's pod has been lacking, if it is not known. */
   readonly #lackingSinceMs = new Map<string, number>()
+  /** On whose account a list was asked for that has not come yet. */
+  #askedUids: readonly string[] = []
   /** Who wants in, or waits to serve, by incarnation: the last hello. */
   readonly #hellos = new Map<string, Heard>()
   /** The newest start of each node that was heard of. */
@@ -92,12 +96,28 @@ export class Roster {
     yield ['candidatesMax', this.#heardAtMs.size]
   }
 
-  /** All pods of the region, by name. */
-  onPods(pods: readonly PodFact[]): void {
+  /** All pods of the region, by name; `isAsked`: they were listed after `isListDue` was true. */
+  onPods(pods: readonly PodFact[], isAsked = false): void {
     this.#judged = undefined
     this.#isApiAway = false
     this.#pods = new Map(pods.map((pod) => [pod.node, pod]))
-    for (const { uid } of pods) this.#seenUids.add(uid)
+    for (const { uid } of pods) this.#knownUids.add(uid)
+    if (!isAsked) return
+    for (const uid of this.#askedUids) this.#knownUids.add(uid)
+    this.#askedUids = []
+  }
+
+  /**
+   * True if the pods shall be listed anew, since the last list lacks a member that may be newer;
+   * said once, until that list has come.
+   */
+  isListDue(nowMs: number): boolean {
+    if (this.#askedUids.length > 0) return false
+    this.#askedUids = [...this.#lackingSinceMs]
+      .filter(([uid, sinceMs]) => !this.#knownUids.has(uid) &&
+        nowMs - sinceMs >= this.#timing.podUnseenMs)
+      .map(([uid]) => uid)
+    return this.#askedUids.length > 0
   }
 
   /** The last list stands; what is absent from it proves nothing new. */
@@ -123,14 +143,15 @@ export class Roster {
       if (!this.#listedSince.has(incarnation)) this.#listedSince.set(incarnation, view.version)
     }
     for (const known of [
-      this.#lackingSinceMs, this.#toldSinceMs, this.#listedSince, this.#foundGone, this.#reports
+      this.#toldSinceMs, this.#listedSince, this.#foundGone, this.#reports
     ]) keep(known, isKept)
     for (const known of [this.#leaving, this.#handedOver]) keep(known, isKept)
     const nodes = new Set(view.members.map(({ node }) => node))
     keep(this.#newest, (node) => nodes.has(node) || this.#pods?.has(node) === true)
     const uids = new Set(view.members.map(({ uid }) => uid))
+    keep(this.#lackingSinceMs, (uid) => uids.has(uid))
     for (const { uid } of this.#pods?.values() ?? []) uids.add(uid)
-    keep(this.#seenUids, (uid) => uids.has(uid))
+    keep(this.#knownUids, (uid) => uids.has(uid))
     this.#forgetCandidates(nowMs)
     keep(this.#heardAtMs, (incarnation) => listed.has(incarnation) ||
       this.#hellos.has(incarnation))
@@ -228,19 +249,17 @@ export class Roster {
       newest.startedAt > startedAt) return 'a newer incarnation was heard'
     const pod = this.podOf(node, uid)
     if (pod === undefined) {
-      return this.#isLackingForGood(incarnation, uid, nowMs) ? 'its pod is gone' : undefined
+      return this.#isLackingForGood(uid, nowMs) ? 'its pod is gone' : undefined
     }
-    this.#lackingSinceMs.delete(incarnation)
+    this.#lackingSinceMs.delete(uid)
     return endedIn(pod, startedAt) ? 'its container ended' : undefined
   }
 
-  #isLackingForGood(incarnation: string, uid: string, nowMs: number): boolean {
+  #isLackingForGood(uid: string, nowMs: number): boolean {
     if (this.#pods === undefined) return false
-    if (this.#seenUids.has(uid)) return true
-    if (this.#isApiAway) return false
-    const since = this.#lackingSinceMs.get(incarnation) ?? nowMs
-    this.#lackingSinceMs.set(incarnation, since)
-    return nowMs - since >= this.#timing.podUnseenMs
+    if (this.#knownUids.has(uid)) return true
+    if (!this.#isApiAway && !this.#lackingSinceMs.has(uid)) this.#lackingSinceMs.set(uid, nowMs)
+    return false
   }
 
   #silentlyGone(view: View, gone: ReadonlyMap<string, string>, nowMs: number): string[] {

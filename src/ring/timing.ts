@@ -25,7 +25,7 @@ export interface Timing {
   readonly helloMs: number
   /** A candidate not heard for this long is none. */
   readonly helloKeptMs: number
-  /** A member whose pod was never in the API's list is gone if the list lacks it this long. */
+  /** A member whose pod was never in the API's list, for this long: the pods are listed anew. */
   readonly podUnseenMs: number
   /** The proposer of rank r waits r times this long. */
   readonly proposeDelayMs: number

@@ -11,6 +11,7 @@ import type { World } from './world.ts'
 
 const CALL_MS = 8
 const CALL_TIMEOUT_MS = 5_000
+const LIST_RETRY_MS = 1_000
 const RESYNC_MS = 5_000
 const FORMER_MAX = 8
 
@@ -74,7 +75,7 @@ export class SimKube {
   #version = 1
   #podsVersion = 1
   #listVersion = 0
-  #list: readonly PodFact[] = []
+  #listed: readonly PodFact[] = []
   #view: View | undefined
 
   constructor(world: World, partitionCount: number) {
@@ -96,12 +97,15 @@ export class SimKube {
     this.#version++
   }
 
-  /** Watches the pods; the first list comes soon. Returns what ends it. */
-  watch(node: string, watcher: PodWatcher): () => void {
+  /** Watches the pods; the first list comes soon. */
+  watch(node: string, watcher: PodWatcher): { stop(): void; list(onListed: () => void): void } {
     const watch: Watch = { node, watcher, seen: 0, isAway: false }
     this.#watches.add(watch)
     this.#tell(watch, CALL_MS)
-    return () => void this.#watches.delete(watch)
+    return {
+      stop: () => void this.#watches.delete(watch),
+      list: (onListed) => this.#list(watch, onListed)
+    }
   }
 
   /** The pods have changed: those who watch are told, more or less. */
@@ -222,7 +226,7 @@ export class SimKube {
 
   #tell(watch: Watch, afterMs: number): void {
     const version = this.#podsVersion
-    const pods = this.#listed()
+    const pods = this.#podsNow()
     this.#world.after(afterMs, () => {
       if (!this.#watches.has(watch) || watch.isAway || version < watch.seen) return
       watch.seen = version
@@ -230,13 +234,27 @@ export class SimKube {
     })
   }
 
+  /** A list that is asked for, as things are now; tried again while the API is away. */
+  #list(watch: Watch, onListed: () => void): void {
+    if (!this.#watches.has(watch)) return
+    if (watch.isAway || this.#isAwayFor(watch.node)) {
+      this.#world.after(LIST_RETRY_MS, () => this.#list(watch, onListed))
+      return
+    }
+    this.#tell(watch, CALL_MS)
+    this.#world.after(CALL_MS, () => {
+      if (watch.isAway) this.#list(watch, onListed)
+      else if (this.#watches.has(watch)) onListed()
+    })
+  }
+
   /** The list as it stands, made once for all who are told of it. */
-  #listed(): readonly PodFact[] {
+  #podsNow(): readonly PodFact[] {
     if (this.#listVersion !== this.#podsVersion) {
       this.#listVersion = this.#podsVersion
-      this.#list = Object.freeze([...this.pods.values()].map((pod) => Object.freeze({ ...pod })))
+      this.#listed = Object.freeze([...this.pods.values()].map((pod) => Object.freeze({ ...pod })))
     }
-    return this.#list
+    return this.#listed
   }
 
   #resync(): void {

@@ -293,6 +293,9 @@ export class Life {
           this.input({ kind: 'ringRead', ticket: output.ticket, reading })
         })
         return
+      case 'listPods':
+        this.node.listPods(this)
+        return
       case 'writeRing': {
         const { expected, view, ticket } = output
         kube.writeRing(this.node.pod.node, expected, view, (writing) => {

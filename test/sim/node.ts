@@ -6,7 +6,7 @@
 import type { PodFact, Standing } from '../../src/node/member-ports.ts'
 import type { MachineClock } from './clock.ts'
 import { flushAll } from './flushing.ts'
-import type { SimPod } from './kube.ts'
+import type { SimKube, SimPod } from './kube.ts'
 import { Life } from './life.ts'
 import type { Region } from './region.ts'
 
@@ -21,7 +21,7 @@ export class SimNode {
   isDraining = false
   isMeshUp = true
   #lifeCount = 0
-  #endWatch: (() => void) | undefined
+  #watch: ReturnType<SimKube['watch']> | undefined
   #pods: readonly PodFact[] | undefined
   readonly #region: Region
   readonly #start: number
@@ -44,7 +44,7 @@ export class SimNode {
   start(incarnation?: string): void {
     this.isRunning = true
     this.#begin(incarnation)
-    this.#endWatch = this.#region.kube.watch(this.pod.node, {
+    this.#watch = this.#region.kube.watch(this.pod.node, {
       onPods: (pods) => {
         this.#pods = pods
         this.life?.input({ kind: 'pods', pods })
@@ -53,11 +53,16 @@ export class SimNode {
     })
   }
 
+  /** The membership of `life` wants a list that is begun now. */
+  listPods(life: Life): void {
+    this.#watch?.list(() => life.input({ kind: 'pods', pods: this.#pods ?? [], isAsked: true }))
+  }
+
   /** The process dies: all threads at once, sockets closed by the kernel. */
   kill(): void {
     if (!this.isRunning) return
     this.isRunning = false
-    this.#endWatch?.()
+    this.#watch?.stop()
     this.life?.end()
   }
 

@@ -32,6 +32,17 @@ export const ofMembers: readonly Planted[] = [
     }]
   },
   {
+    name: 'what a list has never had is gone, however old the list is',
+    rule: '8',
+    foundBy: ['removals'],
+    mix: { machineLosses: 8, drains: 8, watchTrouble: 0.7, nodeCount: 4, stormMs: 30_000 },
+    rewrites: [{
+      path: ROSTER, from: 'if (this.#knownUids.has(uid)) return true',
+      to: `const sinceMs = this.#lackingSinceMs.get(uid) ?? nowMs
+    if (this.#knownUids.has(uid) || nowMs - sinceMs >= this.#timing.podUnseenMs) return true`
+    }]
+  },
+  {
     name: 'the silence of many is believed',
     rule: '8',
     foundBy: ['removals'],

@@ -12,6 +12,7 @@ import { masterOf, type View } from '../../src/ring/view.ts'
 
 const DELAY_MS = 2
 const PROBE_TIMEOUT_MS = 1_000
+const LIST_RETRY_MS = 1_000
 
 interface Resident {
   readonly node: string
@@ -34,6 +35,8 @@ export class MembershipWorld {
   nextWrite: 'fine' | 'unknown, happened' | 'unknown, did not' = 'fine'
   /** Whose workers are not ready with what a view announces or gives them. */
   readonly unsettled = new Set<string>()
+  /** Whose watch of the pods is dead, and nobody has noticed. */
+  readonly unwatching = new Set<string>()
   readonly residents = new Map<string, Resident>()
   readonly events: string[] = []
   #pods = new Map<string, PodFact>()
@@ -141,6 +144,7 @@ export class MembershipWorld {
     if (!this.isApiUp) return
     const pods = [...this.#pods.values()]
     for (const resident of this.residents.values()) {
+      if (this.unwatching.has(resident.node)) continue
       this.#at(DELAY_MS, () => this.input(resident, { kind: 'pods', pods }))
     }
   }
@@ -152,6 +156,9 @@ export class MembershipWorld {
         return
       case 'readRing':
         this.#at(DELAY_MS, () => this.#read(from, output.ticket))
+        return
+      case 'listPods':
+        this.#at(DELAY_MS, () => this.#list(from))
         return
       case 'writeRing':
         this.#at(DELAY_MS, () => this.#write(from, output))
@@ -183,6 +190,12 @@ export class MembershipWorld {
         if (resident.isMeshUp) this.input(resident, { kind: 'peer', message })
       })
     }
+  }
+
+  #list(to: Resident): void {
+    const pods = [...this.#pods.values()]
+    if (this.isApiUp) this.input(to, { kind: 'pods', pods, isAsked: true })
+    else this.#at(LIST_RETRY_MS, () => this.#list(to))
   }
 
   #read(to: Resident, ticket: number): void {

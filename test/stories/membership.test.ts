@@ -42,6 +42,26 @@ t.test('[rule 8] a node whose pod is gone is removed at once', async (t) => {
   t.same(world.members().sort(), serving('a', 'c'))
 })
 
+t.test('[rule 8] whose watch is dead unnoticed takes out nobody that its list lacks', async (t) => {
+  const { world, c } = three()
+  world.unwatching.add('c')
+  const d = world.start('d')
+  world.run(20_000)
+  t.same(world.members().sort(), serving('a', 'b', 'c', 'd'))
+  t.equal(d.standing, 'serving')
+  world.kill(c, true)
+  world.run(500)
+  t.same(world.members().sort(), serving('a', 'b', 'd'))
+})
+
+t.test('[rule 8] nobody waits for those whose pods went before anybody looked', async (t) => {
+  const { world, a, b, c } = three()
+  for (const each of [a, b, c]) world.kill(each, true)
+  world.start('d')
+  world.run(4_500)
+  t.same(world.members(), serving('d'), 'sooner than it asks their ports')
+})
+
 t.test('[rule 8] a node that falls silent is removed, by witness and probe', async (t) => {
   const { world, b } = three()
   world.kill(b, false)

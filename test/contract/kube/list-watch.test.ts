@@ -274,6 +274,43 @@ t.test('a whole list every ten minutes finds what a faulty watch has not told', 
   t.same(restarts, ['relist'])
 })
 
+t.test('a list that is asked for begins afterwards, though one is under way', async t => {
+  const { double, listWatch, told, restarts, watching } = await setup(t)
+  const gate = Promise.withResolvers<void>()
+  double.next('list', async () => {
+    await gate.promise
+    return 'continue' as const
+  })
+  listWatch.start()
+  await until(() => double.count('list') === 1)
+  const asked = listWatch.relist().then(() => double.count('list'))
+  gate.resolve()
+  t.equal(await asked, 2)
+  await watching()
+  double.isMute = true
+  double.put('pods', pod('a'))
+  double.isMute = false
+  await listWatch.relist()
+  t.same(told, ['ADDED a'], 'it has what the watch has not told')
+  await watching(2)
+  t.same(restarts, ['relist', 'relist'])
+})
+
+t.test('a list that is asked for comes though the server is away at first', async t => {
+  const { double, listWatch, watching, after } = await setup(t)
+  listWatch.start()
+  await watching()
+  double.next('list', response => { response.destroy() })
+  let isSettled = false
+  void listWatch.relist().then(() => { isSettled = true })
+  await until(() => double.count('list') === 2)
+  await settle()
+  t.equal(isSettled, false)
+  await after(200)
+  await until(() => isSettled)
+  t.equal(double.count('list'), 3)
+})
+
 t.test('a handler that throws is recorded and harms nothing', async t => {
   const seen: Array<string | undefined> = []
   const { double, listWatch, problems, watching } = await setup(t, {

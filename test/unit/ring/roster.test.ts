@@ -81,31 +81,59 @@ t.test('[8] what the API says of a former life is not said of this one', async (
   t.same([...rig.roster.facts(rig.view, rig.nowMs).leaving], ['n2#1'])
 })
 
-t.test('[8] a pod that no list has had must be lacking for a while', async (t) => {
-  const rig = new Rig(3)
-  rig.view = after(rig.view, { joined: [memberNo(8, { state: 'joining' })] })
-  rig.roster.onView(rig.view, rig.nowMs)
-  t.equal(rig.gone(), '', 'the list may be older than the member')
-  rig.nowMs += podUnseenMs - 1
-  t.equal(rig.gone(), '')
-  rig.nowMs += 1
-  t.equal(rig.gone(), 'n8#1')
-})
-
-t.test('[10] while the API is away what its last list lacks proves nothing', async (t) => {
+/** A region of three, and a fourth member that no list of pods has had. */
+function withUnseen(): Rig {
   const rig = new Rig(3)
   rig.view = after(rig.view, { joined: [memberNo(8, { state: 'joining' })] })
   rig.roster.onView(rig.view, rig.nowMs)
   rig.gone()
+  return rig
+}
+
+t.test('[8] a pod that no list has had is gone if one that is asked for lacks it', async (t) => {
+  const rig = withUnseen()
+  rig.nowMs += podUnseenMs - 1
+  t.equal(rig.roster.isListDue(rig.nowMs), false, 'a list that is a moment late is none to ask for')
+  rig.nowMs += 1
+  t.equal(rig.roster.isListDue(rig.nowMs), true)
+  t.equal(rig.roster.isListDue(rig.nowMs), false, 'it is asked for once')
+  rig.nowMs += 3_600_000
+  rig.roster.onPods(rig.pods)
+  t.equal(rig.gone(), '', 'what a watch says may be older than the member')
+  rig.roster.onPods(rig.pods, true)
+  t.equal(rig.gone(), 'n8#1')
+  t.equal(rig.roster.isListDue(rig.nowMs), false)
+})
+
+t.test('[8] who was listed after a list was asked for is not judged by it', async (t) => {
+  const rig = withUnseen()
+  rig.nowMs += podUnseenMs
+  t.equal(rig.roster.isListDue(rig.nowMs), true)
+  rig.view = after(rig.view, { joined: [memberNo(9, { state: 'joining' })] })
+  rig.roster.onView(rig.view, rig.nowMs)
+  rig.gone()
+  rig.pods.push(podOf(memberNo(8)))
+  rig.roster.onPods(rig.pods, true)
+  t.equal(rig.gone(), '', 'the one is there, of the other it says nothing')
+  rig.nowMs += podUnseenMs
+  t.equal(rig.roster.isListDue(rig.nowMs), true)
+  rig.roster.onPods(rig.pods, true)
+  t.equal(rig.gone(), 'n9#1')
+})
+
+t.test('[10] while the API is away what its last list lacks proves nothing', async (t) => {
+  const rig = withUnseen()
   rig.roster.onPodsAway()
   for (let hour = 0; hour < 3; hour++) {
     rig.nowMs += 3_600_000
     t.equal(rig.gone(), '')
+    t.equal(rig.roster.isListDue(rig.nowMs), false)
   }
   rig.roster.onPods(rig.pods)
-  t.equal(rig.gone(), '', 'and the time while it was away does not count after')
+  t.equal(rig.gone(), '')
+  t.equal(rig.roster.isListDue(rig.nowMs), false, 'nor does the time while it was away count after')
   rig.nowMs += podUnseenMs
-  t.equal(rig.gone(), 'n8#1')
+  t.equal(rig.roster.isListDue(rig.nowMs), true)
   const never = new Roster(defaultTiming)
   never.onView(rig.view, 0)
   t.equal(never.facts(rig.view, 3_600_000).gone.size, 0, 'without any list nobody is gone')
