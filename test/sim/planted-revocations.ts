@@ -41,6 +41,19 @@ export const ofRevocations: readonly Planted[] = [
     })
   },
   {
+    name: 'tokens are revoked that are yet to be issued',
+    rule: '14',
+    foundBy: ['revocations'],
+    mix: calm,
+    plant: () => replace(RevocationLog, 'store', (former) => {
+      return function (this: RevocationLog, revocations, onOutcome) {
+        const more = revocations.map((each) =>
+          ({ ...each, issuedBeforeMs: each.issuedBeforeMs + 60_000 }))
+        former.call(this, more, onOutcome)
+      }
+    })
+  },
+  {
     name: 'a revocation is answered before it is stored',
     rule: '3',
     foundBy: ['revocations', 'whole'],

@@ -114,17 +114,15 @@ export class Region implements SocketWitness {
     this.#random = this.world.fork('region')
     this.#wayRandom = this.world.fork('ways')
     this.#requestRandom = this.world.fork('requests')
-    const key = {
-      id: 'key',
-      secret: 'secret',
-      capability: EVERYTHING,
-      revocableTokens: false
-    }
+    const key = { id: 'key', secret: 'secret', capability: EVERYTHING, revocableTokens: false }
     const revocable = { ...key, id: 'rev', secret: 'another', revocableTokens: true }
     const keys = [key, revocable]
     this.apps = new AppDirectory([{ appId: APP, keys, namespaces, limits: {} }], 1)
     this.log.onAccepted = (accepted) => {
-      if (accepted.partition === REVOCATIONS_PARTITION) return
+      if (accepted.partition === REVOCATIONS_PARTITION) {
+        for (const check of this.checks) check.onRevocationsStored?.(accepted)
+        return
+      }
       const append = this.ledger.take(accepted)
       for (const check of this.checks) check.onAppended?.(append, accepted)
     }

@@ -23,6 +23,8 @@ import type { Wire } from '../wire.ts'
 export interface Check {
   /** A record is in the log. */
   onAppended?(taken: Taken, accepted: Accepted): void
+  /** A record is in the log of revocations. */
+  onRevocationsStored?(accepted: Accepted): void
   /** A worker's life hears what became of its question to the log. */
   onLogAnswer?(life: string, request: LogRequest, answer: LogAnswer): void
   /** A worker's life is about to end, and is told to write what it has counted. */

@@ -1,11 +1,17 @@
 /**
  * Revocations: what was answered as revoked is revoked everywhere, soon; and nobody is told that
- * a token is revoked who has not shown one that somebody wanted to be. A worker that does not
- * reach the log, or stands still, has its time from when it does again.
+ * a token is revoked who has not shown one that the log has revoked, as somebody asked for. A
+ * worker that does not reach the log, or stands still, has its time from when it does again.
+ *
+ * Who names no time of issue means all tokens until a worker takes the request up (protocol 11.6),
+ * and a machine that stands still does so long after it was asked. So the log tells which tokens
+ * are meant, and what it tells must have been asked for, and not be of a time that is yet to come.
  */
 
+import { decodeRevocations } from '../../../src/auth/revocation.ts'
 import { REVOCATIONS_PARTITION } from '../../../src/node/revocation-log.ts'
 import { EPOCH_MS } from '../clock.ts'
+import type { Accepted } from '../log.ts'
 import { REVOCABLE_KEY, type Region } from '../region.ts'
 import type { RevokerWitness } from '../revoker.ts'
 import type { SimSocket } from '../sockets.ts'
@@ -34,7 +40,9 @@ interface Facts {
 export class Revocations implements Check, RevokerWitness {
   readonly #region: Region
   readonly #open = new Set<SimSocket>()
-  readonly #asked = new Map<string, number>()
+  readonly #asked = new Set<string>()
+  /** By target: tokens that were issued before are revoked, by all that the log ever had. */
+  readonly #storedMs = new Map<string, number>()
   #revoked: Revoked[] = []
   /** When a machine last was in trouble of its own. */
   readonly #troubledAtMs = new Map<string, number>()
@@ -47,7 +55,19 @@ export class Revocations implements Check, RevokerWitness {
   }
 
   onRevoking(targets: readonly string[]): void {
-    for (const target of targets) this.#asked.set(target, this.#region.world.nowMs)
+    for (const target of targets) this.#asked.add(target)
+  }
+
+  onRevocationsStored({ bytes, atMs }: Accepted): void {
+    for (const { target, issuedBeforeMs } of decodeRevocations(bytes)?.revocations ?? []) {
+      const isYetToCome = issuedBeforeMs > EPOCH_MS + atMs + 2 * SKEW_MS
+      if (isYetToCome || !this.#asked.has(target)) {
+        throw new Violation('revocations', `${target} is revoked before ` +
+          `${issuedBeforeMs - EPOCH_MS}, at ${atMs}, and nobody asked for that`)
+      }
+      const earlierMs = this.#storedMs.get(target) ?? 0
+      this.#storedMs.set(target, Math.max(earlierMs, issuedBeforeMs))
+    }
   }
 
   onRevoked(target: string, issuedBeforeMs: number, hasMargin: boolean): void {
@@ -64,7 +84,7 @@ export class Revocations implements Check, RevokerWitness {
 
   onServerSays(socket: SimSocket, message: Wire): void {
     if (message.action === Does.CONNECTED) this.#open.add(socket)
-    if (message.error?.code === REVOKED) this.#mustBeAsked(socket)
+    if (message.error?.code === REVOKED) this.#mustBeMeant(socket)
     else if (message.action !== Does.DISCONNECTED) this.#mustNotBeOver(socket)
   }
 
@@ -94,18 +114,15 @@ export class Revocations implements Check, RevokerWitness {
       `${socket.server.life}, though ${revoked.target} was revoked`)
   }
 
-  #mustBeAsked(socket: SimSocket): void {
+  #mustBeMeant(socket: SimSocket): void {
     this.endedCount++
-    const isAsked = socket.tokens.some((token) => {
+    const isMeant = socket.tokens.some((token) => {
       const { iat, targets } = this.#factsOf(token)
-      return targets.some((target) => {
-        const askedAtMs = this.#asked.get(target)
-        return askedAtMs !== undefined && iat * 1_000 < EPOCH_MS + askedAtMs + 2 * SKEW_MS
-      })
+      return targets.some((target) => iat * 1_000 < (this.#storedMs.get(target) ?? 0))
     })
-    if (isAsked) return
+    if (isMeant) return
     throw new Violation('revocations', `${socket.client.name} is told of a revocation on ` +
-      `${socket.id} that nobody asked for`)
+      `${socket.id} that means none of its tokens`)
   }
 
   /** What was revoked long enough ago, if that is so of every token that it has shown. */
