@@ -118,9 +118,11 @@ export class PartitionChannels {
       }
       if (entry.kind !== 'publication') continue
       const { channel, publication } = entry
+      const known = this.#channels.get(channel)
+      // The state has every channel but those that were let go, though the log may have more.
+      if (known === undefined && isCovered) continue
       const birth = { seq: publication.seq - 1, entry: publication.entry }
-      const master = this.#channels.get(channel) ??
-        this.#born(channel, birth, epoch, number, nowMs)
+      const master = known ?? this.#born(channel, birth, epoch, number, nowMs)
       master.restore(publication, epoch, isCovered, nowMs)
     }
     for (const [channel, master] of this.#channels) {

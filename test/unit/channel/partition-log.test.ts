@@ -144,6 +144,31 @@ t.test('[5, C5] a channel born again stands above all that was let go', async (t
   t.equal(second.join(undefined, 'app/a')!.standing.seq, 10)
 })
 
+t.test('[5, 6] so it does where the log still has what was let go before its last snapshot',
+  async (t) => {
+    const world = new World()
+    const { log } = world
+    const ask = log.ask.bind(log)
+    log.ask = (request, onAnswer) => void (request.kind === 'trim' || ask(request, onAnswer))
+    const first = world.master()
+    first.join()
+    for (let no = 0; no < 3; no++) first.publish(`a:${no}`)
+    const stood = first.join()!.standing
+    first.tell({ kind: 'part', channel: 'app/c', clientId: 'k' })
+    world.pass(2_000_000, first)
+    t.equal(first.master.channelCount, 0)
+    const kinds = log.records.flatMap(({ bytes }) => decodeAppend(bytes)!.entries)
+      .map(({ kind }) => kind)
+    t.match(kinds, new Set(['publication', 'snapshotEnd']))
+    const second = world.master()
+    t.equal(second.master.channelCount, 0, 'nobody has asked for it')
+    const joined = second.join(stood)!
+    t.ok(joined.isContinuation)
+    t.equal(joined.standing.seq, 3)
+    second.publish('b:0')
+    t.equal(second.join()!.standing.seq, 4)
+  })
+
 t.test('[4, A4] a client that stands beyond the log proves a rollback', async (t) => {
   const world = new World()
   const first = world.master()
