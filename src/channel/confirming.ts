@@ -8,7 +8,7 @@ import { limits } from '../base/limits.ts'
 import type { Size } from '../base/sizes.ts'
 import type { LogWriter } from '../log/writer.ts'
 import { isCensusMessage } from '../peer/census-message.ts'
-import type { ToMaster } from '../peer/message.ts'
+import type { Part, ToMaster } from '../peer/message.ts'
 import { type Place, placeKey } from '../peer/place.ts'
 import type { Ask } from '../peer/question-message.ts'
 
@@ -35,7 +35,7 @@ export class Confirming {
 
   /** Keeps what comes before the claim, but for what only who has joined may say. */
   holdUntilClaimed(from: Place, message: ToMaster): void {
-    if (message.kind === 'part') this.#held.delete(keyOf(from, 'join', message.channel))
+    if (message.kind === 'part') this.#onPart(from, message)
     else if (message.kind !== 'publish' && !isCensusMessage(message)) {
       this.#hold(from, message, undefined)
     }
@@ -43,6 +43,7 @@ export class Confirming {
 
   /** True if it asks for what only the master may say, and we may not be it: it is kept. */
   mustWait(from: Place, message: ToMaster, writer: LogWriter, nowMs: number): boolean {
+    if (message.kind === 'part') this.#onPart(from, message)
     if (message.kind === 'ask' && message.question.kind === 'history') {
       return this.#holdReader(from, message, writer)
     }
@@ -67,6 +68,11 @@ export class Confirming {
    */
   isProven(message: ToMaster): boolean {
     return this.#proven.has(message)
+  }
+
+  /** Who has left does not wait to be let in: nobody would ever say again that it is gone. */
+  #onPart(from: Place, { channel }: Part): void {
+    this.#held.delete(keyOf(from, 'join', channel))
   }
 
   /**

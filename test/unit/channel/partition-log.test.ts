@@ -75,6 +75,21 @@ t.test('[11] an idle master confirms once for all that wait, then answers', asyn
   t.equal(world.log.records.length, before + 1, 'and while that is recent, none is needed')
 })
 
+t.test('[11, 25] who leaves while its Join waits for a Confirm is not let in', async (t) => {
+  const world = new World()
+  const life = world.master()
+  world.pass(10_000, life)
+  life.tell({
+    kind: 'join', channel: 'app/c', joinNo: 1, clientId: 'k', viewVersion: 1, from: undefined,
+    wantsDeliveries: true
+  })
+  life.tell({ kind: 'part', channel: 'app/c', clientId: 'k' })
+  life.settle()
+  t.same(life.said, [])
+  world.pass(600_000, life)
+  t.equal(life.master.channelCount, 0, 'nobody keeps the channel')
+})
+
 t.test('[6] the log is cut to what may be asked for, and a takeover still knows all', async (t) => {
   const world = new World()
   const first = world.master()
