@@ -17,17 +17,12 @@ import type { Check } from './check.ts'
 /** Clocks run a little wrong, and a resume takes its time. */
 const STATE_SLACK = 0.85
 
-interface LastSeen {
-  readonly connectionId: string
-  /** When its last socket was opened. */
-  readonly openedAtMs: number
-  atMs: number
-}
-
 export class Sessions implements Check {
   readonly #region: Region
-  /** By client: the connection it had, and when it was last seen on a socket of it. */
-  readonly #lastSeen = new Map<string, LastSeen>()
+  /** By client: when the last socket was opened that it was connected by. */
+  readonly #openedAtMs = new Map<string, number>()
+  /** By connection: when its client was last seen on a socket of it. */
+  readonly #seenAtMs = new Map<string, number>()
   readonly #open = new Map<SimSocket, string>()
   /** Partitions whose registers may have forgotten what they had claimed. */
   readonly #rolledBack = new Set<number>()
@@ -53,18 +48,21 @@ export class Sessions implements Check {
     if (this.#open.get(socket) === connectionId) return
     this.#open.set(socket, connectionId)
     if (socket.isComet === true) this.cometCount++
-    const former = this.#lastSeen.get(name)
     // Its client has given it up, and was connected by another since: it hears nothing of this,
     // and its key may be retired by now (rule 20).
-    if (former !== undefined && openedAtMs < former.openedAtMs) return
+    if (openedAtMs < (this.#openedAtMs.get(name) ?? 0)) return
+    this.#openedAtMs.set(name, openedAtMs)
+    this.#seenAtMs.set(connectionId, world.nowMs)
     // What it asks for counts: a connection that it was given and never heard of it cannot know.
-    if (socket.resumesId === connectionId) {
+    const { resumesId } = socket
+    if (resumesId === connectionId) {
       this.resumedCount++
-    } else if (former !== undefined && socket.resumesId !== undefined) {
-      this.failedCount++
-      this.#mayFail(socket, former.atMs, message)
+      return
     }
-    this.#lastSeen.set(name, { connectionId, openedAtMs, atMs: world.nowMs })
+    const seenAtMs = resumesId === undefined ? undefined : this.#seenAtMs.get(resumesId)
+    if (seenAtMs === undefined) return
+    this.failedCount++
+    this.#mayFail(socket, seenAtMs, message)
   }
 
   onClientSays(socket: SimSocket): void {
@@ -81,14 +79,14 @@ export class Sessions implements Check {
    * that the view lists no more is, though its sockets are open yet.
    */
   #seen(socket: SimSocket): void {
-    const known = this.#lastSeen.get(socket.client.name)
-    const isOf = known !== undefined && this.#open.get(socket) === known.connectionId
+    const connectionId = this.#open.get(socket)
     const { kube, nodes, world } = this.#region
     const { life, machine } = socket.server
     const isImpaired = nodes.get(machine)?.isImpaired === true
     const isListed = kube.view === undefined ||
       memberOf(life.split('/')[0]!, kube.view) !== undefined
-    if (isOf && isListed && !isImpaired) known.atMs = world.nowMs
+    if (connectionId === undefined || !isListed || isImpaired) return
+    this.#seenAtMs.set(connectionId, world.nowMs)
   }
 
   missing(): string[] {
