@@ -101,6 +101,9 @@ export const limits = {
   /** How soon a master that has not answered a question is asked again, at first; doubles. */
   askRetryMs: 250,
   askRetryMaxMs: 2_000,
+  /** A home that does not say for so long whether it holds a connection: a publish on behalf of
+   * that is refused with 50005, and may be tried again. */
+  behalfAnswerMs: 3_000,
   /** Questions that one request has under way; others of it wait for their turn. */
   questionsPerRequestMax: 16,
   /** Items of one page that a client may ask for; above: 40003. */
@@ -388,6 +391,7 @@ assert(3 * limits.quietMs < limits.tailMs, 'who is told nothing stands within th
 assert(limits.claimAnswerMs < 10_000, 'a resume is answered before the client gives up')
 assert(2 * limits.holderAnswerMs < limits.claimAnswerMs, 'a silent home leaves time to answer')
 assert(limits.attachAnswerMs < 10_000, 'an attach is answered before the client gives up')
+assert(limits.behalfAnswerMs < limits.batchAnswerMs, 'there is time to publish, too')
 assert(limits.batchAnswerMs < limits.requestAnswerMs, 'a batch tells what it has')
 assert(limits.requestAnswerMs < 10_000, 'a request is answered before the client gives up')
 assert(2 * limits.headcountMs + limits.occupancyMs < 15_000, 'changes are told in time')

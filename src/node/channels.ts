@@ -124,6 +124,7 @@ export class Channels {
       send: (to, message) => this.#send(to, message)
     })
     this.registers = new Registers(this.#mastership, {
+      deadlines, random: ports.random.fork('holders'),
       now: () => ports.now(),
       send: (to, message) => this.#send(to, message),
       partition: (no) => this.#partitions.wanted(no),

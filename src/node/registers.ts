@@ -1,19 +1,25 @@
 /**
  * The way between this worker's sessions and requests and the registers of connections (rule 20)
- * and nonces, wherever those are: with the master of the partition that the name falls into.
+ * and nonces, wherever those are: with the master of the partition that the name falls into; and
+ * to the homes of connections.
  */
 
 import type { Now } from '../base/clock.ts'
+import type { Deadlines } from '../base/deadlines.ts'
+import type { Random } from '../base/random.ts'
 import type { Fate } from '../channel/claims.ts'
 import type { PartitionMaster } from '../channel/partition.ts'
 import type { ClaimMessage, FromRegister, ToRegister } from '../peer/claim-message.ts'
 import type { NonceMessage, Spend, Spent } from '../peer/nonce-message.ts'
 import type { Place } from '../peer/place.ts'
 import type { View } from '../ring/view.ts'
+import { Holders } from './holders.ts'
 import { Lives } from './lives.ts'
 import type { Mastership } from './mastership.ts'
 
 export interface RegistersPorts {
+  readonly deadlines: Deadlines
+  readonly random: Random
   now(): Now
   send(to: Place, message: ClaimMessage | NonceMessage): void
   /** The partition's master, which is this worker's. */
@@ -25,6 +31,8 @@ export interface RegistersPorts {
 }
 
 export class Registers {
+  /** What requests ask of the homes of connections. */
+  readonly holders: Holders
   readonly #mastership: Mastership
   readonly #ports: RegistersPorts
   readonly #lives = new Lives()
@@ -32,6 +40,11 @@ export class Registers {
   constructor(mastership: Mastership, ports: RegistersPorts) {
     this.#mastership = mastership
     this.#ports = ports
+    this.holders = new Holders({
+      ...ports,
+      viewVersion: () => mastership.viewVersion,
+      isListed: (incarnation) => this.fateOf(incarnation) === 'listed'
+    })
   }
 
   /** To be told before anybody who may ask for a fate. */
@@ -70,6 +83,7 @@ export class Registers {
       this.#ports.onClaimMessage(from, message)
       return
     }
+    if (message.kind === 'holding' && this.holders.onHolding(message)) return
     this.#toMine(from, message.connectionId, message)
   }
 

@@ -10,6 +10,7 @@ import type { ChannelDoor } from '../session/door.ts'
 import type { AtOnce } from './at-once.ts'
 import type { ClientEvents } from './client-events.ts'
 import type { Gatekeeper } from './gatekeeper.ts'
+import type { Holders } from './holders.ts'
 import type { NonceDesk } from './nonces.ts'
 import type { Outbox } from './outbox.ts'
 import type { Questions } from './questions.ts'
@@ -26,6 +27,8 @@ export interface RequestPorts {
   readonly random: Random
   readonly gate: Gatekeeper
   readonly nonces: NonceDesk
+  /** The homes of connections that others speak for. */
+  readonly holders: Holders
   /** Enumerations under way, by app. */
   readonly enumerations: AtOnce
   readonly revocations: RevocationDesk

@@ -2,9 +2,11 @@
  * Publishing by request (protocol 14.2). What is published gets its id here, before its first hop,
  * unless its client gave one (rule 16): a request that is sent again under the same ids is
  * answered with the serials of the first. The outcome of one that has none in time is unknown:
- * 50003, upon which an SDK sends it again.
+ * 50003, upon which an SDK sends it again. What is published on behalf of a connection is so only
+ * while its home says that the connection is there.
  */
 
+import type { ConnectionFacts } from '../auth/connection-key.ts'
 import { limits } from '../base/limits.ts'
 import { admittedAs, contentRefusal, isForcedNack, rightsRefusal } from '../session/admission.ts'
 import { stamped } from '../session/channel-claims.ts'
@@ -18,6 +20,7 @@ import { rawMessageOf } from './raw-message.ts'
 import { type AskedChannel, askedChannel } from './rest-channel.ts'
 
 const BASE_ID_LENGTH = 14
+const OVER = 'its connection is over, or has a newer key'
 
 /** What became of a publish on one channel. */
 export type Published =
@@ -54,9 +57,10 @@ export function publishOn(
   { name, key }: AskedChannel,
   messages: readonly Message[],
   caller: Caller,
-  { channels, connectionKeys, random, tally, meters }: RequestPorts,
+  ports: RequestPorts,
   onPublished: (published: Published) => void
 ): void {
+  const { channels, connectionKeys, holders, random, tally, meters } = ports
   const channel = name.wire
   const refuse = (error: ErrorInfo): void => {
     tally.refusedCount++
@@ -69,7 +73,7 @@ export function publishOn(
     refuse(publisher)
     return
   }
-  const { connectionId, identity } = publisher
+  const { behalfOf, identity } = publisher
   const bytesMax = caller.app.limits.messageBytesMax ?? limits.messageBytesMax
   const refusal = rightsRefusal(name, messages, caller.credentials.capability) ??
     contentRefusal(messages, identity, channel, bytesMax)
@@ -79,27 +83,39 @@ export function publishOn(
   }
   const claimed = stamped(messages, caller.credentials, name)
   const named = withIds(claimed, () => random.id(BASE_ID_LENGTH))
-  const said: AdmittedPublish = admittedAs(connectionId, named, identity)
-  const messageId = baseOf(said.id)
-  tally.publishCount++
-  tally.messageCount += messages.length
+  const said: AdmittedPublish = admittedAs(behalfOf?.connectionId, named, identity)
   const { channelPublishRateMax: rateMax } = caller.app.limits
-  channels.submit(key, { ...said, rateMax, isRest: true }, (outcome) => {
-    if (outcome.kind === 'refused') refuse(outcome.error)
-    else onPublished({ channel, messageId, serials: outcome.serials })
+  const submit = (): void => {
+    const messageId = baseOf(said.id)
+    tally.publishCount++
+    tally.messageCount += messages.length
+    channels.submit(key, { ...said, rateMax, isRest: true }, (outcome) => {
+      if (outcome.kind === 'refused') refuse(outcome.error)
+      else onPublished({ channel, messageId, serials: outcome.serials })
+    })
+  }
+  if (behalfOf === undefined) {
+    submit()
+    return
+  }
+  holders.ask(behalfOf, (held) => {
+    if (held === 'held') submit()
+    else if (held === 'over') refuse(errors.unknownConnectionKey(OVER).info)
+    else refuse(errors.unavailable().info)
   })
 }
 
 /** As whom the messages are published. */
 interface Publisher {
-  readonly connectionId: string | undefined
+  readonly behalfOf: ConnectionFacts | undefined
   /** One clientId; `'*'` for any; undefined for none. */
   readonly identity: string | undefined
 }
 
 /**
  * The caller itself; or, by a connectionKey in the messages, the connection that it is of
- * (protocol 6.1). That key must be one of ours, and of the same app.
+ * (protocol 6.1). That key must be one of ours, and of the same app; its home says whether it is
+ * good still.
  */
 function publisherOf(
   messages: readonly Message[],
@@ -110,13 +126,13 @@ function publisherOf(
   if (messages.some(({ connectionKey }) => connectionKey !== key)) {
     return errors.unknownConnectionKey('all messages of a publish must have the same').info
   }
-  if (key === undefined) return { connectionId: undefined, identity: clientId }
+  if (key === undefined) return { behalfOf: undefined, identity: clientId }
   const facts = connectionKeys.open(key)
   if (facts === undefined || facts.appId !== appId) return errors.unknownConnectionKey().info
   const isOther = clientId !== '*' && facts.clientId !== '*' && facts.clientId !== clientId
   if (isOther) return errors.clientIdMismatch().info
   const identity = facts.clientId === '*' ? clientId : facts.clientId
-  return { connectionId: facts.connectionId, identity }
+  return { behalfOf: facts, identity }
 }
 
 /** The messages with the ids that their client gave, or with new ones. */

@@ -317,7 +317,8 @@ export class Worker {
     return {
       connections: this.#sessions.count,
       ...this.#channels.counts(),
-      questions: this.#channels.questions.count + askedCount + this.#nonces.count,
+      questions: this.#channels.questions.count + askedCount + this.#nonces.count +
+        this.#channels.registers.holders.count,
       parked: parkedCount,
       requests: this.#requests.count,
       comet: this.#comet.count,
@@ -357,6 +358,7 @@ export class Worker {
       random: random.fork('requests'),
       gate: this.#gate,
       nonces: this.#nonces,
+      holders: this.#channels.registers.holders,
       enumerations: new AtOnce(limits.enumerationsPerAppMax),
       revocations: this.#revocations,
       connectionKeys,

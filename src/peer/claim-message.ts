@@ -4,7 +4,8 @@
  * of the connection, an entry in that partition's log.
  *
  *   node → register   claim, prove          answered by claimGranted or claimRefused, and proved
- *   register → holder stillHeld             answered by holding
+ *   register → holder stillHeld             answered by holding, to whoever asked: a worker asks
+ *                                           for a publish on behalf of the connection, too
  *   register → holder superseded            a higher claim is in the log
  *
  * `claim` and `prove` are sent again until they are answered; `superseded` is said again when a
@@ -70,7 +71,7 @@ export interface ClaimRefused extends OnConnection {
   readonly error: ErrorInfo
 }
 
-/** Register → holder: does this life of yours hold the connection? */
+/** Register, or worker, → holder: does this life of yours hold the connection? */
 export interface StillHeld extends OnConnection {
   readonly kind: 'stillHeld'
   readonly claimId: string
@@ -96,7 +97,7 @@ export type Holding =
   /** The one asked about is gone; its heir has lived so long. */
   | { readonly kind: 'formerLife'; readonly livedMs: number }
 
-/** Holder → register: the answer to `stillHeld`. */
+/** Holder → who asked: the answer to `stillHeld`. */
 export interface HoldingTold extends OnConnection {
   readonly kind: 'holding'
   readonly claimId: string

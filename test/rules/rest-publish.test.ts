@@ -1,7 +1,7 @@
 import type * as Ably from 'ably'
 import type { Test } from 'tap'
 import { limits } from '../../src/base/limits.ts'
-import { errorOf, until } from '../support/ably-clients.ts'
+import { cutOff, errorOf, until } from '../support/ably-clients.ts'
 import { ask, basic, pathOf, refusalOf, TYPES, valueOf } from './support/rest-kit.ts'
 import { ruleFile, type Stage } from './support/rule.ts'
 
@@ -163,6 +163,37 @@ ruleFile('rest-publish', (rule) => {
     t.same(await refusalOf(ask(on, path, { value: made })), [400, 40006])
     const eve = { data: 'x', connectionKey: key, clientId: 'eve' }
     t.same(await refusalOf(ask(on, path, { value: eve })), [400, 40012])
+  })
+
+  rule('R8', 'while that is there, and by its own key', async (t, on) => {
+    const path = pathOf(on.name('there'), '/messages')
+    const told = async (connectionKey: string): Promise<unknown> => {
+      const response = await ask(on, path, { value: { data: 'x', connectionKey } })
+      return response.status === 201 ? 201 : (await valueOf(response)).error.code
+    }
+    const client = on.client(t, 1)
+    await client.connection.whenState('connected')
+    const former = client.connection.key!
+    t.equal(await told(former), 201)
+    const lost = client.connection.whenState('disconnected')
+    cutOff(client)
+    await lost
+    await client.connection.whenState('connected')
+    await client.channels.get(on.name('there')).attach()
+    const { key } = client.connection
+    t.not(key, former)
+    let code = await told(former)
+    for (let no = 0; no < 100 && code === 201; no++) code = await told(former)
+    t.equal(code, 40006, 'the former is retired')
+    t.equal(await told(key!), 201)
+    client.close()
+    await client.connection.whenState('closed')
+    t.equal(await told(key!), 40006)
+    const socket = await on.socket(t, 2)
+    const { connectionDetails } = socket.all[0]!
+    socket.cut()
+    await socket.ended
+    t.equal(await told(connectionDetails!['connectionKey'] as string), 201, 'it may come back')
   })
 
   rule('R9', 'a publish that wants to be refused', async (t, on) => {

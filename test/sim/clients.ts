@@ -45,15 +45,16 @@ export class SimClient implements SocketClient {
   state: 'offline' | 'connecting' | 'connected' | 'closing' | 'closed' = 'offline'
   socket: SimSocket | undefined
   connectionId = ''
+  connectionKey: string | undefined
   events: ClientEvents | undefined
   readonly submissions: Submissions
   readonly members: ClientMembers
   /** What it heard, by channel, in order. */
   readonly heard = new Map<string, string[]>()
   lossCount = 0
+  isToldClosed = false
   readonly #region: Region
   readonly #random: Random
-  #connectionKey: string | undefined
   #publishCount = 0
   #timer: Scheduled | undefined
   #awayUntilMs = 0
@@ -188,6 +189,7 @@ export class SimClient implements SocketClient {
         return
       case Does.CLOSED:
         this.state = 'closed'
+        this.isToldClosed = true
         return
       case Does.AUTH:
         this.#credentials.renew(socket)
@@ -225,7 +227,7 @@ export class SimClient implements SocketClient {
       this.#redial()
       return
     }
-    socket.open(this.#credentials.query(this.#connectionKey))
+    socket.open(this.#credentials.query(this.connectionKey))
     this.#timer = world.after(CONNECT_MS, () => {
       if (this.state !== 'connecting' || this.socket !== socket) return
       socket.drop()
@@ -260,7 +262,7 @@ export class SimClient implements SocketClient {
     const { world } = this.#region
     const isSame = message.connectionId === this.connectionId
     this.connectionId = message.connectionId!
-    this.#connectionKey = message.connectionDetails?.connectionKey
+    this.connectionKey = message.connectionDetails?.connectionKey
     // It has shown another token, and everything goes on as it was.
     if (this.state === 'connected') return
     this.state = 'connected'

@@ -6,6 +6,7 @@ import { EMPTY } from '../../src/channel/occupancy.ts'
 import { PartitionChannels } from '../../src/channel/partition-channels.ts'
 import { Tail } from '../../src/channel/tail.ts'
 import { Groups } from '../../src/node/groups.ts'
+import { Holders } from '../../src/node/holders.ts'
 import { Questions } from '../../src/node/questions.ts'
 import { type Planted, replace, split } from './planting.ts'
 
@@ -19,6 +20,23 @@ export const ofRequests: readonly Planted[] = [
       return function (this: Confirming, from, message, writer, nowMs) {
         return message.kind !== 'ask' && former.call(this, from, message, writer, nowMs)
       }
+    })
+  },
+  {
+    name: 'who asks for a connection is told that it is there',
+    rule: 'R8',
+    foundBy: ['behalf'],
+    plant: () => replace(Holders, 'onHolding', (former) => function (this: Holders, told) {
+      const holding = { kind: 'held' as const, claim: 0, isProven: false, doubtfulThrough: -1 }
+      return former.call(this, { ...told, holding })
+    })
+  },
+  {
+    name: 'who asks for a connection is told that it is over',
+    rule: 'R8',
+    foundBy: ['behalf'],
+    plant: () => replace(Holders, 'onHolding', (former) => function (this: Holders, told) {
+      return former.call(this, { ...told, holding: { kind: 'formerLife', livedMs: 0 } })
     })
   },
   {

@@ -9,6 +9,7 @@ import type { RawRequest } from '../../src/node/request.ts'
 import type { ReadingStart } from './checks/history.ts'
 import type { Answer } from './exchanges.ts'
 import { type Outcome, publishBatch } from './batch-client.ts'
+import { Behalf, Guests } from './behalf.ts'
 import { EPOCH_MS } from './clock.ts'
 import { type HistoryItem, type HistoryRead, readHistory } from './history-client.ts'
 import type { Ask } from './pages.ts'
@@ -23,6 +24,9 @@ import { Violation } from './world.ts'
 
 const ASK_MS = 400
 const RETRY_MS = 500
+/** One publish in so many is on behalf of a connection. */
+const BEHALF_EVERY = 4
+const KEY_REFUSED = 40006
 
 /** A publish of its own, until it is answered. */
 interface Said {
@@ -30,6 +34,7 @@ interface Said {
   readonly texts: readonly string[]
   /** False: what becomes of it, where no answer comes, nobody will know. */
   readonly hasIds: boolean
+  readonly behalf?: Behalf | undefined
   tryCount: number
 }
 
@@ -37,7 +42,8 @@ interface Said {
 export interface RestWitness {
   /** The publish is acknowledged under these serials, where they were told. */
   onPublished(
-    channel: string, texts: readonly string[], serials: readonly string[] | undefined
+    channel: string, texts: readonly string[], serials: readonly string[] | undefined,
+    behalf?: Behalf
   ): void
   /** A request for a token with this nonce, by its digest, was answered below 500. */
   onTokenAnswer(nonce: string, answer: Answer): void
@@ -59,6 +65,9 @@ export class RestClient {
   readonly #witness: RestWitness
   readonly #open = new Set<Said>()
   readonly #tokens: TokenSeeker
+  /** By itself, so that a seed is otherwise what it was. */
+  readonly #behalfs: Random
+  readonly #guests: Guests
   readonly #surveyor: Surveyor
   #count = 0
   #isOn = true
@@ -69,10 +78,14 @@ export class RestClient {
     this.#random = region.world.fork(`rest ${name}`)
     this.#channels = channels
     this.#witness = witness
+    this.#behalfs = this.#random.fork('behalf')
     this.#tokens = new TokenSeeker(region, this.#random.fork('tokens'), witness)
     this.#surveyor = new Surveyor(region, this.#random.fork('survey'), channels, witness.survey,
       (request, onAnswer) => this.#ask(request, onAnswer))
     this.#liveOn()
+    this.#guests = new Guests(region, this.#behalfs.fork('guests'), (behalf) => {
+      if (this.#isOn) this.publish(channels[0]!, 1, false, behalf)
+    })
   }
 
   /** What it said or asked, and has no answer to yet. */
@@ -88,10 +101,11 @@ export class RestClient {
   /** It asks nothing more of itself. */
   stop(): void {
     this.#isOn = false
+    this.#guests.stop()
   }
 
-  publish(channel: string, count: number, hasIds: boolean): void {
-    const said = { channel, texts: this.#newTexts(count), hasIds, tryCount: 0 }
+  publish(channel: string, count: number, hasIds: boolean, behalf?: Behalf): void {
+    const said = { channel, texts: this.#newTexts(count), hasIds, behalf, tryCount: 0 }
     this.#open.add(said)
     this.#say(said)
   }
@@ -131,12 +145,18 @@ export class RestClient {
   #act(): void {
     const dice = this.#random.below(15)
     const channel = this.#channels[this.#random.below(this.#channels.length)]!
-    if (dice < 4) this.publish(channel, dice === 0 ? 3 : 1, dice < 3)
+    if (dice < 4) this.publish(channel, dice === 0 ? 3 : 1, dice < 3, this.#someBehalf())
     else if (dice < 6) this.#readSomething(channel)
     else if (dice < 8) this.#tokens.seek()
     else if (dice < 10) this.#askNonsense()
     else if (dice < 12) this.publishBatch()
     else this.#surveyor.look(channel)
+  }
+
+  #someBehalf(): Behalf | undefined {
+    const random = this.#behalfs
+    if (random.below(BEHALF_EVERY) > 0) return undefined
+    return Behalf.ofSome(this.#region.clients, random, this.#region.world)
   }
 
   #readSomething(channel: string): void {
@@ -158,8 +178,10 @@ export class RestClient {
 
   #say(said: Said): void {
     said.tryCount++
-    const { channel, texts, hasIds } = said
-    const body = new TextEncoder().encode(JSON.stringify(itemsOf(texts, hasIds)))
+    const { channel, texts, hasIds, behalf } = said
+    const items = itemsOf(texts, hasIds, behalf?.connectionKey)
+    const isClosed = behalf?.isClosed
+    const body = new TextEncoder().encode(JSON.stringify(items))
     const target = `/channels/${channel}/messages`
     const headers = { 'content-type': 'application/json' }
     this.#ask({ method: 'POST', target, headers, body }, (answer) => {
@@ -167,15 +189,17 @@ export class RestClient {
         this.#onOutcome(said, { kind: 'unknown' })
       } else if (answer.status === 201) {
         const { messageId, serials } = answer.value
+        if (isClosed === true) throw new Violation('behalf', `${texts} is said for what is closed`)
         this.#onOutcome(said, { kind: 'taken', messageId, serials })
       } else {
+        if (answer.value.error.code === KEY_REFUSED) behalf?.onRefused()
         this.#onOutcome(said, { kind: 'refused' })
       }
     })
   }
 
   #onOutcome(said: Said, outcome: Outcome): void {
-    const { channel, texts, hasIds, tryCount } = said
+    const { channel, texts, hasIds, behalf, tryCount } = said
     if (outcome.kind === 'unknown' && hasIds) {
       this.#region.world.after(this.#random.jitter(RETRY_MS), () => this.#say(said))
       return
@@ -187,7 +211,7 @@ export class RestClient {
     if (hasIds && `${messageId}:0` !== idOf(texts[0]!)) {
       throw new Violation('requests', `${texts} are published as ${messageId}`)
     }
-    this.#witness.onPublished(channel, texts, serials)
+    this.#witness.onPublished(channel, texts, serials, behalf)
     if (serials !== undefined) this.#find(channel, texts.at(-1)!, serials.at(-1)!)
   }
 
@@ -224,9 +248,9 @@ function idOf(text: string): string {
   return `${text.slice(0, at)}:${text.slice(at + 1)}`
 }
 
-function itemsOf(texts: readonly string[], hasIds: boolean): object[] {
+function itemsOf(texts: readonly string[], hasIds: boolean, connectionKey?: string): object[] {
   return texts.map((data) => {
-    const item = { name: nameOf(data), data }
+    const item = { name: nameOf(data), data, connectionKey }
     return hasIds ? { ...item, id: idOf(data) } : item
   })
 }

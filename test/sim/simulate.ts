@@ -199,6 +199,7 @@ class Run {
         idsOutlived: this.#region.ledger.outlivedCount,
         channelsReborn: this.#region.ledger.rebornCount,
         publishedByRequest: this.#requests.publishedCount,
+        onBehalf: this.#requests.behalfCount,
         overComet: this.#sessions.cometCount,
         tokensGiven: this.#requests.tokenCount,
         surveyed: this.#survey.toldCount,

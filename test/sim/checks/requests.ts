@@ -1,11 +1,13 @@
 /**
  * Requests (rules 3, 16 and 17): what a publish by request is told to have become, it has become:
- * acknowledged is in the log, under the serials that are told; refused is nowhere. Of all answers
+ * acknowledged is in the log, under the serials that are told, of the connection that it was said
+ * for; refused is nowhere. Of all answers
  * to one signed token request at most one gives a token, unless the log lost that it did; and it
  * is refused for nothing but that.
  */
 
 import { partitionOf } from '../../../src/base/hash.ts'
+import type { Behalf } from '../behalf.ts'
 import { channelKey } from '../clients.ts'
 import type { Answer } from '../exchanges.ts'
 import type { Ledger } from '../ledger.ts'
@@ -32,6 +34,7 @@ export class Requests implements Check, RestWitness {
   readonly #rolledBack = new Set<number>()
   readonly #given = new Set<string>()
   publishedCount = 0
+  behalfCount = 0
   tokenCount = 0
 
   constructor(region: Region, survey: Survey) {
@@ -43,13 +46,15 @@ export class Requests implements Check, RestWitness {
   }
 
   onPublished(
-    channel: string, texts: readonly string[], serials: readonly string[] | undefined
+    channel: string, texts: readonly string[], serials: readonly string[] | undefined,
+    behalf?: Behalf
   ): void {
     this.publishedCount++
+    if (behalf !== undefined) this.behalfCount++
     const found = this.#ledger.withText(texts[0]!).filter((each) =>
       each.channel === channelKey(channel) && each.texts.join() === texts.join())
-    const committed = found.find((each) =>
-      serials === undefined || serialsOf(each) === serials.join(' '))
+    const committed = found.find((each) => each.connectionId === behalf?.connectionId &&
+      (serials === undefined || serialsOf(each) === serials.join(' ')))
     if (committed !== undefined) {
       this.history.onAcknowledged(committed)
       return

@@ -257,6 +257,7 @@ export class WorkerWorld {
     for (const socket of from.outbox.drainSockets()) {
       this.input(from, { kind: 'socketFull', socket })
     }
+    for (const { responder, response } of from.outbox.takeResponses()) responder.respond(response)
     from.notes.push(...from.outbox.takeNotes())
   }
 
