@@ -4,12 +4,13 @@
  * told, only names up to its last one are known to be complete; behind that all are asked again.
  *
  * Where a worker leaves the view before it has answered, what it had may live on elsewhere by now,
- * with workers that were asked before that: all that are there then are asked.
+ * with workers that were asked before that: all that are there then are asked. So they are where
+ * one is there at the end that was not asked: it was taken for gone for a moment, or is new.
  */
 
 import { limits } from '../base/limits.ts'
 import type { Enumerated } from '../peer/question-message.ts'
-import type { Place } from '../peer/place.ts'
+import { type Place, placeKey } from '../peer/place.ts'
 import { META_PREFIX } from '../wire/params.ts'
 import { InTurns } from './in-turns.ts'
 import type { Asker, Questions } from './questions.ts'
@@ -55,17 +56,26 @@ export class Enumeration {
     const { appId, prefix, limit } = this.#request
     const countMax = Math.min(limit + 1, limits.enumeratedMax)
     const question = { prefix: `${appId}/${prefix}`, after, countMax }
+    const places = this.#questions.places()
     const turns = new InTurns<Place, Enumerated>(
-      this.#questions.places(),
+      places,
       (place, onAnswer) => {
         this.#questions.enumerate(this.#asker, place, question, (answer) => {
           if (answer !== undefined) onAnswer(answer)
           else if (turns.cancel()) this.#ask(after)
         })
       },
-      (answers) => this.#onAnswers(answers)
+      (answers) => {
+        if (this.#areAll(places)) this.#onAnswers(answers)
+        else this.#ask(after)
+      }
     )
     turns.begin()
+  }
+
+  #areAll(asked: readonly Place[]): boolean {
+    const keys = new Set(asked.map(placeKey))
+    return this.#questions.places().every((place) => keys.has(placeKey(place)))
   }
 
   #onAnswers(answers: readonly (Enumerated | undefined)[]): void {

@@ -73,12 +73,9 @@ t.test('a channel that several workers know is told once', async (t) => {
   t.same(pageOf(workers, { limit: 1 }).page, { names: ['a'], next: 'a' })
 })
 
-t.test('when a worker leaves those that are left are asked once more', async (t) => {
+/** Workers that come and go while they are asked; undefined: one that says nothing. */
+function living(channels: Map<string, string[] | undefined>) {
   const pages: NamesPage[] = []
-  /** What each has; undefined: it says nothing. */
-  const channels = new Map<string, string[] | undefined>([
-    ['a', ['app/a']], ['b', undefined], ['c', ['app/c']]
-  ])
   const asked: string[] = []
   const questions: Questions = new Questions({
     generation: 0,
@@ -100,11 +97,34 @@ t.test('when a worker leaves those that are left are asked once more', async (t)
   })
   new Enumeration({ appId: 'app', prefix: '', after: '', limit: 5 }, questions,
     { isOver: false }, (page) => void pages.push(page)).begin()
+  return { pages, asked, questions }
+}
+
+t.test('when a worker leaves those that are left are asked once more', async (t) => {
+  const channels = new Map<string, string[] | undefined>([
+    ['a', ['app/a']], ['b', undefined], ['c', ['app/c']]
+  ])
+  const { pages, asked, questions } = living(channels)
   t.same(pages, [])
   // What it had lives on where it was asked already.
   channels.delete('b')
   channels.set('a', ['app/a', 'app/b'])
   questions.onView()
   t.same(asked, ['a', 'b', 'c', 'a', 'c'])
+  t.same(pages, [{ names: ['a', 'b', 'c'], next: undefined }])
+})
+
+t.test('one that was taken for gone and is not is asked, too', async (t) => {
+  const channels = new Map<string, string[] | undefined>([
+    ['a', ['app/a']], ['b', undefined], ['c', undefined]
+  ])
+  const { pages, asked, questions } = living(channels)
+  channels.delete('b')
+  questions.onView()
+  t.same(asked, ['a', 'b', 'c', 'a', 'c'])
+  channels.set('b', ['app/b'])
+  channels.set('c', ['app/c'])
+  t.same(pages, [])
+  questions.onLinkReset({ incarnation: 'c', worker: 0 })
   t.same(pages, [{ names: ['a', 'b', 'c'], next: undefined }])
 })
