@@ -177,9 +177,10 @@ export class Ledger {
   /** True if the log has lost what stood at this point, or that anybody ever came that far. */
   isLost(channel: string, point: Point): boolean {
     if (this.#isTrue(channel, point)) return false
-    const { losses } = this.#partitions.get(partitionOf(channel, this.#partitionCount)) ?? {}
-    return losses?.some(({ lineage, keptEntry, epoch }) =>
-      lineage === point.lineage && point.entry > keptEntry && point.epoch <= epoch) === true
+    const truth = this.#partitions.get(partitionOf(channel, this.#partitionCount))
+    if (truth === undefined || hasReached(truth, point)) return false
+    return truth.losses.some(({ lineage, keptEntry, epoch }) =>
+      lineage === point.lineage && point.entry > keptEntry && point.epoch <= epoch)
   }
 
   /** What stood at this point, if the log has lost it. */
@@ -324,6 +325,13 @@ export class Ledger {
 
 function epochIn({ entries }: Append): EpochEntry | undefined {
   return entries.find((each) => each.kind === 'epoch')
+}
+
+/** True where the log has come so far in an epoch that was not lost, even of a lower salt. */
+function hasReached({ extents, losses }: Truth, point: Point): boolean {
+  if (losses.some(({ epoch }) => epoch === point.epoch)) return false
+  return extents.some(({ lineage, epoch, lastEntry }) =>
+    lineage === point.lineage && epoch === point.epoch && lastEntry >= point.entry)
 }
 
 /** What was lost of the lineage that this claim goes on with, though the log has another by now. */
