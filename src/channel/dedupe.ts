@@ -20,10 +20,20 @@ export interface Taken {
   readonly messageCount: number
 }
 
+/** Which frame of which connection said it. */
+export interface Turn {
+  readonly connectionId: string
+  readonly msgSerial: number
+}
+
 /** A committed publish with the key it is known by. */
 export interface KnownId extends Taken {
   readonly key: string
+  /** Where the key does not tell it. */
+  readonly turn?: Turn
 }
+
+type Op = Pick<PublishOp, 'id' | 'idSpace'> & Partial<Turn>
 
 /** Someone who waits for the outcome of a publish that is under way. */
 export type Waiter = (taken: Taken) => void
@@ -31,6 +41,8 @@ export type Waiter = (taken: Taken) => void
 interface Known {
   taken: Taken | undefined
   waiters: Waiter[] | undefined
+  /** Where the key does not tell it. */
+  readonly turn: Turn | undefined
 }
 
 /** The ids of one channel. */
@@ -67,17 +79,19 @@ export class Dedupe {
    * the refusal was lost. Taking it now would turn the order round
    * (docs/decisions/0016-lost-refusals.md). Messages and presence have no order between them.
    */
-  isOvertaken({ id, idSpace, messageCount }: PublishOp): boolean {
-    if (idSpace !== 'connection') return false
-    const { connectionId, msgSerial } = partsOf(id)
-    return msgSerial < (this.#highestOf(messageCount).get(connectionId) ?? -1)
+  isOvertaken(op: PublishOp): boolean {
+    const turn = chosenTurn(op) ?? derivedTurn(keyOf(op))
+    if (turn === undefined) return false
+    const { connectionId, msgSerial } = turn
+    return msgSerial < (this.#highestOf(op.messageCount).get(connectionId) ?? -1)
   }
 
   /** The publish is admitted; `waiter` is told when it is committed. */
   admit(op: PublishOp, waiter: Waiter): void {
     const key = keyOf(op)
-    this.#known.set(key, { taken: undefined, waiters: [waiter] })
-    this.#raise(key, op.messageCount)
+    const turn = chosenTurn(op)
+    this.#known.set(key, { taken: undefined, waiters: [waiter], turn })
+    this.#raise(turn ?? derivedTurn(key), op.messageCount)
   }
 
   /** Waits for the outcome of a pending or held publish. */
@@ -87,7 +101,7 @@ export class Dedupe {
 
   /** The publish is in the log; its waiters are told, and it is known from now for the window. */
   commit(
-    op: Pick<PublishOp, 'id' | 'idSpace'>,
+    op: Op,
     { timestamp, counter, messageCount }: Taken,
     nowMs: number
   ): void {
@@ -95,23 +109,23 @@ export class Dedupe {
     // These fields alone: an id outlives its message, whose payload must not stay with it.
     const taken = { timestamp, counter, messageCount }
     const waiters = this.#known.get(key)?.waiters
-    this.#commit(key, taken, nowMs)
+    this.#commit(key, taken, chosenTurn(op), nowMs)
     if (waiters !== undefined) for (const waiter of waiters) waiter(taken)
   }
 
   /** The publish is in the log, and is known from now; its waiters are told by `release`. */
   hold(
-    op: Pick<PublishOp, 'id' | 'idSpace'>,
+    op: Op,
     { timestamp, counter, messageCount }: Taken,
     nowMs: number
   ): void {
     const key = keyOf(op)
     const waiters = this.#known.get(key)?.waiters ?? []
-    this.#commit(key, { timestamp, counter, messageCount }, nowMs, waiters)
+    this.#commit(key, { timestamp, counter, messageCount }, chosenTurn(op), nowMs, waiters)
   }
 
   /** What was held is in the archive. */
-  release(op: Pick<PublishOp, 'id' | 'idSpace'>): void {
+  release(op: Op): void {
     const known = this.#known.get(keyOf(op))
     const { taken, waiters } = known ?? {}
     if (known === undefined || taken === undefined || waiters === undefined) return
@@ -122,14 +136,16 @@ export class Dedupe {
   /** Everything committed that is still known, oldest first. */
   committed(): KnownId[] {
     const ids: KnownId[] = []
-    for (const [key, { taken }] of this.#known) if (taken !== undefined) ids.push({ key, ...taken })
+    for (const [key, { taken, turn }] of this.#known) {
+      if (taken !== undefined) ids.push({ key, ...taken, ...(turn && { turn }) })
+    }
     return ids
   }
 
   /** Takes over what a former master knew; the time counts in full again. */
   restore(ids: readonly KnownId[], nowMs: number): void {
-    for (const { key, timestamp, counter, messageCount } of ids) {
-      this.#commit(key, { timestamp, counter, messageCount }, nowMs)
+    for (const { key, timestamp, counter, messageCount, turn } of ids) {
+      this.#commit(key, { timestamp, counter, messageCount }, turn, nowMs)
     }
   }
 
@@ -145,9 +161,15 @@ export class Dedupe {
     }
   }
 
-  #commit(key: string, taken: Taken, nowMs: number, waiters?: Waiter[]): void {
-    this.#known.set(key, { taken, waiters })
-    this.#raise(key, taken.messageCount)
+  #commit(
+    key: string,
+    taken: Taken,
+    turn: Turn | undefined,
+    nowMs: number,
+    waiters?: Waiter[]
+  ): void {
+    this.#known.set(key, { taken, waiters, turn })
+    this.#raise(turn ?? derivedTurn(key), taken.messageCount)
     this.#expiries.push({ key, atMs: nowMs + limits.idKeptMs })
   }
 
@@ -155,34 +177,36 @@ export class Dedupe {
     return messageCount === 0 ? this.#highestOfPresence : this.#highestOfMessages
   }
 
-  #raise(key: string, messageCount: number): void {
-    if (!isDerived(key)) return
-    const { connectionId, msgSerial } = partsOf(key)
+  #raise(turn: Turn | undefined, messageCount: number): void {
+    if (turn === undefined) return
+    const { connectionId, msgSerial } = turn
     const highest = this.#highestOf(messageCount)
     if (msgSerial > (highest.get(connectionId) ?? -1)) highest.set(connectionId, msgSerial)
   }
 
   #forget(key: string): void {
-    const { taken } = this.#known.get(key) ?? {}
+    const { taken, turn = derivedTurn(key) } = this.#known.get(key) ?? {}
     this.#known.delete(key)
-    if (taken === undefined || !isDerived(key)) return
-    const { connectionId, msgSerial } = partsOf(key)
+    if (taken === undefined || turn === undefined) return
     const highest = this.#highestOf(taken.messageCount)
-    if (highest.get(connectionId) === msgSerial) highest.delete(connectionId)
+    if (highest.get(turn.connectionId) === turn.msgSerial) highest.delete(turn.connectionId)
   }
 }
 
-function isDerived(key: string): boolean {
-  return !key.startsWith('~') && !key.startsWith('!')
+/** Of an id that the client chose. */
+function chosenTurn({ idSpace, connectionId, msgSerial }: Op): Turn | undefined {
+  const isChosen = idSpace === 'client' && connectionId !== undefined && msgSerial !== undefined
+  return isChosen ? { connectionId, msgSerial } : undefined
 }
 
-/** What an id that is derived from a connection says. */
-function partsOf(id: string): { readonly connectionId: string; readonly msgSerial: number } {
-  const colon = id.lastIndexOf(':')
-  return { connectionId: id.slice(0, colon), msgSerial: Number(id.slice(colon + 1)) }
+/** Of an id that was derived from a connection. */
+function derivedTurn(key: string): Turn | undefined {
+  if (key.startsWith('~') || key.startsWith('!')) return undefined
+  const colon = key.lastIndexOf(':')
+  return { connectionId: key.slice(0, colon), msgSerial: Number(key.slice(colon + 1)) }
 }
 
-function keyOf(op: Pick<PublishOp, 'id' | 'idSpace'>): string {
+function keyOf(op: Op): string {
   if (op.idSpace === 'connection') return op.id
   return op.idSpace === 'client' ? `~${op.id}` : `!${op.id}`
 }

@@ -289,13 +289,14 @@ export class ChannelMaster {
 
   /** Gives the op its place in the order. */
   #publish(op: PublishOp): Omit<Publication, 'entry'> {
-    const { id, idSpace, connectionId, messageCount, payload, ephemeralCount, owner, said } = op
+    const { id, idSpace, messageCount, ephemeralCount, owner } = op
     const { ms: timestamp, counter } = this.#clock.next(this.#ports.now().wallMs)
     const seq = ++this.#lastSeq
     const ownId = idSpace === 'master' ? `${this.#ports.lineage}:${seq}` : id
     const isLasting = owner !== undefined || messageCount > (ephemeralCount ?? 0)
     const keptMs = isLasting ? this.#kept() : undefined
-    const publication = { seq, id: ownId, idSpace, connectionId, timestamp, counter,
+    const { connectionId, msgSerial, payload, said } = op
+    const publication = { seq, id: ownId, idSpace, connectionId, msgSerial, timestamp, counter,
       messageCount, payload, ephemeralCount, owner, said, keptMs }
     this.#ports.append(this.channel, publication)
     return publication

@@ -96,17 +96,21 @@ export function decodeState(bytes: Uint8Array): PartitionState {
 /** `[serial, ms, counter, messageCount]…` of one connection, the first two as differences. */
 type Run = [connectionId: string, numbers: number[]]
 
-type Other = [key: string, timestamp: number, counter: number, messageCount: number]
+type Other = [
+  key: string, timestamp: number, counter: number, messageCount: number,
+  connectionId?: string, msgSerial?: number
+]
 
 const DERIVED = /^([^~].*):(0|[1-9][0-9]{0,14})$/
 
 function runsOf(ids: readonly KnownId[]): [Run[], Other[]] {
   const runs = new Map<string, { numbers: number[]; serial: number; ms: number }>()
   const others: Other[] = []
-  for (const { key, timestamp, counter, messageCount } of ids) {
+  for (const { key, timestamp, counter, messageCount, turn } of ids) {
     const match = DERIVED.exec(key)
     if (match === null) {
-      others.push([key, timestamp, counter, messageCount])
+      const said = turn === undefined ? [] as const : [turn.connectionId, turn.msgSerial] as const
+      others.push([key, timestamp, counter, messageCount, ...said])
       continue
     }
     const [, connectionId, digits] = match as unknown as [string, string, string]
@@ -121,8 +125,10 @@ function runsOf(ids: readonly KnownId[]): [Run[], Other[]] {
 }
 
 function idsOf([runs, others]: [Run[], Other[]]): KnownId[] {
-  const ids = others.map(([key, timestamp, counter, messageCount]): KnownId => {
-    return { key, timestamp, counter, messageCount }
+  const ids = others.map(([key, timestamp, counter, messageCount, connectionId, msgSerial]) => {
+    const id: KnownId = { key, timestamp, counter, messageCount }
+    if (connectionId === undefined || msgSerial === undefined) return id
+    return { ...id, turn: { connectionId, msgSerial } }
   })
   for (const [connectionId, numbers] of runs) {
     let serial = 0

@@ -77,11 +77,12 @@ export class Groups implements ChannelDoor {
   }
 
   submit(channel: string, publish: AdmittedPublish, onOutcome: (outcome: Outcome) => void): void {
-    const { id, idSpace, connectionId, messages, ephemeralCount, rateMax, isRest } = publish
+    const { id, idSpace, connectionId, msgSerial, messages, ephemeralCount, rateMax } = publish
     const payload = encodeMessages(messages)
     const messageCount = messages.length
-    const said = { count: messageCount, bytes: publishSize(messages), isRest: isRest === true }
-    const op = { id, idSpace, connectionId, messageCount, payload, said }
+    const { isRest = false } = publish
+    const said = { count: messageCount, bytes: publishSize(messages), isRest }
+    const op = { id, idSpace, connectionId, msgSerial, messageCount, payload, said }
     const isPlain = (ephemeralCount ?? 0) === 0 && rateMax === undefined
     this.#group(channel).submit(isPlain ? op : { ...op, ephemeralCount, rateMax }, onOutcome)
   }

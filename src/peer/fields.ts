@@ -38,9 +38,9 @@ export function standingFrom(value: unknown): Standing {
 export function opFields(op: PublishOp): Fields {
   const { ephemeralCount, rateMax, owner, membersMax, said } = op
   if (rateMax === undefined && said === undefined) return storedFields(op)
-  const { id, idSpace, connectionId, messageCount, payload } = op
+  const { id, idSpace, messageCount, payload } = op
   return [
-    id, ID_SPACES.indexOf(idSpace), connectionId ?? null, messageCount, payload,
+    id, ID_SPACES.indexOf(idSpace), sayerField(op), messageCount, payload,
     owner === undefined ? null : ownerFields(owner), membersMax ?? null,
     ephemeralCount ?? null, rateMax ?? null,
     ...(said === undefined ? [] : [said.count, said.bytes, said.isRest])
@@ -49,18 +49,25 @@ export function opFields(op: PublishOp): Fields {
 
 /** Those of them that logs hold. */
 function storedFields(op: Omit<PublishOp, 'rateMax' | 'said'>): Fields {
-  const { id, idSpace, connectionId, messageCount, payload, ephemeralCount } = op
-  const fields = [id, ID_SPACES.indexOf(idSpace), connectionId ?? null, messageCount, payload]
+  const { id, idSpace, messageCount, payload, ephemeralCount } = op
+  const fields = [id, ID_SPACES.indexOf(idSpace), sayerField(op), messageCount, payload]
   if (op.owner !== undefined) return [...fields, ownerFields(op.owner), op.membersMax ?? null]
   return ephemeralCount === undefined ? fields : [...fields, null, null, ephemeralCount]
 }
 
+/** On which connection it was said, and in which frame where the id does not tell. */
+function sayerField({ connectionId, msgSerial }: Pick<PublishOp, 'connectionId' | 'msgSerial'>):
+string | null | readonly [string, number] {
+  if (connectionId === undefined) return null
+  return msgSerial === undefined ? connectionId : [connectionId, msgSerial]
+}
+
 /** The inverse of `opFields`. */
 export function opFrom(value: unknown): PublishOp {
-  const [id, idSpace, connectionId, messageCount, payload, ...more] = value as [
+  const [id, idSpace, sayer, messageCount, payload, ...more] = value as [
     string,
     number,
-    string | null,
+    string | null | readonly [string, number],
     number,
     Uint8Array,
     unknown?,
@@ -75,7 +82,8 @@ export function opFrom(value: unknown): PublishOp {
   const op = {
     id,
     idSpace: ID_SPACES[idSpace]!,
-    connectionId: connectionId ?? undefined,
+    ...(sayer instanceof Array ? { connectionId: sayer[0], msgSerial: sayer[1] }
+      : { connectionId: sayer ?? undefined }),
     messageCount,
     payload,
     ...(count === undefined ? {} : { said: { count, bytes: bytes!, isRest: isRest! } })

@@ -13,9 +13,7 @@
  * order. What is said of it besides is who is a member now, and whose members these are (rule 21).
  *
  * Messages name their channel by key (`appId/name`), never by an id that a restart forgets; those
- * of a roll or a handover name the partition, for they are about all channels of one. Who holds a
- * session is another talk of its own (peer/claim-message.ts), and so are the requests of comet
- * connections (peer/comet-message.ts).
+ * of a roll or a handover name the partition. Other talks have files of their own.
  */
 
 import type { Frame } from '../wire/frame.ts'
@@ -83,12 +81,17 @@ export interface Standing extends Position {
  */
 export type IdSpace = 'connection' | 'client' | 'node' | 'master'
 
-/** One publish as its session admitted it: what the master needs to know, and the bytes. */
-export interface PublishOp {
+interface Named {
   /** `connectionId:msgSerial`, or the base id that the client chose. */
   readonly id: string
   readonly idSpace: IdSpace
   readonly connectionId: string | undefined
+  /** Of its frame on that connection, where a client chose the id. */
+  readonly msgSerial?: number
+}
+
+/** One publish as its session admitted it: what the master needs to know, and the bytes. */
+export interface PublishOp extends Named {
   /** How many messages `payload` holds; 0 for presence, which has no serials. */
   readonly messageCount: number
   /** MessagePack of the messages, canonical form; encoded once, by the session's worker. */
@@ -106,13 +109,10 @@ export interface PublishOp {
 }
 
 /** A committed publish: what the log holds and what every ChannelClient is given. */
-export interface Publication {
+export interface Publication extends Named {
   readonly seq: number
   /** The number of the log entry it stands in. */
   readonly entry: number
-  readonly id: string
-  readonly idSpace: IdSpace
-  readonly connectionId: string | undefined
   /** Milliseconds since the Unix epoch; also the serials' time. */
   readonly timestamp: number
   /** Tells apart the publishes of one millisecond in the serials. */

@@ -178,7 +178,9 @@ export function admitted(
   identity: string | undefined
 ): AdmittedPublish {
   const ids = checkPublishIds(messages)
-  if (ids.ok && ids.first !== undefined) return admittedAs(connectionId, messages, identity)
+  if (ids.ok && ids.first !== undefined) {
+    return { ...admittedAs(connectionId, messages, identity), msgSerial }
+  }
   const id = `${connectionId}:${msgSerial}`
   return { id, idSpace: 'connection', connectionId, ...implied(messages, identity) }
 }

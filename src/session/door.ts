@@ -45,6 +45,8 @@ export interface AdmittedPublish {
   readonly id: string
   readonly idSpace: 'connection' | 'client'
   readonly connectionId: string | undefined
+  /** Of the frame on the connection, where the id does not tell it. */
+  readonly msgSerial?: number
   readonly messages: readonly Message[]
   /** So many of them are for those who are there, and not to be kept (protocol 6.1). */
   readonly ephemeralCount?: number

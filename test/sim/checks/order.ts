@@ -1,9 +1,8 @@
 /**
  * What a client publishes on one socket stands in the log in the order in which it was said there
  * (rule 16): every channel has its publishes one after another, whatever was lost, sent again or
- * taken over in between. Presence is decided beside it, and may wait for others to declare. What
- * was said again with an id of its client's own may have been refused on the first socket, and
- * taken then; it is left out.
+ * taken over in between, and also when it is said again on a later socket. Presence is decided
+ * beside it, and may wait for others to declare.
  */
 
 import { channelKey } from '../clients.ts'
@@ -17,7 +16,6 @@ interface Said {
   readonly socketId: string
   /** Its place among all that was said. */
   readonly no: number
-  isRepeated: boolean
 }
 
 export class Order implements Check {
@@ -32,9 +30,8 @@ export class Order implements Check {
     const id = ownId === undefined ? `connection ${socket.connectionId}:${msgSerial}`
       : `client ${ownId}`
     const key = `${channelKey(channel!)} ${id}`
-    const known = this.#said.get(key)
-    if (known !== undefined) known.isRepeated = true
-    else this.#said.set(key, { socketId: socket.id, no: ++this.#count, isRepeated: false })
+    if (this.#said.has(key)) return
+    this.#said.set(key, { socketId: socket.id, no: ++this.#count })
   }
 
   /** What the log has lost may be appended again. */
@@ -46,7 +43,7 @@ export class Order implements Check {
     if (isStray) return
     for (const { channel, id, idSpace, events } of committed) {
       const said = this.#said.get(`${channel} ${idSpace} ${id}`)
-      if (said === undefined || (said.isRepeated && idSpace === 'client')) continue
+      if (said === undefined) continue
       const { no, socketId } = said
       const kind = events === undefined ? 'messages' : 'presence'
       const place = `${lineage} ${channel} ${socketId} ${kind}`

@@ -2,6 +2,7 @@ import t from 'tap'
 import { limits } from '../../../src/base/limits.ts'
 import { Random } from '../../../src/base/random.ts'
 import { Dedupe } from '../../../src/channel/dedupe.ts'
+import { decodeState, emptyState, encodeState } from '../../../src/channel/partition-state.ts'
 import { op, publication } from './parts.ts'
 
 const taken = { timestamp: 1, counter: 0, messageCount: 1 }
@@ -113,13 +114,22 @@ t.test('[B4] what is new below what was taken was refused, and its refusal lost'
   t.notOk(dedupe.isOvertaken(op('a:6')))
   t.notOk(dedupe.isOvertaken(op('b:4')), 'another connection')
   t.notOk(dedupe.isOvertaken(op('a:4', { idSpace: 'client' })), 'an id that only looks like one')
+  const chosen = { idSpace: 'client' as const, connectionId: 'a', msgSerial: 4 }
+  t.ok(dedupe.isOvertaken(op('mine', chosen)), 'an id of its own, in an earlier frame')
+  t.notOk(dedupe.isOvertaken(op('mine', { ...chosen, connectionId: undefined })), 'by request')
   t.notOk(dedupe.isOvertaken(op('a:4', { messageCount: 0 })), 'presence is decided beside it')
   dedupe.commit(op('a:5'), taken, 0)
   dedupe.commit(op('a:9'), { ...taken, messageCount: 0 }, 0)
   t.notOk(dedupe.isOvertaken(op('a:6')))
   t.ok(dedupe.isOvertaken(op('a:8', { messageCount: 0 })))
+  dedupe.commit(op('chosen', { ...chosen, connectionId: 'c', msgSerial: 3 }), taken, 0)
   const heir = new Dedupe()
-  heir.restore(dedupe.committed(), 0)
+  const { letGo } = emptyState
+  const channel = { channel: 'app/c', seq: 1, epoch: 1, entry: 1, birth: letGo,
+    tick: { ms: 1, counter: 0 }, ids: dedupe.committed(), members: [], unarchived: [] }
+  const kept = decodeState(encodeState({ ...emptyState, channels: [channel] }))
+  heir.restore(kept.channels[0]!.ids, 0)
+  t.ok(heir.isOvertaken(op('c:2')), 'of an id that tells nothing, too')
   t.ok(heir.isOvertaken(op('a:4')), 'a later master knows it')
   heir.expire(limits.idKeptMs)
   t.notOk(heir.isOvertaken(op('a:4')), 'forgotten with the last of the connection')

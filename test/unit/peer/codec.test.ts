@@ -16,7 +16,7 @@ const messages: readonly PeerMessage[] = [
   { ...question, from: undefined, rewind: { count: 0 } },
   ...[
     op, { ...op, ephemeralCount: 1 }, { ...op, ephemeralCount: 0, rateMax: 5 },
-    { ...op, owner, membersMax: undefined }
+    { ...op, owner, membersMax: undefined }, { ...op, idSpace: 'client' as const, msgSerial: 7 }
   ].map((each) => ({
     kind: 'publish' as const, channel, clientId: 'x', epoch: 4, opNo: 1, answeredThrough: 0,
     op: each
