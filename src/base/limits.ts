@@ -351,9 +351,11 @@ export const limits = {
   batchBytesMax: 256 * 1024,
   /** How long an acknowledgement may wait for a batch of the other direction. */
   linkAckMs: 40,
-  /** An unconfirmed last batch is asked about after this long; doubles to the next. */
-  linkAskMs: 250,
-  linkAskMaxMs: 5_000
+  /**
+   * An unconfirmed last batch is asked about after this long; doubles to the next. A place that no
+   * view lists is asked so often, for 40 s about; then its link is let go.
+   */
+  linkAskMs: 250, linkAskMaxMs: 5_000, linkStrangerAsks: 12
 } as const
 
 assert(limits.frameBytesMax > limits.messageBytesMax, 'a frame holds a largest publish')
@@ -375,10 +377,8 @@ assert(
   limits.revokeTargetsMax * (limits.revocationTargetBytesMax + 256) < limits.appendBytesMax,
   'what one request revokes fits in one append'
 )
-assert(
-  limits.cometResponseBytesMax <= limits.frameBytesMax,
-  'so does one that ends with the answer to a comet request, or with a part of a send'
-)
+assert(limits.cometResponseBytesMax <= limits.frameBytesMax,
+  'so does one that ends with the answer to a comet request, or with a part of a send')
 assert(limits.cometIdleMs <= limits.maxIdleIntervalMs, 'a comet client hears us as often')
 assert(limits.cometIdleMs < limits.cometRecvAnswerMs, 'a home that is there answers in time')
 assert(limits.framesPerSecondMax > limits.owedPerSessionMax, 'what is sent again is no flood')

@@ -84,6 +84,8 @@ export class Channels {
   readonly #clients: Clients
   readonly #partitions: Partitions
   readonly #mastership: Mastership
+  /** What the view says about places. */
+  readonly places: Pick<Mastership, 'isRemoved' | 'isListed' | 'isStranger' | 'hear'>
   readonly #rolls = new Rolls()
   #loop: { from: Place; message: PeerMessage }[] = []
   #room = ampleRoom
@@ -91,7 +93,7 @@ export class Channels {
   constructor(options: ChannelsOptions, ports: ChannelsPorts) {
     this.#options = options
     this.#ports = ports
-    this.#mastership = new Mastership(options.self, options.workers)
+    this.places = this.#mastership = new Mastership(options.self, options.workers)
     this.#clients = new Clients(ports, (channel) => this.#newClient(channel), () => this.runLoop())
     const { deadlines, tally, meters, now } = ports
     this.groups = new Groups(options, {
@@ -120,7 +122,7 @@ export class Channels {
       nowMs: () => now().monoMs,
       masterPlace: (channel) => this.#mastership.masterPlace(channel),
       places: () => this.#mastership.places(),
-      isListed: (place) => this.isListed(place),
+      isListed: (place) => this.#mastership.isListed(place),
       send: (to, message) => this.#send(to, message)
     })
     this.registers = new Registers(this.#mastership, {
@@ -182,11 +184,7 @@ export class Channels {
     this.registers.learn(view, gone)
     const news = this.#mastership.learn(view, generations, gone)
     const { ended, anew, heardAnew, hasSkipped } = news
-    for (const place of ended) {
-      this.#forgetPlace(place)
-      this.#ports.dropLink(place)
-      this.#ports.onPlaceLost(place)
-    }
+    for (const place of ended) this.onPlaceEnded(place)
     for (const place of anew) this.onPeerRestarted(place)
     for (const place of heardAnew) this.onLinkReset(place)
     this.#partitions.onView()
@@ -211,17 +209,14 @@ export class Channels {
     }
   }
 
-  /** True for a place whose node was removed: what it asked for nobody would ever take back. */
-  isRemoved(place: Place): boolean { return this.#mastership.isRemoved(place) }
-
-  /** True for a place of a node of the view that is not known to be gone. */
-  isListed(place: Place): boolean {
-    return this.#mastership.isAlive({ ...place, generation: Infinity })
-  }
-
-  /** A batch of this life of `place` came in. */
-  onPeerHeard(place: Place, generation: number): void {
-    this.#mastership.hear(place, generation)
+  /**
+   * A place is out of the view; or no view lists it, and it does not answer: whoever knew that it
+   * was removed has lost that with the ring object (scenario H3).
+   */
+  onPlaceEnded(place: Place): void {
+    this.#forgetPlace(place)
+    this.#ports.dropLink(place)
+    this.#ports.onPlaceLost(place)
   }
 
   onPeerMessage(from: Place, message: PeerMessage): void {

@@ -60,9 +60,22 @@ export class Mastership {
     return news
   }
 
-  /** True for the places of an incarnation that was removed, whether it knows that or not. */
+  /**
+   * True for the places of an incarnation that was removed, whether it knows that or not: what they
+   * ask for nobody would ever take back.
+   */
   isRemoved(place: Place): boolean {
     return this.#removed.has(place.incarnation)
+  }
+
+  /** True for a place of a node of the view that is not known to be gone. */
+  isListed(place: Place): boolean {
+    return this.isAlive({ ...place, generation: Infinity })
+  }
+
+  /** True for a place of a node that the view does not list, whatever became of it. */
+  isStranger({ incarnation }: Place): boolean {
+    return this.#view !== undefined && memberOf(incarnation, this.#view) === undefined
   }
 
   /** The life `generation` of `place` has spoken to us. */

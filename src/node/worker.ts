@@ -105,7 +105,9 @@ export class Worker {
         sendFrame: (to, frame) => outbox.send(to, frame),
         onLinkReset: (place) => this.#channels.onLinkReset(place),
         onPeerRestarted: (place) => this.#channels.onPeerRestarted(place),
-        onPeerMessage: (from, message) => this.#channels.onPeerMessage(from, message)
+        onPeerMessage: (from, message) => this.#channels.onPeerMessage(from, message),
+        isStranger: (place) => this.#channels.places.isStranger(place),
+        onStrangerSilent: (place) => this.#channels.onPlaceEnded(place)
       },
       this.#deadlines,
       random.fork('links')
@@ -205,7 +207,7 @@ export class Worker {
       directory: () => this.#gate.directory,
       places: () => this.#channels.questions.places(),
       send: (to, message) => {
-        if (!this.#channels.isRemoved(to)) {
+        if (!this.#channels.places.isRemoved(to)) {
           this.#links.send(to, message, weightOf(message), this.#now.monoMs)
         }
       },
@@ -222,7 +224,7 @@ export class Worker {
       now,
       prove: (shown) => this.#gate.prove(shown),
       factsOf: (connectionKey) => connectionKeys.open(connectionKey),
-      isListed: (place) => this.#channels.isListed(place),
+      isListed: (place) => this.#channels.places.isListed(place),
       send: (to, message) => {
         this.#links.send(to, message, weightOf(message), this.#now.monoMs)
       }
@@ -381,9 +383,9 @@ export class Worker {
     if (viewVersion > this.#channels.viewVersion) {
       this.#outbox.heardView(viewVersion, from.incarnation)
     }
-    if (this.#channels.isRemoved(from)) return
+    if (this.#channels.places.isRemoved(from)) return
     this.#links.onFrame(frame, this.#now.monoMs)
-    if (frame.kind === 'batch') this.#channels.onPeerHeard(from, frame.stream.generation)
+    if (frame.kind === 'batch') this.#channels.places.hear(from, frame.stream.generation)
   }
 }
 

@@ -26,6 +26,8 @@ export class Link {
   unconfirmedBytes = 0
   askMs: number = limits.linkAskMs
   askDeadline: Deadline | undefined
+  /** How often it was asked in vain, and nobody listed its place. */
+  strangerAsks = 0
   /** Until then what is said is let go: there is too much of it, and it will be said again. */
   rest: Deadline | undefined
   following: Stream | undefined

@@ -12,6 +12,7 @@
  *   sender    open ──batch──▶ unconfirmed ──ack──▶ open
  *                               │ silence: ask, with growing pauses
  *                               │ ack with a gap: send again from there, once per gap
+ *                               │ asked for long, while no view lists the place: dropped
  *                               │ unknownStream: raise the stream, reset
  *                               │ too many bytes: raise the stream, rest, then reset
  *   receiver  unknown ──batch 1──▶ following ──repeat: confirm ──gap: confirm as gap──▶ …
@@ -73,6 +74,9 @@ export interface LinkOwner {
   /** `place` is a new life: what it knew and what it was promised is gone. */
   onPeerRestarted(place: Place, now: number): void
   onPeerMessage(from: Place, message: PeerMessage): void
+  isStranger(place: Place): boolean
+  /** No view has listed it, and it was silent, however often it was asked: `drop` it. */
+  onStrangerSilent(place: Place): void
 }
 
 export interface LinksOptions {
@@ -136,6 +140,7 @@ export class Links {
   onFrame(frame: LinkFrame, nowMs: number): void {
     this.#nowMs = nowMs
     const link = this.#link(frame.from)
+    link.strangerAsks = 0
     if (frame.kind === 'batch') {
       if (frame.confirms !== undefined) this.#onConfirmation(link, frame.confirms)
       this.#onBatch(link, frame.stream, frame.batchNo, frame.messages)
@@ -220,6 +225,11 @@ export class Links {
         this.#nowMs = nowMs
         link.askDeadline = undefined
         if (link.unconfirmed.length === 0) return
+        if (!this.#owner.isStranger(link.place)) link.strangerAsks = 0
+        else if (link.strangerAsks++ >= limits.linkStrangerAsks) {
+          this.#owner.onStrangerSilent(link.place)
+          return
+        }
         link.askMs = Math.min(link.askMs * 2, limits.linkAskMaxMs)
         this.#owner.sendFrame(link.place, {
           ...this.#head(link),

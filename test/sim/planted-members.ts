@@ -69,8 +69,16 @@ export const ofMembers: readonly Planted[] = [
     mix: { crashes: 10, meshDowns: 8, pauses: 8, clientDrops: 40, nodeCount: 4 },
     plant: () => all(
       replace(Mastership, 'isRemoved', () => () => false),
+      replace(Mastership, 'isStranger', () => () => false),
       replace(Lives, 'fateOf', () => () => 'listed' as const)
     )
+  },
+  {
+    name: 'of whom nobody lists it is believed for ever that it may answer',
+    rule: '13',
+    foundBy: ['leak'],
+    mix: { ringLosses: 4, regionRestarts: 3, crashes: 6, clientDrops: 40, nodeCount: 3 },
+    plant: () => replace(Mastership, 'isStranger', () => () => false)
   },
   {
     name: 'who holds another view is refused',

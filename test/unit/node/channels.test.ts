@@ -180,7 +180,23 @@ t.test('who is gone from the view is delivered nothing, and its link is let go',
   rig.tell(after(rig.view, { removed: new Map([['n1#1', 'test']]) }))
   t.same(delivered(), ['n2 deliver'])
   t.same(rig.dropped, [peer])
-  t.ok(rig.channels.isRemoved(peer))
+  t.ok(rig.channels.places.isRemoved(peer))
+})
+
+t.test('[H3] who is in no view, and gone without a tombstone, is one that ended', async (t) => {
+  const { rig, delivered } = delivering()
+  t.notOk(rig.channels.places.isStranger(peer))
+  const lost = after(rig.view, { removed: new Map([['n1#1', 'test']]) })
+  const stranger = { incarnation: 'n9#1', worker: 0 }
+  t.ok(rig.channels.places.isStranger(stranger))
+  rig.tell({ ...lost, tombstones: [] })
+  t.ok(rig.channels.places.isStranger(peer))
+  t.notOk(rig.channels.places.isRemoved(peer))
+  rig.join(peer, rig.channelOf('n0')).said()
+  t.same(delivered(), ['n1 deliver', 'n2 deliver'], 'it may only be unknown here')
+  rig.channels.onPlaceEnded(peer)
+  t.same(delivered(), ['n2 deliver'])
+  t.same(rig.dropped, [peer, peer])
 })
 
 t.test('[11] a worker that lives anew is delivered nothing until it joins', async (t) => {
@@ -197,7 +213,7 @@ t.test('[C2] what a new life said before it was told of is not forgotten', async
   const { rig, channel, delivered } = delivering()
   rig.channels.onPeerRestarted(peer)
   rig.join(peer, channel)
-  rig.channels.onPeerHeard(peer, 2)
+  rig.channels.places.hear(peer, 2)
   t.same(delivered(), ['n1 deliver', 'n2 deliver'])
   rig.tell(rig.view, [], 2)
   t.same(delivered(), ['n1 deliver', 'n2 deliver'])
@@ -230,7 +246,7 @@ t.test('[11] the home worker lives anew: who waits there asks again, heard or no
     rig.channels.groups.attach(channel, ears(), JSON_VARIANT, {})
     rig.channels.groups.submit(channel, publishOf('a'), () => {})
     t.same(rig.settle().said(), ['n0 attach', 'n0 submit'])
-    if (isHeard) rig.channels.onPeerHeard(sibling, 2)
+    if (isHeard) rig.channels.places.hear(sibling, 2)
     rig.tell(rig.view, [], 2)
     t.same(rig.settle().said(), ['n0 attach', 'n0 submit'])
     rig.tell(rig.view, [], 2)

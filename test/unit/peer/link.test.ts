@@ -19,6 +19,7 @@ class End {
   heard: number[] = []
   resets = 0
   peerRestarts = 0
+  droppedAtMs = 0
   generation = 1
   readonly #world: World
 
@@ -43,6 +44,11 @@ class End {
         onPeerRestarted: () => void this.peerRestarts++,
         onPeerMessage: (_, message) => {
           this.heard.push(Number((message as { clientId: string }).clientId))
+        },
+        isStranger: () => this.#world.isStrange,
+        onStrangerSilent: (place) => {
+          this.droppedAtMs = this.#world.nowMs
+          this.links.drop(place)
         }
       },
       this.deadlines,
@@ -59,6 +65,8 @@ class World {
   readonly b: End
   nowMs = 0
   lossShare = 0
+  /** The view lists neither end. */
+  isStrange = false
   carried = 0
   #flying: { atMs: number; to: Place; bytes: Uint8Array }[] = []
 
@@ -163,6 +171,48 @@ t.test('a restarted sender is a new peer', async (t) => {
   world.run(1_000)
   t.same(world.b.heard, [1, 2])
   t.equal(world.b.peerRestarts, 1)
+})
+
+t.test('[H3] what nobody lists, and does not answer, is let go; at a word it is not', async (t) => {
+  const [leastMs, mostMs] = [30_000, 60_000]
+  const silent = new World('stranger')
+  silent.isStrange = true
+  silent.lossShare = 1
+  silent.send(silent.a, silent.b, 1)
+  silent.run(leastMs)
+  t.ok(silent.a.links.unconfirmedBytes() > 0, 'it may have been out of reach')
+  silent.run(mostMs - leastMs)
+  t.ok(silent.a.droppedAtMs > leastMs)
+  t.equal(silent.a.links.unconfirmedBytes(), 0)
+  silent.lossShare = 0
+  silent.send(silent.a, silent.b, 2)
+  silent.run(1_000)
+  t.same(silent.b.heard, [2], 'another one can begin')
+
+  const listed = new World('listed')
+  listed.lossShare = 1
+  listed.send(listed.a, listed.b, 1)
+  listed.run(10 * mostMs)
+  t.equal(listed.a.droppedAtMs, 0)
+  listed.isStrange = true
+  listed.run(leastMs)
+  listed.isStrange = false
+  listed.run(leastMs)
+  listed.isStrange = true
+  listed.run(leastMs)
+  t.equal(listed.a.droppedAtMs, 0, 'the time begins anew')
+
+  const heard = new World('heard')
+  heard.isStrange = true
+  heard.send(heard.a, heard.b, 1)
+  heard.run(1_000)
+  heard.lossShare = 1
+  heard.send(heard.a, heard.b, 2)
+  heard.run(leastMs)
+  heard.lossShare = 0
+  heard.run(10_000)
+  t.same(heard.b.heard, [1, 2])
+  t.equal(heard.a.droppedAtMs, 0)
 })
 
 t.test('frames that nobody of this mesh wrote are none', async (t) => {

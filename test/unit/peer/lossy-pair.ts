@@ -78,7 +78,9 @@ export class End {
         onPeerRestarted: () => void this.peerRestartCount++,
         onPeerMessage: (_, message) => {
           if (message.kind === 'part') this.heard.push(message.clientId)
-        }
+        },
+        isStranger: () => false,
+        onStrangerSilent: () => undefined
       },
       this.deadlines,
       new Random(`${this.place.incarnation}/${generation}`)
