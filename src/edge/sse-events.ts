@@ -46,7 +46,9 @@ export class SseFrames {
 /** What a frame says of all its items is said of each (protocol 6.2). */
 function itemOf(name: SseItem['name'], message: ProtocolMessage, item: Item, no: number): SseItem {
   const { id, connectionId, timestamp, channel } = message
-  const whole = { id: `${id}:${no}`, connectionId, timestamp, ...item, channel }
+  const { serial } = item
+  const version = serial === undefined ? undefined : { serial, timestamp }
+  const whole = { id: `${id}:${no}`, connectionId, timestamp, ...item, version, channel }
   const plain = dataLines(textOf(item['data']))
   return { name, enveloped: dataLines(JSON.stringify(whole)), plain }
 }

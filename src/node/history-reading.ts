@@ -139,13 +139,18 @@ interface Indexed {
   readonly index: number
 }
 
-/** Every item with all its fields (protocol 14.3), but those that were for live ears alone. */
+/**
+ * Every item with all its fields (protocol 14.3), but those that were for live ears alone. Its
+ * first version is the only one that it has: SDKs know that of what they hear live (6.1).
+ */
 function messagesOf(publication: Publication, lineage: string): Indexed[] {
   const { id, connectionId, timestamp } = publication
-  return shownMessages(publication, lineage).map((message, index) => ({
-    item: { ...message, id: message.id ?? `${id}:${index}`, connectionId, timestamp },
-    index
-  })).filter(({ item }) => item.extras?.['ephemeral'] !== true)
+  return shownMessages(publication, lineage).map((message, index) => {
+    const { serial } = message
+    const version = { serial: serial!, timestamp }
+    const whole = { id: message.id ?? `${id}:${index}`, connectionId, timestamp, version }
+    return { item: { ...message, ...whole }, index }
+  }).filter(({ item }) => item.extras?.['ephemeral'] !== true)
 }
 
 function eventsOf(publication: Publication): Indexed[] {

@@ -8,6 +8,7 @@ import type { Standing } from '../peer/message.ts'
 import { errors } from '../wire/errors.ts'
 import { publishSize } from '../wire/message.ts'
 import { wireItem } from '../wire/payload.ts'
+import type { Message, PresenceMessage } from '../wire/protocol-message.ts'
 import { parseChannelSerial } from '../wire/serial.ts'
 import type { Call } from './call.ts'
 import {
@@ -17,6 +18,8 @@ import { countOf, limitOf, linksOf, type Parsed } from './paging.ts'
 import type { Request } from './request.ts'
 import type { RequestPorts } from './request-ports.ts'
 import { askedChannel } from './rest-channel.ts'
+
+const VERSIONED_MIN = 4
 
 /** `GET /channels/{c}/messages`, or `/history`. */
 export function readMessages(call: Call, ports: RequestPorts): void {
@@ -38,7 +41,7 @@ export function readMessage(call: Call, { questions }: RequestPorts): void {
   }
   findMessage(channel.key, serial, questions, call, (message) => {
     if (message === undefined) call.refuse(errors.notFound('a message of this serial').info)
-    else call.answer(200, wireItem(message, call.format))
+    else call.answer(200, itemFor(message, call))
   })
 }
 
@@ -61,9 +64,15 @@ function read(call: Call, { questions, meters }: RequestPorts, of: HistoryReques
     }
     const { outboundRest } = meters.of(call.caller.credentials.appId)
     outboundRest[of].add(page.items.length, publishSize(page.items))
-    const items = page.items.map((item) => wireItem(item, call.format))
+    const items = page.items.map((item) => itemFor(item, call))
     call.answer(200, items, linksOf(call.request, resolved(request), page.next))
   }).begin()
+}
+
+/** What a caller of this version reads: up to 3 a `version` was a text (protocol 1). */
+function itemFor(item: Message | PresenceMessage, { format, version }: Call): object {
+  const told = wireItem(item, format)
+  return version < VERSIONED_MIN ? { ...told, version: undefined } : told
 }
 
 /** What stands in links even where the client said nothing of it. */

@@ -5,6 +5,7 @@
  * (ably-protocol 6.2, 6.3, 6.5).
  */
 
+import { MessageAction } from './actions.ts'
 import type { ProtocolError } from './errors.ts'
 import { errors } from './errors.ts'
 import type { Extras, Message, MessageVersion, PresenceMessage } from './protocol-message.ts'
@@ -95,11 +96,15 @@ export function effectiveClientId(
 
 /** A published message with only those fields in which its client has a say (6.1). */
 export function asPublished(message: Message): Message {
-  const { id, name, data, encoding, clientId, extras, action, serial, version } = message
-  return {
-    id, name, data, encoding, clientId, action, serial, version: asStated(version),
+  const { id, name, data, encoding, clientId, extras, action } = message
+  const published = {
+    id, name, data, encoding, clientId, action,
     extras: extras !== undefined && 'delta' in extras ? withoutDelta(extras) : extras
   }
+  // Who changed a message, and why, is said of changes alone.
+  if (action === undefined || action === MessageAction.CREATE) return published
+  const { serial, version } = message
+  return { ...published, serial, version: asStated(version) }
 }
 
 /** How a message is told is not its publisher's to say. */

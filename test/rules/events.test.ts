@@ -36,6 +36,8 @@ ruleFile('server-sent events', (rule) => {
       id: /:0:0$/, name: 'n', clientId: 'ann', connectionId: publisher.connection.id!,
       timestamp: Number, channel: b
     })
+    const { items: [first] } = await publisher.channels.get(b).history({ direction: 'forwards' })
+    t.same((read[0] as unknown as Ably.Message).version, first!.version)
   }, JSON_ONLY)
 
   rule('T9', 'the payload alone, each line of it; an own separator; one channel', async (t, on) => {

@@ -1,5 +1,6 @@
 import * as Ably from 'ably'
 import { errorOf, until } from '../support/ably-clients.ts'
+import { attached } from './support/attach.ts'
 import { ruleFile } from './support/rule.ts'
 
 ruleFile('publishing', (rule) => {
@@ -12,6 +13,19 @@ ruleFile('publishing', (rule) => {
     await Promise.all(sent.map((data) => publisher.publish('n', data)))
     await until('all are there', () => received.length >= sent.length)
     t.same(received, sent)
+  })
+
+  rule('P2', 'serial and version are the server\'s', async (t, on) => {
+    const name = on.name('version')
+    const { heard } = await attached(t, on, 1, name)
+    const socket = await on.socket(t, 2)
+    const version = { clientId: 'forged', description: 'forged', serial: 'forged' }
+    const messages = [{ data: 'x', serial: 'forged', action: 0, version }]
+    socket.send({ action: 15, channel: name, msgSerial: 0, messages })
+    await until('heard', () => heard.length === 1)
+    const { serial, timestamp } = heard[0]!
+    t.not(serial, 'forged')
+    t.same(heard[0]!.version, { serial, timestamp })
   })
 
   rule('P2', 'data of every kind, to a subscriber of the other format', async (t, on) => {

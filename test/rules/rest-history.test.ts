@@ -1,6 +1,7 @@
 import type * as Ably from 'ably'
 import type { Test } from 'tap'
-import { errorOf } from '../support/ably-clients.ts'
+import { errorOf, until } from '../support/ably-clients.ts'
+import { attached } from './support/attach.ts'
 import { ask, basic, pathOf, refusalOf, valueOf } from './support/rest-kit.ts'
 import { ruleFile, type Stage } from './support/rule.ts'
 
@@ -44,8 +45,10 @@ ruleFile('rest-history', (rule) => {
     const { items } = await on.rest(1).channels.get(name).history({ direction: 'forwards' })
     t.equal(items.length, 3)
     const fields = (each: Ably.Message) => {
-      const { id, name, data, clientId, connectionId, timestamp, extras, serial, action } = each
-      return { id, name, data, clientId, connectionId, timestamp, extras, serial, action }
+      const { id, name, data, clientId, connectionId, timestamp, extras } = each
+      const { serial, action, version } = each
+      const all = { id, name, data, clientId, connectionId, timestamp, extras }
+      return { ...all, serial, action, version }
     }
     t.same(items.map(fields), heard.map(fields))
     const plain = await valueOf(await ask(on, pathOf(name, '/history?direction=forwards')))
@@ -57,6 +60,16 @@ ruleFile('rest-history', (rule) => {
     t.equal(plain[2].data, '')
     t.equal(plain[2].id, 'mine')
     t.notOk('connectionId' in plain[2])
+    const { serial, timestamp } = heard[0]!
+    t.same(plain[0].version, { serial, timestamp })
+    const { version } = await on.rest(2).channels.get(name).getMessage(serial!)
+    t.same(version, heard[0]!.version)
+    const headers = { 'x-ably-version': '3' }
+    const [old] = await valueOf(await ask(on, pathOf(name, '/history'), { headers }))
+    t.notOk('version' in old, 'a version was a text then')
+    const late = await attached(t, on, 0, name, { rewind: '3' })
+    await until('rewound', () => late.heard.length === 3)
+    t.same(late.heard.map(fields), heard.map(fields))
   })
 
   rule('R11', 'times and directions', async (t, on) => {

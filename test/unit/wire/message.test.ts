@@ -66,3 +66,11 @@ t.test('a client has no say in who published when', async t => {
     serial: 's', version: { clientId: 'c', description: 'd' }
   })
 })
+
+t.test('who changed a message is said of changes alone', async t => {
+  const said = { data: 'd', serial: 's', version: { clientId: 'forged', description: 'd' } }
+  for (const action of [undefined, 0]) {
+    t.strictSame(JSON.parse(JSON.stringify(asPublished({ ...said, action }))),
+      action === undefined ? { data: 'd' } : { data: 'd', action })
+  }
+})
