@@ -111,6 +111,8 @@ export class LocalGroup {
     rewind?: Rewind,
     former?: Seat
   ): Seat {
+    // By a derived channel no members live.
+    if (variant.filter === undefined) this.own.onAttaching(member.connectionId)
     const row = rowFor(this.#rows, variant)
     const attachId = this.#nextAttachId++
     const seat = newSeat(member, row, attachId, from, rewind, former)

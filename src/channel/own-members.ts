@@ -24,6 +24,13 @@ import { decodeItems, encodeItems, isOlder, memberKey, type PresenceItem } from 
 
 type OfConnection = Map<string, PresenceMember>
 
+/** A connection's members leave when it is over. */
+interface Grace {
+  readonly claim: number
+  readonly forMs: number
+  readonly deadline: Deadline
+}
+
 interface Said {
   readonly op: PublishOp
   /** When its events are said to have been; undefined while it has no outcome. */
@@ -53,7 +60,7 @@ export class OwnMembers {
   readonly #taken = new Map<string, OfConnection>()
   /** By connection, in the order in which they were said: ops that count, taken or not yet. */
   readonly #pending = new Map<string, Said[]>()
-  readonly #graces = new Map<string, Deadline>()
+  readonly #graces = new Map<string, Grace>()
   /** By connection: the last thing that it said here. */
   readonly #lastSaid = new Map<string, string>()
   /** Without an outcome since the master wanted a list. */
@@ -155,18 +162,28 @@ export class OwnMembers {
    */
   leave(connectionId: string, claim: number, afterMs: number): void {
     const { deadlines } = this.#ports
-    deadlines.cancel(this.#graces.get(connectionId))
+    deadlines.cancel(this.#graces.get(connectionId)?.deadline)
     this.#graces.delete(connectionId)
     if (afterMs <= 0) {
       this.#leaveNow(connectionId, claim)
       return
     }
     if (!this.#taken.has(connectionId) && !this.#pending.has(connectionId)) return
-    const grace = deadlines.at(this.#ports.nowMs() + afterMs, () => {
+    const deadline = deadlines.at(this.#ports.nowMs() + afterMs, () => {
       this.#graces.delete(connectionId)
       this.#leaveNow(connectionId, claim)
     })
-    this.#graces.set(connectionId, grace)
+    this.#graces.set(connectionId, { claim, forMs: afterMs, deadline })
+  }
+
+  /**
+   * The connection is back in time, and asks for the channel. Its client says again who is present
+   * once it is attached, which may take a while: so its members have their grace once more.
+   */
+  onAttaching(connectionId: string): void {
+    const grace = this.#graces.get(connectionId)
+    if (grace === undefined) return
+    this.leave(connectionId, grace.claim, Math.max(grace.forMs, limits.presenceGraceMs))
   }
 
   #leaveNow(connectionId: string, claim: number): void {

@@ -2,6 +2,8 @@ import t from 'tap'
 import { limits } from '../../../src/base/limits.ts'
 import { Random } from '../../../src/base/random.ts'
 import type { Seat } from '../../../src/channel/group.ts'
+import { encodeItems } from '../../../src/channel/presence.ts'
+import { PresenceAction } from '../../../src/wire/actions.ts'
 import { errors } from '../../../src/wire/errors.ts'
 import { frameOf, GroupBench, item, Listener } from './group-bench.ts'
 import { CHANNEL, json, msgpack, ofKind, op, standing } from './parts.ts'
@@ -109,6 +111,23 @@ t.test('who hears more or less while its home is lost is told so afterwards', as
   t.same(bench.saidKinds(), ['syncWanted'], 'though nobody is present, as it seems')
   bench.broadcast(item(6))
   t.same(member.take(), ['6'])
+})
+
+t.test('[21] whose connection is back does not leave while it is being attached', async (t) => {
+  const owner = { incarnation: 'me', worker: 0, generation: 1, claim: 0 }
+  const payload = encodeItems([{ action: PresenceAction.ENTER, clientId: 'ann', id: 'me:0:0' }])
+  const leavesOf = (filter?: string): number => {
+    const bench = new GroupBench()
+    bench.group.submit(op('me:0', { owner, payload, messageCount: 0 }), () => undefined)
+    bench.group.own.leave('me', 0, limits.presenceGraceMs)
+    bench.pass(limits.presenceGraceMs - 1_000)
+    bench.said()
+    bench.group.attach(new Listener('me'), { ...json, filter }, standing(3))
+    bench.pass(1_000)
+    return ofKind(bench.said(), 'submit').length
+  }
+  t.equal(leavesOf(), 0)
+  t.equal(leavesOf('name == "f"'), 1, 'by a derived channel nobody is there')
 })
 
 t.test('each row gets its own bytes, and a publication without them is let pass', async (t) => {

@@ -327,6 +327,25 @@ t.test('a second word counts from when it was said', async (t) => {
   t.equal(rig.leaves.length, 1)
 })
 
+t.test('[21] who is back and asks for the channel has the grace to be attached', async (t) => {
+  const rig = new Rig()
+  rig.own.onAttaching('x')
+  rig.take('x:0', [ann(ENTER)])
+  rig.own.onAttaching('x')
+  t.equal(rig.deadlines.size, 0, 'nobody is about to leave')
+  for (const forMs of [15_000, 3_000]) {
+    rig.own.leave('x', 0, forMs)
+    rig.pass(forMs - 1_000)
+    rig.own.onAttaching('x')
+    rig.pass(limits.presenceGraceMs - 1_000)
+    t.same(rig.left(), [])
+  }
+  rig.pass(1_000)
+  t.same(rig.left(), ['ann x:0:last'], 'but it must say so')
+  rig.own.onAttaching('x')
+  t.equal(rig.deadlines.size, 0, 'who has left is not held back')
+})
+
 t.test('[D4] who is here by a higher claim by then stays', async (t) => {
   const rig = new Rig()
   rig.take('x:0', [ann(ENTER)])
