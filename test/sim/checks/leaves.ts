@@ -2,7 +2,7 @@
  * Nobody leaves who is there (rule 21, scenarios D4 and D7): a leave that servers decided stands in
  * the log only if its client said so, or detached, or closed, or was told that it cannot enter
  * again; or if the socket by which the member was spoken for, or the life of the worker that did,
- * has been gone for the grace.
+ * has been gone for the grace, and no other one has asked for the channel there meanwhile.
  */
 
 import { decode } from '@msgpack/msgpack'
@@ -24,9 +24,11 @@ const GRACE_MS = limits.presenceGraceMs - 2_500
 
 interface Known {
   readonly connectionId: string
-  /** The channels that it is attached to, and those that it asked for. */
-  readonly channels: Set<string>
+  /** The one on the connection that it was opened with. */
+  readonly claim: number
+  /** The channels that it asked for, and of these where it was not detached since. */
   readonly asked: Set<string>
+  readonly channels: Set<string>
 }
 
 /** Who speaks for a member. */
@@ -34,7 +36,6 @@ interface Speaker {
   readonly life: string
   readonly incarnation: string
   readonly claim: number
-  readonly sinceMs: number
 }
 
 export class Leaves implements Check {
@@ -55,8 +56,8 @@ export class Leaves implements Check {
   readonly #goneAtMs = new Map<string, number>()
   /** The same: when, in order, it was asked for after the grace, which may have decided a leave. */
   readonly #lateAt = new Map<string, number>()
-  /** The same: all the times. */
-  readonly #goneTimes = new Map<string, number[]>()
+  /** The same, and the claim that the socket was opened with: when that one was gone. */
+  readonly #lostAtMs = new Map<string, number>()
   /** By channel and member: when it was last heard of. */
   readonly #saidAtMs = new Map<string, number>()
   readonly #endedAtMs = new Map<string, number>()
@@ -131,18 +132,19 @@ export class Leaves implements Check {
 
   onServerSays(socket: SimSocket, wire: Wire): void {
     const { action, channel = '', connectionId = '', msgSerial = 0, count = 0 } = wire
+    const { connectionKey } = wire.connectionDetails ?? {}
     // One that has shown another token is told once more who it is.
     if (action === Does.CONNECTED && !this.#sockets.has(socket)) {
       this.#seen.add(connectionId)
       if (socket.isComet === true) this.#uncertain.add(connectionId)
-      this.#sockets.set(socket, { connectionId, channels: new Set(), asked: new Set() })
+      const claim = claimOf(connectionKey!)
+      const known = { connectionId, claim, asked: new Set<string>(), channels: new Set<string>() }
+      this.#sockets.set(socket, known)
     }
     const known = this.#sockets.get(socket)
     if (known === undefined || isDerived(channel)) return
     const key = channelKey(channel)
-    if (action === Does.ATTACHED) {
-      known.channels.add(key)
-    } else if (action === Does.DETACHED) {
+    if (action === Does.DETACHED) {
       known.channels.delete(key)
       this.#leftAt.set(`${key} ${known.connectionId}`, ++this.#order)
     } else if (action === Does.NACK) {
@@ -157,12 +159,12 @@ export class Leaves implements Check {
     const known = this.#sockets.get(socket)
     this.#sockets.delete(socket)
     if (known === undefined) return
-    const { connectionId, asked } = known
+    const { connectionId, claim, asked } = known
     for (const channel of asked) {
       const mark = `${socket.server.life} ${connectionId} ${channel}`
       const { nowMs } = this.#region.world
       this.#goneAtMs.set(mark, nowMs)
-      this.#goneTimes.set(mark, [...(this.#goneTimes.get(mark) ?? []), nowMs])
+      this.#lostAtMs.set(`${mark} ${claim}`, nowMs)
     }
   }
 
@@ -181,13 +183,13 @@ export class Leaves implements Check {
   }
 
   #speaks(member: string, owner: MemberOwner): void {
-    const { nowMs } = this.#region.world
     const { incarnation, claim } = owner
-    this.#owners.set(member, { life: lifeOf(owner), incarnation, claim, sinceMs: nowMs })
+    this.#owners.set(member, { life: lifeOf(owner), incarnation, claim })
   }
 
   #onAsked(socket: SimSocket, channel: string): void {
     const known = this.#sockets.get(socket)
+    known?.channels.add(channel)
     if (known === undefined || known.asked.has(channel)) return
     known.asked.add(channel)
     const mark = `${socket.server.life} ${known.connectionId} ${channel}`
@@ -210,7 +212,7 @@ export class Leaves implements Check {
     const speaker = this.#owners.get(`${lineage} ${channel} ${member}`)
     const known = ledger.presentAt(lineage, channel, seq - 1).get(member)
     if (speaker === undefined || known === undefined) return
-    const { life, sinceMs } = speaker
+    const { life } = speaker
     const [, serial] = known.id.split(':')
     const enteredAt = this.#heardAt.get(`${connectionId}:${serial}`) ?? 0
     const marks = [`${channel} ${member}`, `${channel} ${connectionId}`, connectionId]
@@ -227,8 +229,8 @@ export class Leaves implements Check {
     const isOfThen = enteredAt < (this.#lateAt.get(mark) ?? -1)
     if (isOfThen && speaker.claim <= claim) return
     // Who came back and said that it is there, which the log does not have, was refused: it is
-    // told so when it is its turn.
-    const lostAtMs = this.#goneTimes.get(mark)?.find((atMs) => atMs > sinceMs)
+    // told so when it is its turn. Its word of before may have come to the log after all that.
+    const lostAtMs = this.#lostAtMs.get(`${mark} ${speaker.claim}`)
     const saidAtMs = this.#saidAtMs.get(`${channel} ${member}`) ?? -1
     if (isPast(lostAtMs) && saidAtMs > lostAtMs! && speaker.claim <= claim) return
     throw new Violation('leave', `${member} leaves ${channel}, though ${life} speaks for it: ` +
@@ -238,4 +240,10 @@ export class Leaves implements Check {
 
 function lifeOf(owner: MemberOwner): string {
   return `${placeKey(owner)}/${owner.generation}`
+}
+
+/** The key says in the open what it was issued for (src/auth/connection-key.ts). */
+function claimOf(connectionKey: string): number {
+  const facts = connectionKey.slice(connectionKey.indexOf('!') + 1).split('.')[0]!
+  return (JSON.parse(Buffer.from(facts, 'base64url').toString()) as number[])[7]!
 }
