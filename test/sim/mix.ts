@@ -20,11 +20,8 @@ export const RARE = {
   workerHangs: 4, workerMeshDowns: 4,
   /** All nodes end and begin again at once. */
   regionRestarts: 2,
-  /**
-   * The ring object is emptied, or restored as it was some views ago. It is asked for only, until
-   * ways to places that nobody lists any more are let go then (seeds 148 and 159, with 3).
-   */
-  ringLosses: 0,
+  /** The ring object is emptied, or restored as it was some views ago. */
+  ringLosses: 3,
   /** A message of the mesh comes once more, long after. */
   lateRepeat: 0.03,
   /** Three sides, or two that a third one hears. */

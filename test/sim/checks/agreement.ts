@@ -11,6 +11,7 @@ import { digestOf, type View } from '../../../src/ring/view.ts'
 import type { Region } from '../region.ts'
 import { Violation } from '../world.ts'
 import type { Check } from './check.ts'
+import { followedBy } from './followed.ts'
 
 /** Who has not beaten for so long does not. */
 const SILENT_MS = 3 * defaultTiming.beatMs
@@ -24,7 +25,10 @@ interface Said {
 export class Agreement implements Check {
   readonly #region: Region
   #version = 0
-  readonly #listed = new Set<string>()
+  /** The highest version that was ever written: whoever holds it may speak of it. */
+  #highest = 0
+  /** What was written last. */
+  #view: View | undefined
   readonly #removed = new Set<string>()
   /** By incarnation: its last beat. */
   readonly #beats = new Map<string, Said>()
@@ -34,7 +38,7 @@ export class Agreement implements Check {
 
   constructor(region: Region) {
     this.#region = region
-    region.kube.onRingWritten = (view) => this.#onWritten(view)
+    region.kube.onRingWritten = (view, writer) => this.#onWritten(view, writer)
     region.kube.onRingRestored = () => {
       this.#isRestored = true
     }
@@ -42,7 +46,7 @@ export class Agreement implements Check {
 
   onMeshSays(message: MembershipMessage): void {
     const { viewVersion, sender: { incarnation } } = message
-    if (viewVersion > this.#version) {
+    if (viewVersion > this.#highest) {
       throw new Violation('agreement', `${incarnation} holds view ${viewVersion} unwritten`)
     }
     if (message.kind !== 'beat') return
@@ -92,26 +96,27 @@ export class Agreement implements Check {
     if (version > this.#version || (isKnown && isHeard)) return
     this.#version = version - 1
     this.#removed.clear()
-    this.#listed.clear()
+    this.#view = undefined
   }
 
-  #onWritten(view: View): void {
+  #onWritten(view: View, writer: string): void {
     this.viewCount++
     if (this.#isRestored) this.#onWrittenAnew(view)
     if (view.version <= this.#version) {
       throw new Violation('agreement', `view ${view.version} is written after ${this.#version}`)
     }
     this.#version = view.version
+    this.#highest = Math.max(this.#highest, view.version)
     const now = new Set(view.members.map(({ incarnation }) => incarnation))
     for (const incarnation of now) {
       if (this.#removed.has(incarnation)) {
         throw new Violation('agreement', `${incarnation} was removed and is listed again`)
       }
     }
-    for (const incarnation of this.#listed) {
+    const before = followedBy(view, writer, this.#view, this.#region)
+    for (const { incarnation } of before?.members ?? []) {
       if (!now.has(incarnation)) this.#removed.add(incarnation)
     }
-    this.#listed.clear()
-    for (const incarnation of now) this.#listed.add(incarnation)
+    this.#view = view
   }
 }

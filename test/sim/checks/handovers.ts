@@ -8,15 +8,19 @@ import { masterOf, memberOf, type View } from '../../../src/ring/view.ts'
 import type { Region } from '../region.ts'
 import { Violation } from '../world.ts'
 import type { Check } from './check.ts'
+import { followedBy } from './followed.ts'
 
 export class Handovers implements Check {
+  readonly #region: Region
   #view: View | undefined
 
-  constructor({ kube }: Region) {
+  constructor(region: Region) {
+    this.#region = region
+    const { kube } = region
     const former = kube.onRingWritten
     kube.onRingWritten = (view, writer) => {
       former(view, writer)
-      this.#onWritten(view)
+      this.#onWritten(view, writer)
     }
   }
 
@@ -25,8 +29,8 @@ export class Handovers implements Check {
     return handovers.map(({ to, partitions }) => `${partitions.length} are still to move to ${to}`)
   }
 
-  #onWritten(view: View): void {
-    const before = this.#view
+  #onWritten(view: View, writer: string): void {
+    const before = followedBy(view, writer, this.#view, this.#region)
     this.#view = view
     const { handovers = [] } = view
     const count = handovers.reduce((sum, { partitions }) => sum + partitions.length, 0)

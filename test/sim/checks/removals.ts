@@ -11,6 +11,7 @@ import type { SimNode } from '../node.ts'
 import type { Region } from '../region.ts'
 import { Violation } from '../world.ts'
 import type { Check } from './check.ts'
+import { followedBy } from './followed.ts'
 
 /** How old evidence may be: it is told, kept, and written into an object that may be slow. */
 const EVIDENCE_MS = 20_000
@@ -41,7 +42,7 @@ export class Removals implements Check {
   }
 
   #onWritten(view: View, writer: string): void {
-    const before = this.#view
+    const before = followedBy(view, writer, this.#view, this.#region)
     this.#view = view
     if (before === undefined) return
     const removed = before.members.filter(({ incarnation }) =>
