@@ -251,6 +251,8 @@ export class CometLine implements SimSocket {
         const key = message.connectionDetails?.connectionKey
         if (message.action === Does.CONNECTED && key !== undefined) this.#key = key
         this.client.onSocketMessage(this, this.#read.read(message))
+        // Nothing comes after it, and its client asks for nothing more.
+        if (message.action === Does.CLOSED) this.#fail()
       }
     }
   }

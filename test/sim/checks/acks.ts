@@ -1,9 +1,11 @@
 /**
  * Answers (rules 3, 17 and 18). On each socket they cover exactly the publishes received on it, in
  * order, contiguous, never twice; what is acknowledged is in the log, as what was sent, under the
- * serials that are told; what is refused never gets there; and an id is in the log once.
+ * serials that are told; what is refused never gets there; and an id is in the log once. An id that
+ * a client chose outlives its connection, and may be taken anew when it is no longer known.
  */
 
+import { limits } from '../../../src/base/limits.ts'
 import { channelKey } from '../clients.ts'
 import type { Committed } from '../committed.ts'
 import type { Ledger, Taken } from '../ledger.ts'
@@ -25,12 +27,16 @@ interface Received {
   readonly isRepeat: boolean
 }
 
+interface Mark {
+  readonly isLost: boolean
+}
+
 export class Acks implements Check {
   readonly #region: Region
   readonly #ledger: Ledger
   readonly #owed = new Map<SimSocket, Received[]>()
   readonly #receivedIds = new Set<string>()
-  readonly #committedIds = new Map<string, { readonly isLost: boolean }>()
+  readonly #committedIds = new Map<string, { readonly mark: Mark; readonly atMs: number }>()
   /** Presence ops that nobody sees, by partition: they are known by what they changed of owners. */
   readonly #unseen = new Map<number, { isLost: boolean }[]>()
   /** Ids that were ever in the log. */
@@ -123,14 +129,17 @@ export class Acks implements Check {
     lineage: string,
     channel: string,
     { id, idSpace }: { readonly id: string; readonly idSpace: string },
-    mark: { readonly isLost: boolean }
+    mark: Mark
   ): void {
     const key = `${channel} ${idSpace} ${id}`
     const inLineage = `${lineage} ${key}`
-    if (this.#committedIds.get(inLineage)?.isLost === false) {
+    const atMs = this.#region.world.nowMs
+    const known = this.#committedIds.get(inLineage)
+    const isOutlived = idSpace === 'client' && atMs - (known?.atMs ?? 0) >= limits.idKeptMs
+    if (known?.mark.isLost === false && !isOutlived) {
       throw new Violation('once', `${key} is published twice`)
     }
-    this.#committedIds.set(inLineage, mark)
+    this.#committedIds.set(inLineage, { mark, atMs })
     this.#knownIds.add(key)
   }
 
@@ -163,7 +172,7 @@ export class Acks implements Check {
     if (isRepeat || error.code === OUTCOME_UNKNOWN) return
     // What the log has lost, or a former lineage had, is not there any more.
     const taken = this.#committedIds.get(`${this.#ledger.lineageOf(channel)} ${id}`)
-    if (taken === undefined || taken.isLost) return
+    if (taken === undefined || taken.mark.isLost) return
     throw new Violation('refused', `${socket.id}: ${id} is published and then refused`)
   }
 }

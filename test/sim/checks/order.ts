@@ -1,7 +1,8 @@
 /**
  * What a client publishes on one socket stands in the log in the order in which it was said there
  * (rule 16): every channel has its publishes one after another, whatever was lost, sent again or
- * taken over in between, and also when it is said again on a later socket. Presence is decided
+ * taken over in between, and also when it is said again on a later socket. What is said again on
+ * another connection, by an id of its client's own, is in another order. Presence is decided
  * beside it, and may wait for others to declare.
  */
 
@@ -14,6 +15,8 @@ import type { Check } from './check.ts'
 
 interface Said {
   readonly socketId: string
+  readonly connectionId: string
+  isSaidElsewhere: boolean
   /** Its place among all that was said. */
   readonly no: number
 }
@@ -30,8 +33,11 @@ export class Order implements Check {
     const id = ownId === undefined ? `connection ${socket.connectionId}:${msgSerial}`
       : `client ${ownId}`
     const key = `${channelKey(channel!)} ${id}`
-    if (this.#said.has(key)) return
-    this.#said.set(key, { socketId: socket.id, no: ++this.#count })
+    const known = this.#said.get(key)
+    const { id: socketId, connectionId = '' } = socket
+    if (known === undefined) {
+      this.#said.set(key, { socketId, connectionId, isSaidElsewhere: false, no: ++this.#count })
+    } else known.isSaidElsewhere ||= known.connectionId !== connectionId
   }
 
   /** What the log has lost may be appended again. */
@@ -43,7 +49,7 @@ export class Order implements Check {
     if (isStray) return
     for (const { channel, id, idSpace, events } of committed) {
       const said = this.#said.get(`${channel} ${idSpace} ${id}`)
-      if (said === undefined) continue
+      if (said === undefined || said.isSaidElsewhere) continue
       const { no, socketId } = said
       const kind = events === undefined ? 'messages' : 'presence'
       const place = `${lineage} ${channel} ${socketId} ${kind}`
