@@ -2,6 +2,7 @@ import * as Ably from 'ably'
 import type { Test } from 'tap'
 import { ablyClient, type AblyOptions, until } from '../support/ably-clients.ts'
 import { Cable } from '../support/cable.ts'
+import { PlainSocket } from '../support/plain-socket.ts'
 import { ruleFile, type Stage } from './support/rule.ts'
 
 const ROUNDS = 3
@@ -212,6 +213,44 @@ ruleFile('connections', (rule) => {
     t.match(await socket.next(({ action }) => action === 1), { msgSerial: 0, count: 1 })
     socket.send({ action: 15, channel, msgSerial: 1, messages })
     t.match(await socket.next(({ action }) => action === 1), { msgSerial: 1, count: 1 })
+  })
+
+  rule('N10', 'who says nothing hears that the server lives', async (t, on) => {
+    const queries = [{}, { heartbeats: 'true' }, { heartbeats: 'false' }] as const
+    const open = (format: 'json' | 'msgpack') => Promise.all(queries.map((query) =>
+      PlainSocket.connected(t, on.url(1), { format, params: { key: on.key, ...query } })))
+    const sockets = (await Promise.all([open('json'), open('msgpack')])).flat()
+    const beatCount = ({ all }: PlainSocket): number =>
+      all.filter(({ action }) => action === 0).length
+    const { maxIdleInterval } = sockets[0]!.all[0]!.connectionDetails as { maxIdleInterval: number }
+    await until('all hear it', () => sockets.every((each) =>
+      each.pingCount > 0 || beatCount(each) > 0), maxIdleInterval)
+    for (const [at, socket] of sockets.entries()) {
+      const wantsFrames = at % queries.length < 2
+      t.equal(beatCount(socket) > 0, wantsFrames, wantsFrames ? 'HEARTBEAT' : 'pings alone')
+    }
+  }, ['json'])
+
+  rule('N11', 'DISCONNECT: the socket ends, and its state is kept', async (t, on) => {
+    const channel = on.name('disconnect')
+    const watcher = on.client(t, 0).channels.get(channel)
+    const left: string[] = []
+    await watcher.presence.subscribe('leave', ({ clientId }) => void left.push(clientId))
+    const params = { key: on.key, clientId: 'ann' }
+    const socket = await on.socket(t, 1, { params })
+    socket.send({ action: 10, channel })
+    await socket.next(({ action }) => action === 11)
+    socket.send({ action: 14, channel, msgSerial: 0, presence: [{ action: 2 }] })
+    await socket.next(({ action }) => action === 1)
+    socket.send({ action: 5 })
+    await socket.ended
+    const [connected] = socket.all
+    const resume = connected!.connectionDetails!['connectionKey'] as string
+    const back = await on.socket(t, 2, { params: { ...params, resume } })
+    t.equal(back.all[0]!.connectionId, connected!.connectionId)
+    t.equal(back.all[0]!.error, undefined)
+    t.match(await watcher.presence.get(), [{ clientId: 'ann' }])
+    t.same(left, [], 'nobody has left')
   })
 
   rule('N9', 'an unknown action', async (t, on) => {

@@ -40,6 +40,8 @@ export class PlainSocket {
   readonly all: Told[] = []
   readonly ended: Promise<void>
   isEnded = false
+  /** Pings of the transport. */
+  pingCount = 0
 
   private constructor(socket: WebSocket, format: 'json' | 'msgpack') {
     this.#socket = socket
@@ -49,6 +51,7 @@ export class PlainSocket {
       this.#told.push(told)
       this.all.push(told)
     })
+    socket.on('ping', () => void this.pingCount++)
     socket.on('error', () => undefined)
     this.ended = new Promise((resolve) => {
       socket.on('close', () => {

@@ -34,6 +34,7 @@ export interface TestApp {
 
 /** What a rule's test runs on. */
 export interface Stage {
+  /** Its nodes are known where it is of this process. */
   readonly region: DevRegion
   readonly format: WireFormat
   /** The region's own key, which may do everything. */
@@ -66,16 +67,23 @@ interface Declared {
   readonly formats: readonly WireFormat[]
 }
 
-/** Runs the rules that `declare` names, each format after the other. */
-export function ruleFile(area: string, declare: (rule: Rule) => void): void {
+/** What rules run on. */
+export type RuleRegion = Pick<DevRegion, 'urls' | 'key' | 'stop'> & Partial<DevRegion>
+
+const startRegion = (): Promise<RuleRegion> => startDevRegion({
+  nodes: NODE_COUNT, port: 0, host: '127.0.0.1', workers: 1, logLevel: 'silent'
+})
+
+/** Runs the rules that `declare` names, each format after the other, on what `start` starts. */
+export function ruleFile(
+  area: string, declare: (rule: Rule) => void, start = startRegion
+): void {
   const rules: Declared[] = []
   declare((id, title, run, formats = ['json', 'msgpack']) => {
     rules.push({ id, title, run, formats })
   })
   void t.test(area, async (t) => {
-    const region = await startDevRegion({
-      nodes: NODE_COUNT, port: 0, host: '127.0.0.1', workers: 1, logLevel: 'silent'
-    })
+    const region = await start()
     t.teardown(() => region.stop())
     for (const format of ['json', 'msgpack'] as const) {
       for (const [no, { id, title, run, formats }] of rules.entries()) {
@@ -87,11 +95,11 @@ export function ruleFile(area: string, declare: (rule: Rule) => void): void {
   })
 }
 
-function stage(region: DevRegion, format: WireFormat, mark: string): Stage {
+function stage(region: RuleRegion, format: WireFormat, mark: string): Stage {
   const useBinaryProtocol = format === 'msgpack'
   const url = (node: number): string => region.urls[node]!
   return {
-    region,
+    region: region as DevRegion,
     format,
     key: region.key,
     name: (base) => `${base}-${mark}-${format}`,
