@@ -8,8 +8,9 @@ import { SimClient } from './clients.ts'
 import type { Region } from './region.ts'
 import { Violation, type World } from './world.ts'
 
-/** A home that is taken for dead has ended its sockets by then. */
+/** A home that is taken for dead, and does not stand still, has ended its sockets by then. */
 const LATER_MS = 15_000
+const LOOK_MS = 1_000
 const GUEST_EVERY_MS = 6_000
 const GUESTS_MAX = 4
 const STAY_MS = 2_000
@@ -44,11 +45,16 @@ export class Behalf {
   /** Its key was refused: it must be over by then, or its home is taken for dead. */
   onRefused(): void {
     const { socket } = this.#client
-    if (!this.#isThere()) return
-    this.#world.after(LATER_MS, () => {
+    let turningMs = 0
+    const look = (): void => {
       if (!this.#isThere() || this.#client.socket !== socket) return
-      throw new Violation('behalf', `${this.#client.name} is there, and its key is refused`)
-    })
+      turningMs = socket!.server.isTurning ? turningMs + LOOK_MS : 0
+      if (turningMs > LATER_MS) {
+        throw new Violation('behalf', `${this.#client.name} is there, and its key is refused`)
+      }
+      this.#world.after(LOOK_MS, look)
+    }
+    look()
   }
 
   #isThere(): boolean {

@@ -19,6 +19,8 @@ export interface SocketServer {
   readonly life: string
   readonly machine: string
   readonly isAlive: boolean
+  /** False while it stands still. */
+  readonly isTurning: boolean
   onOpened(socket: SimWebSocket, query: ReadonlyMap<string, string>): void
   onFrame(socket: SimWebSocket, data: string | Uint8Array): void
   onHeard(socket: SimWebSocket): void
@@ -30,6 +32,8 @@ export interface CometServer {
   readonly life: string
   readonly machine: string
   readonly isAlive: boolean
+  /** False while it stands still. */
+  readonly isTurning: boolean
   onCometRequest(request: CometRequest, responder: CometResponder & Breakable): void
   onCometGone(responder: CometResponder & Breakable): void
   /** It was answered, and the answer was read. */
@@ -46,7 +50,7 @@ export interface SimSocket {
   readonly id: string
   readonly format: WireFormat
   readonly echo: boolean
-  readonly server: { readonly life: string; readonly machine: string; readonly isAlive: boolean }
+  readonly server: Pick<SocketServer, 'life' | 'machine' | 'isAlive' | 'isTurning'>
   readonly client: SocketClient
   /** True: when the server knows of what becomes of it nobody can see. */
   readonly isComet?: boolean

@@ -114,6 +114,10 @@ export class WorkerThread implements SocketServer, CometServer, Asker {
     return this.isListening
   }
 
+  get isTurning(): boolean {
+    return !this.loop.isFrozen
+  }
+
   /** For the log: can it be reached at all? */
   get isUp(): boolean {
     return this.endpoint.isUp
