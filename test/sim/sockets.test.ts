@@ -10,6 +10,7 @@ class Ends implements SocketClient, SocketServer {
   readonly life = 'n/0/1'
   readonly machine = 'n'
   readonly isAlive = true
+  readonly isTurning = true
   readonly heard: (number | undefined)[] = []
   goneCount = 0
   closedCount = 0
