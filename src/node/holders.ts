@@ -24,7 +24,9 @@ export interface HoldersPorts {
   readonly random: Random
   now(): Now
   viewVersion(): number
-  /** True for a node of the view that is not known to be gone. */
+  /** True for a node of the view. */
+  isMember(incarnation: string): boolean
+  /** The same, unless it is thought to be gone although the view does not say so (rule 10). */
   isListed(incarnation: string): boolean
   send(to: Place, message: StillHeld): void
 }
@@ -74,9 +76,9 @@ export class Holders {
     const { askId, facts: { connectionId, home, viewVersion }, untilMs } = asking
     const { deadlines, random, now, send } = this.#ports
     const { generation, ...place } = home
-    const isListed = this.#ports.isListed(home.incarnation)
+    const { isMember, isListed } = this.#ports
     // Behind the view of the key we may not know of its home yet.
-    if (!isListed && viewVersion <= this.#ports.viewVersion()) {
+    if (!isMember(home.incarnation) && viewVersion <= this.#ports.viewVersion()) {
       this.#settle(asking, 'over')
       return
     }
@@ -88,7 +90,7 @@ export class Holders {
       else this.#say(asking)
     })
     const ask = { connectionId, claimId: askId, generation, heldAs: undefined, mustEnd: false }
-    if (isListed) send(place, { kind: 'stillHeld', ...ask })
+    if (isListed(home.incarnation)) send(place, { kind: 'stillHeld', ...ask })
   }
 
   #settle({ askId, retry, onHeld }: Asking, held: Held): void {

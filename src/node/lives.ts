@@ -33,6 +33,11 @@ export class Lives {
     this.#removedAtWallMs = removed
   }
 
+  /** True while the view lists it, whatever is thought of it. */
+  isMember(incarnation: string): boolean {
+    return this.#listed.has(incarnation)
+  }
+
   fateOf(incarnation: string, now: Now): Fate {
     const goneAtMs = this.#goneAtMs.get(incarnation)
     if (goneAtMs !== undefined) return since(now.monoMs - goneAtMs)

@@ -43,6 +43,7 @@ export class Registers {
     this.holders = new Holders({
       ...ports,
       viewVersion: () => mastership.viewVersion,
+      isMember: (incarnation) => this.#lives.isMember(incarnation),
       isListed: (incarnation) => this.fateOf(incarnation) === 'listed'
     })
   }

@@ -22,7 +22,8 @@ class Bench {
   readonly deadlines = new Deadlines()
   asked: { to: Place; message: StillHeld }[] = []
   readonly told: string[] = []
-  listed = new Set(['n1#1'])
+  members = new Set(['n1#1'])
+  readonly doubted = new Set<string>()
   viewVersion = 5
   nowMs = 0
   readonly holders = new Holders({
@@ -30,7 +31,8 @@ class Bench {
     random: new Random('holders'),
     now: () => ({ monoMs: this.nowMs, wallMs: this.nowMs }),
     viewVersion: () => this.viewVersion,
-    isListed: (incarnation) => this.listed.has(incarnation),
+    isMember: (incarnation) => this.members.has(incarnation),
+    isListed: (incarnation) => this.members.has(incarnation) && !this.doubted.has(incarnation),
     send: (to, message) => void this.asked.push({ to, message })
   })
 
@@ -87,14 +89,14 @@ t.test('[20] a key is good until its client was heard with a newer one', async (
 
 t.test('[20] a home that is gone: over; one that says nothing: nobody knows', async (t) => {
   const gone = new Bench()
-  gone.listed.clear()
+  gone.members.clear()
   gone.ask()
   t.same([gone.told, gone.asked], [['over'], []])
   const late = new Bench()
-  late.listed.clear()
+  late.members.clear()
   late.ask({ viewVersion: 6 })
   t.same(late.told, [], 'it may be newer than what we know')
-  late.listed.add('n1#1')
+  late.members.add('n1#1')
   late.pass(limits.behalfAnswerMs - 10)
   t.ok(late.asked.length > 0)
   t.same(late.told, [])
@@ -102,9 +104,23 @@ t.test('[20] a home that is gone: over; one that says nothing: nobody knows', as
   t.same(late.told, ['unknown'])
   const dying = new Bench()
   dying.ask()
-  dying.listed.clear()
+  dying.members.clear()
   dying.pass(500)
   t.same(dying.told, ['over'], 'and it may go meanwhile')
+})
+
+t.test('[20] a home that is only thought to be gone: nobody knows', async (t) => {
+  const bench = new Bench()
+  bench.doubted.add('n1#1')
+  bench.ask()
+  bench.pass(limits.behalfAnswerMs + 10)
+  t.same([bench.told, bench.asked], [['unknown'], []])
+  bench.told.length = 0
+  bench.ask()
+  bench.doubted.clear()
+  bench.pass(500)
+  t.ok(bench.answer(held), 'it is heard again')
+  t.same(bench.told, ['held'])
 })
 
 /** Publishes on behalf of the connection of this key, by a request to `node`; its answer. */
