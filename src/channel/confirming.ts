@@ -9,7 +9,7 @@ import type { Size } from '../base/sizes.ts'
 import type { LogWriter } from '../log/writer.ts'
 import { isCensusMessage } from '../peer/census-message.ts'
 import type { Part, ToMaster } from '../peer/message.ts'
-import { type Place, placeKey } from '../peer/place.ts'
+import { isSamePlace, type Place, placeKey } from '../peer/place.ts'
 import type { Ask } from '../peer/question-message.ts'
 
 interface Held {
@@ -108,6 +108,13 @@ export class Confirming {
   /** Forgets the messages of places that are gone. */
   forget(isGone: (place: Place) => boolean): void {
     for (const [key, { from }] of this.#held) if (isGone(from)) this.#held.delete(key)
+  }
+
+  /** A link was reset: who lives Joins again, and nobody may say any more that the others left. */
+  forgetJoins(place: Place): void {
+    for (const [key, { from, message }] of this.#held) {
+      if (message.kind === 'join' && isSamePlace(from, place)) this.#held.delete(key)
+    }
   }
 
   clear(): void {

@@ -72,6 +72,14 @@ export class Interests {
     for (const [key, { place }] of this.#byPlace) if (isGone(place)) this.#byPlace.delete(key)
   }
 
+  /** The link was reset: who is there Joins again, and who is not says once more that it left. */
+  askAgain(channel: string, place: Place): void {
+    const interest = this.#byPlace.get(placeKey(place))
+    if (interest === undefined) return
+    const { clientId } = interest
+    this.#send(place, { kind: 'joinAgain', channel, clientId })
+  }
+
   /** Sends the same object to all, or to those that want deliveries. */
   tell(message: PeerMessage, isDelivery: boolean): void {
     for (const { place, wantsDeliveries } of this.#byPlace.values()) {

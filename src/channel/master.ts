@@ -227,6 +227,9 @@ export class ChannelMaster {
     if (!this.#holds(take)) take()
   }
 
+  /** What its client said may be lost, a Part too, which nobody would say again of itself. */
+  onLinkReset(place: Place): void { this.#interests.askAgain(this.channel, place) }
+
   /** The mastership is over. */
   end(): void {
     this.#archive?.stop()

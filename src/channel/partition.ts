@@ -154,9 +154,11 @@ export class PartitionMaster {
     if (this.#state.kind !== 'over') this.#registers.onMessage(from, message)
   }
 
-  /** What was said to `place` may be lost; clients see to themselves. */
+  /** What was said to `place`, or by it, may be lost. */
   onLinkReset(place: Place): void {
     this.#registers.onLinkReset(place)
+    this.#confirming.forgetJoins(place)
+    for (const channel of this.#channels.values()) channel.onLinkReset(place)
   }
 
   /** Forgets the clients of places that are gone. */

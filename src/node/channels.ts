@@ -94,7 +94,11 @@ export class Channels {
     this.#options = options
     this.#ports = ports
     this.places = this.#mastership = new Mastership(options.self, options.workers)
-    this.#clients = new Clients(ports, (channel) => this.#newClient(channel), () => this.runLoop())
+    this.#clients = new Clients(ports, {
+      make: (channel) => this.#newClient(channel),
+      send: (to, message) => this.#send(to, message),
+      onSwept: () => this.runLoop()
+    })
     const { deadlines, tally, meters, now } = ports
     this.groups = new Groups(options, {
       deadlines,
@@ -331,7 +335,7 @@ export class Channels {
         this.events.onListenersTold(message)
         return
       default:
-        this.#clients.get(message.channel)?.onMasterMessage(message)
+        this.#clients.onMasterMessage(from, message)
     }
   }
 

@@ -3,6 +3,8 @@
 import type { Now } from '../base/clock.ts'
 import type { Deadlines } from '../base/deadlines.ts'
 import type { ChannelClient } from '../channel/client.ts'
+import type { Part, ToClientFromMaster } from '../peer/message.ts'
+import type { Place } from '../peer/place.ts'
 
 const SWEEP_MS = 5_000
 
@@ -11,20 +13,23 @@ export interface ClientsPorts {
   now(): Now
 }
 
+/** What they need from their worker's channels. */
+export interface ClientsOwner {
+  make(channel: string): ChannelClient
+  send(to: Place, message: Part): void
+  /** Some may have said their last. */
+  onSwept(): void
+}
+
 export class Clients {
   readonly #ports: ClientsPorts
-  readonly #new: (channel: string) => ChannelClient
-  readonly #onSwept: () => void
+  readonly #owner: ClientsOwner
   readonly #clients = new Map<string, ChannelClient>()
   #isSweeping = false
 
-  /** `onSwept` is called when some may have said their last. */
-  constructor(
-    ports: ClientsPorts, makeNew: (channel: string) => ChannelClient, onSwept: () => void
-  ) {
+  constructor(ports: ClientsPorts, owner: ClientsOwner) {
     this.#ports = ports
-    this.#new = makeNew
-    this.#onSwept = onSwept
+    this.#owner = owner
   }
 
   get size(): number {
@@ -41,10 +46,20 @@ export class Clients {
 
   /** Makes the one of a channel that has none. */
   make(channel: string): ChannelClient {
-    const client = this.#new(channel)
+    const client = this.#owner.make(channel)
     this.#clients.set(channel, client)
     this.#sweepLater()
     return client
+  }
+
+  /** A master says something to the client of a channel; it may wait for one that has left. */
+  onMasterMessage(from: Place, message: ToClientFromMaster): void {
+    const { channel } = message
+    const client = this.#clients.get(channel)
+    if (client !== undefined) client.onMasterMessage(message)
+    else if (message.kind === 'joinAgain' && message.clientId !== undefined) {
+      this.#owner.send(from, { kind: 'part', channel, clientId: message.clientId })
+    }
   }
 
   #sweepLater(): void {
@@ -57,7 +72,7 @@ export class Clients {
         client.close()
         this.#clients.delete(name)
       }
-      this.#onSwept()
+      this.#owner.onSwept()
       if (this.#clients.size > 0) this.#sweepLater()
     })
   }

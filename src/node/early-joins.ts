@@ -6,7 +6,7 @@
 import { limits } from '../base/limits.ts'
 import type { Size } from '../base/sizes.ts'
 import type { Join } from '../peer/message.ts'
-import { type Place, placeKey } from '../peer/place.ts'
+import { isSamePlace, type Place, placeKey } from '../peer/place.ts'
 
 interface EarlyJoin {
   readonly from: Place
@@ -20,6 +20,14 @@ export class EarlyJoins {
   keep(from: Place, join: Join): void {
     const key = `${placeKey(from)} ${join.channel}`
     if (this.#joins.size < limits.earlyJoinsMax) this.#joins.set(key, { from, join })
+  }
+
+  /** Its client has left; or, of all channels, its link was reset, and who lives Joins again. */
+  forget(from: Place, channel?: string): void {
+    for (const [key, early] of this.#joins) {
+      if (!isSamePlace(early.from, from)) continue
+      if (channel === undefined || early.join.channel === channel) this.#joins.delete(key)
+    }
   }
 
   *sizes(): Generator<Size> {

@@ -119,6 +119,7 @@ export class Partitions {
       if (isWanted) this.wanted(partition).onMessage(from, message)
       return
     }
+    if (message.kind === 'part') this.#early.forget(from, message.channel)
     if (!isJoin) return
     const { viewVersion } = this.#mastership
     if (message.viewVersion > viewVersion) {
@@ -166,6 +167,7 @@ export class Partitions {
 
   /** What was said to `place` may be lost. */
   onLinkReset(place: Place): void {
+    this.#early.forget(place)
     for (const master of this.#masters.values()) master.onLinkReset(place)
   }
 

@@ -295,7 +295,7 @@ function messageFields(message: PeerMessage): Fields {
       return [code, m.channel, m.clientId, m.requestNo, m.epoch, m.isContinuation,
         standingFields(m.standing), m.publications.map(publicationFields)]
     case 'joinAgain':
-      return [code, m.channel]
+      return [code, m.channel, m.clientId ?? null]
     case 'members':
       return [code, m.channel, m.joinNo, m.seq, m.members.map(memberFields), m.isFirst, m.isLast]
     case 'declare':
@@ -358,7 +358,7 @@ function messageFromFields(fields: Fields): MeshMessage {
         isContinuation: f[3]!, standing: standingFrom(f[4]),
         publications: (f[5]! as unknown[]).map(publicationFrom) }
     case 'joinAgain':
-      return { kind, channel }
+      return { kind, channel, clientId: f[0] ?? undefined }
     case 'members':
       return { kind, channel, joinNo: f[0]!, seq: f[1]!,
         members: (f[2]! as unknown[]).map(memberFrom), isFirst: f[3]!, isLast: f[4]! }

@@ -280,9 +280,11 @@ export interface NotMaster extends OnChannel {
   readonly viewVersion: number
 }
 
-/** Master → ChannelClient: this mastership is over; look for the next one. */
+/** Master → ChannelClient: this mastership is over, look for the next one; or a link was reset. */
 export interface JoinAgain extends OnChannel {
   readonly kind: 'joinAgain'
+  /** After a reset: for whom that client is gone, its Part was lost and is said again. */
+  readonly clientId?: string
 }
 
 /** ChannelClient → master: no deliveries any more, and no further publishes of this client. */
@@ -363,14 +365,7 @@ export type ToGroup =
   | CensusToGroup
 export type ToMaster = Join | Part | Publish | Backfill | Declare | CensusToMaster | Ask
 export type ToClientFromMaster =
-  | Joined
-  | NotMaster
-  | JoinAgain
-  | Result
-  | Deliver
-  | Backfilled
-  | Members
-  | CensusToClient
+  | Joined | NotMaster | JoinAgain | Result | Deliver | Backfilled | Members | CensusToClient
 export type RollMessage = RollCalled | RollAnswered
 
 /**

@@ -33,3 +33,15 @@ t.test('[11] nobody waits who has parted, or is gone', async (t) => {
   confirming.forget(({ incarnation }) => incarnation === 'n')
   t.equal(confirming.size, 0)
 })
+
+t.test('[11, 13] no Join waits whose link was reset: who lives Joins again', async (t) => {
+  const confirming = new Confirming()
+  const other = { incarnation: 'n', worker: 1 }
+  for (const from of [place, other]) confirming.holdUntilClaimed(from, join('a'))
+  const backfill = {
+    kind: 'backfill', channel: 'a', clientId: 'k', requestNo: 1, epoch: 1, from: undefined
+  } as const
+  confirming.holdUntilClaimed(place, backfill)
+  confirming.forgetJoins(place)
+  t.match(confirming.takeAll(), [{ from: other }, { from: place, message: backfill }])
+})

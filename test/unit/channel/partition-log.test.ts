@@ -90,6 +90,20 @@ t.test('[11, 25] who leaves while its Join waits for a Confirm is not let in', a
   t.equal(life.master.channelCount, 0, 'nobody keeps the channel')
 })
 
+t.test('[13, 25] a Part that was lost with its link is asked for', async (t) => {
+  const world = new World()
+  const life = world.master()
+  life.join()
+  life.said.length = 0
+  life.master.onLinkReset({ ...life.client, worker: 1 })
+  t.same(life.said, [], 'of those alone whose link it was')
+  life.master.onLinkReset(life.client)
+  t.same(life.said, [{ kind: 'joinAgain', channel: 'app/c', clientId: 'k' }])
+  life.tell({ kind: 'part', channel: 'app/c', clientId: 'k' })
+  life.master.onLinkReset(life.client)
+  t.equal(life.said.length, 1, 'and not again of who has left')
+})
+
 t.test('[6] the log is cut to what may be asked for, and a takeover still knows all', async (t) => {
   const world = new World()
   const first = world.master()

@@ -264,6 +264,19 @@ t.test('[13] a link that lost something is made good with its place alone', asyn
   t.same(rig.settle().said(), ['n1 join'])
 })
 
+t.test('[13] who is asked for after a reset, and is gone, leaves once more', async (t) => {
+  const rig = new Rig()
+  const channel = rig.channelOf('n1')
+  rig.hear(peer, { kind: 'joinAgain', channel })
+  t.same(rig.said(), [], 'what is over asks for nobody')
+  rig.hear(peer, { kind: 'joinAgain', channel, clientId: 'k' })
+  t.same(rig.sent, [{ to: 'n1', message: { kind: 'part', channel, clientId: 'k' } }])
+  rig.channels.groups.attach(channel, ears(), JSON_VARIANT, {})
+  rig.settle().said()
+  rig.hear(peer, { kind: 'joinAgain', channel, clientId: 'k' })
+  t.same(rig.said(), [], 'but not where another one came in its place, who is Joining')
+})
+
 t.test('a Join that nobody answers is sent again, more and more seldom', async (t) => {
   const rig = new Rig()
   const hearing = ears()

@@ -21,6 +21,20 @@ t.test('[9] a Join that came again takes the place of the former one', async (t)
   t.same(early.takeAll(), [])
 })
 
+t.test('[9, 13] nobody waits who has left, or whose link was reset', async (t) => {
+  const early = new EarlyJoins()
+  const other = { incarnation: 'o', worker: 0 }
+  for (const channel of ['a', 'b']) early.keep(place, join(channel, 1))
+  early.keep(other, join('a', 1))
+  early.forget(place, 'a')
+  const kept = early.takeAll().map(({ from, join }) => [from, join.channel])
+  t.same(kept, [[place, 'b'], [other, 'a']])
+  for (const channel of ['a', 'b']) early.keep(place, join(channel, 1))
+  early.keep(other, join('a', 1))
+  early.forget(place)
+  t.same(early.takeAll().map(({ from }) => from), [other])
+})
+
 t.test('[25] above the bound none is kept: they come again of themselves', async (t) => {
   const early = new EarlyJoins()
   for (let no = 0; no < limits.earlyJoinsMax + 5; no++) early.keep(place, join(`c${no}`, 1))

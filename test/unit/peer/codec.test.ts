@@ -22,6 +22,7 @@ const messages: readonly PeerMessage[] = [
     op: each
   })),
   { kind: 'listenersAsked', channel },
+  { kind: 'joinAgain', channel, clientId: 'x' },
   { kind: 'listenersTold', channel, isWatched: true },
   { kind: 'occupancyWanted', channel, epoch: 4, clientId: 'x', isWanted: true },
   { kind: 'censusWanted', channel, epoch: 4, isWanted: false },
