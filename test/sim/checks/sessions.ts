@@ -76,9 +76,11 @@ export class Sessions implements Check {
 
   /**
    * Its home lives: one that stands still, or has no mesh, may be taken for dead by then, and one
-   * that the view lists no more is, though its sockets are open yet.
+   * that the view lists no more is, though its sockets are open yet. Comet requests that nobody
+   * answers have ended for their home long before their client takes them for lost.
    */
   #seen(socket: SimSocket): void {
+    if (socket.isComet === true && socket.isCut) return
     const connectionId = this.#open.get(socket)
     const { kube, nodes, world } = this.#region
     const { life, machine } = socket.server
