@@ -61,6 +61,8 @@ export class Leaves implements Check {
   /** By channel and member: when it was last heard of. */
   readonly #saidAtMs = new Map<string, number>()
   readonly #endedAtMs = new Map<string, number>()
+  /** By incarnation: since when it stands still or has no mesh. */
+  readonly #impairedAtMs = new Map<string, number>()
   readonly #unsure = new Set<number>()
   /** Connections that were seen here; what rough clients say and are told no check sees. */
   readonly #seen = new Set<string>()
@@ -172,13 +174,23 @@ export class Leaves implements Check {
     if (!this.#endedAtMs.has(life)) this.#endedAtMs.set(life, this.#region.world.nowMs)
   }
 
-  /** Whoever is out of the ring speaks for nobody any more, whether its process runs or not. */
+  /**
+   * Whoever is out of the ring speaks for nobody any more, whether its process runs or not; and
+   * who is not heard may be taken for gone before the API can be told (rule 10).
+   */
   onTick(): void {
-    const { kube, world } = this.#region
+    const { kube, nodes, world: { nowMs } } = this.#region
+    const impaired = new Set([...nodes.values()].flatMap(({ isImpaired, life }) =>
+      isImpaired && life !== undefined ? [life.incarnation] : []))
+    for (const each of this.#impairedAtMs.keys()) {
+      if (!impaired.has(each)) this.#impairedAtMs.delete(each)
+    }
     const listed = new Set(kube.view?.members.map(({ incarnation }) => incarnation))
     for (const { life, incarnation } of this.#owners.values()) {
+      const sinceMs = this.#impairedAtMs.get(incarnation) ?? nowMs
+      if (impaired.has(incarnation)) this.#impairedAtMs.set(incarnation, sinceMs)
       if (listed.has(incarnation) || this.#endedAtMs.has(life)) continue
-      this.#endedAtMs.set(life, world.nowMs)
+      this.#endedAtMs.set(life, sinceMs)
     }
   }
 

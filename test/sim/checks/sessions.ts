@@ -70,14 +70,14 @@ export class Sessions implements Check {
   }
 
   onSocketGone(socket: SimSocket): void {
-    this.#seen(socket)
+    // That an answer to a comet request was lost its home knows long before its client does.
+    if (socket.isComet !== true) this.#seen(socket)
     this.#open.delete(socket)
   }
 
   /**
    * Its home lives: one that stands still, or has no mesh, may be taken for dead by then, and one
-   * that the view lists no more is, though its sockets are open yet. Comet requests that nobody
-   * answers have ended for their home long before their client takes them for lost.
+   * that the view lists no more is, though its sockets are open yet.
    */
   #seen(socket: SimSocket): void {
     if (socket.isComet === true && socket.isCut) return
