@@ -52,6 +52,7 @@ export class Dedupe {
   /** Of messages and of presence, by connection: the highest msgSerial that is known. */
   readonly #highestOfMessages = new Map<string, number>()
   readonly #highestOfPresence = new Map<string, number>()
+  #postponedMs = 0
 
   get size(): number {
     return this.#known.size
@@ -149,15 +150,24 @@ export class Dedupe {
     }
   }
 
+  /**
+   * So long nobody could be answered, since the log took nothing: it does not count, for clients
+   * came again and again meanwhile, and will say once more what has been taken already.
+   */
+  postpone(ms: number): void {
+    this.#postponedMs += ms
+  }
+
   /** Forgets what was committed longer ago than any client can still repeat. */
   expire(nowMs: number): void {
+    const countedMs = nowMs - this.#postponedMs
     for (;;) {
       const oldest = this.#expiries.peek()
-      if (oldest === undefined || oldest.atMs > nowMs) return
+      if (oldest === undefined || oldest.atMs > countedMs) return
       this.#expiries.shift()
       // What is held may still be asked for by whoever was never answered.
       if (this.#known.get(oldest.key)?.waiters === undefined) this.#forget(oldest.key)
-      else this.#expiries.push({ key: oldest.key, atMs: nowMs + limits.idKeptMs })
+      else this.#expiries.push({ key: oldest.key, atMs: countedMs + limits.idKeptMs })
     }
   }
 
@@ -170,7 +180,7 @@ export class Dedupe {
   ): void {
     this.#known.set(key, { taken, waiters, turn })
     this.#raise(turn ?? derivedTurn(key), taken.messageCount)
-    this.#expiries.push({ key, atMs: nowMs + limits.idKeptMs })
+    this.#expiries.push({ key, atMs: nowMs - this.#postponedMs + limits.idKeptMs })
   }
 
   #highestOf(messageCount: number): Map<string, number> {

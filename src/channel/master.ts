@@ -265,8 +265,12 @@ export class ChannelMaster {
     this.#interests.tell({ kind: 'joinAgain', channel }, false)
   }
 
-  /** Lets go what has had its time; true when nothing is left that anybody could ask for. */
-  expire(nowMs: number): boolean {
+  /**
+   * Lets go what has had its time; true when nothing is left that anybody could ask for.
+   * `stalledMs`: so long nobody could be answered.
+   */
+  expire(nowMs: number, stalledMs: number): boolean {
+    this.#dedupe.postpone(stalledMs)
     this.#dedupe.expire(nowMs)
     const isTailEmpty = this.#tail.expire(nowMs)
     return (

@@ -173,10 +173,10 @@ export class PartitionChannels {
     return { letGo: this.#letGo, channels }
   }
 
-  /** Lets go what has had its time. */
-  expire(nowMs: number): void {
+  /** Lets go what has had its time; `stalledMs`: so long nobody could be answered. */
+  expire(nowMs: number, stalledMs: number): void {
     for (const [name, channel] of this.#channels) {
-      const isOver = channel.expire(nowMs)
+      const isOver = channel.expire(nowMs, stalledMs)
       this.#activity.judge(name, channel.census.isUsed, isOver, nowMs)
       if (!isOver) continue
       const seq = Math.max(this.#letGo.seq, channel.lastSeq)

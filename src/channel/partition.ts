@@ -388,7 +388,7 @@ export class PartitionMaster {
   }
 
   #sweep(state: Serving, nowMs: number): void {
-    this.#channels.expire(nowMs)
+    this.#channels.expire(nowMs, state.writer.isStalled(nowMs) ? SWEEP_MS : 0)
     this.#registers.expire(nowMs)
     const { retention } = state
     if (retention.wantsSnapshot(nowMs)) this.#writeSnapshot(state)

@@ -126,6 +126,11 @@ export class LogWriter {
     return this.#underWay === undefined && this.#waiting.length === 0
   }
 
+  /** True while the log has not taken what it was asked to take long ago. */
+  isStalled(nowMs: number): boolean {
+    return this.#underWay !== undefined && nowMs - this.#underWay.askedAtMs > limits.confirmedMs
+  }
+
   /** The number that the next added entry will have. */
   get nextEntry(): number {
     return this.#nextEntry

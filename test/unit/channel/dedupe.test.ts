@@ -45,6 +45,16 @@ t.test('[17] an id is kept apart from its message: the payload can go', async (t
   t.same(dedupe.find(committed), { timestamp: 1_001, counter: 0, messageCount: 1 })
 })
 
+t.test('[B3] time in which nobody could be answered does not count', async (t) => {
+  const dedupe = new Dedupe()
+  dedupe.commit(op('a:1'), taken, 0)
+  dedupe.postpone(5_000)
+  dedupe.expire(limits.idKeptMs + 4_999)
+  t.not(dedupe.find(op('a:1')), 'new')
+  dedupe.expire(limits.idKeptMs + 5_000)
+  t.equal(dedupe.find(op('a:1')), 'new')
+})
+
 t.test('[B5] the key spaces never meet, whatever a client chooses', async (t) => {
   const dedupe = new Dedupe()
   const texts = ['a:1', '~a:1', '~~a:1', '~', '']

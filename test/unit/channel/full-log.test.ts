@@ -51,6 +51,25 @@ t.test('[B4] a lost refusal is said again where others followed it', async (t) =
   t.equal(second.serials().length, 1)
 })
 
+t.test('[B3] what was taken is known yet when a log is back that was long away', async (t) => {
+  const world = new World()
+  const life = world.master()
+  life.join()
+  life.publish('a:0')
+  world.isLogAway = true
+  life.publish('b:0')
+  world.pass(2 * limits.idKeptMs, life)
+  world.isLogAway = false
+  life.settle()
+  const count = world.log.records.length
+  life.publish('a:0')
+  t.same(life.serials().at(-1), life.serials()[0], 'its client was away with the log')
+  t.equal(world.log.records.length, count)
+  world.pass(limits.idKeptMs, life)
+  life.publish('a:0')
+  t.equal(world.log.records.length, count + 1)
+})
+
 t.test('[6] Epochs and snapshots have the rest, so that a full log is trimmed', async (t) => {
   const world = new World()
   const first = world.master()

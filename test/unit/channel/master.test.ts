@@ -98,7 +98,7 @@ t.test('[16, 17] a repeat that outlives its id is not published a second time', 
   bench.commit()
   bench.sent(a)
   bench.monoMs += limits.idKeptMs
-  bench.master.expire(bench.monoMs)
+  bench.master.expire(bench.monoMs, 0)
   bench.publish(a, 1, 'x:1')
   t.equal(bench.waiting.length, 0)
   t.same(bench.outcomes(a), ['1: 50003'], 'all that can be said is that the outcome is unknown')
@@ -138,7 +138,7 @@ t.test('[25] at the bound of ids new publishes are refused, known ones answered'
   bench.publish(a, 5, 'x:2')
   t.match(bench.outcomes(a), [/^5: \d{14}/], 'nothing was forgotten early')
   bench.monoMs += limits.idKeptMs
-  bench.master.expire(bench.monoMs)
+  bench.master.expire(bench.monoMs, 0)
   bench.publish(a, 6, 'x:6')
   bench.commit()
   t.match(bench.outcomes(a), [/^6: \d{14}/], 'time makes room')
@@ -208,7 +208,7 @@ t.test('[19] a Join continues if the lineage is the same and nothing after it wa
     bench.publish(a, 2, 'x:2')
     bench.commit()
     bench.monoMs += limits.tailMs * 90
-    bench.master.expire(bench.monoMs)
+    bench.master.expire(bench.monoMs, 0)
     bench.publish(a, 3, 'x:3')
     bench.commit()
     bench.sent(a)
@@ -261,7 +261,7 @@ t.test('[A8] what is found in the log keeps its place, and its publisher\'s repe
 
 t.test('let go only when nobody can ask for anything any more', async (t) => {
   const bench = new MasterBench()
-  const later = (ms: number): boolean => bench.master.expire(bench.monoMs += ms)
+  const later = (ms: number): boolean => bench.master.expire(bench.monoMs += ms, 0)
   bench.join(a, { wantsDeliveries: false })
   t.notOk(later(limits.idleChannelMs * 3), 'a client is there')
   bench.publish(a, 1, 'x:1')

@@ -27,6 +27,8 @@ export class World {
   viewVersion = 1
   /** As the workers' main thread last said. */
   room = ampleRoom
+  /** The log answers nothing. */
+  isLogAway = false
   #lifeCount = 0
 
   /** A new mastership, which has claimed the partition unless `isHonest` is false. */
@@ -96,7 +98,7 @@ export class Life {
     do {
       this.#isDirty = false
       this.master.flush(this.world.nowMs)
-      this.world.log.answerAll()
+      if (!this.world.isLogAway) this.world.log.answerAll()
     } while (this.#isDirty)
   }
 
