@@ -5,7 +5,8 @@
  *
  * A publish is `pending` from admission to commit; a repeat of it meanwhile waits for the same
  * outcome (rule 16). Once committed, a repeat is answered with the serials of the first. What is
- * to stand in the archive is `held` between: committed, and nobody is told so yet (rule 22).
+ * to stand in the archive is `held` between: committed, and nobody is told so yet (rule 22). The
+ * window begins anew whenever a frame is said again (docs/decisions/0017-said-again.md).
  */
 
 import { limits } from '../base/limits.ts'
@@ -49,6 +50,8 @@ interface Known {
 export class Dedupe {
   readonly #known = new Map<string, Known>()
   readonly #expiries = new Queue<{ key: string; atMs: number }>()
+  /** When a frame came again whose answer its client had not heard. */
+  readonly #repeatedAtMs = new Map<string, number>()
   /** Of messages and of presence, by connection: the highest msgSerial that is known. */
   readonly #highestOfMessages = new Map<string, number>()
   readonly #highestOfPresence = new Map<string, number>()
@@ -85,6 +88,17 @@ export class Dedupe {
     if (turn === undefined) return false
     const { connectionId, msgSerial } = turn
     return msgSerial < (this.#highestOf(op.messageCount).get(connectionId) ?? -1)
+  }
+
+  /**
+   * It is known. Who says the same frame again has not heard of its outcome, nor need it now: it
+   * may do so once more, and is known for the whole window from here.
+   */
+  onRepeated(op: PublishOp, nowMs: number): void {
+    const key = keyOf(op)
+    if (op.idSpace !== 'client' || isSameTurn(this.#known.get(key)?.turn, chosenTurn(op))) {
+      this.#repeatedAtMs.set(key, nowMs - this.#postponedMs)
+    }
   }
 
   /** The publish is admitted; `waiter` is told when it is committed. */
@@ -158,17 +172,25 @@ export class Dedupe {
     this.#postponedMs += ms
   }
 
-  /** Forgets what was committed longer ago than any client can still repeat. */
+  /** Forgets what was committed, or said again, longer ago than any client can still repeat. */
   expire(nowMs: number): void {
     const countedMs = nowMs - this.#postponedMs
     for (;;) {
       const oldest = this.#expiries.peek()
       if (oldest === undefined || oldest.atMs > countedMs) return
       this.#expiries.shift()
+      const { key } = oldest
       // What is held may still be asked for by whoever was never answered.
-      if (this.#known.get(oldest.key)?.waiters === undefined) this.#forget(oldest.key)
-      else this.#expiries.push({ key: oldest.key, atMs: countedMs + limits.idKeptMs })
+      const isHeld = this.#known.get(key)?.waiters !== undefined
+      if (isHeld || this.#isRepeated(key, countedMs)) {
+        this.#expiries.push({ key, atMs: countedMs + limits.idKeptMs })
+      } else this.#forget(key)
     }
+  }
+
+  #isRepeated(key: string, countedMs: number): boolean {
+    const atMs = this.#repeatedAtMs.get(key)
+    return atMs !== undefined && countedMs - atMs < limits.idKeptMs
   }
 
   #commit(
@@ -197,6 +219,7 @@ export class Dedupe {
   #forget(key: string): void {
     const { taken, turn = derivedTurn(key) } = this.#known.get(key) ?? {}
     this.#known.delete(key)
+    this.#repeatedAtMs.delete(key)
     if (taken === undefined || turn === undefined) return
     const highest = this.#highestOf(taken.messageCount)
     if (highest.get(turn.connectionId) === turn.msgSerial) highest.delete(turn.connectionId)
@@ -207,6 +230,11 @@ export class Dedupe {
 function chosenTurn({ idSpace, connectionId, msgSerial }: Op): Turn | undefined {
   const isChosen = idSpace === 'client' && connectionId !== undefined && msgSerial !== undefined
   return isChosen ? { connectionId, msgSerial } : undefined
+}
+
+function isSameTurn(one: Turn | undefined, other: Turn | undefined): boolean {
+  return one !== undefined && one.connectionId === other?.connectionId &&
+    one.msgSerial === other.msgSerial
 }
 
 /** Of an id that was derived from a connection. */

@@ -90,6 +90,7 @@ export class PublishDesk {
       this.#answer(place, publish, op.owner ? { ...committed, timestamp } : committed)
     }
     const known = this.#dedupe.find(op)
+    if (known !== 'new') this.#dedupe.onRepeated(op, nowMs)
     if (known === 'pending' || known === 'held') {
       this.#dedupe.wait(op, answer)
       return

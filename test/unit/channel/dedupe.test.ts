@@ -38,6 +38,29 @@ t.test('[B3, 17] a publish under way is never forgotten, however long the log ta
   t.equal(dedupe.find(op('a:1')), 'new')
 })
 
+t.test('[B3, 17] what is said again is known for the whole window from there', async (t) => {
+  const dedupe = new Dedupe()
+  const kept = (id: string, over = {}): boolean => dedupe.find(op(id, over)) !== 'new'
+  const chosen = { idSpace: 'client' as const, connectionId: 'b', msgSerial: 4 }
+  for (const id of ['a:1', 'a:2']) dedupe.commit(op(id), taken, 0)
+  for (const id of ['mine', 'yours', 'request']) dedupe.commit(op(id, chosen), taken, 0)
+  const againAtMs = limits.idKeptMs - 1_000
+  dedupe.onRepeated(op('a:1'), againAtMs)
+  dedupe.onRepeated(op('mine', chosen), againAtMs)
+  dedupe.onRepeated(op('yours', { ...chosen, msgSerial: 5 }), againAtMs)
+  dedupe.onRepeated(op('request', { ...chosen, msgSerial: undefined }), againAtMs)
+  dedupe.expire(limits.idKeptMs)
+  t.ok(kept('a:1'))
+  t.notOk(kept('a:2'), 'the other had its time')
+  t.ok(kept('mine', chosen))
+  t.notOk(kept('yours', chosen), 'an id of its own that its client uses again has its time, too')
+  t.notOk(kept('request', chosen))
+  dedupe.expire(againAtMs + limits.idKeptMs - 1)
+  t.ok(kept('a:1'))
+  dedupe.expire(2 * limits.idKeptMs)
+  t.equal(dedupe.size, 0, 'and no longer')
+})
+
 t.test('[17] an id is kept apart from its message: the payload can go', async (t) => {
   const dedupe = new Dedupe()
   const committed = publication(1)

@@ -106,6 +106,20 @@ t.test('[16, 17] a repeat that outlives its id is not published a second time', 
   t.equal(bench.waiting.length, 1, 'as a new op it is a new publish')
 })
 
+t.test('[B3, 17] a frame that comes again and again is one publish, however long', async (t) => {
+  const bench = joined()
+  bench.publish(a, 1, 'x:1')
+  bench.commit()
+  const [first] = bench.outcomes(a).map((outcome) => outcome.slice(3))
+  for (const opNo of [2, 3, 4]) {
+    bench.monoMs += limits.idKeptMs - 1
+    bench.master.expire(bench.monoMs, 0)
+    bench.publish(a, opNo, 'x:1')
+    t.same(bench.outcomes(a), [`${opNo}: ${first}`])
+  }
+  t.equal(bench.waiting.length, 0)
+})
+
 t.test('[17, B5] nobody swallows another connection\'s publish by choosing its id', async (t) => {
   const bench = joined()
   bench.publish(a, 1, op('victim:7', { idSpace: 'client', connectionId: 'attacker' }))
