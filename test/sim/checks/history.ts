@@ -106,7 +106,8 @@ export class History {
     const { ledger } = this.#region
     const truth = ledger.withText(text)
     const isThere = told === undefined && truth.every((each) =>
-      !each.isLost && !this.#mayBeGone(each) && each.lineage === ledger.lineageOf(each.channel))
+      !each.isLost && !this.#mayBeGone(each) && !ledger.hasStrays(each.channel) &&
+      each.lineage === ledger.lineageOf(each.channel))
     if (told === undefined && !isThere) return
     // A former master whose append was taken after a rollback believes that it is the one.
     if (told === undefined && truth.some(({ channel }) => ledger.hasStrays(channel))) return
