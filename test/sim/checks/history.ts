@@ -109,8 +109,6 @@ export class History {
       !each.isLost && !this.#mayBeGone(each) && !ledger.hasStrays(each.channel) &&
       each.lineage === ledger.lineageOf(each.channel))
     if (told === undefined && !isThere) return
-    // A former master whose append was taken after a rollback believes that it is the one.
-    if (told === undefined && truth.some(({ channel }) => ledger.hasStrays(channel))) return
     throw new Violation('history', `${text} under ${serial} is told as ${JSON.stringify(told)}`)
   }
 
