@@ -97,7 +97,7 @@ export class ProbeDesk {
     if (purpose === 'watch') {
       this.#watcher.onProbed(incarnation, isFailed, nowMs)
     } else if (purpose === 'orphan' && isFailed && this.#isOrphanSince(askedAtMs)) {
-      this.#roster.onFoundGone(incarnation, 'nobody listed was heard, and it does not answer')
+      this.#roster.onUnanswering(incarnation)
     } else if (purpose === 'cutOff' && outcome === 'alive') {
       return this.#isCutOff(nowMs) ? member : undefined
     }

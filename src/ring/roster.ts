@@ -82,8 +82,10 @@ export class Roster {
   readonly #listedSince = new Map<string, number>()
   readonly #leaving = new Set<string>()
   readonly #handedOver = new Set<string>()
-  /** Found gone by a way of this node's own: probes that met another, or nobody anywhere. */
+  /** Found gone by a way of this node's own: its probes met another. */
   readonly #foundGone = new Map<string, string>()
+  /** Who did not answer while nobody listed was heard; it means nothing once somebody is. */
+  readonly #unanswering = new Set<string>()
   /** The last judgement, until something is learnt that may change it. */
   #judged: { readonly view: View; readonly facts: Facts } | undefined
 
@@ -145,7 +147,7 @@ export class Roster {
     for (const known of [
       this.#toldSinceMs, this.#listedSince, this.#foundGone, this.#reports
     ]) keep(known, isKept)
-    for (const known of [this.#leaving, this.#handedOver]) keep(known, isKept)
+    for (const known of [this.#leaving, this.#handedOver, this.#unanswering]) keep(known, isKept)
     const nodes = new Set(view.members.map(({ node }) => node))
     keep(this.#newest, (node) => nodes.has(node) || this.#pods?.has(node) === true)
     const uids = new Set(view.members.map(({ uid }) => uid))
@@ -163,6 +165,9 @@ export class Roster {
     if (!this.#listedSince.has(incarnation) && !this.#hellos.has(incarnation)) return
     this.#heardAtMs.set(incarnation, nowMs)
     if (this.#foundGone.delete(incarnation)) this.#judged = undefined
+    if (this.#unanswering.size === 0 || !this.#listedSince.has(incarnation)) return
+    this.#unanswering.clear()
+    this.#judged = undefined
   }
 
   /** A node, perhaps this one, wants in; `viewVersion` is that of the view it holds. */
@@ -194,6 +199,13 @@ export class Roster {
     if (!this.#listedSince.has(incarnation)) return
     this.#judged = undefined
     this.#foundGone.set(incarnation, evidence)
+  }
+
+  /** No listed incarnation was heard for long, and this one does not answer either (rule 7). */
+  onUnanswering(incarnation: string): void {
+    if (!this.#listedSince.has(incarnation)) return
+    this.#judged = undefined
+    this.#unanswering.add(incarnation)
   }
 
   /** When `incarnation` was last heard; −Infinity for never. */
@@ -244,6 +256,9 @@ export class Roster {
   #evidence({ node, uid, incarnation, startedAt }: Member, nowMs: number): string | undefined {
     const found = this.#foundGone.get(incarnation)
     if (found !== undefined) return found
+    if (this.#unanswering.has(incarnation)) {
+      return 'nobody listed was heard, and it does not answer'
+    }
     const newest = this.#newest.get(node)
     if (newest !== undefined && newest.incarnation !== incarnation &&
       newest.startedAt > startedAt) return 'a newer incarnation was heard'

@@ -17,7 +17,7 @@ class Rig {
     const self = 'n0#1'
     const { roster } = this
     roster.onView(this.view, 0)
-    roster.onFoundGone = (incarnation) => void this.foundGone.push(incarnation)
+    roster.onUnanswering = (incarnation) => void this.foundGone.push(incarnation)
     this.desk = new ProbeDesk({
       self,
       timing,

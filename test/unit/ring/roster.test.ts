@@ -233,6 +233,17 @@ t.test('what this node found for itself holds until it hears the node again', as
   t.equal(rig.gone(), '')
 })
 
+t.test('[7, 8] who did not answer is gone only until anybody listed is heard', async (t) => {
+  const rig = new Rig(4)
+  for (const incarnation of ['n1#1', 'n2#1', 'n3#1', 'n9#1']) rig.roster.onUnanswering(incarnation)
+  t.equal(rig.gone(), 'n1#1 n2#1 n3#1')
+  rig.roster.onHello(memberNo(9, { state: 'joining' }), 0, rig.nowMs)
+  rig.roster.onHeard('n9#1', rig.nowMs)
+  t.equal(rig.gone(), 'n1#1 n2#1 n3#1', 'other candidates wait for the same dead')
+  rig.roster.onHeard('n2#1', rig.nowMs)
+  t.equal(rig.gone(), '', 'it was the mesh that was silent')
+})
+
 t.test('a candidate is heard now and seen in the API, the first started first', async (t) => {
   const rig = new Rig(2)
   const [late, early, unseen, going] = [
