@@ -190,7 +190,7 @@ export const limits = {
   logResumeShare: 0.75,
   /** Partitions that nobody needed, taken over at once by a worker to trim what is full. */
   tidiedAtOnceMax: 8,
-  /** Epochs whose ends a log remembers, to prove a rollback by. */
+  /** Epochs whose ends a log remembers, to prove a rollback by; of older ones channels decide. */
   epochEndsMax: 64,
   /** A master's word counts this long after its last accepted append began (rule 11). */
   confirmedMs: 1_500,

@@ -11,7 +11,7 @@
 import { limits } from '../base/limits.ts'
 import type { Publication, Standing } from '../peer/message.ts'
 import type { HistoryAnswer, HistoryQuestion } from '../peer/question-message.ts'
-import type { Here } from './page.ts'
+import { type Here, isOfThis } from './page.ts'
 import { lastingCount } from './tail.ts'
 
 /** Publications of a channel, in order; their places are counted from the oldest. */
@@ -54,8 +54,9 @@ export function historyPage(
 }
 
 /** True if the channel was ever there, as far as anybody knows. */
-function isKnown({ standing, isKnown }: Here, until: Standing): boolean {
-  return until.lineage === standing.lineage && until.seq <= standing.seq && isKnown(until)
+function isKnown(at: Here, until: Standing): boolean {
+  const { lineage, seq } = at.standing
+  return until.lineage === lineage && until.seq <= seq && isOfThis(at, until)
 }
 
 /** The indexes between which it lies. */

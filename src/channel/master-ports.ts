@@ -28,6 +28,8 @@ export interface MasterPorts {
   readonly archiving: Archiving
   /** False for a standing whose epoch is forgotten, or did not reach so far (rule 4). */
   isKnown(standing: Standing): boolean
+  /** True for a standing whose epoch is forgotten, and may have reached so far. */
+  isForgotten(standing: Standing): boolean
   /** True while nobody can say who is present (rule 21). */
   readonly isRollOpen: boolean
   /** False for a life of a worker that has surely ended. */
@@ -96,6 +98,10 @@ export class PartitionMasterPorts implements MasterPorts {
 
   isKnown(standing: Standing): boolean {
     return this.#partition.serving?.isKnown(standing) === true
+  }
+
+  isForgotten(standing: Standing): boolean {
+    return this.#partition.serving?.isForgotten(standing) === true
   }
 
   /**

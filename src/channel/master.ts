@@ -83,7 +83,9 @@ export class ChannelMaster {
     this.#standing = start.standing
     this.#lastSeq = start.standing.seq
     this.#birth = start.birth
-    this.#tail = new Tail(start.standing.seq, ports.tails)
+    const { seq, entry } = start.standing
+    const isOfPublication = seq > start.birth.seq
+    this.#tail = new Tail(seq, ports.tails, isOfPublication ? entry : undefined)
     this.#usedAtMs = nowMs
     this.#isBorn = start.isBorn === true
     const [dedupe, interests, presence] = [this.#dedupe, this.#interests, this.presence]
@@ -377,9 +379,11 @@ export class ChannelMaster {
   here(): Here {
     const { epoch } = this.#ports
     const isKnown = (standing: Standing): boolean => this.#ports.isKnown(standing)
+    const isForgotten = (standing: Standing): boolean => this.#ports.isForgotten(standing)
     const archive = this.#archive
     return {
-      standing: this.#standing, birth: this.#birth, tail: this.#tail, epoch, isKnown, archive
+      standing: this.#standing, birth: this.#birth, tail: this.#tail, epoch, isKnown, isForgotten,
+      archive
     }
   }
 }

@@ -30,6 +30,25 @@ export interface Here {
   readonly archive?: ChannelArchive | undefined
   /** False for a standing whose epoch is forgotten, or did not reach so far (rule 4). */
   isKnown(standing: Standing): boolean
+  /** True for a standing whose epoch is forgotten, and may have reached so far. */
+  isForgotten(standing: Standing): boolean
+}
+
+/**
+ * False for a standing that is not of this history (rule 4). Of an epoch whose end is forgotten the
+ * channel itself says it, for nobody is refused for age (rule 19): what was shown last must be what
+ * stands there, of that epoch or told in it later. Before the channel's birth, and where the tail
+ * has let go, nothing can gainsay it but what comes next.
+ */
+export function isOfThis(at: Here, from: Standing): boolean {
+  if (at.isKnown(from)) return true
+  if (!at.isForgotten(from)) return false
+  const { standing, birth, tail } = at
+  if (from.seq <= birth.seq) return true
+  if (from.seq === standing.seq) {
+    return from.entry === standing.entry && from.epoch >= standing.epoch
+  }
+  return from.entry === (tail.entryOf(from.seq) ?? from.entry)
 }
 
 /** What came after `from`; nothing for one that begins here. */
@@ -80,11 +99,11 @@ function firstPage(
 
 /** Everything after `from`, or undefined where continuity cannot be shown (rule 19). */
 function after(
-  { standing, birth, tail, isKnown }: Here,
-  from: Standing
+  at: Here, from: Standing
 ): Pick<Page, 'startsAfter' | 'publications'> | undefined {
+  const { standing, birth, tail } = at
   if (from.lineage !== standing.lineage || from.seq > standing.seq) return undefined
-  if (!isKnown(from)) return undefined
+  if (!isOfThis(at, from)) return undefined
   // Before the channel was let go, and so late that nothing of it was there to be missed.
   const isBornSince = from.seq < birth.seq && from.entry >= birth.entry
   const startsAfter = isBornSince ? birth.seq : from.seq

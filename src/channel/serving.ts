@@ -69,8 +69,8 @@ export class Serving {
     if (from === undefined || from.lineage !== this.lineage) return false
     const { epoch } = this.start
     if (from.epoch > epoch) return true
-    const end = from.epoch === epoch ? this.lastEntry : this.retention.endOf(from.epoch)
-    return end === undefined ? this.retention.isNoEpoch(from.epoch) : from.entry > end
+    const bound = from.epoch === epoch ? this.lastEntry : this.retention.boundOf(from.epoch)
+    return bound === undefined ? this.retention.isNoEpoch(from.epoch) : from.entry > bound
   }
 
   /** False for a standing whose epoch is forgotten, or did not reach so far (rule 4). */
@@ -78,5 +78,10 @@ export class Serving {
     if (this.disproves(standing)) return false
     const isOurs = standing.epoch === this.start.epoch
     return isOurs || this.retention.endOf(standing.epoch) !== undefined
+  }
+
+  /** True for a standing whose epoch is forgotten, and may have reached so far. */
+  isForgotten(standing: Standing): boolean {
+    return !this.disproves(standing) && this.retention.isForgotten(standing.epoch)
   }
 }

@@ -27,12 +27,15 @@ export class Tail {
   #head = 0
   #bytes = 0
   #trimmedThrough: number
+  /** The entry of that seq, where it is known. */
+  #trimmedEntry: number | undefined
   readonly #pool: TailPool
 
-  /** `trimmedThrough`: the channel's last seq when the tail begins. */
-  constructor(trimmedThrough: number, pool: TailPool) {
+  /** `trimmedThrough`: the channel's last seq when the tail begins, and what entry that was. */
+  constructor(trimmedThrough: number, pool: TailPool, trimmedEntry?: number) {
     this.#pool = pool
     this.#trimmedThrough = trimmedThrough
+    this.#trimmedEntry = trimmedEntry
   }
 
   /** The highest seq that cannot be read here any more. */
@@ -61,6 +64,14 @@ export class Tail {
   /** The publication at `index`, counted from the oldest that is held. */
   at(index: number): Publication {
     return this.#held[this.#head + index]!.publication
+  }
+
+  /** The entry of the publication at `seq`; undefined where that is not known any more. */
+  entryOf(seq: number): number | undefined {
+    if (seq <= this.#trimmedThrough) {
+      return seq === this.#trimmedThrough ? this.#trimmedEntry : undefined
+    }
+    return this.#held[this.#head + seq - this.#trimmedThrough - 1]?.publication.entry
   }
 
   /** Adds the next committed publication; lets go what is too old or too much. */
@@ -124,6 +135,7 @@ export class Tail {
     this.#head++
     this.#add(-sizeOf(publication))
     this.#trimmedThrough = publication.seq
+    this.#trimmedEntry = publication.entry
     if (this.#head > 64 && this.#head * 2 > this.#held.length) {
       this.#held = this.#held.slice(this.#head)
       this.#head = 0

@@ -30,6 +30,8 @@ const STATE_KINDS: ReadonlySet<Entry['kind']> = new Set(['publication', 'ownersh
 export class Retention {
   readonly #kept = new Queue<Kept>()
   readonly #epochEnds: Map<number, number>
+  /** The first of them. */
+  readonly #oldest: readonly [epoch: number, lastEntry: number] | undefined
   readonly #epoch: number
   #coveredThrough: number
   #lastSnapshotBytes = 0
@@ -40,6 +42,7 @@ export class Retention {
   constructor(epoch: number, log: RecoveredLog, nowMs: number) {
     this.#epoch = epoch
     this.#epochEnds = new Map(log.epochEnds)
+    this.#oldest = [...this.#epochEnds].sort(([a], [b]) => a - b)[0]
     this.#coveredThrough = log.coveredThrough
     this.#lastSnapshotBytes = log.state?.byteLength ?? 0
     for (const record of log.records) this.#keep({ ...record, atMs: nowMs, isState: true })
@@ -55,11 +58,21 @@ export class Retention {
     return this.#epochEnds.get(epoch)
   }
 
+  /** The number that no entry of an epoch before this one is above. Undefined: not known. */
+  boundOf(epoch: number): number | undefined {
+    // Whatever is forgotten had ended when the first that is known began.
+    return this.isForgotten(epoch) ? this.#oldest![1] - 1 : this.endOf(epoch)
+  }
+
+  /** True for one before all whose ends are known: whether and how far it went is forgotten. */
+  isForgotten(epoch: number): boolean {
+    return this.#oldest !== undefined && epoch < this.#oldest[0]
+  }
+
   /** True for one that never was: the earliest are forgotten, but none after one that is known. */
   isNoEpoch(epoch: number): boolean {
     if (epoch === this.#epoch || this.#epochEnds.has(epoch)) return false
-    for (const known of this.#epochEnds.keys()) if (known < epoch) return true
-    return false
+    return this.#oldest !== undefined && epoch > this.#oldest[0]
   }
 
   /** A record of ours is in the log. Returns where the last whole snapshot begins, if it is new. */

@@ -25,7 +25,7 @@ const RARE_TIGHT = {
  * snapshots are written and tails trimmed all the time.
  */
 export function drawLimits(seed: string, mix: Mix): void {
-  const { isTight, isShort, isBrief, logRoomBytes } = mix
+  const { isTight, isShort, isBrief, logRoomBytes, logRollbacks } = mix
   // A few channels can fill a stream then; else it is their own share that they meet.
   if (logRoomBytes % 2 === 0) Object.assign(limits, { partitionLogShare: 1 })
   const random = new Random(`${seed}/limits`)
@@ -39,6 +39,9 @@ export function drawLimits(seed: string, mix: Mix): void {
     })
     Object.assign(limits, { quietMs: Math.floor(limits.tailMs / 4), quietToldAtOnce: 1 })
   }
+  // Where nothing is rolled back, nobody may be refused because an epoch is forgotten.
+  const ends = new Random(`${seed}/ends`)
+  if (logRollbacks === 0) Object.assign(limits, { epochEndsMax: 1 + ends.below(4) })
   if (isBrief) Object.assign(limits, briefLimits(new Random(`${seed}/times`)))
   if (!isTight) return
   const comet = new Random(`${seed}/comet`)

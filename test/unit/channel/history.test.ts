@@ -36,7 +36,7 @@ function hereOf(random: Random, count: number, bytes = 10): Here & { all: Public
   const standing = { lineage: 'l', seq: 7 + count, epoch: 1, entry: 7 + count }
   const birth = { seq: 0, entry: 0 }
   const isKnown = ({ epoch }: Standing): boolean => epoch === 1
-  return { standing, birth, tail, epoch: 1, isKnown, all }
+  return { standing, birth, tail, epoch: 1, isKnown, isForgotten: () => false, all }
 }
 
 /** The same, found by looking at each. */

@@ -54,6 +54,7 @@ export class MasterBench {
         return bench.hasRoom
       },
       isKnown: () => true,
+      isForgotten: () => false,
       isRollOpen: false,
       isAlive: () => true,
       own: (entry) => void this.owned.push(entry),

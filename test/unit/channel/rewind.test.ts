@@ -67,7 +67,7 @@ t.test('[C1] a page of a rewind holds what lasts, and leads to where the channel
   const all = [...publications(1, 3), publication(4, { owner, messageCount: 0 })]
   for (const each of all) tail.push(each, 0)
   const here = { standing: standing(4), birth: { seq: 0, entry: 0 }, tail, epoch: 1,
-    isKnown: () => true }
+    isKnown: () => true, isForgotten: () => false }
   const page = pageRewound(here, { count: 2 }, 1_010)
   t.match(page, { isContinuation: true, isWhole: true, standing: standing(4) })
   t.same(page.publications.map(({ seq }) => seq), [2, 3])
