@@ -84,7 +84,7 @@ export class Roster {
   readonly #handedOver = new Set<string>()
   /** Found gone by a way of this node's own: its probes met another. */
   readonly #foundGone = new Map<string, string>()
-  /** Who did not answer while nobody listed was heard; it means nothing once somebody is. */
+  /** Who did not answer a node that was not listed and heard nobody who was. */
   readonly #unanswering = new Set<string>()
   /** The last judgement, until something is learnt that may change it. */
   #judged: { readonly view: View; readonly facts: Facts } | undefined
@@ -165,7 +165,12 @@ export class Roster {
     if (!this.#listedSince.has(incarnation) && !this.#hellos.has(incarnation)) return
     this.#heardAtMs.set(incarnation, nowMs)
     if (this.#foundGone.delete(incarnation)) this.#judged = undefined
-    if (this.#unanswering.size === 0 || !this.#listedSince.has(incarnation)) return
+    if (this.#listedSince.has(incarnation)) this.onNotAlone()
+  }
+
+  /** Somebody listed lives, or this node is listed itself: to be silent is not to be dead. */
+  onNotAlone(): void {
+    if (this.#unanswering.size === 0) return
     this.#unanswering.clear()
     this.#judged = undefined
   }
