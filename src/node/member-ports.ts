@@ -140,7 +140,7 @@ export interface Adopt {
   /** By incarnation, the generations of its workers as far as they were heard. */
   readonly generations: ReadonlyMap<string, readonly number[]>
   /**
-   * Listed members that are known to be gone, though the view cannot be written yet: their
+   * Listed members that are believed gone, though the view cannot be written yet: their
    * partitions' next owners may take over meanwhile (rule 10).
    */
   readonly gone: ReadonlySet<string>

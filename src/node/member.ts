@@ -96,7 +96,7 @@ export class MemberNode {
       self: this.#self, timing, roster: this.#roster, watcher: this.#watcher, outbox
     })
     this.#log = new LogDesk(this.#self, log, new Random(`${seed}/log`), outbox)
-    this.#beliefs = new Beliefs(this.#roster, this.#generations, outbox)
+    this.#beliefs = new Beliefs(timing, this.#roster, this.#generations, outbox)
     this.#handovers = new HandoverDesk(this.#self, timing, send)
     this.#proposer = new Proposer({
       self: identity.incarnation,
@@ -133,6 +133,7 @@ export class MemberNode {
       this.#proposer.nextDeadlineMs(nowMs),
       this.#handovers.nextDeadlineMs(nowMs),
       this.#probes.nextDeadlineMs(),
+      this.#beliefs.nextDeadlineMs(),
       this.#drainUntilMs
     )
   }

@@ -29,6 +29,11 @@ export interface Timing {
   readonly podUnseenMs: number
   /** The proposer of rank r waits r times this long. */
   readonly proposeDelayMs: number
+  /**
+   * Who is listed still, this long after there was evidence against it, is believed gone all the
+   * same: the view cannot be written (rule 10).
+   */
+  readonly unwrittenMs: number
   /** Joins wait this long, so that nodes that start together are taken in together. */
   readonly joinSettleMs: number
   /** A view asked for and not got is asked for again, of the next who has it. */
@@ -62,6 +67,7 @@ export const defaultTiming: Timing = Object.freeze({
   helloKeptMs: 2_500,
   podUnseenMs: 3_000,
   proposeDelayMs: 1_000,
+  unwrittenMs: 3_000,
   joinSettleMs: 150,
   pullRetryMs: 500,
   ringRetryMs: 500,
@@ -97,6 +103,7 @@ export function checkTiming(timing: Timing): void {
   assert(timing.silenceMs >= 3 * timing.beatMs, 'two lost beats are no silence')
   assert(timing.suspicionKeptMs > 2 * timing.suspicionRepeatMs, 'a lost suspicion voids nothing')
   assert(timing.helloKeptMs > 3 * timing.helloMs, 'two lost hellos lose no candidate')
+  assert(timing.unwrittenMs > 2 * timing.proposeDelayMs, 'three proposers have their turn first')
   assert(timing.cutOffMs > timing.silenceMs, 'others notice a cut-off node before it gives up')
   assert(
     timing.drainMs >= HALF_A_RING * timing.handoverMs,

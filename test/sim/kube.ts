@@ -14,10 +14,13 @@ const CALL_TIMEOUT_MS = 5_000
 const LIST_RETRY_MS = 1_000
 const RESYNC_MS = 5_000
 const FORMER_MAX = 8
+const NOTICED_MS = 2_000
 
 /** What the weather does to the API. */
 export interface KubeFaults {
   isAway: boolean
+  /** Nothing can be written, while reads and watches go on. */
+  isReadOnly: boolean
   /** Watch events are late by up to this much. */
   watchLateMs: number
   /** A watch event is not seen until the next list. */
@@ -48,6 +51,7 @@ interface Watch {
 export class SimKube {
   readonly faults: KubeFaults = {
     isAway: false,
+    isReadOnly: false,
     watchLateMs: 0,
     watchMissedChance: 0,
     failedChance: 0,
@@ -66,6 +70,8 @@ export class SimKube {
   readonly partitionCount: number
   /** The ring object was restored, at some time. */
   isRestored = false
+  /** When somebody last could not read or write the ring object. */
+  failedAtMs = -Infinity
   onRingWritten: (view: View, writer: string) => void = () => undefined
   onRingRestored: () => void = () => undefined
   readonly #world: World
@@ -119,12 +125,18 @@ export class SimKube {
     }
   }
 
-  setAway(isAway: boolean): void {
+  /** Watches notice it within that time: where packets vanish, not before they lose patience. */
+  setAway(isAway: boolean, noticedMs = NOTICED_MS): void {
     this.faults.isAway = isAway
     this.#world.note(isAway ? 'the API is away' : 'the API is back')
     for (const watch of this.#watches) {
-      this.#world.after(this.#random.below(2_000), () => this.#notice(watch))
+      this.#world.after(this.#random.below(noticedMs), () => this.#notice(watch))
     }
+  }
+
+  setReadOnly(isReadOnly: boolean): void {
+    this.faults.isReadOnly = isReadOnly
+    this.#world.note(isReadOnly ? 'the API takes no writes' : 'the API takes writes again')
   }
 
   /** One node alone reaches the API no more, or again. */
@@ -134,13 +146,13 @@ export class SimKube {
     this.#world.note(isCutOff ? `the API is away for ${node}` : `the API is back for ${node}`)
     for (const watch of this.#watches) {
       if (watch.node !== node) continue
-      this.#world.after(this.#cutRandom.below(2_000), () => this.#notice(watch))
+      this.#world.after(this.#cutRandom.below(NOTICED_MS), () => this.#notice(watch))
     }
   }
 
-  /** True while some do not reach it. */
+  /** True while some do not reach it, or cannot write. */
   get isTroubled(): boolean {
-    return this.faults.isAway || this.#cutOff.size > 0
+    return this.faults.isAway || this.faults.isReadOnly || this.#cutOff.size > 0
   }
 
   /** All reach it again. */
@@ -164,6 +176,7 @@ export class SimKube {
     const delayMs = this.#random.jitter(CALL_MS)
     this.#world.after(isFailing ? this.#failureMs() : delayMs, () => {
       if (isFailing) {
+        this.failedAtMs = this.#world.nowMs
         onReading({ outcome: 'failed', reason: 'the API does not answer' })
         return
       }
@@ -182,13 +195,14 @@ export class SimKube {
     const { faults } = this
     const say = (writing: RingWriting, afterMs: number): void => {
       this.#world.note(`ring: view ${view.version} of ${writer} ${writing.outcome}`)
+      if (writing.outcome === 'unknown') this.failedAtMs = this.#world.nowMs
       this.#world.after(afterMs, () => onWriting(writing))
     }
     const unknown = { outcome: 'unknown', reason: 'no answer in time' } as const
     this.#world.after(this.#random.jitter(CALL_MS), () => {
       if (expected === undefined) {
         say({ outcome: 'refused', reason: 'the object is the operator\'s to make' }, CALL_MS)
-      } else if (this.#isAwayFor(writer) || this.#isDrawn(faults.lostChance)) {
+      } else if (this.#isUnwritableBy(writer) || this.#isDrawn(faults.lostChance)) {
         say(unknown, this.#failureMs())
       } else if (this.#isDrawn(faults.lateChance)) {
         this.#world.after(this.#random.below(4_000), () => this.#store(writer, expected, view))
@@ -214,6 +228,10 @@ export class SimKube {
 
   #isAwayFor(node: string): boolean {
     return this.faults.isAway || this.#cutOff.has(node)
+  }
+
+  #isUnwritableBy(node: string): boolean {
+    return this.#isAwayFor(node) || this.faults.isReadOnly
   }
 
   #notice(watch: Watch): void {

@@ -22,6 +22,8 @@ export const RARE = {
   regionRestarts: 2,
   /** The ring object is emptied, or restored as it was some views ago. */
   ringLosses: 3,
+  /** The ring object cannot be written for long, and no watch says so. */
+  ringFreezes: 3,
   /** A message of the mesh comes once more, long after. */
   lateRepeat: 0.03,
   /** Three sides, or two that a third one hears. */

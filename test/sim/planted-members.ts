@@ -1,7 +1,6 @@
 /** Faults of membership: who is gone, who says so, and who acts on it. */
 
 import { Lives } from '../../src/node/lives.ts'
-import { Beliefs } from '../../src/node/member-beliefs.ts'
 import { Mastership } from '../../src/node/mastership.ts'
 import { all, fair, type Planted, replace } from './planting.ts'
 import type { Region } from './region.ts'
@@ -12,6 +11,9 @@ const ROSTER = 'src/ring/roster.ts'
 const deadly = { ...fair, crashes: 4, machineLosses: 0, drains: 0, nodeCount: 4, stormMs: 45_000 }
 const awayWithTheApi = ({ kube, world }: Region): void => {
   world.after(7_000, () => kube.setAway(true))
+}
+const withoutWrites = ({ kube, world }: Region): void => {
+  world.after(7_000, () => kube.setReadOnly(true))
 }
 
 export const ofMembers: readonly Planted[] = [
@@ -39,7 +41,7 @@ export const ofMembers: readonly Planted[] = [
     rewrites: [{
       path: ROSTER, from: 'if (this.#knownUids.has(uid)) return true',
       to: `const sinceMs = this.#lackingSinceMs.get(uid) ?? nowMs
-    if (this.#knownUids.has(uid) || nowMs - sinceMs >= this.#timing.podUnseenMs) return true`
+    if (this.#knownUids.has(uid) || nowMs - sinceMs >= this.#timing.podUnseenMs / 2) return true`
     }]
   },
   {
@@ -58,9 +60,21 @@ export const ofMembers: readonly Planted[] = [
     foundBy: ['succession'],
     mix: deadly,
     weather: awayWithTheApi,
-    plant: () => replace(Beliefs, 'tell', (former) => function (this: Beliefs, view, _, nowMs) {
-      former.call(this, view, false, nowMs)
-    })
+    rewrites: [{
+      path: 'src/node/member-beliefs.ts',
+      from: 'const gone = this.#believedGone(view, isApiAway, nowMs)',
+      to: 'const gone: ReadonlySet<string> = NOBODY_GONE'
+    }]
+  },
+  {
+    name: 'that the view cannot be written is known only by watches that fail',
+    rule: '10',
+    foundBy: ['succession'],
+    mix: deadly,
+    weather: withoutWrites,
+    rewrites: [{
+      path: 'src/ring/timing.ts', from: 'unwrittenMs: 3_000', to: 'unwrittenMs: Infinity'
+    }]
   },
   {
     name: 'who was removed is taken for one that goes on',

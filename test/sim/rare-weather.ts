@@ -13,6 +13,8 @@ export type Often = (what: string, perMinute: number, run: (random: Random) => v
 /** Per minute, where what is kept by time is kept shortly. */
 const LONG_AWAYS = 6
 const LONG_PAUSES = 1.5
+/** Where packets vanish a watch waits so long for a word, at most. */
+const UNNOTICED_MS = 90_000
 /** A region has at most so many nodes, and at least two that stay. */
 const NODES_MAX = 7
 
@@ -60,6 +62,16 @@ export function rageRarely(region: Region, mix: Mix, often: Often): void {
   })
   often('ring losses', mix.ringLosses, (random) => {
     kube.restoreRing(random.below(3) === 0 ? Infinity : 1 + random.below(5))
+  })
+  often('ring freezes', mix.ringFreezes, (random) => {
+    const frozenMs = 5_000 + random.below(25_000)
+    if (random.below(2) === 0) {
+      kube.setReadOnly(true)
+      world.after(frozenMs, () => kube.setReadOnly(false))
+    } else {
+      kube.setAway(true, UNNOTICED_MS)
+      world.after(frozenMs, () => kube.setAway(false))
+    }
   })
   often('splits', mix.splits, (random) => split(region, random))
   often('scalings', mix.scalings, (random) => scale(region, random))

@@ -112,6 +112,7 @@ export class Weather {
       lateChance: 0
     })
     if (kube.faults.isAway) kube.setAway(false)
+    if (kube.faults.isReadOnly) kube.setReadOnly(false)
     kube.endCuts()
     Object.assign(log.faults, calmFaults())
     Object.assign(archive.faults, calmFaults())

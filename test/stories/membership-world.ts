@@ -21,6 +21,8 @@ interface Resident {
   readonly outputs: MemberOutput[]
   standing: Standing
   view: View | undefined
+  /** Whom it believes to be gone though its view lists them. */
+  gone: readonly string[]
   isAlive: boolean
   isFrozen: boolean
   isMeshUp: boolean
@@ -31,6 +33,8 @@ interface Resident {
 export class MembershipWorld {
   nowMs = 1_000
   isApiUp = true
+  /** The ring object cannot be written, though all else of the API works. */
+  isReadOnly = false
   /** What became of writes: for stories of unknown outcomes. */
   nextWrite: 'fine' | 'unknown, happened' | 'unknown, did not' = 'fine'
   /** Whose workers are not ready with what a view announces or gives them. */
@@ -56,8 +60,8 @@ export class MembershipWorld {
     const options = { identity, seed: incarnation, successorCount: 1, log }
     const machine = new MemberNode(options, outputs)
     const resident: Resident = {
-      node, incarnation, machine, outputs, standing: 'waiting', view: undefined, isAlive: true,
-      isFrozen: false, isMeshUp: true, asked: undefined
+      node, incarnation, machine, outputs, standing: 'waiting', view: undefined, gone: [],
+      isAlive: true, isFrozen: false, isMeshUp: true, asked: undefined
     }
     this.residents.set(incarnation, resident)
     this.#pods.set(node, {
@@ -168,6 +172,7 @@ export class MembershipWorld {
         return
       case 'adopt':
         from.view = output.view
+        from.gone = [...output.gone]
         // Its workers have nothing to read, nor to take over.
         if (!this.unsettled.has(from.incarnation)) this.settle(from)
         return
@@ -212,12 +217,12 @@ export class MembershipWorld {
     const { ticket, expected, view } = output
     const mode = this.nextWrite
     this.nextWrite = 'fine'
-    const isRefused = !this.isApiUp || mode === 'unknown, did not'
+    const isRefused = !this.isApiUp || this.isReadOnly || mode === 'unknown, did not'
     const isConflict = expected !== String(this.#ring.version)
     if (!isRefused && !isConflict) this.#ring = { version: this.#ring.version + 1, view }
     const resourceVersion = String(this.#ring.version)
     const unknown = { outcome: 'unknown', reason: 'no answer' } as const
-    const writing = !this.isApiUp || mode !== 'fine' ? unknown
+    const writing = !this.isApiUp || this.isReadOnly || mode !== 'fine' ? unknown
       : isConflict ? { outcome: 'conflict' } as const
         : { outcome: 'written', resourceVersion } as const
     this.input(from, { kind: 'ringWritten', ticket, writing })

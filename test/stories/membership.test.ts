@@ -1,4 +1,5 @@
 import t from 'tap'
+import { defaultTiming } from '../../src/ring/timing.ts'
 import { masterOf } from '../../src/ring/view.ts'
 import { MembershipWorld } from './membership-world.ts'
 
@@ -101,6 +102,46 @@ t.test('[rule 10] with the API away nothing moves; a death is mended after', asy
   world.isApiUp = true
   world.run(30_000)
   t.same(world.members().sort(), serving('a', 'c'))
+})
+
+for (const how of ['takes no writes', 'is away, and no watch says so'] as const) {
+  t.test(`[rule 10, A19] the API ${how}: who dies is succeeded all the same`, async (t) => {
+    const { world, a, b, c } = three()
+    if (how === 'takes no writes') world.isReadOnly = true
+    else world.isApiUp = false
+    world.kill(b, false)
+    world.run(defaultTiming.silenceMs + defaultTiming.unwrittenMs)
+    t.same([a.gone, c.gone], [[], []], 'not before a view could have said so')
+    world.run(3_000)
+    t.same([a.gone, c.gone], [[b.incarnation], [b.incarnation]])
+    world.run(600_000)
+    t.same([a.gone, c.gone], [[b.incarnation], [b.incarnation]], 'for as long as it takes')
+    world.isReadOnly = false
+    world.isApiUp = true
+    world.run(30_000)
+    t.same(world.members().sort(), serving('a', 'c'))
+    t.same([a.gone, c.gone], [[], []], 'now the view says so')
+  })
+}
+
+t.test('[rule 10] who is heard again is gone no longer', async (t) => {
+  const { world, a, b, c } = three()
+  world.isReadOnly = true
+  b.isFrozen = true
+  world.run(10_000)
+  t.same([a.gone, c.gone], [[b.incarnation], [b.incarnation]])
+  b.isFrozen = false
+  world.run(2_000)
+  t.same([a.gone, b.gone, c.gone], [[], [], []])
+  t.equal(b.standing, 'serving')
+})
+
+t.test('[rules 8 and 10] many that are silent at once are not gone', async (t) => {
+  const { world, a, b, c } = three()
+  world.isReadOnly = true
+  for (const each of [b, c]) world.kill(each, false)
+  world.run(60_000)
+  t.same(a.gone, [])
 })
 
 t.test('[rule 7] a write with an unknown outcome is read before anybody is told', async (t) => {

@@ -1,7 +1,8 @@
 /**
  * A gate before a server on this machine: connections pass while it is open. Shut, it refuses
  * new ones and cuts those that were there, which is how a server looks that was stopped; opened
- * again, it listens where it did.
+ * again, it listens where it did. While it swallows, connections are made and stay, and what is
+ * said on them is lost, both ways: so looks a network that drops packets.
  */
 
 import { connect, createServer, type Server, type Socket } from 'node:net'
@@ -11,6 +12,7 @@ export class TcpGate {
   readonly #sockets = new Set<Socket>()
   #server: Server | undefined
   #port = 0
+  isSwallowing = false
 
   private constructor(targetPort: number) {
     this.#targetPort = targetPort
@@ -56,7 +58,10 @@ export class TcpGate {
         this.#sockets.delete(here)
         there.destroy()
       })
-      here.pipe(there)
+      here.on('data', (bytes) => {
+        if (!this.isSwallowing) there.write(bytes)
+      })
+      here.on('end', () => there.end())
     }
   }
 }

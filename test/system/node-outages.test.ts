@@ -28,6 +28,8 @@ t.test('outages', { skip, timeout: 180_000 }, async (t) => {
     testApiAway(t, region))
   await t.test('[10, A13, H1] NATS is away: nobody is removed, and it goes on afterwards', (t) =>
     testNatsAway(t, region))
+  await t.test('[10] the API is away unnoticed: a dead master is succeeded', (t) =>
+    testApiUnheard(t, region))
   await t.test('[7] all die at once: those who come back find the ring and go on', (t) =>
     testAllDead(t, region))
 })
@@ -126,6 +128,31 @@ async function testNatsAway(t: Test, { rig, nodes }: Region): Promise<void> {
     t.notOk(losses.has(name))
   }
   t.same(drops.map((count) => count()), [0, 0], 'sockets stayed')
+}
+
+async function testApiUnheard(t: Test, { rig, nodes }: Region): Promise<void> {
+  const incarnations = await incarnationsOf(nodes)
+  const view = await rig.untilServing(incarnations)
+  const [orphaned = ''] = rig.channelsOf(incarnations[1]!, view, 1, 'unheard-')
+  const client = rig.client(t, 0)
+  const channel = client.channels.get(orphaned)
+  const heard: string[] = []
+  await channel.subscribe(({ data }) => void heard.push(data))
+  const missedCounts = nodes.map(({ log }) => log().split('watching pods').length)
+
+  rig.apiGate.isSwallowing = true
+  await nodes[1]!.process.kill()
+  await channel.publish('n', 'inherited')
+  await until('it is heard', () => heard.length > 0)
+  t.equal((await rig.view())?.version, view.version, 'the view is frozen')
+  t.same(nodes.map(({ log }) => log().split('watching pods').length), missedCounts)
+
+  rig.apiGate.isSwallowing = false
+  await rig.untilServing([incarnations[0]!, incarnations[2]!])
+  nodes[1] = await rig.startReadyNode(1)
+  await channel.publish('n', 'back')
+  await until('it is heard too', () => heard.length > 1)
+  t.same(heard, ['inherited', 'back'])
 }
 
 async function testAllDead(t: Test, { rig, nodes }: Region): Promise<void> {

@@ -1,12 +1,12 @@
 /**
  * An invariant. It reads what the simulated log, sockets, mesh and API saw and what clients were
  * told, and throws a Violation when that must not happen. It may know what was done to the region:
- * who was killed, stands still, or is cut off. It does not look into nodes, but for two checks
+ * who was killed, stands still, or is cut off. It does not look into nodes, but for checks
  * that ask for what nothing else shows:
  *
  * - `bounds`: how much workers and nodes hold. A leak is seen by nobody until memory is full.
- * - `survey`: whom nodes hold to be gone while the API is away (rule 10). From then on others
- *   answer for them, and no view can say so.
+ * - `survey`, `removals`: whom nodes hold to be gone while the view cannot be written (rule 10).
+ *   From then on others answer for them, and no view can say so.
  */
 
 import type { LogAnswer, LogRequest } from '../../../src/log/port.ts'

@@ -1,7 +1,8 @@
 /**
  * Who asks for the master of a partition is sent away only by a node that, by the view it holds,
- * is not the one (rule 9): that the two hold different views is no reason. While the API is away
- * a node that is not heard may believe, as others do, that somebody else acts for it (rule 10).
+ * is not the one (rule 9): that the two hold different views is no reason. While the view cannot
+ * be written a node that is not heard may believe, as others do, that somebody else acts for it
+ * (rule 10).
  */
 
 import { partitionOf } from '../../../src/base/hash.ts'
@@ -12,7 +13,7 @@ import type { Region } from '../region.ts'
 import { Violation } from '../world.ts'
 import type { Check } from './check.ts'
 
-/** After the API is back everybody learns of it, those too that stood still. */
+/** Once the view can be written everybody learns of it, those too that stood still. */
 const LEARNT_MS = 15_000
 
 export class Refusals implements Check {
@@ -32,7 +33,7 @@ export class Refusals implements Check {
 
   onTick(): void {
     const { kube, world } = this.#region
-    if (kube.isTroubled) this.#awayAtMs = world.nowMs
+    this.#awayAtMs = Math.max(this.#awayAtMs, kube.isTroubled ? world.nowMs : kube.failedAtMs)
   }
 
   onPeerSays(from: Place, frame: LinkFrame): void {

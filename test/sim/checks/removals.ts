@@ -1,7 +1,8 @@
 /**
  * Nobody who lives is taken out of the view without evidence (rule 8): it leaves of itself, or its
  * process has ended or begun anew, or its private port failed to answer as many others as the rule
- * wants; and when many are silent at once, that is no evidence against any of them.
+ * wants; and when many are silent at once, that is no evidence against any of them. Nor is anybody
+ * succeeded without it while the view cannot be written (rule 10).
  */
 
 import type { ProbeOutcome } from '../../../src/node/member-ports.ts'
@@ -41,6 +42,16 @@ export class Removals implements Check {
     failures.set(asker.pod.node, this.#region.world.nowMs)
   }
 
+  onTick(): void {
+    for (const { life } of this.#region.running) {
+      const { view, gone } = life?.adopted ?? {}
+      if (view === undefined || gone === undefined || gone.size === 0) continue
+      const isMember = memberOf(life!.incarnation, view) !== undefined
+      const removed = view.members.filter(({ incarnation }) => gone.has(incarnation))
+      if (isMember) this.#judge(view, removed, `${life!.incarnation} acts as if it were gone`)
+    }
+  }
+
   #onWritten(view: View, writer: string): void {
     const before = followedBy(view, writer, this.#view, this.#region)
     this.#view = view
@@ -48,22 +59,28 @@ export class Removals implements Check {
     const removed = before.members.filter(({ incarnation }) =>
       memberOf(incarnation, view) === undefined)
     const alive = removed.filter((member) => !this.#isOver(member))
-    if (alive.length === 0) return
+    this.silentCount += alive.length
     // Who is not in the ring has only its own word, and asks everybody.
     const isOutsider = before.members.every(({ node, incarnation }) =>
       node !== writer || this.#region.nodes.get(node)?.life?.incarnation !== incarnation)
-    const judgeCount = before.members.length - (removed.length - alive.length)
+    this.#judge(before, removed, `view ${view.version} takes it out`, isOutsider)
+  }
+
+  /** These of the members of `view` are taken for gone. */
+  #judge(view: View, removed: readonly Member[], how: string, isOutsider = false): void {
+    const alive = removed.filter((member) => !this.#isOver(member))
+    if (alive.length === 0) return
+    const judgeCount = view.members.length - (removed.length - alive.length)
     const needed = isOutsider ? 1 : Math.min(2, judgeCount - 1)
     for (const { incarnation } of alive) {
-      this.silentCount++
       const count = this.#failureCount(incarnation)
       if (count >= needed) continue
-      throw new Violation('removals', `${incarnation} lives and is taken out by view ` +
-        `${view.version}: it failed to answer ${count} of ${needed}`)
+      throw new Violation('removals', `${incarnation} lives and ${how}: it failed to answer ` +
+        `${count} of ${needed}`)
     }
     if (isOutsider || alive.length <= Math.max(1, Math.floor(judgeCount / 3))) return
-    throw new Violation('removals', `${alive.length} of ${judgeCount} are taken out at once, ` +
-      'though silence of so many is silence of the mesh')
+    throw new Violation('removals', `${alive.length} of ${judgeCount} are gone at once ` +
+      `(${how}), though silence of so many is silence of the mesh`)
   }
 
   /** It says that it leaves, or there is nothing left of it. */

@@ -1,7 +1,8 @@
 /**
  * Where somebody is attached, a partition has a master who lives, or soon another one, whether the
- * view can be written or not (rules 8 and 10): while the API is away a successor acts. Judged
- * while mesh and log are well, and some owner of the partition lives.
+ * view can be written or not (rules 8 and 10): while it cannot a successor acts, whether watches
+ * tell that the API is away or writes alone fail. Judged while mesh and log are well, and some
+ * owner of the partition lives.
  */
 
 import { partitionOf } from '../../../src/base/hash.ts'
@@ -13,7 +14,7 @@ import type { Region } from '../region.ts'
 import { Violation } from '../world.ts'
 import type { Check } from './check.ts'
 
-/** Silence, probes, a look around, a takeover; and one attempt of each that comes to nothing. */
+/** Silence, probes, a look around, waiting for a view, a takeover; and an attempt in vain. */
 const HEIR_MS = 12_000
 
 export class Succession implements Check {
@@ -59,10 +60,10 @@ export class Succession implements Check {
 
   /** The weather lets everybody who lives speak, and write. */
   #isFair(): boolean {
-    const { mesh, log, kube, running } = this.#region
+    const { mesh, log, running } = this.#region
     const { lossChance, spikeChance } = mesh.faults
     const { lostChance, lagChance } = log.faults
-    const chances = lossChance + spikeChance + lostChance + lagChance + kube.faults.failedChance
+    const chances = lossChance + spikeChance + lostChance + lagChance
     if (log.isTroubled || chances + mesh.cuts.size > 0) return false
     return log.streamBytesMax === Infinity && running.every(({ isImpaired }) => !isImpaired)
   }
