@@ -20,10 +20,10 @@ const KINDS = [
   'skewMs', 'loss', 'repeat', 'spikes', 'lateRepeat', 'partitions', 'one-way cuts', 'splits',
   'mesh downs', 'pauses', 'crashes', 'machine losses', 'region restarts', 'drains', 'scalings',
   'worker deaths', 'worker hangs', 'worker mesh downs', 'strains', 'clock steps', 'API away',
-  'API cuts', 'watchTrouble', 'ringTrouble', 'ring losses', 'logTrouble', 'logLag', 'log away',
-  'log full', 'log cuts', 'stream away', 'stream full', 'log rollbacks', 'log made anew',
-  'logRoomBytes', 'client drops', 'client cuts', 'client stalls', 'client aways', 'long aways',
-  'long pauses', 'isTight', 'isShort', 'isBrief'
+  'API cuts', 'watchTrouble', 'ringTrouble', 'ring losses', 'ring freezes', 'logTrouble',
+  'logLag', 'log away', 'log full', 'log cuts', 'stream away', 'stream full', 'log rollbacks',
+  'log made anew', 'logRoomBytes', 'client drops', 'client cuts', 'client stalls', 'client aways',
+  'long aways', 'long pauses', 'isTight', 'isShort', 'isBrief'
 ]
 
 interface Runs {
