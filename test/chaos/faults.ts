@@ -5,7 +5,8 @@
 
 import type { View } from '../../src/ring/view.ts'
 import type { Window } from './gauge.ts'
-import { pause } from './patience.ts'
+import { ILLNESSES, type Illness } from './illnesses.ts'
+import { pause, until } from './patience.ts'
 import type { Region } from './region.ts'
 import {
   comesBack, type Fault, flows, leaves, measured, type Measured, open, type Scene as AnyScene,
@@ -30,6 +31,8 @@ export const FAULTS: Readonly<Record<string, Fault<Region>>> = {
   blink: blinked,
   stop: stopped,
   wake: woken,
+  worker: (scene, index) => workerEnded(scene, index, 'dies'),
+  'worker-hang': (scene, index) => workerEnded(scene, index, 'hangs'),
   term: terminated,
   'nats-stop': natsStopped,
   'nats-kill': natsKilled,
@@ -108,6 +111,23 @@ async function woken(scene: Scene, index: number): Promise<Measured[]> {
   return [gone, await comesBack(scene, index)]
 }
 
+/** A small death: what a worker thread had its heir rebuilds from the log, and nobody moves. */
+async function workerEnded(
+  scene: Scene, index: number, illness: Illness
+): Promise<Measured[]> {
+  const { region, gauge } = scene
+  const before = await region.untilWhole()
+  const { workerEndCount } = region
+  const window = await open(scene, `a worker of node ${index} ${illness}`, index)
+  region.kubelet.signal(index, ILLNESSES[illness])
+  await until('a worker has ended', () => region.workerEndCount > workerEndCount)
+  const endedMs = Math.round(performance.now() - window.startMs)
+  await flows(scene)
+  gauge.heal(region.hostOf(index))
+  const result = await undisturbed(scene, window, before)
+  return [{ ...result, remark: `it had ended after ${endedMs} ms; ${result.remark}` }]
+}
+
 /** SIGTERM to the container: it drains, ends, and is started again in its pod. */
 async function terminated(scene: Scene, index: number): Promise<Measured[]> {
   const left = await leaves(scene, index, ({ kubelet }) => kubelet.signal(index, 'SIGTERM'))
@@ -135,7 +155,7 @@ async function natsStopped(scene: Scene): Promise<Measured[]> {
   await pause(NATS_STOPPED_MS)
   region.signalNats(leader, 'SIGCONT')
   await flows(scene)
-  return [await afterNats(scene, window, before)]
+  return [await undisturbed(scene, window, before)]
 }
 
 /** The nats-server that leads most streams dies, and starts again on its disk. */
@@ -149,7 +169,7 @@ async function natsKilled(scene: Scene): Promise<Measured[]> {
   await flows(scene)
   await region.nats.start(leader)
   await flows(scene)
-  return [await afterNats(scene, window, before)]
+  return [await undisturbed(scene, window, before)]
 }
 
 /** All nats-servers die at once, and start again on their disks. */
@@ -163,7 +183,7 @@ async function natsAllKilled(scene: Scene): Promise<Measured[]> {
   await Promise.all(servers.map((server) => region.nats.start(server)))
   const backMs = performance.now() - window.startMs
   await flows(scene)
-  const result = await afterNats(scene, window, before)
+  const result = await undisturbed(scene, window, before)
   return [{ ...result, remark: `servers back after ${Math.round(backMs)} ms; ${result.remark}` }]
 }
 
@@ -190,7 +210,8 @@ async function bothKilled(scene: Scene, index: number): Promise<Measured[]> {
   return [gone, await comesBack(scene, index)]
 }
 
-async function afterNats(scene: Scene, window: Window, before: View): Promise<Measured> {
+/** The nodes are to be there yet. */
+async function undisturbed(scene: Scene, window: Window, before: View): Promise<Measured> {
   const view = await scene.region.untilWhole()
   const former = new Set(before.members.map(({ incarnation }) => incarnation))
   const left = [...former].filter((each) =>

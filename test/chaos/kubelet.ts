@@ -14,6 +14,7 @@ import { type ServerProcess, startServer } from '../support/server-process.ts'
 import type { NodeState } from '../system/node-rig.ts'
 
 const MAIN = join(import.meta.dirname, '..', '..', 'src', 'main.ts')
+const ILL_THREADS = join(import.meta.dirname, 'ill-threads.ts')
 const LOOK_MS = 50
 const REPORT_MS_MIN = 1_000
 const REPORT_MS_MAX = 2_000
@@ -225,7 +226,8 @@ export class Kubelet {
       RINGCAST_PORT: String(publicPort),
       RINGCAST_PRIVATE_PORT: String(privatePort)
     }
-    return startServer({ name, command: process.execPath, args: [MAIN, 'node'], logFile, env })
+    const args = ['--import', ILL_THREADS, MAIN, 'node']
+    return startServer({ name, command: process.execPath, args, logFile, env })
   }
 }
 

@@ -22,7 +22,7 @@ import { Region } from './region.ts'
 import { printMeasured, printVerdict } from './report.ts'
 import type { Scene } from './scene.ts'
 
-const SHORT_FAULTS = ['kill', 'term', 'nats-kill']
+const SHORT_FAULTS = ['kill', 'worker', 'term', 'nats-kill']
 /** What one fault may take at most, beyond the seconds asked for. */
 const OVERTIME_S = 300
 

@@ -164,8 +164,16 @@ export class Region implements Ground {
   }
 
   evidenceOf(incarnation: string): string {
-    const logs = this.kubelet.logFiles.map((file) => readFileSync(file, 'utf8')).join('\n')
-    return evidenceIn(logs, incarnation)
+    return evidenceIn(this.#logs(), incarnation)
+  }
+
+  /** How many worker threads have ended so far. */
+  get workerEndCount(): number {
+    return this.#logs().split('ended; its heir starts').length - 1
+  }
+
+  #logs(): string {
+    return this.kubelet.logFiles.map((file) => readFileSync(file, 'utf8')).join('\n')
   }
 }
 
