@@ -74,7 +74,6 @@ export class ProbeDesk {
       this.#askIfOrphan(others, nowMs)
     } else if (standing === 'joining' || standing === 'serving') {
       this.#aloneSinceMs = undefined
-      this.#roster.onNotAlone()
       // Two nodes that do not hear each other, both with a mesh, cannot tell who is cut off.
       const canTell = others.length > 1 || !isMeshUp
       const asked = canTell ? others.slice(0, ringLimits.askedPeersMax) : []

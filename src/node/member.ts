@@ -292,6 +292,7 @@ export class MemberNode {
     this.#listed = memberOf(this.#self, view)
     this.#proposer.onView(nowMs)
     this.#roster.onView(view, nowMs)
+    if (this.#listed !== undefined) this.#roster.onNotAlone()
     this.#watcher.onView(view, nowMs)
     this.#generations.onView(view)
     this.#announcer.hurry(nowMs)

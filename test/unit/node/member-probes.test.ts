@@ -83,12 +83,3 @@ t.test('[8] what a candidate asks counts only while it is alone and not listed',
   heard.rig.roster.onHeard('n2#1', heard.atMs + 100)
   t.same(answer(heard), [], 'somebody was heard meanwhile')
 })
-
-t.test('[8] what it found alone is nothing once it is listed itself', async (t) => {
-  const { roster, desk, view } = new Rig()
-  const gone = (): string[] => [...roster.facts(view, 10).gone.keys()]
-  Roster.prototype.onUnanswering.call(roster, 'n1#1')
-  t.same(gone(), ['n1#1'])
-  desk.step(view, 'joining', true, 10)
-  t.same(gone(), [])
-})

@@ -300,3 +300,13 @@ t.test('leaving is said once and stays; nothing is kept of those who went', asyn
   t.same([[...facts.leaving], [...facts.handedOver], [...facts.gone]], [[], [], []])
   t.equal(rig.roster.nextDeadlineMs(rig.nowMs), Infinity, 'nor of what it told')
 })
+
+t.test('[8] who did not answer a node that was alone is not gone once it is not', async (t) => {
+  const view = viewOf(membersOf(3), 16)
+  const roster = new Roster(defaultTiming)
+  roster.onView(view, 0)
+  roster.onUnanswering('n1#1')
+  t.ok(roster.facts(view, 10).gone.has('n1#1'))
+  roster.onNotAlone()
+  t.notOk(roster.facts(view, 10).gone.has('n1#1'))
+})
