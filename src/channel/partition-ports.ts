@@ -7,6 +7,7 @@ import type { Deadlines } from '../base/deadlines.ts'
 import type { MeterSource } from '../base/meter.ts'
 import type { Random } from '../base/random.ts'
 import type { ArchiveOutbox } from '../log/archive.ts'
+import type { EpochEntry } from '../log/entry.ts'
 import type { LogOutbox } from '../log/port.ts'
 import type { LogRoom } from '../log/room.ts'
 import type { MemberOwner, PeerMessage } from '../peer/message.ts'
@@ -45,8 +46,8 @@ export interface PartitionPorts {
   isAlive(owner: MemberOwner): boolean
   /** Something waits for the log: `flush` at the end of the turn. */
   wantsFlush(master: PartitionMaster): void
-  /** The mastership ended because another one writes the log. */
-  onDeposed(master: PartitionMaster): void
+  /** The mastership ended because another one writes the log: the one of this Epoch, if known. */
+  onDeposed(master: PartitionMaster, by: EpochEntry | undefined): void
   /** False while masters of this worker hold as much as they may of what was read ahead. */
   mayReadAhead(): boolean
   /** The log has seen this view. */

@@ -16,7 +16,7 @@ import { assert } from '../base/assert.ts'
 import type { Deadline } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
 import type { Size } from '../base/sizes.ts'
-import type { Entry } from '../log/entry.ts'
+import type { Entry, EpochEntry } from '../log/entry.ts'
 import { type Claimant, Recovery } from '../log/recovery.ts'
 import type { RecordExtent, RecoveredLog } from '../log/replay.ts'
 import { Retention } from '../log/retention.ts'
@@ -101,17 +101,12 @@ export class PartitionMaster {
     return this.#state.kind === 'recovering' ? this.#state.recovery.heldBytes : 0
   }
 
-  get isServing(): boolean {
-    return this.#state.kind === 'serving'
-  }
+  get isServing(): boolean { return this.#state.kind === 'serving' }
 
   /** The epoch of this mastership, or 0 before it is claimed. */
-  get epoch(): number {
-    return this.#state.kind === 'serving' ? this.#state.start.epoch : 0
-  }
+  get epoch(): number { return this.#state.kind === 'serving' ? this.#state.start.epoch : 0 }
 
   get #isUsed(): boolean { return this.#channels.size > 0 || this.#registers.isShrinking }
-
   get channelCount(): number { return this.#channels.size }
 
   /** Connections and nonces that are kept. */
@@ -183,6 +178,11 @@ export class PartitionMaster {
   /** End of a turn: what the channels decided goes to the log. */
   flush(nowMs: number): void {
     if (this.#state.kind === 'serving') this.#state.writer.flush(nowMs)
+  }
+
+  /** A claim that rests goes on. */
+  goOn(): void {
+    if (this.#state.kind === 'recovering') this.#state.recovery.goOn()
   }
 
   /** The partition is wanted; `lastSeq`: the last record, by the word of who wrote it. */
@@ -276,7 +276,7 @@ export class PartitionMaster {
       onCommitted: (entries: readonly Entry[], firstEntry: number, record: RecordExtent) =>
         this.#onCommitted(entries, firstEntry, record),
       onLandedLate: (entries: readonly Entry[]) => this.#channels.countLate(entries),
-      onDeposed: () => this.#onDeposed(),
+      onDeposed: (by: EpochEntry | undefined) => this.#onDeposed(by),
       onRolledBack: () => this.#onRolledBack('the log has not what it had accepted', false)
     }
     const writer = new LogWriter(start, owner, log, deadlines, random, nowMs)
@@ -298,9 +298,9 @@ export class PartitionMaster {
     serving.lastEntry = this.#channels.restore(state, found, nowMs)
   }
 
-  #onDeposed(): void {
+  #onDeposed(by: EpochEntry | undefined): void {
     this.stop()
-    this.#ports.onDeposed(this)
+    this.#ports.onDeposed(this, by)
   }
 
   /** Everything is read again, and claimed with a new lineage if that shows the same (rule 4). */

@@ -30,7 +30,11 @@ const RETRY_MAX_MS = 2_000
 const FIRST_ATTEMPTS = 32_768
 /** So many readings must show a flaw before it is believed. */
 const READINGS = 5
-/** How long a view that the log has already seen is waited for (rule 2). */
+/**
+ * How long a view that the log has already seen is waited for (rule 2). Then it is claimed without:
+ * the one who knew that view may be dead, and with the API away (rule 10) nobody else can tell it.
+ * The log fences either way, and an Epoch stands above those of the newer view by its number.
+ */
 const VIEW_WAIT_MS = 3_000
 
 /** How far a log surely went. */
@@ -49,6 +53,8 @@ export interface Claimant {
   readonly workerGeneration: number
   /** The version of the view held now; a log may have seen a newer one. */
   viewVersion(): number
+  /** Nothing is read or claimed before: another claimant goes first (rule 2). */
+  readonly restsUntilMs?: number
   /** What the claimant knows to have been in this log: a log without it was rolled back. */
   readonly known?: KnownLog
   /** True where the continuity of what is known was disproved otherwise: its lineage ends. */
@@ -89,6 +95,7 @@ export class Recovery {
   /** True until `claim`: nothing is claimed yet. */
   #isAwaited: boolean
   #isRead = false
+  #isResting = false
   #heldBytes = 0
   #conflictCount = 0
 
@@ -101,7 +108,9 @@ export class Recovery {
     this.#known = claimant.known
     this.#owner = owner
     this.#ports = ports
-    this.#read()
+    const { restsUntilMs = 0 } = claimant
+    if (restsUntilMs > ports.nowMs()) this.#rest(restsUntilMs)
+    else this.#read()
   }
 
   /** True while nobody wanted the partition. */
@@ -132,10 +141,23 @@ export class Recovery {
     else this.#read()
   }
 
+  /** Whoever was waited for need not be any more. */
+  goOn(): void {
+    if (!this.#isResting) return
+    this.#ports.deadlines.cancel(this.#retry)
+    this.#isResting = false
+    this.#read()
+  }
+
   /** Gives the takeover up (the view changed its mind). A claim that lands later is harmless. */
   stop(): void {
     this.#isStopped = true
     this.#ports.deadlines.cancel(this.#retry)
+  }
+
+  #rest(untilMs: number): void {
+    this.#isResting = true
+    this.#retry = this.#ports.deadlines.at(untilMs, () => this.goOn())
   }
 
   #read(): void {

@@ -16,7 +16,7 @@ import type { Deadline, Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
 import type { Size } from '../base/sizes.ts'
 import type { Random } from '../base/random.ts'
-import { decodeAppend, encodeAppend, encodeEntry, type Entry } from './entry.ts'
+import { decodeAppend, encodeAppend, encodeEntry, type Entry, type EpochEntry } from './entry.ts'
 import type { LogAnswer, LogOutbox, LogRecord } from './port.ts'
 import type { RecordExtent } from './replay.ts'
 
@@ -31,8 +31,11 @@ export interface WriterOwner {
   onCommitted(entries: readonly Entry[], firstEntry: number, record: RecordExtent): void
   /** The writer was stopped, and what was under way then has landed: it is only to be counted. */
   onLandedLate(entries: readonly Entry[]): void
-  /** Another mastership writes; whatever waited is decided by the log alone (rule 3). */
-  onDeposed(): void
+  /**
+   * Another mastership writes; whatever waited is decided by the log alone (rule 3). `by`: its
+   * Epoch, if that can be read.
+   */
+  onDeposed(by: EpochEntry | undefined): void
   /** The log does not hold any more what it had accepted from us (rule 4). */
   onRolledBack(): void
 }
@@ -271,7 +274,7 @@ export class LogWriter {
     const append = decodeAppend(bytes)
     const { epoch } = this.#start
     if (append === undefined || append.epoch > epoch) {
-      this.#owner.onDeposed()
+      this.#owner.onDeposed(append?.entries.find((entry) => entry.kind === 'epoch'))
     } else if (append.epoch === epoch && append.counter === underWay.counter) {
       this.#onLanded(underWay, seq)
     } else {

@@ -146,6 +146,18 @@ export class Mastership {
     )
   }
 
+  isSelf(incarnation: string): boolean {
+    return incarnation === this.#self.incarnation
+  }
+
+  /** True if the view names this node for the partition, and `incarnation` after it or not. */
+  isNamedBefore(partition: number, incarnation: string): boolean {
+    const owners = this.#view === undefined ? [] : ownersOf(partition, this.#view)
+    const first = owners.find((each) =>
+      this.isSelf(each.incarnation) || each.incarnation === incarnation)
+    return first !== undefined && this.isSelf(first.incarnation)
+  }
+
   /** The partitions that this worker is to master from the next view on, as planned. */
   announced(): Set<number> {
     const { incarnation, worker } = this.#self

@@ -27,6 +27,7 @@ import type { LogRoom } from '../log/room.ts'
 import type { ListenersAsked } from '../peer/listeners-message.ts'
 import type { HandedOver, PeerMessage, RollAnswered, ToMaster } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
+import { Duels } from './duels.ts'
 import { EarlyJoins } from './early-joins.ts'
 import type { Mastership } from './mastership.ts'
 import type { Outbox } from './outbox.ts'
@@ -60,6 +61,7 @@ export class Partitions {
   /** Read ahead, and wanted by nobody yet. */
   readonly #awaited = new Map<number, PartitionMaster>()
   readonly #early = new EarlyJoins()
+  readonly #duels: Duels
   readonly #tails = new TailPool()
   readonly #backlog = new Backlog()
   readonly #dirty = new Set<PartitionMaster>()
@@ -72,6 +74,7 @@ export class Partitions {
     this.#options = options
     this.#mastership = mastership
     this.#ports = ports
+    this.#duels = new Duels(mastership, options.generation, ports.random.fork('duels'))
   }
 
   get size(): number {
@@ -159,6 +162,7 @@ export class Partitions {
       this.#masters.delete(partition)
       this.#give(partition, master)
     }
+    if (this.#duels.onView()) for (const master of this.#masters.values()) master.goOn()
     this.#readAhead()
     for (const { from, join } of this.#early.takeAll()) {
       if (!this.#mastership.isRemoved(from)) this.onMessage(from, join)
@@ -252,7 +256,8 @@ export class Partitions {
       partition,
       viewVersion: () => mastership.viewVersion,
       incarnation: self.incarnation,
-      workerGeneration: generation
+      workerGeneration: generation,
+      restsUntilMs: isAwaited ? 0 : this.#duels.restsUntilMs(partition)
     }
     return new PartitionMaster(claimant, {
       log: outbox,
@@ -274,8 +279,10 @@ export class Partitions {
       isAlive: (owner) => mastership.isAlive(owner),
       wantsFlush: (which) => this.#dirty.add(which),
       mayReadAhead: () => this.#mayReadAhead(),
-      onDeposed: (master) => {
-        if (this.#masters.get(partition) === master) this.#masters.delete(partition)
+      onDeposed: (master, by) => {
+        if (this.#masters.get(partition) !== master) return
+        this.#masters.delete(partition)
+        this.#duels.onDeposed(partition, by, this.#ports.now().monoMs)
       },
       onViewHeard: (viewVersion) => outbox.heardView(viewVersion, undefined),
       note: (text) => outbox.note(text)

@@ -11,6 +11,7 @@ import { Doors } from '../../src/channel/doors.ts'
 import { Filters } from '../../src/channel/filters.ts'
 import { LocalGroup } from '../../src/channel/group.ts'
 import { ChannelMaster } from '../../src/channel/master.ts'
+import { PartitionMasterPorts } from '../../src/channel/master-ports.ts'
 import { Tail } from '../../src/channel/tail.ts'
 import { Unanswered } from '../../src/channel/unanswered.ts'
 import { Channels } from '../../src/node/channels.ts'
@@ -125,6 +126,14 @@ export const ofChannels: readonly Planted[] = [
     plant: () => replace(Tail, 'after', (former) => function (this: Tail, seq) {
       return seq > 0 && seq === this.trimmedThrough ? undefined : former.call(this, seq)
     })
+  },
+  {
+    name: 'who stands in a forgotten epoch is refused',
+    rule: '19',
+    foundBy: ['continuity'],
+    mix: { publishRate: 0.2, crashes: 4, workerDeaths: 12, clientDrops: 30, stormMs: 40_000 },
+    limits: { epochEndsMax: 1 },
+    plant: () => replace(PartitionMasterPorts, 'isForgotten', () => () => false)
   },
   {
     name: 'the highest number of a connection is known, and not which',
