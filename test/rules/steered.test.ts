@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { until } from '../support/ably-clients.ts'
 import { PlainSocket } from '../support/plain-socket.ts'
 import { plainAttach } from './support/attach.ts'
@@ -13,6 +14,18 @@ const MESSAGE = 15
 /** The key by which a plain socket's connection is gone on with. */
 function keyOf({ all }: PlainSocket): string {
   return all[0]!.connectionDetails!['connectionKey'] as string
+}
+
+/** Resolves when somebody listens there: a worker that died has an heir by then. */
+async function listens(url: string): Promise<void> {
+  for (;;) {
+    try {
+      await fetch(new URL('/time', url.replace(/^ws/, 'http')))
+      return
+    } catch {
+      await delay(20)
+    }
+  }
 }
 
 const region = new SteeredRegion()
@@ -35,6 +48,7 @@ ruleFile('steered', (rule) => {
       .flatMap(({ messages }) => messages!.map(({ data }) => data))
     await until('all', () => heard().includes('c'))
     t.same(heard(), ['a', 'b', 'c'])
+    await listens(on.url(1))
   })
 
   rule('N6', 'nobody came for it in time', async (t, on) => {
