@@ -55,6 +55,11 @@ export class PartitionChannels {
     return this.#channels.size
   }
 
+  /** True if somebody is there who could miss something. */
+  get isUsed(): boolean {
+    return this.#channels.values().some(({ census }) => census.isUsed)
+  }
+
   *sizes(): Generator<Size> {
     for (const channel of this.#channels.values()) yield* channel.sizes()
   }

@@ -13,8 +13,6 @@
  */
 
 import { assert } from '../base/assert.ts'
-import type { Deadline } from '../base/deadlines.ts'
-import { limits } from '../base/limits.ts'
 import type { Size } from '../base/sizes.ts'
 import type { Entry, EpochEntry } from '../log/entry.ts'
 import { type Claimant, Recovery } from '../log/recovery.ts'
@@ -26,6 +24,7 @@ import type { Backfill, Join, ToMaster } from '../peer/message.ts'
 import type { Spend } from '../peer/nonce-message.ts'
 import type { Place } from '../peer/place.ts'
 import { Confirming } from './confirming.ts'
+import { Handover } from './handover.ts'
 import { PartitionMasterPorts } from './master-ports.ts'
 import { PartitionRegisters } from './partition-registers.ts'
 import { PartitionArchiving } from './partition-archiving.ts'
@@ -56,9 +55,7 @@ export class PartitionMaster {
   #roll: Roll | undefined
   /** An idle partition costs nothing: the sweep runs only while there is something to do. */
   #isSweeping = false
-  /** To whom the partition is being handed over. */
-  #heir: Place | undefined
-  #heirWaits: Deadline | undefined
+  #handover: Handover | undefined
 
   /** `isAwaited`: the log is only read, until somebody wants the partition. */
   constructor(claimant: Claimant, ports: PartitionPorts, isAwaited = false) {
@@ -185,39 +182,36 @@ export class PartitionMaster {
     if (this.#state.kind === 'recovering') this.#state.recovery.goOn()
   }
 
-  /** The partition is wanted; `lastSeq`: the last record, by the word of who wrote it. */
+  /**
+   * The partition is wanted; `lastSeq`: the last record, by the word of who wrote it. One that
+   * serves and has not written it was taken for gone meanwhile: an append shows who is master.
+   */
   takeOver(lastSeq?: number): void {
-    if (this.#state.kind === 'recovering') this.#state.recovery.claim(lastSeq)
+    const state = this.#state
+    if (state.kind === 'recovering') state.recovery.claim(lastSeq)
+    else if (state.kind === 'serving' && (lastSeq ?? 0) > state.writer.lastSeq) {
+      // What is under way may have landed before theirs.
+      state.writer.add({ kind: 'confirm' })
+      this.#ports.wantsFlush(this)
+    }
   }
 
-  /**
-   * The view gave the partition to `heir`: what is under way here is written to its end first,
-   * unless that takes long or the heir is quicker; either way the log decides (rules 3 and 12).
-   */
+  /** The view gave the partition to `heir`. */
   handOver(heir: Place): void {
-    const { deadlines, now } = this.#ports
     if (this.#state.kind !== 'serving') {
       this.stop()
       return
     }
-    this.#heir = heir
-    this.#heirWaits = deadlines.at(now().monoMs + limits.handOverMs, () => this.stop())
-    this.#state.writer.flush(now().monoMs)
-    this.#endHandover()
-  }
-
-  #endHandover(): void {
-    const state = this.#state
-    if (this.#heir === undefined || state.kind !== 'serving' || !state.writer.isIdle) return
-    const { partition } = this
-    const { lastSeq } = state.writer
-    this.#ports.send(this.#heir, { kind: 'handedOver', partition, lastSeq })
-    this.stop()
+    const { writer } = this.#state
+    this.#handover = new Handover(this.partition, heir, writer, this.#ports, () => this.stop())
+    writer.flush(this.#ports.now().monoMs)
+    this.#handover.judge()
   }
 
   /** The view gave the partition to somebody else, or the log did. */
   stop(): void {
-    this.#ports.deadlines.cancel(this.#heirWaits)
+    this.#handover?.stop()
+    this.#handover = undefined
     this.#sayJoinAgain()
     this.#end()
     this.#state = { kind: 'over' }
@@ -267,6 +261,11 @@ export class PartitionMaster {
     if (writer.isIdle) writer.add({ kind: 'confirm' })
     this.#ports.wantsFlush(this)
     return writer
+  }
+
+  /** The log may have somebody else's records. */
+  #onDoubt(serving: Serving): void {
+    if (this.#state === serving) this.#confirm(serving)
   }
 
   #onClaimed(start: WriterStart, found: RecoveredLog): void {
@@ -349,7 +348,7 @@ export class PartitionMaster {
     // What was held may have ended this mastership.
     const state: State = this.#state
     if (state.kind === 'serving' && this.#confirming.size > 0) this.#confirm(state)
-    this.#endHandover()
+    this.#handover?.judge()
   }
 
   #writeSnapshot({ writer, retention, lastEntry, lineage }: Serving): void {
@@ -392,8 +391,10 @@ export class PartitionMaster {
     this.#registers.expire(nowMs)
     const { retention } = state
     if (retention.wantsSnapshot(nowMs)) this.#writeSnapshot(state)
-    state.trim(this.#ports.log, nowMs)
+    const { log, random } = this.#ports
+    state.trim(log, nowMs)
     if (state.isTrimHeld) this.#confirm(state)
+    if (this.#channels.isUsed) state.look(log, random, nowMs, () => this.#onDoubt(state))
     if (this.#isUsed || retention.isShrinking) this.#sweepLater()
   }
 }

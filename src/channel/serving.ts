@@ -3,7 +3,9 @@
  * said of standings by that.
  */
 
-import type { LogOutbox } from '../log/port.ts'
+import type { Random } from '../base/random.ts'
+import { decodeAppend } from '../log/entry.ts'
+import type { LogOutbox, ReadPage } from '../log/port.ts'
 import type { Retention } from '../log/retention.ts'
 import type { KnownLog } from '../log/recovery.ts'
 import type { RecoveredLog } from '../log/replay.ts'
@@ -11,6 +13,9 @@ import { isFullFor, type LogRoom } from '../log/room.ts'
 import type { LogWriter, WriterStart } from '../log/writer.ts'
 import type { Standing } from '../peer/message.ts'
 import { isRecent } from './confirming.ts'
+
+/** So often a master that writes nothing looks whether the log still ends with its record. */
+export const MASTER_LOOK_MS = 30_000
 
 export class Serving {
   readonly kind = 'serving'
@@ -24,6 +29,7 @@ export class Serving {
   lastEntry = 0
   /** Something may go as soon as the log has accepted an append of ours. */
   isTrimHeld = false
+  #lookAtMs = 0
 
   constructor(
     writer: LogWriter, start: WriterStart, retention: Retention,
@@ -62,6 +68,33 @@ export class Serving {
     if (!isSure) return
     const below = this.retention.trimBelow(nowMs, partitionBytesMax)
     if (below !== undefined) log.ask({ kind: 'trim', partition: this.start.partition, below })
+  }
+
+  /**
+   * Looks now and then whether the log still ends with our last record; `onDoubt`: it does not
+   * seem so. Another one may have taken us for gone and answered publishes, and not live to say
+   * so: while nothing is appended here, and nobody Joins, nothing else would ever show it (rules 3
+   * and 10).
+   */
+  look(log: LogOutbox, random: Random, nowMs: number, onDoubt: () => void): void {
+    const { writer } = this
+    const { lastSeq } = writer
+    const isQuiet = writer.isIdle && nowMs - writer.confirmedAtMs >= MASTER_LOOK_MS / 2
+    if (!isQuiet || nowMs < this.#lookAtMs) return
+    this.#lookAtMs = nowMs + random.jitter(MASTER_LOOK_MS, 0.3)
+    log.ask({ kind: 'read', partition: this.start.partition, from: lastSeq }, (answer) => {
+      if (answer.kind !== 'read' || answer.outcome.kind !== 'page') return
+      if (writer.lastSeq === lastSeq && !this.#isOurs(answer.outcome)) onDoubt()
+    })
+  }
+
+  /** True if our last record is all that is there. */
+  #isOurs({ records, isEnd }: ReadPage): boolean {
+    const { lastSeq, confirmedCounter } = this.writer
+    const [first] = records
+    if (first?.seq !== lastSeq || records.length > 1 || !isEnd) return false
+    const append = decodeAppend(first.bytes)
+    return append?.epoch === this.start.epoch && append.counter === confirmedCounter
   }
 
   /** True if the log cannot have what the client says that it was shown. */

@@ -369,13 +369,13 @@ export type ToClientFromMaster =
 export type RollMessage = RollCalled | RollAnswered
 
 /**
- * Former master → the one that the view names: nothing of mine is under way any more (rule 12).
- * Only a hint: whether it is so the log says.
+ * Former master → the one that the view names: I answer nobody any more (rule 12). That is so, too,
+ * where the latter was taken for gone and serves (rule 10). Only a hint: how it is the log says.
  */
 export interface HandedOver {
   readonly kind: 'handedOver'
   readonly partition: number
-  /** The engine's sequence of the partition's last record. */
+  /** The engine's sequence of the partition's last record, as far as the former master knows. */
   readonly lastSeq: number
 }
 

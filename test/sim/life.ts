@@ -44,7 +44,11 @@ export class Life {
   readonly threads: (WorkerThread | undefined)[] = []
   readonly generations: number[] = []
   standing: Standing = 'waiting'
+  /** What its workers were told to believe. */
   adopted: Adopt | undefined
+  #told: Adopt | undefined
+  /** Whom they are told to be gone besides. */
+  #wronglyGone: readonly string[] = []
   isOver = false
   #isDraining = false
   readonly #settled: number[] = []
@@ -312,10 +316,8 @@ export class Life {
       }
       case 'adopt':
         if (this.adopted === undefined) this.#lookAtLog()
-        this.adopted = output
-        for (const thread of this.threads) {
-          if (thread !== undefined) this.#post(thread, () => thread.tellView(output))
-        }
+        this.#told = output
+        this.#adopt()
         return
       case 'standing':
         this.standing = output.standing
@@ -339,6 +341,22 @@ export class Life {
     const payload = bytes ?? message
     if (to === 'all') mesh.sendAll(this.endpoint, message.kind, payload, size)
     else mesh.send(this.endpoint, `${to}/${MAIN_THREAD}`, message.kind, payload, size)
+  }
+
+  /** It takes these for gone, whatever the ring says of them. */
+  misbelieve(gone: readonly string[]): void {
+    this.#wronglyGone = gone
+    this.#adopt()
+  }
+
+  #adopt(): void {
+    if (this.#told === undefined) return
+    const gone = this.#told.gone.union(new Set(this.#wronglyGone))
+    const adopted = { ...this.#told, gone }
+    this.adopted = adopted
+    for (const thread of this.threads) {
+      if (thread !== undefined) this.#post(thread, () => thread.tellView(adopted))
+    }
   }
 
   #mastersAnything(): boolean {

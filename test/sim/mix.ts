@@ -26,6 +26,8 @@ export const RARE = {
   ringFreezes: 3,
   /** A message of the mesh comes once more, long after. */
   lateRepeat: 0.03,
+  /** One node takes another for gone, and for alive again. */
+  misbeliefs: 6,
   /** Three sides, or two that a third one hears. */
   splits: 4,
   /** A node joins under a new name, or one goes for good. */

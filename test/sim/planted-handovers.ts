@@ -1,7 +1,18 @@
 /** Planted faults of planned moves (test/sim/planted.ts). */
 
+import { PartitionMaster } from '../../src/channel/partition.ts'
+import { Serving } from '../../src/channel/serving.ts'
 import { decodeAppend } from '../../src/log/entry.ts'
-import type { Planted } from './planting.ts'
+import { all, fair, type Planted, replace } from './planting.ts'
+
+/** Nodes are wrong about others, in logs whose lineage is old: no roll wakes anybody. */
+const wrong: Pick<Planted, 'mix' | 'limits'> = {
+  mix: {
+    ...fair, misbeliefs: 20, nodeCount: 2, clientCount: 2, channelCount: 1, publishRate: 1,
+    stormMs: 60_000, clientDrops: 0, crashes: 0, machineLosses: 0, workerDeaths: 0, drains: 0
+  },
+  limits: { tailMs: 2_000, quietMs: 500 }
+}
 
 export const ofHandovers: readonly Planted[] = [
   {
@@ -24,6 +35,18 @@ export const ofHandovers: readonly Planted[] = [
         }
       }
     }
+  },
+  {
+    name: 'a master that was taken for gone is not told, and does not look',
+    rule: '3',
+    foundBy: ['whole'],
+    ...wrong,
+    plant: () => all(
+      replace(PartitionMaster, 'takeOver', (former) => function (this: PartitionMaster, lastSeq) {
+        if (!this.isServing) former.call(this, lastSeq)
+      }),
+      replace(Serving, 'look', () => () => undefined)
+    )
   },
   {
     name: 'planned moves do not wait for their announcement',

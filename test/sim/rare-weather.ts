@@ -73,6 +73,7 @@ export function rageRarely(region: Region, mix: Mix, often: Often): void {
       world.after(frozenMs, () => kube.setAway(false))
     }
   })
+  often('misbeliefs', mix.misbeliefs, (random) => misbelieve(region, random))
   often('splits', mix.splits, (random) => split(region, random))
   often('scalings', mix.scalings, (random) => scale(region, random))
   if (mix.isBrief) rageAtLength(region, often, some)
@@ -106,6 +107,17 @@ function split({ world, mesh, nodes }: Region, random: Random): void {
   const words = [...sides].map(([name, side]) => `${name} on ${side}`).join(', ')
   world.note(`split: ${words}${hasBridge ? ', all hear 2' : ''}`)
   world.after(500 + random.below(8_000), () => mesh.cuts.delete(cut))
+}
+
+/** Rule 8: wrongly taken for gone, by whatever evidence, costs a pause and never data. */
+function misbelieve({ world, running }: Region, random: Random): void {
+  const lives = running.flatMap(({ life }) => life ?? [])
+  if (lives.length < 2) return
+  const [who] = lives.splice(random.below(lives.length), 1)
+  const whom = lives[random.below(lives.length)]
+  world.note(`${who!.incarnation} takes ${whom!.incarnation} for gone`)
+  who!.misbelieve([whom!.incarnation])
+  world.after(1_000 + random.below(8_000), () => who!.misbelieve([]))
 }
 
 /** The newest goes, as where there are fewer replicas, or one more comes. */

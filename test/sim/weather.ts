@@ -122,6 +122,7 @@ export class Weather {
       node.wake()
       node.setMeshUp(true)
       node.life?.mendWorkers()
+      node.life?.misbelieve([])
     }
     for (const socket of sockets) {
       socket.mend()

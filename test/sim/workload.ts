@@ -26,6 +26,13 @@ const PARAMS: readonly Readonly<Record<string, string>>[] = [
 ]
 const CHATTER = ' says much the same as before, and so much of it that a delta pays,'
 
+/**
+ * Where nodes are wrong about others somebody waits for what requests publish on these so seldom
+ * that nothing else wakes their masters. Each has a partition (of 16) for itself.
+ */
+const SELDOM = [0, 2, 4, 13, 18, 19, 23, 38].map((no) => `seldom${no}`)
+const SELDOM_MS = 3_000
+
 /** One run in so many has a client that keeps to nothing. */
 const ROUGH_EVERY = 3
 
@@ -36,13 +43,14 @@ export interface WorkloadOptions {
   readonly channelCount: number
   /** Publishes of one client per second, on average. */
   readonly publishRate: number
+  readonly misbeliefs: number
 }
 
 export class Workload {
   readonly channels: readonly string[]
   readonly clients: SimClient[] = []
   #rough: RoughClient | undefined
-  #listener: SimClient | undefined
+  readonly #listeners: SimClient[] = []
   rest: RestClient | undefined
   #revoker: Revoker | undefined
   readonly #region: Region
@@ -89,7 +97,11 @@ export class Workload {
     }
     this.rest = new RestClient(this.#region, 'rest', this.channels, this.#witness)
     this.#revoker = new Revoker(this.#region, this.#witness.revocations)
-    this.#listen()
+    this.#listen('listener', METACHANNELS)
+    if (this.#options.misbeliefs > 0) {
+      this.#listen('patient', SELDOM)
+      this.#publishSeldom(this.#random.fork('seldom'))
+    }
     if (this.#random.below(ROUGH_EVERY) > 0) return
     this.#rough = new RoughClient(this.#region, 'rough')
     this.#rough.connect()
@@ -115,7 +127,7 @@ export class Workload {
 
   closeAll(but?: SimClient): void {
     for (const client of this.clients) if (client !== but) client.close()
-    this.#listener?.close()
+    for (const listener of this.#listeners) listener.close()
   }
 
   /** One goes away without a word, and is waited for until nobody knows of it any more. */
@@ -133,13 +145,22 @@ export class Workload {
     }
   }
 
-  /** Somebody listens to what becomes of connections and channels. */
-  #listen(): void {
-    this.#listener = new SimClient(this.#region, {
-      name: 'listener', format: 'json', echo: true, hasOwnIds: false, modes: Mode.SUBSCRIBE
+  /** Somebody does nothing but listen: to what becomes of connections and channels, or others. */
+  #listen(name: string, channels: readonly string[]): void {
+    const listener = new SimClient(this.#region, {
+      name, format: 'json', echo: true, hasOwnIds: false, modes: Mode.SUBSCRIBE
     })
-    this.#listener.connect()
-    for (const name of METACHANNELS) this.#listener.attach(name)
+    this.#listeners.push(listener)
+    listener.connect()
+    for (const channel of channels) listener.attach(channel)
+  }
+
+  #publishSeldom(random: Random): void {
+    this.#region.world.after(random.jitter(SELDOM_MS, 0.9), () => {
+      if (!this.#isOn) return
+      this.rest?.publish(SELDOM[random.below(SELDOM.length)]!, 1, true)
+      this.#publishSeldom(random)
+    })
   }
 
   #live(client: SimClient, random: Random): void {

@@ -15,6 +15,8 @@ export type Question = LogRequest & { onAnswer?: ((answer: LogAnswer) => void) |
 
 export class TestLog implements LogOutbox {
   readonly questions: Question[] = []
+  /** All that was ever asked. */
+  readonly asked: Question[] = []
   readonly #held = new PartitionRecords()
   #ticket = 0
 
@@ -27,7 +29,9 @@ export class TestLog implements LogOutbox {
   }
 
   ask(request: Parameters<LogOutbox['ask']>[0], onAnswer?: (answer: LogAnswer) => void): void {
-    this.questions.push({ ...request, ticket: ++this.#ticket, onAnswer } as Question)
+    const question = { ...request, ticket: ++this.#ticket, onAnswer } as Question
+    this.questions.push(question)
+    this.asked.push(question)
   }
 
   get lastSeq(): number {
