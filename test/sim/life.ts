@@ -343,6 +343,11 @@ export class Life {
     else mesh.send(this.endpoint, `${to}/${MAIN_THREAD}`, message.kind, payload, size)
   }
 
+  /** Whom it takes for gone by what it heard. */
+  get believedGone(): ReadonlySet<string> {
+    return this.#told?.gone ?? new Set()
+  }
+
   /** It takes these for gone, whatever the ring says of them. */
   misbelieve(gone: readonly string[]): void {
     this.#wronglyGone = gone

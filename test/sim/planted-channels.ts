@@ -196,14 +196,18 @@ export const ofChannels: readonly Planted[] = [
     rule: '16',
     foundBy: ['order'],
     mix: { ...busy, loss: 0.05 },
-    plant: () => replace(Unanswered, 'takeUnsent', (former) => {
-      return function* (this: Unanswered) {
-        const ops = [...former.call(this)]
-        yield* ops.map(({ opNo, answeredThrough }, at) => {
-          return { opNo, answeredThrough, op: ops.at(-1 - at)!.op }
-        })
-      }
-    })
+    // A master would refuse it for its order alone.
+    plant: () => all(
+      replace(Dedupe, 'isOvertaken', () => () => false),
+      replace(Unanswered, 'takeUnsent', (former) => {
+        return function* (this: Unanswered) {
+          const ops = [...former.call(this)]
+          yield* ops.map(({ opNo, answeredThrough }, at) => {
+            return { opNo, answeredThrough, op: ops.at(-1 - at)!.op }
+          })
+        }
+      })
+    )
   },
   {
     name: 'ids are forgotten with the messages',

@@ -44,7 +44,8 @@ export class Removals implements Check {
 
   onTick(): void {
     for (const { life } of this.#region.running) {
-      const { view, gone } = life?.adopted ?? {}
+      const view = life?.adopted?.view
+      const gone = life?.believedGone
       if (view === undefined || gone === undefined || gone.size === 0) continue
       const isMember = memberOf(life!.incarnation, view) !== undefined
       const removed = view.members.filter(({ incarnation }) => gone.has(incarnation))
