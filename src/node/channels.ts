@@ -366,12 +366,13 @@ export class Channels {
 
   #newClient(channel: string): ChannelClient {
     return new ChannelClient(channel, {
-      deadlines: this.#ports.deadlines,
-      random: this.#ports.random,
-      allocate: this.#ports.allocate,
-      nowMs: () => this.#ports.now().monoMs,
+      deadlines: this.#ports.deadlines, random: this.#ports.random,
+      allocate: this.#ports.allocate, nowMs: () => this.#ports.now().monoMs,
       viewVersion: () => this.viewVersion,
       toMaster: (name, message) => {
+        if (message.kind === 'part') {
+          for (const place of this.#mastership.doubtedMasters(name)) this.#send(place, message)
+        }
         const master = this.#mastership.masterPlace(name)
         if (master === undefined) return false
         this.#send(master, message)

@@ -107,6 +107,20 @@ export class Mastership {
     return { incarnation: member.incarnation, worker: homeWorkerOf(partition, member) }
   }
 
+  /**
+   * Who would be its master by the view, and is thought to be gone (rule 10). Where that is wrong,
+   * it knows yet who joined it, and nobody else would ever tell it that they have left.
+   */
+  doubtedMasters(channel: string): readonly Place[] {
+    if (this.#gone.size === 0 || this.#view === undefined) return []
+    const partition = this.partitionOf(channel)
+    const owners = ownersOf(partition, this.#view)
+    const acting = owners.findIndex(({ incarnation }) => !this.#gone.has(incarnation))
+    return owners.slice(0, acting === -1 ? owners.length : acting).map((member) => {
+      return { incarnation: member.incarnation, worker: homeWorkerOf(partition, member) }
+    })
+  }
+
   /** The master's place with the life of its worker: when this changes, clients Join again. */
   masterLife(channel: string): string {
     const place = this.masterPlace(channel)

@@ -1,8 +1,11 @@
 /** The View is frozen, and a node is wrong about another one (rules 3, 8 and 10). */
 
 import t from 'tap'
+import { limits } from '../../../src/base/limits.ts'
 import { MASTER_LOOK_MS } from '../../../src/channel/serving.ts'
 import { ownersOf } from '../../../src/ring/view.ts'
+import { Action } from '../../../src/wire/actions.ts'
+import { workerOf } from './resume-world.ts'
 import { WorkerWorld } from './worker-world.ts'
 
 /** Longer than the lineage is young: nothing but what is tested wakes the master. */
@@ -43,6 +46,27 @@ t.test('[3, 10] what the heir has acknowledged is delivered once all agree again
   world.tellView()
   world.run(500)
   t.same(shown(), ['before', 'm'])
+})
+
+t.test('[10] who is only thought to be gone is told, too, that a client has left', async (t) => {
+  const world = new WorkerWorld('left', { log: 'shared', nodes: 4 })
+  world.run(1_000)
+  const master = world.nodes[0]!
+  const channel = world.channelOf(master)
+  const owners = ownersOf(world.partitionOf(channel), world.view).map(({ node }) => node)
+  const other = world.nodes.find(({ member }) => !owners.includes(member.node))!
+  const subscriber = world.client(other).attach(channel)
+  const words = `partition ${world.partitionOf(channel)} serving 1 channels`
+  const isKnown = (): boolean => workerOf(master).worker.describe().includes(words)
+  world.run(2_000)
+  t.ok(isKnown(), 'somebody has joined')
+  for (const node of world.nodes) node.isTold = node === other
+  world.tellView(new Set([master.member.incarnation]))
+  subscriber.send({ action: Action.CLOSE })
+  world.run(2 * limits.lingerMs)
+  world.tellView()
+  world.run(limits.idKeptMs + limits.idleChannelMs)
+  t.notOk(isKnown(), 'and nobody is there any more')
 })
 
 t.test('[3, 10] and soon where the heir dies without a word', async (t) => {
