@@ -103,8 +103,7 @@ export class Mastership {
   /** Where the partition's master is, if anybody is. */
   placeOf(partition: number): Place | undefined {
     const member = this.#view && this.#actingMaster(partition, this.#view)
-    if (member === undefined) return undefined
-    return { incarnation: member.incarnation, worker: homeWorkerOf(partition, member) }
+    return member && homeAt(member, partition)
   }
 
   /**
@@ -116,9 +115,8 @@ export class Mastership {
     const partition = this.partitionOf(channel)
     const owners = ownersOf(partition, this.#view)
     const acting = owners.findIndex(({ incarnation }) => !this.#gone.has(incarnation))
-    return owners.slice(0, acting === -1 ? owners.length : acting).map((member) => {
-      return { incarnation: member.incarnation, worker: homeWorkerOf(partition, member) }
-    })
+    const doubted = owners.slice(0, acting === -1 ? owners.length : acting)
+    return doubted.map((member) => homeAt(member, partition))
   }
 
   /** The master's place with the life of its worker: when this changes, clients Join again. */
@@ -138,9 +136,7 @@ export class Mastership {
 
   /** Where the nodes of the view have their parts of the partition. */
   homes(partition: number): Place[] {
-    return (this.#view?.members ?? []).map((member) => {
-      return { incarnation: member.incarnation, worker: homeWorkerOf(partition, member) }
-    })
+    return (this.#view?.members ?? []).map((member) => homeAt(member, partition))
   }
 
   /** False for a life that has surely ended: of a node that is out, or of a worker with an heir. */
@@ -231,4 +227,9 @@ export class Mastership {
     }
     return { anew, heardAnew }
   }
+}
+
+/** Where a node has its parts of the partition. */
+function homeAt(member: Member, partition: number): Place {
+  return { incarnation: member.incarnation, worker: homeWorkerOf(partition, member) }
 }
