@@ -375,7 +375,8 @@ export class ChannelClient {
       viewVersion: this.#ports.viewVersion(),
       from: this.#wantsDeliveries ? this.#standing : undefined,
       wantsDeliveries: this.#wantsDeliveries,
-      hasMembers: this.#standing !== undefined && this.#doors.hasMembers
+      hasMembers: this.#standing !== undefined && this.#doors.hasMembers,
+      hasUnanswered: this.#unanswered.hasSent
     })
   }
 

@@ -47,9 +47,7 @@ export class Confirming {
     if (message.kind === 'ask' && message.question.kind === 'history') {
       return this.#holdReader(from, message, writer)
     }
-    const asks = message.kind === 'backfill' || message.kind === 'ask' ||
-      (message.kind === 'join' && (message.wantsDeliveries || message.from !== undefined))
-    if (!asks || isRecent(writer, nowMs)) return false
+    if (!needsMaster(message) || isRecent(writer, nowMs)) return false
     this.#hold(from, message, undefined)
     return true
   }
@@ -130,6 +128,16 @@ export class Confirming {
       this.#held.set(key, { from, message, counter })
     }
   }
+}
+
+/**
+ * True for what only the master may answer. Who joins to publish something new learns by an append
+ * whether this is one; but what was sent before may be committed by another one, and would be
+ * refused here without any (docs/decisions/0020).
+ */
+function needsMaster(message: ToMaster): boolean {
+  if (message.kind !== 'join') return message.kind === 'backfill' || message.kind === 'ask'
+  return message.wantsDeliveries || message.from !== undefined || message.hasUnanswered === true
 }
 
 /** True if the log has accepted an append so lately that its writer surely is still the master. */

@@ -18,6 +18,7 @@ interface Op {
   /** It was submitted again, and taken beyond the bound. */
   readonly isAgain: boolean
   opNo: number
+  wasSent: boolean
 }
 
 /** An op with its number, ready to be sent. */
@@ -42,6 +43,12 @@ export class Unanswered {
 
   get size(): number {
     return this.#ops.size
+  }
+
+  /** True if some master may have taken the oldest one. */
+  get hasSent(): boolean {
+    for (const { wasSent } of this.#ops.values()) return wasSent
+    return false
   }
 
   *sizes(): Generator<Size> {
@@ -79,7 +86,7 @@ export class Unanswered {
       return errors.rateLimited('Too many publishes of this channel are under way').info
     }
     const { submitId, isAgain = false } = submit
-    const op: Op = { worker, submitId, op: submit.op, isAgain, opNo: 0 }
+    const op: Op = { worker, submitId, op: submit.op, isAgain, opNo: 0, wasSent: false }
     this.#ops.set(op, op)
     this.#bySubmit.set(key, op)
     this.#unsent.push(op)
@@ -112,6 +119,7 @@ export class Unanswered {
         op.opNo = this.#nextOpNo++
         this.#byNo.set(op.opNo, op)
       }
+      op.wasSent = true
       yield { opNo: op.opNo, answeredThrough: this.#answeredThrough(), op: op.op }
     }
   }

@@ -273,7 +273,7 @@ function messageFields(message: PeerMessage): Fields {
   switch (m.kind) {
     case 'join':
       return [code, m.channel, m.joinNo, m.clientId, m.viewVersion, standingFields(m.from),
-        m.wantsDeliveries, m.hasMembers ?? false]
+        m.wantsDeliveries, m.hasMembers ?? false, m.hasUnanswered ?? false]
     case 'part':
       return [code, m.channel, m.clientId]
     case 'publish':
@@ -331,7 +331,7 @@ function messageFromFields(fields: Fields): MeshMessage {
     case 'join':
       return { kind, channel, joinNo: f[0]!, clientId: f[1]!, viewVersion: f[2]!,
         from: f[3] === null ? undefined : standingFrom(f[3]), wantsDeliveries: f[4]!,
-        hasMembers: f[5]! }
+        hasMembers: f[5]!, hasUnanswered: f[6]! }
     case 'part':
       return { kind, channel, clientId: f[0]! }
     case 'publish':

@@ -247,6 +247,8 @@ export interface Join extends OnChannel {
   readonly wantsDeliveries: boolean
   /** True: it knows who was present at `from`, and needs to be told only what came after. */
   readonly hasMembers?: boolean
+  /** It has publishes of before without an outcome: another master may have committed them. */
+  readonly hasUnanswered?: boolean
 }
 
 /** Master → ChannelClient: deliveries after `standing` follow on this link. */

@@ -59,6 +59,16 @@ t.test('a Join without answer is sent again, with a higher number, ever less oft
   t.equal(bench.deadlines.size, 1, 'one retry is registered, not one for each')
 })
 
+t.test('[11, 16] a Join says whether some master may have a publish of before', async (t) => {
+  const bench = new ClientBench()
+  bench.submit(op('a:1'))
+  t.match(ofKind(bench.said(), 'join'), [{ hasUnanswered: false }])
+  bench.pass()
+  bench.join()
+  bench.client.onMasterUncertain()
+  t.match(ofKind(bench.said(), 'join'), [{ hasUnanswered: true }])
+})
+
 t.test('[14] whatever makes it join again, one Join is asked about', async (t) => {
   const bench = liveAt5()
   for (let round = 0; round < 5; round++) bench.client.onMasterUncertain()

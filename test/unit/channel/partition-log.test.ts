@@ -75,6 +75,22 @@ t.test('[11] an idle master confirms once for all that wait, then answers', asyn
   t.equal(world.log.records.length, before + 1, 'and while that is recent, none is needed')
 })
 
+t.test('[11, 16] what was sent before is let in behind a recent append', async (t) => {
+  const world = new World()
+  const life = world.master()
+  world.pass(10_000, life)
+  const join = {
+    kind: 'join', channel: 'app/c', clientId: 'k', viewVersion: 1, from: undefined,
+    wantsDeliveries: false
+  } as const
+  life.tell({ ...join, joinNo: 1 })
+  t.match(life.said, [{ kind: 'joined', joinNo: 1 }], 'something new waits for nothing')
+  life.tell({ ...join, joinNo: 2, hasUnanswered: true })
+  t.equal(life.said.length, 1, 'another master may have committed it')
+  life.settle()
+  t.match(life.said[1], { kind: 'joined', joinNo: 2 })
+})
+
 t.test('[11, 25] who leaves while its Join waits for a Confirm is not let in', async (t) => {
   const world = new World()
   const life = world.master()

@@ -51,6 +51,21 @@ t.test('[16] a new epoch: what is unanswered is numbered from 1, in the old orde
   t.match(ops.answer(8, 1), { submitId: 2 })
 })
 
+t.test('[11, 16] some master may have what was sent, until it is answered', async (t) => {
+  const ops = new Unanswered()
+  ops.startEpoch(7, 1)
+  ops.add(0, submit(1))
+  t.notOk(ops.hasSent)
+  unsent(ops)
+  ops.add(0, submit(2))
+  t.ok(ops.hasSent)
+  ops.startEpoch(8, 1)
+  t.ok(ops.hasSent, 'whoever is master')
+  unsent(ops)
+  for (const opNo of [1, 2]) ops.answer(8, opNo)
+  t.notOk(ops.hasSent)
+})
+
 t.test('[16, 18] a mastership that knows us otherwise: numbered on from its count', async (t) => {
   const ops = new Unanswered()
   ops.startEpoch(7, 1)

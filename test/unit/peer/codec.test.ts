@@ -21,6 +21,12 @@ const messages: readonly PeerMessage[] = [
     kind: 'publish' as const, channel, clientId: 'x', epoch: 4, opNo: 1, answeredThrough: 0,
     op: each
   })),
+  ...[
+    { wantsDeliveries: true, hasMembers: true, hasUnanswered: false, from },
+    { wantsDeliveries: false, hasMembers: false, hasUnanswered: true, from: undefined }
+  ].map((each) => ({
+    kind: 'join' as const, channel, joinNo: 2, clientId: 'x', viewVersion: 9, ...each
+  })),
   { kind: 'listenersAsked', channel },
   { kind: 'joinAgain', channel, clientId: 'x' },
   { kind: 'listenersTold', channel, isWatched: true },
