@@ -176,7 +176,8 @@ export class Leaves implements Check {
 
   /**
    * Whoever is out of the ring speaks for nobody any more, whether its process runs or not; and
-   * who is not heard may be taken for gone before the API can be told (rule 10).
+   * who is not heard may be taken for gone before the API can be told (rule 10), though a worker
+   * there comes to its end later.
    */
   onTick(): void {
     const { kube, nodes, world: { nowMs } } = this.#region
@@ -189,8 +190,9 @@ export class Leaves implements Check {
     for (const { life, incarnation } of this.#owners.values()) {
       const sinceMs = this.#impairedAtMs.get(incarnation) ?? nowMs
       if (impaired.has(incarnation)) this.#impairedAtMs.set(incarnation, sinceMs)
-      if (listed.has(incarnation) || this.#endedAtMs.has(life)) continue
-      this.#endedAtMs.set(life, sinceMs)
+      if (listed.has(incarnation)) continue
+      const endedAtMs = this.#endedAtMs.get(life) ?? Infinity
+      this.#endedAtMs.set(life, Math.min(endedAtMs, sinceMs))
     }
   }
 
