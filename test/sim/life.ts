@@ -359,6 +359,7 @@ export class Life {
     const gone = this.#told.gone.union(new Set(this.#wronglyGone))
     const adopted = { ...this.#told, gone }
     this.adopted = adopted
+    for (const check of this.#region.checks) check.onAdopted?.()
     for (const thread of this.threads) {
       if (thread !== undefined) this.#post(thread, () => thread.tellView(adopted))
     }

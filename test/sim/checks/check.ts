@@ -33,6 +33,8 @@ export interface Check {
   onLifeEnded?(life: string, isFlushed: boolean): void
   /** A node has said this to others about who is there. */
   onMeshSays?(message: MembershipMessage): void
+  /** A node tells its workers what to believe of the ring. */
+  onAdopted?(): void
   /** A worker says something to another one. */
   onPeerSays?(from: Place, frame: LinkFrame): void
   /** A node has asked the private port of another, and hears whether `incarnation` is there. */

@@ -94,6 +94,11 @@ export class Survey implements Check, SurveyWitness {
     this.#attached.delete(socket)
   }
 
+  /** Who is taken for gone for less than a second is so between two ticks. */
+  onAdopted(): void {
+    this.onTick()
+  }
+
   onTick(): void {
     const { kube, world, running } = this.#region
     const listed = new Set(kube.view?.members.map(({ incarnation }) => incarnation))
