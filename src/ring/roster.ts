@@ -11,7 +11,9 @@
  * 3. *Silence*: told by min(2, living − 1) watchers whose probes of its private port failed too,
  *    and never while this node itself hears it. A watcher that has no mesh tells nothing. If more
  *    than a third (and more than one) are told silent at once, silence says something about the
- *    mesh, and only API facts count. A deletionTimestamp is never more than leaving.
+ *    mesh, and only API facts count (`ring/silence.ts`).
+ *
+ * A deletionTimestamp is never more than leaving.
  *
  * A wrong judgement costs a pause and never data: the log fences (rule 2).
  */
@@ -19,6 +21,7 @@
 import type { Size } from '../base/sizes.ts'
 import type { Member, Suspicion } from '../peer/membership.ts'
 import type { Facts } from './succession.ts'
+import { keep, Silences } from './silence.ts'
 import { type RingLimitName, ringLimits, type Timing } from './timing.ts'
 import { isTombstoned, type View } from './view.ts'
 
@@ -51,17 +54,6 @@ interface Heard {
   readonly viewVersion: number
 }
 
-interface Report {
-  readonly atMs: number
-  readonly suspects: readonly Suspicion[]
-}
-
-/** What a roster thinks of the silence of one member. */
-interface Silence {
-  readonly toldCount: number
-  readonly failedCount: number
-}
-
 export class Roster {
   readonly #timing: Timing
   #pods: ReadonlyMap<string, PodFact> | undefined
@@ -77,8 +69,7 @@ export class Roster {
   /** The newest start of each node that was heard of. */
   readonly #newest = new Map<string, { incarnation: string; startedAt: number }>()
   readonly #heardAtMs = new Map<string, number>()
-  readonly #reports = new Map<string, Report>()
-  readonly #toldSinceMs = new Map<string, number>()
+  readonly #silences: Silences
   readonly #listedSince = new Map<string, number>()
   readonly #leaving = new Set<string>()
   readonly #handedOver = new Set<string>()
@@ -91,6 +82,7 @@ export class Roster {
 
   constructor(timing: Timing) {
     this.#timing = timing
+    this.#silences = new Silences(timing)
   }
 
   *sizes(): Generator<Size<RingLimitName>> {
@@ -144,9 +136,9 @@ export class Roster {
       this.#noteStart(node, incarnation, startedAt)
       if (!this.#listedSince.has(incarnation)) this.#listedSince.set(incarnation, view.version)
     }
-    for (const known of [
-      this.#toldSinceMs, this.#listedSince, this.#foundGone, this.#reports
-    ]) keep(known, isKept)
+    this.#silences.onView(isKept)
+    keep(this.#listedSince, isKept)
+    keep(this.#foundGone, isKept)
     for (const known of [this.#leaving, this.#handedOver, this.#unanswering]) keep(known, isKept)
     const nodes = new Set(view.members.map(({ node }) => node))
     keep(this.#newest, (node) => nodes.has(node) || this.#pods?.has(node) === true)
@@ -164,6 +156,7 @@ export class Roster {
   onHeard(incarnation: string, nowMs: number): void {
     if (!this.#listedSince.has(incarnation) && !this.#hellos.has(incarnation)) return
     this.#heardAtMs.set(incarnation, nowMs)
+    this.#silences.onHeard(incarnation)
     if (this.#foundGone.delete(incarnation)) this.#judged = undefined
     if (this.#listedSince.has(incarnation)) this.onNotAlone()
   }
@@ -196,7 +189,7 @@ export class Roster {
   onSuspicions(watcher: string, suspects: readonly Suspicion[], nowMs: number): void {
     if (!this.#listedSince.has(watcher)) return
     this.#judged = undefined
-    this.#reports.set(watcher, { atMs: nowMs, suspects })
+    this.#silences.onSuspicions(watcher, suspects, nowMs)
   }
 
   /** This node saw for itself that a listed incarnation does not live any more. */
@@ -225,7 +218,7 @@ export class Roster {
   facts(view: View, nowMs: number): Facts {
     if (this.#judged?.view === view) return this.#judged.facts
     const facts = this.#judge(view, nowMs)
-    const isTimeless = this.#reports.size === 0 && this.#lackingSinceMs.size === 0 &&
+    const isTimeless = this.#silences.isEmpty && this.#lackingSinceMs.size === 0 &&
       [...this.#hellos.keys()].every((incarnation) => this.#listedSince.has(incarnation))
     this.#judged = isTimeless ? { view, facts } : undefined
     return facts
@@ -237,7 +230,10 @@ export class Roster {
       const evidence = this.#evidence(member, nowMs)
       if (evidence !== undefined) gone.set(member.incarnation, evidence)
     }
-    for (const incarnation of this.#silentlyGone(view, gone, nowMs)) {
+    const living = new Set(view.members.map(({ incarnation }) => incarnation)
+      .filter((incarnation) => !gone.has(incarnation)))
+    const heardAtMs = (incarnation: string): number => this.heardAtMs(incarnation)
+    for (const incarnation of this.#silences.gone(living, heardAtMs, nowMs)) {
       gone.set(incarnation, 'silent, and its private port too')
     }
     const leaving = new Set(this.#leaving)
@@ -254,7 +250,7 @@ export class Roster {
 
   /** When the facts may differ though nothing more is heard, or Infinity. */
   nextDeadlineMs(nowMs: number): number {
-    const isWaiting = this.#reports.size > 0 || this.#lackingSinceMs.size > 0
+    const isWaiting = !this.#silences.isEmpty || this.#lackingSinceMs.size > 0
     return isWaiting ? nowMs + this.#timing.beatMs / 5 : Infinity
   }
 
@@ -280,43 +276,6 @@ export class Roster {
     if (this.#knownUids.has(uid)) return true
     if (!this.#isApiAway && !this.#lackingSinceMs.has(uid)) this.#lackingSinceMs.set(uid, nowMs)
     return false
-  }
-
-  #silentlyGone(view: View, gone: ReadonlyMap<string, string>, nowMs: number): string[] {
-    const { suspicionKeptMs, suspectSettleMs } = this.#timing
-    keep(this.#reports, (watcher) =>
-      nowMs - this.#reports.get(watcher)!.atMs < suspicionKeptMs)
-    const living = view.members.filter(({ incarnation }) => !gone.has(incarnation))
-    const told = new Map<string, Silence>()
-    for (const { incarnation } of living) {
-      const silence = this.#silenceOf(incarnation, gone)
-      const isHeard = nowMs - this.heardAtMs(incarnation) < this.#timing.silenceMs
-      if (silence.toldCount === 0 || isHeard) this.#toldSinceMs.delete(incarnation)
-      else told.set(incarnation, silence)
-    }
-    for (const incarnation of told.keys()) {
-      if (!this.#toldSinceMs.has(incarnation)) this.#toldSinceMs.set(incarnation, nowMs)
-    }
-    // One alone is always too few to be an outage, or two nodes could never lose one.
-    if (told.size > Math.max(1, Math.floor(living.length / 3))) return []
-    const needed = Math.min(2, living.length - 1)
-    return [...told]
-      .filter(([incarnation, { failedCount }]) => failedCount >= needed &&
-        nowMs - this.#toldSinceMs.get(incarnation)! >= suspectSettleMs)
-      .map(([incarnation]) => incarnation)
-  }
-
-  #silenceOf(incarnation: string, gone: ReadonlyMap<string, string>): Silence {
-    let toldCount = 0
-    let failedCount = 0
-    for (const [watcher, { suspects }] of this.#reports) {
-      if (watcher === incarnation || gone.has(watcher)) continue
-      const suspicion = suspects.find((suspect) => suspect.incarnation === incarnation)
-      if (suspicion === undefined) continue
-      toldCount++
-      if (suspicion.isProbeFailed) failedCount++
-    }
-    return { toldCount, failedCount }
   }
 
   #candidates(view: View, nowMs: number): Member[] {
@@ -358,12 +317,4 @@ export class Roster {
 function endedIn(pod: PodFact, startedAt: number): boolean {
   const { isTerminated, containerEndedAtMs } = pod
   return containerEndedAtMs === undefined ? isTerminated : startedAt <= containerEndedAtMs
-}
-
-function keep<K>(
-  known: { keys(): Iterable<K>; delete(key: K): unknown }, isKept: (key: K) => boolean
-): void {
-  for (const key of [...known.keys()]) {
-    if (!isKept(key)) known.delete(key)
-  }
 }

@@ -21,6 +21,8 @@ export interface Timing {
   readonly suspicionRepeatMs: number
   /** Suspicions not said again for this long are void. */
   readonly suspicionKeptMs: number
+  /** Silences that begin within this long of each other are silences at once (rule 8). */
+  readonly atOnceMs: number
   /** How often candidates, joining and leaving nodes speak up. */
   readonly helloMs: number
   /** A candidate not heard for this long is none. */
@@ -63,6 +65,7 @@ export const defaultTiming: Timing = Object.freeze({
   suspectSettleMs: 500,
   suspicionRepeatMs: 1_000,
   suspicionKeptMs: 3_000,
+  atOnceMs: 10_000,
   helloMs: 500,
   helloKeptMs: 2_500,
   podUnseenMs: 3_000,
@@ -102,6 +105,10 @@ export type RingLimitName = keyof typeof ringLimits
 export function checkTiming(timing: Timing): void {
   assert(timing.silenceMs >= 3 * timing.beatMs, 'two lost beats are no silence')
   assert(timing.suspicionKeptMs > 2 * timing.suspicionRepeatMs, 'a lost suspicion voids nothing')
+  assert(
+    timing.atOnceMs >= 2 * (timing.silenceMs + timing.suspicionKeptMs),
+    'an outage is seen whole before any of it is long ago'
+  )
   assert(timing.helloKeptMs > 3 * timing.helloMs, 'two lost hellos lose no candidate')
   assert(timing.unwrittenMs > 2 * timing.proposeDelayMs, 'three proposers have their turn first')
   assert(timing.cutOffMs > timing.silenceMs, 'others notice a cut-off node before it gives up')

@@ -279,7 +279,12 @@ export class Life {
     const message = payload instanceof Uint8Array ? decodeMembership(payload)
       : (payload as MembershipMessage)
     const isForeign = message !== undefined && message.sender.incarnation !== this.incarnation
-    if (isForeign) this.input({ kind: 'peer', message })
+    if (!isForeign) return
+    if (!this.node.isFrozen) {
+      const { incarnation } = message.sender
+      for (const check of this.#region.checks) check.onMeshHears?.(this.incarnation, incarnation)
+    }
+    this.input({ kind: 'peer', message })
   }
 
   #drain(): void {

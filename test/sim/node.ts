@@ -20,6 +20,8 @@ export class SimNode {
   isFrozen = false
   isDraining = false
   isMeshUp = true
+  /** When it last stood still, or its mesh came or went. */
+  troubledAtMs = -Infinity
   #lifeCount = 0
   #watch: ReturnType<SimKube['watch']> | undefined
   #pods: readonly PodFact[] | undefined
@@ -76,17 +78,20 @@ export class SimNode {
   freeze(): void {
     if (this.isFrozen || !this.isRunning) return
     this.isFrozen = true
+    this.troubledAtMs = this.#region.world.nowMs
     this.life?.freeze()
   }
 
   wake(): void {
     if (!this.isFrozen) return
     this.isFrozen = false
+    this.troubledAtMs = this.#region.world.nowMs
     this.life?.wake()
   }
 
   setMeshUp(isUp: boolean): void {
     this.isMeshUp = isUp
+    this.troubledAtMs = this.#region.world.nowMs
     this.life?.setMeshUp(isUp)
   }
 

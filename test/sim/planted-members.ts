@@ -6,6 +6,7 @@ import { all, fair, type Planted, replace } from './planting.ts'
 import type { Region } from './region.ts'
 
 const ROSTER = 'src/ring/roster.ts'
+const SILENCE = 'src/ring/silence.ts'
 
 /** Processes die, and begin anew, while the API is away: what is known of them the mesh tells. */
 const deadly = { ...fair, crashes: 4, machineLosses: 0, drains: 0, nodeCount: 4, stormMs: 45_000 }
@@ -15,6 +16,33 @@ const awayWithTheApi = ({ kube, world }: Region): void => {
 const withoutWrites = ({ kube, world }: Region): void => {
   world.after(7_000, () => kube.setReadOnly(true))
 }
+/** Enough of them that each node has some. */
+const many = { nodeCount: 5, clientCount: 6, channelCount: 8 }
+/** Two of five die, long after each other, and the API, which is away, could not tell. */
+const oneAfterAnother = (region: Region): void => {
+  const { kube, world, nodes } = region
+  world.after(7_000, () => kube.setAway(true))
+  world.after(9_000, () => region.loseMachine(nodes.get('n1')!, 80_000))
+  world.after(35_000, () => region.loseMachine(nodes.get('n3')!, 80_000))
+}
+/** Two of five stand still, one a little later than the other, and no view can say so. */
+const soonAfterAnother = ({ kube, world, nodes }: Region): void => {
+  world.after(7_000, () => kube.setReadOnly(true))
+  world.after(9_000, () => nodes.get('n1')!.freeze())
+  world.after(11_000, () => nodes.get('n3')!.freeze())
+  world.after(24_000, () => ['n1', 'n3'].forEach((name) => nodes.get(name)!.wake()))
+}
+/** Two of four lose the others, long after each other, though all reach the log. */
+const stepByStep = ({ kube, world, mesh }: Region): void => {
+  const half = new Set(['n0', 'n1'])
+  const lose = (other: string): void => {
+    mesh.cuts.add((from, to) =>
+      (from === other && half.has(to)) || (to === other && half.has(from)))
+  }
+  world.after(7_000, () => kube.setAway(true))
+  world.after(9_000, () => lose('n3'))
+  world.after(30_000, () => lose('n2'))
+}
 
 export const ofMembers: readonly Planted[] = [
   {
@@ -22,7 +50,7 @@ export const ofMembers: readonly Planted[] = [
     rule: '8',
     foundBy: ['removals'],
     mix: { meshDowns: 12, nodeCount: 4, stormMs: 30_000 },
-    rewrites: [{ path: ROSTER, from: 'failedCount >= needed', to: 'needed > 0' }]
+    rewrites: [{ path: SILENCE, from: '.failedCount >= needed', to: '.failedCount >= 0 * needed' }]
   },
   {
     name: 'one failed probe is enough where there are more watchers',
@@ -30,7 +58,7 @@ export const ofMembers: readonly Planted[] = [
     foundBy: ['removals'],
     mix: { partitions: 12, oneWayCuts: 30, nodeCount: 4, stormMs: 30_000 },
     rewrites: [{
-      path: ROSTER, from: 'Math.min(2, living.length - 1)', to: 'Math.min(1, living.length - 1)'
+      path: SILENCE, from: 'Math.min(2, living.size - 1)', to: 'Math.min(1, living.size - 1)'
     }]
   },
   {
@@ -50,8 +78,37 @@ export const ofMembers: readonly Planted[] = [
     foundBy: ['removals'],
     mix: { pauses: 60, nodeCount: 5, stormMs: 30_000 },
     rewrites: [{
-      path: ROSTER, from: 'if (told.size > Math.max(1, Math.floor(living.length / 3))) return []',
-      to: ''
+      path: SILENCE, from: 'const isOutage = atOnce', to: 'const isOutage = false && atOnce'
+    }]
+  },
+  {
+    name: 'who is lost is long lost at once',
+    rule: '8',
+    foundBy: ['removals'],
+    mix: { ...fair, crashes: 0, machineLosses: 0, drains: 0, nodeCount: 5, stormMs: 30_000 },
+    weather: soonAfterAnother,
+    rewrites: [{
+      path: SILENCE, from: 'nowMs - sinceMs >= this.#timing.atOnceMs', to: 'nowMs >= sinceMs'
+    }]
+  },
+  {
+    name: 'who was lost long ago counts among those that are lost now',
+    rule: '10',
+    foundBy: ['succession'],
+    mix: { ...fair, crashes: 0, machineLosses: 0, drains: 0, ...many, stormMs: 60_000 },
+    weather: oneAfterAnother,
+    rewrites: [{
+      path: SILENCE, from: 'nowMs - sinceMs >= this.#timing.atOnceMs', to: 'nowMs < sinceMs'
+    }]
+  },
+  {
+    name: 'a half that is cut off step by step believes that the other half is gone',
+    rule: '8, 10',
+    foundBy: ['removals'],
+    mix: { ...fair, crashes: 0, machineLosses: 0, drains: 0, nodeCount: 4, stormMs: 50_000 },
+    weather: stepByStep,
+    rewrites: [{
+      path: SILENCE, from: 'if (missedCount > 1 && 2', to: 'if (missedCount > 99 && 2'
     }]
   },
   {

@@ -144,6 +144,25 @@ t.test('[rules 8 and 10] many that are silent at once are not gone', async (t) =
   t.same(a.gone, [])
 })
 
+t.test('[rules 8 and 10] who dies a minute after another is succeeded too', async (t) => {
+  const world = new MembershipWorld()
+  const [a, b, c, d, e] = ['a', 'b', 'c', 'd', 'e'].map((node) => world.start(node))
+  world.run(6_000)
+  world.isReadOnly = true
+  world.kill(b!, false)
+  world.run(60_000)
+  world.kill(c!, false)
+  world.run(60_000)
+  const gone = [b!.incarnation, c!.incarnation]
+  t.same([a!.gone, d!.gone, e!.gone], [gone, gone, gone])
+  world.kill(d!, false)
+  world.run(60_000)
+  t.same([a!.gone, e!.gone], [[], []], 'two of five may be who is cut off')
+  world.isReadOnly = false
+  world.run(60_000)
+  t.equal(world.members().length, 5, 'and write nobody out')
+})
+
 t.test('[rule 7] a write with an unknown outcome is read before anybody is told', async (t) => {
   for (const what of ['unknown, happened', 'unknown, did not'] as const) {
     const { world } = three()

@@ -35,6 +35,8 @@ export interface Check {
   onMeshSays?(message: MembershipMessage): void
   /** A node tells its workers what to believe of the ring. */
   onAdopted?(): void
+  /** The membership of `life` hears a message of this incarnation, and does not stand still. */
+  onMeshHears?(life: string, sender: string): void
   /** A worker says something to another one. */
   onPeerSays?(from: Place, frame: LinkFrame): void
   /** A node has asked the private port of another, and hears whether `incarnation` is there. */

@@ -2,11 +2,14 @@
  * Nobody who lives is taken out of the view without evidence (rule 8): it leaves of itself, or its
  * process has ended or begun anew, or its private port failed to answer as many others as the rule
  * wants; and when many are silent at once, that is no evidence against any of them. Nor is anybody
- * succeeded without it while the view cannot be written (rule 10).
+ * succeeded without it while the view cannot be written (rule 10). Then some may be lost one after
+ * another: who acted for one long before, and has not heard it since, did not lose it at once with
+ * others. But of those that live nobody ever takes half for gone.
  */
 
 import type { ProbeOutcome } from '../../../src/node/member-ports.ts'
 import type { Member } from '../../../src/peer/membership.ts'
+import { defaultTiming } from '../../../src/ring/timing.ts'
 import { memberOf, type View } from '../../../src/ring/view.ts'
 import type { SimNode } from '../node.ts'
 import type { Region } from '../region.ts'
@@ -16,12 +19,25 @@ import { followedBy } from './followed.ts'
 
 /** How old evidence may be: it is told, kept, and written into an object that may be slow. */
 const EVIDENCE_MS = 20_000
+/** As nodes have it; they act a while after they have judged. */
+const LONG_MS = defaultTiming.atOnceMs - defaultTiming.unwrittenMs - 1_000
+/** What is heard is judged later, and a write that was begun before may come later still. */
+const LATE_MS = 5_000
+
+/** What a life takes another for. */
+interface Loss {
+  readonly sinceMs: number
+  isLong: boolean
+  heardAtMs: number
+}
 
 export class Removals implements Check {
   readonly #region: Region
   #view: View | undefined
   /** By incarnation, when its private port failed to answer whom. */
   readonly #failures = new Map<string, Map<string, number>>()
+  /** By life, whom it takes for gone, and whom it has not heard since it long did. */
+  readonly #losses = new Map<string, Map<string, Loss>>()
   /** Live members that were taken out, on evidence. */
   silentCount = 0
 
@@ -42,15 +58,46 @@ export class Removals implements Check {
     failures.set(asker.pod.node, this.#region.world.nowMs)
   }
 
+  onMeshHears(life: string, sender: string): void {
+    const loss = this.#losses.get(life)?.get(sender)
+    if (loss !== undefined) loss.heardAtMs = Math.min(loss.heardAtMs, this.#region.world.nowMs)
+  }
+
   onTick(): void {
+    const running = new Set<string>()
     for (const { life } of this.#region.running) {
-      const view = life?.adopted?.view
-      const gone = life?.believedGone
-      if (view === undefined || gone === undefined || gone.size === 0) continue
-      const isMember = memberOf(life!.incarnation, view) !== undefined
-      const removed = view.members.filter(({ incarnation }) => gone.has(incarnation))
-      if (isMember) this.#judge(view, removed, `${life!.incarnation} acts as if it were gone`)
+      if (life === undefined) continue
+      const { incarnation: self, adopted, believedGone } = life
+      running.add(self)
+      this.#noteLosses(self, believedGone)
+      const view = adopted?.view
+      if (view === undefined || believedGone.size === 0) continue
+      const removed = view.members.filter(({ incarnation }) => believedGone.has(incarnation))
+      if (memberOf(self, view) === undefined) continue
+      this.#judge(view, removed, `${self} acts as if it were gone`, this.#longLostBy(self))
     }
+    for (const self of this.#losses.keys()) if (!running.has(self)) this.#losses.delete(self)
+  }
+
+  #noteLosses(self: string, gone: ReadonlySet<string>): void {
+    const { nowMs } = this.#region.world
+    const losses = this.#losses.get(self) ?? new Map<string, Loss>()
+    if (gone.size > 0) this.#losses.set(self, losses)
+    for (const incarnation of gone) {
+      const loss = losses.get(incarnation) ?? { sinceMs: nowMs, isLong: false, heardAtMs: Infinity }
+      losses.set(incarnation, loss)
+      loss.isLong ||= nowMs - loss.sinceMs >= LONG_MS
+    }
+    for (const [incarnation, { isLong, heardAtMs }] of losses) {
+      const isOver = !gone.has(incarnation) && !isLong
+      if (isOver || nowMs - heardAtMs > LATE_MS) losses.delete(incarnation)
+    }
+  }
+
+  /** Whom it lost long ago, and has not heard since. */
+  #longLostBy(self: string): Set<string> {
+    const losses = [...this.#losses.get(self) ?? []]
+    return new Set(losses.filter(([, { isLong }]) => isLong).map(([incarnation]) => incarnation))
   }
 
   #onWritten(view: View, writer: string): void {
@@ -64,11 +111,16 @@ export class Removals implements Check {
     // Who is not in the ring has only its own word, and asks everybody.
     const isOutsider = before.members.every(({ node, incarnation }) =>
       node !== writer || this.#region.nodes.get(node)?.life?.incarnation !== incarnation)
-    this.#judge(before, removed, `view ${view.version} takes it out`, isOutsider)
+    const self = this.#region.nodes.get(writer)?.life?.incarnation ?? ''
+    const how = `view ${view.version} takes it out`
+    this.#judge(before, removed, how, this.#longLostBy(self), isOutsider)
   }
 
-  /** These of the members of `view` are taken for gone. */
-  #judge(view: View, removed: readonly Member[], how: string, isOutsider = false): void {
+  /** These of the members of `view` are taken for gone, some of them since long. */
+  #judge(
+    view: View, removed: readonly Member[], how: string, longLost: ReadonlySet<string>,
+    isOutsider = false
+  ): void {
     const alive = removed.filter((member) => !this.#isOver(member))
     if (alive.length === 0) return
     const judgeCount = view.members.length - (removed.length - alive.length)
@@ -79,9 +131,16 @@ export class Removals implements Check {
       throw new Violation('removals', `${incarnation} lives and ${how}: it failed to answer ` +
         `${count} of ${needed}`)
     }
-    if (isOutsider || alive.length <= Math.max(1, Math.floor(judgeCount / 3))) return
-    throw new Violation('removals', `${alive.length} of ${judgeCount} are gone at once ` +
-      `(${how}), though silence of so many is silence of the mesh`)
+    if (isOutsider || alive.length <= 1) return
+    const longCount = alive.filter(({ incarnation }) => longLost.has(incarnation)).length
+    const atOnceCount = alive.length - longCount
+    if (atOnceCount > Math.max(1, Math.floor((judgeCount - longCount) / 3))) {
+      throw new Violation('removals', `${atOnceCount} of ${judgeCount} are gone at once ` +
+        `(${how}), though silence of so many is silence of the mesh`)
+    }
+    if (2 * alive.length < judgeCount) return
+    throw new Violation('removals', `${alive.length} of ${judgeCount} are gone (${how}), though ` +
+      'where half is silent it may be the other half that is cut off')
   }
 
   /** It says that it leaves, or there is nothing left of it. */

@@ -6,7 +6,8 @@
  */
 
 import { partitionOf } from '../../../src/base/hash.ts'
-import { ownersOf } from '../../../src/ring/view.ts'
+import { defaultTiming } from '../../../src/ring/timing.ts'
+import { ownersOf, type View } from '../../../src/ring/view.ts'
 import { channelKey } from '../clients.ts'
 import type { Taken } from '../ledger.ts'
 import type { Accepted } from '../log.ts'
@@ -16,6 +17,11 @@ import type { Check } from './check.ts'
 
 /** Silence, probes, a look around, waiting for a view, a takeover; and an attempt in vain. */
 const HEIR_MS = 12_000
+const { silenceMs, atOnceMs } = defaultTiming
+/** Who had trouble, and lost sight of the dead, has found again that they are. */
+const CALM_MS = 2 * silenceMs
+/** Who has been dead for this long, in fair weather, was lost before those who die then. */
+const LONG_MS = 2 * silenceMs + atOnceMs + 3_000
 
 export class Succession implements Check {
   readonly #region: Region
@@ -23,6 +29,11 @@ export class Succession implements Check {
   readonly #masters = new Map<number, string>()
   /** By partition, since when it has been in use without a master who lives. */
   readonly #wantingSinceMs = new Map<number, number>()
+
+  /** By listed incarnation, since when it has been dead and fair weather lets all see it. */
+  readonly #deadSinceMs = new Map<string, number>()
+  /** Who was lost before those that die now. */
+  readonly #longDead = new Set<string>()
 
   constructor(region: Region) {
     this.#region = region
@@ -35,7 +46,9 @@ export class Succession implements Check {
   onTick(): void {
     const { nowMs } = this.#region.world
     const lives = this.#lives()
-    const wanting = this.#isFair() ? [...this.#used()].filter((partition) =>
+    const isFair = this.#isFair()
+    this.#countDead(isFair)
+    const wanting = isFair ? [...this.#used()].filter((partition) =>
       !lives.has(this.#masters.get(partition) ?? '') && this.#hasOwner(partition)) : []
     for (const partition of this.#wantingSinceMs.keys()) {
       if (!wanting.includes(partition)) this.#wantingSinceMs.delete(partition)
@@ -85,14 +98,42 @@ export class Succession implements Check {
     return used
   }
 
+  #countDead(isFair: boolean): void {
+    const { nowMs } = this.#region.world
+    const dead = this.#deadIn(this.#region.kube.view)
+    const isCalm = this.#region.running.every(({ troubledAtMs }) => nowMs - troubledAtMs > CALM_MS)
+    const isSeen = isFair && isCalm && !this.#areTooMany(dead)
+    for (const known of [this.#deadSinceMs, this.#longDead]) {
+      for (const each of known.keys()) if (!dead.has(each)) known.delete(each)
+    }
+    if (!isSeen) this.#deadSinceMs.clear()
+    for (const each of isSeen ? dead : []) {
+      const sinceMs = this.#deadSinceMs.get(each) ?? nowMs
+      this.#deadSinceMs.set(each, sinceMs)
+      if (nowMs - sinceMs >= LONG_MS) this.#longDead.add(each)
+    }
+  }
+
+  #deadIn(view: View | undefined): Set<string> {
+    const alive = new Set(this.#region.running.map(({ life }) => life?.incarnation))
+    const listed = view?.members.map(({ incarnation }) => incarnation) ?? []
+    return new Set(listed.filter((incarnation) => !alive.has(incarnation)))
+  }
+
+  /** So many were lost, or at once, that the others wait. */
+  #areTooMany(dead: ReadonlySet<string>): boolean {
+    const memberCount = this.#region.kube.view?.members.length ?? 0
+    const atOnceCount = dead.difference(this.#longDead).size
+    const third = Math.floor((memberCount - dead.size + atOnceCount) / 3)
+    return atOnceCount > Math.max(1, third) || (dead.size > 1 && 2 * dead.size >= memberCount)
+  }
+
   /** The last view names somebody who can take it over, and has not lost so many that it waits. */
   #hasOwner(partition: number): boolean {
-    const { kube, running } = this.#region
-    const { view } = kube
+    const { view } = this.#region.kube
     if (view === undefined) return false
-    const alive = new Set(running.map(({ life }) => life?.incarnation))
-    const goneCount = view.members.filter(({ incarnation }) => !alive.has(incarnation)).length
-    return goneCount <= Math.max(1, Math.floor(view.members.length / 3)) &&
-      ownersOf(partition, view).some(({ incarnation }) => alive.has(incarnation))
+    const dead = this.#deadIn(view)
+    return !this.#areTooMany(dead) &&
+      ownersOf(partition, view).some(({ incarnation }) => !dead.has(incarnation))
   }
 }
