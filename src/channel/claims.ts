@@ -243,7 +243,7 @@ export class ClaimRegister {
     if (isFull || isForeign) underWay.refusal = errors.connectionExpired().info
     const holder = record !== undefined && record.claim >= claim.keyClaim ? record.holder
       : claim.home
-    const fate = this.#ports.fateOf(holder.incarnation)
+    const fate = this.#fateOf(holder, claim)
     if (fate === 'listed') {
       underWay.asked = holder
       this.#sayStillHeld(claim, holder, underWay.refusal)
@@ -257,6 +257,18 @@ export class ClaimRegister {
     } else {
       this.#refuse(underWay, claim, errors.connectionExpired().info)
     }
+  }
+
+  /**
+   * Of who holds it, or issued the key. A node that was removed may not know, and live: who was
+   * given a connection lately held it then, whenever it was removed.
+   */
+  #fateOf(holder: Life, { connectionId }: Claim): Fate {
+    const fate = this.#ports.fateOf(holder.incarnation)
+    const kept = this.#records.get(connectionId)
+    if (fate !== 'longGone' || kept?.record.holder !== holder) return fate
+    const ageMs = this.#ports.now().monoMs - kept.atMs
+    return ageMs <= limits.connectionStateTtlMs ? 'gone' : fate
   }
 
   #judgeAgain(underWay: UnderWay): void {

@@ -57,6 +57,23 @@ t.test('[20, D3] a home that is gone, not for long: granted; for longer: refused
   }
 })
 
+t.test('[11, 20] who was given it lately held it, though it was removed before that', async (t) => {
+  for (const [afterMs, said] of [
+    [TTL_MS, 'claimGranted b 2 lin'], [TTL_MS + 1, 'claimRefused b 80008']
+  ] as const) {
+    const bench = new RegisterBench()
+    bench.fates.set('home', 'gone')
+    bench.claim(n1, claim('a'))
+    bench.commit()
+    bench.take(n1)
+    bench.fates.set('n1', 'longGone')
+    bench.pass(afterMs)
+    bench.claim(n2, claim('b', { keyClaim: 1, home: { ...n1, generation: 1 } }))
+    bench.commit()
+    t.same(bench.take(n2), [said])
+  }
+})
+
 t.test('[20] a home that nobody has heard of is waited for, then given up', async (t) => {
   const bench = new RegisterBench()
   bench.fates.set('home', 'unheard')
