@@ -32,7 +32,9 @@ export class Loop<I> {
   #timerAtMs = Infinity
   #isDrainDue = false
   #isTimerDue = false
-  #isFrozen = false
+  /** Since when it stands still, and for how long it has before. */
+  #stillSinceMs: number | undefined
+  #stillMs = 0
   #isOver = false
   /** How much longer than nothing a round of the loop takes: what makes turns come together. */
   roundMs = 0.02
@@ -47,12 +49,17 @@ export class Loop<I> {
   }
 
   get isFrozen(): boolean {
-    return this.#isFrozen
+    return this.#stillSinceMs !== undefined
+  }
+
+  /** A clock that stands still while this does: how much of the world's time it could turn in. */
+  get turningMs(): number {
+    return (this.#stillSinceMs ?? this.#ports.world.nowMs) - this.#stillMs
   }
 
   input(input: I): void {
     if (this.#isOver) return
-    if (this.#isFrozen) {
+    if (this.isFrozen) {
       this.#waiting.push(input)
       return
     }
@@ -61,13 +68,14 @@ export class Loop<I> {
   }
 
   freeze(): void {
-    this.#isFrozen = true
+    this.#stillSinceMs ??= this.#ports.world.nowMs
   }
 
   /** Goes on. What waited is handled in an order that nobody chose. */
   wake(): void {
-    if (!this.#isFrozen) return
-    this.#isFrozen = false
+    if (this.#stillSinceMs === undefined) return
+    this.#stillMs += this.#ports.world.nowMs - this.#stillSinceMs
+    this.#stillSinceMs = undefined
     if (this.#isOver) return
     const { deadline, random } = this.#ports
     const waiting = this.#waiting
@@ -93,7 +101,7 @@ export class Loop<I> {
     if (this.#isDrainDue || this.#isOver) return
     this.#isDrainDue = true
     this.#ports.world.after(this.roundMs, () => {
-      if (!this.#isDrainDue || this.#isOver || this.#isFrozen) return
+      if (!this.#isDrainDue || this.#isOver || this.isFrozen) return
       this.#isDrainDue = false
       const { clock, deadline } = this.#ports
       const now = clock.now()
@@ -112,7 +120,7 @@ export class Loop<I> {
     if (atMs === Infinity) return
     this.#timer = world.at(clock.worldAt(atMs), () => {
       this.#timerAtMs = Infinity
-      if (this.#isFrozen) this.#isTimerDue = true
+      if (this.isFrozen) this.#isTimerDue = true
       else this.input(deadline)
     })
   }

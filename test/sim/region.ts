@@ -338,7 +338,8 @@ export class Region implements SocketWitness {
 
   /** A worker hears what became of a question to the log. */
   onLogAnswer(thread: WorkerThread, request: LogRequest, answer: LogAnswer): void {
-    for (const check of this.checks) check.onLogAnswer?.(thread.life, request, answer)
+    const { life, loop: { turningMs } } = thread
+    for (const check of this.checks) check.onLogAnswer?.(life, request, answer, turningMs)
   }
 
   /** A node says something to others about who is there. */
@@ -352,8 +353,8 @@ export class Region implements SocketWitness {
   }
 
   /** A worker's life is over; `isFlushed`: what it had counted was written. */
-  onLifeEnded(life: string, isFlushed: boolean): void {
-    for (const check of this.checks) check.onLifeEnded?.(life, isFlushed)
+  onLifeEnded({ life, loop: { turningMs } }: WorkerThread, isFlushed: boolean): void {
+    for (const check of this.checks) check.onLifeEnded?.(life, isFlushed, turningMs)
   }
 
   #reached(on: string | undefined): WorkerThread | undefined {

@@ -155,7 +155,7 @@ export class WorkerThread implements SocketServer, CometServer, Asker {
   /** The thread ends, and with it all that it knew but had written. */
   end(isFlushed: boolean): void {
     this.loop.end()
-    this.#region.onLifeEnded(this.life, isFlushed)
+    this.#region.onLifeEnded(this, isFlushed)
     this.#region.mesh.close(this.endpoint)
     for (const socket of this.sockets) socket.onServerDied()
     this.sockets.clear()

@@ -25,12 +25,15 @@ export interface Check {
   onAppended?(taken: Taken, accepted: Accepted): void
   /** A record is in the log of revocations. */
   onRevocationsStored?(accepted: Accepted): void
-  /** A worker's life hears what became of its question to the log. */
-  onLogAnswer?(life: string, request: LogRequest, answer: LogAnswer): void
+  /**
+   * A worker's life hears what became of its question to the log. `turningMs`: by a clock of its
+   * own, which stands still while it does.
+   */
+  onLogAnswer?(life: string, request: LogRequest, answer: LogAnswer, turningMs: number): void
   /** A worker's life is about to end, and is told to write what it has counted. */
   onFlushing?(life: string): void
-  /** A worker's life is over; `isFlushed`: what it had counted was written. */
-  onLifeEnded?(life: string, isFlushed: boolean): void
+  /** A worker's life is over, when its clock shows this; `isFlushed`: its counts were written. */
+  onLifeEnded?(life: string, isFlushed: boolean, turningMs: number): void
   /** A node has said this to others about who is there. */
   onMeshSays?(message: MembershipMessage): void
   /** A node tells its workers what to believe of the ring. */

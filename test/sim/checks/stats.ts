@@ -20,6 +20,8 @@ const COUNTS = ['messages.inbound.realtime.messages.count', 'messages.inbound.re
 interface Heard {
   readonly count: number
   readonly atMs: number
+  /** The same by the clock of the life, which stands still while it does. */
+  readonly turningMs: number
 }
 
 export class Stats implements Check {
@@ -27,6 +29,7 @@ export class Stats implements Check {
   /** True: nothing keeps a worker from writing what it counts. */
   readonly #isFair: boolean
   readonly #heard = new Map<string, Heard[]>()
+  /** By the clock of the life, too: who stands still writes nothing. */
   readonly #killedAtMs = new Map<string, number>()
   /** When those that ended in good order were told to write what they had counted. */
   readonly #flushedAtMs = new Map<string, number>()
@@ -52,7 +55,7 @@ export class Stats implements Check {
     this.#takenCount += messagesIn(append)
   }
 
-  onLogAnswer(life: string, request: LogRequest, answer: LogAnswer): void {
+  onLogAnswer(life: string, request: LogRequest, answer: LogAnswer, turningMs: number): void {
     if (request.kind !== 'append' || answer.kind !== 'append') return
     if (answer.outcome.kind !== 'appended') return
     // The log of revocations holds other records.
@@ -60,7 +63,7 @@ export class Stats implements Check {
     if (append === undefined) return
     const heard = this.#heard.get(life) ?? []
     const count = messagesIn(append)
-    heard.push({ count, atMs: this.#region.world.nowMs })
+    heard.push({ count, atMs: this.#region.world.nowMs, turningMs })
     this.#heard.set(life, heard)
   }
 
@@ -68,8 +71,8 @@ export class Stats implements Check {
     this.#flushedAtMs.set(life, this.#region.world.nowMs)
   }
 
-  onLifeEnded(life: string, isFlushed: boolean): void {
-    if (!isFlushed) this.#killedAtMs.set(life, this.#region.world.nowMs)
+  onLifeEnded(life: string, isFlushed: boolean, turningMs: number): void {
+    if (!isFlushed) this.#killedAtMs.set(life, turningMs)
   }
 
   onRolledBack(): void {
@@ -99,9 +102,10 @@ export class Stats implements Check {
       if (killedAtMs !== undefined && !this.#isFair) continue
       // One that is out of the ring goes on with its work while it writes its last words.
       const flushedAtMs = this.#flushedAtMs.get(life) ?? Infinity
-      for (const { count, atMs } of heard) {
-        const certainUntilMs = killedAtMs === undefined ? flushedAtMs : killedAtMs - LOST_MS
-        if (atMs < certainUntilMs) least += count
+      for (const { count, atMs, turningMs } of heard) {
+        const isCertain = killedAtMs === undefined ? atMs < flushedAtMs
+          : turningMs < killedAtMs - LOST_MS
+        if (isCertain) least += count
       }
     }
     return least
@@ -134,7 +138,7 @@ export class Stats implements Check {
   }
 }
 
-/** What a worker that is killed has not written, at most. */
+/** What a worker that is killed has not written, at most: of the time in which it could. */
 const LOST_MS = 10_000
 
 function sum(all: readonly Entries[]): number {
