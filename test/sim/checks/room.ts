@@ -4,6 +4,8 @@
  */
 
 import { limits } from '../../../src/base/limits.ts'
+import type { Entry } from '../../../src/log/entry.ts'
+import { EPOCH_MS } from '../clock.ts'
 import type { Taken } from '../ledger.ts'
 import { LOOK_MS } from '../life.ts'
 import { type Accepted, STREAM_COUNT } from '../log.ts'
@@ -48,15 +50,22 @@ export class Room implements Check {
   onAppended({ append: { entries } }: Taken, { partition, atMs }: Accepted): void {
     const sinceMs = Math.max(this.#fullSinceMs[partition % STREAM_COUNT]!, this.#troubleAtMs)
     const graceMs = GRACE_MS + (this.#region.log.faults.lostChance > 0 ? UNKNOWNS_MS : 0)
-    const isLate = atMs - sinceMs > graceMs
+    // A record that was admitted in time is tried until there is a place for the whole of it.
+    const admittedAtMs = Math.max(...entries.map(admittedMs))
+    const isLate = Math.min(atMs, admittedAtMs) - sinceMs > graceMs
     const { bytes, bytesMax } = this.#region.log.fill().streams[partition % STREAM_COUNT]!
     // It may have been trimmed since this check has looked.
     const isFull = bytes >= limits.logAdmissionShare * bytesMax
     if (!isLate || !isFull) return
-    // What nodes declare of their members, and leaves, are bounded by who is present.
-    const isPublish = entries.some((entry) =>
-      entry.kind === 'publication' && entry.publication.owner === undefined)
-    if (!isPublish) return
     throw new Violation('room', `a publish was taken by a full log, in partition ${partition}`)
   }
+}
+
+/**
+ * When its master gave the publish its place, by that one's clock. What nodes declare of their
+ * members, and leaves, are bounded by who is present.
+ */
+function admittedMs(entry: Entry): number {
+  if (entry.kind !== 'publication' || entry.publication.owner !== undefined) return -Infinity
+  return entry.publication.timestamp - EPOCH_MS
 }
