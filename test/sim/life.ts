@@ -37,6 +37,7 @@ const PROBE_MS = 1_000
 /** One incarnation: its membership, and its workers from their start to their end. */
 export class Life {
   readonly incarnation: string
+  readonly beganAtMs: number
   readonly node: SimNode
   readonly member: MemberNode
   readonly loop: Loop<MemberInput>
@@ -61,6 +62,7 @@ export class Life {
     this.#region = region
     this.node = node
     this.incarnation = incarnation
+    this.beganAtMs = region.world.nowMs
     this.#random = region.world.fork(`life ${incarnation}`)
     const { pod, clock, workers } = node
     const identity = {

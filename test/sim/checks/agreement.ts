@@ -15,6 +15,8 @@ import { followedBy } from './followed.ts'
 
 /** Who has not beaten for so long does not. */
 const SILENT_MS = 3 * defaultTiming.beatMs
+/** Who has listened for so long has heard what all say that live, be it in a hello. */
+const HEARD_MS = defaultTiming.helloMs + 100
 
 interface Said {
   readonly viewVersion: number
@@ -83,15 +85,18 @@ export class Agreement implements Check {
 
   /**
    * Where the object was restored, and nobody lives who remembers more, nobody does; nor can who
-   * begins know that of whoever does not hear it. They write theirs again, above both (rule 4).
+   * begins know that of whoever does not hear it, or has not said hello since. They write theirs
+   * again, above both (rule 4).
    */
-  #onWrittenAnew({ version }: View): void {
+  #onWrittenAnew({ version }: View, writer: string): void {
     this.#isRestored = false
-    const { running, mesh } = this.#region
+    const { running, mesh, nodes, world } = this.#region
     const held = running.map(({ life }) => life?.adopted?.view.version ?? 0)
     const isKnown = Math.max(0, ...held) >= version
     const { lossChance, spikeChance } = mesh.faults
-    const isHeard = lossChance + spikeChance === 0 && mesh.cuts.size === 0 &&
+    const beganAtMs = nodes.get(writer)?.life?.beganAtMs ?? world.nowMs
+    const isHeard = world.nowMs - beganAtMs > HEARD_MS &&
+      lossChance + spikeChance === 0 && mesh.cuts.size === 0 &&
       running.every(({ isImpaired }) => !isImpaired)
     if (version > this.#version || (isKnown && isHeard)) return
     this.#version = version - 1
@@ -101,7 +106,7 @@ export class Agreement implements Check {
 
   #onWritten(view: View, writer: string): void {
     this.viewCount++
-    if (this.#isRestored) this.#onWrittenAnew(view)
+    if (this.#isRestored) this.#onWrittenAnew(view, writer)
     if (view.version <= this.#version) {
       throw new Violation('agreement', `view ${view.version} is written after ${this.#version}`)
     }
