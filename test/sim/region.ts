@@ -128,7 +128,7 @@ export class Region implements SocketWitness {
     }
     this.log.onRolledBack = (partition, keptSeq) => {
       if (partition !== REVOCATIONS_PARTITION) this.ledger.rollBack(partition, keptSeq)
-      for (const check of this.checks) check.onRolledBack?.(partition)
+      for (const check of this.checks) check.onRolledBack?.(partition, keptSeq)
     }
   }
 

@@ -44,8 +44,8 @@ export interface Check {
   onPeerSays?(from: Place, frame: LinkFrame): void
   /** A node has asked the private port of another, and hears whether `incarnation` is there. */
   onProbed?(asker: SimNode, incarnation: string, outcome: ProbeOutcome): void
-  /** The log has lost the last records of a partition. */
-  onRolledBack?(partition: number): void
+  /** The log has lost the last records of a partition: those above a sequence. */
+  onRolledBack?(partition: number, keptSeq: number): void
   /** The server wrote this to a socket. */
   onServerSays?(socket: SimSocket, message: Wire): void
   /** The server received this from a socket. */

@@ -23,10 +23,18 @@ const CALM_MS = 2 * silenceMs
 /** Who has been dead for this long, in fair weather, was lost before those who die then. */
 const LONG_MS = 2 * silenceMs + atOnceMs + 3_000
 
+/** An epoch that stood in the log. */
+interface Begun {
+  readonly seq: number
+  readonly life: string
+  /** The log has lost it: neither its beginner nor who went before may know that it was there. */
+  readonly isLost: boolean
+}
+
 export class Succession implements Check {
   readonly #region: Region
-  /** By partition, the life that began its last epoch. */
-  readonly #masters = new Map<number, string>()
+  /** By partition, its epochs, the last of which is its master's. */
+  readonly #begun = new Map<number, Begun[]>()
   /** By partition, since when it has been in use without a master who lives. */
   readonly #wantingSinceMs = new Map<number, number>()
 
@@ -39,8 +47,18 @@ export class Succession implements Check {
     this.#region = region
   }
 
-  onAppended({ epoch }: Taken, { partition, writer }: Accepted): void {
-    if (epoch !== undefined) this.#masters.set(partition, writer)
+  onAppended({ epoch, isStray }: Taken, { partition, seq, writer }: Accepted): void {
+    if (isStray) return
+    // Whose append is taken is the master, and nobody whose epoch is lost.
+    const begun = this.#begun.get(partition)?.filter(({ isLost }) => !isLost) ?? []
+    if (epoch !== undefined) begun.push({ seq, life: writer, isLost: false })
+    this.#begun.set(partition, begun)
+  }
+
+  onRolledBack(partition: number, keptSeq: number): void {
+    const begun = this.#begun.get(partition) ?? []
+    this.#begun.set(partition, begun.map((each) =>
+      each.seq > keptSeq ? { ...each, isLost: true } : each))
   }
 
   onTick(): void {
@@ -49,7 +67,7 @@ export class Succession implements Check {
     const isFair = this.#isFair()
     this.#countDead(isFair)
     const wanting = isFair ? [...this.#used()].filter((partition) =>
-      !lives.has(this.#masters.get(partition) ?? '') && this.#hasOwner(partition)) : []
+      lives.isDisjointFrom(this.#mastersOf(partition)) && this.#hasOwner(partition)) : []
     for (const partition of this.#wantingSinceMs.keys()) {
       if (!wanting.includes(partition)) this.#wantingSinceMs.delete(partition)
     }
@@ -58,8 +76,16 @@ export class Succession implements Check {
       this.#wantingSinceMs.set(partition, sinceMs)
       if (nowMs - sinceMs <= HEIR_MS) continue
       throw new Violation('succession', `partition ${partition} is in use, and since ` +
-        `${this.#masters.get(partition)} is no more nobody masters it`)
+        `${[...this.#mastersOf(partition)].join(' and ')} is no more nobody masters it`)
     }
+  }
+
+  /** Who began the last epoch that the log has, and whoever began one that it has lost since. */
+  #mastersOf(partition: number): Set<string> {
+    const begun = this.#begun.get(partition) ?? []
+    const last = begun.findLast(({ isLost }) => !isLost)
+    const masters = begun.filter((each) => each === last || each.isLost)
+    return new Set(masters.map(({ life }) => life))
   }
 
   /** The workers that live. */
