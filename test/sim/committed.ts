@@ -1,6 +1,7 @@
 /** What stands in the log of channels: committed publishes, and who is present after each. */
 
 import { decode } from '@msgpack/msgpack'
+import { limits } from '../../src/base/limits.ts'
 import type { Append, PublicationEntry } from '../../src/log/entry.ts'
 import type { Accepted } from './log.ts'
 import { memberKeyOf, memberWords, Presence, type Shown, shownIn } from './presence-map.ts'
@@ -31,6 +32,17 @@ export interface Committed {
   readonly events: readonly Shown[] | undefined
   /** Who is present after it. */
   present: PresentSet
+}
+
+/**
+ * True if the id may be known no longer: its client chose it, so that it outlives its connection,
+ * and it has had its time (rule 17).
+ */
+export function isOutlived(
+  { idSpace, atMs }: Pick<Committed, 'idSpace' | 'atMs'>,
+  nowMs: number
+): boolean {
+  return idSpace === 'client' && nowMs - atMs >= limits.idKeptMs
 }
 
 /** A presence set as the log has it at one moment, by member. */

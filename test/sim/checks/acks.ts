@@ -5,9 +5,8 @@
  * a client chose outlives its connection, and may be taken anew when it is no longer known.
  */
 
-import { limits } from '../../../src/base/limits.ts'
 import { channelKey } from '../clients.ts'
-import type { Committed } from '../committed.ts'
+import { type Committed, isOutlived } from '../committed.ts'
 import type { Ledger, Taken } from '../ledger.ts'
 import type { Accepted } from '../log.ts'
 import type { Region } from '../region.ts'
@@ -135,8 +134,7 @@ export class Acks implements Check {
     const inLineage = `${lineage} ${key}`
     const atMs = this.#region.world.nowMs
     const known = this.#committedIds.get(inLineage)
-    const isOutlived = idSpace === 'client' && atMs - (known?.atMs ?? 0) >= limits.idKeptMs
-    if (known?.mark.isLost === false && !isOutlived) {
+    if (known?.mark.isLost === false && !isOutlived({ idSpace, atMs: known.atMs }, atMs)) {
       throw new Violation('once', `${key} is published twice`)
     }
     this.#committedIds.set(inLineage, { mark, atMs })

@@ -2,11 +2,13 @@
  * What a client publishes on one socket stands in the log in the order in which it was said there
  * (rule 16): every channel has its publishes one after another, whatever was lost, sent again or
  * taken over in between, and also when it is said again on a later socket. What is said again on
- * another connection, by an id of its client's own, is in another order. Presence is decided
- * beside it, and may wait for others to declare.
+ * another connection, by an id of its client's own, is in another order. Where the last such id has
+ * had its time (rule 17) nothing is known of those before either: what is said again is taken anew,
+ * in its order. Presence is decided beside it, and may wait for others to declare.
  */
 
 import { channelKey } from '../clients.ts'
+import { type Committed, isOutlived } from '../committed.ts'
 import type { Taken } from '../ledger.ts'
 import type { SimSocket } from '../sockets.ts'
 import { Does, type Wire } from '../wire.ts'
@@ -24,7 +26,7 @@ interface Said {
 export class Order implements Check {
   readonly #said = new Map<string, Said>()
   /** By lineage, channel, socket and kind: the last that is in the log. */
-  readonly #last = new Map<string, { readonly no: number; readonly id: string }>()
+  readonly #last = new Map<string, { readonly no: number; readonly committed: Committed }>()
   #count = 0
 
   onClientSays(socket: SimSocket, { action, channel, messages = [], msgSerial }: Wire): void {
@@ -47,18 +49,19 @@ export class Order implements Check {
 
   onAppended({ committed, lineage, isStray }: Taken): void {
     if (isStray) return
-    for (const { channel, id, idSpace, events } of committed) {
+    for (const each of committed) {
+      const { channel, id, idSpace, events, atMs } = each
       const said = this.#said.get(`${channel} ${idSpace} ${id}`)
       if (said === undefined || said.isSaidElsewhere) continue
       const { no, socketId } = said
       const kind = events === undefined ? 'messages' : 'presence'
       const place = `${lineage} ${channel} ${socketId} ${kind}`
       const last = this.#last.get(place)
-      if (last !== undefined && last.no > no) {
-        throw new Violation('order', `${socketId}: ${id} is in ${channel} after ${last.id}, ` +
-          'which was said later')
+      if (last !== undefined && last.no > no && !isOutlived(last.committed, atMs)) {
+        throw new Violation('order', `${socketId}: ${id} is in ${channel} after ` +
+          `${last.committed.id}, which was said later`)
       }
-      this.#last.set(place, { no, id })
+      this.#last.set(place, { no, committed: each })
     }
   }
 }
