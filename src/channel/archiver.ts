@@ -16,6 +16,10 @@
  * An append whose outcome is unknown, or that was refused, is tried again for ever: what was
  * committed is never given up. It must never store anything twice, nor leave anything out: what
  * waits is in order, and goes on after the last record, whoever wrote that.
+ *
+ * The shelf of what was said last is another thing: of what waits the last one is stored for all,
+ * and what stood there before is let go now and then. Nothing begins a lineage there, for that
+ * would take the last one's place.
  */
 
 import type { Deadline, Deadlines } from '../base/deadlines.ts'
@@ -32,6 +36,8 @@ import type { Backlog } from './backlog.ts'
 const RETRY_FIRST_MS = 20
 const RETRY_MAX_MS = 1_000
 const OVERHEAD_BYTES = 200
+/** So many records of a shelf of which only the last one counts are let go at once. */
+const TRIM_EVERY = 16
 
 export interface ArchiverPorts {
   readonly archive: ArchiveOutbox
@@ -62,6 +68,9 @@ interface Recent {
 export class Archiver {
   readonly #shelf: Shelf
   readonly #ports: ArchiverPorts
+  /** Only what was said last is wanted. */
+  readonly #isOfLast: boolean
+  #untrimmedCount = TRIM_EVERY
   #state: 'unread' | 'reading' | 'ready' | 'appending' = 'unread'
   #waiting: Publication[] = []
   #waitingBytes = 0
@@ -79,6 +88,7 @@ export class Archiver {
 
   constructor(shelf: Shelf, ports: ArchiverPorts) {
     this.#shelf = shelf
+    this.#isOfLast = shelf.of === 'last'
     this.#ports = ports
   }
 
@@ -148,7 +158,8 @@ export class Archiver {
     this.#tick = tick
     this.#recent.push({ seq: this.#lastSeq, count: publications.length, bytes })
     if (lineage !== this.#ports.lineage) {
-      this.#ports.confirm(() => this.#beginLineage())
+      if (this.#isOfLast) this.#onRead()
+      else this.#ports.confirm(() => this.#beginLineage())
       return
     }
     if (this.#isAhead(archived)) {
@@ -196,14 +207,16 @@ export class Archiver {
 
   #append(): void {
     this.#state = 'appending'
-    const count = this.#fitting()
-    const publications = this.#waiting.slice(0, count)
-    const keptMs = Math.max(...publications.map(({ keptMs = 0 }) => keptMs))
+    const count = this.#isOfLast ? this.#waiting.length : this.#fitting()
+    const publications = this.#waiting.slice(this.#isOfLast ? -1 : 0, count)
+    const keptMs = this.#isOfLast ? limits.retentionMaxMs
+      : Math.max(...publications.map(({ keptMs = 0 }) => keptMs))
     this.#say(publications, keptMs, (outcome, bytes) => {
       if (outcome.kind === 'appended') {
         const { timestamp: ms, counter } = publications.at(-1)!
         this.#tick = { ms, counter }
         this.#onAppended(outcome.seq, count, bytes)
+        this.#trim()
         this.#onStored(count)
         this.#onRead()
       } else if (outcome.kind === 'conflict') this.#read()
@@ -220,8 +233,7 @@ export class Archiver {
     const { timestamp: ms, counter } = publications.at(-1) ?? { timestamp: this.#tick.ms,
       counter: this.#tick.counter }
     const bytes = encodeArchived(this.#shelf.channel, {
-      lineage, epoch, before: this.#lastSeq, back: this.#recent[0]?.seq ?? 0,
-      backCount: this.#recent.length, publications, tick: { ms, counter }
+      lineage, epoch, ...this.#back(), publications, tick: { ms, counter }
     })
     const request = {
       kind: 'append' as const, shelf: this.#shelf, expectedSeq: this.#lastSeq, bytes, keptMs
@@ -230,6 +242,21 @@ export class Archiver {
       if (this.#isStopped || answer.kind !== 'append') return
       onOutcome(answer.outcome, bytes.byteLength)
     })
+  }
+
+  /** Where reading backwards goes on from the next record. */
+  #back(): Pick<Archived, 'before' | 'back' | 'backCount'> {
+    if (this.#isOfLast) return { before: 0, back: 0, backCount: 0 }
+    const { length, 0: first } = this.#recent
+    return { before: this.#lastSeq, back: first?.seq ?? 0, backCount: length }
+  }
+
+  /** Lets go what is not the last any more; where that fails it is done with the next ones. */
+  #trim(): void {
+    if (!this.#isOfLast || ++this.#untrimmedCount < TRIM_EVERY) return
+    this.#untrimmedCount = 0
+    this.#ports.archive.askArchive(
+      { kind: 'trim', shelf: this.#shelf, below: this.#lastSeq }, () => undefined)
   }
 
   /** How many of those that wait one record takes. */

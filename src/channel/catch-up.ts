@@ -16,7 +16,9 @@
 import { limits } from '../base/limits.ts'
 import type { Size } from '../base/sizes.ts'
 import type { Rewind } from '../wire/params.ts'
-import type { Attach, Backfill, Backfilled, Publication, Standing } from '../peer/message.ts'
+import type {
+  Attach, Backfill, Backfilled, OlderPart, Publication, Standing
+} from '../peer/message.ts'
 
 /** One attachment on its way. */
 export interface Arrival {
@@ -26,6 +28,8 @@ export interface Arrival {
   readonly from: Standing | undefined
   /** What it missed, as far as that is known and not told, oldest first. */
   readonly missed: readonly Publication[]
+  /** What the archive has, before that, of a rewind. */
+  readonly older?: readonly OlderPart[]
   /** It begins anew, and is told the last messages first. */
   readonly isRewinding: boolean
   /** It could not go on from where it stood, and has not been told so. */
@@ -164,7 +168,8 @@ export class CatchUp {
     }
     const lastSeq = arrival.missed.at(-1)?.seq ?? 0
     const missed = [...arrival.missed, ...answer.publications.filter(({ seq }) => seq > lastSeq)]
-    const further = { ...arrival, from: answer.standing, missed }
+    const { older = arrival.older } = answer
+    const further = { ...arrival, from: answer.standing, missed, ...(older && { older }) }
     if (answer.standing.seq < here.seq) this.#ask(further)
     else this.#ports.sayAttached(further, here, !isRewinding)
   }

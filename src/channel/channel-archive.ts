@@ -15,16 +15,24 @@ import type { ErrorInfo } from '../wire/protocol-message.ts'
 import { Archiver } from './archiver.ts'
 import type { Backlog } from './backlog.ts'
 
+/** What is kept of a publication beyond its two minutes. */
+export interface Kept {
+  /** So long; undefined: no longer. */
+  readonly keptMs?: number | undefined
+  /** Until another one is published, or a year has gone by. */
+  readonly isLastKept?: boolean | undefined
+}
+
 /** The rules of namespaces, as far as they say what is kept. */
 export interface Keeping {
   /** Another one says that the rules may have changed. */
   readonly version: number
-  /** How long what is published on the channel is kept; undefined: no longer than all is. */
-  keptMs(channel: string): number | undefined
+  /** What is kept of what is published on the channel. */
+  kept(channel: string): Kept
 }
 
 /** As long as nobody has said anything. */
-export const keepsNothing: Keeping = { version: 0, keptMs: () => undefined }
+export const keepsNothing: Keeping = { version: 0, kept: () => ({}) }
 
 /** What a partition gives its channels for it. */
 export interface Archiving {
@@ -51,7 +59,11 @@ export interface ArchiveOwner {
 }
 
 export class ChannelArchive {
-  readonly #archivers: ReadonlyMap<ShelfKind, Archiver>
+  /** Those of shelves that something is for. */
+  readonly #archivers = new Map<ShelfKind, Archiver>()
+  readonly #channel: string
+  readonly #lineage: string
+  readonly #epoch: number
   readonly #archiving: Archiving
   readonly #owner: ArchiveOwner
   readonly #early: (() => void)[] = []
@@ -59,26 +71,14 @@ export class ChannelArchive {
   constructor(
     channel: string, lineage: string, epoch: number, archiving: Archiving, owner: ArchiveOwner
   ) {
+    this.#channel = channel
+    this.#lineage = lineage
+    this.#epoch = epoch
     this.#archiving = archiving
     this.#owner = owner
-    const { partition, archive, deadlines, random, backlog } = archiving
-    this.#archivers = new Map(SHELF_KINDS.map((of) => [of, new Archiver(
-      { partition, channel, of },
-      {
-        archive, deadlines, random, epoch, lineage, backlog,
-        nowMs: () => archiving.nowMs(),
-        confirm: (run) => archiving.confirm(run),
-        disproves: (standing) => archiving.disproves(standing),
-        onRolledBack: () => archiving.onRolledBack(),
-        onStored: (stored) => {
-          for (const publication of stored) owner.onStored(publication)
-        },
-        onKnown: (tick) => this.#onKnown(tick)
-      }
-    )]))
   }
 
-  /** True if both shelves have said how far they go. */
+  /** True if all shelves have said how far they go. */
   get isKnown(): boolean {
     return [...this.#archivers.values()].every(({ isKnown }) => isKnown)
   }
@@ -88,13 +88,13 @@ export class ChannelArchive {
   }
 
   /** Asks the shelves how far they go. */
-  begin(): void {
-    for (const archiver of this.#archivers.values()) archiver.flush()
+  begin(shelves: readonly ShelfKind[]): void {
+    for (const shelf of shelves) this.#archiverOf(shelf).flush()
   }
 
   /** Takes the next committed publication. */
   add(publication: Publication): void {
-    this.#archiverOf(kindOf(publication)).add(publication)
+    for (const shelf of shelvesOf(publication)) this.#archiverOf(shelf).add(publication)
   }
 
   /** Appends what waits. */
@@ -104,13 +104,13 @@ export class ChannelArchive {
 
   /** Committed, and not known to be in the archive. */
   waitingOf(of: ShelfKind): readonly Publication[] {
-    return this.#archiverOf(of).waiting
+    return this.#archivers.get(of)?.waiting ?? []
   }
 
   /** The same of all, in order. */
   waiting(): Publication[] {
-    const all = SHELF_KINDS.flatMap((of) => [...this.waitingOf(of)])
-    return all.sort((a, b) => a.seq - b.seq)
+    const all = new Set(SHELF_KINDS.flatMap((of) => this.waitingOf(of)))
+    return [...all].sort((a, b) => a.seq - b.seq)
   }
 
   /**
@@ -150,7 +150,37 @@ export class ChannelArchive {
   }
 
   #archiverOf(of: ShelfKind): Archiver {
-    return this.#archivers.get(of)!
+    let archiver = this.#archivers.get(of)
+    if (archiver === undefined) {
+      archiver = this.#makeArchiver(of)
+      this.#archivers.set(of, archiver)
+    }
+    return archiver
+  }
+
+  #makeArchiver(of: ShelfKind): Archiver {
+    const archiving = this.#archiving
+    const { partition, archive, deadlines, random, backlog } = archiving
+    return new Archiver({ partition, channel: this.#channel, of }, {
+      archive, deadlines, random, epoch: this.#epoch, lineage: this.#lineage, backlog,
+      nowMs: () => archiving.nowMs(),
+      confirm: (run) => archiving.confirm(run),
+      disproves: (standing) => archiving.disproves(standing),
+      onRolledBack: () => archiving.onRolledBack(),
+      onStored: (stored) => this.#onStored(stored),
+      onKnown: (tick) => this.#onKnown(tick)
+    })
+  }
+
+  /** One that belongs on two shelves is stored when it stands on both. */
+  #onStored(stored: readonly Publication[]): void {
+    for (const publication of stored) {
+      const waits = shelvesOf(publication).some((of) => {
+        const [first] = this.waitingOf(of)
+        return first !== undefined && first.seq <= publication.seq
+      })
+      if (!waits) this.#owner.onStored(publication)
+    }
   }
 
   #onKnown(tick: Archived['tick']): void {
@@ -163,7 +193,12 @@ export class ChannelArchive {
   }
 }
 
-/** The shelf that it belongs on. */
-export function kindOf({ owner }: Publication): ShelfKind {
-  return owner === undefined ? 'messages' : 'presence'
+/** The shelves that it belongs on, or anything by these rules. */
+export function shelvesOf(kept: Kept & Partial<Pick<Publication, 'seq' | 'owner'>>): ShelfKind[] {
+  const { keptMs, isLastKept, seq, owner } = kept
+  const shelves: ShelfKind[] = isLastKept === true ? ['last'] : []
+  if (keptMs === undefined) return shelves
+  if (seq === undefined || owner === undefined) shelves.unshift('messages')
+  if (seq === undefined || owner !== undefined) shelves.push('presence')
+  return shelves
 }

@@ -201,11 +201,12 @@ export class Doors {
 
   /** Answers an attach; without a word of the present where it does not want to know. */
   sayAttached(
-    { worker, attach, missed, isRewinding, hasLost }: Omit<Arrival, 'from'>,
+    arrival: Omit<Arrival, 'from'>,
     standing: Standing,
     isResumed: boolean
   ): void {
-    const backlog = isRewinding ? this.#rewound(attach, missed, standing)
+    const { worker, attach, missed, isRewinding, hasLost } = arrival
+    const backlog = isRewinding ? this.#rewound(arrival, standing)
       : this.#backlog(attach, missed, standing)
     const error = hasLost === true ? errors.continuityLost().info : undefined
     this.#answer(worker, attach, { standing, isResumed, error, backlog })
@@ -288,17 +289,23 @@ export class Doors {
 
   /** The same for one that rewinds. */
   #rewound(
-    attach: Attach, missed: readonly Publication[], standing: Standing
+    { attach, missed, older = [] }: Omit<Arrival, 'from'>, standing: Standing
   ): BroadcastItem[] {
-    const items = rewoundItems({ attach, missed }, standing, (each) => {
-      return this.#encoded(each, standing)
-    })
+    const lineages = new Map<Publication, string>()
+    for (const { lineage, publications } of older) {
+      for (const publication of publications) lineages.set(publication, lineage)
+    }
+    const all = [...lineages.keys(), ...missed]
+    const encode = (each: Publication): EncodedPublication => {
+      return this.#encoded(each, { ...standing, lineage: lineages.get(each) ?? standing.lineage })
+    }
+    const items = rewoundItems({ attach, missed: all }, standing, encode)
     const last = items.at(-1)
-    const told = missed.find(({ seq }) => seq === last?.seq)
+    const told = all.findLast(({ seq }) => seq === last?.seq)
     if (told === undefined || last?.isCut === true || attach.variant.delta !== true) return items
     const chains = new DeltaChains()
     chains.want(attach.variant)
-    chains.next(this.#encoded(told, standing))
+    chains.next(encode(told))
     this.#chains.goOnFrom(chains)
     return items
   }

@@ -22,15 +22,13 @@ import type {
   Standing
 } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
-import { errors } from '../wire/errors.ts'
-import type { ErrorInfo } from '../wire/protocol-message.ts'
 import { SerialClock } from '../wire/serial.ts'
 import { Census } from './census.ts'
-import { ChannelArchive } from './channel-archive.ts'
 import { Dedupe, type Taken } from './dedupe.ts'
 import { Interests } from './interests.ts'
+import { Keeper } from './keeper.ts'
 import type { MasterPorts } from './master-ports.ts'
-import { type Here, pageAfter, pageRewound } from './page.ts'
+import { type Here, type Page, pageAfter, pageRewound } from './page.ts'
 import type { Birth, ChannelState } from './partition-state.ts'
 import { MasterPresence } from './presence-master.ts'
 import { PublishDesk } from './publish-desk.ts'
@@ -66,12 +64,7 @@ export class ChannelMaster {
   #birth: Birth
   #usedAtMs: number
   readonly #desk: PublishDesk
-  /** Nothing of it stood in the log that we went on from. */
-  readonly #isBorn: boolean
-  /** What is kept of it for long; undefined as long as nothing is. */
-  #archive: ChannelArchive | undefined
-  #keptMs: number | undefined
-  #rulesVersion = -1
+  readonly #keeper: Keeper
 
   constructor(channel: string, start: ChannelStart, ports: MasterPorts, nowMs: number) {
     this.channel = channel
@@ -87,16 +80,21 @@ export class ChannelMaster {
     const isOfPublication = seq > start.birth.seq
     this.#tail = new Tail(seq, ports.tails, isOfPublication ? entry : undefined)
     this.#usedAtMs = nowMs
-    this.#isBorn = start.isBorn === true
+    this.#keeper = new Keeper(channel, start.isBorn === true, ports, {
+      onStored: (publication) => {
+        if (publication.idSpace !== 'master') this.#dedupe.release(publication)
+      },
+      onPast: (tick) => this.#clock.followTick(tick)
+    })
     const [dedupe, interests, presence] = [this.#dedupe, this.#interests, this.presence]
     this.#desk = new PublishDesk(channel, { dedupe, interests, presence }, {
       epoch: ports.epoch,
       lineage: ports.lineage,
       send: (place, message) => ports.send(place, message),
       publish: (op) => void this.#publish(op),
-      refusal: (op) => this.#refusal(op)
+      refusal: ({ idSpace }) => this.#keeper.refusal(idSpace)
     })
-    if (this.#isBorn && this.#kept() !== undefined) this.#archiveOf().begin()
+    this.#keeper.begin()
   }
 
   /** The highest seq that was given out; a channel born again starts above it (rule 5). */
@@ -122,7 +120,7 @@ export class ChannelMaster {
     const tick = this.#clock.last()
     const ids = this.#dedupe.committed()
     const members = this.presence.shown()
-    const unarchived = this.#archive?.waiting() ?? []
+    const unarchived = this.#keeper.archive?.waiting() ?? []
     return { channel, seq, epoch, entry, birth: this.#birth, tick, ids, members, unarchived }
   }
 
@@ -160,7 +158,7 @@ export class ChannelMaster {
     const { seq } = this.#standing
     if (this.#tail.lastSeq !== seq) this.#beginTail(seq)
     this.presence.checkOwners(nowMs)
-    this.#archive?.flush()
+    this.#keeper.archive?.flush()
   }
 
   onJoin(place: Place, join: Join, now: Now): void {
@@ -205,11 +203,15 @@ export class ChannelMaster {
     this.presence.onPlaceGone(isGone)
   }
 
-  onBackfill(place: Place, ask: Backfill, now: Now): void {
+  /** What is held here of what is asked for. */
+  pageFor({ rewind, from }: Backfill, now: Now): Page {
     this.#usedAtMs = now.monoMs
-    const { isContinuation, standing, publications } = ask.rewind === undefined
-      ? pageAfter(this.here(), ask.from)
-      : pageRewound(this.here(), ask.rewind, now.wallMs)
+    return rewind === undefined ? pageAfter(this.here(), from)
+      : pageRewound(this.here(), rewind, now.wallMs)
+  }
+
+  sayBackfilled(place: Place, ask: Backfill, page: Page): void {
+    const { isContinuation, standing, publications, older } = page
     this.#ports.send(place, {
       kind: 'backfilled',
       channel: this.channel,
@@ -218,7 +220,8 @@ export class ChannelMaster {
       epoch: this.#ports.epoch,
       isContinuation,
       standing,
-      publications
+      publications,
+      ...(older === undefined ? {} : { older })
     })
   }
 
@@ -226,7 +229,7 @@ export class ChannelMaster {
   onPublish(place: Place, publish: Publish, now: Now): void {
     this.#usedAtMs = now.monoMs
     const take = (): void => this.#desk.onPublish(place, publish, this.#ports.now().monoMs)
-    if (!this.#holds(take)) take()
+    if (!this.#keeper.holds(take)) take()
   }
 
   /** What its client said may be lost, a Part too, which nobody would say again of itself. */
@@ -234,7 +237,7 @@ export class ChannelMaster {
 
   /** The mastership is over. */
   end(): void {
-    this.#archive?.stop()
+    this.#keeper.stop()
     this.#tail.end()
   }
 
@@ -258,7 +261,7 @@ export class ChannelMaster {
     const { channel } = this
     const { epoch } = this.#ports
     this.#interests.tell({ kind: 'deliver', channel, epoch, publications }, true)
-    this.#archive?.flush()
+    this.#keeper.archive?.flush()
   }
 
   /** Every client is to look for its master again. */
@@ -280,7 +283,7 @@ export class ChannelMaster {
       this.#interests.size === 0 &&
       this.#dedupe.size === 0 &&
       this.presence.isEmpty &&
-      this.#archive?.isIdle !== false &&
+      this.#keeper.isIdle &&
       this.#lastSeq === this.#standing.seq &&
       nowMs - this.#usedAtMs > limits.idleChannelMs
     )
@@ -303,10 +306,10 @@ export class ChannelMaster {
     const seq = ++this.#lastSeq
     const ownId = idSpace === 'master' ? `${this.#ports.lineage}:${seq}` : id
     const isLasting = owner !== undefined || messageCount > (ephemeralCount ?? 0)
-    const keptMs = isLasting ? this.#kept() : undefined
+    const kept = isLasting ? this.#keeper.ruleFor(op) : {}
     const { connectionId, msgSerial, payload, said } = op
     const publication = { seq, id: ownId, idSpace, connectionId, msgSerial, timestamp, counter,
-      messageCount, payload, ephemeralCount, owner, said, keptMs }
+      messageCount, payload, ephemeralCount, owner, said, ...kept }
     this.#ports.append(this.channel, publication)
     return publication
   }
@@ -315,7 +318,7 @@ export class ChannelMaster {
     const ports = this.#ports
     const { channel } = this
     return new MasterPresence(channel, {
-      hasRoom: () => ports.hasRoom && (this.#archive === undefined ||
+      hasRoom: () => ports.hasRoom && (this.#keeper.archive === undefined ||
         ports.archiving.backlog.hasRoom),
       isRollOpen: () => ports.isRollOpen,
       isAlive: (owner) => ports.isAlive(owner),
@@ -331,48 +334,17 @@ export class ChannelMaster {
     const { lineage } = this.#standing
     this.#standing = { lineage, seq: publication.seq, epoch, entry: publication.entry }
     this.#tail.push(publication, nowMs)
-    if (publication.keptMs !== undefined) this.#archiveLater(publication, nowMs)
-    else if (publication.idSpace !== 'master') {
+    if (this.#archiveLater(publication, nowMs)) return
+    if (publication.idSpace !== 'master') {
       this.#dedupe.commit(publication, publication, nowMs)
     }
   }
 
   /** Nobody is told that it is committed before it stands in the archive (rule 22). */
-  #archiveLater(publication: Publication, nowMs: number): void {
-    this.#archiveOf().add(publication)
+  #archiveLater(publication: Publication, nowMs: number): boolean {
+    if (!this.#keeper.keep(publication)) return false
     if (publication.idSpace !== 'master') this.#dedupe.hold(publication, publication, nowMs)
-  }
-
-  /** How long what is published now is kept, by the rules of now. */
-  #kept(): number | undefined {
-    const { version } = this.#ports.keeping
-    if (version !== this.#rulesVersion) {
-      this.#rulesVersion = version
-      this.#keptMs = this.#ports.keeping.keptMs(this.channel)
-    }
-    return this.#keptMs
-  }
-
-  #archiveOf(): ChannelArchive {
-    const { lineage, epoch, archiving } = this.#ports
-    this.#archive ??= new ChannelArchive(this.channel, lineage, epoch, archiving, {
-      onStored: (publication) => {
-        if (publication.idSpace !== 'master') this.#dedupe.release(publication)
-      },
-      onPast: (tick) => this.#clock.followTick(tick)
-    })
-    return this.#archive
-  }
-
-  #holds(run: () => void): boolean {
-    return this.#isBorn && this.#kept() !== undefined && this.#archiveOf().holds(run)
-  }
-
-  /** What nodes decide, leaves above all, is taken as long as it has room. */
-  #refusal({ idSpace }: PublishOp): ErrorInfo | undefined {
-    if (!this.#ports.hasRoom) return errors.unavailable('the log takes no more for now').info
-    if (idSpace === 'node' || this.#kept() === undefined) return undefined
-    return this.#archiveOf().refusal(this.#isBorn)
+    return true
   }
 
   /** Where the channel stands, and what it has to show for it. */
@@ -380,7 +352,7 @@ export class ChannelMaster {
     const { epoch } = this.#ports
     const isKnown = (standing: Standing): boolean => this.#ports.isKnown(standing)
     const isForgotten = (standing: Standing): boolean => this.#ports.isForgotten(standing)
-    const archive = this.#archive
+    const { archive } = this.#keeper
     return {
       standing: this.#standing, birth: this.#birth, tail: this.#tail, epoch, isKnown, isForgotten,
       archive

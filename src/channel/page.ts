@@ -4,7 +4,7 @@
  */
 
 import { limits } from '../base/limits.ts'
-import type { Joined, Publication, Standing } from '../peer/message.ts'
+import type { Joined, OlderPart, Publication, Standing } from '../peer/message.ts'
 import type { Rewind } from '../wire/params.ts'
 import type { ChannelArchive } from './channel-archive.ts'
 import type { Birth } from './partition-state.ts'
@@ -18,6 +18,8 @@ export interface Page {
   /** Where the last of them leads. */
   readonly standing: Standing
   readonly isWhole: boolean
+  /** What the archive has of a rewind, before them. */
+  readonly older?: readonly OlderPart[]
 }
 
 /** Where a channel stands, and what it has to show for it. */

@@ -86,18 +86,23 @@ export class PartitionArchiving implements Archiving {
     if (this.#confirmations.length > 0) this.#owner.confirmed()
   }
 
-  /** Reads for a question, unless that is under way, or too many are: it is asked again. */
+  /**
+   * Reads for a question, unless that is under way, or too many are: it is asked again, as it is
+   * where nothing could be read, and `onRead` is told so. False if it was not begun.
+   */
   read(
     key: string, shelf: Shelf, question: HistoryQuestion, bounds: ArchiveBounds,
-    onRead: (part: ArchivePart) => void
-  ): void {
-    if (this.#readings.has(key) || this.#readings.size >= archiveLimits.archiveReadingsMax) return
+    onRead: (part: ArchivePart | undefined) => void
+  ): boolean {
+    if (this.#readings.has(key)) return false
+    if (this.#readings.size >= archiveLimits.archiveReadingsMax) return false
     const reading = new ArchiveReading(shelf, question, bounds, this.archive, (part) => {
       this.#readings.delete(key)
-      if (part !== undefined) onRead(part)
+      onRead(part)
     })
     this.#readings.set(key, reading)
     reading.begin()
+    return true
   }
 
   /** The mastership is over, or begins again. */

@@ -10,16 +10,18 @@ import type { Meter } from '../base/meter.ts'
 import type { Size } from '../base/sizes.ts'
 import type { Entry } from '../log/entry.ts'
 import type { RecoveredLog } from '../log/replay.ts'
-import type { Publication, ToMaster } from '../peer/message.ts'
+import type { Backfill, Publication, ToMaster } from '../peer/message.ts'
 import { type Place, placeKey } from '../peer/place.ts'
 import { META_PREFIX } from '../wire/params.ts'
 import { Activity } from './activity.ts'
 import type { Answer, Ask } from '../peer/question-message.ts'
 import { answerTo } from './answers.ts'
+import { shelvesOf } from './channel-archive.ts'
 import { ChannelMaster } from './master.ts'
 import type { MasterPorts } from './master-ports.ts'
 import type { PartitionArchiving } from './partition-archiving.ts'
 import { tellPersisted } from './persisted-history.ts'
+import { rewindPersisted } from './persisted-rewind.ts'
 import type { UsedChannels } from './used-channels.ts'
 import {
   type Birth,
@@ -94,7 +96,7 @@ export class PartitionChannels {
         if (message.epoch === epoch) channel.onPublish(from, message, now)
         return
       case 'backfill':
-        channel.onBackfill(from, message, now)
+        this.#onBackfill(from, message, channel, now)
         return
       case 'declare':
         if (message.epoch === epoch) channel.presence.onDeclare(from, message, now.monoMs)
@@ -196,6 +198,29 @@ export class PartitionChannels {
     this.#activity.clear()
   }
 
+  /** One that rewinds a persisted channel may go back further than what is held. */
+  #onBackfill(place: Place, ask: Backfill, master: ChannelMaster, now: Now): void {
+    const page = master.pageFor(ask, now)
+    const { channel, clientId, requestNo, rewind } = ask
+    const { archiving, lineage } = this.#ports
+    const kept = rewind === undefined ? {} : this.#ports.keeping.kept(channel)
+    if (rewind === undefined || shelvesOf(kept).length === 0) {
+      master.sayBackfilled(place, ask, page)
+      return
+    }
+    const asked = {
+      partition: archiving.partition, channel, lineage, here: master.here(), kept
+    }
+    const later = (afterMs: number, run: () => void): void => {
+      this.#ports.later(channel, afterMs, run)
+    }
+    const key = `${placeKey(place)} ${clientId} ${requestNo}`
+    const ports = { archiving, wallMs: now.wallMs, later }
+    rewindPersisted(key, asked, rewind, page, ports, (whole) => {
+      master.sayBackfilled(place, ask, whole)
+    })
+  }
+
   /** Nothing is born for a question; who asks who is present waits until all have declared. */
   #onAsk(place: Place, { channel, askNo, question }: Ask): void {
     const { isRollOpen, lineage } = this.#ports
@@ -204,7 +229,7 @@ export class PartitionChannels {
     const answer = (given: Answer): void => {
       this.#ports.send(place, { kind: 'answered', channel, askNo, answer: given })
     }
-    const keptMs = question.kind === 'history' ? this.#ports.keeping.keptMs(channel) : undefined
+    const { keptMs } = question.kind === 'history' ? this.#ports.keeping.kept(channel) : {}
     if (question.kind !== 'history' || keptMs === undefined) {
       answerTo(question, master, lineage, answer)
       return

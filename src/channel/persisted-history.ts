@@ -46,6 +46,7 @@ export function tellPersisted(
   const [toldCount, toldBytes] = isBackwards ? [told.length, bytesOf(told)] : [0, 0]
   const bounds = { lineage, endSeq, sinceMs, toldCount, toldBytes }
   archiving.read(key, shelf, question, bounds, (part) => {
+    if (part === undefined) return
     onAnswer(isBackwards ? after(told, part, lineage) : before(part, held, told, question))
   })
 }

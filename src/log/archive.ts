@@ -16,8 +16,8 @@ import { publicationFields, publicationFrom } from '../peer/fields.ts'
 import type { Publication } from '../peer/message.ts'
 import type { AppendOutcome, LogRecord, ReadOutcome } from './port.ts'
 
-/** What is kept of a channel: what was said, and who came and went. */
-export const SHELF_KINDS = ['messages', 'presence'] as const
+/** What is kept of a channel: what was said, who came and went, and what was said last. */
+export const SHELF_KINDS = ['messages', 'presence', 'last'] as const
 
 export type ShelfKind = (typeof SHELF_KINDS)[number]
 
@@ -62,11 +62,19 @@ export type ArchiveRequest =
       /** How long the record is to be kept. */
       readonly keptMs: number
     }
+  /** Lets go the shelf's records with a `seq` below this; it may come to nothing. */
+  | {
+      readonly kind: 'trim'
+      readonly ticket: number
+      readonly shelf: Shelf
+      readonly below: number
+    }
 
 export type ArchiveAnswer =
   | { readonly kind: 'record'; readonly ticket: number; readonly outcome: RecordOutcome }
   | { readonly kind: 'page'; readonly ticket: number; readonly outcome: ReadOutcome }
   | { readonly kind: 'append'; readonly ticket: number; readonly outcome: AppendOutcome }
+  | { readonly kind: 'trimmed'; readonly ticket: number }
 
 /** A request without its ticket. */
 export type ArchiveAsk =
@@ -74,6 +82,7 @@ export type ArchiveAsk =
   | Omit<ArchiveRequest & { kind: 'next' }, 'ticket'>
   | Omit<ArchiveRequest & { kind: 'page' }, 'ticket'>
   | Omit<ArchiveRequest & { kind: 'append' }, 'ticket'>
+  | Omit<ArchiveRequest & { kind: 'trim' }, 'ticket'>
 
 /** Where core parts leave their questions to the archive. */
 export interface ArchiveOutbox {

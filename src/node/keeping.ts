@@ -2,7 +2,7 @@
 
 import { type AppDirectory, namespaceOf } from '../auth/app.ts'
 import { limits } from '../base/limits.ts'
-import type { Keeping } from '../channel/channel-archive.ts'
+import type { Keeping, Kept } from '../channel/channel-archive.ts'
 import { META_PREFIX } from '../wire/params.ts'
 
 /** The rules of the apps as they are now. */
@@ -17,12 +17,14 @@ export class NamespaceKeeping implements Keeping {
     return this.#directory.version
   }
 
-  keptMs(channel: string): number | undefined {
+  kept(channel: string): Kept {
     const at = channel.indexOf('/')
     const [appId, base] = [channel.slice(0, at), channel.slice(at + 1)]
-    if (base.startsWith(META_PREFIX)) return undefined
+    if (base.startsWith(META_PREFIX)) return {}
     const app = this.#directory.app(appId)
     const rules = app === undefined ? undefined : namespaceOf(app, base)
-    return rules?.persisted === true ? rules.retentionMs ?? limits.retentionMs : undefined
+    if (rules === undefined) return {}
+    const keptMs = rules.persisted ? rules.retentionMs ?? limits.retentionMs : undefined
+    return { keptMs, isLastKept: rules.persistLast }
   }
 }

@@ -61,6 +61,8 @@ export interface Archive {
   append(
     shelf: Shelf, expectedSeq: number, bytes: Uint8Array, keptMs: number
   ): Promise<AppendOutcome>
+  /** Lets go records with a seq below this; done or not, it is over then. */
+  trim(shelf: Shelf, below: number): Promise<void>
 }
 
 /** How a socket introduces itself: the query of its URL, decoded. */

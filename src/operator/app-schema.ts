@@ -75,7 +75,8 @@ const namespaceSchema = record('Rules for the channels of one namespace (the par
       holds: (self: string) => isBetween(self, 120, 365 * 86_400)
     }]
   }),
-  persistLast: flag('Whether the last message is kept for a year.', { default: false }),
+  persistLast: flag('Whether the last message of a channel is kept for a year, for clients that ' +
+    'rewind.', { default: false }),
   identified: flag('Whether only clients with a clientId may use it.', { default: false }),
   tlsOnly: flag('Whether only clients on TLS may use it.', { default: false }),
   pushEnabled: flag('Whether messages may carry push notifications.', { default: false }),

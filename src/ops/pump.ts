@@ -151,5 +151,8 @@ async function answerArchive(
       const outcome = await archive.append(shelf, expectedSeq, bytes, keptMs)
       return { kind: 'append', ticket, outcome }
     }
+    case 'trim':
+      await archive.trim(shelf, request.below)
+      return { kind: 'trimmed', ticket }
   }
 }

@@ -35,6 +35,8 @@ import {
   type Fields,
   memberFields,
   memberFrom,
+  olderFields,
+  olderFrom,
   opFields,
   opFrom,
   publicationFields,
@@ -293,7 +295,8 @@ function messageFields(message: PeerMessage): Fields {
       return [code, m.channel, m.epoch, m.publications.map(publicationFields)]
     case 'backfilled':
       return [code, m.channel, m.clientId, m.requestNo, m.epoch, m.isContinuation,
-        standingFields(m.standing), m.publications.map(publicationFields)]
+        standingFields(m.standing), m.publications.map(publicationFields),
+        ...(m.older === undefined ? [] : [olderFields(m.older)])]
     case 'joinAgain':
       return [code, m.channel, m.clientId ?? null]
     case 'members':
@@ -356,7 +359,7 @@ function messageFromFields(fields: Fields): MeshMessage {
     case 'backfilled':
       return { kind, channel, clientId: f[0]!, requestNo: f[1]!, epoch: f[2]!,
         isContinuation: f[3]!, standing: standingFrom(f[4]),
-        publications: (f[5]! as unknown[]).map(publicationFrom) }
+        publications: (f[5]! as unknown[]).map(publicationFrom), ...olderFrom(f[6]) }
     case 'joinAgain':
       return { kind, channel, clientId: f[0] ?? undefined }
     case 'members':

@@ -8,6 +8,7 @@ import type {
   ListedMember,
   PresenceMember,
   MemberOwner,
+  OlderPart,
   Publication,
   PublishOp,
   Standing
@@ -144,21 +145,40 @@ const KEPT_AT = 13
 
 /** A publication's fields in the order that logs and meshes keep. */
 export function publicationFields(publication: Publication): Fields {
-  const { seq, entry, timestamp, counter, keptMs } = publication
+  const { seq, entry, timestamp, counter, keptMs, isLastKept } = publication
   const fields: unknown[] = [seq, entry, timestamp, counter, ...storedFields(publication)]
-  if (keptMs === undefined) return fields
+  if (keptMs === undefined && isLastKept !== true) return fields
   while (fields.length < KEPT_AT) fields.push(null)
-  return [...fields, keptMs]
+  return isLastKept === true ? [...fields, keptMs ?? null, true] : [...fields, keptMs]
 }
 
 /** The inverse of `publicationFields`; throws a TypeError for what is not that. */
 export function publicationFrom(value: unknown): Publication {
   const [seq, entry, timestamp, counter, ...op] = value as [number, number, number, number]
-  const keptMs = (value as (number | undefined)[])[KEPT_AT]
+  const [keptMs, isLastKept] = (value as unknown[]).slice(KEPT_AT) as [(number | null)?, boolean?]
   if (keptMs !== undefined) withoutPadding(op)
   const { membersMax, rateMax, said, ...rest } = opFrom(op)
   const publication = { seq, entry, timestamp, counter, ...rest }
-  return keptMs === undefined ? publication : { ...publication, keptMs }
+  if (keptMs === undefined) return publication
+  const kept = keptMs === null ? publication : { ...publication, keptMs }
+  return isLastKept === true ? { ...kept, isLastKept } : kept
+}
+
+/** The fields of what a rewind is told first. */
+export function olderFields(older: readonly OlderPart[]): Fields {
+  return older.map(({ lineage, publications }) => [lineage, publications.map(publicationFields)])
+}
+
+/** The inverse of `olderFields`. */
+export function olderFrom(
+  value: readonly [string, unknown[]][] | undefined
+): { older?: OlderPart[] } {
+  if (value === undefined) return {}
+  return {
+    older: value.map(([lineage, rows]) => {
+      return { lineage, publications: rows.map(publicationFrom) }
+    })
+  }
 }
 
 /** Takes away what stands behind the last field of an op. */

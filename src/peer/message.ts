@@ -19,6 +19,7 @@
 import type { Frame } from '../wire/frame.ts'
 import type { Rewind } from '../wire/params.ts'
 import type { ErrorInfo } from '../wire/protocol-message.ts'
+import type { Backfill, Backfilled } from './backfill-message.ts'
 import type { CensusToClient, CensusToGroup, CensusToMaster, Counted } from './census-message.ts'
 import type { ClaimMessage } from './claim-message.ts'
 import type { CometMessage } from './comet-message.ts'
@@ -41,6 +42,7 @@ import type {
 import type { Said } from './said.ts'
 import type { BroadcastItem, Variant } from './variant.ts'
 
+export type { Backfill, Backfilled, OlderPart } from './backfill-message.ts'
 export type { BroadcastItem, DeltaFrame, Variant } from './variant.ts'
 export type {
   Declare,
@@ -126,7 +128,9 @@ export interface Publication extends Named {
   /** Known to the master that wrote it, and to nobody else: the log does not hold it. */
   readonly said?: Said
   /** It is to stand in the archive, for so long (log/archive.ts). */
-  readonly keptMs?: number
+  readonly keptMs?: number | undefined
+  /** It is to stand there until another one is published. */
+  readonly isLastKept?: boolean | undefined
 }
 
 /** What became of a publish. */
@@ -319,31 +323,6 @@ export interface Result extends OnChannel {
 export interface Deliver extends OnChannel {
   readonly kind: 'deliver'
   readonly epoch: number
-  readonly publications: readonly Publication[]
-}
-
-/**
- * ChannelClient → master: what is there after `from`? For one attachment that is behind. Without
- * `from`: what are the last messages? For one that rewinds.
- */
-export interface Backfill extends OnChannel {
-  readonly kind: 'backfill'
-  readonly clientId: string
-  readonly requestNo: number
-  readonly epoch: number
-  readonly from: Standing | undefined
-  readonly rewind?: Rewind
-}
-
-/** Master → ChannelClient: what came after `from`, or that it is gone. */
-export interface Backfilled extends OnChannel {
-  readonly kind: 'backfilled'
-  readonly clientId: string
-  readonly requestNo: number
-  readonly epoch: number
-  readonly isContinuation: boolean
-  /** Where the last of `publications` leads; there may be more after it. */
-  readonly standing: Standing
   readonly publications: readonly Publication[]
 }
 

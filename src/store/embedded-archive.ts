@@ -30,7 +30,7 @@ const SCHEMA = `
   CREATE INDEX IF NOT EXISTS ends ON records (endsAtMs);`
 
 type Statements = Readonly<
-  Record<'highest' | 'last' | 'page' | 'add' | 'mark' | 'sweep', StatementSync>>
+  Record<'highest' | 'last' | 'page' | 'add' | 'mark' | 'sweep' | 'trim', StatementSync>>
 
 interface Row {
   readonly seq: number
@@ -65,7 +65,8 @@ export class EmbeddedArchive implements Archive {
         'INSERT INTO records (shelf, seq, endsAtMs, bytes) VALUES (?, ?, ?, ?)'),
       mark: this.#file.prepare('INSERT INTO lasts (shelf, seq) VALUES (?, ?) ' +
         'ON CONFLICT (shelf) DO UPDATE SET seq = excluded.seq'),
-      sweep: this.#file.prepare('DELETE FROM records WHERE endsAtMs <= ?')
+      sweep: this.#file.prepare('DELETE FROM records WHERE endsAtMs <= ?'),
+      trim: this.#file.prepare('DELETE FROM records WHERE shelf = ? AND seq < ?')
     }
   }
 
@@ -110,6 +111,10 @@ export class EmbeddedArchive implements Archive {
       if (this.#file.isTransaction) this.#file.exec('ROLLBACK')
       return { kind: 'refused', reason: (error as Error).message }
     }
+  }
+
+  async trim(shelf: Shelf, below: number): Promise<void> {
+    this.#statements.trim.run(keyOf(shelf), below)
   }
 
   close(): void {
@@ -166,6 +171,10 @@ export class PortArchive implements Archive {
     shelf: Shelf, expectedSeq: number, bytes: Uint8Array, keptMs: number
   ): Promise<AppendOutcome> {
     return this.#store.call('append', shelf, expectedSeq, ownBytes(bytes), keptMs)
+  }
+
+  trim(shelf: Shelf, below: number): Promise<void> {
+    return this.#store.call('trim', shelf, below)
   }
 }
 

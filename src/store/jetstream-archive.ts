@@ -81,6 +81,14 @@ export class JetStreamArchive implements Archive {
     return outcome.kind === 'conflictSomewhere' ? { kind: 'conflict', lastSeq: 0 } : outcome
   }
 
+  async trim(shelf: Shelf, below: number): Promise<void> {
+    const place = this.#placeOf(shelf)
+    if (place === undefined) return
+    const { stream, subject } = place
+    // JetStream purges what is below `seq`.
+    await askApi(this.#requests, `STREAM.PURGE.${stream}`, { filter: subject, seq: below })
+  }
+
   async #one(shelf: Shelf, questionOf: (subject: string) => object): Promise<RecordOutcome> {
     const place = this.#placeOf(shelf)
     if (place === undefined) return { kind: 'unreadable', reason: 'the view has no log yet' }

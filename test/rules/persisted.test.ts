@@ -1,11 +1,11 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { encode } from '@msgpack/msgpack'
+import { decode, encode } from '@msgpack/msgpack'
 import * as Ably from 'ably'
 import type { Test } from 'tap'
 import { type DevRegion, startDevRegion } from '../../src/commands/dev.ts'
-import { encodeArchived } from '../../src/log/archive.ts'
+import { decodeArchived, encodeArchived } from '../../src/log/archive.ts'
 import { EmbeddedArchive } from '../../src/store/embedded-archive.ts'
 import { ablyClient, errorOf } from '../support/ably-clients.ts'
 import { ruleFile, type Stage, type WireFormat } from './support/rule.ts'
@@ -62,7 +62,8 @@ class Own {
     })
     t.teardown(() => region.stop())
     const namespaces = [
-      { id: 'kept', persisted: true }, { id: 'short', persisted: true, retention: '2m' }
+      { id: 'kept', persisted: true }, { id: 'short', persisted: true, retention: '2m' },
+      { id: 'last', persistLast: true }
     ]
     const made = await fetch(`${region.urls[0]}/apps`, {
       method: 'POST', headers: { 'content-type': 'application/json' },
@@ -89,6 +90,25 @@ function fileOf(t: Test): string {
   const folder = mkdtempSync(join(tmpdir(), 'ringcast-history-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   return join(folder, 'history.db')
+}
+
+/** The data of the first messages that one is told who attaches with this rewind. */
+async function rewound(
+  client: Ably.Realtime, name: string, rewind: string, count: number
+): Promise<unknown[]> {
+  const channel = client.channels.get(name, { params: { rewind } })
+  const told: unknown[] = []
+  await new Promise<void>((resolve, reject) => {
+    const listener = ({ data }: Ably.Message): void => {
+      told.push(data)
+      if (told.length === count) resolve()
+    }
+    channel.subscribe(listener).then((change) => {
+      if (count === 0 && change?.hasBacklog !== true) resolve()
+    }, reject)
+  })
+  await channel.detach()
+  return told
 }
 
 /** Publishes until one is not acknowledged, for it waits for the archive; gives those that are. */
@@ -205,6 +225,47 @@ ruleFile('persisted', (rule) => {
       t.same(await told('kept:old'), ['180000', '90000'])
       t.same(await told('short:old'), ['90000'])
     }
+  })
+
+  rule('H6', 'who rewinds is told what the archive has, from before', async (t, on) => {
+    const historyFile = fileOf(t)
+    const own = await Own.start(t, on.format, { historyFile })
+    const channel = `${own.key.split('.')[0]!}/kept:rewound`
+    const archive = new EmbeddedArchive(historyFile)
+    t.teardown(() => archive.close())
+    const shelf = { partition: 0, channel, of: 'messages' as const }
+    for (const [at, minutes] of [90, 30, 5].entries()) {
+      const bytes = recordOf(channel, at + 1, Date.now() - minutes * 60_000, `${minutes} m`)
+      await archive.append(shelf, at, bytes, 3_600_000)
+    }
+    const client = own.client(t)
+    t.same(await rewound(client, 'kept:rewound', '2', 2), ['30 m', '5 m'])
+    await own.rest().channels.get('kept:rewound').publish('n', 'now')
+    t.same(await rewound(client, 'kept:rewound', '3', 3), ['30 m', '5 m', 'now'])
+    t.same(await rewound(client, 'kept:rewound', '60m', 3), ['30 m', '5 m', 'now'])
+    t.same(await rewound(client, 'kept:rewound', '1', 1), ['now'])
+  })
+
+  rule('H7', 'the last message of a channel is kept, and told to who rewinds', async (t, on) => {
+    const historyFile = fileOf(t)
+    const own = await Own.start(t, on.format, { historyFile })
+    const appId = own.key.split('.')[0]!
+    const archive = new EmbeddedArchive(historyFile)
+    t.teardown(() => archive.close())
+    const lastOf = (name: string) =>
+      ({ partition: 0, channel: `${appId}/last:${name}`, of: 'last' as const })
+    for (const data of ['first', 'second']) {
+      await own.rest().channels.get('last:a').publish('n', data)
+    }
+    const kept = await archive.last(lastOf('a'))
+    const { publications } = decodeArchived(kept.kind === 'record' ? kept.record!.bytes
+      : new Uint8Array())!
+    t.match(publications.map(({ payload }) => decode(payload)), [[{ data: 'second' }]])
+    const bytes = recordOf(`${appId}/last:old`, 1, Date.now() - 300 * 86_400_000, 'long ago')
+    await archive.append(lastOf('old'), 0, bytes, 3_600_000)
+    t.same(await rewound(own.client(t), 'last:old', '5', 1), ['long ago'])
+    t.same(await rewound(own.client(t), 'last:old', '60m', 0), [], 'not within that time')
+    t.same(await dataOf(own.rest().channels.get('last:old'), {}), [], 'history has it not')
   })
 
   rule('H5', 'what is published later follows on it', async (t, on) => {

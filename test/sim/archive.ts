@@ -39,6 +39,7 @@ export class SimArchive {
     this.#world.after(this.#delayMs(), () => {
       const isReachable = asker.isUp && !this.#cutOff.has(asker.machine)
       if (request.kind === 'append') this.#append(isReachable, request, onAnswer)
+      else if (request.kind === 'trim') this.#trim(isReachable, request, onAnswer)
       else this.#read(isReachable, request, onAnswer)
     })
   }
@@ -84,6 +85,17 @@ export class SimArchive {
     this.#world.after(this.#delayMs(), () => {
       onAnswer({ kind: 'page', ticket, outcome: { kind: 'page', records, isEnd } })
     })
+  }
+
+  #trim(
+    isReachable: boolean, { shelf, below, ticket }: ArchiveRequest & { kind: 'trim' },
+    onAnswer: (answer: ArchiveAnswer) => void
+  ): void {
+    if (isReachable && !this.#isDrawn(this.faults.lostChance)) {
+      const held = this.#heldOf(shelf)
+      held.splice(0, held.findIndex(({ seq }) => seq >= below))
+    }
+    this.#world.after(this.#delayMs(), () => onAnswer({ kind: 'trimmed', ticket }))
   }
 
   #append(

@@ -84,11 +84,12 @@ export function newTextsOf({ texts, events }: Committed): readonly string[] {
   return events.flatMap(({ action, data }) => (action === Presence.LEAVE ? [] : data))
 }
 
-function committedOf(
+/** What a publication says; `accepted`: where it stands. */
+export function committedOf(
   { channel, publication }: PublicationEntry,
   lineage: string,
   epoch: number,
-  { atMs, seq: logSeq }: Accepted
+  { atMs, seq: logSeq }: Pick<Accepted, 'atMs' | 'seq'>
 ): Committed {
   const { payload, messageCount, owner, ...said } = publication
   const items = decode(payload) as (WireItem & WirePresence)[]

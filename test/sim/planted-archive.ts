@@ -90,8 +90,10 @@ export const ofTheArchive: readonly Planted[] = [
       // Whoever asks what stands where, without copies, is answered as if that were all.
       archive.ask = (asker, request, onAnswer) => {
         if (request.kind !== 'next') return ask(asker, request, onAnswer)
-        ask(asker, { ...request, kind: 'page', countMax: 1 }, ({ ticket, outcome }) => {
-          const record = outcome.kind === 'page' ? outcome.records[0] : undefined
+        ask(asker, { ...request, kind: 'page', countMax: 1 }, (answer) => {
+          const isPage = answer.kind === 'page' && answer.outcome.kind === 'page'
+          const record = isPage ? answer.outcome.records[0] : undefined
+          const { ticket } = answer
           onAnswer({ kind: 'record', ticket, outcome: { kind: 'record', record } })
         })
       }

@@ -42,7 +42,8 @@ const rules = {
   mutableMessages: false, exposeTimeserial: false
 }
 const namespaces = [
-  { ...rules, id: 'safe', tlsOnly: true }, { ...rules, id: 'kept', persisted: true },
+  { ...rules, id: 'safe', tlsOnly: true },
+  { ...rules, id: 'kept', persisted: true, persistLast: true },
   { ...rules, id: 'known', identified: true }
 ]
 export const KEY = `${APP}.key:secret`

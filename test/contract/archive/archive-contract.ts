@@ -75,6 +75,20 @@ export async function archiveContract(t: Test, house: ArchiveHouse): Promise<voi
     t.equal(text((await lastOf(archive, presence))!.bytes), 'p1')
   })
 
+  await t.test('[22] what is let go is what lies below, of that shelf alone', async (t) => {
+    const archive = await house.open()
+    const [shelf, other] = [fresh('last'), fresh('last')]
+    const untouched = await kept(archive, other, 0, 'other')
+    let seq = 0
+    for (const words of ['a', 'b', 'c']) seq = await kept(archive, shelf, seq, words)
+    await archive.trim(shelf, seq)
+    const page = await pageOf(archive, shelf, 1, 10, 1)
+    t.same(page.map((each) => [each.seq, text(each.bytes)]), [[seq, 'c']])
+    t.ok(await kept(archive, shelf, seq, 'd') > seq, 'appends go on behind it')
+    t.equal((await lastOf(archive, other))?.seq, untouched)
+    await archive.trim(fresh('last'), 5)
+  })
+
   await t.test('[22] pages begin where they are asked to, and end with their number', async (t) => {
     const archive = await house.open()
     const shelf = fresh()

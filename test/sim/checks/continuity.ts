@@ -18,7 +18,7 @@ import {
 } from './channel-view.ts'
 import type { Check } from './check.ts'
 import { RETENTION_SLACK, wasLetGo, whyLetGo } from './retention.ts'
-import { Rewinding } from './rewinding.ts'
+import { archivedBefore, Rewinding } from './rewinding.ts'
 
 export class Continuity implements Check {
   readonly #ledger: Ledger
@@ -163,8 +163,9 @@ export class Continuity implements Check {
       view.rewinding = hasBacklog ? 'doubtful' : undefined
       return
     }
-    const all = this.#ledger.of(at.lineage, key)
-    const rewinding = new Rewinding(all, rewindCount, at, view.isDerived, (each) =>
+    const all = this.#ledger.of(at.lineage, key).filter(({ seq }) => seq <= at.seq)
+    const former = archivedBefore(this.#region, key, at.lineage)
+    const rewinding = new Rewinding([...former, ...all], rewindCount, at, view.isDerived, (each) =>
       isVisible(each, socket, view))
     if (hasBacklog) {
       if (rewinding.isOver) throw new Violation('rewind', `${who} is told of a backlog of nothing`)
@@ -174,9 +175,11 @@ export class Continuity implements Check {
     }
   }
 
-  #mayLeaveOut(who: string, key: string, { leftOut }: Rewinding): void {
+  #mayLeaveOut(who: string, key: string, { leftOut, at }: Rewinding): void {
     if (leftOut === undefined) return
     const { lineage, seq, entry, epoch } = leftOut
+    // What only the archive has need not be told, where that does not answer.
+    if (lineage !== at.lineage) return
     const before = { lineage, epoch, seq: seq - 1, entry: entry - 1 }
     if (this.#excuse(key, before) !== undefined) return
     throw new Violation('rewind', `${who} is not told ${words(leftOut)}, which it rewinds to`)

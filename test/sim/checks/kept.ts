@@ -45,9 +45,19 @@ export class Kept implements Check {
 
   /** Somebody is told that this is committed. */
   onAcknowledged(committed: Committed): void {
-    if (!this.#isOwed(committed) || this.#stored.has(placeOf(committed))) return
+    if (!this.#isOwed(committed)) return
     const { channel, seq } = committed
-    throw new Violation('kept', `${channel}: ${seq} is acknowledged and not in the archive`)
+    if (!this.#stored.has(placeOf(committed))) {
+      throw new Violation('kept', `${channel}: ${seq} is acknowledged and not in the archive`)
+    }
+    if (committed.events === undefined && seq > this.#lastOf(committed)) {
+      throw new Violation('kept', `${channel}: ${seq} is acknowledged and not kept as the last one`)
+    }
+  }
+
+  /** The last seq of what was said last. */
+  #lastOf({ channel, lineage }: Committed): number {
+    return this.#lasts.get(`last ${channel} ${lineage}`) ?? 0
   }
 
   missing(): string[] {

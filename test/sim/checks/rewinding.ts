@@ -4,11 +4,26 @@
  * not hold them any more. The last one bears the attachment's own place.
  */
 
-import type { Committed } from '../committed.ts'
+import { decodeArchived } from '../../../src/log/archive.ts'
+import { type Committed, committedOf } from '../committed.ts'
+import type { Region } from '../region.ts'
 import { isEphemeral, nameOf } from '../submissions.ts'
 import type { Point } from '../wire.ts'
 
 const COUNT_MAX = 100
+
+/** What the archive has of the lineages before this one, in its order. */
+export function archivedBefore(
+  { archive }: Region, channel: string, lineage: string
+): Committed[] {
+  const records = archive.recordsOf({ partition: 0, channel, of: 'messages' })
+  return records.flatMap(({ bytes, seq }) => {
+    const { lineage: former, epoch, publications } = decodeArchived(bytes)!
+    if (former === lineage) return []
+    return publications.map((publication) => committedOf(
+      { kind: 'publication', channel, publication }, former, epoch, { atMs: 0, seq }))
+  })
+}
 
 /** One message that may be shown. */
 interface Due {
@@ -17,7 +32,7 @@ interface Due {
 }
 
 export class Rewinding {
-  readonly #at: Point
+  readonly at: Point
   readonly #due: readonly Due[]
   #first: number | undefined
   #next = 0
@@ -30,8 +45,8 @@ export class Rewinding {
     isDerived: boolean,
     isVisible: (committed: Committed) => boolean
   ) {
-    this.#at = at
-    const lasting = all.filter(({ seq, events }) => seq <= at.seq && events === undefined)
+    this.at = at
+    const lasting = all.filter(({ events }) => events === undefined)
       .flatMap((committed) => committed.texts.map((text) => ({ committed, text })))
       .filter(({ text }) => !isEphemeral(text))
     // With a filter it is the last ones of the last hundred.
@@ -66,7 +81,7 @@ export class Rewinding {
     }
     const { seq } = shown.at(-1)!.committed
     this.#next += texts.length
-    if (to.seq === seq || to.seq === this.#at.seq) return undefined
-    return `rewinds to ${texts} as ${to.seq}, where it is ${seq}, or ${this.#at.seq} at the end`
+    if (to.seq === seq || to.seq === this.at.seq) return undefined
+    return `rewinds to ${texts} as ${to.seq}, where it is ${seq}, or ${this.at.seq} at the end`
   }
 }

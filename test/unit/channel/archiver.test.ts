@@ -6,64 +6,13 @@ import { type ArchivePart, ArchiveReading } from '../../../src/channel/archive-r
 import { Archiver } from '../../../src/channel/archiver.ts'
 import { ChannelArchive } from '../../../src/channel/channel-archive.ts'
 import { Backlog } from '../../../src/channel/backlog.ts'
-import {
-  type ArchiveAnswer, type ArchiveAsk, decodeArchived, type Shelf
-} from '../../../src/log/archive.ts'
-import type { AppendOutcome, LogRecord } from '../../../src/log/port.ts'
+import { decodeArchived, type Shelf } from '../../../src/log/archive.ts'
 import type { Publication } from '../../../src/peer/message.ts'
 import type { HistoryQuestion } from '../../../src/peer/question-message.ts'
+import { TestArchive } from './test-archive.ts'
 
 const SHELF: Shelf = { partition: 1, channel: 'app/kept:a', of: 'messages' }
-const [STEP, BEGIN] = [7, 1_000]
-
-/** One shelf, answered when the test says so; `mood` replaces what an append comes to. */
-class TestArchive {
-  readonly records: LogRecord[] = []
-  readonly asked: ArchiveAsk[] = []
-  mood: ((store: () => AppendOutcome) => AppendOutcome) | undefined
-  isSilent = false
-  /** What pages are read from: a copy that may lag. */
-  copy = (): LogRecord[] => this.records
-  #open: (() => void)[] = []
-
-  askArchive(request: ArchiveAsk, onAnswer: (answer: ArchiveAnswer) => void): void {
-    this.asked.push(request)
-    this.#open.push(() => onAnswer({ ...this.#answerTo(request), ticket: 1 } as ArchiveAnswer))
-  }
-
-  settle(): void {
-    while (!this.isSilent && this.#open.length > 0) this.#open.shift()!()
-  }
-
-  seqs(): number[] {
-    return this.records.flatMap(({ bytes }) =>
-      decodeArchived(bytes)!.publications.map(({ seq }) => seq))
-  }
-
-  #answerTo(request: ArchiveAsk): object {
-    if (request.kind === 'last') {
-      return { kind: 'record', outcome: { kind: 'record', record: this.records.at(-1) } }
-    }
-    if (request.kind === 'next') {
-      const record = this.records.find(({ seq }) => seq >= request.from)
-      return { kind: 'record', outcome: { kind: 'record', record } }
-    }
-    if (request.kind === 'page') {
-      const wanted = this.copy().filter(({ seq }) => seq >= request.from)
-      const records = wanted.slice(0, request.countMax)
-      const isEnd = records.length === wanted.length
-      return { kind: 'page', outcome: { kind: 'page', records, isEnd } }
-    }
-    const store = (): AppendOutcome => {
-      const lastSeq = this.records.at(-1)?.seq ?? 0
-      if (request.expectedSeq !== lastSeq) return { kind: 'conflict', lastSeq }
-      const seq = lastSeq + STEP
-      this.records.push({ seq, bytes: request.bytes })
-      return { kind: 'appended', seq }
-    }
-    return { kind: 'append', outcome: this.mood === undefined ? store() : this.mood(store) }
-  }
-}
+const BEGIN = 1_000
 
 function publication(seq: number, bytes = 10): Publication {
   return {
@@ -218,7 +167,7 @@ t.test('[16, 22] what waits for the past keeps its order in times of trouble', a
     backlog: new Backlog(), hasRoom: true, nowMs: () => nowMs, confirm: () => undefined,
     disproves: () => false, onRolledBack: () => undefined
   }, { onStored: () => undefined, onPast: () => undefined })
-  kept.begin()
+  kept.begin(['messages', 'presence'])
   t.ok(kept.holds(() => void ran.push('first')))
   nowMs += archiveLimits.archiveSilentMs
   if (!kept.holds(() => void ran.push('held'))) ran.push('second')

@@ -7,8 +7,9 @@ import { Deadlines } from '../../../src/base/deadlines.ts'
 import { Random } from '../../../src/base/random.ts'
 import { PartitionMaster } from '../../../src/channel/partition.ts'
 import { Backlog } from '../../../src/channel/backlog.ts'
-import { keepsNothing } from '../../../src/channel/channel-archive.ts'
+import { type Keeping, keepsNothing } from '../../../src/channel/channel-archive.ts'
 import { TailPool } from '../../../src/channel/tail.ts'
+import type { ArchiveOutbox } from '../../../src/log/archive.ts'
 import { ampleRoom } from '../../../src/log/room.ts'
 import type { Joined, PeerMessage, Standing, ToMaster } from '../../../src/peer/message.ts'
 import type { Place } from '../../../src/peer/place.ts'
@@ -18,6 +19,8 @@ import { oneMeter } from '../../support/meters.ts'
 export const CHANNEL = 'app/c'
 
 export class World {
+  /** Worlds of one name make the same lineages. */
+  name = 'life'
   readonly log = new TestLog()
   readonly deadlines = new Deadlines()
   /** Nodes that a roll waits for, and incarnations that are gone. */
@@ -25,6 +28,8 @@ export class World {
   readonly gone = new Set<string>()
   nowMs = 1_000_000
   viewVersion = 1
+  archive: ArchiveOutbox = { askArchive: () => undefined }
+  keeping: Keeping = keepsNothing
   /** As the workers' main thread last said. */
   room = ampleRoom
   /** The log answers nothing. */
@@ -67,14 +72,14 @@ export class Life {
     }
     this.master = new PartitionMaster(claimant, {
       log: world.log,
-      archive: { askArchive: () => undefined },
+      archive: world.archive,
       backlog: new Backlog(),
-      keeping: keepsNothing,
+      keeping: world.keeping,
       tails: new TailPool(),
       meters: oneMeter(),
       room: () => world.room,
       deadlines: world.deadlines,
-      random: new Random(`life/${no}`),
+      random: new Random(`${world.name}/${no}`),
       now: () => ({ monoMs: world.nowMs, wallMs: world.nowMs }),
       send: (_, message) => this.said.push(message),
       homes: () => world.homes,

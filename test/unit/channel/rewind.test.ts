@@ -3,12 +3,12 @@ import { encodeMessages, serialOf } from '../../../src/channel/encoding.ts'
 import { lastingCount, Tail, TailPool } from '../../../src/channel/tail.ts'
 import { pageRewound } from '../../../src/channel/page.ts'
 import { limits } from '../../../src/base/limits.ts'
-import type { Attached, Publication } from '../../../src/peer/message.ts'
+import type { Attached, OlderPart, Publication } from '../../../src/peer/message.ts'
 import type { Message } from '../../../src/wire/protocol-message.ts'
 import { errors } from '../../../src/wire/errors.ts'
 import { GroupBench, item, Listener } from './group-bench.ts'
 import {
-  CHANNEL, ClientBench, json, ofKind, publication, publications, read, standing
+  CHANNEL, ClientBench, json, LINEAGE, ofKind, publication, publications, read, standing
 } from './parts.ts'
 
 const owner = { incarnation: 'n0#1', worker: 0, generation: 1, claim: 0 }
@@ -30,11 +30,14 @@ function rewinding(seq: number, count: number, over: object = {}) {
   bench.said()
   bench.told()
   bench.attach({ rewind: { count }, ...over })
-  const answer = (told: readonly Publication[], at = seq, isContinuation = true): void => {
+  const answer = (
+    told: readonly Publication[], at = seq, isContinuation = true, older?: readonly OlderPart[]
+  ): void => {
     const ask = ofKind(bench.said(), 'backfill').at(-1)!
     bench.client.onMasterMessage({
       kind: 'backfilled', channel: CHANNEL, clientId: ask.clientId, requestNo: ask.requestNo,
-      epoch: 1, isContinuation, standing: standing(at), publications: told
+      epoch: 1, isContinuation, standing: standing(at), publications: told,
+      ...(older === undefined ? {} : { older })
     })
   }
   return { bench, answer, attached: () => ofKind(bench.told(), 'attached').at(-1) }
@@ -92,6 +95,31 @@ t.test('[C1] the last one that is told carries the place where it begins', async
   answer(publications(2, 3))
   t.same(told(attached()!).map(({ channelSerial }) => channelSerial),
     [serialOf(standing(2)), serialOf(standing(9))])
+})
+
+t.test('[C1, H6] what the archive has is told first, with the serials that it had', async (t) => {
+  const { answer, attached } = rewinding(5, 5)
+  const older = [
+    { lineage: 'L0', publications: publications(8, 9) },
+    { lineage: LINEAGE, publications: publications(2, 2) }
+  ]
+  answer(publications(3, 4), 4, true, older)
+  t.equal(attached(), undefined, 'the rest is asked for')
+  answer(publications(5, 5))
+  const answered = attached()!
+  t.same(told(answered).map(({ data }) => data), ['m9', 'm2', 'm3', 'm4', 'm5'])
+  const serials = answered.backlog.flatMap(({ frames }) =>
+    read(frames[0]!).messages!.map(({ serial }) => serial!))
+  t.same(serials.map((serial) => serial.includes('L0')), [true, false, false, false, false])
+  t.equal(told(answered)[0]!.channelSerial, serialOf(standing(9, { lineage: 'L0' })))
+})
+
+t.test('[C1, H6] where nothing is held, the last of the archive carries the place', async (t) => {
+  const { answer, attached } = rewinding(0, 1)
+  answer([], 0, true, [{ lineage: 'L0', publications: publications(8, 9) }])
+  const answered = attached()!
+  t.same(told(answered).map(({ data }) => data), ['m9'])
+  t.equal(told(answered)[0]!.channelSerial, serialOf(standing(0)))
 })
 
 t.test('[C2] what came after the first page is told, presence and ephemeral not', async (t) => {

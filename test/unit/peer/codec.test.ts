@@ -7,6 +7,8 @@ const channel = 'app/c'
 const from = { lineage: 'l', seq: 3, epoch: 4, entry: 5 }
 const question = { kind: 'backfill', channel, clientId: 'x', requestNo: 7, epoch: 4 } as const
 const owner = { incarnation: 'n0-1', worker: 2, generation: 3, claim: 0 }
+const publication = { seq: 3, entry: 5, timestamp: 7, counter: 0, id: 'c:1', messageCount: 1,
+  idSpace: 'connection' as const, connectionId: 'c', payload: Uint8Array.of(0x90) }
 const op: PublishOp = { id: 'c:1', idSpace: 'connection', connectionId: 'c', messageCount: 2,
   payload: Uint8Array.of(0x90) }
 
@@ -26,6 +28,11 @@ const messages: readonly PeerMessage[] = [
     { wantsDeliveries: false, hasMembers: false, hasUnanswered: true, from: undefined }
   ].map((each) => ({
     kind: 'join' as const, channel, joinNo: 2, clientId: 'x', viewVersion: 9, ...each
+  })),
+  ...[[], [{ lineage: 'old', publications: [{ ...publication, isLastKept: true as const }] },
+    { lineage: 'l', publications: [{ ...publication, keptMs: 5 }] }]].map((older) => ({
+    kind: 'backfilled' as const, channel, clientId: 'x', requestNo: 7, epoch: 4,
+    isContinuation: true, standing: from, publications: [publication], older
   })),
   { kind: 'listenersAsked', channel },
   { kind: 'joinAgain', channel, clientId: 'x' },

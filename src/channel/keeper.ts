@@ -1,0 +1,91 @@
+/**
+ * What a channel's master has to do with what is kept of the channel for long: the rules that hold
+ * now, and its part of the archive once anything is to be kept (rule 22).
+ */
+
+import { errors } from '../wire/errors.ts'
+import type { ErrorInfo } from '../wire/protocol-message.ts'
+import type { IdSpace, Publication } from '../peer/message.ts'
+import { type ArchiveOwner, ChannelArchive, type Kept, shelvesOf } from './channel-archive.ts'
+import type { MasterPorts } from './master-ports.ts'
+
+export class Keeper {
+  readonly #channel: string
+  readonly #ports: MasterPorts
+  /** Nothing of the channel stood in the log that its master went on from. */
+  readonly #isBorn: boolean
+  readonly #owner: ArchiveOwner
+  #archive: ChannelArchive | undefined
+  #kept: Kept = {}
+  #rulesVersion = -1
+
+  constructor(channel: string, isBorn: boolean, ports: MasterPorts, owner: ArchiveOwner) {
+    this.#channel = channel
+    this.#ports = ports
+    this.#isBorn = isBorn
+    this.#owner = owner
+  }
+
+  /** Undefined as long as nothing was to be kept. */
+  get archive(): ChannelArchive | undefined {
+    return this.#archive
+  }
+
+  get isIdle(): boolean {
+    return this.#archive?.isIdle !== false
+  }
+
+  /** What is said of the publication when it is written. */
+  ruleFor({ owner }: Pick<Publication, 'owner'>): Kept {
+    const { keptMs, isLastKept } = this.#rules()
+    return owner === undefined && isLastKept === true ? { keptMs, isLastKept } : { keptMs }
+  }
+
+  /** A channel that was born asks the archive how far its past goes. */
+  begin(): void {
+    const shelves = shelvesOf(this.#rules())
+    if (this.#isBorn && shelves.length > 0) this.#archiveOf().begin(shelves)
+  }
+
+  /** False if it is not to be kept. */
+  keep(publication: Publication): boolean {
+    if (publication.keptMs === undefined && publication.isLastKept !== true) return false
+    this.#archiveOf().add(publication)
+    return true
+  }
+
+  /** Runs it once the past is known; false if that need not be waited for. */
+  holds(run: () => void): boolean {
+    return this.#isBorn && this.#isKeeping && this.#archiveOf().holds(run)
+  }
+
+  /** Why a publish cannot be taken; what nodes decide, leaves above all, is, where it has room. */
+  refusal(idSpace: IdSpace): ErrorInfo | undefined {
+    if (!this.#ports.hasRoom) return errors.unavailable('the log takes no more for now').info
+    if (idSpace === 'node' || !this.#isKeeping) return undefined
+    return this.#archiveOf().refusal(this.#isBorn)
+  }
+
+  stop(): void {
+    this.#archive?.stop()
+  }
+
+  get #isKeeping(): boolean {
+    return shelvesOf(this.#rules()).length > 0
+  }
+
+  #rules(): Kept {
+    const { keeping } = this.#ports
+    if (keeping.version !== this.#rulesVersion) {
+      this.#rulesVersion = keeping.version
+      this.#kept = keeping.kept(this.#channel)
+    }
+    return this.#kept
+  }
+
+  #archiveOf(): ChannelArchive {
+    const { lineage, epoch, archiving } = this.#ports
+    this.#archive ??= new ChannelArchive(this.#channel, lineage, epoch, archiving, this.#owner)
+    return this.#archive
+  }
+}

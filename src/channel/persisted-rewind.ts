@@ -1,0 +1,195 @@
+/**
+ * A rewind of a persisted channel that goes back further than what is held (protocol 7.5): the page
+ * with which it begins is preceded by what the archive owes, and that by what the archive has, from
+ * lineages that are over, too.
+ *
+ * One that rewinds waits for the archive a while and no longer: where that cannot be read, it is
+ * told what is held.
+ *
+ * Cost: one reading of the archive, backwards, for all attachments of a node that come together.
+ */
+
+import { archiveLimits } from '../base/archive-limits.ts'
+import { limits } from '../base/limits.ts'
+import type { OlderPart, Publication } from '../peer/message.ts'
+import type { HistoryPlace, HistoryQuestion } from '../peer/question-message.ts'
+import type { Rewind } from '../wire/params.ts'
+import type { ArchivePart } from './archive-reading.ts'
+import type { Kept } from './channel-archive.ts'
+import type { Here, Page } from './page.ts'
+import type { PartitionArchiving } from './partition-archiving.ts'
+import { lastingCount } from './tail.ts'
+
+const RETRY_MS = 100
+
+export interface RewindPorts {
+  readonly archiving: PartitionArchiving
+  readonly wallMs: number
+  /** Calls back, unless the channel or its mastership is over by then. */
+  later(afterMs: number, run: () => void): void
+}
+
+/** Where it is rewound. */
+export interface Rewound {
+  readonly partition: number
+  readonly channel: string
+  readonly lineage: string
+  /** What is held there. */
+  readonly here: Here
+  /** By the rules of now. */
+  readonly kept: Kept
+}
+
+/** Completes `page`, now or later; `key` names the reading among all that are under way. */
+export function rewindPersisted(
+  key: string, place: Rewound, rewind: Rewind, page: Page, ports: RewindPorts,
+  onPage: (page: Page) => void
+): void {
+  const { here, lineage } = place
+  const sinceMs = ports.wallMs - (rewind.forMs ?? Infinity)
+  const owed = owedBefore(place)
+  const held = takeLast(owed, rewind.count - heldCount(here, rewind.count), sinceMs)
+  const older = held.publications.length === 0 ? []
+    : [{ lineage, publications: held.publications }]
+  if (held.missing <= 0 || held.isCut || reachesBack(here, sinceMs)) {
+    onPage(older.length === 0 ? page : { ...page, older })
+    return
+  }
+  const endSeq = owed[0]?.seq ?? here.tail.trimmedThrough + 1
+  const { missing } = held
+  const wantsLast = place.kept.isLastKept === true && missing === rewind.count
+  const reading = new Rewinding(key, place, { sinceMs, endSeq, missing, wantsLast }, ports)
+  reading.begin((archived) => {
+    const all = [...archived, ...older]
+    onPage(all.length === 0 ? page : { ...page, older: all })
+  })
+}
+
+interface Wanted {
+  readonly sinceMs: number
+  /** From this seq of our lineage on, what is held tells. */
+  readonly endSeq: number
+  /** Messages. */
+  readonly missing: number
+  /** What was said last, where nothing else is found. */
+  readonly wantsLast: boolean
+}
+
+/** The reading of one: a part of each lineage, until there is enough. */
+class Rewinding {
+  readonly #key: string
+  readonly #place: Rewound
+  readonly #wanted: Wanted
+  readonly #ports: RewindPorts
+  readonly #parts: OlderPart[] = []
+  #of: 'messages' | 'last' = 'messages'
+  #missing: number
+  #bytes = 0
+  #onDone: ((parts: readonly OlderPart[]) => void) | undefined
+
+  constructor(key: string, place: Rewound, wanted: Wanted, ports: RewindPorts) {
+    this.#key = key
+    this.#place = place
+    this.#wanted = wanted
+    this.#ports = ports
+    this.#missing = wanted.missing
+  }
+
+  begin(onDone: (parts: readonly OlderPart[]) => void): void {
+    this.#onDone = onDone
+    this.#ports.later(archiveLimits.archiveSilentMs, () => this.#end())
+    if (this.#place.kept.keptMs === undefined) this.#endShelf()
+    else this.#read(undefined)
+  }
+
+  #read(from: HistoryPlace | undefined): void {
+    if (this.#onDone === undefined) return
+    const { partition, channel, lineage, kept } = this.#place
+    const shelf = { partition, channel, of: this.#of }
+    const { keptMs = limits.retentionMaxMs } = this.#of === 'last' ? {} : kept
+    const sinceMs = this.#ports.wallMs - keptMs
+    const { sinceMs: startMs, endSeq } = this.#wanted
+    const question: HistoryQuestion = {
+      kind: 'history', of: 'messages', isBackwards: true, startMs: Math.max(startMs, 0),
+      endMs: undefined, from, until: undefined, countMax: this.#missing
+    }
+    const bounds = { lineage, endSeq, sinceMs, toldCount: 0, toldBytes: this.#bytes }
+    const again = (): void => this.#ports.later(RETRY_MS, () => this.#read(from))
+    const isBegun = this.#ports.archiving.read(this.#key, shelf, question, bounds, (part) => {
+      if (part === undefined) again()
+      else this.#take(part)
+    })
+    if (!isBegun) again()
+  }
+
+  #take({ publications, marks, lineage, isWhole }: ArchivePart): void {
+    const last = publications.at(-1)
+    if (lineage !== undefined && last !== undefined) {
+      this.#parts.unshift({ lineage, publications: publications.toReversed() })
+    }
+    for (const publication of publications) {
+      this.#missing -= lastingCount(publication)
+      this.#bytes += publication.payload.byteLength
+    }
+    const isOver = isWhole || last === undefined || this.#missing <= 0 ||
+      this.#bytes > limits.backlogPageBytesMax
+    if (isOver) this.#endShelf()
+    else {
+      const { timestamp: ms, counter } = last
+      this.#read({ ms, counter, isIncluded: false, mark: marks.at(-1)! })
+    }
+  }
+
+  #endShelf(): void {
+    const isNothing = this.#parts.length === 0 && this.#of !== 'last'
+    if (!isNothing || !this.#wanted.wantsLast) {
+      this.#end()
+      return
+    }
+    this.#of = 'last'
+    this.#read(undefined)
+  }
+
+  #end(): void {
+    this.#onDone?.(this.#parts)
+    this.#onDone = undefined
+  }
+}
+
+/** What is not known to be in the archive, and has left the tail. */
+function owedBefore({ here: { tail, archive } }: Rewound): Publication[] {
+  const waiting = archive?.waiting() ?? []
+  const isOwed = ({ seq, owner }: Publication): boolean =>
+    owner === undefined && seq <= tail.trimmedThrough
+  return waiting.filter(isOwed)
+}
+
+/** Messages in the tail, up to `countMax`. */
+function heldCount({ tail }: Here, countMax: number): number {
+  let count = 0
+  for (let at = tail.length - 1; at >= 0 && count < countMax; at--) {
+    count += lastingCount(tail.at(at))
+  }
+  return count
+}
+
+/** True if what is held begins before the time that is gone back to. */
+function reachesBack({ tail }: Here, sinceMs: number): boolean {
+  return tail.length > 0 && tail.at(0).timestamp < sinceMs
+}
+
+/** The last of them with `count` messages since then; `isCut`: there was no room for more. */
+function takeLast(
+  owed: readonly Publication[], count: number, sinceMs: number
+): { readonly publications: Publication[]; readonly missing: number; readonly isCut: boolean } {
+  const publications: Publication[] = []
+  let [missing, bytes] = [count, 0]
+  for (const publication of owed.toReversed()) {
+    if (missing <= 0 || publication.timestamp < sinceMs) break
+    bytes += publication.payload.byteLength
+    if (bytes > limits.backlogPageBytesMax) return { publications, missing, isCut: true }
+    publications.unshift(publication)
+    missing -= lastingCount(publication)
+  }
+  return { publications, missing, isCut: false }
+}
