@@ -4,9 +4,10 @@
  * each thing that it keeps; whoever judges looks the limit up.
  */
 
+import type { archiveLimits } from './archive-limits.ts'
 import type { limits } from './limits.ts'
 
-type Limits = typeof limits
+type Limits = typeof limits & typeof archiveLimits
 
 /** The limits that are one number. */
 export type LimitName = {

@@ -7,6 +7,7 @@
 
 import type { Deadlines } from '../base/deadlines.ts'
 import { archiveLimits } from '../base/archive-limits.ts'
+import type { Size } from '../base/sizes.ts'
 import type { Random } from '../base/random.ts'
 import { type Archived, type ArchiveOutbox, SHELF_KINDS, type ShelfKind } from '../log/archive.ts'
 import type { Publication, Standing } from '../peer/message.ts'
@@ -137,6 +138,10 @@ export class ChannelArchive {
     if (!hasRoom) return errors.unavailable('the archive of persisted messages is full').info
     if (backlog.hasRoom && !this.#isInTrouble && (this.isKnown || !isBorn)) return undefined
     return errors.unavailable('persisted messages cannot be stored for now').info
+  }
+
+  *sizes(): Generator<Size> {
+    yield ['archiveEarlyMax', this.#early.length]
   }
 
   stop(): void {

@@ -106,6 +106,7 @@ export class ChannelMaster {
     yield* this.#tail.sizes()
     yield* this.#dedupe.sizes()
     yield* this.presence.sizes()
+    yield* this.#keeper.archive?.sizes() ?? []
   }
 
   /** The entry of the last publication. */

@@ -5,6 +5,7 @@
 
 import type { Deadlines } from '../base/deadlines.ts'
 import { archiveLimits } from '../base/archive-limits.ts'
+import type { Size } from '../base/sizes.ts'
 import type { Random } from '../base/random.ts'
 import type { ArchiveOutbox, Shelf } from '../log/archive.ts'
 import type { LogWriter } from '../log/writer.ts'
@@ -103,6 +104,10 @@ export class PartitionArchiving implements Archiving {
     this.#readings.set(key, reading)
     reading.begin()
     return true
+  }
+
+  *sizes(): Generator<Size> {
+    yield ['archiveReadingsMax', this.#readings.size]
   }
 
   /** The mastership is over, or begins again. */

@@ -110,9 +110,8 @@ export class PartitionMaster {
   get registeredCount(): number { return this.#registers.size }
 
   *sizes(): Generator<Size> {
-    yield* this.#confirming.sizes()
-    yield* this.#channels.sizes()
-    yield* this.#registers.sizes()
+    const parts = [this.#confirming, this.#channels, this.#registers, this.#archiving]
+    for (const part of parts) yield* part.sizes()
     if (this.#state.kind === 'serving') yield* this.#state.writer.sizes()
   }
 

@@ -4,6 +4,7 @@
  * who is there, and is nothing when everybody has left and what is kept by time has had its time.
  */
 
+import { archiveLimits } from '../../../src/base/archive-limits.ts'
 import { limits } from '../../../src/base/limits.ts'
 import type { LimitName, Size } from '../../../src/base/sizes.ts'
 import { type RingLimitName, ringLimits } from '../../../src/ring/timing.ts'
@@ -83,7 +84,7 @@ export class Bounds implements Check {
 
   #judge(who: string, [limit, amount]: Size): void {
     this.#note(limit, amount)
-    const max = limits[limit] * (DECLARED.has(limit) ? 2 : 1) + (LAST_BYTES[limit] ?? 0)
+    const max = boundOf(limit) * (DECLARED.has(limit) ? 2 : 1) + (LAST_BYTES[limit] ?? 0)
     if (amount <= max) return
     throw new Violation('bounds', `${who} has ${amount}, at most ${max} (${limit})`)
   }
@@ -119,4 +120,9 @@ export class Bounds implements Check {
   #placesEver(count: number): number {
     return 3 * count
   }
+}
+
+function boundOf(limit: LimitName): number {
+  return limit in limits ? limits[limit as keyof typeof limits] as number
+    : archiveLimits[limit as keyof typeof archiveLimits]
 }
