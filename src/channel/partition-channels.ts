@@ -229,15 +229,15 @@ export class PartitionChannels {
     const answer = (given: Answer): void => {
       this.#ports.send(place, { kind: 'answered', channel, askNo, answer: given })
     }
-    const { keptMs } = question.kind === 'history' ? this.#ports.keeping.kept(channel) : {}
-    if (question.kind !== 'history' || keptMs === undefined) {
+    const kept = question.kind === 'history' ? this.#ports.keeping.kept(channel) : {}
+    if (question.kind !== 'history' || shelvesOf(kept).length === 0) {
       answerTo(question, master, lineage, answer)
       return
     }
     const { archiving } = this.#ports
-    const shelf = { partition: archiving.partition, channel, of: question.of }
-    const sinceMs = this.#ports.now().wallMs - keptMs
-    const asked = { shelf, here: master?.here(), lineage, sinceMs }
+    const { wallMs } = this.#ports.now()
+    const { partition } = archiving
+    const asked = { partition, channel, here: master?.here(), lineage, kept, wallMs }
     tellPersisted(`${placeKey(place)} ${askNo}`, asked, question, archiving, answer)
   }
 

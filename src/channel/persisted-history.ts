@@ -9,25 +9,68 @@ import type { Shelf } from '../log/archive.ts'
 import type { Publication } from '../peer/message.ts'
 import type { HistoryAnswer, HistoryQuestion } from '../peer/question-message.ts'
 import type { ArchivePart } from './archive-reading.ts'
+import type { Kept } from './channel-archive.ts'
 import { emptyHistory, historyPage, type Past } from './history.ts'
 import type { Here } from './page.ts'
 import type { PartitionArchiving } from './partition-archiving.ts'
 
 /** The channel as it is asked for. */
 export interface Persisted {
-  readonly shelf: Shelf
+  readonly partition: number
+  readonly channel: string
   /** Undefined: it was let go, and is in the archive only. */
   readonly here: Here | undefined
   readonly lineage: string
-  /** What was published before is over. */
-  readonly sinceMs: number
+  /** By the rules of now. */
+  readonly kept: Kept
+  readonly wallMs: number
 }
+
+type OnAnswer = (answer: HistoryAnswer) => void
 
 /** Answers, now or later; `key` names the question among all that are under way. */
 export function tellPersisted(
-  key: string, { shelf, here, lineage, sinceMs }: Persisted, question: HistoryQuestion,
-  archiving: PartitionArchiving, onAnswer: (answer: HistoryAnswer) => void
+  key: string, asked: Persisted, question: HistoryQuestion, archiving: PartitionArchiving,
+  onAnswer: OnAnswer
 ): void {
+  const { here, lineage, kept: { keptMs, isLastKept } } = asked
+  const answer: OnAnswer = isLastKept !== true || !wantsLast(question) ? onAnswer : (told) => {
+    if (told.publications?.length !== 0) onAnswer(told)
+    else tellLast(key, asked, question, archiving, onAnswer)
+  }
+  if (keptMs !== undefined) {
+    tellKept(key, { ...asked, keptMs }, question, archiving, answer)
+  } else {
+    answer(here === undefined ? emptyHistory(question, lineage) : historyPage(here, question))
+  }
+}
+
+/** True if it is asked what was said last (protocol 7.11): the page has one more than is told. */
+function wantsLast({ of, isBackwards, countMax, startMs, endMs, from, until }: HistoryQuestion) {
+  return of === 'messages' && isBackwards && countMax <= 2 &&
+    [startMs, endMs, from, until].every((bound) => bound === undefined)
+}
+
+/** What was said last, where nothing else is left. */
+function tellLast(
+  key: string, { partition, channel, lineage, wallMs }: Persisted, question: HistoryQuestion,
+  archiving: PartitionArchiving, onAnswer: OnAnswer
+): void {
+  const shelf = { partition, channel, of: 'last' as const }
+  const sinceMs = wallMs - limits.retentionMaxMs
+  const bounds = { lineage, endSeq: Infinity, sinceMs, toldCount: 0, toldBytes: 0 }
+  archiving.read(key, shelf, question, bounds, (part) => {
+    if (part !== undefined) onAnswer({ ...after([], part, lineage), isWhole: true })
+  })
+}
+
+function tellKept(
+  key: string, asked: Persisted & { readonly keptMs: number }, question: HistoryQuestion,
+  archiving: PartitionArchiving, onAnswer: OnAnswer
+): void {
+  const { partition, channel, here, lineage, wallMs, keptMs } = asked
+  const shelf = { partition, channel, of: question.of }
+  const sinceMs = wallMs - keptMs
   const past = here === undefined ? [] : heldOf(here, shelf)
   const held = here === undefined ? emptyHistory(question, lineage)
     : historyPage(here, question, past)

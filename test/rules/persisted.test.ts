@@ -265,7 +265,10 @@ ruleFile('persisted', (rule) => {
     await archive.append(lastOf('old'), 0, bytes, 3_600_000)
     t.same(await rewound(own.client(t), 'last:old', '5', 1), ['long ago'])
     t.same(await rewound(own.client(t), 'last:old', '60m', 0), [], 'not within that time')
-    t.same(await dataOf(own.rest().channels.get('last:old'), {}), [], 'history has it not')
+    const history = own.rest().channels.get('last:old')
+    t.same(await dataOf(history, { limit: 1 }), ['long ago'])
+    t.same(await dataOf(history, { limit: 1, start: Date.now() - 1_000 }), [])
+    t.same(await dataOf(history, {}), [], 'it is not history')
   })
 
   rule('H5', 'what is published later follows on it', async (t, on) => {
