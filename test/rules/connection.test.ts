@@ -253,6 +253,24 @@ ruleFile('connections', (rule) => {
     t.same(left, [], 'nobody has left')
   })
 
+  rule('N12', 'what is unknown in the query, and versions', async (t, on) => {
+    const { format, key } = on
+    const unknown = { mystery: '1', agent: 'x/1 y/2', heartbeats: 'maybe' }
+    const connected = await on.socket(t, 1, { params: unknown })
+    t.equal(connected.all[0]!.error, undefined)
+    const wrong = { v: ['1', '7', '1.2', 'x'], format: ['xml'], remainPresentFor: ['x', '-1'] }
+    for (const [name, values] of Object.entries(wrong)) {
+      for (const value of values) {
+        const asked = { key, [name]: value }
+        const socket = PlainSocket.open(t, on.url(1), { format, params: asked })
+        const { action, error } = await socket.next(() => true)
+        const wanted = { code: name === 'v' ? 40017 : 40003, statusCode: 400 }
+        t.match({ action, error }, { action: 9, error: wanted }, `${name}=${value}`)
+        await socket.ended
+      }
+    }
+  })
+
   rule('N9', 'an unknown action', async (t, on) => {
     const socket = await on.socket(t, 2)
     socket.send({ action: 99 })

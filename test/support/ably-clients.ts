@@ -78,9 +78,20 @@ export function die(client: Ably.Realtime): void {
   manager.disconnectAllTransports()
 }
 
+/** It will ask for its connection by a key that is none. */
+export function spoilKey(client: Ably.Realtime): void {
+  const manager = managerOf(client)
+  for (const each of [manager, manager.connectionDetails]) each.connectionKey = 'none!none'
+}
+
 function managerOf({ connection }: Ably.Realtime) {
   return (connection as unknown as {
-    connectionManager: { startConnect(): void; disconnectAllTransports(): void }
+    connectionManager: {
+      connectionKey: string
+      connectionDetails: { connectionKey: string }
+      startConnect(): void
+      disconnectAllTransports(): void
+    }
   }).connectionManager
 }
 
