@@ -112,7 +112,7 @@ export class LocalGroup {
     former?: Seat
   ): Seat {
     // By a derived channel no members live.
-    if (variant.filter === undefined) this.own.onAttaching(member.connectionId)
+    if (variant.filter === undefined) this.own.onAttaching(member.connectionId, member.claim)
     const row = rowFor(this.#rows, variant)
     const attachId = this.#nextAttachId++
     const seat = newSeat(member, row, attachId, from, rewind, former)

@@ -178,12 +178,14 @@ export class OwnMembers {
 
   /**
    * The connection is back in time, and asks for the channel. Its client says again who is present
-   * once it is attached, which may take a while: so its members have their grace once more.
+   * once it is attached, which may take a while: so its members have their grace once more. Those
+   * of the claim by which it asks now are not about to leave any more.
    */
-  onAttaching(connectionId: string): void {
+  onAttaching(connectionId: string, claim: number): void {
     const grace = this.#graces.get(connectionId)
     if (grace === undefined) return
-    this.leave(connectionId, grace.claim, Math.max(grace.forMs, limits.presenceGraceMs))
+    const former = grace.claim === claim ? claim - 1 : grace.claim
+    this.leave(connectionId, former, Math.max(grace.forMs, limits.presenceGraceMs))
   }
 
   #leaveNow(connectionId: string, claim: number): void {

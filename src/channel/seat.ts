@@ -24,6 +24,8 @@ export interface Attachedness {
 /** What a group calls on a session's attachment. */
 export interface GroupMember {
   readonly connectionId: string
+  /** By which claim its session has the connection. */
+  readonly claim: number
   /** False: the connection's own publishes are not delivered to it. */
   readonly hearsItself: boolean
   /** The modes that it has, as flags. */

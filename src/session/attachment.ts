@@ -22,6 +22,7 @@ const HEARING_MODES = Flag.SUBSCRIBE | Flag.PRESENCE_SUBSCRIBE | Flag.PRESENCE
 /** What an attachment calls on its session. */
 export interface AttachmentOwner {
   readonly connectionId: string
+  readonly claim: number
   readonly echoes: boolean
   /** False: the socket has much to take before it is given what can wait. */
   readonly hasRoom: boolean
@@ -92,6 +93,10 @@ export class Attachment implements Ears {
 
   get connectionId(): string {
     return this.#owner.connectionId
+  }
+
+  get claim(): number {
+    return this.#owner.claim
   }
 
   get hearsItself(): boolean {

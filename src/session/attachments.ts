@@ -18,7 +18,6 @@ import type { ChannelDoor } from './door.ts'
 /** Whose attachments they are. */
 export interface AttachmentsOwner extends AttachmentOwner {
   readonly appId: string
-  readonly claim: number
   /** How many channels it may attach to. */
   readonly channelCountMax: number
   readonly format: Format
@@ -76,10 +75,13 @@ export class Attachments {
     return undefined
   }
 
-  /** The channel has refused it, and let it go. */
-  forget({ wireName, channel }: Attachment): void {
+  /**
+   * The channel did not answer in time, and let it go. Its client shall ask again, or its socket
+   * may be lost and nobody knows yet: members leave later, as after a lost socket.
+   */
+  forget({ wireName, channel, grant }: Attachment, leaveAfterMs: number): void {
     this.#byName.delete(wireName)
-    this.#leaveIfLast(channel, 0)
+    this.#leaveIfLast(channel, graceOf(grant, leaveAfterMs))
   }
 
   /** Ends one; the members on its channel leave after a time, unless there is another one. */
@@ -99,8 +101,8 @@ export class Attachments {
 
   /** The socket is lost; members leave later, where their channel does not say when. */
   parkAll(leaveAfterMs: number): void {
-    for (const [wireName, { grant: { remainPresentForMs: own } }] of this.#byName) {
-      this.drop(wireName, Math.min(own ?? leaveAfterMs, limits.connectionStateTtlMs))
+    for (const [wireName, { grant }] of this.#byName) {
+      this.drop(wireName, graceOf(grant, leaveAfterMs))
     }
   }
 
@@ -148,4 +150,9 @@ export class Attachments {
     const { connectionId, claim } = this.#owner
     this.#channels.leave(channel, connectionId, claim, afterMs)
   }
+}
+
+/** How long its connection's members outlive it, where it was not detached. */
+function graceOf({ remainPresentForMs: own }: Grant, elseMs: number): number {
+  return Math.min(own ?? elseMs, limits.connectionStateTtlMs)
 }

@@ -23,6 +23,8 @@ export interface Beginning {
 /** What a channel calls on an attachment. Frames come after `onAttached`, in channel order. */
 export interface Ears {
   readonly connectionId: string
+  /** By which claim the session has its connection. */
+  readonly claim: number
   readonly hearsItself: boolean
   /** The modes that were granted, as flags. */
   readonly modeBits: number

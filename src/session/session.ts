@@ -219,7 +219,7 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
   }
 
   onAttachmentRefused(attachment: Attachment): void {
-    this.#attachments?.forget(attachment)
+    this.#attachments?.forget(attachment, this.#options.remainPresentForMs)
   }
 
   describe(): string {

@@ -84,3 +84,23 @@ t.test('[21] who leaves was gone for the grace', async (t) => {
   late.at(25_000, () => late.leave())
   t.equal(late.check.leaveCount, 1, 'a worker that ended before is gone since then')
 })
+
+t.test('[21] who is told that its channel did not answer has the grace', async (t) => {
+  const refused = (code?: number): Seen => {
+    const seen = new Seen()
+    const error = code === undefined ? undefined : { code, statusCode: 408, message: '' }
+    const told = { action: Does.DETACHED, channel: 'ch', ...error && { error } }
+    seen.at(5_000, () => seen.check.onServerSays(seen.socket, told))
+    return seen
+  }
+  const early = refused(90_007)
+  early.at(10_000, () => t.throws(() => early.leave(), { message: /it was a moment ago/ }))
+  const back = refused(90_007)
+  const ask = { action: Does.ATTACH, channel: 'ch' }
+  back.at(10_000, () => back.check.onClientSays(back.socket, ask))
+  back.at(20_000, () => t.throws(() => back.leave(), { message: /it is connected there/ }))
+  for (const [seen, atMs] of [[refused(90_007), 20_000], [refused(), 10_000]] as const) {
+    seen.at(atMs, () => seen.leave())
+    t.equal(seen.check.leaveCount, 1)
+  }
+})

@@ -123,6 +123,7 @@ export const ofSessions: readonly Planted[] = [
       return function (this: LocalGroup, member, variant, from) {
         const all: GroupMember = {
           connectionId: member.connectionId,
+          claim: member.claim,
           modeBits: member.modeBits,
           subscribes: member.subscribes,
           hearsPresence: member.hearsPresence,

@@ -2,7 +2,8 @@
  * Nobody leaves who is there (rule 21, scenarios D4 and D7): a leave that servers decided stands in
  * the log only if its client said so, or detached, or closed, or was told that it cannot enter
  * again; or if the socket by which the member was spoken for, or the life of the worker that did,
- * has been gone for the grace, and no other one has asked for the channel there meanwhile.
+ * has been gone for the grace, and no other one has asked for the channel there meanwhile. Who is
+ * told that the channel did not answer has the grace, too.
  */
 
 import { decode } from '@msgpack/msgpack'
@@ -21,6 +22,9 @@ import type { Check } from './check.ts'
 
 /** Clocks run a little wrong, and who is out of the ring is seen here once a second. */
 const GRACE_MS = limits.presenceGraceMs - 2_500
+
+/** The code of DETACHED where a channel did not answer in time (protocol 7.2). */
+const UNANSWERED = 90_007
 
 interface Known {
   readonly connectionId: string
@@ -146,7 +150,11 @@ export class Leaves implements Check {
     const known = this.#sockets.get(socket)
     if (known === undefined || isDerived(channel)) return
     const key = channelKey(channel)
-    if (action === Does.DETACHED) {
+    if (action === Does.DETACHED && wire.error?.code === UNANSWERED) {
+      known.channels.delete(key)
+      known.asked.delete(key)
+      this.#onLost(socket, known, key)
+    } else if (action === Does.DETACHED) {
       known.channels.delete(key)
       this.#leftAt.set(`${key} ${known.connectionId}`, ++this.#order)
     } else if (action === Does.NACK) {
@@ -161,13 +169,7 @@ export class Leaves implements Check {
     const known = this.#sockets.get(socket)
     this.#sockets.delete(socket)
     if (known === undefined) return
-    const { connectionId, claim, asked } = known
-    for (const channel of asked) {
-      const mark = `${socket.server.life} ${connectionId} ${channel}`
-      const { nowMs } = this.#region.world
-      this.#goneAtMs.set(mark, nowMs)
-      this.#lostAtMs.set(`${mark} ${claim}`, nowMs)
-    }
+    for (const channel of known.asked) this.#onLost(socket, known, channel)
   }
 
   onLifeEnded(life: string): void {
@@ -194,6 +196,14 @@ export class Leaves implements Check {
       const endedAtMs = this.#endedAtMs.get(life) ?? Infinity
       this.#endedAtMs.set(life, Math.min(endedAtMs, sinceMs))
     }
+  }
+
+  /** The socket speaks for nobody there any more, though its client did not say so. */
+  #onLost(socket: SimSocket, { connectionId, claim }: Known, channel: string): void {
+    const mark = `${socket.server.life} ${connectionId} ${channel}`
+    const { nowMs } = this.#region.world
+    this.#goneAtMs.set(mark, nowMs)
+    this.#lostAtMs.set(`${mark} ${claim}`, nowMs)
   }
 
   #speaks(member: string, owner: MemberOwner): void {

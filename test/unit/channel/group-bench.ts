@@ -42,6 +42,7 @@ export function item(seq: number, variantIds = [0], connectionId = 'pub'): Broad
 export class Listener implements GroupMember {
   readonly heard: string[] = []
   readonly connectionId: string
+  claim = 0
   modeBits = 0
   hearsItself = true
   subscribes = true

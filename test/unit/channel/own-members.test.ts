@@ -329,21 +329,36 @@ t.test('a second word counts from when it was said', async (t) => {
 
 t.test('[21] who is back and asks for the channel has the grace to be attached', async (t) => {
   const rig = new Rig()
-  rig.own.onAttaching('x')
+  rig.own.onAttaching('x', 1)
   rig.take('x:0', [ann(ENTER)])
-  rig.own.onAttaching('x')
+  rig.own.onAttaching('x', 1)
   t.equal(rig.deadlines.size, 0, 'nobody is about to leave')
   for (const forMs of [15_000, 3_000]) {
     rig.own.leave('x', 0, forMs)
     rig.pass(forMs - 1_000)
-    rig.own.onAttaching('x')
+    rig.own.onAttaching('x', 1)
     rig.pass(limits.presenceGraceMs - 1_000)
     t.same(rig.left(), [])
   }
   rig.pass(1_000)
   t.same(rig.left(), ['ann x:0:last'], 'but it must say so')
-  rig.own.onAttaching('x')
+  rig.own.onAttaching('x', 1)
   t.equal(rig.deadlines.size, 0, 'who has left is not held back')
+})
+
+t.test('[21] who asked in vain leaves after the grace, unless it asks again', async (t) => {
+  for (const isAskedAgain of [false, true]) {
+    const rig = new Rig()
+    rig.take('x:0', [ann(ENTER), { action: ENTER, clientId: 'bob' }])
+    rig.take('x:1', [ann(UPDATE)], 1)
+    rig.own.leave('x', 1, limits.presenceGraceMs)
+    rig.pass(limits.presenceGraceMs - 1_000)
+    if (isAskedAgain) rig.own.onAttaching('x', 1)
+    rig.pass(1_000)
+    t.same(rig.left(), isAskedAgain ? [] : ['ann x:1:last', 'bob x:1:last'])
+    rig.pass(limits.presenceGraceMs)
+    if (isAskedAgain) t.same(rig.left(), ['bob x:1:last'], 'who was of before, and is not named')
+  }
 })
 
 t.test('[D4] who is here by a higher claim by then stays', async (t) => {

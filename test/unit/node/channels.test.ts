@@ -15,9 +15,8 @@ const JSON_VARIANT = { format: 'json', wireName: 'c' } as const
 /** An attachment that keeps what it was told. */
 function ears(): Ears & { told: string[]; serial: string } {
   return {
-    connectionId: 'c', modeBits: 0, hearsItself: true, subscribes: true, hearsPresence: true,
-    hearsNothing: false,
-    hasRoom: true, told: [], serial: '',
+    connectionId: 'c', claim: 0, modeBits: 0, hearsItself: true, subscribes: true,
+    hearsPresence: true, hearsNothing: false, hasRoom: true, told: [], serial: '',
     onFrame() {
       this.told.push('frame')
     },

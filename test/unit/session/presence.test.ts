@@ -89,7 +89,7 @@ t.test('attachment, mode and capability', async (t) => {
   say(early, [{ action: ENTER }])
   t.equal(early.door.presents.length, 1, 'while it is being attached it is let in')
   early.door.seats[0]!.ears.onAttachRefused({ code: 90007, statusCode: 408, message: '' })
-  t.same(early.door.leaves, ['app/c conn 0 0'], 'and out again when that is refused')
+  t.same(early.door.leaves, ['app/c conn 0 15000'], 'and out in the end when nobody answers')
   const deaf = attached('ann', Flag.PRESENCE_SUBSCRIBE)
   t.equal(refusal(deaf, [{ action: ENTER }]), 40160)
   const mute = attached('ann', undefined, { '*': ['subscribe'] })
