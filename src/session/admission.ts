@@ -161,7 +161,7 @@ export function contentRefusal(
   if (size > bytesMax) return errors.messageTooLarge(size, bytesMax).info
   for (const { action } of messages) {
     if (action !== undefined && action !== MessageAction.CREATE) {
-      return errors.mutableNotEnabled(channel).info
+      return errors.messagesImmutable(channel).info
     }
   }
   const clientIds = checkClientIds(messages, identity)

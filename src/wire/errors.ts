@@ -165,9 +165,9 @@ const requestErrors = {
     error('channel', 90021, 429, 'Too many channels were attached in a second; attach later'),
   channelRateExceeded: () =>
     error('message', 42913, 429, 'The channel takes no more messages this second'),
-  mutableNotEnabled: (channel: string) =>
+  messagesImmutable: (channel: string) =>
     error('message', 93002, 400,
-      `The namespace of channel ${quoted(channel)} does not have mutableMessages`)
+      `Messages of channel ${quoted(channel)} cannot be changed: that is not supported yet`)
 } as const
 
 /** What became of a connection or of its resume: section 4. */
