@@ -98,8 +98,9 @@ export class Agreement implements Check {
     const isHeard = world.nowMs - beganAtMs > HEARD_MS &&
       lossChance + spikeChance === 0 && mesh.cuts.size === 0 &&
       running.every(({ isImpaired }) => !isImpaired)
-    if (version > this.#version || (isKnown && isHeard)) return
-    this.#version = version - 1
+    const isRemembered = Math.max(0, ...held) >= this.#version
+    if (version > this.#version ? isRemembered : isKnown && isHeard) return
+    this.#version = Math.min(this.#version, version - 1)
     this.#removed.clear()
     this.#view = undefined
   }
