@@ -3,6 +3,7 @@ import { until } from '../support/ably-clients.ts'
 import type { PlainSocket, Told } from '../support/plain-socket.ts'
 import { jwtOf } from '../support/tokens.ts'
 import { ruleFile, type Stage } from './support/rule.ts'
+import { settled } from './support/attach.ts'
 import { attached, HAS_PRESENCE, type Item, PRESENCE, Present, said, SYNC }
   from './support/present.ts'
 
@@ -137,10 +138,14 @@ ruleFile('presence-wire', (rule) => {
 
   rule('M15', 'nobody, one page, several pages', async (t, on) => {
     const name = on.name('pages')
-    const [speaker, watcher] = await pair(t, on, name)
-    // A master that began just now tells later that there is nobody, by a SYNC without members.
-    t.notOk(watcher!.all.some(({ action, presence = [] }) =>
-      action === SYNC && presence.length > 0), 'of nobody nothing is told')
+    await settled(t, on, name)
+    const [speaker] = await pair(t, on, name)
+    const { socket: lonely } = await watch(t, on, on.key, name)
+    const alone = await lonely.next(({ action }) => action === 11)
+    t.equal(alone.flags! & HAS_PRESENCE, 0)
+    await on.client(t, 1).channels.get(name).publish('n', 'x')
+    await lonely.next(({ action }) => action === 15)
+    t.notOk(lonely.all.some(({ action }) => action === SYNC), 'of nobody nothing is told')
     const enter = (from: number, to: number): Item[] => Array.from({ length: to - from },
       (_, no) => ({ action: ENTER, clientId: `m${from + no}` }))
     await said(speaker!, name, 0, enter(0, 5))
@@ -154,6 +159,24 @@ ruleFile('presence-wire', (rule) => {
     await many.present.synced()
     t.same([many.present.pageCount, many.present.clientIds.size], [3, 250])
     t.same([...few.present.problems, ...many.present.problems], [])
+  })
+
+  rule('M15', 'after a start: perhaps somebody, and then nobody', async (t, on) => {
+    const socket = await on.socket(t, 2)
+    let name = ''
+    // Each part of the ring has its own master, and those in use know already.
+    for (let no = 0, flags = 0; (flags & HAS_PRESENCE) === 0; no++) {
+      if (no === 150) throw new Error('every master knows who is present')
+      name = on.name(`fresh${no}`)
+      flags = (await attached(socket, name)).flags!
+    }
+    const sync = await socket.next(({ action }) => action === SYNC)
+    t.same([sync.channel, sync.presence, sync.channelSerial], [name, [], undefined])
+    const later = await on.socket(t, 0)
+    t.equal((await attached(later, name)).flags! & HAS_PRESENCE, 0, 'now it is known')
+    await said(socket, name, 0, [{ action: ENTER, clientId: 'ann' }])
+    await later.next(({ action }) => action === PRESENCE)
+    t.notOk(later.all.some(({ action }) => action === SYNC))
   })
 
   rule('M16', '10,000 members are whole for who comes later', async (t, on) => {
@@ -284,6 +307,40 @@ ruleFile('presence-wire', (rule) => {
     const again = await said(speaker!, name, 1, [{ action: ENTER }])
     t.equal(again.error?.code, 40160)
   })
+
+  rule('M22', 'its own leave, and those that are decided for it', async (t, on) => {
+    const name = on.name('ids')
+    const watcher = await on.socket(t, 2)
+    await attached(watcher, name)
+    const speaker = await on.socket(t, 1)
+    await attached(speaker, name)
+    await said(speaker, name, 0, [{ action: ENTER, clientId: 'ann' }])
+    await said(speaker, name, 1, [{ action: LEAVE, clientId: 'ann' }])
+    for (const msgSerial of [0, 1]) {
+      const own = await watcher.next(({ action }) => action === PRESENCE)
+      t.equal(idOf(own), `${speaker.all[0]!.connectionId}:${msgSerial}:0`)
+    }
+    const ends: [string, (socket: PlainSocket) => unknown][] = [
+      ['lost', (socket) => socket.cut()],
+      ['closed', (socket) => socket.send({ action: 7 })],
+      ['detached', (socket) => socket.send({ action: 12, channel: name })]
+    ]
+    for (const [clientId, end] of ends) {
+      const params = { clientId, remainPresentFor: '100' }
+      const socket = await on.socket(t, 0, { params })
+      await attached(socket, name)
+      const { connectionId } = socket.all[0]!
+      await said(socket, name, 0, [{ action: ENTER, data: 'x' }])
+      const enter = await watcher.next(({ action }) => action === PRESENCE)
+      t.equal(idOf(enter), `${connectionId}:0:0`)
+      end(socket)
+      const leave = await watcher.next(({ action }) => action === PRESENCE)
+      t.match(facts(leave), { clientId, connectionId, data: 'x' })
+      t.match(idOf(leave), /^[^:]+:\d+:\d+$/)
+      t.not(idOf(leave).split(':')[0], connectionId, `${clientId}: of nobody's connection`)
+      t.ok(timeOf(leave) >= timeOf(enter), 'so clients go by the time')
+    }
+  })
 })
 
 /** What is told of the one member, some of it perhaps for the frame as a whole. */
@@ -292,4 +349,13 @@ function facts(told: Told): object {
   const item = told.presence![0]!
   const fields = ['id', 'timestamp', 'clientId', 'connectionId', 'data', 'encoding', 'extras']
   return Object.fromEntries(fields.map((field) => [field, item[field] ?? frame[field]]))
+}
+
+function idOf(told: Told): string {
+  const { id } = facts(told) as { id: string }
+  return id.split(':').length === 3 ? id : `${id}:0`
+}
+
+function timeOf(told: Told): number {
+  return (facts(told) as { timestamp: number }).timestamp
 }
