@@ -1,31 +1,42 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import type { Test } from 'tap'
 import { until } from '../support/ably-clients.ts'
-import { PlainSocket } from '../support/plain-socket.ts'
+import { PlainSocket, type Told } from '../support/plain-socket.ts'
 import { plainAttach } from './support/attach.ts'
+import { listens } from './support/listens.ts'
 import { ask, pathOf, refusalOf } from './support/rest-kit.ts'
-import { ruleFile } from './support/rule.ts'
+import { ruleFile, type Stage } from './support/rule.ts'
 import { SteeredRegion } from './support/steered-region.ts'
 
 const RESUMED = 4
 const CONNECTED = 4
 const DISCONNECTED = 6
 const MESSAGE = 15
+/** Later than `strainedLagMs`, for as long as it takes to be noticed. */
+const LATE_MS = 800
+const LATE_COUNT = 10
+const CROWD = 40
+const FEW = 5
 
 /** The key by which a plain socket's connection is gone on with. */
 function keyOf({ all }: PlainSocket): string {
   return all[0]!.connectionDetails!['connectionKey'] as string
 }
 
-/** Resolves when somebody listens there: a worker that died has an heir by then. */
-async function listens(url: string): Promise<void> {
-  for (;;) {
-    try {
-      await fetch(new URL('/time', url.replace(/^ws/, 'http')))
-      return
-    } catch {
-      await delay(20)
-    }
-  }
+/** What a connect to this node is told: CONNECTED or DISCONNECTED. */
+async function decisionAt(
+  t: Test, on: Stage, node: number, more: Record<string, string> = {}
+): Promise<Told> {
+  const params = { key: on.key, ...more }
+  const socket = PlainSocket.open(t, on.url(node), { format: on.format, params })
+  const told = await socket.next(({ action }) => action === CONNECTED || action === DISCONNECTED)
+  if (told.action === DISCONNECTED) await socket.ended
+  else socket.cut()
+  return told
+}
+
+/** Why this node lets no new connection in, if it does not. */
+async function refusalAt(t: Test, on: Stage, node: number): Promise<unknown> {
+  return (await decisionAt(t, on, node)).error
 }
 
 const region = new SteeredRegion()
@@ -71,23 +82,49 @@ ruleFile('steered', (rule) => {
     const socket = await on.socket(t, 1)
     const usual = region.limit({ strainedMemoryShare: 0, calmMemoryShare: 0 })
     t.teardown(usual)
-    const options = { format: on.format, params: { key: on.key } }
-    const refused = async (): Promise<unknown> => {
-      const late = PlainSocket.open(t, on.url(1), options)
-      const told = await late.next(({ action }) => action === CONNECTED || action === DISCONNECTED)
-      if (told.action === DISCONNECTED) await late.ended
-      else late.cut()
-      return told.error
-    }
     let error: unknown
-    while (error === undefined) error = await refused()
+    while (error === undefined) error = await refusalAt(t, on, 1)
     t.match(error, { code: 50004, statusCode: 503 })
     t.notOk(socket.isEnded, 'nobody who is there is disturbed')
     socket.cut()
     const back = await on.socket(t, 1, { params: { resume: keyOf(socket) } })
     t.equal(back.all[0]!.connectionId, socket.all[0]!.connectionId)
     usual()
-    while (error !== undefined) error = await refused()
+    while (error !== undefined) error = await refusalAt(t, on, 1)
     t.pass('after a while of calm all are let in again')
+  })
+
+  rule('B8', 'a loop that is late: the same', async (t, on) => {
+    const socket = await on.socket(t, 1)
+    region.holdUp(1, LATE_MS, LATE_COUNT)
+    let error: unknown
+    while (error === undefined) error = await refusalAt(t, on, 1)
+    t.match(error, { code: 50004, statusCode: 503 })
+    t.equal(await refusalAt(t, on, 2), undefined, 'another node lets them in')
+    t.notOk(socket.isEnded, 'nobody who is there is disturbed')
+    socket.cut()
+    const back = await on.socket(t, 1, { params: { resume: keyOf(socket) } })
+    t.equal(back.all[0]!.connectionId, socket.all[0]!.connectionId)
+    while (error !== undefined) error = await refusalAt(t, on, 1)
+    t.pass('after a while of calm all are let in again')
+  })
+
+  rule('B9', 'a crowd after a death', async (t, on) => {
+    const olds = await Promise.all(Array.from({ length: CROWD }, () => on.socket(t, 1)))
+    t.teardown(region.limit({
+      admissionsPerStep: 1, admissionsWaitingMax: CROWD + FEW, admissionWaitMs: 15_000
+    }))
+    region.endWorker(1)
+    await Promise.all(olds.map(({ ended }) => ended))
+    const news = Array.from({ length: 2 * CROWD }, () => decisionAt(t, on, 2))
+    const backs = olds.map((old) => decisionAt(t, on, 2, { resume: keyOf(old) }))
+    for (const [no, { connectionId, error }] of (await Promise.all(backs)).entries()) {
+      t.match({ connectionId, error },
+        { connectionId: olds[no]!.all[0]!.connectionId, error: undefined })
+    }
+    const refusals = (await Promise.all(news)).flatMap(({ error }) => error ?? [])
+    t.ok(refusals.length > 0, `${refusals.length} of the new ones`)
+    for (const each of refusals) t.match(each, { code: 50004, statusCode: 503 })
+    await listens(on.url(1))
   })
 }, () => region.start())

@@ -1,4 +1,4 @@
-/** A region whose bounds a rule's test may change, and whose workers it may end. */
+/** A region whose bounds a rule's test may change, and whose workers it may end or hold up. */
 
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -31,6 +31,11 @@ export class SteeredRegion {
   /** The worker of this node dies, and has an heir. */
   endWorker(node: number): void {
     this.#say({ dies: `dev-${node}` })
+  }
+
+  /** The event loop of this node's worker stands still for so long, so often. */
+  holdUp(node: number, forMs: number, count = 1): void {
+    this.#say({ lags: { node: `dev-${node}`, forMs, count } })
   }
 
   #say(steer: Steer): void {
