@@ -1,3 +1,4 @@
+import type * as Ably from 'ably'
 import type { Test } from 'tap'
 import { until } from '../support/ably-clients.ts'
 import { PlainSocket, type Told } from '../support/plain-socket.ts'
@@ -8,8 +9,12 @@ import { ruleFile, type Stage } from './support/rule.ts'
 import { SteeredRegion } from './support/steered-region.ts'
 
 const RESUMED = 4
+const HEARTBEAT = 0
 const CONNECTED = 4
 const DISCONNECTED = 6
+const ATTACH = 10
+const ATTACHED = 11
+const DETACHED = 13
 const MESSAGE = 15
 /** Later than `strainedLagMs`, for as long as it takes to be noticed. */
 const LATE_MS = 800
@@ -76,6 +81,67 @@ ruleFile('steered', (rule) => {
     const back = await on.socket(t, 2, { params: { resume: key } })
     t.match(back.all[0], { action: CONNECTED, error: { code: 80008, statusCode: 400 } })
     t.not(back.all[0]!.connectionId, socket.all[0]!.connectionId)
+  })
+
+  rule('B3', 'who floods with frames of any kind is disconnected at once', async (t, on) => {
+    const socket = await on.socket(t, 1)
+    t.teardown(region.limit({ framesPerSecondMax: 40 }))
+    // What holds is told to the threads: until then it goes on.
+    const pace = setInterval(() => {
+      for (let no = 0; no < 50; no++) socket.send({ action: HEARTBEAT })
+    }, 50)
+    t.teardown(() => clearInterval(pace))
+    const { error } = await socket.next(({ action }) => action === DISCONNECTED)
+    clearInterval(pace)
+    t.match(error, { code: 42924, statusCode: 429 })
+    await socket.ended
+    const back = await on.socket(t, 2, { params: { resume: keyOf(socket) } })
+    t.match(back.all[0], { connectionId: socket.all[0]!.connectionId, error: undefined })
+  })
+
+  rule('C20', 'a channel that does not answer: DETACHED, and again later', async (t, on) => {
+    const usual = region.limit({ attachAnswerMs: 0 })
+    t.teardown(usual)
+    const socket = await on.socket(t, 1)
+    const attach = async (no: number): Promise<Told> => {
+      const channel = on.name(`unheard${no}`)
+      socket.send({ action: ATTACH, channel })
+      return socket.next((told) => told.channel === channel)
+    }
+    let told = await attach(0)
+    for (let no = 1; told.action !== DETACHED; no++) told = await attach(no)
+    t.match(told.error, { code: 90007, statusCode: 408 })
+    usual()
+    const { channel } = told
+    while (told.action !== ATTACHED) {
+      socket.send({ action: ATTACH, channel })
+      told = await socket.next((each) => each.channel === channel)
+    }
+    t.equal(told.error, undefined)
+    const client = on.client(t, 2).channels.get(channel!)
+    await client.publish('n', 'x')
+    t.match((await socket.next(({ action }) => action === MESSAGE)).messages, [{ data: 'x' }])
+  })
+
+  rule('M8', 'a set that is too large', async (t, on) => {
+    const name = on.name('large')
+    t.teardown(region.limit({ presenceBytesMax: 10_000 }))
+    const watcher = on.client(t, 2).channels.get(name)
+    await watcher.attach()
+    const { presence } = on.client(t, 0).channels.get(name)
+    const data = 'x'.repeat(4_000)
+    let refused: Ably.ErrorInfo | undefined
+    let count = 0
+    while (refused === undefined) {
+      await presence.enterClient(`m${count}`, data).then(() => count++, (error) => {
+        refused = error as Ably.ErrorInfo
+      })
+    }
+    t.match(refused, { code: 91006, statusCode: 400 })
+    const members = await watcher.presence.get()
+    t.equal(members.length, count, 'who is refused is not present')
+    await presence.updateClient('m0', 'little')
+    await presence.enterClient('another')
   })
 
   rule('B8', 'new connections are sent elsewhere, those that go on are let in', async (t, on) => {

@@ -267,6 +267,17 @@ ruleFile('transports', (rule) => {
     t.match(await ask(stream, { authorization: 'Basic %' }), { value: { error: { code: 40101 } } })
   }, JSON_ONLY)
 
+  rule('T17', 'the check of the internet, by anybody', async (t, on) => {
+    for (const node of [0, 1, 2]) {
+      const url = `${on.url(node)}/is-the-internet-up.txt`
+      const response = await fetch(url, { headers: { origin: 'http://other.example' } })
+      t.equal(response.status, 200)
+      t.match(response.headers.get('content-type'), /^text\/plain/)
+      t.match(response.headers.get('access-control-allow-origin'), /^(\*|http:..other.example)$/)
+      t.equal((await response.text()).trim(), 'yes')
+    }
+  }, JSON_ONLY)
+
   rule('T15', 'a stream of 200 channels with long names', async (t, on) => {
     const names = Array.from({ length: 200 }, (_, no) => `${on.name('x'.repeat(50))}-${no}`)
     const path = `/sse?v=3&key=${on.key}&enveloped=false&channels=${names.join(',')}`

@@ -72,10 +72,10 @@ t.test('the SDK in a browser', { skip: browserObstacle() }, async (t) => {
   t.teardown(() => region.stop())
   const page = await sdkPage(t)
   const service = await Service.of(t, region.urls)
-  t.test('over a socket', (t) => over(t, page, region, 'web_socket', region.urls[0]!))
-  t.test('over xhr_polling, each request to another node', (t) =>
+  t.test('[T16] over a socket', (t) => over(t, page, region, 'web_socket', region.urls[0]!))
+  t.test('[T16] over xhr_polling, each request to another node', (t) =>
     over(t, page, region, 'xhr_polling', service.url))
-  t.test('events, by the browser\'s own reader', async (t) => {
+  t.test('[T16] events, by the browser\'s own reader', async (t) => {
     const path = `/sse?v=3&channel=events&enveloped=false&key=${encodeURIComponent(region.key)}`
     await page.evaluate((url) => {
       const scope = globalThis as unknown as { events: string[] }
@@ -95,7 +95,7 @@ t.test('the SDK in a browser', { skip: browserObstacle() }, async (t) => {
     await until('both', () => events.length === 2)
     t.same(events, ['one', 'two\nlines'])
   })
-  t.test('requests that show a key: history, and a publish', async (t) => {
+  t.test('[T16] requests that show a key: history, and a publish', async (t) => {
     const { hostname, port } = new URL(region.urls[0]!)
     const options = { key: region.key, endpoint: hostname, port: Number(port), tls: false }
     const read = await page.evaluate(async (given) => {
@@ -107,7 +107,7 @@ t.test('the SDK in a browser', { skip: browserObstacle() }, async (t) => {
     }, options)
     t.same(read, ['from the page'])
   })
-  t.test('the check of the internet, from a page', async (t) => {
+  t.test('[T17] the check of the internet, from a page', async (t) => {
     const text = await page.evaluate(async (url) => (await fetch(url)).text(),
       `${region.urls[0]}/is-the-internet-up.txt`)
     t.equal(text.trim(), 'yes')
