@@ -73,7 +73,7 @@ ruleFile('metachannels', (rule) => {
     await client.channels.get(channelId).detach()
     await until('closed', () => heard.some(({ name, data }) =>
       name === 'channel.closed' && data.channelId === channelId), 60_000)
-  }, ['json'])
+  })
 
   rule('O8', 'connections are opened, refused, and closed', async (t, on) => {
     const { key, app, heard } = await listening(t, on, 'connection.lifecycle',

@@ -202,7 +202,7 @@ ruleFile('revocation', (rule) => {
     }
     t.equal(await codeOf(on, 2, token), 40141)
     t.equal(client.connection.state, 'connected')
-  }, ['json'])
+  })
 
   rule('A17', 'who may revoke, and how it is asked', async (t, on) => {
     const [key, fixed, another] = await keysOf(on)

@@ -369,5 +369,5 @@ ruleFile('security', (rule) => {
         for (const text of hidden) t.notOk(answer.includes(text), 'nothing of it is told')
       }
     }
-  }, ['json'])
+  })
 })

@@ -128,7 +128,7 @@ ruleFile('token requests', (rule) => {
     t.same(new Set(answers.map(({ value }) => value.error?.code)), new Set([undefined, 40105]))
     const later = await ask(on, 2, keyName, signed(on.key, { nonce: request.nonce, ttl: 1 }))
     t.match(later, { status: 401, value: { error: { code: 40105 } } })
-  }, ['json'])
+  })
 
   rule('A13', 'and only as it should be', async (t, on) => {
     const [keyName, secret] = on.key.split(':') as [string, string]
