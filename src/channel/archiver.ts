@@ -158,8 +158,11 @@ export class Archiver {
     this.#tick = tick
     this.#recent.push({ seq: this.#lastSeq, count: publications.length, bytes })
     if (lineage !== this.#ports.lineage) {
-      if (this.#isOfLast) this.#onRead()
-      else this.#ports.confirm(() => this.#beginLineage())
+      // Only who is the master goes on behind what another lineage has left.
+      this.#ports.confirm(() => {
+        if (this.#isOfLast && !this.#isStopped) this.#onRead()
+        else this.#beginLineage()
+      })
       return
     }
     if (this.#isAhead(archived)) {

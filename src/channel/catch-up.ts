@@ -29,7 +29,7 @@ export interface Arrival {
   /** What it missed, as far as that is known and not told, oldest first. */
   readonly missed: readonly Publication[]
   /** What the archive has, before that, of a rewind. */
-  readonly older?: readonly OlderPart[]
+  readonly older?: readonly OlderPart[] | undefined
   /** It begins anew, and is told the last messages first. */
   readonly isRewinding: boolean
   /** It could not go on from where it stood, and has not been told so. */
@@ -180,7 +180,9 @@ export class CatchUp {
       this.#ports.refuseContinuation(arrival, here)
       return
     }
-    const anew = { ...arrival, from: undefined, missed: [], isRewinding: true }
+    const anew: Arrival = {
+      ...arrival, from: undefined, missed: [], older: undefined, isRewinding: true
+    }
     this.#ask(arrival.isRewinding ? anew : { ...anew, hasLost: true })
   }
 

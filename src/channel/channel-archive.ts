@@ -90,12 +90,19 @@ export class ChannelArchive {
 
   /** Asks the shelves how far they go. */
   begin(shelves: readonly ShelfKind[]): void {
-    for (const shelf of shelves) this.#archiverOf(shelf).flush()
+    for (const shelf of shelves) {
+      if (!this.#archivers.has(shelf)) this.#archiverOf(shelf).flush()
+    }
   }
 
   /** Takes the next committed publication. */
   add(publication: Publication): void {
     for (const shelf of shelvesOf(publication)) this.#archiverOf(shelf).add(publication)
+  }
+
+  /** Takes the last publication for the shelf of that alone. */
+  addLast(publication: Publication): void {
+    this.#archiverOf('last').add({ ...publication, keptMs: undefined, isLastKept: true })
   }
 
   /** Appends what waits. */

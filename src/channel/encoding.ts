@@ -88,6 +88,7 @@ export function shownEvents(publication: Publication): PresenceMessage[] {
 /** One publication on its way to the groups of one node. */
 export class EncodedPublication {
   readonly publication: Publication
+  readonly lineage: string
   readonly #standing: Standing
   readonly #allocate: Allocate
   readonly #filters: Filters
@@ -100,6 +101,7 @@ export class EncodedPublication {
     publication: Publication, standing: Standing, allocate: Allocate, filters: Filters
   ) {
     this.publication = publication
+    this.lineage = standing.lineage
     this.#standing = standing
     this.#allocate = allocate
     this.#filters = filters

@@ -8,6 +8,7 @@ import type { ErrorInfo } from '../wire/protocol-message.ts'
 import type { IdSpace, Publication } from '../peer/message.ts'
 import { type ArchiveOwner, ChannelArchive, type Kept, shelvesOf } from './channel-archive.ts'
 import type { MasterPorts } from './master-ports.ts'
+import type { Tail } from './tail.ts'
 
 export class Keeper {
   readonly #channel: string
@@ -54,9 +55,22 @@ export class Keeper {
     return true
   }
 
+  /**
+   * Everything is restored. What was said last belongs on the shelf of that, also where the rule is
+   * newer, or was not known to the master that wrote it.
+   */
+  endRestore(tail: Tail): void {
+    const last = this.#rules().isLastKept === true ? tail.lastLasting() : undefined
+    if (last !== undefined && last.isLastKept !== true) this.#archiveOf().addLast(last)
+    this.#archive?.flush()
+  }
+
   /** Runs it once the past is known; false if that need not be waited for. */
   holds(run: () => void): boolean {
-    return this.#isBorn && this.#isKeeping && this.#archiveOf().holds(run)
+    if (!this.#isBorn || !this.#isKeeping) return false
+    // The rules may be newer than the channel.
+    this.begin()
+    return this.#archiveOf().holds(run)
   }
 
   /** Why a publish cannot be taken; what nodes decide, leaves above all, is, where it has room. */

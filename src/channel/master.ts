@@ -159,7 +159,7 @@ export class ChannelMaster {
     const { seq } = this.#standing
     if (this.#tail.lastSeq !== seq) this.#beginTail(seq)
     this.presence.checkOwners(nowMs)
-    this.#keeper.archive?.flush()
+    this.#keeper.endRestore(this.#tail)
   }
 
   onJoin(place: Place, join: Join, now: Now): void {

@@ -36,6 +36,8 @@ export class PartitionArchiving implements Archiving {
   readonly #owner: MastershipOwner
   #confirmations: Confirmation[] = []
   readonly #readings = new Map<string, ArchiveReading>()
+  /** Who waits for others' readings to end. */
+  #waiting: (() => void)[] = []
 
   constructor(partition: number, ports: PartitionPorts, owner: MastershipOwner) {
     this.partition = partition
@@ -88,22 +90,43 @@ export class PartitionArchiving implements Archiving {
   }
 
   /**
-   * Reads for a question, unless that is under way, or too many are: it is asked again, as it is
-   * where nothing could be read, and `onRead` is told so. False if it was not begun.
+   * Reads for a question, unless that is under way; `onRead` is told undefined where nothing could
+   * be read. False where too many are under way.
    */
   read(
     key: string, shelf: Shelf, question: HistoryQuestion, bounds: ArchiveBounds,
     onRead: (part: ArchivePart | undefined) => void
   ): boolean {
-    if (this.#readings.has(key)) return false
+    if (this.#readings.has(key)) return true
     if (this.#readings.size >= archiveLimits.archiveReadingsMax) return false
     const reading = new ArchiveReading(shelf, question, bounds, this.archive, (part) => {
       this.#readings.delete(key)
       onRead(part)
+      this.#goOn()
     })
     this.#readings.set(key, reading)
     reading.begin()
     return true
+  }
+
+  /** Calls back, in turn, when there is room for a reading; nobody needs to make use of it. */
+  whenRoom(run: () => void): void {
+    this.#waiting.push(run)
+    this.#goOn()
+  }
+
+  /** Nobody waits any more for the reading of this key, if there is one. */
+  cease(key: string): void {
+    this.#readings.get(key)?.stop()
+    if (this.#readings.delete(key)) this.#goOn()
+  }
+
+  #goOn(): void {
+    while (this.#readings.size < archiveLimits.archiveReadingsMax) {
+      const run = this.#waiting.shift()
+      if (run === undefined) return
+      run()
+    }
   }
 
   *sizes(): Generator<Size> {
@@ -115,5 +138,6 @@ export class PartitionArchiving implements Archiving {
     this.#confirmations = []
     for (const reading of this.#readings.values()) reading.stop()
     this.#readings.clear()
+    this.#waiting = []
   }
 }

@@ -53,9 +53,14 @@ function wantsLast({ of, isBackwards, countMax, startMs, endMs, from, until }: H
 
 /** What was said last, where nothing else is left. */
 function tellLast(
-  key: string, { partition, channel, lineage, wallMs }: Persisted, question: HistoryQuestion,
-  archiving: PartitionArchiving, onAnswer: OnAnswer
+  key: string, { partition, channel, here, lineage, wallMs }: Persisted,
+  question: HistoryQuestion, archiving: PartitionArchiving, onAnswer: OnAnswer
 ): void {
+  const owed = here?.archive?.waitingOf('last').at(-1)
+  if (owed !== undefined) {
+    onAnswer({ kind: 'history', publications: [owed], lineage, isWhole: true })
+    return
+  }
   const shelf = { partition, channel, of: 'last' as const }
   const sinceMs = wallMs - limits.retentionMaxMs
   const bounds = { lineage, endSeq: Infinity, sinceMs, toldCount: 0, toldBytes: 0 }

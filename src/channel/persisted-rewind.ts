@@ -48,7 +48,9 @@ export function rewindPersisted(
   const { here, lineage } = place
   const sinceMs = ports.wallMs - (rewind.forMs ?? Infinity)
   const owed = owedBefore(place)
-  const held = takeLast(owed, rewind.count - heldCount(here, rewind.count), sinceMs)
+  // With the page it is one message, of two pages and one publication at most.
+  const bytes = bytesOf(page.publications) - limits.backlogPageBytesMax
+  const held = takeLast(owed, rewind.count - heldCount(here, rewind.count), sinceMs, bytes)
   const older = held.publications.length === 0 ? []
     : [{ lineage, publications: held.publications }]
   if (held.missing <= 0 || held.isCut || reachesBack(here, sinceMs)) {
@@ -58,7 +60,8 @@ export function rewindPersisted(
   const endSeq = owed[0]?.seq ?? here.tail.trimmedThrough + 1
   const { missing } = held
   const wantsLast = place.kept.isLastKept === true && missing === rewind.count
-  const reading = new Rewinding(key, place, { sinceMs, endSeq, missing, wantsLast }, ports)
+  const wanted = { sinceMs, endSeq, missing, wantsLast, bytes: held.bytes }
+  const reading = new Rewinding(key, place, wanted, ports)
   reading.begin((archived) => {
     const all = [...archived, ...older]
     onPage(all.length === 0 ? page : { ...page, older: all })
@@ -73,6 +76,8 @@ interface Wanted {
   readonly missing: number
   /** What was said last, where nothing else is found. */
   readonly wantsLast: boolean
+  /** What is told besides, of the page's bytes that there are. */
+  readonly bytes: number
 }
 
 /** The reading of one: a part of each lineage, until there is enough. */
@@ -81,10 +86,10 @@ class Rewinding {
   readonly #place: Rewound
   readonly #wanted: Wanted
   readonly #ports: RewindPorts
-  readonly #parts: OlderPart[] = []
+  #parts: OlderPart[] = []
   #of: 'messages' | 'last' = 'messages'
   #missing: number
-  #bytes = 0
+  #bytes: number
   #onDone: ((parts: readonly OlderPart[]) => void) | undefined
 
   constructor(key: string, place: Rewound, wanted: Wanted, ports: RewindPorts) {
@@ -93,6 +98,7 @@ class Rewinding {
     this.#wanted = wanted
     this.#ports = ports
     this.#missing = wanted.missing
+    this.#bytes = wanted.bytes
   }
 
   begin(onDone: (parts: readonly OlderPart[]) => void): void {
@@ -119,7 +125,7 @@ class Rewinding {
       if (part === undefined) again()
       else this.#take(part)
     })
-    if (!isBegun) again()
+    if (!isBegun) this.#ports.archiving.whenRoom(() => this.#read(from))
   }
 
   #take({ publications, marks, lineage, isWhole }: ArchivePart): void {
@@ -153,15 +159,15 @@ class Rewinding {
   #end(): void {
     this.#onDone?.(this.#parts)
     this.#onDone = undefined
+    this.#parts = []
+    this.#ports.archiving.cease(this.#key)
   }
 }
 
 /** What is not known to be in the archive, and has left the tail. */
-function owedBefore({ here: { tail, archive } }: Rewound): Publication[] {
-  const waiting = archive?.waiting() ?? []
-  const isOwed = ({ seq, owner }: Publication): boolean =>
-    owner === undefined && seq <= tail.trimmedThrough
-  return waiting.filter(isOwed)
+function owedBefore({ here: { tail, archive }, kept: { keptMs } }: Rewound): Publication[] {
+  const waiting = archive?.waitingOf(keptMs === undefined ? 'last' : 'messages') ?? []
+  return waiting.filter(({ seq }) => seq <= tail.trimmedThrough)
 }
 
 /** Messages in the tail, up to `countMax`. */
@@ -178,18 +184,34 @@ function reachesBack({ tail }: Here, sinceMs: number): boolean {
   return tail.length > 0 && tail.at(0).timestamp < sinceMs
 }
 
-/** The last of them with `count` messages since then; `isCut`: there was no room for more. */
+interface Taken {
+  readonly publications: Publication[]
+  /** Messages that they lack. */
+  readonly missing: number
+  readonly bytes: number
+  /** There was no room for more. */
+  readonly isCut: boolean
+}
+
+/** The last of them with `count` messages since then, behind `told` bytes of the page. */
 function takeLast(
-  owed: readonly Publication[], count: number, sinceMs: number
-): { readonly publications: Publication[]; readonly missing: number; readonly isCut: boolean } {
+  owed: readonly Publication[], count: number, sinceMs: number, told: number
+): Taken {
   const publications: Publication[] = []
-  let [missing, bytes] = [count, 0]
+  let [missing, bytes] = [count, told]
   for (const publication of owed.toReversed()) {
     if (missing <= 0 || publication.timestamp < sinceMs) break
-    bytes += publication.payload.byteLength
-    if (bytes > limits.backlogPageBytesMax) return { publications, missing, isCut: true }
+    const { byteLength } = publication.payload
+    if (bytes + byteLength > limits.backlogPageBytesMax) {
+      return { publications, missing, bytes, isCut: true }
+    }
+    bytes += byteLength
     publications.unshift(publication)
     missing -= lastingCount(publication)
   }
-  return { publications, missing, isCut: false }
+  return { publications, missing, bytes, isCut: bytes >= limits.backlogPageBytesMax }
+}
+
+function bytesOf(publications: readonly Publication[]): number {
+  return publications.reduce((sum, { payload }) => sum + payload.byteLength, 0)
 }

@@ -45,11 +45,13 @@ export function rewoundItems(
     const standing = at === chosen.length - 1 ? here : undefined
     const frames: Frame[] = []
     frames[variantId] = encoded.part(variant, messages, standing)
-    // The next delta builds on what it would have been shown last.
-    const isCut = messages.at(-1) !== encoded.shown(variant.filter).at(-1)
+    // The next delta builds on what it would have been shown last, in the same lineage: seqs of
+    // another one are others'.
+    const isCut = messages.at(-1) !== encoded.shown(variant.filter).at(-1) ||
+      encoded.lineage !== here.lineage
     const item: BroadcastItem = isCut ? { seq, connectionId, frames, isCut }
       : { seq, connectionId, frames }
-    if (variant.delta !== true) return item
+    if (variant.delta !== true || encoded.lineage !== here.lineage) return item
     const told = asDeltas(messages, former?.base)
     const buildsOn = former?.seq
     former = { seq, base: told.base }

@@ -115,6 +115,13 @@ export class Tail {
     return seq
   }
 
+  /** The newest publication of which something outlasts its delivery. */
+  lastLasting(): Publication | undefined {
+    const held = this.#held.slice(this.#head)
+    const last = held.findLast(({ publication }) => lastingCount(publication) > 0)
+    return last?.publication
+  }
+
   /** Nothing is read here any more. */
   end(): void {
     this.#add(-this.#bytes)

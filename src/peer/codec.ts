@@ -158,8 +158,10 @@ export function weightOf(message: PeerMessage): number {
       return publicationsWeight(message.publications)
     case 'joined':
       return publicationsWeight(message.backlog)
-    case 'backfilled':
-      return publicationsWeight(message.publications)
+    case 'backfilled': {
+      const { publications, older = [] } = message
+      return publicationsWeight([publications, ...older.map((part) => part.publications)].flat())
+    }
     case 'answered':
       return answerWeight(message.answer)
     case 'enumerated':

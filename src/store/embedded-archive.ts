@@ -98,9 +98,9 @@ export class EmbeddedArchive implements Archive {
     const lastSeq = this.#last(shelf)?.seq ?? 0
     if (lastSeq !== expectedSeq) return { kind: 'conflict', lastSeq }
     const nowMs = this.#now()
-    this.#sweep(nowMs)
     const seq = this.#highest(key) + 1
     try {
+      this.#sweep(nowMs)
       this.#file.exec('BEGIN IMMEDIATE')
       this.#statements.add.run(key, seq, nowMs + keptMs, bytes)
       this.#statements.mark.run(key, seq)
@@ -114,7 +114,11 @@ export class EmbeddedArchive implements Archive {
   }
 
   async trim(shelf: Shelf, below: number): Promise<void> {
-    this.#statements.trim.run(keyOf(shelf), below)
+    try {
+      this.#statements.trim.run(keyOf(shelf), below)
+    } catch {
+      // It is let go with the next ones.
+    }
   }
 
   close(): void {

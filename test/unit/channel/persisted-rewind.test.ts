@@ -1,6 +1,9 @@
 import t from 'tap'
 import { archiveLimits } from '../../../src/base/archive-limits.ts'
+import { limits } from '../../../src/base/limits.ts'
 import type { Kept } from '../../../src/channel/channel-archive.ts'
+import { decodeArchived } from '../../../src/log/archive.ts'
+import { weightOf } from '../../../src/peer/codec.ts'
 import type { Backfilled } from '../../../src/peer/message.ts'
 import type { Rewind } from '../../../src/wire/params.ts'
 import { CHANNEL, type Life, World } from './partition-world.ts'
@@ -167,4 +170,83 @@ t.test('[22] it is answered when the archive has it, on each shelf that it is fo
   rig.pass(3_000)
   t.equal(acked(), 1)
   t.same([rig.archive.seqs(), rig.archive.seqs('last')], [[1], [1]])
+})
+
+t.test('[22, 25] a crowd of rewinds waits its turn, and all are told', async (t) => {
+  const rig = new Rig(KEPT)
+  rig.publish(1, 5)
+  rig.pass()
+  rig.archive.isSilent = true
+  const count = 3 * archiveLimits.archiveReadingsMax
+  const answers = Array.from({ length: count }, () => rig.ask({ count: 2 }))
+  const sizes = new Map(rig.life.master.sizes())
+  t.equal(sizes.get('archiveReadingsMax'), archiveLimits.archiveReadingsMax)
+  rig.archive.isSilent = false
+  rig.settle()
+  for (const answer of answers) {
+    t.same(answer()?.older?.[0]!.publications.map(({ seq }) => seq), [4, 5])
+  }
+})
+
+t.test('[25] a rewind is one message, however much there is', async (t) => {
+  const rig = new Rig(KEPT)
+  rig.publish(1, 250)
+  rig.pass()
+  rig.publish(251, 400)
+  const { older, publications } = rig.ask({ count: 400 })()!
+  const told = older!.flatMap((part) => part.publications)
+  t.equal(publications.length + told.length, 400)
+  t.ok(weightOf(rig.ask({ count: 400 })()!) > 400 * 1_000, 'and weighs what it has')
+  const { backlogPageBytesMax } = limits
+  Object.assign(limits, { backlogPageBytesMax: 100_000 })
+  t.teardown(() => void Object.assign(limits, { backlogPageBytesMax }))
+  const cut = rig.ask({ count: 400 })()!
+  const bytes = [...cut.older!.flatMap((part) => part.publications), ...cut.publications]
+    .reduce((sum, { payload }) => sum + payload.byteLength, 0)
+  t.ok(bytes <= 2 * limits.backlogPageBytesMax + 1_000, `${bytes} bytes`)
+})
+
+t.test('[4, 22] who is not the master leaves alone what was said last', async (t) => {
+  const former = new Rig({ isLastKept: true })
+  former.publish(1, 3)
+  former.archive.mood = () => ({ kind: 'unknown', reason: 'lost' })
+  former.publish(4, 4)
+  former.archive.mood = undefined
+  const next = new Rig({ isLastKept: true }, former.archive, former.world.nowMs + MINUTES_MS)
+  next.publish(1, 1)
+  former.world.isLogAway = true
+  former.pass(5_000)
+  next.pass()
+  const [lineage] = former.archive.recordsOf('last').slice(-1)
+    .map(({ bytes }) => decodeArchived(bytes)!.lineage)
+  t.equal(lineage, next.ask({ count: 1 })()!.older![0]!.lineage)
+  t.same(next.rewound({ count: 1 }), [[1], []])
+})
+
+t.test('[22] what was said last is kept where the rule is newer than the message', async (t) => {
+  const rig = new Rig({})
+  rig.publish(1, 3)
+  rig.world.keeping = { version: 2, kept: () => ({ isLastKept: true }) }
+  const next = rig.world.master()
+  next.settle()
+  rig.settle()
+  t.same(rig.archive.seqs('last'), [3])
+})
+
+t.test('[22] history of one message knows what the archive is owed', async (t) => {
+  const rig = new Rig({ isLastKept: true })
+  rig.publish(1, 1)
+  rig.archive.mood = () => ({ kind: 'refused', reason: 'full' })
+  rig.publish(2, 2)
+  rig.pass()
+  rig.life.tell({
+    kind: 'ask', channel: CHANNEL, askNo: 1, question: {
+      kind: 'history', of: 'messages', isBackwards: true, startMs: undefined, endMs: undefined,
+      from: undefined, until: undefined, countMax: 2
+    }
+  })
+  rig.pass(3_000)
+  t.match(rig.life.said.findLast(({ kind }) => kind === 'answered'), {
+    answer: { publications: [{ seq: 2 }] }
+  })
 })

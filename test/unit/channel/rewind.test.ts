@@ -112,6 +112,8 @@ t.test('[C1, H6] what the archive has is told first, with the serials that it ha
     read(frames[0]!).messages!.map(({ serial }) => serial!))
   t.same(serials.map((serial) => serial.includes('L0')), [true, false, false, false, false])
   t.equal(told(answered)[0]!.channelSerial, serialOf(standing(9, { lineage: 'L0' })))
+  t.same(answered.backlog.map(({ isCut }) => isCut === true), [true, false, false, false, false],
+    'no delta builds on a seq of another lineage')
 })
 
 t.test('[C1, H6] where nothing is held, the last of the archive carries the place', async (t) => {
@@ -149,6 +151,14 @@ t.test('[C2] another lineage meanwhile: it is asked again, never refused', async
   t.equal(attached(), undefined)
   const [ask] = ofKind(bench.said(), 'backfill')
   t.match(ask, { from: undefined, rewind: { count: 2 } })
+})
+
+t.test('[C2, H6] asked again, nothing that the archive said before counts', async (t) => {
+  const { answer, attached } = rewinding(5, 9)
+  answer(publications(3, 4), 4, true, [{ lineage: LINEAGE, publications: publications(1, 2) }])
+  answer([], 5, false)
+  answer(publications(4, 5))
+  t.same(told(attached()!).map(({ data }) => data), ['m4', 'm5'])
 })
 
 t.test('[C3] who goes on is not rewound', async (t) => {
