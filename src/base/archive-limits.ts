@@ -22,7 +22,7 @@ export const archiveLimits = {
   /** A record points back about a page: so many publications, or bytes, whichever is less. */
   archiveBackCount: 100,
   archiveBackBytes: 256 * 1024,
-  /** Readings of the archive that one partition has under way; above: asked again. */
+  /** Readings of the archive that one partition has under way; above: asked again, in turn. */
   archiveReadingsMax: 64
 } as const
 
