@@ -14,6 +14,7 @@ import type { FrameSequence, Socket } from '../node/outbox.ts'
 const PING_FRAME = Buffer.from([0x89, 0x00])
 
 export class WebSocketTransport implements Socket {
+  readonly transport = 'web_socket'
   readonly webSocket: WebSocket
   readonly #stream: Stream
 

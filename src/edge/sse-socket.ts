@@ -33,6 +33,7 @@ export interface SsePorts {
 }
 
 export class SseSocket implements Socket {
+  readonly transport = 'sse'
   readonly #asked: SseRequest
   readonly #answer: RawAnswer
   readonly #ports: SsePorts

@@ -7,8 +7,10 @@ import type { AppDirectory } from '../auth/app.ts'
 import type { Credentials } from '../auth/key.ts'
 import { type MeterSource, REFUSED_STATUSES } from '../base/meter.ts'
 import type { Parked } from '../session/parking.ts'
+import type { Account } from '../session/session-ports.ts'
 import type { ErrorInfo } from '../wire/errors.ts'
 import type { MetaEvents, MetaName } from './meta-events.ts'
+import type { Socket } from './outbox.ts'
 
 /** What became of a connection. */
 export type ConnectionFate = 'opened' | 'update' | 'closed' | 'failed' | 'refused'
@@ -17,6 +19,7 @@ export type ConnectionFate = 'opened' | 'update' | 'closed' | 'failed' | 'refuse
 export interface Client {
   readonly credentials: Pick<Credentials, 'appId' | 'keyName'> & Partial<Credentials>
   readonly connectionId?: string
+  readonly account?: Partial<Account>
 }
 
 /** A request that was answered. */
@@ -24,6 +27,8 @@ export interface AnsweredRequest {
   readonly method: string
   /** Without its query. */
   readonly path: string
+  /** As its client named it. */
+  readonly host?: string
   readonly statusCode: number
   readonly durationMs: number
   readonly error: ErrorInfo | undefined
@@ -56,7 +61,10 @@ export class ClientEvents {
 
   /** Somebody who showed this key, or none, was not let in. */
   onRefused(
-    key: string | undefined, directory: AppDirectory | undefined, error: ErrorInfo
+    key: string | undefined,
+    directory: AppDirectory | undefined,
+    error: ErrorInfo,
+    transport?: Socket['transport']
   ): void {
     const [keyName = ''] = key?.split(':') ?? []
     const [appId = ''] = keyName.split('.')
@@ -64,12 +72,13 @@ export class ClientEvents {
     this.#meters.of(appId).connections.refused++
     const isKnown = directory.key(keyName) !== undefined
     const credentials = { appId, keyName: isKnown ? keyName : '' }
-    this.onConnection({ credentials }, 'refused', error)
+    this.onConnection({ credentials, account: { transport } }, 'refused', error)
   }
 
   /** A connection that was lost did not come back. */
-  onLetGo({ connectionId, credentials }: Parked): void {
-    if (credentials !== undefined) this.onConnection({ connectionId, credentials }, 'closed')
+  onLetGo({ connectionId, credentials, account }: Parked): void {
+    if (credentials === undefined) return
+    this.onConnection({ connectionId, credentials, account }, 'closed')
   }
 
   /** Something ended a connection, or its attachment to a channel. */
@@ -97,9 +106,9 @@ export class ClientEvents {
     outcomes.add(statusCode)
   }
 
-  #facts({ credentials, connectionId }: Client): object {
+  #facts({ credentials, connectionId, account }: Client): object {
     const { keyName, clientId, token } = credentials
     const credential = { type: token === undefined ? 'key' : 'token', keyName }
-    return { connectionId, clientId, credential, site: this.#siteCode }
+    return { connectionId, clientId, credential, site: this.#siteCode, ...account }
   }
 }

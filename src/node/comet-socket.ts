@@ -55,6 +55,7 @@ export interface CometSocketPorts {
 
 export class CometSocket implements Socket {
   readonly isInner = true
+  readonly transport = 'comet'
   readonly #ports: CometSocketPorts
   #payloads: Uint8Array[] = []
   #bytes = 0

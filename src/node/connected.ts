@@ -26,6 +26,10 @@ export class Connected implements Transport {
     this.session = new Session(options, this, owner.sessionPorts)
   }
 
+  get name(): string | undefined {
+    return this.slot.socket.transport
+  }
+
   get hasRoom(): boolean {
     return this.slot.hasRoom
   }

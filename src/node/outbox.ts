@@ -36,6 +36,8 @@ export interface Socket {
   carries?(connectionId: string, claim: number): void
   /** True for one that is a part of the core: it is written before the links' batches close. */
   readonly isInner?: boolean
+  /** What events call it (protocol 7.9). */
+  readonly transport?: 'web_socket' | 'comet' | 'sse'
 }
 
 /** An answer that leaves when the sockets are written. */

@@ -30,6 +30,8 @@ const VERSION_MIN = 2
 const VERSION_MAX = 6
 /** What an error quotes of a path. */
 const SHOWN_LENGTH_MAX = 200
+/** A name in the DNS has no more, with a port. */
+const HOST_LENGTH_MAX = 260
 
 type Admitted =
   | { readonly ok: true; readonly match: Match; readonly version: number; readonly caller?: Caller }
@@ -116,14 +118,15 @@ export class Requests {
   }
 
   #tell(
-    { method, path }: Request,
+    { method, path, headers }: Request,
     { credentials }: Caller,
     { statusCode, value }: Reply,
     durationMs: number
   ): void {
     const { error } = (value ?? {}) as { readonly error?: ErrorInfo }
     this.#ports.events.onRequest({ credentials }, {
-      method, path: `/${path.join('/')}`, statusCode, durationMs,
+      method, path: `/${path.join('/')}`, host: headers['host']?.slice(0, HOST_LENGTH_MAX),
+      statusCode, durationMs,
       error: statusCode < 400 ? undefined : error
     })
   }

@@ -354,12 +354,12 @@ export class Sessions implements Holder, ResumesOwner, EntranceOwner, ConnectedO
   }
 
   #onEnded(session: Session, ending: Ending, error?: ErrorInfo): void {
-    const { connectionId, claim, isProven, doubtfulThrough } = session
+    const { connectionId, claim, isProven, doubtfulThrough, credentials, account } = session
     if (this.#byConnection.get(connectionId) !== session) return
     this.#byConnection.delete(connectionId)
-    const parked = { connectionId, claim, isProven, doubtfulThrough }
     if (ending === 'parked') {
-      this.#parking.park({ ...parked, credentials: session.credentials })
+      const who = { connectionId, claim, credentials }
+      this.#parking.park({ ...who, isProven, doubtfulThrough, account })
     } else if (ending === 'closed') {
       this.#parking.close(connectionId)
       const fate = error === undefined ? 'closed' : 'failed'

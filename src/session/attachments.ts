@@ -27,6 +27,8 @@ export class Attachments {
   readonly #owner: AttachmentsOwner
   readonly #channels: ChannelDoor
   readonly #byName = new Map<string, Attachment>()
+  /** How many were attached to, those that are not any more included. */
+  attachedCount = 0
 
   constructor(owner: AttachmentsOwner, channels: ChannelDoor) {
     this.#owner = owner
@@ -67,6 +69,7 @@ export class Attachments {
     const how = { isForeign, isAttached: isChange }
     const attachment = new Attachment(name.wire, channel, this.#owner, grant, how)
     this.#byName.set(name.wire, attachment)
+    if (former === undefined) this.attachedCount++
     const { occupancy, filter, delta } = grant
     const variant = { format: this.#owner.format, wireName: name.wire, occupancy, filter, delta }
     const rewind = isNew ? grant.rewind : undefined

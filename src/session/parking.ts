@@ -12,6 +12,7 @@ import type { Deadline, Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
 import type { Size } from '../base/sizes.ts'
 import { type ErrorInfo, errors } from '../wire/errors.ts'
+import type { Account } from './session-ports.ts'
 
 /** A session without a socket. */
 export interface Parked {
@@ -23,6 +24,8 @@ export interface Parked {
   readonly doubtfulThrough: number
   /** Whose it is, where that is known. */
   readonly credentials?: Credentials
+  /** Of the socket that it lost. */
+  readonly account?: Account
 }
 
 export interface ParkingPorts {

@@ -33,8 +33,19 @@ export interface SessionOptions extends IdentityOptions {
   readonly messageBytesMax: number
 }
 
+/** What events tell of a session, in their words (protocol 7.9). */
+export interface Account {
+  readonly transport: string | undefined
+  /** How long its socket was there, in milliseconds. */
+  readonly duration: number
+  /** How many channels it attached to, and messages it published. */
+  readonly channels: number
+  readonly messages: number
+}
+
 /** A session's own transport. */
 export interface Transport {
+  readonly name?: string
   /** False: much of what was written has not been taken. */
   readonly hasRoom: boolean
   write(frame: Frame): void

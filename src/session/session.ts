@@ -33,7 +33,8 @@ import { greeting } from './greeting.ts'
 import { Identity } from './identity.ts'
 import { Intake } from './intake.ts'
 import type { Parked } from './parking.ts'
-import type { Ending, SessionOptions, SessionPorts, Transport } from './session-ports.ts'
+import type { Account, Ending, SessionOptions, SessionPorts, Transport }
+  from './session-ports.ts'
 import { present, publish } from './submission.ts'
 import type { TenureOwner } from './tenure.ts'
 
@@ -50,6 +51,8 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
   #intake: Intake | undefined
   #isOpen = true
   #isProven = false
+  #messageCount = 0
+  readonly #openedAtMs: number
   heardAtMs: number
 
   constructor(options: SessionOptions, transport: Transport, ports: SessionPorts) {
@@ -57,32 +60,23 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
     this.#transport = transport
     this.#ports = ports
     this.#identity = new Identity(options, this, ports)
-    this.heardAtMs = ports.now().monoMs
+    this.#openedAtMs = ports.now().monoMs
+    this.heardAtMs = this.#openedAtMs
   }
 
-  get connectionId(): string {
-    return this.#options.connectionId
-  }
+  get connectionId(): string { return this.#options.connectionId }
 
-  get channelCountMax(): number {
-    return this.#options.channelCountMax
-  }
+  get channelCountMax(): number { return this.#options.channelCountMax }
 
-  get claim(): number {
-    return this.#options.claim
-  }
+  get claim(): number { return this.#options.claim }
 
   get doubtfulThrough(): number {
     return this.#debts?.doubtfulThrough ?? this.#options.doubtfulThrough
   }
 
-  get isProven(): boolean {
-    return this.#isProven
-  }
+  get isProven(): boolean { return this.#isProven }
 
-  get echoes(): boolean {
-    return this.#options.echoes
-  }
+  get echoes(): boolean { return this.#options.echoes }
 
   get appId(): string {
     return this.credentials.appId
@@ -93,24 +87,25 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
     return this.#identity.credentials
   }
 
-  get hasRoom(): boolean {
-    return this.#transport.hasRoom
-  }
+  get hasRoom(): boolean { return this.#transport.hasRoom }
 
-  get isOpen(): boolean {
-    return this.#isOpen
-  }
+  get isOpen(): boolean { return this.#isOpen }
 
   get wantsHeartbeats(): boolean {
     return this.#options.heartbeats
   }
 
-  get format(): Format {
-    return this.#options.format
-  }
+  get format(): Format { return this.#options.format }
 
   get attachmentCount(): number {
     return this.#attachments?.size ?? 0
+  }
+
+  /** What events tell of it. */
+  get account(): Account {
+    const duration = Math.round(this.#ports.now().monoMs - this.#openedAtMs)
+    const channels = this.#attachments?.attachedCount ?? 0
+    return { transport: this.#transport.name, duration, channels, messages: this.#messageCount }
   }
 
   sizes(): Iterable<Size> { return this.#debts?.sizes() ?? [] }
@@ -336,7 +331,10 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
     const submit = isPresence ? present : publish
     const refusal = this.#frameRefusal(count, parsed.name) ??
       submit(speaker, said, this.#ports, onOutcome)
-    if (refusal === undefined) return
+    if (refusal === undefined) {
+      this.#messageCount += message.messages?.length ?? 0
+      return
+    }
     this.#countRefused(isPresence, count, refusal)
     this.#refuse(owed, refusal)
   }

@@ -100,12 +100,49 @@ ruleFile('metachannels', (rule) => {
       () => ofName('error').some(({ data }) => data.code === 40160))
   })
 
+  rule('O8', 'what each did: its transport, for how long, how much', async (t, on) => {
+    const { key, app, heard } = await listening(t, on, 'clientEvents:connections')
+    const isJson = on.format === 'json'
+    const ofName = (name: string) => heard.filter((each) => each.name === name)
+    const ways = [[{}, 'web_socket'], [{ transports: ['comet'] }, 'comet']] as const
+    for (const [options, transport] of isJson ? ways : ways.slice(0, 1)) {
+      const told = () => ofName('connection.closed').map(({ data }) => data)
+        .filter((data) => data.transport === transport)
+      await repeat(transport, async () => {
+        const client = on.client(t, 0, options, key)
+        const channel = client.channels.get(on.name('deeds'))
+        await channel.attach()
+        await client.channels.get(on.name('other')).attach()
+        await client.channels.get(on.name('other')).detach()
+        await channel.publish([{ data: 'x' }, { data: 'y' }])
+        await channel.publish('n', 'z')
+        client.close()
+        await client.connection.once('closed')
+      }, () => told().length > 0)
+      const [closed] = told()
+      t.match(closed, { transport, channels: 2, messages: 3, site: String })
+      t.ok(closed.duration >= 0 && closed.duration < 60_000, `${closed.duration} ms`)
+      const opened = ofName('connection.opened').find(({ data }) =>
+        data.connectionId === closed.connectionId)
+      t.match(opened?.data ?? { transport }, { transport })
+    }
+    await repeat('refusals', async () => {
+      const wrong = on.client(t, 1, {}, `${app.keys[0]!.split(':')[0]}:wrong`)
+      await wrong.connection.once('failed')
+    }, () => ofName('connection.refused').length > 0)
+    t.match(ofName('connection.refused')[0]!.data, { transport: 'web_socket' })
+    t.notMatch(JSON.stringify(heard), key.split(':')[1]!, 'no secret is told')
+  })
+
   rule('O9', 'requests succeed, fail, or are refused', async (t, on) => {
     const { key, app, heard } = await listening(t, on, 'clientEvents:apiRequests')
     const rest = on.rest(0, { key })
     await repeat('requests', () => rest.channels.get('c').publish('e', 'x'),
       () => heard.some(({ name }) => name === 'request.succeeded'))
-    t.match(heard[0]!.data, { method: 'POST', path: '/channels/c/messages', statusCode: 201 })
+    const { host } = new URL(on.url(0))
+    t.match(heard[0]!.data,
+      { method: 'POST', path: '/channels/c/messages', statusCode: 201, host, site: String })
+    t.type(heard[0]!.data.duration, 'number')
     const denied = on.rest(0, { key: app.keys[2]! })
     await repeat('refusals', () => errorOf(denied.channels.get('c').publish('e', 'x')),
       () => heard.some(({ name }) => name === 'request.refused'))

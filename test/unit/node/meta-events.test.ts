@@ -177,6 +177,12 @@ t.test('[O8] who is refused is told of only to an app that there is', async (t) 
   while (bench.asked.length > 0) bench.answer(true)
   t.equal(bench.published.length, 3)
   t.notMatch(JSON.stringify(bench.data), 'wrong')
-  events.onLetGo({ connectionId: 'c', claim: 0, isProven: true, doubtfulThrough: -1 })
+  const lost = { connectionId: 'c', claim: 0, isProven: true, doubtfulThrough: -1 }
+  events.onLetGo(lost)
   t.equal(bench.published.length, 3, 'nobody knows whose it was')
+  const credentials = { appId: 'app', keyName: 'app.k', capability: new Map() }
+  const account = { transport: 'comet', duration: 7, channels: 2, messages: 3 }
+  events.onLetGo({ ...lost, credentials, account })
+  t.equal(bench.published.length, 5)
+  t.match(bench.data.at(-1), { connectionId: 'c', ...account }, 'what it did before')
 })
