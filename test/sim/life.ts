@@ -48,6 +48,8 @@ export class Life {
   /** What its workers were told to believe. */
   adopted: Adopt | undefined
   #told: Adopt | undefined
+  /** When it last judged what it heard: while it stands still it believes what it did before. */
+  judgedAtMs = -Infinity
   /** Whom they are told to be gone besides. */
   #wronglyGone: readonly string[] = []
   isOver = false
@@ -290,6 +292,7 @@ export class Life {
   }
 
   #drain(): void {
+    this.judgedAtMs = this.#region.world.nowMs
     for (const output of this.#outputs.splice(0)) this.#perform(output)
   }
 

@@ -24,6 +24,15 @@ const LONG_MS = defaultTiming.atOnceMs - defaultTiming.unwrittenMs - 1_000
 /** What is heard is judged later, and a write that was begun before may come later still. */
 const LATE_MS = 5_000
 
+/** How somebody was found gone. */
+interface Finding {
+  readonly how: string
+  /** When; whoever stands still has seen no evidence since. */
+  readonly atMs: number
+  readonly longLost: ReadonlySet<string>
+  readonly isOutsider: boolean
+}
+
 /** What a life takes another for. */
 interface Loss {
   readonly sinceMs: number
@@ -67,14 +76,16 @@ export class Removals implements Check {
     const running = new Set<string>()
     for (const { life } of this.#region.running) {
       if (life === undefined) continue
-      const { incarnation: self, adopted, believedGone } = life
+      const { incarnation: self, adopted, believedGone, judgedAtMs: atMs } = life
       running.add(self)
       this.#noteLosses(self, believedGone)
       const view = adopted?.view
       if (view === undefined || believedGone.size === 0) continue
       const removed = view.members.filter(({ incarnation }) => believedGone.has(incarnation))
       if (memberOf(self, view) === undefined) continue
-      this.#judge(view, removed, `${self} acts as if it were gone`, this.#longLostBy(self))
+      const how = `${self} acts as if it were gone`
+      const longLost = this.#longLostBy(self)
+      this.#judge(view, removed, { how, atMs, longLost, isOutsider: false })
     }
     for (const self of this.#losses.keys()) if (!running.has(self)) this.#losses.delete(self)
   }
@@ -113,20 +124,19 @@ export class Removals implements Check {
       node !== writer || this.#region.nodes.get(node)?.life?.incarnation !== incarnation)
     const self = this.#region.nodes.get(writer)?.life?.incarnation ?? ''
     const how = `view ${view.version} takes it out`
-    this.#judge(before, removed, how, this.#longLostBy(self), isOutsider)
+    const { nowMs: atMs } = this.#region.world
+    this.#judge(before, removed, { how, atMs, longLost: this.#longLostBy(self), isOutsider })
   }
 
   /** These of the members of `view` are taken for gone, some of them since long. */
-  #judge(
-    view: View, removed: readonly Member[], how: string, longLost: ReadonlySet<string>,
-    isOutsider = false
-  ): void {
+  #judge(view: View, removed: readonly Member[], finding: Finding): void {
+    const { how, atMs, longLost, isOutsider } = finding
     const alive = removed.filter((member) => !this.#isOver(member))
     if (alive.length === 0) return
     const judgeCount = view.members.length - (removed.length - alive.length)
     const needed = isOutsider ? 1 : Math.min(2, judgeCount - 1)
     for (const { incarnation } of alive) {
-      const count = this.#failureCount(incarnation)
+      const count = this.#failureCount(incarnation, atMs)
       if (count >= needed) continue
       throw new Violation('removals', `${incarnation} lives and ${how}: it failed to answer ` +
         `${count} of ${needed}`)
@@ -151,9 +161,9 @@ export class Removals implements Check {
     return life.isOver || state === 'leaving' || there.isDraining || there.pod.isTerminating
   }
 
-  #failureCount(incarnation: string): number {
-    const sinceMs = this.#region.world.nowMs - EVIDENCE_MS
+  /** How many it failed to answer not long before `atMs`. */
+  #failureCount(incarnation: string, atMs: number): number {
     const failures = [...this.#failures.get(incarnation)?.values() ?? []]
-    return failures.filter((atMs) => atMs >= sinceMs).length
+    return failures.filter((failedAtMs) => failedAtMs >= atMs - EVIDENCE_MS).length
   }
 }
