@@ -29,6 +29,12 @@ export class Attachments {
   readonly #byName = new Map<string, Attachment>()
   /** How many were attached to, those that are not any more included. */
   attachedCount = 0
+  /**
+   * The channels that did not answer, by the names that they were asked for by, the oldest first.
+   * With the attachments they are no more than those may be; of one that is given up for others
+   * the members leave when their time is over, whatever the client says.
+   */
+  #unanswered: Map<string, string> | undefined
 
   constructor(owner: AttachmentsOwner, channels: ChannelDoor) {
     this.#owner = owner
@@ -70,6 +76,8 @@ export class Attachments {
     const attachment = new Attachment(name.wire, channel, this.#owner, grant, how)
     this.#byName.set(name.wire, attachment)
     if (former === undefined) this.attachedCount++
+    this.#unanswered?.delete(name.wire)
+    this.#boundUnanswered()
     const { occupancy, filter, delta } = grant
     const variant = { format: this.#owner.format, wireName: name.wire, occupancy, filter, delta }
     const rewind = isNew ? grant.rewind : undefined
@@ -80,32 +88,47 @@ export class Attachments {
 
   /**
    * The channel did not answer in time, and let it go. Its client shall ask again, or its socket
-   * may be lost and nobody knows yet: members leave later, as after a lost socket.
+   * may be lost and nobody knows yet: members leave later, as after a lost socket, unless the
+   * client detaches or closes meanwhile.
    */
-  forget({ wireName, channel, grant }: Attachment, leaveAfterMs: number): void {
+  forget({ wireName, channel, grant, isDerived }: Attachment, leaveAfterMs: number): void {
     this.#byName.delete(wireName)
+    if (!isDerived) {
+      this.#unanswered ??= new Map()
+      this.#unanswered.set(wireName, channel)
+    }
     this.#leaveIfLast(channel, graceOf(grant, leaveAfterMs))
   }
 
   /** Ends one; the members on its channel leave after a time, unless there is another one. */
   drop(wireName: string, leaveAfterMs: number): void {
     const attachment = this.#byName.get(wireName)
-    if (attachment === undefined) return
-    const { channel, seat } = attachment
+    const channel = attachment?.channel ?? this.#unanswered?.get(wireName)
+    if (channel === undefined) return
     this.#byName.delete(wireName)
-    if (seat !== undefined) this.#channels.detach(channel, seat)
+    this.#unanswered?.delete(wireName)
+    if (attachment?.seat !== undefined) this.#channels.detach(channel, attachment.seat)
     this.#leaveIfLast(channel, leaveAfterMs)
   }
 
   /** The connection ends. */
   closeAll(): void {
     for (const wireName of this.#byName.keys()) this.drop(wireName, 0)
+    for (const wireName of this.#unanswered?.keys() ?? []) this.drop(wireName, 0)
   }
 
   /** The socket is lost; members leave later, where their channel does not say when. */
   parkAll(leaveAfterMs: number): void {
     for (const [wireName, { grant }] of this.#byName) {
       this.drop(wireName, graceOf(grant, leaveAfterMs))
+    }
+    this.#unanswered = undefined
+  }
+
+  #boundUnanswered(): void {
+    for (const oldest of this.#unanswered?.keys() ?? []) {
+      if (this.#byName.size + this.#unanswered!.size <= this.#owner.channelCountMax) return
+      this.#unanswered!.delete(oldest)
     }
   }
 

@@ -138,6 +138,59 @@ t.test('[21] leaves: at once by DETACH, CLOSE and errors, after a grace without 
     }
   })
 
+/** A session whose ATTACHes of these names have got no answer. */
+function unanswered(names: readonly string[], over = {}): SessionBench {
+  const bench = new SessionBench(over)
+  for (const name of names) {
+    bench.send({ action: 10, channel: name })
+    bench.door.taken.at(-1)!.ears.onAttachRefused({ code: 90007, statusCode: 408, message: '' })
+  }
+  return bench
+}
+
+t.test('[21] a channel that did not answer: members leave by DETACH and CLOSE', async (t) => {
+  const waits = 'app/c conn 0 15000'
+  const now = 'app/c conn 0 0'
+  const left = (name: string, how: (bench: SessionBench) => void, over = {}): string[] => {
+    const bench = unanswered([name], over)
+    how(bench)
+    return bench.door.leaves
+  }
+  const close = (bench: SessionBench): void => bench.send({ action: 7 })
+  const detach = (bench: SessionBench): void => bench.send({ action: 12, channel: 'c' })
+  t.same(left('c', close), [waits, now])
+  t.same(left('c', detach), [waits, now])
+  t.same(left('c', (bench) => [detach, detach, close].forEach((say) => say(bench))), [waits, now],
+    'once')
+  t.same(left('c', (bench) => bench.send({ action: 12, channel: 'd' })), [waits])
+  t.same(left('c', (bench) => bench.send({ action: 5 })), [waits], 'their time goes on')
+  const filtered = { credentials: credentials({ '[*]*': ['*'] }) }
+  t.same(left('[filter=YQ==]c', close, filtered), [waits], 'nobody lives by what is filtered')
+})
+
+t.test('[21] a channel that did not answer is asked for again, under its name or another',
+  async (t) => {
+    const again = unanswered(['c'])
+    again.attach('c')
+    again.send({ action: 12, channel: 'c' })
+    again.send({ action: 7 })
+    t.same(again.door.leaves.slice(1), ['app/c conn 0 0'], 'it is an attachment like others')
+    const other = unanswered(['c'])
+    other.attach('[?]c')
+    other.send({ action: 12, channel: 'c' })
+    t.equal(other.door.leaves.length, 1, 'nobody leaves while there is another attachment')
+  })
+
+t.test('[25] channels that did not answer count as attachments do', async (t) => {
+  const bench = unanswered(['a', 'b', 'c'], { channelCountMax: 3 })
+  bench.attach('d')
+  t.equal(bench.door.taken.at(-1)!.channel, 'app/d', 'and keep out nobody')
+  bench.door.leaves.length = 0
+  bench.send({ action: 7 })
+  const all = ['app/d', 'app/b', 'app/c'].map((channel) => `${channel} conn 0 0`)
+  t.same(bench.door.leaves, all, 'the oldest was given up')
+})
+
 t.test('members leave with the last attachment to the channel, not with one of two', async (t) => {
   const bench = new SessionBench()
   bench.attach('c')
