@@ -19,15 +19,16 @@ import type { Deadline, Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
 import type { Size } from '../base/sizes.ts'
 import type { Entry } from '../log/entry.ts'
-import type {
-  Claim,
-  ClaimRecord,
-  FromRegister,
-  Holding,
-  HoldingTold,
-  Life,
-  Prove,
-  ToRegister
+import {
+  type Claim,
+  type ClaimRecord,
+  type FromRegister,
+  type Holding,
+  type HoldingTold,
+  isSameRequest,
+  type Life,
+  type Prove,
+  type ToRegister
 } from '../peer/claim-message.ts'
 import { viewVersionOf } from '../peer/epoch.ts'
 import { isSamePlace, type Place } from '../peer/place.ts'
@@ -203,7 +204,7 @@ export class ClaimRegister {
       return
     }
     const { waiting } = underWay
-    const isKnown = [underWay, ...waiting].some((other) => isSame(other.message, message))
+    const isKnown = [underWay, ...waiting].some((other) => isSameRequest(other.message, message))
     if (!isKnown && waiting.length < limits.claimsWaitingMax) waiting.push(request)
   }
 
@@ -261,13 +262,15 @@ export class ClaimRegister {
 
   /**
    * Of who holds it, or issued the key. A node that was removed may not know, and live: who was
-   * given a connection lately held it then, whenever it was removed.
+   * given a connection lately held it then, whenever it was removed. When that was is in the log,
+   * for a record that is restored begins to be kept anew.
    */
   #fateOf(holder: Life, { connectionId }: Claim): Fate {
     const fate = this.#ports.fateOf(holder.incarnation)
     const kept = this.#records.get(connectionId)
     if (fate !== 'longGone' || kept?.record.holder !== holder) return fate
-    const ageMs = this.#ports.now().monoMs - kept.atMs
+    const { monoMs, wallMs } = this.#ports.now()
+    const ageMs = Math.max(monoMs - kept.atMs, wallMs - kept.record.heldAtMs)
     return ageMs <= limits.connectionStateTtlMs ? 'gone' : fate
   }
 
@@ -322,7 +325,8 @@ export class ClaimRegister {
       : [known.claimId, ...known.formerClaimIds].slice(0, limits.claimFormersMax)
     const holding = { incarnation: from.incarnation, worker: from.worker, generation }
     const record: ClaimRecord = {
-      connectionId, claim, claimId, holder: holding, proven, formers, formerClaimIds
+      connectionId, claim, claimId, holder: holding, proven, formers, formerClaimIds,
+      heldAtMs: this.#ports.now().wallMs
     }
     const number = this.#ports.append({ kind: 'claim', record })
     this.#onCommit.set(number, () => {
@@ -348,7 +352,8 @@ export class ClaimRegister {
   #prove(underWay: UnderWay, { connectionId, claim }: Prove): void {
     const record = this.#records.get(connectionId)?.record
     const isNews = record !== undefined && record.proven < claim
-    const entry: Entry = isNews ? { kind: 'claim', record: { ...record, proven: claim } }
+    const heldAtMs = record?.claim === claim ? this.#ports.now().wallMs : record?.heldAtMs ?? 0
+    const entry: Entry = isNews ? { kind: 'claim', record: { ...record, proven: claim, heldAtMs } }
       : { kind: 'confirm' }
     this.#onCommit.set(this.#ports.append(entry), () => {
       this.#answer(underWay, underWay.message, { kind: 'proved', connectionId, claim })
@@ -391,9 +396,4 @@ export class ClaimRegister {
     const fate = this.#ports.fateOf(place.incarnation)
     if (fate === 'listed' || fate === 'unheard') this.#ports.send(place, message)
   }
-}
-
-function isSame(a: Claim | Prove, b: Claim | Prove): boolean {
-  if (a.kind === 'claim') return b.kind === 'claim' && a.claimId === b.claimId
-  return b.kind === 'prove' && a.claim === b.claim
 }

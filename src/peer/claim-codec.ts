@@ -18,20 +18,21 @@ function lifeFrom(value: unknown): Life {
 
 /** A record as the fields that logs keep. */
 export function claimRecordFields(record: ClaimRecord): Fields {
-  const { connectionId, claim, claimId, holder, proven, formers, formerClaimIds } = record
+  const { connectionId, claim, claimId, holder, proven, formers, formerClaimIds, heldAtMs } = record
   const places = formers.map(({ incarnation, worker }) => [incarnation, worker])
-  return [connectionId, claim, claimId, lifeFields(holder), proven, places, formerClaimIds]
+  const life = lifeFields(holder)
+  return [connectionId, claim, claimId, life, proven, places, formerClaimIds, heldAtMs]
 }
 
 /** The inverse of `claimRecordFields`. */
 export function claimRecordFrom(fields: Fields): ClaimRecord {
-  const [connectionId, claim, claimId, holder, proven, places, formerClaimIds = []] = fields as [
-    string, number, string, unknown, number, [string, number][], string[]?
+  const [connectionId, claim, claimId, life, proven, places, ...later] = fields as [
+    string, number, string, unknown, number, [string, number][], string[]?, number?
   ]
+  const [formerClaimIds = [], heldAtMs = 0] = later
+  const holder = lifeFrom(life)
   const formers = places.map(([incarnation, worker]) => ({ incarnation, worker }))
-  return {
-    connectionId, claim, claimId, holder: lifeFrom(holder), proven, formers, formerClaimIds
-  }
+  return { connectionId, claim, claimId, holder, proven, formers, formerClaimIds, heldAtMs }
 }
 
 function holdingFields(holding: Holding): Fields {

@@ -33,6 +33,8 @@ export interface ClaimRecord {
   readonly formers: readonly Place[]
   /** The requests that were granted before this one, latest first: they may be repeated yet. */
   readonly formerClaimIds: readonly string[]
+  /** When a register last knew that `holder` has it, by its wall clock; 0: nobody has noted it. */
+  readonly heldAtMs: number
 }
 
 interface OnConnection {
@@ -138,6 +140,12 @@ export const CLAIM_KINDS = [
 ] as const satisfies readonly ClaimMessage['kind'][]
 
 const claimKinds: ReadonlySet<string | undefined> = new Set(CLAIM_KINDS)
+
+/** True if one of the two is the other, sent again. */
+export function isSameRequest(a: Claim | Prove, b: Claim | Prove): boolean {
+  if (a.kind === 'claim') return b.kind === 'claim' && a.claimId === b.claimId
+  return b.kind === 'prove' && a.claim === b.claim
+}
 
 /** True for the name of one of these messages. */
 export function isClaimKind(kind: string | undefined): kind is ClaimMessage['kind'] {

@@ -3,6 +3,7 @@ import { limits } from '../../../src/base/limits.ts'
 import { decodeState, emptyState, encodeState } from '../../../src/channel/partition-state.ts'
 import { decodeAppend } from '../../../src/log/entry.ts'
 import { epochOf } from '../../../src/peer/epoch.ts'
+import { claimRecordFields, claimRecordFrom } from '../../../src/peer/claim-codec.ts'
 import type { ClaimRecord } from '../../../src/peer/claim-message.ts'
 import { certain, claim, home, n1, n2, RegisterBench } from './register-bench.ts'
 import { World } from './partition-world.ts'
@@ -73,6 +74,49 @@ t.test('[11, 20] who was given it lately held it, though it was removed before t
     t.same(bench.take(n2), [said])
   }
 })
+
+t.test('[11, 20] how lately that was is not counted from a takeover', async (t) => {
+  const bench = new RegisterBench()
+  bench.grant(n1, 'a')
+  const [granted] = bench.register.state() as [ClaimRecord]
+  bench.pass(50_000)
+  const late = { kind: 'prove', connectionId: 'c' } as const
+  bench.register.onMessage(n1, { ...late, claim: 1 })
+  bench.commit()
+  const [proven] = bench.register.state() as [ClaimRecord]
+  const afterwards = (record: ClaimRecord, ageMs: number): string[] => {
+    const next = new RegisterBench()
+    next.nowMs += ageMs
+    for (const each of decodeState(encodeState({ ...emptyState, claims: [record] })).claims) {
+      next.register.restore(each)
+    }
+    next.fates.set('n1', 'longGone')
+    next.claim(n2, claim('b', { keyClaim: 1, home: { ...n1, generation: 1 } }))
+    next.commit()
+    return next.take(n2)
+  }
+  const isGranted = ['claimGranted b 2 lin']
+  const isRefused = ['claimRefused b 80008']
+  t.same(afterwards(granted, TTL_MS), isGranted)
+  t.same(afterwards(granted, TTL_MS + 1), isRefused)
+  t.same(afterwards(proven, 50_000 + TTL_MS), isGranted, 'a frame of its client came there')
+  t.same(afterwards(proven, 50_000 + TTL_MS + 1), isRefused)
+  t.same(afterwards({ ...granted, heldAtMs: 0 }, TTL_MS), isRefused, 'nobody has noted it')
+})
+
+t.test('[20] a frame with a former key does not say that the holder has the connection',
+  async (t) => {
+    const bench = new RegisterBench()
+    bench.grant(n1, 'a')
+    bench.claim(n2, claim('b'))
+    bench.hold(n1, 'b', { kind: 'held', claim: 1, isProven: false, ...certain })
+    bench.commit()
+    const heldAtMs = bench.nowMs
+    bench.pass(1_000)
+    bench.register.onMessage(n1, { kind: 'prove', connectionId: 'c', claim: 1 })
+    bench.commit()
+    t.match(bench.register.state(), [{ claim: 2, proven: 1, heldAtMs }])
+  })
 
 t.test('[20] a home that nobody has heard of is waited for, then given up', async (t) => {
   const bench = new RegisterBench()
@@ -232,7 +276,7 @@ t.test('[25] at the bound a resume is refused, never a claim forgotten', async (
   for (let no = 0; no < claimsPerPartitionMax; no++) {
     bench.register.restore({
       connectionId: `x${no}`, claim: 1, claimId: `x${no}`, holder: { ...n1, generation: 1 },
-      proven: 1, formers: [], formerClaimIds: []
+      proven: 1, formers: [], formerClaimIds: [], heldAtMs: 0
     })
   }
   bench.claim(n2, claim('a'))
@@ -334,9 +378,11 @@ t.test('[2] a former master answers no claim', async (t) => {
 t.test('records stand in snapshots as they are', async (t) => {
   const record: ClaimRecord = {
     connectionId: 'c', claim: 3, claimId: 'x', holder: { ...n1, generation: 2 }, proven: 2,
-    formers: [home, n2], formerClaimIds: ['w', 'v']
+    formers: [home, n2], formerClaimIds: ['w', 'v'], heldAtMs: 7
   }
   const nonces = [{ digest: 'd', spendId: 's', untilMs: 5 }]
   const state = { ...emptyState, claims: [record], nonces }
   t.same(decodeState(encodeState(state)), state)
+  const older = claimRecordFrom(claimRecordFields(record).slice(0, -1))
+  t.same(older, { ...record, heldAtMs: 0 }, 'a former release noted no time')
 })
