@@ -361,7 +361,7 @@ export const limits = {
 assert(limits.frameBytesMax > limits.messageBytesMax, 'a frame holds a largest publish')
 assert(
   limits.batchBytesMax + limits.frameBytesMax < 1024 * 1024,
-  'a batch, and one that is a single message, stay below NATS max_payload'
+  'a batch that one more message overfills stays below NATS max_payload'
 )
 assert(
   limits.batchBytesMax + limits.appendBytesMax < 1024 * 1024 &&

@@ -48,8 +48,8 @@ export function rewindPersisted(
   const { here, lineage } = place
   const sinceMs = ports.wallMs - (rewind.forMs ?? Infinity)
   const owed = owedBefore(place)
-  // With the page it is one message, of two pages and one publication at most.
-  const bytes = bytesOf(page.publications) - limits.backlogPageBytesMax
+  // With the page it is one message, of a page and a half and one publication at most.
+  const bytes = bytesOf(page.publications) - limits.backlogPageBytesMax / 2
   const held = takeLast(owed, rewind.count - heldCount(here, rewind.count), sinceMs, bytes)
   const older = held.publications.length === 0 ? []
     : [{ lineage, publications: held.publications }]

@@ -43,9 +43,4 @@ export class Link {
     this.place = place
     this.streamNumber = streamNumber
   }
-
-  /** True if a batch that has something by now would be too large with so much more. */
-  overfills(bytes: number): boolean {
-    return this.pendingBytes > 0 && this.pendingBytes + bytes > limits.batchBytesMax
-  }
 }

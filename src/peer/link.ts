@@ -108,11 +108,11 @@ export class Links {
   send(place: Place, message: PeerMessage, bytes: number, nowMs: number): void {
     this.#nowMs = nowMs
     const link = this.#link(place)
-    if (link.overfills(bytes)) this.#sendBatch(link)
     if (link.rest !== undefined) return
     if (link.pending.length === 0) this.#dirty.push(link)
     link.pending.push(message)
     link.pendingBytes += bytes
+    if (link.pendingBytes >= limits.batchBytesMax) this.#sendBatch(link)
   }
 
   /** Sends what the turn has gathered: one batch per place. */
