@@ -8,7 +8,7 @@ import { limits } from '../base/limits.ts'
 import type { Size } from '../base/sizes.ts'
 import type { LogWriter } from '../log/writer.ts'
 import { isCensusMessage } from '../peer/census-message.ts'
-import type { Part, ToMaster } from '../peer/message.ts'
+import type { Backfill, Part, ToMaster } from '../peer/message.ts'
 import { isSamePlace, type Place, placeKey } from '../peer/place.ts'
 import type { Ask } from '../peer/question-message.ts'
 
@@ -20,9 +20,15 @@ interface Held {
 }
 
 export class Confirming {
+  readonly #onDropped: (from: Place, message: Backfill) => void
   readonly #held = new Map<string, Held>()
   /** Proven by an append of ours that began after they came. */
   readonly #proven = new Set<ToMaster>()
+
+  /** `onDropped`: there is no room, and nobody would ask again of himself. */
+  constructor(onDropped: (from: Place, message: Backfill) => void) {
+    this.#onDropped = onDropped
+  }
 
   get size(): number {
     return this.#held.size
@@ -126,7 +132,7 @@ export class Confirming {
     const key = keyOf(from, message.kind, message.channel, no)
     if (this.#held.has(key) || this.#held.size < limits.confirmingMax) {
       this.#held.set(key, { from, message, counter })
-    }
+    } else if (message.kind === 'backfill') this.#onDropped(from, message)
   }
 }
 

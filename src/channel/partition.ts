@@ -47,7 +47,9 @@ export class PartitionMaster {
   readonly #claimant: Claimant
   readonly #ports: PartitionPorts
   readonly #channels: PartitionChannels
-  readonly #confirming = new Confirming()
+  readonly #confirming = new Confirming((from, { channel }) => {
+    this.#ports.send(from, { kind: 'joinAgain', channel })
+  })
   readonly #registers: PartitionRegisters
   readonly #archiving: PartitionArchiving
   #state: State = { kind: 'over' }
@@ -262,11 +264,6 @@ export class PartitionMaster {
     return writer
   }
 
-  /** The log may have somebody else's records. */
-  #onDoubt(serving: Serving): void {
-    if (this.#state === serving) this.#confirm(serving)
-  }
-
   #onClaimed(start: WriterStart, found: RecoveredLog): void {
     const { log, deadlines, random } = this.#ports
     const nowMs = this.#ports.now().monoMs
@@ -393,7 +390,9 @@ export class PartitionMaster {
     const { log, random } = this.#ports
     state.trim(log, nowMs)
     if (state.isTrimHeld) this.#confirm(state)
-    if (this.#channels.isUsed) state.look(log, random, nowMs, () => this.#onDoubt(state))
+    // The log may have somebody else's records.
+    const onDoubt = (): void => void (this.#state === state && this.#confirm(state))
+    if (this.#channels.isUsed) state.look(log, random, nowMs, onDoubt)
     if (this.#isUsed || retention.isShrinking) this.#sweepLater()
   }
 }

@@ -13,7 +13,7 @@ function join(channel: string, joinNo = 1): Join {
 }
 
 t.test('[11, 25] at the bound nothing more is kept, but what comes again is', async (t) => {
-  const confirming = new Confirming()
+  const confirming = new Confirming(() => undefined)
   for (let no = 0; no < limits.confirmingMax + 5; no++) {
     confirming.holdUntilClaimed(place, join(`c${no}`))
   }
@@ -25,8 +25,22 @@ t.test('[11, 25] at the bound nothing more is kept, but what comes again is', as
   t.equal(confirming.size, 0)
 })
 
+t.test('[11, 25] who asks for an attachment is told where there is no room', async (t) => {
+  const dropped: number[] = []
+  const confirming = new Confirming((_, { requestNo }) => void dropped.push(requestNo))
+  for (let no = 0; no < limits.confirmingMax; no++) {
+    confirming.holdUntilClaimed(place, join(`c${no}`))
+  }
+  const backfill = {
+    kind: 'backfill', channel: 'a', clientId: 'k', requestNo: 5, epoch: 1, from: undefined
+  } as const
+  confirming.holdUntilClaimed(place, backfill)
+  confirming.holdUntilClaimed(place, join('b'))
+  t.same(dropped, [5], 'a Join comes again of itself')
+})
+
 t.test('[11] nobody waits who has parted, or is gone', async (t) => {
-  const confirming = new Confirming()
+  const confirming = new Confirming(() => undefined)
   for (const channel of ['a', 'b', 'c']) confirming.holdUntilClaimed(place, join(channel))
   confirming.holdUntilClaimed(place, { kind: 'part', channel: 'b', clientId: 'k' })
   t.equal(confirming.size, 2)
@@ -35,7 +49,7 @@ t.test('[11] nobody waits who has parted, or is gone', async (t) => {
 })
 
 t.test('[11, 13] no Join waits whose link was reset: who lives Joins again', async (t) => {
-  const confirming = new Confirming()
+  const confirming = new Confirming(() => undefined)
   const other = { incarnation: 'n', worker: 1 }
   for (const from of [place, other]) confirming.holdUntilClaimed(from, join('a'))
   const backfill = {
