@@ -168,8 +168,8 @@ export class CatchUp {
     }
     const lastSeq = arrival.missed.at(-1)?.seq ?? 0
     const missed = [...arrival.missed, ...answer.publications.filter(({ seq }) => seq > lastSeq)]
-    const { older = arrival.older } = answer
-    const further = { ...arrival, from: answer.standing, missed, ...(older && { older }) }
+    const older = answer.older ?? arrival.older
+    const further = { ...arrival, from: answer.standing, missed, older }
     if (answer.standing.seq < here.seq) this.#ask(further)
     else this.#ports.sayAttached(further, here, !isRewinding)
   }

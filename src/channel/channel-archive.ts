@@ -205,12 +205,18 @@ export class ChannelArchive {
   }
 }
 
-/** The shelves that it belongs on, or anything by these rules. */
-export function shelvesOf(kept: Kept & Partial<Pick<Publication, 'seq' | 'owner'>>): ShelfKind[] {
-  const { keptMs, isLastKept, seq, owner } = kept
-  const shelves: ShelfKind[] = isLastKept === true ? ['last'] : []
-  if (keptMs === undefined) return shelves
-  if (seq === undefined || owner === undefined) shelves.unshift('messages')
-  if (seq === undefined || owner !== undefined) shelves.push('presence')
-  return shelves
+/** True if anything of it is kept for long; asked of every publish, so it allocates nothing. */
+export function isKept({ keptMs, isLastKept }: Kept): boolean {
+  return keptMs !== undefined || isLastKept === true
+}
+
+/** The shelves that something is for by these rules. */
+export function shelvesFor({ keptMs, isLastKept }: Kept): ShelfKind[] {
+  return SHELF_KINDS.filter((of) => (of === 'last' ? isLastKept === true : keptMs !== undefined))
+}
+
+/** Those that the publication belongs on. */
+function shelvesOf(publication: Publication): ShelfKind[] {
+  const isPresence = publication.owner !== undefined
+  return shelvesFor(publication).filter((of) => (of === 'presence') === isPresence)
 }

@@ -6,7 +6,9 @@
 import { errors } from '../wire/errors.ts'
 import type { ErrorInfo } from '../wire/protocol-message.ts'
 import type { IdSpace, Publication } from '../peer/message.ts'
-import { type ArchiveOwner, ChannelArchive, type Kept, shelvesOf } from './channel-archive.ts'
+import {
+  type ArchiveOwner, ChannelArchive, isKept, type Kept, shelvesFor
+} from './channel-archive.ts'
 import type { MasterPorts } from './master-ports.ts'
 import type { Tail } from './tail.ts'
 
@@ -38,19 +40,18 @@ export class Keeper {
 
   /** What is said of the publication when it is written. */
   ruleFor({ owner }: Pick<Publication, 'owner'>): Kept {
-    const { keptMs, isLastKept } = this.#rules()
-    return owner === undefined && isLastKept === true ? { keptMs, isLastKept } : { keptMs }
+    const rules = this.#rules()
+    return owner === undefined ? rules : { keptMs: rules.keptMs }
   }
 
   /** A channel that was born asks the archive how far its past goes. */
   begin(): void {
-    const shelves = shelvesOf(this.#rules())
-    if (this.#isBorn && shelves.length > 0) this.#archiveOf().begin(shelves)
+    if (this.#isBorn && this.#isKeeping) this.#archiveOf().begin(shelvesFor(this.#rules()))
   }
 
   /** False if it is not to be kept. */
   keep(publication: Publication): boolean {
-    if (publication.keptMs === undefined && publication.isLastKept !== true) return false
+    if (!isKept(publication)) return false
     this.#archiveOf().add(publication)
     return true
   }
@@ -85,7 +86,7 @@ export class Keeper {
   }
 
   get #isKeeping(): boolean {
-    return shelvesOf(this.#rules()).length > 0
+    return isKept(this.#rules())
   }
 
   #rules(): Kept {

@@ -16,11 +16,11 @@ import { META_PREFIX } from '../wire/params.ts'
 import { Activity } from './activity.ts'
 import type { Answer, Ask } from '../peer/question-message.ts'
 import { answerTo } from './answers.ts'
-import { shelvesOf } from './channel-archive.ts'
+import { isKept, type Kept } from './channel-archive.ts'
 import { ChannelMaster } from './master.ts'
 import type { MasterPorts } from './master-ports.ts'
 import type { PartitionArchiving } from './partition-archiving.ts'
-import { tellPersisted } from './persisted-history.ts'
+import { type Persisted, tellPersisted } from './persisted-history.ts'
 import { rewindPersisted } from './persisted-rewind.ts'
 import type { UsedChannels } from './used-channels.ts'
 import {
@@ -202,21 +202,18 @@ export class PartitionChannels {
   #onBackfill(place: Place, ask: Backfill, master: ChannelMaster, now: Now): void {
     const page = master.pageFor(ask, now)
     const { channel, clientId, requestNo, rewind } = ask
-    const { archiving, lineage } = this.#ports
     const kept = rewind === undefined ? {} : this.#ports.keeping.kept(channel)
-    if (rewind === undefined || shelvesOf(kept).length === 0) {
+    if (rewind === undefined || !isKept(kept)) {
       master.sayBackfilled(place, ask, page)
       return
     }
-    const asked = {
-      partition: archiving.partition, channel, lineage, here: master.here(), kept
-    }
+    const { archiving } = this.#ports
     const later = (afterMs: number, run: () => void): void => {
       this.#ports.later(channel, afterMs, run)
     }
     const key = `${placeKey(place)} ${clientId} ${requestNo}`
-    const ports = { archiving, wallMs: now.wallMs, later }
-    rewindPersisted(key, asked, rewind, page, ports, (whole) => {
+    const asked = { ...this.#persisted(channel, kept, now), here: master.here() }
+    rewindPersisted(key, asked, rewind, page, { archiving, later }, (whole) => {
       master.sayBackfilled(place, ask, whole)
     })
   }
@@ -230,15 +227,18 @@ export class PartitionChannels {
       this.#ports.send(place, { kind: 'answered', channel, askNo, answer: given })
     }
     const kept = question.kind === 'history' ? this.#ports.keeping.kept(channel) : {}
-    if (question.kind !== 'history' || shelvesOf(kept).length === 0) {
+    if (question.kind !== 'history' || !isKept(kept)) {
       answerTo(question, master, lineage, answer)
       return
     }
     const { archiving } = this.#ports
-    const { wallMs } = this.#ports.now()
-    const { partition } = archiving
-    const asked = { partition, channel, here: master?.here(), lineage, kept, wallMs }
+    const asked = { ...this.#persisted(channel, kept, this.#ports.now()), here: master?.here() }
     tellPersisted(`${placeKey(place)} ${askNo}`, asked, question, archiving, answer)
+  }
+
+  #persisted(channel: string, kept: Kept, { wallMs }: Now): Omit<Persisted, 'here'> {
+    const { archiving: { partition }, lineage } = this.#ports
+    return { partition, channel, lineage, kept, wallMs }
   }
 
   /** `isBorn`: not even the log knows of it. */

@@ -391,8 +391,9 @@ export class PartitionMaster {
     state.trim(log, nowMs)
     if (state.isTrimHeld) this.#confirm(state)
     // The log may have somebody else's records.
-    const onDoubt = (): void => void (this.#state === state && this.#confirm(state))
-    if (this.#channels.isUsed) state.look(log, random, nowMs, onDoubt)
+    if (this.#channels.isUsed) state.look(log, random, nowMs, () => {
+      if (this.#state === state) this.#confirm(state)
+    })
     if (this.#isUsed || retention.isShrinking) this.#sweepLater()
   }
 }

@@ -5,7 +5,7 @@
  */
 
 import { limits } from '../base/limits.ts'
-import type { Shelf } from '../log/archive.ts'
+import type { Shelf, ShelfKind } from '../log/archive.ts'
 import type { Publication } from '../peer/message.ts'
 import type { HistoryAnswer, HistoryQuestion } from '../peer/question-message.ts'
 import type { ArchivePart } from './archive-reading.ts'
@@ -13,6 +13,7 @@ import type { Kept } from './channel-archive.ts'
 import { emptyHistory, historyPage, type Past } from './history.ts'
 import type { Here } from './page.ts'
 import type { PartitionArchiving } from './partition-archiving.ts'
+import { bytesOf } from './tail.ts'
 
 /** The channel as it is asked for. */
 export interface Persisted {
@@ -99,9 +100,16 @@ function tellKept(
   })
 }
 
+/** What is not known to be in the archive, and has left the tail. */
+export function owedBefore(
+  { tail, archive }: Pick<Here, 'tail' | 'archive'>, of: ShelfKind
+): Publication[] {
+  return archive?.waitingOf(of).filter(({ seq }) => seq <= tail.trimmedThrough) ?? []
+}
+
 /** What is not let go here, in order: what the archive owes, and the tail. */
 function heldOf({ tail, archive }: Here, { of }: Shelf): Past {
-  const owed = archive?.waitingOf(of).filter(({ seq }) => seq <= tail.trimmedThrough) ?? []
+  const owed = owedBefore({ tail, archive }, of)
   if (owed.length === 0) return tail
   return {
     length: owed.length + tail.length,
@@ -155,8 +163,4 @@ function before(
     all.push(publication)
   }
   return { kind: 'history', publications: all, marks, lineage, isWhole: held.isWhole }
-}
-
-function bytesOf(publications: readonly Publication[]): number {
-  return publications.reduce((sum, { payload }) => sum + payload.byteLength, 0)
 }

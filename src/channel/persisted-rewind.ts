@@ -15,57 +15,48 @@ import type { OlderPart, Publication } from '../peer/message.ts'
 import type { HistoryPlace, HistoryQuestion } from '../peer/question-message.ts'
 import type { Rewind } from '../wire/params.ts'
 import type { ArchivePart } from './archive-reading.ts'
-import type { Kept } from './channel-archive.ts'
 import type { Here, Page } from './page.ts'
 import type { PartitionArchiving } from './partition-archiving.ts'
-import { lastingCount } from './tail.ts'
+import { owedBefore, type Persisted } from './persisted-history.ts'
+import { bytesOf, lastingCount } from './tail.ts'
 
 const RETRY_MS = 100
 
 export interface RewindPorts {
   readonly archiving: PartitionArchiving
-  readonly wallMs: number
   /** Calls back, unless the channel or its mastership is over by then. */
   later(afterMs: number, run: () => void): void
 }
 
-/** Where it is rewound. */
-export interface Rewound {
-  readonly partition: number
-  readonly channel: string
-  readonly lineage: string
-  /** What is held there. */
-  readonly here: Here
-  /** By the rules of now. */
-  readonly kept: Kept
-}
+/** Where it is rewound, with what is held there. */
+export type Rewound = Persisted & { readonly here: Here }
 
 /** Completes `page`, now or later; `key` names the reading among all that are under way. */
 export function rewindPersisted(
   key: string, place: Rewound, rewind: Rewind, page: Page, ports: RewindPorts,
   onPage: (page: Page) => void
 ): void {
-  const { here, lineage } = place
-  const sinceMs = ports.wallMs - (rewind.forMs ?? Infinity)
-  const owed = owedBefore(place)
+  const { here, lineage, kept, wallMs } = place
+  const sinceMs = wallMs - (rewind.forMs ?? Infinity)
+  const owed = owedBefore(here, kept.keptMs === undefined ? 'last' : 'messages')
   // With the page it is one message, of a page and a half and one publication at most.
   const bytes = bytesOf(page.publications) - limits.backlogPageBytesMax / 2
   const held = takeLast(owed, rewind.count - heldCount(here, rewind.count), sinceMs, bytes)
   const older = held.publications.length === 0 ? []
     : [{ lineage, publications: held.publications }]
+  const tell = (archived: readonly OlderPart[]): void => {
+    const all = [...archived, ...older]
+    onPage(all.length === 0 ? page : { ...page, older: all })
+  }
   if (held.missing <= 0 || held.isCut || reachesBack(here, sinceMs)) {
-    onPage(older.length === 0 ? page : { ...page, older })
+    tell([])
     return
   }
   const endSeq = owed[0]?.seq ?? here.tail.trimmedThrough + 1
   const { missing } = held
-  const wantsLast = place.kept.isLastKept === true && missing === rewind.count
+  const wantsLast = kept.isLastKept === true && missing === rewind.count
   const wanted = { sinceMs, endSeq, missing, wantsLast, bytes: held.bytes }
-  const reading = new Rewinding(key, place, wanted, ports)
-  reading.begin((archived) => {
-    const all = [...archived, ...older]
-    onPage(all.length === 0 ? page : { ...page, older: all })
-  })
+  new Rewinding(key, place, wanted, ports).begin(tell)
 }
 
 interface Wanted {
@@ -110,10 +101,10 @@ class Rewinding {
 
   #read(from: HistoryPlace | undefined): void {
     if (this.#onDone === undefined) return
-    const { partition, channel, lineage, kept } = this.#place
+    const { partition, channel, lineage, kept, wallMs } = this.#place
     const shelf = { partition, channel, of: this.#of }
     const { keptMs = limits.retentionMaxMs } = this.#of === 'last' ? {} : kept
-    const sinceMs = this.#ports.wallMs - keptMs
+    const sinceMs = wallMs - keptMs
     const { sinceMs: startMs, endSeq } = this.#wanted
     const question: HistoryQuestion = {
       kind: 'history', of: 'messages', isBackwards: true, startMs: Math.max(startMs, 0),
@@ -164,12 +155,6 @@ class Rewinding {
   }
 }
 
-/** What is not known to be in the archive, and has left the tail. */
-function owedBefore({ here: { tail, archive }, kept: { keptMs } }: Rewound): Publication[] {
-  const waiting = archive?.waitingOf(keptMs === undefined ? 'last' : 'messages') ?? []
-  return waiting.filter(({ seq }) => seq <= tail.trimmedThrough)
-}
-
 /** Messages in the tail, up to `countMax`. */
 function heldCount({ tail }: Here, countMax: number): number {
   let count = 0
@@ -210,8 +195,4 @@ function takeLast(
     missing -= lastingCount(publication)
   }
   return { publications, missing, bytes, isCut: bytes >= limits.backlogPageBytesMax }
-}
-
-function bytesOf(publications: readonly Publication[]): number {
-  return publications.reduce((sum, { payload }) => sum + payload.byteLength, 0)
 }

@@ -117,9 +117,10 @@ export class Tail {
 
   /** The newest publication of which something outlasts its delivery. */
   lastLasting(): Publication | undefined {
-    const held = this.#held.slice(this.#head)
-    const last = held.findLast(({ publication }) => lastingCount(publication) > 0)
-    return last?.publication
+    for (let at = this.length - 1; at >= 0; at--) {
+      if (lastingCount(this.at(at)) > 0) return this.at(at)
+    }
+    return undefined
   }
 
   /** Nothing is read here any more. */
@@ -153,6 +154,11 @@ export class Tail {
 /** How many of its messages somebody who comes later may be told. */
 export function lastingCount({ owner, messageCount, ephemeralCount = 0 }: Publication): number {
   return owner === undefined ? messageCount - ephemeralCount : 0
+}
+
+/** The bytes of what they say. */
+export function bytesOf(publications: readonly Publication[]): number {
+  return publications.reduce((sum, { payload }) => sum + payload.byteLength, 0)
 }
 
 function sizeOf(publication: Publication): number {

@@ -16,8 +16,8 @@ import { publicationFields, publicationFrom } from '../peer/fields.ts'
 import type { Publication } from '../peer/message.ts'
 import type { AppendOutcome, LogRecord, ReadOutcome } from './port.ts'
 
-/** What is kept of a channel: what was said, who came and went, and what was said last. */
-export const SHELF_KINDS = ['messages', 'presence', 'last'] as const
+/** What is kept of a channel: what was said, what of it was the last, and who came and went. */
+export const SHELF_KINDS = ['messages', 'last', 'presence'] as const
 
 export type ShelfKind = (typeof SHELF_KINDS)[number]
 

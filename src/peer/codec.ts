@@ -160,7 +160,8 @@ export function weightOf(message: PeerMessage): number {
       return publicationsWeight(message.backlog)
     case 'backfilled': {
       const { publications, older = [] } = message
-      return publicationsWeight([publications, ...older.map((part) => part.publications)].flat())
+      return older.reduce((sum, part) => sum + publicationsWeight(part.publications),
+        publicationsWeight(publications))
     }
     case 'answered':
       return answerWeight(message.answer)

@@ -128,6 +128,12 @@ async function goesOn(
   for (const name of names) t.same(heard.get(name), wanted)
 }
 
+/** Goes on until it is told that it was too slow. */
+async function isToldOff(t: Test, comet: Comet, told: Told[]): Promise<void> {
+  while (told.at(-1)!.action !== DISCONNECTED) told.push(...await comet.recv())
+  t.match(told.at(-1)!.error, { code: 80003, statusCode: 503 })
+}
+
 ruleFile('slow readers', (rule) => {
   rule('T18', 'over comet, polled: who does not come for it', async (t, on) => {
     const names = namesOf(on, 'polled')
@@ -140,8 +146,7 @@ ruleFile('slow readers', (rule) => {
       told.push(...await comet.recv())
     }
     await publishMuch(t, on, names)
-    while (told.at(-1)!.action !== DISCONNECTED) told.push(...await comet.recv())
-    t.match(told.at(-1)!.error, { code: 80003, statusCode: 503 })
+    await isToldOff(t, comet, told)
     await goesOn(t, on, names, told)
   }, JSON_ONLY)
 
@@ -157,8 +162,7 @@ ruleFile('slow readers', (rule) => {
     text += await restOf(stream)
     const told = linesOf(text)
     // Or the response was long enough: then it is told by the next one.
-    while (told.at(-1)!.action !== DISCONNECTED) told.push(...await comet.recv())
-    t.match(told.at(-1)!.error, { code: 80003, statusCode: 503 })
+    await isToldOff(t, comet, told)
     await goesOn(t, on, names, told)
   }, JSON_ONLY)
 

@@ -10,6 +10,8 @@ const SILENCE = 'src/ring/silence.ts'
 
 /** Processes die, and begin anew, while the API is away: what is known of them the mesh tells. */
 const deadly = { ...fair, crashes: 4, machineLosses: 0, drains: 0, nodeCount: 4, stormMs: 45_000 }
+/** Nobody dies but those of the story. */
+const deathless = { ...fair, crashes: 0, machineLosses: 0, drains: 0 }
 const awayWithTheApi = ({ kube, world }: Region): void => {
   world.after(7_000, () => kube.setAway(true))
 }
@@ -85,7 +87,7 @@ export const ofMembers: readonly Planted[] = [
     name: 'who is lost is long lost at once',
     rule: '8',
     foundBy: ['removals'],
-    mix: { ...fair, crashes: 0, machineLosses: 0, drains: 0, nodeCount: 5, stormMs: 30_000 },
+    mix: { ...deathless, nodeCount: 5, stormMs: 30_000 },
     weather: soonAfterAnother,
     rewrites: [{
       path: SILENCE, from: 'nowMs - sinceMs >= this.#timing.atOnceMs', to: 'nowMs >= sinceMs'
@@ -95,7 +97,7 @@ export const ofMembers: readonly Planted[] = [
     name: 'who was lost long ago counts among those that are lost now',
     rule: '10',
     foundBy: ['succession'],
-    mix: { ...fair, crashes: 0, machineLosses: 0, drains: 0, ...many, stormMs: 60_000 },
+    mix: { ...deathless, ...many, stormMs: 60_000 },
     weather: oneAfterAnother,
     rewrites: [{
       path: SILENCE, from: 'nowMs - sinceMs >= this.#timing.atOnceMs', to: 'nowMs < sinceMs'
@@ -105,7 +107,7 @@ export const ofMembers: readonly Planted[] = [
     name: 'a half that is cut off step by step believes that the other half is gone',
     rule: '8, 10',
     foundBy: ['removals'],
-    mix: { ...fair, crashes: 0, machineLosses: 0, drains: 0, nodeCount: 4, stormMs: 50_000 },
+    mix: { ...deathless, nodeCount: 4, stormMs: 50_000 },
     weather: stepByStep,
     rewrites: [{
       path: SILENCE, from: 'if (missedCount > 1 && 2', to: 'if (missedCount > 99 && 2'

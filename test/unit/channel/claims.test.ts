@@ -10,6 +10,16 @@ import { World } from './partition-world.ts'
 
 const TTL_MS = limits.connectionStateTtlMs
 
+/** A register of a connection that was granted to n1, as claim 1, and then to n2. */
+function movedOn(): RegisterBench {
+  const bench = new RegisterBench()
+  bench.grant(n1, 'a')
+  bench.claim(n2, claim('b'))
+  bench.hold(n1, 'b', { kind: 'held', claim: 1, isProven: false, ...certain })
+  bench.commit()
+  return bench
+}
+
 t.test('[20] a claim is granted once it is in the log; the former holder is told', async (t) => {
   const bench = new RegisterBench()
   bench.claim(n1, claim('a'))
@@ -106,11 +116,7 @@ t.test('[11, 20] how lately that was is not counted from a takeover', async (t) 
 
 t.test('[20] a frame with a former key does not say that the holder has the connection',
   async (t) => {
-    const bench = new RegisterBench()
-    bench.grant(n1, 'a')
-    bench.claim(n2, claim('b'))
-    bench.hold(n1, 'b', { kind: 'held', claim: 1, isProven: false, ...certain })
-    bench.commit()
+    const bench = movedOn()
     const heldAtMs = bench.nowMs
     bench.pass(1_000)
     bench.register.onMessage(n1, { kind: 'prove', connectionId: 'c', claim: 1 })
@@ -350,11 +356,7 @@ t.test('[20, A17] the next master knows the claims, from the log or its snapshot
 
 t.test('[20] a claim that is repeated after a later one is refused by the next register',
   async (t) => {
-    const bench = new RegisterBench()
-    bench.grant(n1, 'a')
-    bench.claim(n2, claim('b'))
-    bench.hold(n1, 'b', { kind: 'held', claim: 1, isProven: false, ...certain })
-    bench.commit()
+    const bench = movedOn()
     t.same(bench.take(n2), ['claimGranted b 2 lin'], 'the answer to the first was lost')
     const next = new RegisterBench()
     for (const record of bench.register.state()) next.register.restore(record)
