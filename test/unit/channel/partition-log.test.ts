@@ -1,4 +1,5 @@
 import t from 'tap'
+import { limits } from '../../../src/base/limits.ts'
 import { decodeAppend } from '../../../src/log/entry.ts'
 import { unsalted } from '../../../src/peer/epoch.ts'
 import { World } from './partition-world.ts'
@@ -89,6 +90,26 @@ t.test('[11, 16] what was sent before is let in behind a recent append', async (
   t.equal(life.said.length, 1, 'another master may have committed it')
   life.settle()
   t.match(life.said[1], { kind: 'joined', joinNo: 2 })
+})
+
+t.test('[11, 25] whose Backfill finds no place joins again, and asks again', async (t) => {
+  const { confirmingMax } = limits
+  Object.assign(limits, { confirmingMax: 1 })
+  t.teardown(() => void Object.assign(limits, { confirmingMax }))
+  const world = new World()
+  const life = world.master()
+  const { standing } = life.join()!
+  world.pass(10_000, life)
+  life.said.length = 0
+  const { epoch } = life.master
+  for (const requestNo of [1, 2]) {
+    life.tell({
+      kind: 'backfill', channel: 'app/c', clientId: 'k', requestNo, epoch, from: standing
+    })
+  }
+  t.same(life.said, [{ kind: 'joinAgain', channel: 'app/c' }])
+  life.settle()
+  t.match(life.said.slice(1), [{ kind: 'backfilled', requestNo: 1 }])
 })
 
 t.test('[11, 25] who leaves while its Join waits for a Confirm is not let in', async (t) => {

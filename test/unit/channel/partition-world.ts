@@ -74,7 +74,9 @@ export class Life {
       log: world.log,
       archive: world.archive,
       backlog: new Backlog(),
-      keeping: world.keeping,
+      get keeping() {
+        return world.keeping
+      },
       tails: new TailPool(),
       meters: oneMeter(),
       room: () => world.room,

@@ -12,7 +12,7 @@ const STEP = 7
 export class TestArchive {
   readonly #shelves = new Map<ShelfKind, LogRecord[]>()
   readonly asked: ArchiveAsk[] = []
-  mood: ((store: () => AppendOutcome) => AppendOutcome) | undefined
+  mood: ((store: () => AppendOutcome, of: ShelfKind) => AppendOutcome) | undefined
   isSilent = false
   /** What pages are read from: a copy that may lag. */
   copy = (): LogRecord[] => this.records
@@ -71,6 +71,6 @@ export class TestArchive {
       records.push({ seq, bytes: request.bytes })
       return { kind: 'appended', seq }
     }
-    return { kind: 'append', outcome: this.mood === undefined ? store() : this.mood(store) }
+    return { kind: 'append', outcome: this.mood === undefined ? store() : this.mood(store, of) }
   }
 }
