@@ -4,7 +4,6 @@
  */
 
 import { randomBytes } from 'node:crypto'
-import { type AddressInfo, createServer, type Server } from 'node:net'
 import { availableParallelism, totalmem } from 'node:os'
 import { MessageChannel } from 'node:worker_threads'
 import { Hub } from '../bus/hub.ts'
@@ -14,6 +13,7 @@ import { EmbeddedLog } from '../store/embedded.ts'
 import { EmbeddedArchive } from '../store/embedded-archive.ts'
 import { EmbeddedStats } from '../store/embedded-stats.ts'
 import { DevApps } from './dev-apps.ts'
+import { freePorts } from './free-ports.ts'
 import { LocalRing } from './local-ring.ts'
 import { type NodePorts, NodeRuntime } from './node-runtime.ts'
 
@@ -62,7 +62,8 @@ export async function startDevRegion(options: DevOptions): Promise<DevRegion> {
   const ring = new LocalRing(PARTITION_COUNT)
   const names = Array.from({ length: options.nodes }, (_, index) => `dev-${index}`)
   const runtimes: NodeRuntime[] = []
-  const ports = await portsFor(options)
+  // All workers of a node share one port, so it must be known before they start.
+  const ports = await freePorts(options.host, options.port, options.nodes)
   const authority = options.host.includes(':') ? `[${options.host}]` : options.host
   const urls = ports.map((port) => `http://${authority}:${port}`)
   const apps = new DevApps(async (list) => {
@@ -192,34 +193,6 @@ function podOf(node: string): PodFact {
     isTerminated: false,
     containerEndedAtMs: undefined
   }
-}
-
-/**
- * All workers of a node share one port, so a free one must be known before they start. Each is
- * held until all are found, or the system could name one of them twice.
- */
-async function portsFor({ host, port, nodes }: DevOptions): Promise<number[]> {
-  const holders: Server[] = []
-  try {
-    for (let index = 0; index < nodes; index++) {
-      holders.push(await holdPort(host, port === 0 ? 0 : port + index))
-    }
-    return holders.map((holder) => (holder.address() as AddressInfo).port)
-  } finally {
-    await Promise.all(holders.map((holder) => {
-      return new Promise<void>((resolve) => holder.close(() => resolve()))
-    }))
-  }
-}
-
-function holdPort(host: string, port: number): Promise<Server> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', (error) => {
-      reject(new Error(`cannot listen on ${host}:${port}: ${error.message}`))
-    })
-    server.listen(port, host, () => resolve(server))
-  })
 }
 
 function servingOrFailed(runtime: NodeRuntime): Promise<void> {

@@ -7,8 +7,8 @@
 
 import { spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
+import { freePorts as freePortsOf } from '../../src/commands/free-ports.ts'
 import { toolPath } from './tools.ts'
 
 const stopGraceMs = 10_000
@@ -112,22 +112,6 @@ export function tailOf (file: string, lineCount: number): string {
  * `count` different TCP ports of the loopback that were free a moment ago. Nothing holds them:
  * whoever starts a server on one must be ready to find it taken and to try again.
  */
-export async function freePorts (count: number): Promise<number[]> {
-  const holders = await Promise.all(Array.from({ length: count }, () => holdPort()))
-  return Promise.all(holders.map(holder => holder.release()))
-}
-
-function holdPort (): Promise<{ release(): Promise<number> }> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      if (address === null || typeof address === 'string') {
-        reject(new Error('a TCP server without a port'))
-        return
-      }
-      resolve({ release: () => new Promise(done => server.close(() => done(address.port))) })
-    })
-  })
+export function freePorts (count: number): Promise<number[]> {
+  return freePortsOf('127.0.0.1', 0, count)
 }

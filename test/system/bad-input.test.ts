@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import WebSocket from 'ws'
 import { type DevRegion, startDevRegion } from '../../src/commands/dev.ts'
 import { until } from '../support/ably-clients.ts'
+import { freePorts } from '../support/server-process.ts'
 
 const MAIN = join(import.meta.dirname, '..', '..', 'src', 'main.ts')
 
@@ -144,7 +145,7 @@ t.test('what people start wrong: one line that names the cause, and no stack', a
 })
 
 t.test('a node waits, unready and alive, while the Kubernetes API is away', async (t) => {
-  const [port, privatePort] = [await freePort(), await freePort()]
+  const [port = 0, privatePort = 0] = await freePorts(2)
   const environment = {
     RINGCAST_REGION: 'r', RINGCAST_NAMESPACE: 'n', RINGCAST_RING: 'r', RINGCAST_POD_NAME: 'r-0',
     RINGCAST_POD_UID: 'u', RINGCAST_POD_IP: '127.0.0.1', RINGCAST_NATS_URL: 'nats://127.0.0.1:1',
@@ -219,16 +220,6 @@ async function run(args: string[]): Promise<{ code: number; errors: string }> {
   })
   const code = await new Promise<number>((resolve) => child.on('close', (c) => resolve(c ?? -1)))
   return { code, errors }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  return new Promise((resolve) => {
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => resolve(port))
-    })
-  })
 }
 
 async function kubeconfig(t: Test): Promise<string> {
