@@ -14,7 +14,7 @@
  */
 
 import { assert } from '../base/assert.ts'
-import type { Deadline, Deadlines } from '../base/deadlines.ts'
+import type { Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
 import type { Size } from '../base/sizes.ts'
 import type { Random } from '../base/random.ts'
@@ -36,6 +36,7 @@ import type { Allocate } from './encoding.ts'
 import { CatchUp } from './catch-up.ts'
 import { ClientCensus } from './client-census.ts'
 import { Doors } from './doors.ts'
+import { Joining } from './joining.ts'
 import { isUnbroken } from './page.ts'
 import { declareParts } from './presence-pages.ts'
 import { Unanswered } from './unanswered.ts'
@@ -55,7 +56,7 @@ export interface ClientPorts {
 
 type State =
   | { readonly kind: 'idle' }
-  | { readonly kind: 'joining'; readonly joinNo: number; readonly retry: Deadline }
+  | { readonly kind: 'joining' }
   | { readonly kind: 'live'; readonly epoch: number; readonly isKnown: boolean }
 
 export class ChannelClient {
@@ -66,10 +67,9 @@ export class ChannelClient {
   readonly #catchUp: CatchUp
   readonly #unanswered: Unanswered
   readonly #census: ClientCensus
+  readonly #joining: Joining
   #state: State = { kind: 'idle' }
   #standing: Standing | undefined
-  #joinNo = 0
-  #joinRetryMs: number = limits.joinRetryMs
   #wantsDeliveries = false
   #usedAtMs: number
 
@@ -77,6 +77,7 @@ export class ChannelClient {
     this.channel = channel
     this.#ports = ports
     this.#clientId = ports.random.id(8)
+    this.#joining = this.#makeJoining()
     this.#unanswered = new Unanswered()
     this.#doors = new Doors(channel, ports)
     this.#catchUp = this.#makeCatchUp()
@@ -126,7 +127,7 @@ export class ChannelClient {
         // Who is master the view says soon: the retry asks again, and a view that changes at once.
         return
       case 'joinAgain':
-        if (this.#state.kind === 'live') this.onMasterUncertain()
+        if (this.#state.kind === 'live') this.#joining.again()
         return
       case 'deliver':
         this.#onDeliver(message)
@@ -153,9 +154,7 @@ export class ChannelClient {
 
   /** The partition has another master, or what was said to it may be lost: Join again. */
   onMasterUncertain(): void {
-    if (this.#state.kind === 'idle') return
-    this.#joinRetryMs = limits.joinRetryMs
-    this.#join()
+    if (this.#state.kind !== 'idle') this.#joining.anew()
   }
 
   /** A worker of this node is gone, and its group with it; its heir attaches anew. */
@@ -186,7 +185,7 @@ export class ChannelClient {
 
   /** Says goodbye to the master. */
   close(): void {
-    if (this.#state.kind === 'joining') this.#ports.deadlines.cancel(this.#state.retry)
+    this.#joining.stop()
     this.#census.end()
     if (this.#state.kind !== 'idle') {
       const { channel } = this
@@ -203,6 +202,11 @@ export class ChannelClient {
   describe(): string {
     const at = this.#standing === undefined ? 'nowhere' : `${this.#standing.seq}`
     return `client ${this.channel} ${this.#state.kind} at ${at}, ${this.#doors.size} groups`
+  }
+
+  #makeJoining(): Joining {
+    const { deadlines, random, nowMs } = this.#ports
+    return new Joining({ deadlines, random, nowMs, join: () => this.#join() })
   }
 
   #makeCatchUp(): CatchUp {
@@ -271,9 +275,8 @@ export class ChannelClient {
   }
 
   #onJoined(joined: Joined): void {
-    if (this.#state.kind !== 'joining' || joined.joinNo !== this.#state.joinNo) return
-    this.#ports.deadlines.cancel(this.#state.retry)
-    this.#joinRetryMs = limits.joinRetryMs
+    if (this.#state.kind !== 'joining' || joined.joinNo !== this.#joining.no) return
+    this.#joining.letIn()
     const had = this.#standing
     const continues = had !== undefined && joined.isContinuation && isUnbroken(had, joined)
     if (continues) {
@@ -298,7 +301,7 @@ export class ChannelClient {
 
   /** The set before our `joined`; or, when it was held, from where we stand. */
   #onMembers(members: Members): void {
-    if (members.joinNo !== this.#joinNo) return
+    if (members.joinNo !== this.#joining.no) return
     const isLive = this.#state.kind === 'live'
     if (isLive && members.seq !== this.#standing?.seq) this.onMasterUncertain()
     else this.#doors.onMembers(members, isLive)
@@ -360,12 +363,8 @@ export class ChannelClient {
   }
 
   #join(): void {
-    if (this.#state.kind === 'joining') this.#ports.deadlines.cancel(this.#state.retry)
-    const joinNo = ++this.#joinNo
-    const pauseMs = this.#ports.random.jitter(this.#joinRetryMs, 0.3)
-    this.#joinRetryMs = Math.min(this.#joinRetryMs * 2, limits.joinRetryMaxMs)
-    const retry = this.#ports.deadlines.at(this.#ports.nowMs() + pauseMs, () => this.#join())
-    this.#state = { kind: 'joining', joinNo, retry }
+    const joinNo = this.#joining.begin()
+    this.#state = { kind: 'joining' }
     const { channel } = this
     this.#ports.toMaster(channel, {
       kind: 'join',

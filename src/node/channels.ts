@@ -32,6 +32,7 @@ import type { View } from '../ring/view.ts'
 import { tellActivity } from './channel-events.ts'
 import { Clients } from './clients.ts'
 import { Groups } from './groups.ts'
+import { Loop } from './loop.ts'
 import { type Generations, Mastership } from './mastership.ts'
 import { MetaEvents } from './meta-events.ts'
 import type { Outbox } from './outbox.ts'
@@ -87,12 +88,13 @@ export class Channels {
   /** What the view says about places. */
   readonly places: Pick<Mastership, 'isRemoved' | 'isListed' | 'isStranger' | 'hear'>
   readonly #rolls = new Rolls()
-  #loop: { from: Place; message: PeerMessage }[] = []
+  readonly #loop: Loop<PeerMessage>
   #room = ampleRoom
 
   constructor(options: ChannelsOptions, ports: ChannelsPorts) {
     this.#options = options
     this.#ports = ports
+    this.#loop = new Loop((message) => this.#dispatch(options.self, message))
     this.places = this.#mastership = new Mastership(options.self, options.workers)
     this.#clients = new Clients(ports, {
       make: (channel) => this.#newClient(channel),
@@ -249,11 +251,7 @@ export class Channels {
 
   /** Handles what parts of this worker said to each other, until nobody says anything. */
   runLoop(): void {
-    while (this.#loop.length > 0) {
-      const loop = this.#loop
-      this.#loop = []
-      for (const { from, message } of loop) this.#dispatch(from, message)
-    }
+    this.#loop.run()
   }
 
   /** End of a turn: what the masters decided goes to the log. */
@@ -386,7 +384,7 @@ export class Channels {
 
   #send(to: Place, message: PeerMessage | ToClientFromMaster): void {
     const { self } = this.#options
-    if (isSamePlace(to, self)) this.#loop.push({ from: self, message })
+    if (isSamePlace(to, self)) this.#loop.push(message)
     // Who was removed hears nobody, and a link there would be asked for ever. What has it to answer
     // may learn of that late: a master that hands over, a roll, a claim.
     else if (!this.#mastership.isRemoved(to)) this.#ports.send(to, message)
