@@ -18,7 +18,10 @@ export interface Filled {
 export interface LogFill {
   /** Partition p is in stream p modulo their number. */
   readonly streams: readonly Filled[]
-  /** All that the account of the log stores, other things of it too. */
+  /**
+   * All that the account of the log stores, other things of it too; or the log and the archive of
+   * what is configured for them, if that is fuller.
+   */
   readonly account: Filled
   /** What is kept of persisted channels, all of it. */
   readonly archive?: Filled
@@ -63,6 +66,11 @@ export function roomOf({ streams, account, archive }: LogFill, former: LogRoom):
 /** How full the fullest part of the log is: 1 is to the last byte, 0 where there is no bound. */
 export function fullestShare({ streams, account }: LogFill): number {
   return Math.max(shareOf(account), ...streams.map(shareOf))
+}
+
+/** The one of which the greater share is taken; `first` if neither is fuller. */
+export function fullerOf(first: Filled, second: Filled): Filled {
+  return shareOf(second) > shareOf(first) ? second : first
 }
 
 /** True if the stream of the partition takes no publishes at present. */

@@ -164,8 +164,9 @@ function natsSchema (): RecordSchema {
       }), { minItems: 1, maxItems: 16 }),
       secretName: text('Secret of the same namespace with the credentials: user and password, or ' +
         'token, or nats.creds.', { minLength: 1, maxLength: 253 }),
-      logBytes: quantity('How much one copy of the logs may take; new publishes are refused ' +
-        'above 80 %. Left to the limit of the NATS account when absent.')
+      logBytes: quantity('How much one copy of the logs and of persisted history may take; new ' +
+        'publishes are refused above 80 %, to persisted channels above 70 %. Left to the limit ' +
+        'of the NATS account when absent.')
     }, { required: ['urls'] })
   }, {
     default: {},

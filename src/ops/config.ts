@@ -26,7 +26,10 @@ const nodeSchema = z.object({
   RINGCAST_NATS_CREDS_FILE: z.string().optional(),
   /** The password, token or credentials text before: connection keys of then are still good. */
   RINGCAST_NATS_FORMER_SECRET: z.string().optional(),
-  /** What one copy of the log may take in NATS; left to the account's limit when not set. */
+  /**
+   * What one copy of the log and of the archive may take in NATS; left to the account's limit when
+   * not set.
+   */
   RINGCAST_LOG_BYTES: z.coerce.number().int().min(1).optional(),
   RINGCAST_APPS_SECRET: z.string().min(1),
   RINGCAST_HOST: z.string().default('0.0.0.0'),

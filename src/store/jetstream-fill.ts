@@ -1,10 +1,12 @@
 /**
  * How full the streams of a log are, and the account that they are in. A stream has no limit of
- * its own: how many bytes the log may take is configured, or left to the account.
+ * its own: how many bytes the log and the archive may take together is configured, or left to
+ * the account. An account without a limit ends with the disk, so what is configured is looked at
+ * as a limit of it: else an archive could take what the log needs.
  */
 
 import type { NatsConnection } from 'nats'
-import type { Filled, LogFill } from '../log/room.ts'
+import { type Filled, fullerOf, type LogFill } from '../log/room.ts'
 import type { LogPlan } from '../node/member-ports.ts'
 import { askApi, wordsOf } from './jetstream-api.ts'
 import { archiveStreamName, streamName } from './log-names.ts'
@@ -30,7 +32,10 @@ export class JetStreamScale {
   readonly #prefix: string
   readonly #bytesMax: number
 
-  /** `bytesMax`: what one copy of the log may take; Infinity leaves it to the account. */
+  /**
+   * `bytesMax`: what one copy of the log and of the archive may take; Infinity leaves it to the
+   * account.
+   */
   constructor(connection: NatsConnection, prefix: string, bytesMax: number) {
     this.#requests = new Requests(connection)
     this.#prefix = prefix
@@ -53,10 +58,12 @@ export class JetStreamScale {
     // Whoever may not ask for the account has been told by others how much the log may take.
     const answer = await askApi<AccountInfo>(this.#requests, 'INFO')
     const account = answer.kind === 'answered' ? accountOf(answer.value, plan) : UNBOUNDED
-    return { streams, account, archive }
+    const logBytes = streams.reduce((sum, { bytes }) => sum + bytes, 0)
+    const own = { bytes: logBytes + archive.bytes, bytesMax: this.#bytesMax }
+    return { streams, account: fullerOf(account, own), archive }
   }
 
-  /** What the archive takes; only its share of the account bounds it. */
+  /** What the archive takes; only what it leaves of the account bounds it. */
   async #archive(plan: LogPlan): Promise<Filled | string> {
     let bytes = 0
     for (let index = 0; index < plan.streamCount; index++) {

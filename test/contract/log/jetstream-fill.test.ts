@@ -4,10 +4,12 @@ import t from 'tap'
 import { limits } from '../../../src/base/limits.ts'
 import { ampleRoom, type LogFill, roomOf } from '../../../src/log/room.ts'
 import type { LogPlan } from '../../../src/node/member-ports.ts'
+import { JetStreamArchive } from '../../../src/store/jetstream-archive.ts'
 import { EmbeddedLog } from '../../../src/store/embedded.ts'
 import { JetStreamScale } from '../../../src/store/jetstream-fill.ts'
 import { startNatsServer } from '../../support/nats-server.ts'
 import { missingTools } from '../../support/tools.ts'
+import { kept } from '../archive/archive-contract.ts'
 import { JetStreamWorld, PREFIX } from './jetstream-world.ts'
 
 const skip = missingTools('nats-server')
@@ -38,6 +40,37 @@ t.test('[6] what is stored counts for its stream and the account', { skip }, asy
 
   await log.trim(3, 4)
   t.same(roomOf(await scale.fill(PLAN) as LogFill, ampleRoom).isFull, [false, false])
+})
+
+t.test('[22] in an account without a limit history leaves room to the log', { skip }, async (t) => {
+  // As the operator configures a region's own servers.
+  const config = 'accounts { MESH { jetstream: enabled, users: [{ user: a, password: p }] } }'
+  const server = await startNatsServer({ jetstream: true, config })
+  t.teardown(() => server.stop())
+  const world = new JetStreamWorld(t, [server.url], { user: 'a', pass: 'p' })
+  await world.make(PLAN)
+  const archive = new JetStreamArchive(await world.join(), PREFIX)
+  archive.use(PLAN)
+  const scaleOf = async (bytesMax: number) =>
+    new JetStreamScale(await world.join(), PREFIX, bytesMax)
+  const scale = await scaleOf(1_000_000)
+  const shelf = { partition: 2, channel: 'app/a', of: 'messages' as const }
+  let seq = 0
+  for (let count = 0; count < 6; count++) seq = await kept(archive, shelf, seq, 'x'.repeat(100_000))
+  const log = await world.log(PLAN)
+  for (let lastSeq = 0; lastSeq < 2; lastSeq++) await log.append(3, lastSeq, RECORD)
+
+  const fill = await scale.fill(PLAN) as LogFill
+  t.equal(fill.account.bytesMax, 1_000_000)
+  t.ok(fill.account.bytes > 800_000, 'logs and history together')
+  const room = roomOf(fill, ampleRoom)
+  t.same([room.isArchiveFull, room.isFull], [true, [true, true]])
+  await log.trim(3, 2)
+  const trimmed = roomOf(await scale.fill(PLAN) as LogFill, ampleRoom)
+  t.same([trimmed.isArchiveFull, trimmed.isFull], [true, [false, false]], 'history alone stops')
+
+  const unbounded = await (await scaleOf(Infinity)).fill(PLAN) as LogFill
+  t.equal(unbounded.account.bytesMax, Infinity, 'what the server says of such an account')
 })
 
 t.test('[6] a log that is not there is a problem in words', { skip }, async (t) => {

@@ -1,6 +1,8 @@
 import t from 'tap'
 import { limits } from '../../../src/base/limits.ts'
-import { ampleRoom, fullestShare, isFullFor, type LogFill, roomOf } from '../../../src/log/room.ts'
+import {
+  ampleRoom, fullerOf, fullestShare, isFullFor, type LogFill, roomOf
+} from '../../../src/log/room.ts'
 
 const MIB = 1024 * 1024
 const unbounded = { bytes: 5, bytesMax: Infinity }
@@ -58,4 +60,13 @@ t.test('[22] the archive is full before the log is, and stops nothing else', asy
   t.equal(roomOf(of(60, 64), full).isArchiveFull, undefined)
   t.equal(roomOf(of(0, 75), ampleRoom).isArchiveFull, undefined, 'it has nothing of all that')
   t.equal(roomOf(of(60, 75, Infinity), ampleRoom).isArchiveFull, undefined)
+})
+
+t.test('[6] of two bounds the one counts that is nearer', async (t) => {
+  const half = { bytes: 50, bytesMax: 100 }
+  const third = { bytes: 100, bytesMax: 300 }
+  t.equal(fullerOf(third, half), half)
+  t.equal(fullerOf(half, third), half)
+  t.equal(fullerOf(unbounded, third), third)
+  t.equal(fullerOf(half, unbounded), half)
 })
