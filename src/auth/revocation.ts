@@ -2,7 +2,9 @@
  * Revocations: tokens of a key that are refused before their time (ably-protocol 11.6, 4.6). One
  * names a target, which is what its tokens have in common: the clientId or the revocation key that
  * they were issued with, or a resource of their capability, as it is written there. It means the
- * tokens that were issued before an instant, and applies at once or from another instant on.
+ * tokens that were issued before an instant, and applies at once or from another instant on. JWTs
+ * say in whole seconds when they were issued: of those of the instant's own second nobody can tell
+ * which were before, so all of them are meant.
  *
  * A revocation is kept until no token that it could mean can live any more. Of one target only
  * those are kept that say something which no other one says: an older one that applies no earlier
@@ -34,6 +36,11 @@ interface Step {
 /** No node takes a token any more that this revocation could mean; wall time. */
 export function endOf({ issuedBeforeMs }: Pick<Revocation, 'issuedBeforeMs'>): number {
   return issuedBeforeMs + limits.revocableTokenLifeMs + limits.clockSkewMs
+}
+
+/** When the second of this instant is over; one that begins a second is of none. */
+export function endOfSecond(atMs: number): number {
+  return Math.ceil(atMs / SECOND_MS) * SECOND_MS
 }
 
 /** The target of that type, or undefined for a text that names none. */
@@ -76,20 +83,38 @@ export class Revocations {
   }
 
   /** From when on a token is refused; undefined: it is not revoked. */
-  appliesAtOf({ keyName, capability, token }: Credentials): number | undefined {
+  appliesAtOf(credentials: Credentials): number | undefined {
+    const steps = this.#stepsOf(credentials)
+    return steps.length === 0 ? undefined : Math.min(...steps.map((step) => step.appliesAtMs))
+  }
+
+  /**
+   * From when on another token in the place of this one is not revoked, if it is issued then; wall
+   * time. A JWT says the second of its issue alone, so that is when the second is over in which
+   * the last of what revokes it was. Undefined: it is not revoked.
+   */
+  renewableAtOf(credentials: Credentials): number | undefined {
+    const steps = this.#stepsOf(credentials)
+    if (steps.length === 0) return undefined
+    const issuedBeforeMs = Math.max(...steps.map((step) => step.issuedBeforeMs))
+    return credentials.token?.kind === 'jwt' ? endOfSecond(issuedBeforeMs) : issuedBeforeMs
+  }
+
+  /** All that revokes a token. */
+  #stepsOf({ keyName, capability, token }: Credentials): readonly Step[] {
     const targets = this.#byKey.get(keyName)
-    if (targets === undefined || token === undefined) return undefined
+    if (targets === undefined || token === undefined) return NONE
     const { issuedAtMs, issuedTo, revocationKey, claimed = capability } = token
-    let earliestMs = Infinity
+    const meant: Step[] = []
     const look = (target: string): void => {
       for (const step of targets.get(target) ?? NONE) {
-        if (step.issuedBeforeMs > issuedAtMs) earliestMs = Math.min(earliestMs, step.appliesAtMs)
+        if (step.issuedBeforeMs > issuedAtMs) meant.push(step)
       }
     }
     if (issuedTo !== undefined) look(`clientId:${issuedTo}`)
     if (revocationKey !== undefined) look(`revocationKey:${revocationKey}`)
     for (const resource of claimed.keys()) look(`channel:${resource}`)
-    return earliestMs === Infinity ? undefined : earliestMs
+    return meant
   }
 
   /** Those that still count at this wall time. */
@@ -118,6 +143,7 @@ export class Revocations {
 
 const NONE: readonly Step[] = []
 const PRUNE_MS = 60_000
+const SECOND_MS = 1_000
 
 /** Above the bound the one that would apply last applies as early as the one before it. */
 function bounded(steps: Step[]): readonly Step[] {

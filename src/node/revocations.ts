@@ -4,14 +4,18 @@
  * 11.6). Where clients have time for another token they are asked for one, and looked at again
  * when that time is over.
  *
- * A new revocation costs one look at every session of the worker; sessions without a token, or
- * with another key's, cost a comparison. Until everything that was ever revoked is known, tokens
+ * Who is connected with a JWT is told when the second of the revocation is over: a JWT that took
+ * its place within that second would be revoked as well, and its client told so twice
+ * (docs/decisions/0022). Until then, at most a second, the JWT proves nothing to anybody new.
+ *
+ * A new revocation costs a look at every session of the worker, or two; sessions without a token,
+ * or with another key's, cost a comparison. Until everything that was ever revoked is known, tokens
  * that could be revoked prove nothing: their clients are sent elsewhere.
  */
 
 import type { AppDirectory } from '../auth/app.ts'
 import type { Authenticated, Credentials } from '../auth/key.ts'
-import type { Revocation } from '../auth/revocation.ts'
+import { endOfSecond, type Revocation } from '../auth/revocation.ts'
 import type { Now } from '../base/clock.ts'
 import type { Deadline, Deadlines } from '../base/deadlines.ts'
 import type { Random } from '../base/random.ts'
@@ -23,6 +27,9 @@ import type { Revoked } from '../peer/revocation-message.ts'
 import { errors } from '../wire/errors.ts'
 import type { Review } from './gatekeeper.ts'
 import { RevocationLog, type StoreOutcome } from './revocation-log.ts'
+
+/** No second is waited for longer, whatever the clocks say. */
+const SECOND_MS = 1_000
 
 export interface RevocationDeskPorts {
   readonly self: Place
@@ -44,6 +51,9 @@ export class RevocationDesk {
   /** When some apply that did not yet: milliseconds of the next half minute. */
   readonly #dueAtMs = new Set<number>()
   #due: Deadline | undefined
+  /** Seconds of revocations that are not over: their ends, and the same by the monotonic clock. */
+  readonly #seconds = new Map<number, number>()
+  #secondOver: Deadline | undefined
 
   constructor(ports: RevocationDeskPorts) {
     this.#ports = ports
@@ -109,24 +119,56 @@ export class RevocationDesk {
 
   #onRevocations(fresh: readonly Revocation[]): void {
     const keyNames = new Set(fresh.map(({ keyName }) => keyName))
-    this.#look((keyName) => keyNames.has(keyName), true)
-    const { wallMs } = this.#ports.now()
-    for (const { appliesAtMs } of fresh) if (appliesAtMs > wallMs) this.#dueAtMs.add(appliesAtMs)
+    const { wallMs, monoMs } = this.#ports.now()
+    for (const { appliesAtMs, issuedBeforeMs } of fresh) {
+      if (appliesAtMs > wallMs) this.#dueAtMs.add(appliesAtMs)
+      const endMs = endOfSecond(issuedBeforeMs)
+      if (endMs <= wallMs || this.#seconds.has(endMs)) continue
+      this.#seconds.set(endMs, monoMs + Math.min(SECOND_MS, endMs - wallMs))
+    }
+    this.#look((each) => keyNames.has(each.keyName) && !this.#isOfRunningSecond(each), true)
     this.#wait()
+    this.#waitForSecond()
   }
 
   /** Ends sessions whose tokens are revoked; `asksOthers`: those that soon will be are asked. */
-  #look(concerns: (keyName: string) => boolean, asksOthers: boolean): void {
-    this.#ports.review((credentials: Credentials) => {
-      if (credentials.token === undefined || !concerns(credentials.keyName)) return undefined
-      const appliesAtMs = this.#log.known.appliesAtOf(credentials)
+  #look(concerns: (credentials: Credentials) => boolean, asksOthers: boolean): void {
+    const { known } = this.#log
+    this.#ports.review((credentials) => {
+      if (credentials.token === undefined || !concerns(credentials)) return undefined
+      const appliesAtMs = known.appliesAtOf(credentials)
       if (this.#isOver(appliesAtMs)) return { end: errors.tokenRevoked().info }
       return appliesAtMs !== undefined && asksOthers ? { end: undefined } : undefined
     })
   }
 
+  /** True if it is a JWT, and one that took its place now would be revoked like it. */
+  #isOfRunningSecond(credentials: Credentials): boolean {
+    return this.#seconds.size > 0 && credentials.token?.kind === 'jwt' &&
+      this.#seconds.has(this.#log.known.renewableAtOf(credentials) ?? 0)
+  }
+
   #isOver(appliesAtMs: number | undefined): boolean {
     return appliesAtMs !== undefined && appliesAtMs <= this.#ports.now().wallMs
+  }
+
+  /** One deadline, for the next second that is over: who holds a JWT of it is told then. */
+  #waitForSecond(): void {
+    const { deadlines, now } = this.#ports
+    deadlines.cancel(this.#secondOver)
+    this.#secondOver = undefined
+    if (this.#seconds.size === 0) return
+    this.#secondOver = deadlines.at(Math.min(...this.#seconds.values()), () => {
+      const nowMs = now().monoMs
+      const over = [...this.#seconds].filter(([, untilMs]) => untilMs <= nowMs)
+        .map(([endMs]) => endMs)
+      for (const endMs of over) this.#seconds.delete(endMs)
+      // Who was revoked again meanwhile does not wait for that second, too.
+      const firstMs = Math.min(...over)
+      this.#look((each) => each.token?.kind === 'jwt' &&
+        (this.#log.known.renewableAtOf(each) ?? 0) >= firstMs, true)
+      this.#waitForSecond()
+    })
   }
 
   /** One deadline, for the next that apply. Clocks differ, so it is looked at again then. */
@@ -145,7 +187,7 @@ export class RevocationDesk {
         this.#dueAtMs.delete(each)
         isDue = true
       }
-      if (isDue) this.#look(() => true, false)
+      if (isDue) this.#look((each) => !this.#isOfRunningSecond(each), false)
       this.#wait()
     })
   }

@@ -3,11 +3,13 @@ import type * as Ably from 'ably'
 import type { Test } from 'tap'
 import { until } from '../support/ably-clients.ts'
 import { PlainSocket } from '../support/plain-socket.ts'
-import { jwtOf } from '../support/tokens.ts'
+import { callbackOf, jwtOf } from '../support/tokens.ts'
 import { ruleFile, type Stage } from './support/rule.ts'
 
 const [HEARTBEAT, CONNECTED, DISCONNECTED, ERROR, AUTH] = [0, 4, 6, 9, 17]
 const SECOND_MS = 1_000
+/** The rest of the second of the revocation, and what it takes to tell. */
+const TOLD_MS = 2 * SECOND_MS
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64')
 
@@ -64,6 +66,23 @@ async function codeOf(on: Stage, node: number, token: string): Promise<unknown> 
   return response.status === 200 ? 200 : Number(response.headers.get('x-ably-errorcode'))
 }
 
+/** A client at `node` that makes a JWT for ann each time it is asked to, and those it made. */
+function signedFor(
+  t: Test, on: Stage, node: number, key: string
+): { readonly client: Ably.Realtime; readonly given: readonly string[] } {
+  const given: string[] = []
+  const authCallback = callbackOf(() => {
+    given.push(jwtOf(key, { clientId: 'ann' }))
+    return given.at(-1)!
+  })
+  return { client: on.client(t, node, { authCallback }), given }
+}
+
+/** Waits for the first half of a second, so that there is time left in it. */
+function earlyInSecond(): Promise<void> {
+  return until('a second is young', () => Date.now() % SECOND_MS < SECOND_MS / 2)
+}
+
 /** A client at node 2 that has `server` give it a token for ann, anew when it is asked to. */
 function asksAgain(
   t: Test, on: Stage, server: Ably.Rest
@@ -101,7 +120,7 @@ ruleFile('revocation', (rule) => {
       const answered = await revoke(on, 1, key, { targets: [`${type}:${targets[type]}`] })
       t.match(answered, { status: 201, value: { successCount: 1, failureCount: 0 } })
       const tookMs = await Promise.all(sockets.map((socket) => toldAfter(socket, sinceMs)))
-      for (const took of tookMs) t.ok(took < SECOND_MS, `${type}: ${Math.round(took)} ms`)
+      for (const took of tookMs) t.ok(took < TOLD_MS, `${type}: ${Math.round(took)} ms`)
       await Promise.all(sockets.map(({ ended }) => ended))
     }
     for (const socket of bystanders) {
@@ -132,6 +151,26 @@ ruleFile('revocation', (rule) => {
     t.same(heard, ['before', 'meanwhile', 'after'])
     t.equal(client.connection.id, id)
     t.equal(asked(), 2)
+  })
+
+  rule('A14', 'the SDK comes back at once with another JWT', async (t, on) => {
+    const [key] = await keysOf(on)
+    const { client, given } = signedFor(t, on, 2, key)
+    const states: string[] = []
+    await client.connection.once('connected')
+    client.connection.on(({ current, reason }) => {
+      states.push(reason === undefined ? current : `${current} ${reason.code}`)
+    })
+    const { id } = client.connection
+    await earlyInSecond()
+    const { status } = await revoke(on, 0, key, { targets: ['clientId:ann'] })
+    t.equal(status, 201)
+    t.equal(await codeOf(on, 0, given[0]!), 40141, 'it proves nothing while its second runs')
+    await until('it was told', () => states.includes('connected'))
+    t.same(states, ['disconnected 40141', 'connecting', 'connected'])
+    t.equal(client.connection.id, id)
+    t.equal(given.length, 2)
+    t.equal(await codeOf(on, 0, given[1]!), 200)
   })
 
   rule('A15', 'a revoked token proves nothing, anywhere', async (t, on) => {
@@ -180,10 +219,15 @@ ruleFile('revocation', (rule) => {
     const server = on.rest(0, { key })
     const { client, asked } = asksAgain(t, on, server)
     await client.connection.once('connected')
+    const { client: signed, given } = signedFor(t, on, 0, key)
+    await signed.connection.once('connected')
     const token = jwtOf(key, { clientId: 'ann' })
     const idle = await holder(t, on, 1, token)
+    await earlyInSecond()
     const sinceMs = Date.now()
     const isUpdated = client.connection.once('update')
+    let lossCount = 0
+    signed.connection.on('disconnected', () => void lossCount++)
     const { value } = await revoke(on, 0, key, {
       targets: ['clientId:ann'], allowReauthMargin: true
     })
@@ -202,6 +246,8 @@ ruleFile('revocation', (rule) => {
     }
     t.equal(await codeOf(on, 2, token), 40141)
     t.equal(client.connection.state, 'connected')
+    t.equal(await codeOf(on, 0, given.at(-1)!), 200, 'the JWT that took its place is good')
+    t.same([signed.connection.state, lossCount, given.length], ['connected', 0, 2])
   })
 
   rule('A17', 'who may revoke, and how it is asked', async (t, on) => {

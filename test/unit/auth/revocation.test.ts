@@ -57,6 +57,26 @@ t.test('only tokens that were issued before are meant', async t => {
   t.equal(at(NOW_MS), undefined)
 })
 
+t.test('a JWT can be renewed when the second of its revocation is over', async t => {
+  const issuedBeforeMs = 10_000_300
+  const revocations = known(revocation('clientId:ann', { issuedBeforeMs }),
+    revocation('clientId:bob', { issuedBeforeMs: 10_000_000 }))
+  const at = (kind: 'jwt' | 'ably', issuedAtMs: number, issuedTo = 'ann') =>
+    revocations.renewableAtOf(credentials({ kind, issuedTo, issuedAtMs }))
+  t.equal(at('jwt', 9_999_000), 10_001_000)
+  t.equal(at('jwt', 10_000_000), 10_001_000, 'of the same second')
+  t.equal(at('jwt', 10_001_000), undefined, 'of the next one')
+  t.equal(at('ably', 10_000_299), 10_000_300)
+  t.equal(at('ably', 10_000_300), undefined)
+  t.equal(at('jwt', 9_999_000, 'bob'), 10_000_000, 'between two seconds: at once')
+  t.equal(at('jwt', 10_000_000, 'bob'), undefined)
+  revocations.add(revocation('clientId:ann', {
+    issuedBeforeMs: 10_004_001, appliesAtMs: 10_034_001
+  }))
+  t.equal(at('jwt', 9_999_000), 10_005_000, 'by the last of what revokes it')
+  t.equal(revocations.appliesAtOf(credentials({ issuedTo: 'ann', issuedAtMs: 9_999_000 })), 0)
+})
+
 t.test('of one target no more is kept than it takes to say all of it', async t => {
   const random = new Random('targets')
   for (let round = 0; round < 200; round++) {
