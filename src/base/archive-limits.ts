@@ -1,9 +1,11 @@
-/** The bounds of the archive of persisted messages, as limits.ts has those of all else. */
+/** The bounds of history and its archive, as limits.ts has those of all else. */
 
 import { assert } from './assert.ts'
 import { limits } from './limits.ts'
 
 export const archiveLimits = {
+  /** Bytes of one page of history, by the sizes of its items; what is behind is on the next. */
+  historyPageBytesMax: 4 * 1024 * 1024,
   /** Persisted channels take no publishes (50005) from this share of the archive's bytes on, or
    * of the account's, until it has fallen below the second: the rest is for the log. */
   archiveAdmissionShare: 0.7,

@@ -1,13 +1,16 @@
 /**
  * One reading of a channel's history: stretches are asked of the master until a page is full or
- * nothing is left, and are taken apart into items. A page may begin or end within a publish of
- * several messages; its cursor is the serial of the last item told, with the record of the archive
- * that it was read in, if it was: so that the next page need not be searched for.
+ * nothing is left, and are taken apart into items. A page is full by the number of its items or by
+ * their bytes, whichever is first, and has one item at least. It may begin or end within a publish
+ * of several messages; its cursor is the serial of the last item told, with the record of the
+ * archive that it was read in, if it was: so that the next page need not be searched for.
  */
 
+import { archiveLimits } from '../base/archive-limits.ts'
 import { shownEvents, shownMessages } from '../channel/encoding.ts'
 import type { Publication, Standing } from '../peer/message.ts'
 import type { HistoryAnswer, HistoryPlace, HistoryQuestion } from '../peer/question-message.ts'
+import { messageSize } from '../wire/message.ts'
 import type { Message, PresenceMessage } from '../wire/protocol-message.ts'
 import { messageSerial, parseMessageSerial } from '../wire/serial.ts'
 import type { Asker, Questions } from './questions.ts'
@@ -57,6 +60,9 @@ export class HistoryReading {
   readonly #onPage: (page: HistoryPage | undefined) => void
   readonly #cursor: Cursor | undefined
   readonly #told: Told[] = []
+  #toldBytes = 0
+  /** Something is behind the page that has no room in it. */
+  #isFull = false
 
   /** `onPage` is told undefined where nobody knows the place `until` any more. */
   constructor(
@@ -99,16 +105,14 @@ export class HistoryReading {
     for (const [at, publication] of publications.entries()) {
       this.#take(publication, lineage, marks?.[at])
     }
-    const { limit } = this.#request
     const last = publications.at(-1)
-    if (this.#told.length <= limit && !isWhole && last !== undefined) {
+    if (!this.#isFull && !isWhole && last !== undefined) {
       const mark = marks?.[publications.length - 1] || undefined
       this.#ask({ ms: last.timestamp, counter: last.counter, isIncluded: false, mark })
       return
     }
-    const page = this.#told.slice(0, limit)
-    const next = this.#told.length > limit ? page.at(-1)!.cursor : undefined
-    this.#onPage({ items: page.map(({ item }) => item), next })
+    const next = this.#isFull ? this.#told.at(-1)!.cursor : undefined
+    this.#onPage({ items: this.#told.map(({ item }) => item), next })
   }
 
   #take(publication: Publication, lineage: string, mark: number | undefined): void {
@@ -117,12 +121,20 @@ export class HistoryReading {
       : messagesOf(publication, lineage)
     const order = this.#request.isBackwards ? items.reverse() : items
     for (const { item, index } of order) {
-      if (this.#told.length > this.#request.limit) return
       if (!this.#isBehindCursor({ ms, counter, index })) continue
+      this.#isFull ||= !this.#hasRoomFor(item)
+      if (this.#isFull) return
       const serial = messageSerial({ ms, counter, site: lineage }, Math.min(index, 999))
       const cursor = mark ? `${serial}${MARK}${mark.toString(MARK_RADIX)}` : serial
       this.#told.push({ item, cursor })
+      this.#toldBytes += messageSize(item)
     }
+  }
+
+  #hasRoomFor(item: Message | PresenceMessage): boolean {
+    if (this.#told.length === 0) return true
+    const bytes = this.#toldBytes + messageSize(item)
+    return this.#told.length < this.#request.limit && bytes <= archiveLimits.historyPageBytesMax
   }
 
   #isBehindCursor(place: Place): boolean {

@@ -142,6 +142,31 @@ ruleFile('rest-history', (rule) => {
     }
   })
 
+  rule('R12', 'a page ends at 4 MiB, and the next goes on', async (t, on) => {
+    const { keys } = await on.app({ keys: [{}], namespaces: [{ id: 'kept', persisted: true }] })
+    const name = `kept:${on.name('large')}`
+    const channel = on.rest(0, { key: keys[0]! }).channels.get(name)
+    const [size, each, count] = [20_000, 3, 80]
+    for (let at = 0; at < count; at++) {
+      await channel.publish(upTo(each).map((index) => ({
+        name: `${at * each + Number(index)}`, data: 'x'.repeat(size)
+      })))
+    }
+    const limit = 1_000
+    for (const direction of ['forwards', 'backwards'] as const) {
+      const names: unknown[] = []
+      let page: Ably.PaginatedResult<Ably.InboundMessage> | null =
+        await on.rest(2, { key: keys[0]! }).channels.get(name).history({ limit, direction })
+      t.ok(page.hasNext() && page.items.length * size > 4_000_000, direction)
+      for (; page !== null; page = await page.next()) {
+        t.ok(page.items.length * size <= 4 * 1024 * 1024)
+        names.push(...page.items.map((item) => item.name))
+      }
+      const all = upTo(each * count)
+      t.same(names, direction === 'forwards' ? all : all.reverse())
+    }
+  })
+
   rule('R12', 'the links are what SDKs read, without credentials', async (t, on) => {
     const name = on.name('links, and commas')
     await publishMany(t, on, name, 2)
