@@ -3,7 +3,7 @@
  * connected when apps and keys change (ably-protocol 4.5).
  */
 
-import { errors } from '../wire/errors.ts'
+import { errors, type ProtocolError } from '../wire/errors.ts'
 import type { AppDirectory } from './app.ts'
 import { capabilityText } from './capability.ts'
 import { authenticateKey, type Authenticated, type Credentials } from './key.ts'
@@ -25,9 +25,16 @@ export interface Shown {
  */
 export function authenticate(shown: Shown, directory: AppDirectory, nowMs: number): Authenticated {
   const proven = proof(shown, directory, nowMs)
-  if (!proven.ok || shown.isTls !== false) return proven
-  const app = directory.app(proven.credentials.appId)
-  return app?.tlsOnly === true ? { ok: false, error: errors.tlsRequired() } : proven
+  const refusal = proven.ok ? tlsRefusal(proven.credentials, shown.isTls, directory) : undefined
+  return refusal === undefined ? proven : { ok: false, error: refusal }
+}
+
+/** Why an app is closed to who comes without TLS: 40311; undefined: it is not. */
+export function tlsRefusal(
+  { appId }: Pick<Credentials, 'appId'>, isTls: boolean | undefined, directory: AppDirectory
+): ProtocolError | undefined {
+  const isClosed = isTls === false && directory.app(appId)?.tlsOnly === true
+  return isClosed ? errors.tlsRequired() : undefined
 }
 
 function proof(

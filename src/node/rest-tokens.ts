@@ -3,6 +3,7 @@
  * its nonce is used before its token is given out. One that comes with the key is not remembered.
  */
 
+import { tlsRefusal } from '../auth/connect.ts'
 import { judgeTokenRequest, tokenOf } from '../auth/token-request.ts'
 import { errors } from '../wire/errors.ts'
 import { isMap } from '../wire/fields.ts'
@@ -39,6 +40,12 @@ export function requestToken(call: Call, ports: RequestPorts): void {
     return
   }
   const { granted } = judged
+  const [appId] = granted.keyName.split('.', 1) as [string]
+  const closed = tlsRefusal({ appId }, call.request.isTls, directory)
+  if (closed !== undefined) {
+    call.refuse(closed.info)
+    return
+  }
   const give = (): void => {
     const details = ports.gate.directory && tokenOf(granted, ports.gate.directory)
     if (details === undefined) call.refuse(errors.notFound('no such key').info)

@@ -347,6 +347,14 @@ ruleFile('authentication', (rule) => {
         t.equal(answer.status, isTls ? 200 : 403, path)
         await answer.body?.cancel()
       }
+      const signed = await on.rest(1, { key }).auth.createTokenRequest()
+      const asked = await fetch(`${on.url(1)}/keys/${signed.keyName}/requestToken`, {
+        method: 'POST', body: JSON.stringify(signed),
+        headers: { ...headers, 'content-type': 'application/json' }
+      })
+      await asked.body?.cancel()
+      const told = [asked.status, asked.headers.get('x-ably-errorcode')]
+      t.same(told, isTls ? [201, null] : [403, '40311'], `a signed request, ${forwarded}`)
     }
   })
 })
