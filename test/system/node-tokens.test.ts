@@ -13,7 +13,8 @@ import { type NodeProcess, NodeRig, until } from './node-rig.ts'
 const skip = missingTools(...apiServerTools, 'nats-server')
 if (skip !== false) console.log(`# ${skip}`)
 const [CONNECTED, DISCONNECTED, ERROR] = [4, 6, 9]
-const REVOKED_MS = 1_000
+/** The rest of the second of the revocation (docs/decisions/0022), and a second to tell it. */
+const REVOKED_MS = 2_000
 const KEYS_LIVE_MS = 5_000
 
 const everything = { capability: { '*': ['*'] } }
@@ -33,7 +34,7 @@ t.test('tokens and keys', { skip, timeout: 180_000 }, async (t) => {
   const region: Region = { rig, nodes }
   await t.test('keys are live: added, changed and taken away on every node', (t) =>
     testKeys(t, region))
-  await t.test('a revocation reaches every node within a second, and later ones', (t) =>
+  await t.test('a revocation reaches every node, and later ones', (t) =>
     testRevocation(t, region))
   await t.test('nothing that was shown is in the logs', (t) => testLogs(t, region))
   await t.test('no revocation is answered that the log has not', (t) => testLogAway(t, region))
