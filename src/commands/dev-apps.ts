@@ -67,7 +67,7 @@ export class DevApps {
     await this.#spread(this.list())
     const error = channels.length === 0 ? undefined
       : await this.#enter(appId, `${appId}.${stage.id}:${stage.secret}`, channels)
-    if (error === undefined) return { kind: 'created', app: answerOf(app, channels) }
+    if (error === undefined) return { kind: 'created', app: answerOf(asked, Date.now()) }
     await this.#remove(appId)
     return { kind: 'refused', error }
   }
@@ -106,10 +106,16 @@ export class DevApps {
   }
 }
 
-/** What `POST /apps` asked for, as an app with ids and secrets of its own. */
-function readAsked(
-  body: unknown
-): { app: AppConfig; channels: readonly StagedChannel[] } | { error: ErrorInfo } {
+/** What `POST /apps` asked for. */
+interface Asked {
+  /** With ids and secrets of its own. */
+  readonly app: AppConfig
+  readonly channels: readonly StagedChannel[]
+  /** Which of the keys were asked for as privileged: it is said of them, and no more. */
+  readonly privileged: readonly boolean[]
+}
+
+function readAsked(body: unknown): Asked | { readonly error: ErrorInfo } {
   const asked = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>
   const keys = Array.isArray(asked.keys) ? asked.keys : [{}]
   const completed = keys.map((key: Record<string, unknown> | null) => ({
@@ -128,26 +134,35 @@ function readAsked(
   const parsed = parseApps({ apps: [app] })
   const channels = stagedChannelsOf(asked.channels)
   if ('code' in channels) return { error: channels }
-  if (parsed.ok) return { app: parsed.apps[0]!, channels }
+  const privileged = keys.map((key: Record<string, unknown> | null) => key?.privileged === true)
+  if (parsed.ok) return { app: parsed.apps[0]!, channels, privileged }
   return { error: errors.badRequest(`The app cannot be made: ${parsed.problems.join('; ')}`).info }
 }
 
-function answerOf(app: AppConfig, channels: readonly StagedChannel[]): object {
+/** The app as whoever asked is told it (protocol 23.1); it was made at `atMs`. */
+function answerOf({ app, channels, privileged }: Asked, atMs: number): object {
   const { appId } = app
   const accountId = 'dev'
-  const keys = app.keys.map((key) => ({
+  const times = { created: atMs, modified: atMs }
+  const keys = app.keys.map((key, no) => ({
     id: key.id,
     value: key.secret,
     keyName: `${appId}.${key.id}`,
     keySecret: key.secret,
     keyStr: `${appId}.${key.id}:${key.secret}`,
     capability: capabilityText(key.capability),
-    revocableTokens: key.revocableTokens,
-    status: 0
+    ...times,
+    status: 0,
+    type: 0,
+    privileged: privileged[no]!,
+    revocableTokens: key.revocableTokens
   }))
-  const namespaces = app.namespaces.map((namespace) => ({ ...namespace }))
-  return { status: 0, id: `${accountId}:${appId}`, appId, accountId, tlsOnly: app.tlsOnly === true,
-    keys, namespaces, connections: [], channels: channels.map(({ name }) => ({ name })) }
+  const namespaces = app.namespaces.map((namespace) => ({ ...namespace, ...times, status: 0 }))
+  return {
+    status: 0, id: `${accountId}:${appId}`, appId, accountId, ...times,
+    tlsOnly: app.tlsOnly === true, labels: null, keys, namespaces, connections: [],
+    channels: channels.map(({ name }) => ({ name }))
+  }
 }
 
 function makeKey(rest: Pick<KeyConfig, 'capability' | 'revocableTokens'>): KeyConfig {

@@ -1,6 +1,6 @@
 /**
  * The sandbox API of dev mode (protocol 23): throw-away apps for tests, made on one node and known
- * on all. In production these paths do not exist.
+ * on all. In production none of it is served: `/apps` is no path, and `/stats` is only read.
  */
 
 import type { FastifyInstance } from 'fastify'

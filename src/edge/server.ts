@@ -23,7 +23,7 @@ export interface EdgeOptions {
   readonly port: number
   /** Connections that may be open at once; who comes then is closed without a word. */
   readonly connectionsMax: number
-  /** Absent in production: then the sandbox's paths do not exist. */
+  /** Absent in production: then nothing of the sandbox is served. */
   readonly provisioner?: Provisioner
 }
 

@@ -38,6 +38,30 @@ ruleFile('sandbox', (rule) => {
     t.equal((await failed).reason?.code, 40101)
   })
 
+  rule('D1', 'the answer says all of the app, its keys and namespaces', async (t, on) => {
+    const beforeMs = Date.now()
+    const { value } = await make(on, {
+      keys: [{ privileged: true }, {}], namespaces: [{ id: 'kept', pushEnabled: true }]
+    })
+    t.equal(value.id, `${value.accountId}:${value.appId}`)
+    t.match(value, { status: 0, connections: [], channels: [] })
+    t.ok('labels' in value)
+    const kept = { id: 'kept', persisted: false, pushEnabled: true, mutableMessages: false }
+    t.match(value.namespaces, [kept])
+    t.same(value.keys.map(({ type }: { type: number }) => type), [0, 0])
+    t.same(value.keys.map(({ privileged }: { privileged: boolean }) => privileged), [true, false])
+    for (const each of [value, ...value.keys, ...value.namespaces]) {
+      t.equal(each.status, 0)
+      t.ok(each.created >= beforeMs && each.created <= Date.now())
+      t.equal(each.modified, each.created)
+    }
+    for (const { id, value: secret, keyName, keySecret, keyStr } of value.keys) {
+      t.same([keyName, keySecret], [`${value.appId}.${id}`, secret])
+      t.equal(keyStr, `${keyName}:${secret}`)
+    }
+    await fetch(`${on.url(0)}/apps/${value.appId}`, { method: 'DELETE' })
+  }, ['json'])
+
   rule('D2', 'members are present from the start, on all nodes', async (t, on) => {
     const { status, value } = await make(on, { channels: [{ name: NAME, presence: MEMBERS }] })
     t.equal(status, 201)

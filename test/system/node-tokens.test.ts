@@ -37,6 +37,7 @@ t.test('tokens and keys', { skip, timeout: 180_000 }, async (t) => {
   await t.test('a revocation reaches every node, and later ones', (t) =>
     testRevocation(t, region))
   await t.test('nothing that was shown is in the logs', (t) => testLogs(t, region))
+  await t.test('what dev mode serves is not there', (t) => testDevPaths(t, region))
   await t.test('no revocation is answered that the log has not', (t) => testLogAway(t, region))
 })
 
@@ -160,6 +161,24 @@ async function testLogs(t: Test, { rig, nodes }: Region): Promise<void> {
     const parts = shown.flatMap((params) => Object.values(params).flatMap((value) =>
       value.split(/[.:]/).filter((part) => part.length > 12 && part !== keyName)))
     for (const part of new Set([secret, ...parts])) t.notOk(log.includes(part), 'not in the log')
+  }
+}
+
+async function testDevPaths(t: Test, { rig, nodes }: Region): Promise<void> {
+  const authorization = `Basic ${Buffer.from(rig.key).toString('base64')}`
+  const headers = { authorization, 'content-type': 'application/json' }
+  for (const { url } of nodes) {
+    const told = async (method: string, path: string, body?: object): Promise<unknown[]> => {
+      const answer = await fetch(`${url}/${path}`, {
+        method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) })
+      })
+      const { error } = (await answer.json()) as { error?: { code: number } }
+      return [answer.status, error?.code]
+    }
+    t.same(await told('POST', 'apps', { keys: [{}] }), [404, 40400])
+    t.same(await told('DELETE', 'apps/chat00'), [404, 40400])
+    t.same(await told('POST', 'stats', [{ intervalId: '2026-01-01:00:00' }]), [405, 40500])
+    t.equal((await fetch(`${url}/stats`, { headers })).status, 200, 'the app is there')
   }
 }
 
