@@ -25,6 +25,9 @@ export interface SseRequest {
   readonly hasBeats: boolean
 }
 
+/** The qualifier of a channel's name, where it has params. */
+const QUALIFIER = /^\[([^\]?]*)\?([^\]]*)\]/
+
 /** Reads the request: no version is 40017, no channel 40000, a lastEvent not of ours 40003. */
 export function sseRequestOf(
   request: FastifyRequest
@@ -34,7 +37,8 @@ export function sseRequestOf(
   const given = openingParams(request)
   const version = given.get('v') ?? ''
   if (version === '') return { ok: false, error: errors.unsupportedVersion('').info }
-  const channels = channelsOf(given)
+  const isEnveloped = given.get('enveloped') !== 'false'
+  const channels = channelsOf(given, isEnveloped)
   if (channels.length === 0) {
     return { ok: false, error: errors.badRequest('Name the channel, or channels').info }
   }
@@ -53,26 +57,39 @@ export function sseRequestOf(
     query,
     channels,
     points,
-    params: paramsOf(given),
-    isEnveloped: given.get('enveloped') !== 'false',
+    params: paramsOf(given, isEnveloped),
+    isEnveloped,
     hasBeats: given.get('heartbeats') === 'true'
   }
   return { ok: true, asked }
 }
 
-function channelsOf(given: ReadonlyMap<string, string>): string[] {
+function channelsOf(given: ReadonlyMap<string, string>, isEnveloped: boolean): string[] {
   const single = given.get('channel')
   const separator = given.get('separator') || ','
   const several = given.get('channels')?.split(separator) ?? []
-  const all = single === undefined ? several : [...several, single]
-  return [...new Set(all)].filter((name) => name !== '')
+  const all = (single === undefined ? several : [...several, single]).filter((name) => name !== '')
+  return [...new Set(isEnveloped ? all : all.map(withoutDelta))]
 }
 
-function paramsOf(given: ReadonlyMap<string, string>): Record<string, string> {
+/** The params of every ATTACH; what is sent of a delta without its envelope nobody could read. */
+function paramsOf(
+  given: ReadonlyMap<string, string>, isEnveloped: boolean
+): Record<string, string> {
   const params: Record<string, string> = {}
-  for (const name of ['rewind', 'rewindLimit', 'delta', 'occupancy']) {
+  for (const name of ['rewind', 'rewindLimit', 'occupancy', ...(isEnveloped ? ['delta'] : [])]) {
     const value = given.get(name)
     if (value !== undefined) params[name] = value
   }
   return params
+}
+
+/** The same name, asking for no deltas. */
+function withoutDelta(name: string): string {
+  return name.replace(QUALIFIER, (whole, kind: string, text: string) => {
+    const params = new URLSearchParams(text)
+    if (!params.has('delta')) return whole
+    params.delete('delta')
+    return `[${kind}?${params}]`
+  })
 }

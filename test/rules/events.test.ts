@@ -1,3 +1,4 @@
+import vcdiff from '@ably/vcdiff-decoder'
 import type * as Ably from 'ably'
 import { until } from '../support/ably-clients.ts'
 import { EventReader } from '../support/event-reader.ts'
@@ -5,6 +6,7 @@ import { jwtOf } from '../support/tokens.ts'
 import { ruleFile, type Stage } from './support/rule.ts'
 
 const JSON_ONLY = ['json'] as const
+const WORDS = 'the same words over and over again, so that there is something to gain, '
 
 function pathOf(on: Stage, params: Record<string, string>, isBare = false): string {
   const credentials: Record<string, string> = isBare ? {} : { key: on.key }
@@ -13,6 +15,33 @@ function pathOf(on: Stage, params: Record<string, string>, isBare = false): stri
 
 const textsOf = (data: readonly string[]): unknown[] =>
   data.map((each) => (JSON.parse(each) as { data: unknown }).data)
+
+interface ToldMessage {
+  readonly id: string
+  readonly data: string
+  readonly encoding?: string
+  readonly extras?: { readonly delta?: { readonly from: string } }
+}
+
+/** Reads deltas as a client without an SDK does it: each is applied to the message before. */
+class DeltaReader {
+  #last: { readonly id: string; readonly bytes: Uint8Array } | undefined
+  deltaCount = 0
+
+  textOf(told: string): string {
+    const { id, data, encoding, extras } = JSON.parse(told) as ToldMessage
+    const { delta } = extras ?? {}
+    let bytes: Uint8Array = Buffer.from(data)
+    if (delta !== undefined) {
+      if (encoding !== 'utf-8/vcdiff/base64') throw new Error(`a delta as ${encoding}`)
+      if (delta.from !== this.#last?.id) throw new Error('of another message')
+      this.deltaCount++
+      bytes = vcdiff.decode(Buffer.from(data, 'base64'), this.#last.bytes)
+    }
+    this.#last = { id, bytes }
+    return Buffer.from(bytes).toString()
+  }
+}
 
 ruleFile('server-sent events', (rule) => {
   rule('T9', 'messages of several channels and nodes, in order', async (t, on) => {
@@ -143,6 +172,72 @@ ruleFile('server-sent events', (rule) => {
     const told = reader.dataOf('presence').map((data) => JSON.parse(data) as object)
     t.match(told, [{ action: 2, clientId: 'ann', data: 'here', channel: name },
       { action: 3, clientId: 'ann', data: 'gone' }])
+  }, JSON_ONLY)
+
+  rule('T11', 'of a time, no more than rewindLimit', async (t, on) => {
+    const name = on.name('limited')
+    const channel = on.client(t, 2).channels.get(name)
+    for (const data of ['a', 'b', 'c']) await channel.publish('n', data)
+    const params = { channel: name, rewind: '2m', rewindLimit: '1' }
+    const reader = await EventReader.open(t, on.url(0), pathOf(on, params))
+    await channel.publish('n', 'd')
+    await until('the live one', () => textsOf(reader.dataOf('message')).includes('d'))
+    t.same(textsOf(reader.dataOf('message')), ['c', 'd'])
+  }, JSON_ONLY)
+
+  rule('T11', 'occupancy', async (t, on) => {
+    const name = on.name('occupancy')
+    const params = { channel: name, occupancy: 'metrics.subscribers' }
+    const reader = await EventReader.open(t, on.url(0), pathOf(on, params))
+    const last = () => reader.dataOf('message').at(-1) ?? '{}'
+    await until('itself', () => last().includes('"subscribers\\":1'))
+    t.match(JSON.parse(last()), { name: '[meta]occupancy', action: 3, encoding: 'json' })
+    await on.client(t, 2).channels.get(name).attach()
+    await until('both', () => last().includes('"subscribers\\":2'))
+  }, JSON_ONLY)
+
+  rule('T11', 'deltas, the first message whole, and again to who comes back', async (t, on) => {
+    const name = on.name('deltas')
+    const path = pathOf(on, { channel: name, delta: 'vcdiff' })
+    const channel = on.client(t, 2).channels.get(name)
+    const sent = Array.from({ length: 8 }, (_, no) => `${WORDS}${no}`)
+    const first = await EventReader.open(t, on.url(0), path)
+    for (const data of sent.slice(0, 4)) await channel.publish('n', data)
+    await until('four', () => first.events.length === 4)
+    const before = new DeltaReader()
+    t.same(first.dataOf('message').map((data) => before.textOf(data)), sent.slice(0, 4))
+    t.equal(before.deltaCount, 3)
+    first.close()
+    await channel.publish('n', sent[4])
+    const again = await EventReader.open(t, on.url(1), path, { 'last-event-id': first.lastId })
+    await channel.publish('n', sent[5])
+    await channel.publish(sent.slice(6).map((data) => ({ name: 'n', data })))
+    await until('four more', () => again.events.length === 4)
+    const after = new DeltaReader()
+    t.same(again.dataOf('message').map((data) => after.textOf(data)), sent.slice(4))
+    t.ok(after.deltaCount > 1, 'and then deltas again')
+    const { id } = again.events[2]!
+    const midst = await EventReader.open(t, on.url(2), path, { 'last-event-id': id! })
+    await until('the last', () => midst.events.length === 1)
+    t.equal(new DeltaReader().textOf(midst.dataOf('message')[0]!), sent[7], 'whole, too')
+  }, JSON_ONLY)
+
+  rule('T11', 'no deltas where the payload is told alone', async (t, on) => {
+    const name = on.name('payloads')
+    const channel = on.client(t, 2).channels.get(name)
+    const sent = Array.from({ length: 3 }, (_, no) => `${WORDS}${no}`)
+    const asked: Record<string, string>[] = [
+      { channel: name, delta: 'vcdiff' }, { channel: `[?delta=vcdiff&rewind=1]${name}` }
+    ]
+    await channel.publish('n', 'before')
+    const readers: EventReader[] = []
+    for (const params of asked) {
+      const path = pathOf(on, { enveloped: 'false', ...params })
+      readers.push(await EventReader.open(t, on.url(0), path))
+    }
+    for (const data of sent) await channel.publish('n', data)
+    await until('all', () => readers.every(({ events }) => events.at(-1)?.data === sent[2]))
+    t.same(readers.map((reader) => reader.dataOf('message')), [sent, ['before', ...sent]])
   }, JSON_ONLY)
 
   rule('T14', 'who is present is told first, and not again to who goes on', async (t, on) => {
