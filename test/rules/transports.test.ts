@@ -97,6 +97,22 @@ ruleFile('transports', (rule) => {
     t.equal(client.connection.state, 'connected')
   }, JSON_ONLY)
 
+  rule('T2', 'of several recvs the newest counts', async (t, on) => {
+    const name = on.name('recvs')
+    const { path } = await connect(on, 0)
+    const recv = async (node: number) => ({ node, ...await ask(on, node, `${path}/recv`) })
+    const SUBSCRIBE = 1 << 18
+    await ask(on, 0, `${path}/send`, {}, [{ action: 10, channel: name, flags: SUBSCRIBE }])
+    t.match(await recv(1), { messages: [{ action: 11, channel: name }] })
+    const recvs = [recv(1), recv(2)]
+    const replaced = await Promise.race(recvs)
+    t.match(replaced, { status: 410, code: 80016 })
+    const newest = recv(0)
+    t.match(await recvs[2 - replaced.node], { status: 410, code: 80016 }, 'by the third')
+    await on.client(t, 1).channels.get(name).publish('n', 'x')
+    t.match(await newest, { status: 200, messages: [{ action: 15, messages: [{ data: 'x' }] }] })
+  }, JSON_ONLY)
+
   rule('T3', 'a connection goes on from a socket to comet and back', async (t, on) => {
     const name = on.name('both')
     const socket = await on.socket(t, 0)
