@@ -113,5 +113,11 @@ ruleFile('rest', (rule) => {
       const told = await refusalOf(ask(on, pathOf(bad, '/messages'), { value }))
       t.same(told, [400, 40010], bad.slice(0, 30))
     }
+    for (const kind of ['[meta]', '[filter=bmFtZQ==]']) {
+      for (const rest of ['', '/messages', '/messages/x', '/presence', '/presence/history']) {
+        const told = await refusalOf(ask(on, pathOf(`${kind}x`, rest)))
+        t.same(told, [400, 40010], `${kind}${rest}`)
+      }
+    }
   })
 })
