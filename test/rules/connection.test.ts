@@ -255,17 +255,25 @@ ruleFile('connections', (rule) => {
 
   rule('N12', 'what is unknown in the query, and versions', async (t, on) => {
     const { format, key } = on
-    const unknown = { mystery: '1', agent: 'x/1 y/2', heartbeats: 'maybe' }
+    const unknown = { mystery: '1', agent: 'x/1 y/2', heartbeats: 'maybe', echo: 'maybe', v: '' }
     const connected = await on.socket(t, 1, { params: unknown })
     t.equal(connected.all[0]!.error, undefined)
-    const wrong = { v: ['1', '7', '1.2', 'x'], format: ['xml'], remainPresentFor: ['x', '-1'] }
-    for (const [name, values] of Object.entries(wrong)) {
+    const channel = on.name('echoed')
+    connected.send({ action: 10, channel })
+    await connected.next(({ action }) => action === 11)
+    connected.send({ action: 15, channel, msgSerial: 0, messages: [{ data: 'own' }] })
+    t.match(await connected.next(({ action }) => action === 15), { messages: [{ data: 'own' }] })
+    const wrong: readonly [string, readonly string[], number][] = [
+      ['v', ['1', '7', '1.2', 'x'], 40017], ['format', ['xml'], 40003],
+      ['remainPresentFor', ['x', '-1'], 40003], ['clientId', ['*'], 40012]
+    ]
+    for (const [name, values, code] of wrong) {
       for (const value of values) {
         const asked = { key, [name]: value }
         const socket = PlainSocket.open(t, on.url(1), { format, params: asked })
         const { action, error } = await socket.next(() => true)
-        const wanted = { code: name === 'v' ? 40017 : 40003, statusCode: 400 }
-        t.match({ action, error }, { action: 9, error: wanted }, `${name}=${value}`)
+        t.match({ action, error }, { action: 9, error: { code, statusCode: 400 } },
+          `${name}=${value}`)
         await socket.ended
       }
     }
