@@ -1,6 +1,8 @@
 import type * as Ably from 'ably'
 import type { Test } from 'tap'
 import { errorOf, until } from '../support/ably-clients.ts'
+import type { Told } from '../support/plain-socket.ts'
+import { jwtOf } from '../support/tokens.ts'
 import { ruleFile, type Stage, type TestApp } from './support/rule.ts'
 
 /** An app whose first key may do everything, and what a listener at node 2 hears on `names`. */
@@ -98,6 +100,44 @@ ruleFile('metachannels', (rule) => {
     const denied = on.client(t, 1, {}, app.keys[1])
     await repeat('denied attaches', () => errorOf(denied.channels.get('[meta]log').attach()),
       () => ofName('error').some(({ data }) => data.code === 40160))
+  })
+
+  rule('O8', 'connections are resumed, and fail', async (t, on) => {
+    const { key, app, heard } = await listening(t, on, 'connection.lifecycle',
+      'clientEvents:connections')
+    const [keyName] = key.split(':')
+    const ofName = (name: string, connectionId: unknown) => heard.filter((each) =>
+      each.name === name && each.data.connectionId === connectionId)
+    const ids: unknown[] = []
+    const isTold = (name: string) => ids.some((id) => ofName(name, id).length === 2)
+    const connected = async (node: number, clientId: string, params = {}) => {
+      const access_token = jwtOf(key, { clientId })
+      const socket = await on.socket(t, node, { params: { access_token, ...params } })
+      const [{ connectionId, connectionDetails }] = socket.all as [Told]
+      return { socket, connectionId, resume: String(connectionDetails!['connectionKey']) }
+    }
+    await repeat('resumes', async () => {
+      const { socket, connectionId, resume } = await connected(0, 'ann')
+      ids.push(connectionId)
+      socket.cut()
+      const back = await connected(1, 'ann', { resume })
+      t.equal(back.connectionId, connectionId)
+      back.socket.cut()
+    }, () => isTold('connection.update'))
+    const updates = ids.flatMap((id) => ofName('connection.update', id))
+    t.match(updates[0]!.data, { clientId: 'ann', transport: 'web_socket',
+      credential: { type: 'token', keyName }, site: String, error: undefined })
+    ids.length = 0
+    await repeat('failures', async () => {
+      const { socket, connectionId } = await connected(0, 'ann')
+      ids.push(connectionId)
+      socket.send({ action: 17, auth: { accessToken: jwtOf(app.keys[1]!, { clientId: 'bob' }) } })
+      await socket.ended
+    }, () => isTold('connection.failed'))
+    const failed = ids.flatMap((id) => ofName('connection.failed', id))
+    t.match(failed[0]!.data, { clientId: 'ann', error: { code: 40102, statusCode: 401 } })
+    t.ok(failed[0]!.data.duration >= 0)
+    t.same(ids.flatMap((id) => ofName('connection.closed', id)), [], 'either, not both')
   })
 
   rule('O8', 'what each did: its transport, for how long, how much', async (t, on) => {
