@@ -48,6 +48,14 @@ export class DevApps {
     return `${appId}.${key.id}:${key.secret}`
   }
 
+  /** The app becomes what `change` makes of it; resolves once every worker knows. */
+  async change(appId: string, change: (app: AppConfig) => AppConfig): Promise<void> {
+    const app = this.#apps.get(appId)
+    if (app === undefined) throw new Error(`there is no app ${appId}`)
+    this.#apps.set(appId, { ...change(app), appId })
+    await this.#spread(this.list())
+  }
+
   async provision(request: ProvisionRequest): Promise<ProvisionAnswer> {
     if (request.kind === 'deleteApp') {
       return { kind: 'deleted', existed: await this.#remove(request.appId) }

@@ -6,6 +6,7 @@
 import { randomBytes } from 'node:crypto'
 import { availableParallelism, totalmem } from 'node:os'
 import { MessageChannel } from 'node:worker_threads'
+import type { AppConfig } from '../auth/app.ts'
 import { Hub } from '../bus/hub.ts'
 import type { PodFact } from '../node/member-ports.ts'
 import { makeLogger } from '../ops/notes.ts'
@@ -46,6 +47,8 @@ export interface DevRegion {
   /** `appId.keyId:secret`, allowed everything. */
   readonly key: string
   readonly nodes: readonly NodeRuntime[]
+  /** Gives an app of the sandbox other keys or rules; resolves once every worker knows. */
+  changeApp(appId: string, change: (app: AppConfig) => AppConfig): Promise<void>
   stop(): Promise<void>
 }
 
@@ -108,7 +111,9 @@ export async function startDevRegion(options: DevOptions): Promise<DevRegion> {
     await stop()
     throw error
   }
-  return { urls, key, nodes: runtimes, stop }
+  return {
+    urls, key, nodes: runtimes, changeApp: (appId, change) => apps.change(appId, change), stop
+  }
 }
 
 function checkOptions({ nodes, port, logLevel }: DevOptions): void {

@@ -217,21 +217,6 @@ ruleFile('authentication', (rule) => {
     }
   })
 
-  rule('A8', 'an app that goes takes its connections with it', async (t, on) => {
-    const { appId, keys } = await on.app({ keys: [{}] })
-    const [key] = keys as [string]
-    const owner = on.client(t, 0, {}, key)
-    await owner.connection.once('connected')
-    const token = jwtOf(key)
-    const holder = await on.socket(t, 2, { params: { access_token: token } })
-    const failed = owner.connection.once('failed')
-    await fetch(`${on.url(1)}/apps/${appId}`, { method: 'DELETE' })
-    t.equal((await failed).reason?.code, 40101)
-    t.match(await holder.next(({ action }) => action === ERROR), { error: { code: 40143 } })
-    const late = PlainSocket.open(t, on.url(0), { params: { access_token: token } })
-    t.match(await late.next(() => true), { action: ERROR, error: { code: 40101 } })
-  })
-
   rule('A9', 'claims of a token are in its messages, and nobody else\'s', async (t, on) => {
     const name = on.name('claims')
     const heard: unknown[] = []
