@@ -3,8 +3,10 @@
  * order in which they come. It holds the pages to their form on the way (protocol 8.4).
  */
 
+import type { Test } from 'tap'
 import type { PlainSocket, Told } from '../../support/plain-socket.ts'
 import { until } from '../../support/ably-clients.ts'
+import type { Stage } from './rule.ts'
 
 export const ATTACH = 10
 export const PRESENCE = 14
@@ -109,4 +111,26 @@ export function said(
   socket.send({ action: PRESENCE, channel, msgSerial, presence })
   return socket.next((told) =>
     (told.action === 1 || told.action === 2) && told.msgSerial === msgSerial, MANY_MS)
+}
+
+/** Two sockets of different nodes, attached: one who speaks, and one who watches. */
+export async function pair(t: Test, on: Stage, name: string, params = {}): Promise<PlainSocket[]> {
+  const [speaker, watcher] = [await on.socket(t, 0, { params }), await on.socket(t, 2)]
+  await attached(speaker!, name)
+  await attached(watcher!, name)
+  return [speaker!, watcher!]
+}
+
+/** What a socket heard of presence. */
+export function events(socket: PlainSocket): Item[] {
+  return socket.all.filter(({ action }) => action === PRESENCE)
+    .flatMap(({ presence = [] }) => presence as unknown as Item[])
+}
+
+/** What is told of the one member, some of it perhaps for the frame as a whole. */
+export function facts(told: Told): object {
+  const frame = told as unknown as Record<string, unknown>
+  const item = told.presence![0]!
+  const fields = ['id', 'timestamp', 'clientId', 'connectionId', 'data', 'encoding', 'extras']
+  return Object.fromEntries(fields.map((field) => [field, item[field] ?? frame[field]]))
 }
