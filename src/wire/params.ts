@@ -4,8 +4,9 @@
  * never refused; a known one with a value that makes no sense is refused by name, because a client
  * that asked for something must not believe that it got it.
  *
- * Nothing here decides what is granted: a capability may take modes away, and a node may refuse
- * what it does not do yet.
+ * Nothing here decides what is granted: a capability may take modes away. What is asked of
+ * annotations and objects, which are not there yet, is granted in name alone, as the capability
+ * says; whoever uses it is told (40021).
  */
 
 import { limits } from '../base/limits.ts'

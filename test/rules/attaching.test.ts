@@ -11,7 +11,10 @@ const MESSAGE = 15
 const NACK = 2
 const ERROR = 9
 const ACK = 1
+const OBJECT = 19
+const OBJECT_SYNC = 20
 const TRANSIENT = 1 << 4
+const HAS_OBJECTS = 1 << 7
 const PUBLISH = 1 << 17
 const SUBSCRIBE = 1 << 18
 const PRESENCE_SUBSCRIBE = 1 << 19
@@ -56,6 +59,23 @@ ruleFile('attaching', (rule) => {
       t.match(await socket.next(({ action }) => action === ERROR),
         { channel: on.name(name), error: { code: 40003 } }, name)
     }
+  })
+
+  rule('C11', 'modes of annotations and objects, in name alone', async (t, on) => {
+    const rights = ['annotation-subscribe', 'object-subscribe', 'object-publish']
+    const { keys } = await on.app({ keys: [{ capability: JSON.stringify({ '*': rights }) }] })
+    const socket = await on.socket(t, 1, { params: { key: keys[0]! } })
+    const channel = on.name('nominal')
+    const modes = 'annotation_publish,annotation_subscribe,object_subscribe,object_publish'
+    const params = { modes, objects: 'objects' }
+    const told = await plainAttach(socket, channel, { params })
+    t.equal(modesOf(told.flags), (1 << 22) | (1 << 24) | (1 << 25), 'what is allowed of them')
+    t.same(told.params, params)
+    t.equal(told.flags! & HAS_OBJECTS, 0)
+    const state = [{ operation: { action: 4, objectId: 'counter:x@1' } }]
+    socket.send({ action: OBJECT, channel, msgSerial: 0, state })
+    t.match(await socket.next(({ action }) => action === NACK), { error: { code: 40021 } })
+    t.notOk(socket.all.some(({ action }) => action === OBJECT_SYNC))
   })
 
   rule('C12', 'attached again: new modes and params, nothing missed', async (t, on) => {
