@@ -2,6 +2,7 @@ import type * as Ably from 'ably'
 import { errorOf, until } from '../support/ably-clients.ts'
 import { PlainSocket } from '../support/plain-socket.ts'
 import { callbackOf, jwtOf } from '../support/tokens.ts'
+import { ask, pathOf, refusalOf } from './support/rest-kit.ts'
 import { ruleFile } from './support/rule.ts'
 
 const [AUTH, DISCONNECTED, ERROR, CONNECTED] = [17, 6, 9, 4]
@@ -32,6 +33,46 @@ ruleFile('authentication', (rule) => {
     for (const param of ['access_token', 'accessToken']) {
       const socket = await on.socket(t, 2, { params: { [param]: jwtOf(on.key) } })
       t.equal(socket.all[0]!.action, CONNECTED)
+    }
+  })
+
+  rule('A1', 'a token in an envelope, which says nothing itself', async (t, on) => {
+    const name = on.name('inner')
+    const capability = { [name]: ['publish'] }
+    const outer = { clientId: 'bob', ageS: 60, lifeS: 30 }
+    const envelopes = [
+      (inner: string) => jwtOf('some.body:x', { ...outer, claims: { 'x-ably-token': inner } }),
+      (inner: string) => jwtOf('some.body:x', {
+        ...outer, header: { alg: 'RS256', 'x-ably-token': inner }
+      }),
+      (inner: string) => {
+        const header = { alg: 'dir', enc: 'A256GCM', 'x-ably-token': inner }
+        return `${Buffer.from(JSON.stringify(header)).toString('base64url')}.a2V5.aXY.dGV4dA.dGFn`
+      }
+    ]
+    const { token } = await on.rest(1).auth.requestToken({
+      clientId: 'ann', capability: JSON.stringify(capability)
+    })
+    const codeOf = async (shown: string) => {
+      const params = { access_token: shown }
+      const socket = PlainSocket.open(t, on.url(1), { format: on.format, params })
+      return (await socket.next(() => true)).error?.code
+    }
+    for (const envelope of envelopes) {
+      for (const inner of [token, jwtOf(on.key, { clientId: 'ann', capability })]) {
+        const accessToken = envelope(inner)
+        const socket = await on.socket(t, 2, { params: { access_token: accessToken } })
+        t.match(socket.all[0], { action: CONNECTED, connectionDetails: { clientId: 'ann' } })
+        socket.send({ action: AUTH, auth: { accessToken } })
+        await socket.next(({ action }) => action === CONNECTED)
+        const headers = { authorization: `Bearer ${Buffer.from(accessToken).toString('base64')}` }
+        const publish = (channel: string) => refusalOf(
+          ask(on, pathOf(channel, '/messages'), { value: { data: 'x' }, headers }))
+        t.same(await publish(name), [201, 0])
+        t.same(await publish(`${name}-other`), [401, 40160])
+      }
+      t.equal(await codeOf(envelope(jwtOf(on.key, { ageS: 60, lifeS: 30 }))), 40142)
+      t.equal(await codeOf(envelope(envelope(token))), 40144)
     }
   })
 
