@@ -2,7 +2,8 @@ import { decode, encode } from '@msgpack/msgpack'
 import type * as Ably from 'ably'
 import type { Test } from 'tap'
 import { until } from '../support/ably-clients.ts'
-import { PlainSocket } from '../support/plain-socket.ts'
+import { EventReader } from '../support/event-reader.ts'
+import { PlainSocket, type Told } from '../support/plain-socket.ts'
 import { callbackOf, jwtOf } from '../support/tokens.ts'
 import { ruleFile, type Stage } from './support/rule.ts'
 
@@ -128,6 +129,30 @@ ruleFile('revocation', (rule) => {
       const told = socket.all.map(({ action }) => action)
       t.same(told.filter((action) => action !== HEARTBEAT), [CONNECTED])
     }
+  })
+
+  rule('A14', 'over comet, and streams of events', async (t, on) => {
+    const [key] = await keysOf(on)
+    const name = on.name('transports')
+    const query = (clientId: string) => `v=6&access_token=${jwtOf(key, { clientId })}`
+    const asAnn = query('ann')
+    const reader = await EventReader.open(t, on.url(0), `/sse?${asAnn}&channel=${name}`)
+    const other = await EventReader.open(t, on.url(1), `/sse?${query('bob')}&channel=${name}`)
+    const streamed = await fetch(`${on.url(2)}/comet/connect?${asAnn}&stream=true`)
+    t.equal(streamed.status, 200)
+    const polled = await fetch(`${on.url(1)}/comet/connect?${asAnn}&stream=false`)
+    const [connected] = await polled.json() as [Told]
+    const path = encodeURIComponent(String(connected.connectionDetails!['connectionKey']))
+    const recv = fetch(`${on.url(2)}/comet/${path}/recv?${asAnn}`)
+    t.equal((await revoke(on, 1, key, { targets: ['clientId:ann'] })).status, 201)
+    await until('the end', () => reader.isOver)
+    t.match(JSON.parse(reader.dataOf('error')[0]!), { code: 40141, statusCode: 401 })
+    t.match(await streamed.text(), /"action":6,.*40141/)
+    t.match(await (await recv).text(), /40141/)
+    const send = { method: 'POST', body: '[]' }
+    const later = await fetch(`${on.url(0)}/comet/${path}/send?${asAnn}`, send)
+    t.match(await later.json(), { error: { code: 40141 } })
+    t.same([other.isOver, other.dataOf('error')], [false, []])
   })
 
   rule('A14', 'the SDK comes back with another token, and misses nothing', async (t, on) => {
