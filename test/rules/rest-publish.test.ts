@@ -116,6 +116,27 @@ ruleFile('rest-publish', (rule) => {
     t.same(await refusalOf(ask(on, pathOf('sizes', '/messages'), empty)), [400, 40001])
   })
 
+  rule('R6', 'no more than the channel takes in a second', async (t, on) => {
+    const app = await on.app({ keys: [{}], limits: { channelPublishRateMax: 1 } })
+    const key = app.keys[0]!
+    const headers = { authorization: basic(key) }
+    const publish = (channel: string, node: number, value: object) =>
+      refusalOf(ask(on, pathOf(channel, '/messages'), { node, value, headers }))
+    const heard = await heardOn(t, on, 'rated', key)
+    // What is taken at once is taken from the seconds to come: no other one is for a minute.
+    const burst = Array.from({ length: 60 }, (_, no) => ({ data: `m${no}` }))
+    t.same(await publish('rated', 0, burst), [201, 0])
+    for (const node of [0, 1, 2]) t.same(await publish('rated', node, { data: 'x' }), [429, 42913])
+    t.same(await publish('other', 1, { data: 'x' }), [201, 0], 'of that channel alone')
+    const value = { channels: ['rated', 'third'], messages: { data: 'x' } }
+    const batch = await valueOf(await ask(on, '/messages', { value, headers }))
+    t.match(batch, { successCount: 1, failureCount: 1, results: [
+      { channel: 'rated', error: { code: 42913, statusCode: 429 } }, { channel: 'third' }
+    ] })
+    await until('the burst', () => heard.length === burst.length)
+    t.same(heard.map(({ data }) => data), burst.map(({ data }) => data))
+  })
+
   rule('R7', 'a body that is the data', async (t, on) => {
     const name = on.name('raw')
     const heard = await heardOn(t, on, name)
