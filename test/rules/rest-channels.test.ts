@@ -70,6 +70,30 @@ ruleFile('rest-channels', (rule) => {
     t.same(await refusalOf(ask(on, '/channels', { headers })), [200, 0], 'and later it may')
   })
 
+  rule('R18', 'pages fit together whatever is used meanwhile', async (t, on) => {
+    const { keys: [key] } = await on.app({ keys: [{}] })
+    const headers = { authorization: basic(key!) }
+    const { channels } = on.client(t, 0, {}, key)
+    const staying = Array.from({ length: 8 }, (_, at) => `c${at + 1}`)
+    const leaving = ['b', 'c2a', 'c4a', 'd']
+    await Promise.all([...staying, ...leaving].map((each) => channels.get(each).attach()))
+    const told: string[] = []
+    let path: string | undefined = '/channels?limit=2'
+    for (let turn = 0; path !== undefined && turn < 20; turn++) {
+      const answer = await ask(on, path, { node: turn % 3, headers })
+      told.push(...await valueOf(answer))
+      const left = leaving.shift()
+      if (left !== undefined) await channels.get(left).detach()
+      if (turn < 4) {
+        await Promise.all(['a', 'c3a', 'e'].map((each) => channels.get(`${each}${turn}`).attach()))
+      }
+      path = /<\.(\/channels\?[^>]*)>; rel="next"/.exec(answer.headers.get('link') ?? '')?.[1]
+    }
+    t.equal(path, undefined, 'it comes to an end')
+    t.same(told, [...new Set(told)].sort(), 'once, in order')
+    t.same(told.filter((each) => staying.includes(each)), staying)
+  })
+
   rule('R18', 'names of channels in use, by pages', async (t, on) => {
     const { keys: [all, limited] } = await on.app({
       keys: [{ capability: '{"[*]*":["*"]}' }, { capability: '{"a*":["channel-metadata"]}' }]

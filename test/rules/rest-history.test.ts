@@ -1,5 +1,6 @@
 import type * as Ably from 'ably'
 import type { Test } from 'tap'
+import { limits } from '../../src/base/limits.ts'
 import { errorOf, until } from '../support/ably-clients.ts'
 import { attached } from './support/attach.ts'
 import { ask, basic, pathOf, refusalOf, valueOf } from './support/rest-kit.ts'
@@ -126,6 +127,33 @@ ruleFile('rest-history', (rule) => {
     t.same(dataOf(second), upTo(20).slice(10))
     t.same(dataOf(await second.current()), dataOf(second))
     t.same(dataOf(await second.first()), upTo(10))
+  })
+
+  rule('R12', 'and so they do where the archive alone has the rest', async (t, on) => {
+    const { keys: [key] } = await on.app({
+      keys: [{}], namespaces: [{ id: 'kept', persisted: true }]
+    })
+    const name = `kept:${on.name('border')}`
+    const busy = on.rest(2, { key: key! }).channels.get(name)
+    const data = 'x'.repeat(12_000)
+    let count = 0
+    const publishMore = (more: number): Promise<unknown> => busy.publish(
+      Array.from({ length: more }, () => ({ name: String(count++), data })))
+    while (count * data.length < 1.25 * limits.tailBytesMax) await publishMore(5)
+    const atFirst = count
+    const namesOf = async (direction: 'forwards' | 'backwards'): Promise<unknown[]> => {
+      const names: unknown[] = []
+      let page: Ably.PaginatedResult<Ably.InboundMessage> | null =
+        await on.rest(1, { key: key! }).channels.get(name).history({ limit: 29, direction })
+      while (page !== null) {
+        names.push(...page.items.map((item) => item.name))
+        if (count < atFirst + 200) await publishMore(5)
+        page = page.hasNext() ? await page.next() : null
+      }
+      return names
+    }
+    t.same(await namesOf('backwards'), upTo(atFirst).reverse())
+    t.same(await namesOf('forwards'), upTo(count))
   })
 
   rule('R12', 'a page may end within a publish', async (t, on) => {

@@ -45,6 +45,28 @@ ruleFile('rest-presence', (rule) => {
     t.same((await on.rest(1).channels.get(on.name('unused')).presence.get()).items, [])
   })
 
+  rule('R17', 'who stays is told once, whoever comes and goes between pages', async (t, on) => {
+    const name = on.name('moving')
+    const { presence } = on.client(t, 0).channels.get(name)
+    const staying = Array.from({ length: 12 }, (_, at) => `m${at + 10}`)
+    const leaving = ['m0', 'm13a', 'm17a', 'm21a', 'z']
+    await Promise.all([...staying, ...leaving].map((each) => presence.enterClient(each)))
+    const told: string[] = []
+    let page = await on.rest(2).channels.get(name).presence.get({ limit: 3 })
+    for (let turn = 0; turn < 20; turn++) {
+      told.push(...page.items.map(({ clientId }) => clientId))
+      const left = leaving.shift()
+      if (left !== undefined) await presence.leaveClient(left)
+      await Promise.all(['a', 'm15a', 'zz'].map((each) => presence.enterClient(`${each}${turn}`)))
+      const next = page.hasNext() ? await page.next() : null
+      if (next === null) break
+      page = next
+    }
+    t.notOk(page.hasNext(), 'it comes to an end')
+    t.equal(new Set(told).size, told.length, 'nobody is told twice')
+    t.same(told.filter((each) => staying.includes(each)).sort(), staying)
+  })
+
   rule('R17', 'pages, and who may ask', async (t, on) => {
     const name = on.name('pages')
     await enterMany(t, on, name, 12)
