@@ -68,9 +68,9 @@ interface UnderWay extends Request {
   hasWaited: boolean
 }
 
-type Held = Pick<Holding & { kind: 'held' }, 'claim' | 'doubtfulThrough'>
+type Held = Pick<Holding & { kind: 'held' }, 'claim' | 'past'>
 
-const nothingHeld: Held = { claim: 0, doubtfulThrough: -1 }
+const nothingHeld: Held = { claim: 0, past: { doubtfulThrough: -1, saidThrough: undefined } }
 
 interface Kept {
   readonly record: ClaimRecord
@@ -330,14 +330,14 @@ export class ClaimRegister {
     }
     const number = this.#ports.append({ kind: 'claim', record })
     this.#onCommit.set(number, () => {
-      this.#answer(underWay, message, this.#grantOf(record, held.doubtfulThrough))
+      this.#answer(underWay, message, this.#grantOf(record, held.past))
       this.#tellFormers(record)
     })
   }
 
-  #grantOf({ connectionId, claimId, claim }: ClaimRecord, doubtfulThrough = -1): FromRegister {
+  #grantOf({ connectionId, claimId, claim }: ClaimRecord, past = nothingHeld.past): FromRegister {
     const lineage = this.#lineage!
-    return { kind: 'claimGranted', connectionId, claimId, claim, lineage, doubtfulThrough }
+    return { kind: 'claimGranted', connectionId, claimId, claim, lineage, past }
   }
 
   #refuse(underWay: UnderWay, { connectionId, claimId }: Claim, error: ErrorInfo): void {

@@ -47,7 +47,7 @@ export interface DeskPorts {
 }
 
 export type ClaimDecision =
-  | ({ readonly kind: 'granted' } & Pick<ClaimGranted, 'claim' | 'lineage' | 'doubtfulThrough'>)
+  | ({ readonly kind: 'granted' } & Pick<ClaimGranted, 'claim' | 'lineage' | 'past'>)
   | { readonly kind: 'refused'; readonly error: ErrorInfo }
 
 /** Undecided: nobody has answered in time. It may be granted yet, so the client comes again. */
@@ -138,8 +138,8 @@ export class ClaimDesk {
     switch (message.kind) {
       case 'claimGranted': {
         if (this.#claims.has(message.claimId)) this.#unheard.delete(connectionId)
-        const { claim, lineage, doubtfulThrough } = message
-        this.#settle(message.claimId, { kind: 'granted', claim, lineage, doubtfulThrough })
+        const { claim, lineage, past } = message
+        this.#settle(message.claimId, { kind: 'granted', claim, lineage, past })
         return
       }
       case 'claimRefused':
@@ -218,4 +218,6 @@ export class ClaimDesk {
   }
 }
 
-const onItsWay: Holding = { kind: 'held', claim: 0, isProven: false, doubtfulThrough: -1 }
+const onItsWay: Holding = {
+  kind: 'held', claim: 0, isProven: false, past: { doubtfulThrough: -1, saidThrough: undefined }
+}

@@ -7,6 +7,7 @@
 import { isSuccessor } from '../auth/connect.ts'
 import type { ConnectionFacts } from '../auth/connection-key.ts'
 import type { Credentials } from '../auth/key.ts'
+import type { Past } from '../peer/claim-message.ts'
 import type { ErrorInfo } from '../wire/errors.ts'
 import { errors } from '../wire/errors.ts'
 import type { ClaimDecision, ClaimDesk, ClaimOutcome } from './claims.ts'
@@ -23,7 +24,7 @@ export interface Resuming extends Newcomer {
 export interface ResumesOwner {
   onDecided(resuming: Resuming, decision: ClaimDecision): void
   /** The connection is ours, and nobody is there any more. */
-  onGrantedLate(connectionId: string, claim: number, doubtfulThrough: number): void
+  onGrantedLate(connectionId: string, claim: number, past: Past): void
   /** Asks the client to come again; its key stays good. */
   turnAway(resuming: Resuming, error: ErrorInfo): void
 }
@@ -50,8 +51,7 @@ export class Resumes {
       const isHere = this.#waiting.delete(socket)
       if (isHere) this.#onOutcome(resuming, outcome)
       else if (outcome.kind === 'granted') {
-        const { claim, doubtfulThrough } = outcome
-        this.#owner.onGrantedLate(facts.connectionId, claim, doubtfulThrough)
+        this.#owner.onGrantedLate(facts.connectionId, outcome.claim, outcome.past)
       }
     })
     this.#waiting.set(socket, { resuming, claimId })

@@ -12,10 +12,11 @@ import type { MeterSource } from '../base/meter.ts'
 import type { Random } from '../base/random.ts'
 import type { Size } from '../base/sizes.ts'
 import type { Tally } from '../base/tally.ts'
-import type { FromRegister, Holding, Life, ToRegister } from '../peer/claim-message.ts'
+import type { FromRegister, Holding, Life, Past, ToRegister } from '../peer/claim-message.ts'
 import type { Place } from '../peer/place.ts'
 import type { ChannelDoor } from '../session/door.ts'
 import { type Parked, Parking } from '../session/parking.ts'
+import { nothingSaid } from '../session/past.ts'
 import type { Session } from '../session/session.ts'
 import type { Ending, SessionPorts } from '../session/session-ports.ts'
 import { Action } from '../wire/actions.ts'
@@ -71,7 +72,7 @@ export interface SessionsPorts {
 
 /** Which connection a session is: a new one, or one that goes on. */
 interface Identity extends Connection {
-  readonly doubtfulThrough: number
+  readonly past: Past
 }
 
 export class Sessions implements Holder, ResumesOwner, EntranceOwner, ConnectedOwner {
@@ -220,8 +221,8 @@ export class Sessions implements Holder, ResumesOwner, EntranceOwner, ConnectedO
   holdingOf(connectionId: string): Holding {
     const held = this.#byConnection.get(connectionId) ?? this.#parking.find(connectionId)
     if (held === undefined) return { kind: 'ended', error: this.#parking.endOf(connectionId) }
-    const { claim, isProven, doubtfulThrough } = held
-    return { kind: 'held', claim, isProven, doubtfulThrough }
+    const { claim, isProven, past } = held
+    return { kind: 'held', claim, isProven, past }
   }
 
   endHeld(connectionId: string): void {
@@ -242,7 +243,7 @@ export class Sessions implements Holder, ResumesOwner, EntranceOwner, ConnectedO
     const isGranted = outcome.kind === 'granted'
     const { connectionId } = resuming.facts
     if (!proven.ok) {
-      if (isGranted) this.onGrantedLate(connectionId, outcome.claim, outcome.doubtfulThrough)
+      if (isGranted) this.onGrantedLate(connectionId, outcome.claim, outcome.past)
       this.turnAway(resuming, proven.error.info)
     } else if (isGranted) {
       this.onSuperseded(connectionId, outcome.claim)
@@ -253,9 +254,9 @@ export class Sessions implements Holder, ResumesOwner, EntranceOwner, ConnectedO
     this.#hear(resuming.slot.socket, resuming.early)
   }
 
-  onGrantedLate(connectionId: string, claim: number, doubtfulThrough: number): void {
+  onGrantedLate(connectionId: string, claim: number, past: Past): void {
     this.onSuperseded(connectionId, claim)
-    this.#parking.park({ connectionId, claim, isProven: false, doubtfulThrough })
+    this.#parking.park({ connectionId, claim, isProven: false, past })
   }
 
   turnAway(newcomer: Newcomer, error: ErrorInfo): void {
@@ -312,7 +313,7 @@ export class Sessions implements Holder, ResumesOwner, EntranceOwner, ConnectedO
 
   #newIdentity(): Identity {
     const connectionId = this.#ports.random.id(10)
-    return { connectionId, claim: 0, lineage: undefined, doubtfulThrough: -1 }
+    return { connectionId, claim: 0, lineage: undefined, past: nothingSaid }
   }
 
   #open(
@@ -354,12 +355,11 @@ export class Sessions implements Holder, ResumesOwner, EntranceOwner, ConnectedO
   }
 
   #onEnded(session: Session, ending: Ending, error?: ErrorInfo): void {
-    const { connectionId, claim, isProven, doubtfulThrough, credentials, account } = session
+    const { connectionId, claim, isProven, past, credentials, account } = session
     if (this.#byConnection.get(connectionId) !== session) return
     this.#byConnection.delete(connectionId)
     if (ending === 'parked') {
-      const who = { connectionId, claim, credentials }
-      this.#parking.park({ ...who, isProven, doubtfulThrough, account })
+      this.#parking.park({ connectionId, claim, credentials, isProven, past, account })
     } else if (ending === 'closed') {
       this.#parking.close(connectionId)
       const fate = error === undefined ? 'closed' : 'failed'

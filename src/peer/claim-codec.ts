@@ -3,7 +3,7 @@
  */
 
 import { exhaustive } from '../base/assert.ts'
-import type { ClaimMessage, ClaimRecord, Holding, Life } from './claim-message.ts'
+import type { ClaimMessage, ClaimRecord, Holding, Life, Past } from './claim-message.ts'
 
 type Fields = readonly unknown[]
 
@@ -35,16 +35,24 @@ export function claimRecordFrom(fields: Fields): ClaimRecord {
   return { connectionId, claim, claimId, holder, proven, formers, formerClaimIds, heldAtMs }
 }
 
+function pastFields({ doubtfulThrough, saidThrough }: Past): Fields {
+  return [doubtfulThrough, saidThrough ?? null]
+}
+
+function pastFrom([doubtfulThrough, saidThrough]: readonly [number, number?]): Past {
+  return { doubtfulThrough, saidThrough: saidThrough ?? undefined }
+}
+
 function holdingFields(holding: Holding): Fields {
   if (holding.kind === 'held') {
-    return [0, holding.claim, holding.isProven, holding.doubtfulThrough]
+    return [0, holding.claim, holding.isProven, ...pastFields(holding.past)]
   }
   return holding.kind === 'ended' ? [1, holding.error] : [2, holding.livedMs]
 }
 
 function holdingFrom(value: unknown): Holding {
-  const [kind, first, second, third] = value as [number, never, never, never]
-  if (kind === 0) return { kind: 'held', claim: first, isProven: second, doubtfulThrough: third }
+  const [kind, first, second, ...past] = value as [number, never, never, number, number?]
+  if (kind === 0) return { kind: 'held', claim: first, isProven: second, past: pastFrom(past) }
   return kind === 1 ? { kind: 'ended', error: first } : { kind: 'formerLife', livedMs: first }
 }
 
@@ -56,7 +64,7 @@ export function claimMessageFields(m: ClaimMessage): Fields {
       return [connectionId, m.claimId, m.generation, m.keyClaim, lifeFields(m.home),
         m.lineage ?? null, m.viewVersion]
     case 'claimGranted':
-      return [connectionId, m.claimId, m.claim, m.lineage, m.doubtfulThrough]
+      return [connectionId, m.claimId, m.claim, m.lineage, ...pastFields(m.past)]
     case 'claimRefused':
       return [connectionId, m.claimId, m.error]
     case 'stillHeld':
@@ -81,7 +89,7 @@ export function claimMessageFrom(kind: ClaimMessage['kind'], fields: Fields): Cl
         home: lifeFrom(f[3]), lineage: f[4] ?? undefined, viewVersion: f[5]! }
     case 'claimGranted':
       return { kind, connectionId, claimId: f[0]!, claim: f[1]!, lineage: f[2]!,
-        doubtfulThrough: f[3]! }
+        past: pastFrom([f[3]!, f[4]]) }
     case 'claimRefused':
       return { kind, connectionId, claimId: f[0]!, error: f[1]! }
     case 'stillHeld':

@@ -37,6 +37,14 @@ export interface ClaimRecord {
   readonly heldAtMs: number
 }
 
+/** What is known of what a connection's client has said. */
+export interface Past {
+  /** Publishes up to this msgSerial had no outcome in time (rule 18); −1: none. */
+  readonly doubtfulThrough: number
+  /** Frames up to this msgSerial were received; −1: none; undefined: nobody knows. */
+  readonly saidThrough: number | undefined
+}
+
 interface OnConnection {
   readonly connectionId: string
 }
@@ -62,8 +70,8 @@ export interface ClaimGranted extends OnConnection {
   readonly claimId: string
   readonly claim: number
   readonly lineage: string
-  /** As the former holder told it: see Holding. */
-  readonly doubtfulThrough: number
+  /** As the former holder told it. */
+  readonly past: Past
 }
 
 /** Register → node: the connection cannot go on. */
@@ -92,8 +100,7 @@ export type Holding =
       readonly claim: number
       /** Its client has the key of this claim. */
       readonly isProven: boolean
-      /** Publishes up to this msgSerial had no outcome in time (rule 18); −1: none. */
-      readonly doubtfulThrough: number
+      readonly past: Past
     }
   | { readonly kind: 'ended'; readonly error: ErrorInfo }
   /** The one asked about is gone; its heir has lived so long. */

@@ -17,6 +17,8 @@ import type { Outcome } from './door.ts'
 export interface Owed {
   readonly msgSerial: number
   readonly receivedAtMs: number
+  /** The client had said it before its connection was resumed. */
+  readonly isAgain: boolean
   outcome: Outcome | undefined
 }
 
@@ -28,16 +30,18 @@ export class Acks {
     return this.#owed.length
   }
 
-  /** How many of them have no outcome yet. */
+  /** How many of them have no outcome yet, beside what is said again. */
   get unknownCount(): number {
     let count = 0
-    for (const { outcome } of this.#owed) if (outcome === undefined) count++
+    for (const { outcome, isAgain } of this.#owed) {
+      if (outcome === undefined && !isAgain) count++
+    }
     return count
   }
 
   /** A frame was received; settle its outcome by setting it and taking `answers`. */
-  owe(msgSerial: number, receivedAtMs: number): Owed {
-    const owed = { msgSerial, receivedAtMs, outcome: undefined }
+  owe(msgSerial: number, receivedAtMs: number, isAgain = false): Owed {
+    const owed = { msgSerial, receivedAtMs, isAgain, outcome: undefined }
     this.#owed.push(owed)
     return owed
   }

@@ -7,10 +7,11 @@
 import type { Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
 import type { Size } from '../base/sizes.ts'
-import type { ErrorInfo } from '../wire/errors.ts'
+import { type ErrorInfo, errors } from '../wire/errors.ts'
 import type { ProtocolMessage } from '../wire/protocol-message.ts'
 import { Acks, type Owed } from './acks.ts'
 import { Overdue } from './overdue.ts'
+import { type Past, Repeats } from './past.ts'
 
 export interface DebtsOwner {
   /** Some answers may be given now. */
@@ -23,19 +24,25 @@ export class Debts {
   readonly #acks = new Acks()
   readonly #overdue: Overdue
   readonly #owner: DebtsOwner
-  /** Publishes up to this msgSerial had no outcome in time; −1: none. */
-  doubtfulThrough: number
+  readonly #repeats: Repeats
+  #doubtfulThrough: number
 
-  constructor(doubtfulThrough: number, owner: DebtsOwner, deadlines: Deadlines) {
-    this.doubtfulThrough = doubtfulThrough
+  constructor(past: Past, nowMs: number, owner: DebtsOwner, deadlines: Deadlines) {
+    this.#repeats = new Repeats(past.saidThrough, nowMs)
+    this.#doubtfulThrough = past.doubtfulThrough
     this.#owner = owner
-    this.#overdue = new Overdue(this.#acks, doubtfulThrough, {
+    this.#overdue = new Overdue(this.#acks, past.doubtfulThrough, {
       onAnswersReady: () => owner.onAnswersReady(),
       onOverdue: (through) => {
-        this.doubtfulThrough = through
+        this.#doubtfulThrough = through
         owner.onOverdue()
       }
     }, deadlines)
+  }
+
+  /** What the connection's next session is to know. */
+  get past(): Past {
+    return { doubtfulThrough: this.#doubtfulThrough, saidThrough: this.#repeats.saidThrough }
   }
 
   get length(): number {
@@ -52,15 +59,16 @@ export class Debts {
     return this.#acks.length < limits.owedPerSessionMax
   }
 
-  /** True when what has no outcome yet is as much as it may be. */
-  get isFull(): boolean {
-    return this.#acks.length > limits.unansweredPerSessionMax
+  /** Why no new frame may be let in: what has no outcome yet is as much as it may be. */
+  get refusal(): ErrorInfo | undefined {
+    if (this.#acks.length <= limits.unansweredPerSessionMax) return undefined
+    return errors.rateLimited('Too many publishes without acknowledgement').info
   }
 
   /** A frame wants an answer. */
   owe(msgSerial: number, nowMs: number): Owed {
     this.#overdue.watch(nowMs)
-    return this.#acks.owe(msgSerial, nowMs)
+    return this.#acks.owe(msgSerial, nowMs, this.#repeats.take(msgSerial, nowMs))
   }
 
   refuse(owed: Owed, error: ErrorInfo): void {

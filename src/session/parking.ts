@@ -12,6 +12,7 @@ import type { Deadline, Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
 import type { Size } from '../base/sizes.ts'
 import { type ErrorInfo, errors } from '../wire/errors.ts'
+import type { Past } from './past.ts'
 import type { Account } from './session-ports.ts'
 
 /** A session without a socket. */
@@ -20,8 +21,7 @@ export interface Parked {
   readonly claim: number
   /** Its client was heard on the socket of this claim, so it has that claim's key. */
   readonly isProven: boolean
-  /** Publishes up to this msgSerial had no outcome in time; −1: none (rule 18). */
-  readonly doubtfulThrough: number
+  readonly past: Past
   /** Whose it is, where that is known. */
   readonly credentials?: Credentials
   /** Of the socket that it lost. */

@@ -6,15 +6,23 @@
 import { Flag } from '../wire/actions.ts'
 import { type ErrorInfo, errors } from '../wire/errors.ts'
 import type { ChannelName } from '../wire/params.ts'
-import type { Message } from '../wire/protocol-message.ts'
+import type { ProtocolMessage } from '../wire/protocol-message.ts'
 import { contentRefusal, rightsRefusal } from './admission.ts'
 import type { Attachment } from './attachment.ts'
 import type { Identity } from './identity.ts'
 
-/** Why these messages are refused, if they are; an attachment need not be there. */
+/** A frame of the client with what it is about. */
+export interface Said {
+  readonly name: ChannelName
+  readonly msgSerial: number
+  readonly message: ProtocolMessage
+  /** It was said before the connection was resumed, and judged by the rates then. */
+  readonly isAgain: boolean
+}
+
+/** Why its messages are refused, if they are; an attachment need not be there. */
 export function publishRefusal(
-  name: ChannelName,
-  messages: readonly Message[],
+  { name, message: { messages = [] }, isAgain }: Said,
   attachment: Attachment | undefined,
   identity: Identity,
   bytesMax: number
@@ -25,6 +33,6 @@ export function publishRefusal(
   if (attachment !== undefined && !attachment.has(Flag.PUBLISH)) {
     return errors.modeDenied('publish', name.wire).info
   }
-  return identity.rateRefusalOn(name) ??
+  return (isAgain ? undefined : identity.rateRefusalOn(name)) ??
     contentRefusal(messages, clientId, name.wire, bytesMax)
 }

@@ -7,12 +7,13 @@ import type { Frame } from '../wire/frame.ts'
 import type { Format } from '../wire/protocol-message.ts'
 import type { ChannelDoor } from './door.ts'
 import type { IdentityOptions, IdentityPorts } from './identity.ts'
+import type { Past } from './past.ts'
 import type { Session } from './session.ts'
 
 /** What a session is, from its socket's opening on. */
 export interface SessionOptions extends IdentityOptions {
-  /** Publishes up to this msgSerial had no outcome in time on a former socket (rule 18). */
-  readonly doubtfulThrough: number
+  /** What the client said on former sockets. */
+  readonly past: Past
   readonly format: Format
   /** False: the connection's own messages are not sent back to it. */
   readonly echoes: boolean

@@ -21,7 +21,7 @@ import { Action } from '../wire/actions.ts'
 import { decodeFrame } from '../wire/codec.ts'
 import { type ErrorInfo, errors, isTokenError, type ProtocolError } from '../wire/errors.ts'
 import { encodeFrame, type Frame } from '../wire/frame.ts'
-import { type ChannelName, parseChannelName } from '../wire/params.ts'
+import { parseChannelName } from '../wire/params.ts'
 import type { Format, ProtocolMessage } from '../wire/protocol-message.ts'
 import type { Owed } from './acks.ts'
 import { grantOf, kindRefusal, unsupported } from './admission.ts'
@@ -33,6 +33,7 @@ import { greeting } from './greeting.ts'
 import { Identity } from './identity.ts'
 import { Intake } from './intake.ts'
 import type { Parked } from './parking.ts'
+import type { Past } from './past.ts'
 import type { Account, Ending, SessionOptions, SessionPorts, Transport }
   from './session-ports.ts'
 import { present, publish } from './submission.ts'
@@ -70,9 +71,7 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
 
   get claim(): number { return this.#options.claim }
 
-  get doubtfulThrough(): number {
-    return this.#debts?.doubtfulThrough ?? this.#options.doubtfulThrough
-  }
+  get past(): Past { return this.#debts?.past ?? this.#options.past }
 
   get isProven(): boolean { return this.#isProven }
 
@@ -247,7 +246,7 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
         this.#onSubmission(message, message.msgSerial ?? 0)
         return
       case Action.SYNC:
-        if (this.#frameRefusal(1) === undefined) this.#attachments?.sync(message.channel ?? '')
+        if (this.#excessOf(1) === undefined) this.#attachments?.sync(message.channel ?? '')
         return
       case Action.AUTH:
         this.#onAuth(message.auth?.accessToken)
@@ -325,12 +324,14 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
       owed.outcome = outcome
       this.#ports.answersReady(this)
     }
-    const said = { name: parsed.name, msgSerial, message }
-    const attachment = this.#attachments?.get(parsed.name.wire)
+    const { name } = parsed
+    const { isAgain } = owed
+    const said = { name, msgSerial, message, isAgain }
+    const attachment = this.#attachments?.get(name.wire)
     const speaker = { options: this.#options, identity: this.#identity, attachment }
     const submit = isPresence ? present : publish
-    const refusal = this.#frameRefusal(count, parsed.name) ??
-      submit(speaker, said, this.#ports, onOutcome)
+    const refusal = (isAgain ? undefined : this.#excessOf(count)) ?? kindRefusal(name) ??
+      this.#identity.refusalOn(name) ?? submit(speaker, said, this.#ports, onOutcome)
     if (refusal === undefined) {
       this.#messageCount += message.messages?.length ?? 0
       return
@@ -350,12 +351,9 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
   }
 
   /** Why no frame with so many messages may be let in now, whatever they say. */
-  #frameRefusal(count: number, name?: ChannelName): ErrorInfo | undefined {
+  #excessOf(count: number): ErrorInfo | undefined {
     if (!this.#taken.takeMessages(count)) return errors.rateLimited().info
-    if (this.#debts?.isFull === true) {
-      return errors.rateLimited('Too many publishes without acknowledgement').info
-    }
-    return name && (kindRefusal(name) ?? this.#identity.refusalOn(name))
+    return this.#debts?.refusal
   }
 
   /** What is refused waits for its answer behind what has no outcome yet. */
@@ -368,14 +366,15 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
 
   #owe(msgSerial: number): Owed {
     const { deadlines, now } = this.#ports
-    this.#debts ??= new Debts(this.#options.doubtfulThrough, {
+    const { monoMs } = now()
+    this.#debts ??= new Debts(this.#options.past, monoMs, {
       onAnswersReady: () => this.#ports.answersReady(this),
       onOverdue: () => {
         this.flushAnswers()
         this.disconnect(errors.timeout().info)
       }
     }, deadlines)
-    return this.#debts.owe(msgSerial, now().monoMs)
+    return this.#debts.owe(msgSerial, monoMs)
   }
 
   #refuse(owed: Owed, error: ErrorInfo): void {

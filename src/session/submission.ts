@@ -4,15 +4,13 @@
  */
 
 import { type ErrorInfo, errors } from '../wire/errors.ts'
-import type { ChannelName } from '../wire/params.ts'
-import type { ProtocolMessage } from '../wire/protocol-message.ts'
 import { admitted, isForcedNack } from './admission.ts'
 import type { Attachment } from './attachment.ts'
 import { stamped } from './channel-claims.ts'
 import type { Outcome } from './door.ts'
 import type { Identity } from './identity.ts'
 import { admittedItems, presenceRefusal } from './presence.ts'
-import { publishRefusal } from './publishing.ts'
+import { publishRefusal, type Said } from './publishing.ts'
 import type { SessionOptions, SessionPorts } from './session-ports.ts'
 
 /** Who says it, and by which attachment, if there is one. */
@@ -22,28 +20,22 @@ export interface Speaker {
   readonly attachment: Attachment | undefined
 }
 
-/** A frame of the client with what it is about. */
-export interface Said {
-  readonly name: ChannelName
-  readonly msgSerial: number
-  readonly message: ProtocolMessage
-}
-
 /** Sends a publish on its way; or says why not, and `onOutcome` is not called. */
 export function publish(
   { options: { connectionId, messageBytesMax, channelRateMax }, identity, attachment }: Speaker,
-  { name, msgSerial, message: { messages = [], params } }: Said,
+  said: Said,
   { tally, channels }: SessionPorts,
   onOutcome: (outcome: Outcome) => void
 ): ErrorInfo | undefined {
-  const refusal = publishRefusal(name, messages, attachment, identity, messageBytesMax) ??
+  const { name, msgSerial, message: { messages = [], params } } = said
+  const refusal = publishRefusal(said, attachment, identity, messageBytesMax) ??
     (isForcedNack(params) ? errors.forcedNack().info : undefined)
   if (refusal !== undefined) return refusal
   const { credentials } = identity
   tally.publishCount++
   tally.messageCount += messages.length
-  const said = stamped(messages, credentials, name)
-  const taken = admitted(connectionId, msgSerial, said, credentials.clientId)
+  const signed = stamped(messages, credentials, name)
+  const taken = admitted(connectionId, msgSerial, signed, credentials.clientId)
   const op = channelRateMax === undefined ? taken : { ...taken, rateMax: channelRateMax }
   channels.submit(`${credentials.appId}/${name.base}`, op, onOutcome)
   return undefined

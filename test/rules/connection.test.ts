@@ -6,12 +6,18 @@ import { PlainSocket } from '../support/plain-socket.ts'
 import { ruleFile, type Stage } from './support/rule.ts'
 
 const ROUNDS = 3
+/** Messages a second, said at a pace that is below that, and many more of them at once. */
+const RATE = 6
+const RATE_PACE_MS = 250
+const RATED = 20
 
 /** A client behind a cable, connected, which hears its own channel. */
-async function plugged(t: Test, on: Stage, name: string, options: AblyOptions = {}) {
+async function plugged(
+  t: Test, on: Stage, name: string, options: AblyOptions = {}, key = on.key
+) {
   const cable = await Cable.to(t, on.url(0))
   const useBinaryProtocol = on.format === 'msgpack'
-  const client = ablyClient(t, cable.url, on.key, { useBinaryProtocol, ...options })
+  const client = ablyClient(t, cable.url, key, { useBinaryProtocol, ...options })
   await client.connection.once('connected')
   const channel = client.channels.get(name)
   const received: string[] = []
@@ -105,6 +111,34 @@ ruleFile('connections', (rule) => {
     await channel.publish('n', 'after')
     await until('the last', () => heard.includes('after'))
     t.same(heard, [...Array.from({ length: 10 }, (_, no) => `m${no}`), 'after'])
+  })
+
+  rule('N4', 'more of them than its app may say in a second', async (t, on) => {
+    const { keys: [key] } = await on.app({ keys: [{}], limits: { publishRateMax: RATE } })
+    const name = on.name('rated')
+    const { cable, client, channel, connectionId } = await plugged(t, on, name, {}, key)
+    const heard: string[] = []
+    await on.client(t, 2, {}, key).channels.get(name)
+      .subscribe(({ data }) => void heard.push(data))
+    cable.deafen()
+    const sent: string[] = []
+    const outcomes: Promise<unknown>[] = []
+    const pace = setInterval(() => {
+      if (heard.length < sent.length || sent.length === RATED) return
+      sent.push(`m${sent.length}`)
+      outcomes.push(channel.publish('n', sent.at(-1)))
+    }, RATE_PACE_MS)
+    t.teardown(() => clearInterval(pace))
+    await until('they were taken', () => heard.length === RATED, 60_000)
+    const connected = client.connection.once('connected')
+    cable.lead(on.url(1))
+    cable.cut()
+    await connected
+    t.equal(client.connection.id, connectionId)
+    await Promise.all(outcomes)
+    await channel.publish('n', 'after')
+    await until('the last', () => heard.includes('after'))
+    t.same(heard, [...sent, 'after'])
   })
 
   rule('N5', 'another process goes on; the key is good once', async (t, on) => {

@@ -8,6 +8,7 @@ import { Tail } from '../../src/channel/tail.ts'
 import { Groups } from '../../src/node/groups.ts'
 import { Holders } from '../../src/node/holders.ts'
 import { Questions } from '../../src/node/questions.ts'
+import { nothingSaid } from '../../src/session/past.ts'
 import { type Planted, replace, split } from './planting.ts'
 
 export const ofRequests: readonly Planted[] = [
@@ -27,7 +28,7 @@ export const ofRequests: readonly Planted[] = [
     rule: 'R8',
     foundBy: ['behalf'],
     plant: () => replace(Holders, 'onHolding', (former) => function (this: Holders, told) {
-      const holding = { kind: 'held' as const, claim: 0, isProven: false, doubtfulThrough: -1 }
+      const holding = { kind: 'held' as const, claim: 0, isProven: false, past: nothingSaid }
       return former.call(this, { ...told, holding })
     })
   },

@@ -8,6 +8,7 @@ import { Sessions } from '../../src/node/sessions.ts'
 import { UnheardClaims } from '../../src/node/unheard-claims.ts'
 import { Acks, type Owed } from '../../src/session/acks.ts'
 import { Attachment } from '../../src/session/attachment.ts'
+import { nothingSaid } from '../../src/session/past.ts'
 import { busy, type Planted, replace } from './planting.ts'
 
 export const ofSessions: readonly Planted[] = [
@@ -20,7 +21,7 @@ export const ofSessions: readonly Planted[] = [
       const queues = new WeakMap<Acks, Owed[]>()
       const undo = [
         replace(Acks, 'owe', () => function (this: Acks, msgSerial, receivedAtMs) {
-          const owed: Owed = { msgSerial, receivedAtMs, outcome: undefined }
+          const owed: Owed = { msgSerial, receivedAtMs, isAgain: false, outcome: undefined }
           const queue = queues.get(this) ?? []
           queues.set(this, queue)
           queue.push(owed)
@@ -88,7 +89,7 @@ export const ofSessions: readonly Planted[] = [
       return function (this: ClaimDesk, facts, onOutcome) {
         const claimId = former.call(this, facts, onOutcome)
         const { connectionId, claim, lineage = '', home } = facts
-        const granted = { connectionId, claimId, claim, lineage, doubtfulThrough: -1 }
+        const granted = { connectionId, claimId, claim, lineage, past: nothingSaid }
         world.after(0.01, () => this.onMessage(home, { kind: 'claimGranted', ...granted }))
         return claimId
       }

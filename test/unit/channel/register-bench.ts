@@ -12,7 +12,7 @@ export const n1: Place = { incarnation: 'n1', worker: 1 }
 export const n2: Place = { incarnation: 'n2', worker: 0 }
 
 /** No publish is without outcome. */
-export const certain = { doubtfulThrough: -1 }
+export const certain = { past: { doubtfulThrough: -1, saidThrough: -1 } }
 
 /** A claim of connection `c` with its first key, issued by `home`. */
 export function claim(claimId: string, over: Partial<Claim> = {}): Claim {

@@ -9,7 +9,7 @@ import type { Claim, Holding, ToRegister } from '../../../src/peer/claim-message
 
 const register = { incarnation: 'r', worker: 0 }
 
-const certain = { doubtfulThrough: -1 }
+const certain = { past: { doubtfulThrough: -1, saidThrough: -1 } }
 
 const facts: ConnectionFacts = {
   connectionId: 'c', appId: 'app', keyName: 'app.k', clientId: '*', claim: 0, lineage: undefined,

@@ -7,6 +7,7 @@ import { Holders } from '../../../src/node/holders.ts'
 import type { Response } from '../../../src/node/request.ts'
 import type { Holding, StillHeld } from '../../../src/peer/claim-message.ts'
 import type { Place } from '../../../src/peer/place.ts'
+import { nothingSaid } from '../../../src/session/past.ts'
 import { Action } from '../../../src/wire/actions.ts'
 import { region, workerOf } from './resume-world.ts'
 import type { WorkerWorld, WorldNode } from './worker-world.ts'
@@ -53,7 +54,7 @@ class Bench {
   }
 }
 
-const held = { kind: 'held', claim: 1, isProven: true, doubtfulThrough: -1 } as const
+const held = { kind: 'held', claim: 1, isProven: true, past: nothingSaid } as const
 
 t.test('[20] the home is asked, of the life of the key, until it answers', async (t) => {
   const bench = new Bench()

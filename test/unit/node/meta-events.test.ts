@@ -4,6 +4,7 @@ import { limits } from '../../../src/base/limits.ts'
 import { ClientEvents } from '../../../src/node/client-events.ts'
 import { tellActivity } from '../../../src/node/channel-events.ts'
 import { MetaEvents } from '../../../src/node/meta-events.ts'
+import { nothingSaid } from '../../../src/session/past.ts'
 import { oneMeter } from '../../support/meters.ts'
 
 const CHANNEL = 'app/[meta]log'
@@ -177,7 +178,7 @@ t.test('[O8] who is refused is told of only to an app that there is', async (t) 
   while (bench.asked.length > 0) bench.answer(true)
   t.equal(bench.published.length, 3)
   t.notMatch(JSON.stringify(bench.data), 'wrong')
-  const lost = { connectionId: 'c', claim: 0, isProven: true, doubtfulThrough: -1 }
+  const lost = { connectionId: 'c', claim: 0, isProven: true, past: nothingSaid }
   events.onLetGo(lost)
   t.equal(bench.published.length, 3, 'nobody knows whose it was')
   const credentials = { appId: 'app', keyName: 'app.k', capability: new Map() }

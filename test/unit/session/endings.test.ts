@@ -50,9 +50,9 @@ t.test('[18, B8] unknown again: NACK 50003 instead of one more socket', async (t
   first.commit()
   first.pass(limits.publishOutcomeMs)
   t.same(first.endings, ['parked'])
-  const { doubtfulThrough } = first.session
-  t.equal(doubtfulThrough, 2)
-  const second = new SessionBench({ claim: 1, doubtfulThrough })
+  const { past } = first.session
+  t.same(past, { doubtfulThrough: 2, saidThrough: 2 })
+  const second = new SessionBench({ claim: 1, past })
   for (const serial of [1, 2]) second.publish(serial)
   second.pass(limits.publishOutcomeMs / 2)
   second.publish(3)
@@ -62,11 +62,11 @@ t.test('[18, B8] unknown again: NACK 50003 instead of one more socket', async (t
   t.same(second.endings, [])
   second.pass(limits.publishOutcomeMs / 2)
   t.same(second.endings, ['parked'], 'the third was not doubtful before')
-  t.equal(second.session.doubtfulThrough, 3)
+  t.same(second.session.past, { doubtfulThrough: 3, saidThrough: 3 })
 })
 
 t.test('[18, B8] what is known is said before the socket is ended', async (t) => {
-  const bench = new SessionBench({ claim: 1, doubtfulThrough: 0 })
+  const bench = new SessionBench({ claim: 1, past: { doubtfulThrough: 0, saidThrough: 0 } })
   for (const serial of [0, 1]) bench.publish(serial)
   bench.pass(limits.publishOutcomeMs)
   t.match(bench.said(), [

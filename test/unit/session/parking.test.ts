@@ -2,6 +2,7 @@ import t from 'tap'
 import { Deadlines } from '../../../src/base/deadlines.ts'
 import { limits } from '../../../src/base/limits.ts'
 import { Parking } from '../../../src/session/parking.ts'
+import { nothingSaid } from '../../../src/session/past.ts'
 
 const TTL_MS = limits.connectionStateTtlMs
 
@@ -18,7 +19,7 @@ class Bench {
   }
 
   park(connectionId: string, claim = 0): void {
-    this.parking.park({ connectionId, claim, isProven: true, doubtfulThrough: -1 })
+    this.parking.park({ connectionId, claim, isProven: true, past: nothingSaid })
   }
 
   /** Which of these can be resumed. */

@@ -11,6 +11,7 @@ import { limits } from '../../../src/base/limits.ts'
 import { Tally } from '../../../src/base/tally.ts'
 import type { AdmittedPresence, AdmittedPublish, ChannelDoor, Ears, Outcome, Start }
   from '../../../src/session/door.ts'
+import { nothingSaid } from '../../../src/session/past.ts'
 import { Session } from '../../../src/session/session.ts'
 import type { Ending, SessionOptions } from '../../../src/session/session-ports.ts'
 import { decodeProtocolMessage, encodeProtocolMessage } from '../../../src/wire/codec.ts'
@@ -132,7 +133,7 @@ export class SessionBench {
 
   constructor(over: Partial<SessionOptions> = {}) {
     this.session = new Session({
-      connectionId: 'conn', connectionKey: 'conn!key', claim: 0, doubtfulThrough: -1,
+      connectionId: 'conn', connectionKey: 'conn!key', claim: 0, past: nothingSaid,
       credentials: credentials(),
       lineage: undefined, isTls: false, format: 'json', echoes: true, heartbeats: true,
       serverId: 'node', siteCode: 'here',
