@@ -4,9 +4,11 @@
  */
 
 import { assert } from './assert.ts'
+import { cometLimits } from './comet-limits.ts'
 import { statsLimits } from './stats-limits.ts'
 
 export const limits = {
+  ...cometLimits,
   ...statsLimits,
 
   // -- what a client may send, and what it is told (protocol sections 4.1 and 20) --------------
@@ -20,8 +22,11 @@ export const limits = {
   messagesPerPublishMax: 1_000,
   /** Attachments of one session; above: channel ERROR 90010. */
   attachmentsPerSessionMax: 200,
-  /** Publishes of one session that have no outcome yet; above: NACK 42911. */
-  unansweredPerSessionMax: 5_000,
+  /** Publishes of one session that wait for their answers; above: NACK 42911. No fewer than it may
+   * say in a second: a client that was offline says all that it has at once. */
+  unansweredPerSessionMax: 10_000,
+  /** The bytes of their frames; above: the same. */
+  unansweredPerSessionBytesMax: 64 * 1024 * 1024,
   /** Frames of one session that wait for their answers, refused ones behind a publish without
    * outcome too; above: DISCONNECTED. Far above what a client has pending, for it sends all of
    * that again at once. */
@@ -228,33 +233,6 @@ export const limits = {
   /** What a client sends before it is connected; above: DISCONNECTED. */
   earlyBytesMax: 524_288,
 
-  // -- connections over HTTP: comet and server-sent events (protocol 16, 18) -------------------
-  /** A connection key in a path; longer ones lead nowhere, 40400. */
-  connectionKeyLengthMax: 8_192,
-  /** Bytes kept for a client between its requests; above: DISCONNECTED 80003. */
-  cometQueueBytesMax: 4 * 1024 * 1024,
-  /** Frames of one answer, unless a single one is larger; the rest waits for the next request. */
-  cometResponseBytesMax: 256 * 1024,
-  /** A response that goes on ends above this; the client asks for the next. */
-  cometStreamBytesMax: 4 * 1024 * 1024,
-  /** The body of one send; above: refused with 413. */
-  cometSendBytesMax: 16 * 1024 * 1024,
-  /** Its frames; above: refused with 40034. */
-  cometSendFramesMax: 50_000,
-  /** A request that nothing is said to is answered with a beat. */
-  cometIdleMs: 15_000,
-  /** Nobody asked for what there is to say: the transport is lost, the session parked. */
-  cometAbsentMs: 15_000,
-  /** The same after an answer that did not arrive: its client comes again, or closes. */
-  cometTornMs: 2_000,
-  /** What another worker was asked for a client, without answer: refused with 80003, retriable. */
-  cometAnswerMs: 8_000,
-  cometRecvAnswerMs: 20_000,
-  /** Requests of one worker that others have to answer; above: refused with 50004. */
-  cometAsksMax: 100_000,
-  /** What a reader of server-sent events has not taken; above: cut off, it comes again. */
-  sseQueueBytesMax: 4 * 1024 * 1024,
-
   // -- hot state ------------------------------------------------------------------------------
   /** Messages that an attachment rewinds to; of more that it asks for, the last ones (20). */
   rewindCountMax: 100,
@@ -383,6 +361,11 @@ assert(limits.cometIdleMs <= limits.maxIdleIntervalMs, 'a comet client hears us 
 assert(limits.cometIdleMs < limits.cometRecvAnswerMs, 'a home that is there answers in time')
 assert(limits.framesPerSecondMax > limits.owedPerSessionMax, 'what is sent again is no flood')
 assert(limits.owedPerSessionMax > limits.unansweredPerSessionMax, 'refusals can be told, too')
+assert(
+  limits.unansweredPerSessionMax >= limits.messagesPerSecondMax &&
+    limits.unansweredPerClientMax >= limits.unansweredPerSessionMax,
+  'what may be said in a second may be said at once'
+)
 assert(limits.idKeptMs >= limits.connectionStateTtlMs + 60_000, 'ids outlive re-sends (rule 17)')
 assert(limits.admissionWaitMs < 10_000, 'who waits is answered before the client gives up')
 assert(limits.calmLagMs < limits.strainedLagMs && limits.calmMemoryShare <

@@ -17,32 +17,49 @@ import type { Outcome } from './door.ts'
 export interface Owed {
   readonly msgSerial: number
   readonly receivedAtMs: number
+  /** Of the frame. */
+  readonly bytes: number
   /** The client had said it before its connection was resumed. */
   readonly isAgain: boolean
   outcome: Outcome | undefined
 }
 
+/** The count and the bytes of some frames. */
+export interface Amount {
+  readonly count: number
+  readonly bytes: number
+}
+
 export class Acks {
   readonly #owed = new Queue<Owed>()
+  #bytes = 0
 
   /** How many frames have no answer yet. */
   get length(): number {
     return this.#owed.length
   }
 
-  /** How many of them have no outcome yet, beside what is said again. */
-  get unknownCount(): number {
-    let count = 0
-    for (const { outcome, isAgain } of this.#owed) {
-      if (outcome === undefined && !isAgain) count++
+  /** The bytes of the frames that have no answer yet. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Those of them that have no outcome yet, beside what is said again. */
+  get unknown(): Amount {
+    let [count, bytes] = [0, 0]
+    for (const owed of this.#owed) {
+      if (owed.outcome !== undefined || owed.isAgain) continue
+      count++
+      bytes += owed.bytes
     }
-    return count
+    return { count, bytes }
   }
 
   /** A frame was received; settle its outcome by setting it and taking `answers`. */
-  owe(msgSerial: number, receivedAtMs: number, isAgain = false): Owed {
-    const owed = { msgSerial, receivedAtMs, isAgain, outcome: undefined }
+  owe(msgSerial: number, receivedAtMs: number, { bytes = 0, isAgain = false } = {}): Owed {
+    const owed = { msgSerial, receivedAtMs, bytes, isAgain, outcome: undefined }
     this.#owed.push(owed)
+    this.#bytes += bytes
     return owed
   }
 
@@ -89,7 +106,7 @@ export class Acks {
       const isNext = owed.msgSerial === first.msgSerial + res.length
       if (!isNext || owed.outcome?.kind !== 'committed') break
       res.push({ serials: [...owed.outcome.serials] })
-      this.#owed.shift()
+      this.#shift(owed)
     }
     return { action: Action.ACK, msgSerial: first.msgSerial, count: res.length, res }
   }
@@ -101,8 +118,14 @@ export class Acks {
       const isNext = owed.msgSerial === first.msgSerial + count
       if (!isNext || outcome?.kind !== 'refused' || outcome.error.code !== error.code) break
       count++
-      this.#owed.shift()
+      this.#shift(owed)
     }
     return { action: Action.NACK, msgSerial: first.msgSerial, count, error }
+  }
+
+  /** The first one has its answer. */
+  #shift({ bytes }: Owed): void {
+    this.#owed.shift()
+    this.#bytes -= bytes
   }
 }

@@ -51,7 +51,9 @@ export class Debts {
 
   *sizes(): Generator<Size> {
     yield ['owedPerSessionMax', this.length]
-    yield ['unansweredPerSessionMax', this.#acks.unknownCount]
+    const { count, bytes } = this.#acks.unknown
+    yield ['unansweredPerSessionMax', count]
+    yield ['unansweredPerSessionBytesMax', bytes]
   }
 
   /** True while more may be owed: what is refused waits behind what has no outcome yet. */
@@ -59,16 +61,20 @@ export class Debts {
     return this.#acks.length < limits.owedPerSessionMax
   }
 
-  /** Why no new frame may be let in: what has no outcome yet is as much as it may be. */
+  /** Why the frame that came last may not be let in, if it is new: too much waits for answers. */
   get refusal(): ErrorInfo | undefined {
-    if (this.#acks.length <= limits.unansweredPerSessionMax) return undefined
+    const { length, bytes } = this.#acks
+    const isTooMuch = length > limits.unansweredPerSessionMax ||
+      bytes > limits.unansweredPerSessionBytesMax
+    if (!isTooMuch) return undefined
     return errors.rateLimited('Too many publishes without acknowledgement').info
   }
 
-  /** A frame wants an answer. */
-  owe(msgSerial: number, nowMs: number): Owed {
+  /** A frame of so many bytes wants an answer. */
+  owe(msgSerial: number, bytes: number, nowMs: number): Owed {
     this.#overdue.watch(nowMs)
-    return this.#acks.owe(msgSerial, nowMs, this.#repeats.take(msgSerial, nowMs))
+    const isAgain = this.#repeats.take(msgSerial, nowMs)
+    return this.#acks.owe(msgSerial, nowMs, { bytes, isAgain })
   }
 
   refuse(owed: Owed, error: ErrorInfo): void {

@@ -161,7 +161,7 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
     }
     const decoded = decodeFrame(data, isBinary)
     if (decoded.ok) {
-      this.#onMessage(decoded.message)
+      this.#onMessage(decoded.message, data.length)
       return
     }
     const { error, envelope } = decoded
@@ -222,7 +222,7 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
     return `session ${connectionId} ${format} ${this.attachmentCount} attached, ${owed} owed`
   }
 
-  #onMessage(message: ProtocolMessage): void {
+  #onMessage(message: ProtocolMessage, bytes: number): void {
     switch (message.action) {
       case Action.HEARTBEAT:
         if (message.id !== undefined) this.send({ action: Action.HEARTBEAT, id: message.id })
@@ -243,7 +243,7 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
       case Action.MESSAGE:
       case Action.PRESENCE:
         // Some clients leave out what is zero.
-        this.#onSubmission(message, message.msgSerial ?? 0)
+        this.#onSubmission(message, this.#owe(message.msgSerial ?? 0, bytes))
         return
       case Action.SYNC:
         if (this.#excessOf(1) === undefined) this.#attachments?.sync(message.channel ?? '')
@@ -310,8 +310,7 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
   }
 
   /** A frame that wants an answer goes on its way, or is refused. */
-  #onSubmission(message: ProtocolMessage, msgSerial: number): void {
-    const owed = this.#owe(msgSerial)
+  #onSubmission(message: ProtocolMessage, owed: Owed): void {
     const parsed = parseChannelName(message.channel ?? '')
     if (!parsed.ok) {
       this.#refuse(owed, parsed.error.info)
@@ -325,7 +324,7 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
       this.#ports.answersReady(this)
     }
     const { name } = parsed
-    const { isAgain } = owed
+    const { msgSerial, isAgain } = owed
     const said = { name, msgSerial, message, isAgain }
     const attachment = this.#attachments?.get(name.wire)
     const speaker = { options: this.#options, identity: this.#identity, attachment }
@@ -364,7 +363,7 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
     return errors.disconnected('Too much waits for its answer').info
   }
 
-  #owe(msgSerial: number): Owed {
+  #owe(msgSerial: number, bytes = 0): Owed {
     const { deadlines, now } = this.#ports
     const { monoMs } = now()
     this.#debts ??= new Debts(this.#options.past, monoMs, {
@@ -374,7 +373,7 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
         this.disconnect(errors.timeout().info)
       }
     }, deadlines)
-    return this.#debts.owe(msgSerial, monoMs)
+    return this.#debts.owe(msgSerial, bytes, monoMs)
   }
 
   #refuse(owed: Owed, error: ErrorInfo): void {

@@ -5,6 +5,8 @@ import { ruleFile, type Stage } from './support/rule.ts'
 
 const CHANNELS = 10
 const PER_CHANNEL = 50
+/** Publishes that are said at once. */
+const FLUSHED = 8_000
 const LARGE = 'x'.repeat(60_000)
 
 /** The data that a plain socket was told on each channel, first words only. */
@@ -86,6 +88,16 @@ ruleFile('bounds', (rule) => {
       return isTaken
     })
     t.equal((await errorOf(channel.publish('large', 'x'.repeat(1_100)))).code, 40009)
+  })
+
+  rule('B2', 'what was said while offline, all at once', async (t, on) => {
+    const client = on.client(t, 1)
+    const channel = client.channels.get(on.name('flushed'))
+    const outcomes = Array.from({ length: FLUSHED }, (_, no) => channel.publish('n', String(no)))
+    t.equal(client.connection.state, 'connecting')
+    t.ok(FLUSHED <= limits.messagesPerSecondMax)
+    const results = await Promise.allSettled(outcomes)
+    t.same(results.filter(({ status }) => status === 'rejected'), [])
   })
 
   rule('B3', 'who goes on and on with too much is disconnected', async (t, on) => {

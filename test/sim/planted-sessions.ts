@@ -21,7 +21,8 @@ export const ofSessions: readonly Planted[] = [
       const queues = new WeakMap<Acks, Owed[]>()
       const undo = [
         replace(Acks, 'owe', () => function (this: Acks, msgSerial, receivedAtMs) {
-          const owed: Owed = { msgSerial, receivedAtMs, isAgain: false, outcome: undefined }
+          const owed: Owed =
+            { msgSerial, receivedAtMs, bytes: 0, isAgain: false, outcome: undefined }
           const queue = queues.get(this) ?? []
           queues.set(this, queue)
           queue.push(owed)

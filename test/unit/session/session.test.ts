@@ -233,8 +233,8 @@ t.test('capability and modes decide who may publish', async (t) => {
 })
 
 t.test('[25] at the bound of publishes without outcome new ones are refused', async (t) => {
-  const bench = new SessionBench()
   const max = limits.unansweredPerSessionMax
+  const bench = new SessionBench({ messagesPerSecondMax: 2 * max })
   for (let serial = 0; serial <= max; serial++) bench.publish(serial)
   t.equal(bench.door.submits.length, max)
   bench.commit()
@@ -246,6 +246,28 @@ t.test('[25] at the bound of publishes without outcome new ones are refused', as
   bench.publish(max + 1)
   t.equal(bench.door.submits.length, 1, 'there is room again')
   t.equal(bench.tally.refusedCount, 1)
+})
+
+t.test('[25] what may be said in a second may be said at once', async (t) => {
+  const bench = new SessionBench()
+  for (let serial = 0; serial < limits.messagesPerSecondMax; serial++) bench.publish(serial)
+  t.equal(bench.door.submits.length, limits.messagesPerSecondMax)
+})
+
+t.test('[25] at the bound of their bytes new ones are refused', async (t) => {
+  const bench = new SessionBench()
+  const messages = [{ data: 'x'.repeat(limits.messageBytesMax - 1_000), encoding: undefined }]
+  const most = Math.floor(limits.unansweredPerSessionBytesMax / limits.messageBytesMax)
+  let serial = 0
+  while (bench.door.submits.length === serial) bench.publish(serial++, { messages })
+  t.ok(serial > most, `${serial} of them`)
+  t.ok(serial < 1.1 * most)
+  bench.commit()
+  t.same(answered(bench.said()), ['ACK 0'])
+  for (let count = 2; count < serial; count++) bench.commit()
+  t.equal(answered(bench.said()).at(-1), `NACK ${serial - 1} 42911`)
+  bench.publish(serial, { messages })
+  t.equal(bench.door.submits.length, 1, 'there is room again')
 })
 
 t.test('[25] refusals that wait behind one publish without outcome are bounded', async (t) => {
