@@ -58,8 +58,10 @@ export class Attachments {
   attach(
     name: ChannelName,
     grant: Grant,
-    { channelSerial: serial, flags = 0 }: ProtocolMessage
+    { channelSerial, flags = 0 }: ProtocolMessage
   ): ErrorInfo | undefined {
+    // Some clients say an empty text where there is nothing.
+    const serial = channelSerial === '' ? undefined : channelSerial
     const former = this.#byName.get(name.wire)
     const { channelCountMax } = this.#owner
     if (former === undefined && this.#byName.size >= channelCountMax) {

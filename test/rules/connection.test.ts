@@ -247,6 +247,9 @@ ruleFile('connections', (rule) => {
     t.match(await socket.next(({ action }) => action === 1), { msgSerial: 0, count: 1 })
     socket.send({ action: 15, channel, msgSerial: 1, messages })
     t.match(await socket.next(({ action }) => action === 1), { msgSerial: 1, count: 1 })
+    socket.send({ action: 10, channel, channelSerial: '' })
+    const attached = await socket.next(({ action }) => action === 11)
+    t.equal(attached.error, undefined, 'who stood nowhere lost nothing')
   })
 
   rule('N10', 'who says nothing hears that the server lives', async (t, on) => {
