@@ -203,8 +203,6 @@ const connectionErrors = {
 const channelErrors = {
   continuityLost: (detail = 'Unable to recover the channel: messages may have been lost') =>
     error('channel', 90003, 404, detail),
-  backlogTooLarge: () =>
-    error('channel', 90004, 404, 'Unable to recover the channel: too many messages were missed'),
   channelOpTimeout: (operation: string) =>
     error('channel', 90007, 408, `The channel could not ${operation} in time`),
   attachPointUnknown: () =>

@@ -1,5 +1,6 @@
 import type * as Ably from 'ably'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Test } from 'tap'
 import { die, until } from '../support/ably-clients.ts'
 import { attached, plainAttach } from './support/attach.ts'
 import { listens } from './support/listens.ts'
@@ -73,14 +74,24 @@ ruleFile('steered loss', (rule) => {
     await publisher.publish('n', 'the last')
     const { channelSerial } = await socket.next(({ messages }) => messages !== undefined)
     socket.cut()
-    const attachFrom = async (serial: string) => {
-      const back = await on.socket(t, 2)
-      const { flags, error } = await plainAttach(back, name, { channelSerial: serial })
-      back.cut()
-      return [(flags! & RESUMED) !== 0, error?.code]
+    while ((await attachFrom(t, on, name, before!))[1] !== 90003) await delay(200)
+    t.same(await attachFrom(t, on, name, channelSerial!), [true, undefined],
+      'nothing was said since')
+  })
+
+  rule('C18', 'what is gone for its size', async (t, on) => {
+    t.teardown(region.limit({ tailBytesMax: 1_000 }))
+    const name = on.name('cut')
+    const socket = await on.socket(t, 1)
+    const { channelSerial } = await plainAttach(socket, name)
+    const publisher = on.client(t, 0).channels.get(name)
+    let how: unknown[] = [true]
+    // What holds is told to the threads: until then more is kept.
+    while (how[0] === true) {
+      for (let no = 0; no < 3; no++) await publisher.publish('n', 'x'.repeat(600))
+      how = await attachFrom(t, on, name, channelSerial!)
     }
-    while ((await attachFrom(before!))[1] !== 90003) await delay(200)
-    t.same(await attachFrom(channelSerial!), [true, undefined], 'nothing was said since')
+    t.same(how, [false, 90003])
   })
 
   rule('C19', 'a loss while attached', async (t, on) => {
@@ -110,8 +121,18 @@ ruleFile('steered loss', (rule) => {
   })
 }, () => region.start())
 
+/** Whether who attaches from this channelSerial goes on, and with which error. */
+async function attachFrom(
+  t: Test, on: Stage, name: string, channelSerial: string
+): Promise<unknown[]> {
+  const socket = await on.socket(t, 2)
+  const { flags, error } = await plainAttach(socket, name, { channelSerial })
+  socket.cut()
+  return [(flags! & RESUMED) !== 0, error?.code]
+}
+
 /** A channel of a client of node 2, and what is said to it. */
-async function losable(t: Parameters<typeof attached>[0], on: Stage, name: string) {
+async function losable(t: Test, on: Stage, name: string) {
   const { channel, data } = await attached(t, on, 2, name)
   const updates: Ably.ChannelStateChange[] = []
   channel.on('update', (change) => void updates.push(change))

@@ -79,8 +79,8 @@ t.test('[4] a channelSerial that nobody here wrote is lost continuity, never fat
 
 t.test('the channel\'s own cause is the one that is told', async (t) => {
   const { bench, seat } = attaching({ channelSerial: 'foreign' })
-  seat.ears.onAttached({ ...begins, error: errors.backlogTooLarge().info })
-  t.same(story(bench.said()), ['11 c 90004'])
+  seat.ears.onAttached({ ...begins, error: errors.channelOpTimeout('attach').info })
+  t.same(story(bench.said()), ['11 c 90007'])
 })
 
 t.test('[3] continuity lost is an ATTACHED without RESUMED; before ATTACHED it is nothing',
