@@ -43,8 +43,9 @@ ruleFile('connections', (rule) => {
     t.match(connected!.connectionDetails, {
       connectionStateTtl: 120_000, maxIdleInterval: 15_000, maxMessageSize: 65_536,
       objectsGCGracePeriod: 86_400_000, serverId: String, siteCode: String, maxFrameSize: Number,
-      maxInboundRate: Number, connectionKey: /^[A-Za-z0-9]{10}!/
+      maxInboundRate: Number, connectionKey: /^[A-Za-z0-9]{10}!/, clientId: '*'
     })
+    t.equal(connected!.connectionKey, connected!.connectionDetails!['connectionKey'])
   })
 
   rule('N2', 'credentials that are none', async (t, on) => {

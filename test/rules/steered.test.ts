@@ -10,12 +10,15 @@ import { SteeredRegion } from './support/steered-region.ts'
 
 const RESUMED = 4
 const HEARTBEAT = 0
+const ACK = 1
 const CONNECTED = 4
 const DISCONNECTED = 6
 const ATTACH = 10
 const ATTACHED = 11
 const DETACHED = 13
 const MESSAGE = 15
+const PRESENCE = 14
+const ENTER = 2
 /** Later than `strainedLagMs`, for as long as it takes to be noticed. */
 const LATE_MS = 800
 const LATE_COUNT = 10
@@ -25,6 +28,11 @@ const FEW = 5
 /** The key by which a plain socket's connection is gone on with. */
 function keyOf({ all }: PlainSocket): string {
   return all[0]!.connectionDetails!['connectionKey'] as string
+}
+
+/** How long it is told that its connection is kept. */
+function ttlOf({ all }: PlainSocket): number {
+  return all[0]!.connectionDetails!['connectionStateTtl'] as number
 }
 
 /** What a connect to this node is told: CONNECTED or DISCONNECTED. */
@@ -121,6 +129,27 @@ ruleFile('steered', (rule) => {
     const client = on.client(t, 2).channels.get(channel!)
     await client.publish('n', 'x')
     t.match((await socket.next(({ action }) => action === MESSAGE)).messages, [{ data: 'x' }])
+  })
+
+  rule('M10', 'no later than its connection is kept, whatever it asks for', async (t, on) => {
+    const name = on.name('kept')
+    t.teardown(region.limit({ connectionStateTtlMs: 1_000 }))
+    const long = '3600000'
+    const watcher = on.client(t, 2).channels.get(name)
+    let leftCount = 0
+    await watcher.presence.subscribe('leave', () => void leftCount++)
+    // What holds is told to the threads: a connection that began before keeps what held.
+    let told = 120_000
+    while (told > 1_000) told = ttlOf(await on.socket(t, 1))
+    for (const [query, params] of [[long, {}], ['0', { remainPresentFor: long }]] as const) {
+      const socket = await on.socket(t, 1, { params: { clientId: 'ann', remainPresentFor: query } })
+      await plainAttach(socket, name, { params })
+      socket.send({ action: PRESENCE, channel: name, msgSerial: 0, presence: [{ action: ENTER }] })
+      await socket.next(({ action }) => action === ACK)
+      socket.cut()
+    }
+    await until('both have left', () => leftCount === 2)
+    t.same(await watcher.presence.get(), [])
   })
 
   rule('M8', 'a set that is too large', async (t, on) => {

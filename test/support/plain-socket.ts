@@ -13,6 +13,7 @@ export interface Told {
   readonly channel?: string
   readonly channelSerial?: string
   readonly connectionId?: string
+  readonly connectionKey?: string
   readonly connectionDetails?: Record<string, unknown>
   readonly msgSerial?: number
   readonly count?: number
