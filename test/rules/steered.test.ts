@@ -11,6 +11,7 @@ import { SteeredRegion } from './support/steered-region.ts'
 const RESUMED = 4
 const HEARTBEAT = 0
 const ACK = 1
+const NACK = 2
 const CONNECTED = 4
 const DISCONNECTED = 6
 const ATTACH = 10
@@ -105,6 +106,45 @@ ruleFile('steered', (rule) => {
     await socket.ended
     const back = await on.socket(t, 2, { params: { resume: keyOf(socket) } })
     t.match(back.all[0], { connectionId: socket.all[0]!.connectionId, error: undefined })
+  })
+
+  rule('P11', 'no outcome: DISCONNECTED, and the second time NACK', async (t, on) => {
+    const name = on.name('unknown')
+    const heard: unknown[] = []
+    await on.client(t, 2).channels.get(name).subscribe(({ data }) => void heard.push(data))
+    const usual = region.limit({ publishOutcomeMs: 0 })
+    t.teardown(usual)
+    let socket = await on.socket(t, 1)
+    const { connectionId } = socket.all[0]!
+    const answers = [ACK, NACK, DISCONNECTED]
+    const say = async (msgSerial: number): Promise<Told> => {
+      const messages = [{ data: `m${msgSerial}` }]
+      socket.send({ action: MESSAGE, channel: name, msgSerial, messages })
+      return socket.next(({ action }) => answers.includes(action))
+    }
+    const goOn = async ({ error }: Told): Promise<void> => {
+      t.match(error, { code: 50003, statusCode: 503 })
+      await socket.ended
+      socket = await on.socket(t, 1, { params: { resume: keyOf(socket) } })
+      t.equal(socket.all[0]!.connectionId, connectionId)
+    }
+    let msgSerial = 0
+    let told = await say(msgSerial)
+    // What has its outcome at once is not meant.
+    while (told.action !== NACK) {
+      if (told.action === DISCONNECTED) await goOn(told)
+      else msgSerial++
+      told = await say(msgSerial)
+    }
+    t.match(told, { msgSerial, count: 1, error: { code: 50003, statusCode: 503 } })
+    usual()
+    while (told.action !== ACK) {
+      if (told.action === DISCONNECTED) await goOn(told)
+      else msgSerial++
+      told = await say(msgSerial)
+    }
+    await until('the last', () => heard.includes(`m${msgSerial}`))
+    t.same(heard, [...new Set(heard)], 'nothing twice')
   })
 
   rule('C20', 'a channel that does not answer: DETACHED, and again later', async (t, on) => {
