@@ -30,9 +30,10 @@ export class Attachments {
   /** How many were attached to, those that are not any more included. */
   attachedCount = 0
   /**
-   * The channels that did not answer, by the names that they were asked for by, the oldest first.
-   * With the attachments they are no more than those may be; of one that is given up for others
-   * the members leave when their time is over, whatever the client says.
+   * The channels that did not answer, and those on which members were spoken of before they were
+   * asked for, by the names that they were called by, the oldest first. With the attachments they
+   * are no more than those may be; of one that is given up for others the members leave when their
+   * time is over, whatever the client says.
    */
   #unanswered: Map<string, string> | undefined
 
@@ -95,11 +96,24 @@ export class Attachments {
    */
   forget({ wireName, channel, grant, isDerived }: Attachment, leaveAfterMs: number): void {
     this.#byName.delete(wireName)
-    if (!isDerived) {
-      this.#unanswered ??= new Map()
-      this.#unanswered.set(wireName, channel)
-    }
+    if (!isDerived) this.#remember(wireName, channel)
     this.#leaveIfLast(channel, graceOf(grant, leaveAfterMs))
+  }
+
+  /**
+   * Members are spoken of on a channel that is not attached to yet: its client is about to ask for
+   * it. They leave when their time is over, like those of one that did not answer.
+   */
+  expect(name: ChannelName, leaveAfterMs: number): void {
+    const channel = channelKey(this.#owner.appId, name)
+    this.#remember(name.wire, channel)
+    this.#boundUnanswered()
+    this.#leaveIfLast(channel, leaveAfterMs)
+  }
+
+  #remember(wireName: string, channel: string): void {
+    this.#unanswered ??= new Map()
+    this.#unanswered.set(wireName, channel)
   }
 
   /** Ends one; the members on its channel leave after a time, unless there is another one. */

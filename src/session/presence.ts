@@ -9,19 +9,21 @@ import { limits } from '../base/limits.ts'
 import { Flag, PresenceAction } from '../wire/actions.ts'
 import { type ErrorInfo, errors } from '../wire/errors.ts'
 import { checkClientIds, effectiveClientId, publishSize } from '../wire/message.ts'
-import type { ChannelName } from '../wire/params.ts'
 import type { PresenceMessage } from '../wire/protocol-message.ts'
 import type { Attachment } from './attachment.ts'
 import type { AdmittedItem } from './door.ts'
+import type { Said } from './publishing.ts'
 
 const SAID_BY_CLIENTS: ReadonlySet<number | undefined> = new Set([
   PresenceAction.ENTER, PresenceAction.LEAVE, PresenceAction.UPDATE
 ])
 
-/** Why these items are refused, if they are. */
+/**
+ * Why its items are refused, if they are. What is said again after a resume comes before the client
+ * attaches again (protocol 4.2): its channel need not be attached to yet.
+ */
 export function presenceRefusal(
-  name: ChannelName,
-  items: readonly PresenceMessage[],
+  { name, message: { presence: items = [] }, isAgain }: Said,
   attachment: Attachment | undefined,
   { capability, clientId: identity }: Credentials,
   bytesMax: number
@@ -30,8 +32,10 @@ export function presenceRefusal(
     return errors.capabilityDenied('presence', name.wire).info
   }
   // While it is being attached it is let in: a frame that is sent again may come before ATTACHED.
-  if (attachment === undefined) return errors.notAttached(name.wire).info
-  if (!attachment.has(Flag.PRESENCE)) return errors.capabilityDenied('presence', name.wire).info
+  if (attachment === undefined && !isAgain) return errors.notAttached(name.wire).info
+  if (attachment?.has(Flag.PRESENCE) === false) {
+    return errors.capabilityDenied('presence', name.wire).info
+  }
   if (items.length === 0) return errors.invalidBody('The frame has no presence items').info
   if (items.length > limits.presenceItemsMax) {
     return errors.tooManyMessages(items.length, limits.presenceItemsMax).info

@@ -293,8 +293,7 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
       this.#channelError(wireName, grant)
       return
     }
-    this.#attachments ??= new Attachments(this, this.#ports.channels)
-    const refusal = this.#attachments.attach(parsed.name, grant, message)
+    const refusal = this.#allAttachments.attach(parsed.name, grant, message)
     if (refusal !== undefined) this.#channelError(wireName, refusal)
   }
 
@@ -333,6 +332,9 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
       this.#identity.refusalOn(name) ?? submit(speaker, said, this.#ports, onOutcome)
     if (refusal === undefined) {
       this.#messageCount += message.messages?.length ?? 0
+      if (isPresence && attachment === undefined) {
+        this.#allAttachments.expect(name, this.#options.remainPresentForMs)
+      }
       return
     }
     this.#countRefused(isPresence, count, refusal)
@@ -343,6 +345,10 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
     const { messages, presence } = this.#ports.meters.of(this.appId).inboundRealtime
     const traffic = isPresence ? presence : messages
     traffic.turnAway(count, statusCode)
+  }
+
+  get #allAttachments(): Attachments {
+    return this.#attachments ??= new Attachments(this, this.#ports.channels)
   }
 
   get #taken(): Intake {

@@ -44,12 +44,13 @@ export function publish(
 /** The same for what is said of members. */
 export function present(
   { options, identity: { credentials }, attachment }: Speaker,
-  { name, msgSerial, message: { presence = [] } }: Said,
+  said: Said,
   { channels }: SessionPorts,
   onOutcome: (outcome: Outcome) => void
 ): ErrorInfo | undefined {
   const { connectionId, claim, messageBytesMax, presenceMembersMax: membersMax } = options
-  const refusal = presenceRefusal(name, presence, attachment, credentials, messageBytesMax)
+  const { name, msgSerial, message: { presence = [] } } = said
+  const refusal = presenceRefusal(said, attachment, credentials, messageBytesMax)
   if (refusal !== undefined) return refusal
   const id = `${connectionId}:${msgSerial}`
   const items = admittedItems(id, presence, credentials.clientId)

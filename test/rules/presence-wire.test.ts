@@ -102,6 +102,33 @@ ruleFile('presence-wire', (rule) => {
     t.match(elsewhere.error, { code: 91001, statusCode: 400 })
   })
 
+  rule('M14', 'said again after a resume, before the channel is attached again', async (t, on) => {
+    const name = on.name('again')
+    const params = { clientId: 'ann', remainPresentFor: '4000' }
+    const [speaker, watcher] = await pair(t, on, name, params)
+    const stays = [{ action: ENTER, data: 'x' }]
+    t.equal((await said(speaker!, name, 0, stays)).action, ACK)
+    await until('she enters', () => events(watcher!).length === 1)
+    let former = speaker!
+    const resumed = async (node: number): Promise<PlainSocket> => {
+      former.cut()
+      const resume = former.all[0]!.connectionDetails!['connectionKey'] as string
+      former = await on.socket(t, node, { params: { ...params, resume } })
+      t.equal(former.all[0]!.connectionId, speaker!.all[0]!.connectionId)
+      return former
+    }
+    const back = await resumed(1)
+    t.equal((await said(back, name, 0, stays)).action, ACK)
+    t.match((await said(back, name, 1, stays)).error, { code: 91001 }, 'what is new is not')
+    await attached(back, name)
+    t.equal((await said(back, name, 2, [{ action: UPDATE, data: 'y' }])).action, ACK)
+    await until('her update', () => events(watcher!).length === 2)
+    const away = await resumed(0)
+    t.equal((await said(away, name, 2, [{ action: UPDATE, data: 'y' }])).action, ACK)
+    await until('she leaves', () => events(watcher!).some(({ action }) => action === LEAVE))
+    t.same(events(watcher!).map(({ action }) => action), [ENTER, UPDATE, LEAVE])
+  })
+
   rule('M15', 'nobody, one page, several pages', async (t, on) => {
     const name = on.name('pages')
     await settled(t, on, name)

@@ -181,6 +181,37 @@ t.test('[21] a channel that did not answer is asked for again, under its name or
     t.equal(other.door.leaves.length, 1, 'nobody leaves while there is another attachment')
   })
 
+t.test('[21] said again after a resume: taken before the channel is asked for', async (t) => {
+  const saidBefore = (over = {}): SessionBench => {
+    const past = { doubtfulThrough: -1, saidThrough: 0 }
+    const bench = new SessionBench({
+      claim: 1, past, credentials: credentials(undefined, 'ann'), ...over
+    })
+    say(bench, [{ action: ENTER }], 0)
+    return bench
+  }
+  const bench = saidBefore()
+  t.match(bench.door.presents, [{ channel: 'app/c', said: { id: 'conn:0', claim: 1 } }])
+  t.same(bench.door.leaves, ['app/c conn 1 15000'], 'it is to be attached in time')
+  say(bench, [{ action: ENTER }], 1)
+  t.equal(bench.door.presents.length, 1, 'what is new is not taken')
+  bench.door.presents[0]!.settle({ kind: 'committed', serials: [] })
+  t.match(bench.said(), [{ action: 1, msgSerial: 0 }, { action: 2, error: { code: 91001 } }])
+  bench.send({ action: 7 })
+  t.same(bench.door.leaves.slice(1), ['app/c conn 1 0'], 'CLOSE')
+  const other = saidBefore()
+  other.send({ action: 12, channel: 'c' })
+  other.send({ action: 7 })
+  t.same(other.door.leaves.slice(1), ['app/c conn 1 0'], 'DETACH')
+  const third = saidBefore()
+  third.attach('c')
+  third.send({ action: 5 })
+  t.same(third.door.leaves.slice(1), ['app/c conn 1 15000'], 'it is an attachment like others')
+  const mute = saidBefore({ credentials: credentials({ '*': ['subscribe'] }, 'ann') })
+  t.match(mute.said(), [{ action: 2, error: { code: 40160 } }])
+  t.same(mute.door.leaves, [])
+})
+
 t.test('[25] channels that did not answer count as attachments do', async (t) => {
   const bench = unanswered(['a', 'b', 'c'], { channelCountMax: 3 })
   bench.attach('d')
