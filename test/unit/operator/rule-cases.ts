@@ -27,6 +27,21 @@ const app = (message: string, path: string | undefined, good: object, bad: objec
 const regionRef = { name: 'eu' }
 const external = { urls: ['nats://nats.example:4222'] }
 
+/** The limits of an app: their least value is 1, and this their greatest. */
+const greatest = {
+  connectionCountMax: 10_000_000, channelCountMax: 100_000, publishRateMax: 1_000_000,
+  channelPublishRateMax: 1_000_000, presenceMemberCountMax: 100_000
+}
+
+const limitCases = Object.entries(greatest).flatMap(([name, max]) => {
+  const field = `spec.limits.${name}`
+  const limit = (value: unknown): object => ({ regionRef, limits: { [name]: value } })
+  return [
+    app(field, field, limit(1), limit(0)), app(field, field, limit(max), limit(max + 1)),
+    app(field, field, limit(2), limit(1.5)), app(field, field, limit(3), limit('many'))
+  ]
+})
+
 export const ruleCases: RuleCase[] = [
   region('pods and hosts are named after it', 'metadata.name', {}, {}, { name: '1-bad' }),
   region('region is immutable', undefined, { region: 'eu-1' }, { region: 'eu-2' },
@@ -107,9 +122,7 @@ export const ruleCases: RuleCase[] = [
   app('spec.limits.messageBytesMax', 'spec.limits.messageBytesMax',
     { regionRef, limits: { messageBytesMax: 262_144 } },
     { regionRef, limits: { messageBytesMax: 1_048_576 } }),
-  app('spec.limits.presenceMemberCountMax', 'spec.limits.presenceMemberCountMax',
-    { regionRef, limits: { presenceMemberCountMax: 1 } },
-    { regionRef, limits: { presenceMemberCountMax: 0 } }),
+  ...limitCases,
   app('regionRef is immutable', undefined, { regionRef }, { regionRef: { name: 'us' } },
     { before: { regionRef } }),
   app('appId is immutable', undefined,
