@@ -29,6 +29,8 @@ export class Attachments {
   readonly #byName = new Map<string, Attachment>()
   /** How many were attached to, those that are not any more included. */
   attachedCount = 0
+  /** True once the client has attached to anything, or detached. */
+  hasBegun = false
   /**
    * The channels that did not answer, and those on which members were spoken of before they were
    * asked for, by the names that they were called by, the oldest first. With the attachments they
@@ -63,6 +65,7 @@ export class Attachments {
   ): ErrorInfo | undefined {
     // Some clients say an empty text where there is nothing.
     const serial = channelSerial === '' ? undefined : channelSerial
+    this.hasBegun = true
     const former = this.#byName.get(name.wire)
     const { channelCountMax } = this.#owner
     if (former === undefined && this.#byName.size >= channelCountMax) {
@@ -118,6 +121,7 @@ export class Attachments {
 
   /** Ends one; the members on its channel leave after a time, unless there is another one. */
   drop(wireName: string, leaveAfterMs: number): void {
+    this.hasBegun = true
     const attachment = this.#byName.get(wireName)
     const channel = attachment?.channel ?? this.#unanswered?.get(wireName)
     if (channel === undefined) return

@@ -20,10 +20,11 @@ const SAID_BY_CLIENTS: ReadonlySet<number | undefined> = new Set([
 
 /**
  * Why its items are refused, if they are. What is said again after a resume comes before the client
- * attaches again (protocol 4.2): its channel need not be attached to yet.
+ * attaches again (protocol 4.2): its channel need not be attached to yet. Of who attaches first it
+ * is known which channels it will have: one that it detaches from is none of them.
  */
 export function presenceRefusal(
-  { name, message: { presence: items = [] }, isAgain }: Said,
+  { name, message: { presence: items = [] }, isAgain, isEarly }: Said,
   attachment: Attachment | undefined,
   { capability, clientId: identity }: Credentials,
   bytesMax: number
@@ -32,7 +33,8 @@ export function presenceRefusal(
     return errors.capabilityDenied('presence', name.wire).info
   }
   // While it is being attached it is let in: a frame that is sent again may come before ATTACHED.
-  if (attachment === undefined && !isAgain) return errors.notAttached(name.wire).info
+  const isExpected = isAgain && isEarly
+  if (attachment === undefined && !isExpected) return errors.notAttached(name.wire).info
   if (attachment?.has(Flag.PRESENCE) === false) {
     return errors.capabilityDenied('presence', name.wire).info
   }

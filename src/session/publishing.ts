@@ -18,6 +18,8 @@ export interface Said {
   readonly message: ProtocolMessage
   /** It was said before the connection was resumed, and judged by the rates then. */
   readonly isAgain: boolean
+  /** It came before the client attached to anything on this socket, or detached. */
+  readonly isEarly: boolean
 }
 
 /** Why its messages are refused, if they are; an attachment need not be there. */

@@ -298,7 +298,7 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
   }
 
   #onDetach(wireName: string, error?: ErrorInfo): void {
-    this.#attachments?.drop(wireName, 0)
+    this.#allAttachments.drop(wireName, 0)
     this.send({ action: Action.DETACHED, channel: wireName, error })
   }
 
@@ -322,9 +322,9 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
       owed.outcome = outcome
       this.#ports.answersReady(this)
     }
-    const { name } = parsed
-    const { msgSerial, isAgain } = owed
-    const said = { name, msgSerial, message, isAgain }
+    const [{ name }, { msgSerial, isAgain }] = [parsed, owed]
+    const isEarly = this.#attachments?.hasBegun !== true
+    const said = { name, msgSerial, message, isAgain, isEarly }
     const attachment = this.#attachments?.get(name.wire)
     const speaker = { options: this.#options, identity: this.#identity, attachment }
     const submit = isPresence ? present : publish

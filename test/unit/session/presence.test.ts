@@ -182,11 +182,12 @@ t.test('[21] a channel that did not answer is asked for again, under its name or
   })
 
 t.test('[21] said again after a resume: taken before the channel is asked for', async (t) => {
-  const saidBefore = (over = {}): SessionBench => {
+  const resumed = (over = {}): SessionBench => {
     const past = { doubtfulThrough: -1, saidThrough: 0 }
-    const bench = new SessionBench({
-      claim: 1, past, credentials: credentials(undefined, 'ann'), ...over
-    })
+    return new SessionBench({ claim: 1, past, credentials: credentials(undefined, 'ann'), ...over })
+  }
+  const saidBefore = (over = {}): SessionBench => {
+    const bench = resumed(over)
     say(bench, [{ action: ENTER }], 0)
     return bench
   }
@@ -207,6 +208,12 @@ t.test('[21] said again after a resume: taken before the channel is asked for', 
   third.attach('c')
   third.send({ action: 5 })
   t.same(third.door.leaves.slice(1), ['app/c conn 1 15000'], 'it is an attachment like others')
+  for (const said of [{ action: 12, channel: 'c' }, { action: 10, channel: 'd' }]) {
+    const late = resumed()
+    late.send(said)
+    say(late, [{ action: ENTER }], 0)
+    t.equal(late.door.presents.length, 0, 'which channels it will have is known by then')
+  }
   const mute = saidBefore({ credentials: credentials({ '*': ['subscribe'] }, 'ann') })
   t.match(mute.said(), [{ action: 2, error: { code: 40160 } }])
   t.same(mute.door.leaves, [])
