@@ -1,9 +1,13 @@
 /*
 Real nodes, their log on a real nats-server: tokens that are revoked, and keys that change, on every
-node, and on those that start afterwards.
+node, and on those that start afterwards; token requests that were used; and what is not served.
 */
 
+import type * as Ably from 'ably'
 import t, { type Test } from 'tap'
+import { digestOf } from '../../src/auth/proof.ts'
+import { partitionOf } from '../../src/base/hash.ts'
+import { masterOf } from '../../src/ring/view.ts'
 import { PlainSocket } from '../support/plain-socket.ts'
 import { apiServerTools } from '../support/api-server.ts'
 import { missingTools } from '../support/tools.ts'
@@ -38,6 +42,7 @@ t.test('tokens and keys', { skip, timeout: 180_000 }, async (t) => {
     testRevocation(t, region))
   await t.test('nothing that was shown is in the logs', (t) => testLogs(t, region))
   await t.test('what dev mode serves is not there', (t) => testDevPaths(t, region))
+  await t.test('a token request is good once, whichever node dies', (t) => testNonces(t, region))
   await t.test('no revocation is answered that the log has not', (t) => testLogAway(t, region))
 })
 
@@ -180,6 +185,41 @@ async function testDevPaths(t: Test, { rig, nodes }: Region): Promise<void> {
     t.same(await told('POST', 'stats', [{ intervalId: '2026-01-01:00:00' }]), [405, 40500])
     t.equal((await fetch(`${url}/stats`, { headers })).status, 200, 'the app is there')
   }
+}
+
+/** Requests whose nonces the third node keeps are used, and shown again after it has died. */
+async function testNonces(t: Test, { rig, nodes }: Region): Promise<void> {
+  const states = await Promise.all(nodes.map((node) => node.state()))
+  const view = await rig.untilServing(states.map(({ incarnation }) => incarnation))
+  const [keyName] = rig.key.split(':') as [string]
+  const { auth } = rig.client(t, 0)
+  const signed = async (from: number): Promise<Ably.TokenRequest> => {
+    for (let no = from; ; no++) {
+      const nonce = `a nonce of ours, ${no}`
+      const digest = Buffer.from(digestOf(`${keyName}\n${nonce}`)).toString('base64url')
+      const master = masterOf(partitionOf(digest, view.partitionCount), view)
+      if (master?.incarnation !== states[2]!.incarnation) continue
+      return await auth.createTokenRequest({ nonce, timestamp: Date.now() } as Ably.TokenParams)
+    }
+  }
+  const show = async ({ url }: NodeProcess, request: Ably.TokenRequest): Promise<unknown[]> => {
+    const answer = await fetch(`${url}/keys/${keyName}/requestToken`, {
+      method: 'POST', body: JSON.stringify(request),
+      headers: { 'content-type': 'application/json' }
+    })
+    const { error } = (await answer.json()) as { error?: { code: number } }
+    return [answer.status, error?.code]
+  }
+  const used = [await signed(0), await signed(1_000), await signed(2_000)]
+  for (const [at, request] of used.entries()) {
+    t.same(await show(nodes[at]!, request), [201, undefined])
+  }
+  await nodes[2]!.process.kill()
+  nodes[2] = await rig.startReadyNode(2)
+  for (const node of nodes) {
+    for (const request of used) t.same(await show(node, request), [401, 40105], node.name)
+  }
+  t.same(await show(nodes[2]!, await signed(3_000)), [201, undefined], 'another one is good')
 }
 
 async function testLogAway(t: Test, { rig, nodes }: Region): Promise<void> {
