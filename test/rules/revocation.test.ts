@@ -117,9 +117,16 @@ ruleFile('revocation', (rule) => {
     ]))
     for (const type of ['clientId', 'revocationKey', 'channel'] as const) {
       const sockets = await Promise.all([0, 1, 2].map((node) => holder(t, on, node, tokens[type])))
+      const given = type !== 'clientId' ? [] : await Promise.all([0, 1, 2].map(async (node) => {
+        const { token } = await on.rest(node, { key }).auth.requestToken({ clientId: 'ann' })
+        return holder(t, on, node, token)
+      }))
       const sinceMs = performance.now()
       const answered = await revoke(on, 1, key, { targets: [`${type}:${targets[type]}`] })
       t.match(answered, { status: 201, value: { successCount: 1, failureCount: 0 } })
+      for (const took of await Promise.all(given.map((socket) => toldAfter(socket, sinceMs)))) {
+        t.ok(took < SECOND_MS, `an Ably token: ${Math.round(took)} ms`)
+      }
       const tookMs = await Promise.all(sockets.map((socket) => toldAfter(socket, sinceMs)))
       for (const took of tookMs) t.ok(took < TOLD_MS, `${type}: ${Math.round(took)} ms`)
       await Promise.all(sockets.map(({ ended }) => ended))
