@@ -267,6 +267,8 @@ export const limits = {
   batchingIntervalMinMs: 20,
   batchingIntervalMaxMs: 60_000,
   batchingIntervalMs: 100,
+  /** Messages of a channel that wait on a node to be told together; above: told at once. */
+  togetherBytesMax: 256 * 1024,
 
   // -- presence -------------------------------------------------------------------------------
   /** Members of one channel, unless the app says otherwise; above: NACK 91003. */

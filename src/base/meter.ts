@@ -60,6 +60,26 @@ export class Outcomes {
   }
 }
 
+/** Messages that were told together, on each node for itself (protocol 7.11). */
+export class Batches {
+  /** The messages that went into them. */
+  inbound = 0
+  generated = 0
+  /** The messages that were conflated away. */
+  discarded = 0
+
+  /** One of `messages` messages was told, of which so many were not. */
+  add(messages: number, discarded: number): void {
+    this.inbound += messages
+    this.generated++
+    this.discarded += discarded
+  }
+
+  reset(): void {
+    this.inbound = this.generated = this.discarded = 0
+  }
+}
+
 /** So often in a minute it is taken down how many there are. */
 export const MARKS = 6
 export const MARK_MS = 10_000
@@ -123,6 +143,8 @@ export class Meter {
   readonly outboundRealtime = new Traffics()
   readonly outboundRest = new Traffics()
   readonly persisted = new Traffics()
+  readonly simpleBatches = new Batches()
+  readonly conflatingBatches = new Batches()
   readonly connections = new Gauge()
   readonly channels = new Gauge()
   readonly tokenRequests = new Outcomes()

@@ -16,6 +16,7 @@
 import { assert } from '../base/assert.ts'
 import type { Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
+import type { Meter } from '../base/meter.ts'
 import type { Size } from '../base/sizes.ts'
 import type { Random } from '../base/random.ts'
 import type {
@@ -33,6 +34,7 @@ import type {
   ToClientFromMaster
 } from '../peer/message.ts'
 import type { Allocate } from './encoding.ts'
+import type { Batching } from './batching.ts'
 import { CatchUp } from './catch-up.ts'
 import { ClientCensus } from './client-census.ts'
 import { Doors } from './doors.ts'
@@ -48,6 +50,10 @@ export interface ClientPorts {
   readonly allocate: Allocate
   nowMs(): number
   viewVersion(): number
+  /** How the channel's rules say now that messages are put together, if they are. */
+  batching(): Batching | undefined
+  /** That of the channel's app. */
+  readonly meter: Meter
   /** Sends to the partition's master; false while none is known. */
   toMaster(channel: string, message: PeerMessage): boolean
   /** Sends to the group of `worker` on this node. */
@@ -187,6 +193,7 @@ export class ChannelClient {
   close(): void {
     this.#joining.stop()
     this.#census.end()
+    this.#doors.close()
     if (this.#state.kind !== 'idle') {
       const { channel } = this
       this.#ports.toMaster(channel, { kind: 'part', channel, clientId: this.#clientId })
@@ -197,6 +204,7 @@ export class ChannelClient {
   *sizes(): Generator<Size> {
     yield* this.#unanswered.sizes()
     yield* this.#catchUp.sizes()
+    yield* this.#doors.sizes()
   }
 
   describe(): string {

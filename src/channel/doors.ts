@@ -3,13 +3,15 @@
  * is encoded once per variant for all of them, and so is the set of those who are present.
  */
 
+import type { Deadlines } from '../base/deadlines.ts'
+import type { Meter } from '../base/meter.ts'
+import type { Size } from '../base/sizes.ts'
 import type { OccupancyTold } from '../peer/census-message.ts'
 import type {
   Attach,
   Attached,
   BroadcastItem,
   ContinuityLost,
-  DeltaFrame,
   Joined,
   Members,
   PeerMessage,
@@ -21,10 +23,12 @@ import type {
 } from '../peer/message.ts'
 import { errors } from '../wire/errors.ts'
 import type { Frame } from '../wire/frame.ts'
+import { type Batch, Batcher, type Batching } from './batching.ts'
 import type { Arrival } from './catch-up.ts'
-import { DeltaChains, type DeltaPart } from './delta-chain.ts'
+import { DeltaChains } from './delta-chain.ts'
 import { type Allocate, EncodedPublication } from './encoding.ts'
 import { Filters } from './filters.ts'
+import { itemFor, Telling } from './items.ts'
 import { Replica } from './replica.ts'
 import { OccupancyFrames } from './occupancy.ts'
 import { rewoundItems } from './rewound.ts'
@@ -44,6 +48,12 @@ interface Door {
 /** What the doors need from the client's worker. */
 export interface DoorPorts {
   readonly allocate: Allocate
+  readonly deadlines: Deadlines
+  nowMs(): number
+  /** How the channel's rules say now that messages are put together, if they are. */
+  batching(): Batching | undefined
+  /** That of the channel's app. */
+  readonly meter: Meter
   /** Sends to the group of `worker` on this node. */
   toGroup(worker: number, message: PeerMessage): void
 }
@@ -55,6 +65,8 @@ export class Doors {
   /** Who is present where the client stands. */
   readonly #replica: Replica
   readonly #occupancy: OccupancyFrames
+  /** What was committed and waits to be told. */
+  readonly #batcher: Batcher
   /** False: no attachment wants to be told. */
   #mayWantOccupancy = false
   readonly #chains = new DeltaChains()
@@ -71,6 +83,11 @@ export class Doors {
     this.#ports = ports
     this.#replica = new Replica(ports.allocate)
     this.#occupancy = new OccupancyFrames(ports.allocate)
+    const { deadlines } = ports
+    const [nowMs, batching] = [() => ports.nowMs(), () => ports.batching()]
+    this.#batcher = new Batcher({
+      deadlines, nowMs, batching, tell: (batch) => this.#tell(batch)
+    })
   }
 
   /** True if it is known who is present. */
@@ -110,9 +127,19 @@ export class Doors {
     return false
   }
 
+  sizes(): Iterable<Size> {
+    return this.#batcher.sizes()
+  }
+
+  /** Nobody is there any more. */
+  close(): void {
+    this.#batcher.close()
+  }
+
   /** Tells the occupancy to those who want to know. */
   tellOccupancy(told: OccupancyTold, standing: Standing): void {
     if (!this.#occupancy.become(told)) return
+    this.#batcher.flush()
     const channel = this.#channel
     for (const { worker, isAttached, variants } of this.#doors.values()) {
       const frames = variants.map((each) => each && this.#occupancy.frame(each, standing))
@@ -206,6 +233,7 @@ export class Doors {
     isResumed: boolean
   ): void {
     const { worker, attach, missed, isRewinding, hasLost } = arrival
+    this.#batcher.flush()
     const backlog = isRewinding ? this.#rewound(arrival, standing)
       : this.#backlog(attach, missed, standing)
     const error = hasLost === true ? errors.continuityLost().info : undefined
@@ -215,6 +243,7 @@ export class Doors {
   /** Tells a part of what it missed; who is present it is told at the end. */
   sayPage({ worker, attach, missed }: Omit<Arrival, 'from'>, standing: Standing): void {
     const { attachId, variant, hearsPresence } = attach
+    this.#batcher.flush()
     const backlog = this.#backlog(attach, missed, standing)
     const isAnybody = hearsPresence === true && this.#replica.sync(variant) !== undefined
     this.#ports.toGroup(worker, {
@@ -226,6 +255,7 @@ export class Doors {
   /** Answers an attach whose continuation is none. */
   refuseContinuation(worker: number, attach: Attach, standing: Standing): void {
     const error = errors.continuityLost().info
+    this.#batcher.flush()
     this.#answer(worker, attach, { standing, isResumed: false, error, backlog: [] })
   }
 
@@ -233,6 +263,7 @@ export class Doors {
   sayContinuityLost(standing: Standing): void {
     const channel = this.#channel
     const error = errors.continuityLost().info
+    this.#batcher.flush()
     this.#chains.forget()
     for (const door of this.#doors.values()) {
       if (!door.isAttached) continue
@@ -253,18 +284,23 @@ export class Doors {
     }
   }
 
-  /** Gives committed publications, contiguous and in order, to every group with attachments. */
+  /** Committed publications, contiguous and in order: told now, or when their batch is whole. */
   broadcast(publications: readonly Publication[], standing: Standing): void {
-    const channel = this.#channel
     this.#replica.apply(publications)
+    this.#batcher.take(publications, standing)
+  }
+
+  #tell({ publications, standing, how }: Batch): void {
+    const channel = this.#channel
     this.#lastSeq = standing.seq
     if (this.#isUntidy) this.#tidy()
     const encoded = publications.map((publication) => this.#encoded(publication, standing))
-    const deltas = encoded.map((each) => this.#chains.next(each))
-    for (const door of this.#doors.values()) {
-      if (!door.isAttached) continue
-      const items = encoded.map((each, at) => itemFor(door.variants, each, deltas[at]))
-      this.#ports.toGroup(door.worker, { kind: 'broadcast', channel, standing, items })
+    const telling = new Telling(encoded, how, this.#chains, this.#ports.allocate)
+    if (this.isAnyAttached) telling.count(this.#ports.meter)
+    for (const { worker, isAttached, variants } of this.#doors.values()) {
+      if (!isAttached) continue
+      const items = telling.items(variants)
+      this.#ports.toGroup(worker, { kind: 'broadcast', channel, standing, items })
     }
   }
 
@@ -357,28 +393,4 @@ export class Doors {
     }
     return door
   }
-}
-
-function itemFor(
-  variants: readonly (Variant | undefined)[],
-  encoded: EncodedPublication,
-  parts?: ReadonlyMap<string | undefined, DeltaPart>
-): BroadcastItem {
-  const { seq, connectionId, owner } = encoded.publication
-  const frames = variants.map((variant) => variant && encoded.frame(variant))
-  const item = { seq, connectionId, frames }
-  if (owner !== undefined) return { ...item, isPresence: true }
-  return parts === undefined ? item : { ...item, deltas: deltasFor(variants, encoded, parts) }
-}
-
-function deltasFor(
-  variants: readonly (Variant | undefined)[],
-  encoded: EncodedPublication,
-  parts: ReadonlyMap<string | undefined, DeltaPart>
-): (DeltaFrame | undefined)[] {
-  return variants.map((variant) => {
-    const part = variant?.delta === true ? parts.get(variant.filter) : undefined
-    if (variant === undefined || part === undefined) return undefined
-    return { frame: encoded.deltaFrame(variant, part), buildsOn: part.buildsOn }
-  })
 }

@@ -94,6 +94,8 @@ export class EncodedPublication {
   readonly #filters: Filters
   readonly #frames = new Map<string, Frame | undefined>()
   readonly #shown = new Map<string | undefined, readonly Shown[]>()
+  /** True: not all of it is shown, whatever a filter says. */
+  #isCut = false
   #messages: Message[] | undefined
   #events: PresenceMessage[] | undefined
 
@@ -105,6 +107,11 @@ export class EncodedPublication {
     this.#standing = standing
     this.#allocate = allocate
     this.#filters = filters
+  }
+
+  /** Where those are who have been told it. */
+  get channelSerial(): string {
+    return serialOf(this.#standing)
   }
 
   /**
@@ -128,6 +135,17 @@ export class EncodedPublication {
       this.#frames.set(key, frame)
     }
     return frame
+  }
+
+  /** The same publication, of which only these are shown to anybody. */
+  only(some: readonly Shown[]): EncodedPublication {
+    const isAll = some.length === this.publication.messageCount
+    if (isAll) return this
+    const [standing, allocate] = [this.#standing, this.#allocate]
+    const rest = new EncodedPublication(this.publication, standing, allocate, this.#filters)
+    rest.#shown.set(undefined, some)
+    rest.#isCut = true
+    return rest
   }
 
   /** Some of what is shown, for one attachment that stands at `standing` after it. */
@@ -158,7 +176,7 @@ export class EncodedPublication {
   }
 
   #whole({ format, wireName, filter }: Variant): Frame | undefined {
-    if (filter !== undefined) {
+    if (filter !== undefined || this.#isCut) {
       const shown = this.shown(filter)
       if (shown.length === 0) return undefined
       return this.#messageFrame(format, wireName, shown, this.#standing)
@@ -189,8 +207,52 @@ export class EncodedPublication {
   }
 
   #encoded(format: Variant['format'], message: ProtocolMessage): Frame {
-    const items = message.messages ?? message.presence ?? []
-    const counts = { itemCount: items.length, itemBytes: publishSize(items) }
-    return encodeFrame(message, format, this.#allocate, counts)
+    return encoded(message, format, this.#allocate)
   }
+}
+
+/** Several publications of messages in one frame per variant (channel/batching.ts). */
+export class EncodedBatch {
+  readonly #parts: readonly EncodedPublication[]
+  readonly #allocate: Allocate
+  readonly #frames = new Map<string, Frame | undefined>()
+
+  /** Contiguous and in order; one at least. */
+  constructor(parts: readonly EncodedPublication[], allocate: Allocate) {
+    this.#parts = parts
+    this.#allocate = allocate
+  }
+
+  /** The seq of the last. */
+  get seq(): number {
+    return this.#parts.at(-1)!.publication.seq
+  }
+
+  /** As EncodedPublication's. */
+  frame(variant: Variant): Frame | undefined {
+    const key = `${variant.format}|${variant.wireName}`
+    if (!this.#frames.has(key)) this.#frames.set(key, this.#encoded(variant))
+    return this.#frames.get(key)
+  }
+
+  /** Each message says itself whose it is, of when, and how it is named. */
+  #encoded({ format, wireName, filter }: Variant): Frame | undefined {
+    const messages = this.#parts.flatMap((part) => {
+      const { connectionId, timestamp } = part.publication
+      return part.shown(filter).map(({ message, id }): Message => {
+        return { ...message, id, connectionId, timestamp }
+      })
+    })
+    if (messages.length === 0) return undefined
+    const { channelSerial, publication } = this.#parts.at(-1)!
+    const { id, timestamp } = publication
+    const head = { action: Action.MESSAGE, id, channel: wireName, channelSerial, timestamp }
+    return encoded({ ...head, messages }, format, this.#allocate)
+  }
+}
+
+function encoded(message: ProtocolMessage, format: Variant['format'], allocate: Allocate): Frame {
+  const items = message.messages ?? message.presence ?? []
+  const counts = { itemCount: items.length, itemBytes: publishSize(items) }
+  return encodeFrame(message, format, allocate, counts)
 }

@@ -26,7 +26,7 @@ export function rowFor(rows: Row[], variant: Variant): Row {
 function isSameVariant(a: Variant, b: Variant): boolean {
   // The name says what its filter is.
   return a.format === b.format && a.wireName === b.wireName && a.occupancy === b.occupancy &&
-    a.delta === b.delta
+    a.delta === b.delta && a.isWithoutEcho === b.isWithoutEcho
 }
 
 /** The seat is live: it is given what its row is given. */

@@ -14,7 +14,6 @@ import type { MeterSource } from '../base/meter.ts'
 import type { Random } from '../base/random.ts'
 import type { Size } from '../base/sizes.ts'
 import type { Tally } from '../base/tally.ts'
-import { keepsNothing } from '../channel/channel-archive.ts'
 import { ChannelClient } from '../channel/client.ts'
 import type { Allocate } from '../channel/encoding.ts'
 import { UsedChannels } from '../channel/used-channels.ts'
@@ -35,6 +34,7 @@ import { Groups } from './groups.ts'
 import { Loop } from './loop.ts'
 import { type Generations, Mastership } from './mastership.ts'
 import { MetaEvents } from './meta-events.ts'
+import { noRules } from './namespace-rules.ts'
 import type { Outbox } from './outbox.ts'
 import { Partitions } from './partitions.ts'
 import { Questions } from './questions.ts'
@@ -79,7 +79,7 @@ export class Channels {
   readonly events: MetaEvents
   /** What requests ask of channels. */
   readonly questions: Questions
-  keeping = keepsNothing
+  rules = noRules
   readonly #options: ChannelsOptions
   readonly #ports: ChannelsPorts
   readonly #clients: Clients
@@ -142,7 +142,7 @@ export class Channels {
     this.#partitions = new Partitions(options, this.#mastership, {
       outbox: ports.outbox,
       room: () => this.#room,
-      keeping: () => this.keeping,
+      keeping: () => this.rules,
       deadlines,
       random: ports.random,
       meters,
@@ -363,18 +363,18 @@ export class Channels {
   }
 
   #newClient(channel: string): ChannelClient {
+    const { deadlines, random, allocate, meters } = this.#ports
     return new ChannelClient(channel, {
-      deadlines: this.#ports.deadlines, random: this.#ports.random,
-      allocate: this.#ports.allocate, nowMs: () => this.#ports.now().monoMs,
-      viewVersion: () => this.viewVersion,
+      deadlines, random, allocate, meter: meters.ofChannel(channel),
+      nowMs: () => this.#ports.now().monoMs, viewVersion: () => this.viewVersion,
+      batching: () => this.rules.batching(channel),
       toMaster: (name, message) => {
         if (message.kind === 'part') {
           for (const place of this.#mastership.doubtedMasters(name)) this.#send(place, message)
         }
         const master = this.#mastership.masterPlace(name)
-        if (master === undefined) return false
-        this.#send(master, message)
-        return true
+        if (master !== undefined) this.#send(master, message)
+        return master !== undefined
       },
       toGroup: (worker, message) => {
         this.#send({ incarnation: this.#options.self.incarnation, worker }, message as ToGroup)

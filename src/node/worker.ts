@@ -26,7 +26,7 @@ import { Channels } from './channels.ts'
 import { ClientEvents } from './client-events.ts'
 import { Comet } from './comet.ts'
 import { Gatekeeper, type GatekeeperPorts } from './gatekeeper.ts'
-import { NamespaceKeeping } from './keeping.ts'
+import { NamespaceRules } from './namespace-rules.ts'
 import { NonceDesk } from './nonces.ts'
 import type { Outbox } from './outbox.ts'
 import type { WorkerInput } from './ports.ts'
@@ -372,7 +372,7 @@ export class Worker {
 
   #onApps(directory: AppDirectory): void {
     if (this.#gate.directory === undefined) this.#keeper.begin()
-    this.#channels.keeping = new NamespaceKeeping(directory)
+    this.#channels.rules = new NamespaceRules(directory)
     const review = this.#gate.onApps(directory)
     if (review !== undefined) this.#sessions.review(review)
     this.#revocations.onApps(directory)

@@ -84,13 +84,12 @@ const namespaceSchema = record('Rules for the channels of one namespace (the par
     { default: false }),
   exposeTimeserial: flag('Whether messages show their time serial. Kept for clients and tools; ' +
     'nothing follows from it in this version.', { default: false }),
-  batchingEnabled: flag('Whether messages are put together before they are delivered. Kept for ' +
-    'clients and tools; nodes of this version deliver each message by itself.',
-  { default: false }),
-  batchingInterval: integer('Milliseconds over which messages are put together; 100 when absent. ' +
-    'Kept as batchingEnabled is.', { minimum: 20, maximum: 60_000 }),
-  batchingPolicy: text('Whether all of them are delivered, or the last one of each key. Kept as ' +
-    'batchingEnabled is.', { choices: ['simple', 'conflating'] })
+  batchingEnabled: flag('Whether messages are put together before they are delivered: fewer and ' +
+    'larger frames, which come later by up to batchingInterval.', { default: false }),
+  batchingInterval: integer('Milliseconds over which messages are put together; 100 when absent.',
+    { minimum: 20, maximum: 60_000 }),
+  batchingPolicy: text('Whether all of them are delivered (simple; when absent), or of each name ' +
+    'the last one (conflating). History has all of them.', { choices: ['simple', 'conflating'] })
 }, {
   required: ['id'],
   rules: [{

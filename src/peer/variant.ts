@@ -16,6 +16,8 @@ export interface Variant {
   readonly filter?: string
   /** Messages are shown as what differs from the one before, where that is less. */
   readonly delta?: true
+  /** Its connection does not hear itself. */
+  readonly isWithoutEcho?: true
 }
 
 /** A publication as a delta, for those who were given the one that it builds on last. */

@@ -13,7 +13,7 @@ import type { Format, ProtocolMessage } from '../wire/protocol-message.ts'
 import { parseChannelSerial } from '../wire/serial.ts'
 import { regranted } from './admission.ts'
 import { Attachment, type AttachmentOwner, type Grant } from './attachment.ts'
-import type { ChannelDoor } from './door.ts'
+import type { ChannelDoor, Wish } from './door.ts'
 
 /** Whose attachments they are. */
 export interface AttachmentsOwner extends AttachmentOwner {
@@ -84,11 +84,10 @@ export class Attachments {
     if (former === undefined) this.attachedCount++
     this.#unanswered?.delete(name.wire)
     this.#boundUnanswered()
-    const { occupancy, filter, delta } = grant
-    const variant = { format: this.#owner.format, wireName: name.wire, occupancy, filter, delta }
+    const wish = wishOf(this.#owner.format, name.wire, grant)
     const rewind = isNew ? grant.rewind : undefined
     const start = { from, rewind, former: former?.seat }
-    attachment.seat = this.#channels.attach(channel, attachment, variant, start)
+    attachment.seat = this.#channels.attach(channel, attachment, wish, start)
     return undefined
   }
 
@@ -201,4 +200,11 @@ export class Attachments {
 /** How long its connection's members outlive it, where it was not detached. */
 function graceOf({ remainPresentForMs: own }: Grant, elseMs: number): number {
   return Math.min(own ?? elseMs, limits.connectionStateTtlMs)
+}
+
+function wishOf(
+  format: Format, wireName: string, { occupancy, filter, delta, hearsItself }: Grant
+): Wish {
+  const isWithoutEcho = hearsItself ? undefined : true as const
+  return { format, wireName, occupancy, filter, delta, isWithoutEcho }
 }

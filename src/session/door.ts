@@ -89,6 +89,8 @@ export interface Wish {
   readonly filter?: string
   /** Messages are told as deltas (protocol 7.6). */
   readonly delta?: true
+  /** The connection does not hear itself. */
+  readonly isWithoutEcho?: true
 }
 
 /** Where an attachment is to begin; without `from` it begins anew, where the channel is. */

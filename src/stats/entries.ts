@@ -11,7 +11,7 @@
  */
 
 import {
-  type Gauge, MARK_MS, MARKS, type Meter, type Outcomes, type Traffic, type Traffics
+  type Batches, type Gauge, MARK_MS, MARKS, type Meter, type Outcomes, type Traffic, type Traffics
 } from '../base/meter.ts'
 
 export type Entries = Readonly<Record<string, number>>
@@ -30,6 +30,8 @@ export function entriesOf(meter: Meter, nowMs: number): Record<string, number> {
   addTraffics(entries, 'messages.outbound.realtime', meter.outboundRealtime)
   addTraffics(entries, 'messages.outbound.rest', meter.outboundRest)
   addTraffics(entries, 'messages.persisted', meter.persisted)
+  addBatches(entries, 'messages.processed.batching.simple', meter.simpleBatches)
+  addBatches(entries, 'messages.processed.batching.conflating', meter.conflatingBatches)
   addGauge(entries, 'connections.all', meter.connections, nowMs)
   addGauge(entries, 'channels', meter.channels, nowMs)
   addOutcomes(entries, 'apiRequests.tokenRequests', meter.tokenRequests)
@@ -47,6 +49,8 @@ export function resetMeter(meter: Meter, beganAtMs: number): void {
   }
   meter.tokenRequests.reset()
   meter.otherRequests.reset()
+  meter.simpleBatches.reset()
+  meter.conflatingBatches.reset()
   meter.connections.reset(beganAtMs)
   meter.channels.reset(beganAtMs)
 }
@@ -154,6 +158,14 @@ function addGauge(
   for (const [at, value] of gauge.marks.entries()) {
     if (value > 0) entries[`${prefix}.mark${at}`] = value
   }
+}
+
+function addBatches(
+  entries: Record<string, number>, prefix: string, { inbound, generated, discarded }: Batches
+): void {
+  setIfAny(entries, `${prefix}.inboundMessages`, inbound)
+  setIfAny(entries, `${prefix}.generatedBatches`, generated)
+  setIfAny(entries, `${prefix}.discardedMessages`, discarded)
 }
 
 function addOutcomes(

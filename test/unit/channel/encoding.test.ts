@@ -1,4 +1,6 @@
 import t from 'tap'
+import { Deadlines } from '../../../src/base/deadlines.ts'
+import { Meter } from '../../../src/base/meter.ts'
 import { EncodedPublication, encodeMessages, serialOf } from '../../../src/channel/encoding.ts'
 import { Doors } from '../../../src/channel/doors.ts'
 import { Filters } from '../../../src/channel/filters.ts'
@@ -105,6 +107,10 @@ function doorsBench() {
   const { allocate, count } = counting()
   const doors = new Doors(CHANNEL, {
     allocate,
+    deadlines: new Deadlines(),
+    nowMs: () => 0,
+    batching: () => undefined,
+    meter: new Meter('app'),
     toGroup: (worker, message) => void told.push({ worker, message })
   })
   const attach = (worker: number, variantId: number, variant: Variant): void =>

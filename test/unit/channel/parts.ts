@@ -4,7 +4,9 @@
  */
 
 import { Deadlines } from '../../../src/base/deadlines.ts'
+import { Meter } from '../../../src/base/meter.ts'
 import { Random } from '../../../src/base/random.ts'
+import type { Batching } from '../../../src/channel/batching.ts'
 import { ChannelClient } from '../../../src/channel/client.ts'
 import { decodeMessages, encodeMessages } from '../../../src/channel/encoding.ts'
 import type {
@@ -86,6 +88,8 @@ export class ClientBench {
   readonly client: ChannelClient
   nowMs = 0
   allocatedCount = 0
+  batching: Batching | undefined
+  readonly meter = new Meter('app')
   #toMaster: PeerMessage[] = []
   #toGroups: { worker: number; message: PeerMessage }[] = []
   #attachId = 0
@@ -101,6 +105,8 @@ export class ClientBench {
       },
       nowMs: () => this.nowMs,
       viewVersion: () => 1,
+      batching: () => this.batching,
+      meter: this.meter,
       toMaster: (_, message) => {
         this.#toMaster.push(message)
         return true
