@@ -5,7 +5,7 @@ import { ruleFile, type Stage } from './support/rule.ts'
 
 const MESSAGE = 15
 /** Long enough for all that a test does within it, on a slow machine too. */
-const INTERVAL_MS = 3_000
+const INTERVAL_MS = 4_000
 
 /** A key of an app in which these namespaces put messages together. */
 async function keyOf(on: Stage): Promise<string> {
@@ -54,7 +54,7 @@ ruleFile('batching', (rule) => {
     ])
     t.ok(channelSerial)
     t.equal(new Set(messages!.map(({ id }) => id)).size, 3)
-    await until(() => heard.length === 3)
+    await until('all three are heard', () => heard.length === 3)
     t.same(heard, ['1', '2', '3'])
   })
   rule('C21', 'without echo each has its own frame, without its own', async (t, on) => {

@@ -16,7 +16,7 @@ const STATS_LIMITS = {
 /** Bounds that few clients never come near to; in a tight run at most so much. */
 const RARE_TIGHT = {
   backfillsPerClientMax: 2, earlyJoinsMax: 3, confirmingMax: 6, claimsWaitingMax: 2,
-  metaEventsHeldMax: 4
+  metaEventsHeldMax: 4, togetherBytesMax: 500
 }
 
 /**

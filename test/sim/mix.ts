@@ -86,6 +86,8 @@ export interface Mix extends Rare {
   readonly strains: number
   /** Every other channel is persisted. */
   readonly isKeeping: boolean
+  /** Of some channels the messages are told together. */
+  readonly isBatching: boolean
   readonly isTight: boolean
   readonly isShort: boolean
   /** What is kept by time is kept so shortly that its end is seen. */
@@ -132,6 +134,7 @@ export function drawMix(seed: string): Mix {
     archiveTrouble: ofArchive(0.15), archiveLag: ofArchive(0.5),
     archiveAways: ofArchive(4), archiveFulls: ofArchive(3),
     isKeeping: new Random(`${seed}/keeping`).below(3) === 0,
+    isBatching: new Random(`${seed}/batching`).below(5) === 0,
     strains: strain.below(4) === 0 ? 1 + strain.below(5) : 0,
     nodeCount: 2 + random.below(4),
     workers: 1 + random.below(2),

@@ -44,7 +44,8 @@ const rules = {
 const namespaces = [
   { ...rules, id: 'safe', tlsOnly: true },
   { ...rules, id: 'kept', persisted: true, persistLast: true },
-  { ...rules, id: 'known', identified: true }
+  { ...rules, id: 'known', identified: true },
+  { ...rules, id: 'together', batching: { intervalMs: 300, policy: 'simple' as const } }
 ]
 export const KEY = `${APP}.key:secret`
 /** The tokens of this one can be revoked. */

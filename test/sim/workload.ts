@@ -39,6 +39,7 @@ const ROUGH_EVERY = 3
 export interface WorkloadOptions {
   /** Every other channel is persisted. */
   readonly isKeeping: boolean
+  readonly isBatching: boolean
   readonly clientCount: number
   readonly channelCount: number
   /** Publishes of one client per second, on average. */
@@ -68,7 +69,8 @@ export class Workload {
     this.#options = options
     this.#random = region.world.fork('workload')
     this.channels = Array.from({ length: options.channelCount }, (_, at) =>
-      options.isKeeping && at % 2 === 1 ? `kept:ch${at}` : `ch${at}`)
+      options.isKeeping && at % 2 === 1 ? `kept:ch${at}`
+        : options.isBatching && at % 2 === 0 ? `together:ch${at}` : `ch${at}`)
   }
 
   /** Everybody comes, some sooner than others. */

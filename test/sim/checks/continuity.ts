@@ -20,6 +20,9 @@ import type { Check } from './check.ts'
 import { RETENTION_SLACK, wasLetGo, whyLetGo } from './retention.ts'
 import { archivedBefore, Rewinding } from './rewinding.ts'
 
+/** The channels of the namespace whose messages are told together. */
+const TOGETHER = 'app/together:'
+
 export class Continuity implements Check {
   readonly #ledger: Ledger
   readonly #region: Region
@@ -287,6 +290,10 @@ export class Continuity implements Check {
       this.#onMeta(who, socket, key, view, at, to)
       return
     }
+    if (message.action === Does.MESSAGE && key.startsWith(TOGETHER)) {
+      this.#onTogether(who, socket, key, view, at, to, texts)
+      return
+    }
     const lost = this.#ledger.lostAt(key, to)
     const shown = lost ?? this.#ledger.at(to.lineage, key, to.seq)
     const wanted = shown && textsFor(shown, view)
@@ -316,6 +323,27 @@ export class Continuity implements Check {
     }
     this.shownCount++
     view.at = to
+  }
+
+  /** Whole publishes, one or several, all that are for its ears up to where it stands then. */
+  #onTogether(
+    who: string, socket: SimSocket, key: string, view: View, at: Point, to: Point,
+    texts: readonly string[]
+  ): void {
+    view.at = to
+    if (this.#ledger.isLost(key, at) || this.#ledger.isLost(key, to)) return
+    const wanted: string[] = []
+    let next = this.#nextVisible(socket, key, at, view)
+    while (next !== undefined && next.seq <= to.seq) {
+      wanted.push(...textsFor(next, view))
+      next = this.#nextVisible(socket, key, { ...at, seq: next.seq }, view)
+    }
+    if (to.lineage === at.lineage && wanted.join() === texts.join()) {
+      this.shownCount++
+      return
+    }
+    throw new Violation('continuity', `${who} stands at ${at.lineage}:${at.seq}, is shown ` +
+      `${texts} as ${to.lineage}:${to.seq}, and not ${wanted}`)
   }
 
   /** It was told nothing for a while: its client is told where it stands. */

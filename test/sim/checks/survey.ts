@@ -34,7 +34,7 @@ const UNSEEN_MS = 40_000
  */
 const KNOWN_MS = 15_000
 /** The channels that clients here use, and those that keep to nothing. */
-const NAMES = /^((kept:)?ch\d+|safe:c|known:c|seldom\d+)$/
+const NAMES = /^(((kept|together):)?ch\d+|safe:c|known:c|seldom\d+)$/
 const METRICS = [
   'connections', 'objectPublishers', 'objectSubscribers', 'presenceConnections',
   'presenceMembers', 'presenceSubscribers', 'publishers', 'subscribers'
