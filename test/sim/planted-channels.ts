@@ -255,6 +255,18 @@ export const ofChannels: readonly Planted[] = [
     }]
   },
   {
+    name: 'who comes in is told again what waited to be told together',
+    rule: '19',
+    foundBy: ['continuity'],
+    mix: { isBatching: true, isKeeping: false, clientDrops: 20, publishRate: 8 },
+    rewrites: [{
+      path: 'src/channel/doors.ts',
+      from: `isRewinding, hasLost } = arrival
+    this.#batcher.flush()`,
+      to: 'isRewinding, hasLost } = arrival'
+    }]
+  },
+  {
     name: 'a hole in the order is passed over',
     rule: '9',
     foundBy: ['continuity', 'whole', 'presence'],
