@@ -15,14 +15,17 @@ export class Traffic {
   count = 0
   /** The bytes of their names, data and extras (protocol 6.5). */
   bytes = 0
+  /** The same, had none been told as a delta. */
+  wholeBytes = 0
   /** Those that went no further, for what they are. */
   failed = 0
   /** The same, for want of a right or for their number. */
   refused = 0
 
-  add(count: number, bytes: number): void {
+  add(count: number, bytes: number, wholeBytes = bytes): void {
     this.count += count
     this.bytes += bytes
+    this.wholeBytes += wholeBytes
   }
 
   /** They were refused, with this HTTP status. */
@@ -32,7 +35,7 @@ export class Traffic {
   }
 
   reset(): void {
-    this.count = this.bytes = this.failed = this.refused = 0
+    this.count = this.bytes = this.wholeBytes = this.failed = this.refused = 0
   }
 }
 
@@ -57,6 +60,17 @@ export class Outcomes {
 
   reset(): void {
     this.succeeded = this.failed = this.refused = 0
+  }
+}
+
+/** Messages of which somebody wants deltas, on each node for itself (protocol 7.6). */
+export class Deltas {
+  succeeded = 0
+  /** Told whole: there was nothing to build on, or nothing to gain. */
+  skipped = 0
+
+  reset(): void {
+    this.succeeded = this.skipped = 0
   }
 }
 
@@ -143,6 +157,7 @@ export class Meter {
   readonly outboundRealtime = new Traffics()
   readonly outboundRest = new Traffics()
   readonly persisted = new Traffics()
+  readonly deltas = new Deltas()
   readonly simpleBatches = new Batches()
   readonly conflatingBatches = new Batches()
   readonly connections = new Gauge()

@@ -9,6 +9,7 @@
  * Cost of one publication per chain: one copy of its text, and the difference of two bodies.
  */
 
+import type { Deltas } from '../base/meter.ts'
 import type { Variant } from '../peer/message.ts'
 import { type DeltaBase, deltaBaseOf, deltaOf } from '../wire/delta-message.ts'
 import type { EncodedPublication, Shown } from './encoding.ts'
@@ -37,10 +38,12 @@ export function asDeltas(
 
 class DeltaChain {
   readonly filter: string | undefined
+  readonly #counts: Deltas | undefined
   #last: { readonly seq: number; readonly base: DeltaBase | undefined } | undefined
 
-  constructor(filter: string | undefined) {
+  constructor(filter: string | undefined, counts: Deltas | undefined) {
     this.filter = filter
+    this.#counts = counts
   }
 
   /** Takes the next publication; undefined where nobody can be given it as a delta. */
@@ -50,9 +53,18 @@ class DeltaChain {
     const former = this.#last
     const { messages, base } = asDeltas(shown, former?.base)
     this.#last = { seq: encoded.publication.seq, base }
+    this.#count(shown, messages)
     // If the first is whole nothing is built on; those after it alone are not worth a frame.
     const isDelta = messages[0] !== shown[0]
     return former !== undefined && isDelta ? { buildsOn: former.seq, messages } : undefined
+  }
+
+  #count(shown: readonly Shown[], told: readonly Shown[]): void {
+    if (this.#counts === undefined) return
+    for (const [at, each] of told.entries()) {
+      if (each === shown[at]) this.#counts.skipped++
+      else this.#counts.succeeded++
+    }
   }
 
   /** Begins where `other` is, if it has no beginning yet. */
@@ -69,6 +81,12 @@ class DeltaChain {
 /** The chains that the attachments of a node want, by filter. */
 export class DeltaChains {
   readonly #chains = new Map<string | undefined, DeltaChain>()
+  readonly #counts: Deltas | undefined
+
+  /** `counts`: of those that are told to all. */
+  constructor(counts?: Deltas) {
+    this.#counts = counts
+  }
 
   get size(): number {
     return this.#chains.size
@@ -77,7 +95,7 @@ export class DeltaChains {
   /** Somebody wants deltas of what `filter` lets through. */
   want({ delta, filter }: Variant): void {
     if (delta !== true || this.#chains.has(filter)) return
-    this.#chains.set(filter, new DeltaChain(filter))
+    this.#chains.set(filter, new DeltaChain(filter, this.#counts))
   }
 
   /** Only these variants are wanted any more. */

@@ -69,7 +69,7 @@ export class Doors {
   readonly #batcher: Batcher
   /** False: no attachment wants to be told. */
   #mayWantOccupancy = false
-  readonly #chains = new DeltaChains()
+  readonly #chains: DeltaChains
   readonly #filters = new Filters()
   /** True: some variant is wanted no more; one that attaches anew wants the same at once. */
   #isUntidy = false
@@ -82,6 +82,7 @@ export class Doors {
     this.#channel = channel
     this.#ports = ports
     this.#replica = new Replica(ports.allocate)
+    this.#chains = new DeltaChains(ports.meter.deltas)
     this.#occupancy = new OccupancyFrames(ports.allocate)
     const { deadlines } = ports
     const [nowMs, batching] = [() => ports.nowMs(), () => ports.batching()]

@@ -51,10 +51,10 @@ export function fanOut(
 export function give(seat: Seat, item: BroadcastItem, told: Traffics): void {
   const frame = giveItem(seat, item)
   if (frame === undefined) return
-  count(item.isPresence === true ? told.presence : told.messages, frame, 1)
+  const whole = item.frames[seat.row.variantId]
+  count(item.isPresence === true ? told.presence : told.messages, frame, 1, whole)
 }
 
-function count(traffic: Traffic, { itemCount, itemBytes }: Frame, times: number): void {
-  traffic.count += times * itemCount
-  traffic.bytes += times * itemBytes
+function count(traffic: Traffic, frame: Frame, times: number, whole = frame): void {
+  traffic.add(times * frame.itemCount, times * frame.itemBytes, times * whole.itemBytes)
 }

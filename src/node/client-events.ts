@@ -83,6 +83,7 @@ export class ClientEvents {
 
   /** Something ended a connection, or its attachment to a channel. */
   onError(client: Client, error: ErrorInfo, channel?: string): void {
+    if (channel !== undefined) this.#meters.of(client.credentials.appId).channels.refused++
     this.#events.tell(client.credentials.appId, 'log', () => ({
       name: 'error',
       data: { ...error, channel, ...this.#facts(client) }

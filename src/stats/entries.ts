@@ -30,6 +30,8 @@ export function entriesOf(meter: Meter, nowMs: number): Record<string, number> {
   addTraffics(entries, 'messages.outbound.realtime', meter.outboundRealtime)
   addTraffics(entries, 'messages.outbound.rest', meter.outboundRest)
   addTraffics(entries, 'messages.persisted', meter.persisted)
+  setIfAny(entries, 'messages.processed.delta.xdelta.succeeded', meter.deltas.succeeded)
+  setIfAny(entries, 'messages.processed.delta.xdelta.skipped', meter.deltas.skipped)
   addBatches(entries, 'messages.processed.batching.simple', meter.simpleBatches)
   addBatches(entries, 'messages.processed.batching.conflating', meter.conflatingBatches)
   addGauge(entries, 'connections.all', meter.connections, nowMs)
@@ -49,6 +51,7 @@ export function resetMeter(meter: Meter, beganAtMs: number): void {
   }
   meter.tokenRequests.reset()
   meter.otherRequests.reset()
+  meter.deltas.reset()
   meter.simpleBatches.reset()
   meter.conflatingBatches.reset()
   meter.connections.reset(beganAtMs)
@@ -139,12 +142,14 @@ function addTraffics(
 }
 
 function addTraffic(
-  entries: Record<string, number>, prefix: string, { count, bytes, failed, refused }: Traffic
+  entries: Record<string, number>, prefix: string,
+  { count, bytes, wholeBytes, failed, refused }: Traffic
 ): void {
-  if (count > 0) entries[`${prefix}.count`] = count
-  if (bytes > 0) entries[`${prefix}.data`] = bytes
-  if (failed > 0) entries[`${prefix}.failed`] = failed
-  if (refused > 0) entries[`${prefix}.refused`] = refused
+  setIfAny(entries, `${prefix}.count`, count)
+  setIfAny(entries, `${prefix}.data`, bytes)
+  setIfAny(entries, `${prefix}.uncompressedData`, wholeBytes)
+  setIfAny(entries, `${prefix}.failed`, failed)
+  setIfAny(entries, `${prefix}.refused`, refused)
 }
 
 function addGauge(

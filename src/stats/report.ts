@@ -12,7 +12,7 @@ const INBOUND = ['realtime', 'rest', 'externalQueue'] as const
 const OUTBOUND = [
   'realtime', 'rest', 'webhook', 'sharedQueue', 'externalQueue', 'httpEvent', 'push'
 ] as const
-const TRAFFIC = ['count', 'data', 'failed', 'refused'] as const
+const TRAFFIC = ['count', 'data', 'uncompressedData', 'failed', 'refused'] as const
 const REQUESTS = ['tokenRequests', 'push', 'other'] as const
 const OUTCOMES = ['succeeded', 'failed', 'refused'] as const
 const GAUGE = ['peak', 'min', 'mean', 'opened', 'refused'] as const

@@ -1,5 +1,6 @@
 import type * as Ably from 'ably'
 import { until } from '../support/ably-clients.ts'
+import vcdiff from '@ably/vcdiff-decoder'
 import { ask, basic, pathOf, refusalOf, valueOf } from './support/rest-kit.ts'
 import { ruleFile, type Stage, type TestApp } from './support/rule.ts'
 
@@ -135,6 +136,45 @@ ruleFile('statistics', (rule) => {
     })
   })
 
+  rule('S10', 'deltas, and what is told together', async (t, on) => {
+    const batching = { batchingEnabled: true, batchingInterval: 2_000 }
+    const app = await on.app({
+      ...everything,
+      namespaces: [
+        { id: 'put', ...batching }, { id: 'last', ...batching, batchingPolicy: 'conflating' }
+      ]
+    })
+    const [key] = app.keys
+    const [plain, put, last] = ['', 'put:', 'last:'].map((prefix) => prefix + on.name('told'))
+    let heardCount = 0
+    const subscriber = on.client(t, 1, { plugins: { vcdiff } }, key)
+    const ann = on.client(t, 0, { echoMessages: false }, key)
+    for (const name of [plain, put, last] as string[]) {
+      const params: Record<string, string> = name === plain ? { delta: 'vcdiff' } : {}
+      await subscriber.channels.get(name, { params }).subscribe(() => void heardCount++)
+    }
+    const text = 'the same words over and over again '.repeat(50)
+    for (const no of [1, 2, 3]) await ann.channels.get(plain!).publish('n', `${text}${no}`)
+    for (const name of [put, last]) {
+      await Promise.all([1, 2, 3].map((no) => ann.channels.get(name!).publish('n', `${no}`)))
+    }
+    await until('all', () => heardCount === 3 + 3 + 1)
+    const entries = await become(on, app, {
+      'messages.outbound.realtime.messages.count': 7,
+      'messages.processed.delta.xdelta.succeeded': 2,
+      'messages.processed.delta.xdelta.skipped': 1,
+      'messages.processed.batching.simple.inboundMessages': 3,
+      'messages.processed.batching.simple.generatedBatches': 1,
+      'messages.processed.batching.conflating.inboundMessages': 3,
+      'messages.processed.batching.conflating.generatedBatches': 1,
+      'messages.processed.batching.conflating.discardedMessages': 2
+    })
+    const out = 'messages.outbound.realtime.messages'
+    t.ok(entries[`${out}.data`]! < entries[`${out}.uncompressedData`]!)
+    t.equal(entries['messages.inbound.all.all.uncompressedData'],
+      entries['messages.inbound.all.all.data'])
+  })
+
   rule('S2', 'connections and channels', async (t, on) => {
     const app = await on.app(everything)
     const [key] = app.keys
@@ -143,8 +183,11 @@ ruleFile('statistics', (rule) => {
     await clients[0]!.channels.get(on.name('two')).attach()
     const wrong = on.client(t, 1, {}, `${key}x`)
     await until('refused', () => wrong.connection.state === 'failed')
+    const illegal = clients[0]!.channels.get('[meta]nothing')
+    await t.rejects(illegal.attach())
     const entries = await become(on, app, {
-      'connections.all.opened': 3, 'connections.all.refused': 1, 'channels.opened': 2
+      'connections.all.opened': 3, 'connections.all.refused': 1, 'channels.opened': 2,
+      'channels.refused': 1
     })
     const { 'connections.all.peak': peak = 0, 'connections.all.mean': mean = 0 } = entries
     t.ok(peak >= 1 && peak <= 3, `a peak of ${peak}`)

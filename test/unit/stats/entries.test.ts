@@ -9,6 +9,11 @@ t.test('a meter says what it has counted, and nothing that is zero', async (t) =
   resetMeter(meter, 1_000)
   t.same(entriesOf(meter, 1_000), {})
   meter.inboundRealtime.messages.add(2, 30)
+  meter.outboundRealtime.messages.add(2, 10, 30)
+  meter.deltas.succeeded += 2
+  meter.deltas.skipped++
+  meter.simpleBatches.add(4, 0)
+  meter.conflatingBatches.add(5, 3)
   meter.inboundRest.presence.turnAway(3, 401)
   meter.outboundRest.messages.turnAway(1, 400)
   meter.tokenRequests.add(201)
@@ -21,6 +26,17 @@ t.test('a meter says what it has counted, and nothing that is zero', async (t) =
   t.same(entriesOf(meter, 21_000), {
     'messages.inbound.realtime.messages.count': 2,
     'messages.inbound.realtime.messages.data': 30,
+    'messages.inbound.realtime.messages.uncompressedData': 30,
+    'messages.outbound.realtime.messages.count': 2,
+    'messages.outbound.realtime.messages.data': 10,
+    'messages.outbound.realtime.messages.uncompressedData': 30,
+    'messages.processed.delta.xdelta.succeeded': 2,
+    'messages.processed.delta.xdelta.skipped': 1,
+    'messages.processed.batching.simple.inboundMessages': 4,
+    'messages.processed.batching.simple.generatedBatches': 1,
+    'messages.processed.batching.conflating.inboundMessages': 5,
+    'messages.processed.batching.conflating.generatedBatches': 1,
+    'messages.processed.batching.conflating.discardedMessages': 3,
     'messages.inbound.rest.presence.refused': 3,
     'messages.outbound.rest.messages.failed': 1,
     'apiRequests.tokenRequests.succeeded': 1,
