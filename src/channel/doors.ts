@@ -75,7 +75,7 @@ export class Doors {
   #isUntidy = false
   /** True: attachments were told that SYNC comes later. */
   #owesSync = false
-  /** What was broadcast last. */
+  /** What was broadcast last, or would have been before what comes next. */
   #lastSeq = 0
 
   constructor(channel: string, ports: DoorPorts) {
@@ -235,6 +235,7 @@ export class Doors {
   ): void {
     const { worker, attach, missed, isRewinding, hasLost } = arrival
     this.#batcher.flush()
+    this.#lastSeq = standing.seq
     const backlog = isRewinding ? this.#rewound(arrival, standing)
       : this.#backlog(attach, missed, standing)
     const error = hasLost === true ? errors.continuityLost().info : undefined

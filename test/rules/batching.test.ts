@@ -67,7 +67,7 @@ ruleFile('batching', (rule) => {
     for (const data of ['a', 'b']) await other.channels.get(name).publish('n', data)
     for (const data of ['a', 'b']) t.match((await nextMessages(deaf)).messages, [{ data }])
   })
-  rule('C21', 'presence does not wait, nor who attaches; a resume misses nothing', async (t, on) => {
+  rule('C21', 'presence and who attaches do not wait; nothing is missed', async (t, on) => {
     const key = await keyOf(on)
     const name = `simple:${on.name('c')}`
     const socket = await listener(t, on, key, name)

@@ -143,6 +143,22 @@ t.test('[C8] what was missed is a chain of its own, whose first is whole', async
   t.same(attached!.backlog.map((each) => each.deltas?.[0]?.buildsOn), [undefined, 1, 2])
 })
 
+t.test('[C8] what follows is a delta on what was missed, also where nobody was', async (t) => {
+  const bench = new ClientBench()
+  bench.attach({ variant: delta, from: standing(1) })
+  bench.join({ standing: standing(3) })
+  const texts = [1, 2, 3, 4].map((seq) => publish(seq, [{ data: `${WORDS}${seq}` }]))
+  const [ask] = ofKind(bench.said(), 'backfill')
+  bench.client.onMasterMessage({
+    kind: 'backfilled', channel: 'app/c', clientId: ask!.clientId, requestNo: ask!.requestNo,
+    epoch: 1, isContinuation: true, standing: standing(3), publications: texts.slice(1, 3)
+  })
+  bench.told()
+  bench.deliver(texts.slice(3))
+  const [broadcast] = ofKind(bench.told(), 'broadcast')
+  t.equal(broadcast!.items[0]!.deltas?.[0]?.buildsOn, 3)
+})
+
 t.test('[C8] the chain goes on for one that attaches anew', async (t) => {
   const { bench, deliver } = telling(delta)
   deliver(publish(1, [{ data: WORDS }]))
