@@ -1,4 +1,4 @@
-.PHONY: bench bench-history bench-logs bench-presence bench-resume bench-short
+.PHONY: bench bench-history bench-logs bench-presence bench-requests bench-resume bench-short
 
 bench: $(INSTALLED) ## compare with a bare ws server in one run (minutes)
 	@node test/bench/main.ts
@@ -15,6 +15,9 @@ bench-resume: $(INSTALLED) ## a node ends, and its clients resume on the others,
 
 bench-presence: $(INSTALLED) ## large presence sets: SYNC of 10,000, and 1,000 enters a second
 	@node test/bench/presence.ts
+
+bench-requests: $(INSTALLED) ## REST publishes per second of CPU time, checks of credentials, 10,000 keys
+	@node test/bench/requests.ts
 
 bench-short: $(INSTALLED) ## a small form of it that checks counts
 	@node test/bench/main.ts --short
