@@ -99,6 +99,7 @@ export class Batcher {
     this.#waiting.push(publication)
     this.#bytes += length
     this.#standing = here
+    if (this.#bytes > limits.togetherBytesMax) this.flush()
   }
 
   /** It is known who is present where the channel stands, so nobody may stand elsewhere. */

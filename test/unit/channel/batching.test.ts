@@ -160,6 +160,12 @@ t.test('rules that change hold at once, and a bound in between', async (t) => {
   t.ok([...bench.client.sizes()].some(([name, bytes]) => {
     return name === 'togetherBytesMax' && bytes > 0 && bytes <= limits.togetherBytesMax
   }))
+  bench.pass(100)
+  bench.told()
+  bench.deliver([publish(10, { data: data.repeat(5) })])
+  t.equal(itemsTold(bench).length, 1, 'one that is larger than the bound does not wait')
+
+  bench.deliver([publish(11, { data })])
   bench.client.close()
   bench.pass(1_000)
   t.same(itemsTold(bench), [], 'nobody is there any more')
