@@ -35,7 +35,7 @@ const GROUPS: readonly Group[] = [
   { name: 'tidy', limitS: 60, files: 'test/tidy.test.ts' },
   { name: 'unit', limitS: 600, files: 'test/unit/**/*.test.ts' },
   { name: 'stories', limitS: 300, files: 'test/stories/**/*.test.ts' },
-  { name: 'sim', limitS: 600, files: 'test/sim/**/*.test.ts' },
+  { name: 'sim', limitS: 1_200, files: 'test/sim/**/*.test.ts' },
   { name: 'fuzz', limitS: 120, files: 'test/fuzz/**/*.test.ts' },
   { name: 'contract', limitS: 600, files: 'test/contract/**/*.test.ts' },
   { name: 'system', limitS: 1_500, files: 'test/system/**/*.test.ts', except: BROWSER },

@@ -1,0 +1,3 @@
+import { plantedTests } from './planted-tests.ts'
+
+plantedTests(1, 2)
