@@ -30,6 +30,9 @@ interface Group {
 
 const BROWSER = 'test/system/browser.test.ts'
 const E2E = 'test/e2e/**/*.test.ts'
+/** What is shown on real nodes over a real NATS as well: requests, credentials, what is stored. */
+const ON_NODES = 'test/rules/{auth,batching,persisted,rest,rest-*,revocation,security,stats,' +
+  'tokens}.test.ts'
 const GROUPS: readonly Group[] = [
   { name: 'types', limitS: 120, command: ['tsc', '--noEmit'] },
   { name: 'tidy', limitS: 60, files: 'test/tidy.test.ts' },
@@ -41,6 +44,7 @@ const GROUPS: readonly Group[] = [
   { name: 'system', limitS: 1_500, files: 'test/system/**/*.test.ts', except: BROWSER },
   { name: 'browser', limitS: 300, files: BROWSER },
   { name: 'rules', limitS: 900, files: 'test/rules/**/*.test.ts' },
+  { name: 'rules-nodes', limitS: 900, files: ON_NODES, env: { RULES_ON: 'nodes' } },
   { name: 'bench-short', limitS: 300, command: ['make', 'bench-short'] },
   { name: 'chaos-short', limitS: 300, command: ['make', 'chaos-short'] },
   { name: 'e2e-short', limitS: 600, files: E2E, jobs: 1, env: { E2E_SHORT: '1' } },
@@ -50,7 +54,7 @@ const GROUPS: readonly Group[] = [
 /** Whose output is worth seeing while it comes, and when all is well. */
 const LOUD_GROUPS = new Set(['bench-short', 'chaos-short', 'e2e-short', 'e2e'])
 const DEFAULT_GROUPS = ['types', 'tidy', 'unit', 'stories', 'sim', 'fuzz', 'contract', 'system',
-  'browser', 'rules']
+  'browser', 'rules', 'rules-nodes']
 
 interface Tally {
   passed: number

@@ -201,7 +201,7 @@ ruleFile('persisted', (rule) => {
     const other = client.channels.get('other')
     await other.publish('n', 'goes on')
     t.same(await dataOf(own.rest().channels.get('other'), {}), ['goes on'])
-  })
+  }, undefined, 'devOnly')
 
   rule('H4', 'what has had its time is told no more', async (t, on) => {
     const historyFile = fileOf(t)
@@ -225,7 +225,7 @@ ruleFile('persisted', (rule) => {
       t.same(await told('kept:old'), ['180000', '90000'])
       t.same(await told('short:old'), ['90000'])
     }
-  })
+  }, undefined, 'devOnly')
 
   rule('H6', 'who rewinds is told what the archive has, from before', async (t, on) => {
     const historyFile = fileOf(t)
@@ -244,7 +244,7 @@ ruleFile('persisted', (rule) => {
     t.same(await rewound(client, 'kept:rewound', '3', 3), ['30 m', '5 m', 'now'])
     t.same(await rewound(client, 'kept:rewound', '60m', 3), ['30 m', '5 m', 'now'])
     t.same(await rewound(client, 'kept:rewound', '1', 1), ['now'])
-  })
+  }, undefined, 'devOnly')
 
   rule('H7', 'the last message of a channel is kept, and told to who rewinds', async (t, on) => {
     const historyFile = fileOf(t)
@@ -269,7 +269,7 @@ ruleFile('persisted', (rule) => {
     t.same(await dataOf(history, { limit: 1 }), ['long ago'])
     t.same(await dataOf(history, { limit: 1, start: Date.now() - 1_000 }), [])
     t.same(await dataOf(history, {}), [], 'it is not history')
-  })
+  }, undefined, 'devOnly')
 
   rule('H5', 'what is published later follows on it', async (t, on) => {
     const historyFile = fileOf(t)
@@ -284,5 +284,5 @@ ruleFile('persisted', (rule) => {
     const again = own.rest().channels.get('kept:again')
     t.same(await dataOf(again, { direction: 'forwards' }), ['before', 'after'])
     t.same(await dataOf(again, { limit: 1 }), ['after', 'before'])
-  })
+  }, undefined, 'devOnly')
 })

@@ -314,9 +314,9 @@ ruleFile('security', (rule) => {
         const response = await fetch(`${on.url(1)}/${path}?${query}&v=6&channels=c`)
         answers.push(await response.text(), JSON.stringify([...response.headers]))
       }
-      for (const { privatePort } of on.region.nodes) {
+      for (const node of [0, 1, 2]) {
         for (const path of ['metrics', 'debug', 'probe']) {
-          answers.push(await (await fetch(`http://127.0.0.1:${privatePort}/${path}`)).text())
+          answers.push(await (await fetch(`${on.privateUrl(node)}/${path}`)).text())
         }
       }
       for (const answer of answers) {

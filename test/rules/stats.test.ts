@@ -258,7 +258,7 @@ ruleFile('statistics', (rule) => {
       const headers = { authorization: basic(app.keys[0]!) }
       t.same(await refusalOf(ask(on, `/stats?${query}`, { headers })), [400, 40003], query)
     }
-  })
+  }, undefined, 'devOnly')
 
   rule('S7', 'version 2 is told a tree', async (t, on) => {
     const app = await on.app(everything)
@@ -275,7 +275,7 @@ ruleFile('statistics', (rule) => {
       apiRequests: { succeeded: 50, failed: 10 },
       tokenRequests: { succeeded: 60, failed: 20 }
     })
-  })
+  }, undefined, 'devOnly')
 
   rule('S9', 'statistics are given to an app, with a key of it', async (t, on) => {
     const app = await on.app(everything)
@@ -291,7 +291,7 @@ ruleFile('statistics', (rule) => {
       [{ intervalId: '2025-02', channels: { peak: 'many' } }]]) {
       t.equal((await give(on, app, body)).status, 400)
     }
-  })
+  }, undefined, 'devOnly')
 
   rule('S6', 'who may ask', async (t, on) => {
     const capabilities = ['{"*":["stats"]}', '{"[*]*":["*"]}', '{"*":["history"]}', '{"a":["*"]}']

@@ -26,6 +26,7 @@ import { type NatsServer, type NatsServerOptions, startNatsServer } from '../sup
 import { freePorts, type ServerProcess, startServer } from '../support/server-process.ts'
 import { TcpGate } from '../support/tcp-gate.ts'
 import { clientOf, regionObject, until } from './operator-rig.ts'
+import { environmentOf, type Pod } from './pod-environment.ts'
 
 export { until }
 
@@ -50,16 +51,6 @@ export interface Teardowns {
 
 type Nats = NatsServer | NatsCluster
 
-interface Pod extends KubeObject {
-  spec: { containers: { env: EnvironmentEntry[] }[] }
-}
-
-interface EnvironmentEntry {
-  readonly name: string
-  readonly value?: string
-  readonly valueFrom?: { readonly fieldRef: { readonly fieldPath: string } }
-}
-
 /** What `GET /probe` of a private port says, and why the node is not ready, if it is not. */
 export interface NodeState {
   readonly incarnation: string
@@ -74,6 +65,7 @@ export interface NodeProcess {
   readonly name: string
   readonly host: string
   readonly url: string
+  readonly privateUrl: string
   readonly process: ServerProcess
   /** All that it has logged, one JSON line per event. */
   log(): string
@@ -188,9 +180,19 @@ export class NodeRig {
     await this.#client.remove(podResource, target, { gracePeriodSeconds: 0 })
   }
 
+  /** The keys of the region's own app. */
+  async giveKeys(keys: object[]): Promise<void> {
+    await this.#writeApps([{ ...APPS.apps[0], keys }])
+  }
+
+  /** Apps beside the region's own. */
+  async giveApps(others: readonly object[]): Promise<void> {
+    await this.#writeApps([...APPS.apps, ...others])
+  }
+
   /** What the nodes are given to know of apps, as the operator writes it. */
-  async giveApps(keys: object[]): Promise<void> {
-    const stringData = { 'apps.json': JSON.stringify({ apps: [{ ...APPS.apps[0], keys }] }) }
+  async #writeApps(apps: readonly object[]): Promise<void> {
+    const stringData = { 'apps.json': JSON.stringify({ apps }) }
     const { apps: name } = regionNames(REGION)
     await this.#client.mergePatch(SECRETS, { namespace: NAMESPACE, name }, { stringData })
   }
@@ -353,15 +355,17 @@ export class NodeRig {
       name, command: process.execPath, args: [MAIN, 'node'], logFile, env
     })
     this.#t.teardown(() => server.kill())
+    const privateUrl = `http://${host}:${privatePort}`
     const ask = async (path: string): Promise<Record<string, any>> => {
       const signal = AbortSignal.timeout(1_000)
-      const answer = await fetch(`http://${host}:${privatePort}${path}`, { signal })
+      const answer = await fetch(`${privateUrl}${path}`, { signal })
       return await answer.json() as Record<string, any>
     }
     return {
       name,
       host,
       url: `http://${host}:${publicPort}`,
+      privateUrl,
       process: server,
       log: () => readFileSync(logFile, 'utf8'),
       state: async () => {
@@ -380,21 +384,4 @@ function timeIn(line: string): string {
 
 function natsOptions(folder: string): NatsServerOptions {
   return { jetstream: true, storeFolder: join(folder, 'jetstream') }
-}
-
-/** The environment of a pod's only container, its references resolved. */
-function environmentOf(pod: Pod, host: string): Record<string, string> {
-  const fields: Record<string, string | undefined> = {
-    'metadata.namespace': pod.metadata.namespace,
-    'metadata.name': pod.metadata.name,
-    'metadata.uid': pod.metadata.uid,
-    'status.podIP': host
-  }
-  const environment: Record<string, string> = {}
-  for (const { name, value, valueFrom } of pod.spec.containers[0]!.env) {
-    const resolved = value ?? fields[valueFrom!.fieldRef.fieldPath]
-    if (resolved === undefined) throw new Error(`${name} cannot be resolved`)
-    environment[name] = resolved
-  }
-  return environment
 }

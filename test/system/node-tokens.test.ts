@@ -73,11 +73,11 @@ async function testKeys(t: Test, { rig, nodes }: Region): Promise<void> {
   const added = { id: 'new000', secret: 'ofANewOne', ...everything }
   const key = `chat00.${added.id}:${added.secret}`
   await untilTold(t, nodes, key, 40101)
-  await rig.giveApps([main, added])
+  await rig.giveKeys([main, added])
   await untilTold(t, nodes, key, undefined)
   const [owners, bystanders] = await Promise.all([key, rig.key].map((shown) => Promise.all(
     nodes.map(({ url }) => PlainSocket.connected(t, url, { params: { key: shown } })))))
-  await rig.giveApps([main, { ...added, secret: 'ofAChangedOne' }])
+  await rig.giveKeys([main, { ...added, secret: 'ofAChangedOne' }])
   for (const owner of owners!) {
     t.match(await owner.next(({ action }) => action === ERROR, KEYS_LIVE_MS),
       { error: { code: 40101 } })
@@ -87,7 +87,7 @@ async function testKeys(t: Test, { rig, nodes }: Region): Promise<void> {
   const holder = await PlainSocket.connected(t, nodes[1]!.url, {
     params: { access_token: jwtOf(`chat00.${added.id}:ofAChangedOne`) }
   })
-  await rig.giveApps([main])
+  await rig.giveKeys([main])
   t.match(await holder.next(({ action }) => action === ERROR, KEYS_LIVE_MS),
     { error: { code: 40143 } })
   await untilTold(t, nodes, `chat00.${added.id}:ofAChangedOne`, 40101)
@@ -107,7 +107,7 @@ async function revoke(node: NodeProcess, target: string): Promise<Response> {
 }
 
 async function testRevocation(t: Test, { rig, nodes }: Region): Promise<void> {
-  await rig.giveApps([main, revocable])
+  await rig.giveKeys([main, revocable])
   await untilTold(t, nodes, KEY, undefined)
   const token = jwtOf(KEY, { clientId: 'ann', ageS: 1 })
   const params = { access_token: token }

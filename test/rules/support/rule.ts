@@ -20,6 +20,7 @@ import * as Ably from 'ably'
 import t, { type Test } from 'tap'
 import { type DevRegion, startDevRegion } from '../../../src/commands/dev.ts'
 import { ablyClient, type AblyOptions } from '../../support/ably-clients.ts'
+import { realRegionObstacle, startRealRegion } from './real-region.ts'
 import { PlainSocket, type PlainSocketOptions } from '../../support/plain-socket.ts'
 
 const NODE_COUNT = 3
@@ -43,6 +44,8 @@ export interface Stage {
   name(base: string): string
   /** Where `node` (0 to 2) listens. */
   url(node: number): string
+  /** Where its operators ask it. */
+  privateUrl(node: number): string
   /** A realtime client of `node`, in this run's format. */
   client(t: Test, node: number, options?: AblyOptions, key?: string): Ably.Realtime
   /** A REST client of `node`, in this run's format. */
@@ -55,9 +58,12 @@ export interface Stage {
 
 type Run = (t: Test, on: Stage) => Promise<unknown>
 
-/** Declares a test of rule `id`; `formats` where a rule has but one. */
+/**
+ * Declares a test of rule `id`; `formats` where a rule has but one. `devOnly`: it needs what only
+ * dev mode has (the sandbox, a region within this process), and is not run on real nodes.
+ */
 export type Rule = (
-  id: string, title: string, run: Run, formats?: readonly WireFormat[]
+  id: string, title: string, run: Run, formats?: readonly WireFormat[], devOnly?: 'devOnly'
 ) => void
 
 interface Declared {
@@ -68,7 +74,15 @@ interface Declared {
 }
 
 /** What rules run on. */
-export type RuleRegion = Pick<DevRegion, 'urls' | 'key' | 'stop'> & Partial<DevRegion>
+export type RuleRegion = Pick<DevRegion, 'urls' | 'key' | 'stop'> & Partial<DevRegion> & {
+  /** Absent where the region has a sandbox. */
+  makeApp?(body: object): Promise<TestApp>
+  /** Absent where its nodes are in this process. */
+  readonly privateUrls?: readonly string[]
+}
+
+/** True: rules run on real nodes, those that are not of dev mode alone. */
+const IS_REAL = process.env['RULES_ON'] === 'nodes'
 
 const startRegion = (): Promise<RuleRegion> => startDevRegion({
   nodes: NODE_COUNT, port: 0, host: '127.0.0.1', workers: 1, logLevel: 'silent'
@@ -79,11 +93,12 @@ export function ruleFile(
   area: string, declare: (rule: Rule) => void, start = startRegion
 ): void {
   const rules: Declared[] = []
-  declare((id, title, run, formats = ['json', 'msgpack']) => {
-    rules.push({ id, title, run, formats })
+  declare((id, title, run, formats = ['json', 'msgpack'], devOnly) => {
+    if (!IS_REAL || devOnly === undefined) rules.push({ id, title, run, formats })
   })
-  void t.test(area, async (t) => {
-    const region = await start()
+  const skip = IS_REAL && realRegionObstacle()
+  void t.test(area, { skip }, async (t) => {
+    const region = await (IS_REAL ? startRealRegion() : start())
     t.teardown(() => region.stop())
     for (const format of ['json', 'msgpack'] as const) {
       for (const [no, { id, title, run, formats }] of rules.entries()) {
@@ -104,6 +119,8 @@ function stage(region: RuleRegion, format: WireFormat, mark: string): Stage {
     key: region.key,
     name: (base) => `${base}-${mark}-${format}`,
     url,
+    privateUrl: (node) => region.privateUrls?.[node] ??
+      `http://127.0.0.1:${region.nodes![node]!.privatePort}`,
     client: (t, node, options = {}, key = region.key) =>
       ablyClient(t, url(node), key, { useBinaryProtocol, ...options }),
     rest: (node, options = {}) => {
@@ -120,6 +137,7 @@ function stage(region: RuleRegion, format: WireFormat, mark: string): Stage {
       })
     },
     app: async (body) => {
+      if (region.makeApp !== undefined) return region.makeApp(body)
       const made = await fetch(`${url(0)}/apps`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
