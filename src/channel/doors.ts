@@ -84,11 +84,9 @@ export class Doors {
     this.#replica = new Replica(ports.allocate)
     this.#chains = new DeltaChains(ports.meter.deltas)
     this.#occupancy = new OccupancyFrames(ports.allocate)
-    const { deadlines } = ports
-    const [nowMs, batching] = [() => ports.nowMs(), () => ports.batching()]
-    this.#batcher = new Batcher({
-      deadlines, nowMs, batching, tell: (batch) => this.#tell(batch)
-    })
+    const { deadlines, nowMs, batching } = ports
+    const tell = (batch: Batch): void => this.#tell(batch)
+    this.#batcher = new Batcher({ deadlines, nowMs, batching, tell })
   }
 
   /** True if it is known who is present. */

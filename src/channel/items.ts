@@ -37,9 +37,7 @@ function deltasFor(
 export class Telling {
   readonly #singly: readonly { readonly encoded: EncodedPublication; readonly parts: Parts }[]
   readonly #together: EncodedBatch | undefined
-
-  /** How many messages went into it, and how many of them are told nobody. */
-  readonly #counts: readonly [messages: number, discarded: number]
+  readonly #encoded: readonly EncodedPublication[]
   readonly #how: Batch['how']
 
   /** Takes it into the chains. */
@@ -49,17 +47,19 @@ export class Telling {
   ) {
     const told = how === 'conflated' ? conflated(encoded) : encoded
     this.#singly = told.map((each) => ({ encoded: each, parts: chains.next(each) }))
-    const messages = messageCountOf(encoded)
+    this.#encoded = encoded
     this.#how = how
-    this.#counts = [messages, how === 'conflated' ? messages - shownCountOf(told) : 0]
     const isBatch = how !== 'singly' && told.length > 1
     this.#together = isBatch ? new EncodedBatch(told, allocate) : undefined
   }
 
   /** Counts it, if it is a batch. */
   count({ simpleBatches, conflatingBatches }: Meter): void {
-    if (this.#how === 'together') simpleBatches.add(...this.#counts)
-    else if (this.#how === 'conflated') conflatingBatches.add(...this.#counts)
+    if (this.#how === 'singly') return
+    const counts = this.#how === 'together' ? simpleBatches : conflatingBatches
+    const messageCount = shownCountOf(this.#encoded)
+    const toldCount = shownCountOf(this.#singly.map(({ encoded }) => encoded))
+    counts.add(messageCount, messageCount - toldCount)
   }
 
   /** What a group with these variants is given. */
@@ -76,10 +76,6 @@ export class Telling {
   #each(variants: Variants): BroadcastItem[] {
     return this.#singly.map(({ encoded, parts }) => itemFor(variants, encoded, parts))
   }
-}
-
-function messageCountOf(encoded: readonly EncodedPublication[]): number {
-  return encoded.reduce((sum, { publication }) => sum + publication.messageCount, 0)
 }
 
 function shownCountOf(encoded: readonly EncodedPublication[]): number {
