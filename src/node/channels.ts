@@ -34,7 +34,7 @@ import { Groups } from './groups.ts'
 import { Loop } from './loop.ts'
 import { type Generations, Mastership } from './mastership.ts'
 import { MetaEvents } from './meta-events.ts'
-import { noRules } from './namespace-rules.ts'
+import { batchingOf, noRules } from './namespace-rules.ts'
 import type { Outbox } from './outbox.ts'
 import { Partitions } from './partitions.ts'
 import { Questions } from './questions.ts'
@@ -367,7 +367,7 @@ export class Channels {
     return new ChannelClient(channel, {
       deadlines, random, allocate, meter: meters.ofChannel(channel),
       nowMs: () => this.#ports.now().monoMs, viewVersion: () => this.viewVersion,
-      batching: () => this.rules.batching(channel),
+      batching: batchingOf(channel, () => this.rules),
       toMaster: (name, message) => {
         if (message.kind === 'part') {
           for (const place of this.#mastership.doubtedMasters(name)) this.#send(place, message)

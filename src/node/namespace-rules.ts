@@ -47,3 +47,19 @@ export class NamespaceRules implements ChannelRules {
     return app === undefined ? undefined : namespaceOf(app, base)
   }
 }
+
+/** What the rules say of one channel; asked of every broadcast, so looked up once per version. */
+export function batchingOf(
+  channel: string, rules: () => ChannelRules
+): () => Batching | undefined {
+  let version: number | undefined
+  let known: Batching | undefined
+  return () => {
+    const now = rules()
+    if (now.version !== version) {
+      version = now.version
+      known = now.batching(channel)
+    }
+    return known
+  }
+}
