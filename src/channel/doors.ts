@@ -243,7 +243,6 @@ export class Doors {
   /** Tells a part of what it missed; who is present it is told at the end. */
   sayPage({ worker, attach, missed }: Omit<Arrival, 'from'>, standing: Standing): void {
     const { attachId, variant, hearsPresence } = attach
-    this.#batcher.flush()
     const backlog = this.#backlog(attach, missed, standing)
     const isAnybody = hearsPresence === true && this.#replica.sync(variant) !== undefined
     this.#ports.toGroup(worker, {

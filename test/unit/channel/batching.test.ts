@@ -144,6 +144,31 @@ t.test('what says where the channel stands is said after what waits', async (t) 
   t.same(bench.told(0).map(({ kind }) => kind), ['broadcast', 'continuityLost'])
 })
 
+t.test('before who cannot go on from where it stood, and before the occupancy', async (t) => {
+  const all = { ...json, occupancy: '' }
+  const bench = batching(SIMPLE, all)
+  bench.said()
+  bench.deliver([publication(1)])
+  bench.attach({ variant: all, from: standing(7, { lineage: 'L0' }) })
+  const [ask] = ofKind(bench.said(), 'backfill')
+  bench.deliver([publication(2)])
+  bench.client.onMasterMessage({
+    kind: 'backfilled', channel: 'app/c', clientId: ask!.clientId, requestNo: ask!.requestNo,
+    epoch: 1, isContinuation: false, standing: standing(2), publications: []
+  })
+  t.same(bench.told().map(({ kind }) => kind), ['broadcast', 'attached'])
+
+  bench.deliver([publication(3)])
+  const occupancy = {
+    connections: 1, publishers: 1, subscribers: 1, presenceConnections: 1, presenceMembers: 0,
+    presenceSubscribers: 1, objectPublishers: 0, objectSubscribers: 0
+  }
+  bench.client.onMasterMessage({
+    kind: 'occupancy', channel: 'app/c', epoch: 1, occupancy, timestamp: 7
+  })
+  t.same(bench.told().map(({ kind }) => kind), ['broadcast', 'occupied'])
+})
+
 t.test('rules that change hold at once, and a bound in between', async (t) => {
   const bench = batching()
   bench.deliver([publication(1)])
@@ -152,6 +177,8 @@ t.test('rules that change hold at once, and a bound in between', async (t) => {
   t.same(idsTold(itemsTold(bench)), [['pub:1:0', 'pub:2:0']])
   bench.deliver(publications(3, 4))
   t.same(idsTold(itemsTold(bench)), [[undefined], [undefined]])
+  t.match(bench.meter.simpleBatches, { inbound: 2, generated: 1 }, 'those are no batch')
+  t.match(bench.meter.conflatingBatches, { generated: 0 })
 
   bench.batching = SIMPLE
   const data = 'x'.repeat(limits.togetherBytesMax / 4)

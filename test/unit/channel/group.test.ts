@@ -228,6 +228,15 @@ t.test('an empty row serves another variant, and none of its former frames', asy
   t.same(latter.take(), ['attached 1', '2'])
 })
 
+t.test('each way to be told has a row of its own', async (t) => {
+  const bench = new GroupBench()
+  const ways = [json, msgpack, { ...json, occupancy: '' }, { ...json, delta: true as const },
+    { ...json, isWithoutEcho: true as const }]
+  for (const way of [...ways, ...ways]) bench.group.attach(new Listener(), way, undefined)
+  const ids = ofKind(bench.said(), 'attach').map(({ variantId }) => variantId)
+  t.same(ids, [0, 1, 2, 3, 4, 0, 1, 2, 3, 4])
+})
+
 t.test('continuity lost is told to those who are live, each with the new place', async (t) => {
   const bench = new GroupBench()
   const [live, joining] = [new Listener(), new Listener()]
