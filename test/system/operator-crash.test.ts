@@ -8,14 +8,14 @@ import type { KubeClient } from '../../src/kube/client.ts'
 import { KubeError } from '../../src/kube/kube-error.ts'
 import type { KubeObject } from '../../src/kube/resource.ts'
 import { ownedResources, podResource } from '../../src/operator/names.ts'
-import { apiServerTools, startApiServer } from '../support/api-server.ts'
+import { apiServerTools } from '../support/api-server.ts'
 import { missingTools } from '../support/tools.ts'
 import {
   appObject, appResource, clientOf, createNamespace, makeRig, regionObject, regionResource, until,
   untilCondition
 } from './operator-rig.ts'
 import type { StatusObject } from './operator-rig.ts'
-import { StandInCluster } from './operator-stand-in.ts'
+import { startStandIn } from './operator-stand-in.ts'
 
 const skip = missingTools(...apiServerTools)
 /** Beyond the number of writes that a small region with an app takes. */
@@ -23,13 +23,7 @@ const writeCountMax = 40
 const spec = { nodes: 2, redundancy: 1, nats: { managed: { servers: 1 } } }
 
 t.test('crash', { skip, timeout: 180_000 }, async t => {
-  const server = await startApiServer({ crds: ['crds'] })
-  t.teardown(() => server.stop())
-  const client = await clientOf(server)
-  t.teardown(() => client.close())
-  const cluster = new StandInCluster(client)
-  await cluster.start()
-  t.teardown(() => cluster.stop())
+  const { server, client } = await startStandIn(t)
 
   let expected: string[] | undefined
   let crashCount = 0

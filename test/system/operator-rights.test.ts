@@ -12,25 +12,18 @@ import { parse, parseAllDocuments } from 'yaml'
 import { projectRoot } from '../../deploy/render.ts'
 import { KubeClient } from '../../src/kube/client.ts'
 import { tokenFileCredentials } from '../../src/kube/credentials.ts'
-import { apiServerTools, startApiServer } from '../support/api-server.ts'
+import { apiServerTools } from '../support/api-server.ts'
 import type { ApiServer } from '../support/api-server.ts'
 import { missingTools, toolPath } from '../support/tools.ts'
 import {
-  appObject, appResource, clientOf, createNamespace, makeRig, regionObject, regionResource,
-  untilCondition
+  appObject, appResource, createNamespace, makeRig, regionObject, regionResource, untilCondition
 } from './operator-rig.ts'
-import { StandInCluster } from './operator-stand-in.ts'
+import { startStandIn } from './operator-stand-in.ts'
 
 const skip = missingTools(...apiServerTools, 'helm')
 
 t.test('rights', { skip, timeout: 120_000 }, async t => {
-  const server = await startApiServer({ crds: ['crds'] })
-  t.teardown(() => server.stop())
-  const admin = await clientOf(server)
-  t.teardown(() => admin.close())
-  const cluster = new StandInCluster(admin)
-  await cluster.start()
-  t.teardown(() => cluster.stop())
+  const { server, client: admin } = await startStandIn(t)
 
   for (const scope of ['Cluster', 'Namespace'] as const) {
     await t.test(`scope ${scope}`, async t => {

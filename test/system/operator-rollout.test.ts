@@ -8,28 +8,21 @@ import t from 'tap'
 import type { Test } from 'tap'
 import type { KubeClient } from '../../src/kube/client.ts'
 import { podResource, statefulSetResource } from '../../src/operator/names.ts'
-import { apiServerTools, startApiServer } from '../support/api-server.ts'
+import { apiServerTools } from '../support/api-server.ts'
 import type { ApiServer } from '../support/api-server.ts'
 import { freePorts } from '../support/server-process.ts'
 import { missingTools } from '../support/tools.ts'
 import {
-  clientOf, conditionOf, createNamespace, makeRig, regionObject, regionResource, until,
-  untilCondition
+  conditionOf, createNamespace, makeRig, regionObject, regionResource, until, untilCondition
 } from './operator-rig.ts'
 import type { Rig, StatusObject } from './operator-rig.ts'
-import { StandInCluster } from './operator-stand-in.ts'
+import { type StandInCluster, startStandIn } from './operator-stand-in.ts'
 
 const skip = missingTools(...apiServerTools)
 const eu = { namespace: 'one', name: 'eu' }
 
 t.test('operator', { skip, timeout: 120_000 }, async t => {
-  const server = await startApiServer({ crds: ['crds'] })
-  t.teardown(() => server.stop())
-  const client = await clientOf(server)
-  t.teardown(() => client.close())
-  const cluster = new StandInCluster(client)
-  await cluster.start()
-  t.teardown(() => cluster.stop())
+  const { server, client, cluster } = await startStandIn(t)
   const rig = await makeRig(server)
   rig.controller.start()
   t.teardown(() => rig.controller.stop())

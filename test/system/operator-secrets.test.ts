@@ -10,15 +10,14 @@ import type { Test } from 'tap'
 import type { KubeClient } from '../../src/kube/client.ts'
 import type { KubeObject } from '../../src/kube/resource.ts'
 import { ownedResources, podResource, secretResource } from '../../src/operator/names.ts'
-import { apiServerTools, startApiServer } from '../support/api-server.ts'
+import { apiServerTools } from '../support/api-server.ts'
 import type { ApiServer } from '../support/api-server.ts'
 import { missingTools } from '../support/tools.ts'
 import {
-  appObject, appResource, clientOf, createNamespace, makeRig, regionObject, regionResource,
-  untilCondition
+  appObject, appResource, createNamespace, makeRig, regionObject, regionResource, untilCondition
 } from './operator-rig.ts'
 import type { StatusObject } from './operator-rig.ts'
-import { StandInCluster } from './operator-stand-in.ts'
+import { startStandIn } from './operator-stand-in.ts'
 
 const skip = missingTools(...apiServerTools)
 const namespace = 'discreet'
@@ -26,13 +25,7 @@ const namespace = 'discreet'
 const secretLengthMin = 12
 
 t.test('no secret is told', { skip, timeout: 120_000 }, async t => {
-  const server = await startApiServer({ crds: ['crds'] })
-  t.teardown(() => server.stop())
-  const client = await clientOf(server)
-  t.teardown(() => client.close())
-  const cluster = new StandInCluster(client)
-  await cluster.start()
-  t.teardown(() => cluster.stop())
+  const { server, client } = await startStandIn(t)
   const logged: string[] = []
   const write = (fields: object, message: string) => {
     logged.push(`${message} ${inspect(fields, { depth: Infinity })}`)

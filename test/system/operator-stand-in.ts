@@ -5,12 +5,15 @@ become ready; others do at once. No process runs in them.
 */
 
 import { createHash } from 'node:crypto'
+import type { Test } from 'tap'
 import type { KubeClient } from '../../src/kube/client.ts'
 import { ListWatch } from '../../src/kube/list-watch.ts'
 import type { KubeObject } from '../../src/kube/resource.ts'
 import { WorkQueue } from '../../src/kube/work-queue.ts'
 import { podResource, statefulSetResource } from '../../src/operator/names.ts'
 import type { Pod } from '../../src/operator/plan.ts'
+import { type ApiServer, startApiServer } from '../support/api-server.ts'
+import { clientOf } from './operator-rig.ts'
 
 interface StatefulSetObject extends KubeObject {
   spec: {
@@ -159,4 +162,23 @@ function withoutVolumes (spec: Record<string, unknown>): Record<string, unknown>
     volumes: [],
     containers: containers.map(container => ({ ...container, volumeMounts: [] }))
   }
+}
+
+/** A real API server and a cluster that stands in on it, with an administrator's client. */
+export interface StandIn {
+  readonly server: ApiServer
+  readonly client: KubeClient
+  readonly cluster: StandInCluster
+}
+
+/** All of it ends with `t`. */
+export async function startStandIn (t: Test): Promise<StandIn> {
+  const server = await startApiServer({ crds: ['crds'] })
+  t.teardown(() => server.stop())
+  const client = await clientOf(server)
+  t.teardown(() => client.close())
+  const cluster = new StandInCluster(client)
+  await cluster.start()
+  t.teardown(() => cluster.stop())
+  return { server, client, cluster }
 }

@@ -7,15 +7,15 @@ import type { Test } from 'tap'
 import type { KubeClient } from '../../src/kube/client.ts'
 import type { KubeObject } from '../../src/kube/resource.ts'
 import { fieldManager, ownedResources, podResource } from '../../src/operator/names.ts'
-import { apiServerTools, startApiServer } from '../support/api-server.ts'
+import { apiServerTools } from '../support/api-server.ts'
 import type { ApiServer } from '../support/api-server.ts'
 import { missingTools } from '../support/tools.ts'
 import {
-  appObject, appResource, clientOf, conditionOf, createNamespace, makeRig, regionObject,
+  appObject, appResource, conditionOf, createNamespace, makeRig, regionObject,
   regionResource, until, untilCondition
 } from './operator-rig.ts'
 import type { Rig, StatusObject } from './operator-rig.ts'
-import { StandInCluster } from './operator-stand-in.ts'
+import { startStandIn } from './operator-stand-in.ts'
 
 const skip = missingTools(...apiServerTools)
 const resourceOfKind = (kind: string) => {
@@ -25,13 +25,7 @@ const resourceOfKind = (kind: string) => {
 }
 
 t.test('operator', { skip, timeout: 120_000 }, async t => {
-  const server = await startApiServer({ crds: ['crds'] })
-  t.teardown(() => server.stop())
-  const client = await clientOf(server)
-  t.teardown(() => client.close())
-  const cluster = new StandInCluster(client)
-  await cluster.start()
-  t.teardown(() => cluster.stop())
+  const { server, client } = await startStandIn(t)
   const rig = await makeRig(server)
   rig.controller.start()
   t.teardown(() => rig.controller.stop())
