@@ -286,7 +286,10 @@ export interface NotMaster extends OnChannel {
   readonly viewVersion: number
 }
 
-/** Master → ChannelClient: this mastership is over, look for the next one; or a link was reset. */
+/**
+ * Master → ChannelClient: this mastership is over, look for the next one; or what was asked has no
+ * place, or a link was reset, and it is to be asked again.
+ */
 export interface JoinAgain extends OnChannel {
   readonly kind: 'joinAgain'
   /** After a reset: for whom that client is gone, its Part was lost and is said again. */
