@@ -101,6 +101,28 @@ t.test('serials, or one publisher\'s numbers, that go back are reordered', async
   t.same(two.kinds(), [], 'those of two publishers have no order')
 })
 
+t.test('history has what subscribers saw, whole, once and in their order', async (t) => {
+  const playOf = (...remembered: number[]): FlawKind[] => {
+    const play = new Play()
+    const serials = [1, 2, 3].map((key) => play.whole(key).serial ?? '')
+    const shown = remembered.map((key) => ({ key, id: `x:${key}:0`, serial: serials[key - 1]! }))
+    play.ledger.remembered(CHANNEL, shown)
+    t.equal(play.ledger.counts.remembered, remembered.length)
+    t.equal(play.ledger.counts.delivered, 6)
+    return play.kinds()
+  }
+  t.same(playOf(1, 2, 3), [])
+  t.same(playOf(1, 3), ['lost', 'reordered'], 'and what it has is not what they saw')
+  t.same(playOf(), ['lost', 'lost', 'lost', 'reordered'])
+  t.same(playOf(1, 2, 2, 3), ['repeated'])
+  t.ok(playOf(1, 3, 2).includes('reordered'))
+
+  const unkept = new Play()
+  unkept.whole(1)
+  unkept.ledger.remembered('another', [])
+  t.same(unkept.kinds(), [], 'only of channels that are persisted')
+})
+
 t.test('subscribers that see one order each, but not the same, are told of', async (t) => {
   const play = new Play()
   for (const key of [1, 2]) play.publish(key, `p${key}`)

@@ -1,7 +1,8 @@
 /**
  * What was promised and what was seen: every publish with its answer, every delivery, and every
  * word about continuity. It judges once, at the end, after a calm in which everything that was
- * acknowledged must have arrived at every subscriber exactly once and in one order.
+ * acknowledged must have arrived at every subscriber exactly once and in one order; and where it is
+ * persisted, in history.
  */
 
 /** One publish, from its publisher's call on. */
@@ -56,12 +57,24 @@ export interface Counts {
   acknowledged: number
   refused: number
   delivered: number
+  /** Read from history, at the end. */
+  remembered: number
   resumedAttaches: number
 }
 
+/** What a client, or history, has of a publish. */
+export interface Shown {
+  readonly key: number
+  readonly id: string
+  readonly serial: string
+}
+
+/** Among those who are shown what is published: the history of channels that are persisted. */
+const HISTORY = 'history'
+
 export class Ledger {
   readonly counts: Counts = {
-    sent: 0, acknowledged: 0, refused: 0, delivered: 0, resumedAttaches: 0
+    sent: 0, acknowledged: 0, refused: 0, delivered: 0, remembered: 0, resumedAttaches: 0
   }
   /** The name of the fault under way. */
   during = 'calm'
@@ -104,11 +117,21 @@ export class Ledger {
   }
 
   /** The publish that was delivered, unless nobody ever sent it. */
-  delivered(
-    subscriber: string, channel: string, shown: { key: number; id: string; serial: string }
-  ): Sent | undefined {
+  delivered(subscriber: string, channel: string, shown: Shown): Sent | undefined {
     this.counts.delivered++
-    const { key, id, serial } = shown
+    return this.#show(subscriber, channel, shown)
+  }
+
+  /** All that a channel's history has, in order; to be told once, after the calm. */
+  remembered(channel: string, all: readonly Shown[]): void {
+    this.#sightOf(HISTORY, channel)
+    this.counts.remembered += all.length
+    for (const shown of all) this.#show(HISTORY, channel, shown)
+  }
+
+  #show(
+    subscriber: string, channel: string, { key, id, serial }: Shown
+  ): Sent | undefined {
     const sent = this.#sent.get(key)
     const who = `${subscriber} on ${channel}`
     if (sent === undefined || sent.channel !== channel) {
@@ -186,7 +209,7 @@ export class Ledger {
       this.#flaws.push({ kind: 'repeated', text: `${words} is there as ${ids}` })
     }
     if (ackedAtMs === undefined) return
-    const missing = [...this.#sights.keys()].filter((each) => !this.#hasSeen(each, sent))
+    const missing = this.#watchersOf(sent.channel).filter((each) => !this.#hasSeen(each, sent))
     if (missing.length > 0) {
       const text = `${words}, acknowledged, was not shown to ${missing.join(', ')}`
       this.#flaws.push({ kind: 'lost', text })
@@ -198,10 +221,10 @@ export class Ledger {
 
   /** All saw the same in the same order, what was never acknowledged too. */
   #judgeOrder(): void {
-    const [first, ...others] = this.#sights.keys()
+    const [first] = this.#sights.keys()
     if (first === undefined) return
     for (const [channel, { keys }] of this.#sights.get(first)!) {
-      for (const other of others) {
+      for (const other of this.#watchersOf(channel)) {
         const theirs = this.#sightOf(other, channel).keys
         const at = keys.findIndex((key, index) => theirs[index] !== key)
         const isSame = at < 0 && keys.length === theirs.length
@@ -220,6 +243,12 @@ export class Ledger {
     else if (known.serial !== serial) {
       this.flaw('changed', `${who} was shown ${id} as ${serial}, others as ${known.serial}`)
     }
+  }
+
+  /** Who must have seen what was acknowledged there. */
+  #watchersOf(channel: string): readonly string[] {
+    return [...this.#sights.keys()].filter((each) =>
+      each !== HISTORY || this.#sights.get(HISTORY)!.has(channel))
   }
 
   #hasSeen(subscriber: string, { channel, key }: Sent): boolean {

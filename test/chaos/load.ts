@@ -1,16 +1,23 @@
 /**
  * Constant publishing through clients of the published SDK: publishers and subscribers at home on
  * every node, each publisher on all channels in turn, each subscriber attached to all of them.
- * Every message carries who published it and its number.
+ * Every message carries who published it and its number. Some channels are persisted: at the end
+ * their history is read too.
  */
 
 import type * as Ably from 'ably'
 import type { AblyOptions, Closing } from '../support/ably-clients.ts'
 import type { Gauge } from './gauge.ts'
-import type { Ledger, Sent } from './ledger.ts'
+import type { Ledger, Sent, Shown } from './ledger.ts'
 import { until } from './patience.ts'
 
 const CHANNEL_COUNT = 60
+/** One channel of so many is persisted. */
+const KEPT_EVERY = 10
+/** The namespace of these; a region's app must have it. */
+export const KEPT_NAMESPACE = { id: 'kept', persisted: true }
+/** What is asked of history at once. */
+const PAGE = 1_000
 /** Of all publishers together: three on every channel. */
 const PUBLISHES_PER_SECOND = 180
 const TICK_MS = 20
@@ -85,7 +92,7 @@ export class Load {
   #timer: NodeJS.Timeout | undefined
 
   constructor(region: Site, ledger: Ledger, gauge: Gauge) {
-    this.channels = Array.from({ length: CHANNEL_COUNT }, (_, index) => `chaos-${index}`)
+    this.channels = Array.from({ length: CHANNEL_COUNT }, (_, index) => nameOf(index))
     this.#region = region
     this.#ledger = ledger
     this.#gauge = gauge
@@ -150,7 +157,7 @@ export class Load {
     await this.#untilSettled()
   }
 
-  /** Publishing ends; all that was acknowledged must arrive. */
+  /** Publishing ends; all that was acknowledged must arrive, and stand in history. */
   async calm(): Promise<void> {
     this.pause()
     this.#ledger.during = 'calm'
@@ -160,6 +167,20 @@ export class Load {
       await until(`${name} has all`, () => this.#ledger.hasAll(name))
     }
     await new Promise((resolve) => setTimeout(resolve, QUIET_MS))
+    for (const name of this.channels.filter(isKept)) await this.#recall(name)
+  }
+
+  /** Reads the whole history of a channel. */
+  async #recall(name: string): Promise<void> {
+    const channel = this.#subscribers[0]!.client.channels.get(name)
+    const all: Shown[] = []
+    let page: Ably.PaginatedResult<Ably.InboundMessage> | null =
+      await channel.history({ direction: 'forwards', limit: PAGE })
+    while (page !== null) {
+      all.push(...page.items.map(shownOf))
+      page = page.hasNext() ? await page.next() : null
+    }
+    this.#ledger.remembered(name, all)
   }
 
   async #untilAnswered(): Promise<void> {
@@ -191,10 +212,9 @@ export class Load {
     }))
   }
 
-  #onMessage(seat: Seat, channel: string, { id, serial, data }: Ably.InboundMessage): void {
+  #onMessage(seat: Seat, channel: string, message: Ably.InboundMessage): void {
     const atMs = performance.now()
-    const shown = { key: Number(data), id: id ?? '', serial: serial ?? '' }
-    const sent = this.#ledger.delivered(seat.name, channel, shown)
+    const sent = this.#ledger.delivered(seat.name, channel, shownOf(message))
     if (sent !== undefined) this.#gauge.delivered(sent, seat, atMs)
   }
 }
@@ -247,6 +267,18 @@ class Publisher {
       this.#unansweredCount--
     }
   }
+}
+
+function nameOf(index: number): string {
+  return index % KEPT_EVERY === 0 ? `${KEPT_NAMESPACE.id}:chaos-${index}` : `chaos-${index}`
+}
+
+function isKept(name: string): boolean {
+  return name.startsWith(`${KEPT_NAMESPACE.id}:`)
+}
+
+function shownOf({ id, serial, data }: Ably.InboundMessage): Shown {
+  return { key: Number(data), id: id ?? '', serial: serial ?? '' }
 }
 
 function wordsOf(reason: Ably.ErrorInfo | null | undefined): string {

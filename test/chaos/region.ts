@@ -21,6 +21,7 @@ import { type NatsCluster, startNatsCluster } from '../support/nats-cluster.ts'
 import { freePorts } from '../support/server-process.ts'
 import { clientOf, regionObject } from '../system/operator-rig.ts'
 import { Kubelet, type PodManifest, signalTo } from './kubelet.ts'
+import { KEPT_NAMESPACE } from './load.ts'
 import { until } from './patience.ts'
 import { evidenceIn, RingWatch, type Seen } from './ring-watch.ts'
 import type { Ground } from './scene.ts'
@@ -34,7 +35,7 @@ const APPS = {
   apps: [{
     appId: APP,
     keys: [{ id: 'app000', secret: SECRET, capability: { '*': ['*'] } }],
-    namespaces: [],
+    namespaces: [KEPT_NAMESPACE],
     limits: {}
   }]
 }

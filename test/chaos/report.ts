@@ -57,9 +57,10 @@ export function printMeasured(measured: Measured): void {
 }
 
 export function printVerdict(counts: Counts, flaws: readonly Flaw[]): void {
-  const { sent, acknowledged, refused, delivered } = counts
+  const { sent, acknowledged, refused, delivered, remembered } = counts
   console.log(`  ${sent} published, ${acknowledged} acknowledged, ${refused} refused, ` +
-    `${delivered} delivered, ${counts.resumedAttaches} attaches resumed`)
+    `${delivered} delivered, ${remembered} in history, ` +
+    `${counts.resumedAttaches} attaches resumed`)
   const kinds = Map.groupBy(flaws, ({ kind }) => kind)
   for (const [kind, those] of kinds) {
     console.log(`  ${kind}: ${those.length}`)

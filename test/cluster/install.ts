@@ -47,10 +47,10 @@ export async function applyExample(kubeconfig: string): Promise<void> {
   ])
 }
 
-/** The example app's key. */
-export async function apiKey(kubeconfig: string): Promise<string> {
+/** A key of the example app; empty as long as there is none of that name. */
+export async function apiKey(kubeconfig: string, name = 'default'): Promise<string> {
   const encoded = await kubectl(kubeconfig, [
-    'get', 'secret', 'demo-keys', '--namespace', exampleNamespace, '-o', 'jsonpath={.data.default}'
+    'get', 'secret', 'demo-keys', '--namespace', exampleNamespace, '-o', `jsonpath={.data.${name}}`
   ])
   return Buffer.from(encoded, 'base64').toString('utf8')
 }

@@ -8,6 +8,7 @@ import {
   selectorText
 } from '../../src/operator/names.ts'
 import type { View } from '../../src/ring/view.ts'
+import { KEPT_NAMESPACE } from '../chaos/load.ts'
 import { until } from '../chaos/patience.ts'
 import { evidenceIn, RingWatch, type Seen } from '../chaos/ring-watch.ts'
 import type { Ground } from '../chaos/scene.ts'
@@ -73,7 +74,9 @@ export class PodRegion implements Ground {
   ): Promise<PodRegion> {
     const region = new PodRegion(cluster, kube, name, spec.nodes)
     t.teardown(() => region.logs.end())
-    const appSpec = { regionRef: { name }, keys: [{ name: KEY_NAME }] }
+    const appSpec = {
+      regionRef: { name }, keys: [{ name: KEY_NAME }], namespaces: [KEPT_NAMESPACE]
+    }
     for (const [resource, object] of [[regionResource, spec], [appResource, appSpec]] as const) {
       await kube.create(resource, {
         apiVersion: `${resource.group}/${resource.version}`, kind: resource.kind,

@@ -32,6 +32,7 @@ t.test('a region on a real cluster', options, async (t) => {
     await cluster.helm(['test', 'ringcast', '--namespace', 'ringcast', '--timeout', '3m'])
     t.pass('it did')
   })
+  t.test('a key of the RealtimeApp comes and goes', (t) => liveKey(t, world))
   t.test('kubectl scale to 4 and back to 3', (t) => scale(t, world))
   t.test('kubectl delete removes everything', (t) => removal(t, world))
 })
@@ -79,6 +80,38 @@ async function betweenNodes(t: Test, world: World, useBinaryProtocol: boolean): 
   await Promise.all(sent.map((data) => writer.channels.get(name).publish('n', data)))
   await until('all received', () => received.length >= sent.length, 30_000)
   t.same(received, sent, 'in order, none lost or repeated')
+}
+
+/** A key that is added is good at every node, and one that is taken away ends who uses it. */
+async function liveKey(t: Test, { cluster }: World): Promise<void> {
+  const urls = await Promise.all([0, 1, 2].map((index) => podUrl(t, cluster, `main-${index}`)))
+  const keys = await cluster.kubectl(['get', 'realtimeapp/demo', '-o', 'jsonpath={.spec.keys}'])
+  const setKeys = (all: object[]) => cluster.kubectl([
+    'patch', 'realtimeapp/demo', '--type=merge', '-p', JSON.stringify({ spec: { keys: all } })
+  ])
+  let sinceMs = performance.now()
+  const tookSince = (what: string): void => {
+    const tookS = ((performance.now() - sinceMs) / 1_000).toFixed(1)
+    console.log(`# from kubectl apply to ${what}: ${tookS} s (aim: 5 s)`)
+  }
+  await setKeys([...JSON.parse(keys) as object[], { name: 'extra' }])
+  let key = ''
+  await untilAsync('the secret has the key', async () => {
+    key = await apiKey(cluster.kubeconfigPath, 'extra')
+    return key !== ''
+  })
+  const clients = urls.map((url) => ablyClient(t, url, key))
+  const isAt = (state: string) => () => clients.every(({ connection }) => {
+    if (connection.state === 'failed' && state !== 'failed') connection.connect()
+    return connection.state === state
+  })
+  await until('every node knows the key', isAt('connected'), POD_BOUND_MS)
+  tookSince('a new key that is good at every node')
+  sinceMs = performance.now()
+  await setKeys(JSON.parse(keys) as object[])
+  await until('whoever used it is told', isAt('failed'), POD_BOUND_MS)
+  tookSince('the end of all who used a key that was taken away')
+  t.same(clients.map(({ connection }) => connection.errorReason?.code), [40101, 40101, 40101])
 }
 
 async function scale(t: Test, { cluster, key, url }: World): Promise<void> {

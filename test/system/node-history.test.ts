@@ -1,10 +1,12 @@
 /*
 Persisted history on three real nodes with a real NATS: while somebody publishes, the master dies by
 kill -9, then NATS does. Whatever was acknowledged is in history once, in the order in which it was
-said and heard; while NATS is away nothing is acknowledged.
+said and heard; while NATS is away nothing is acknowledged. And an archive that takes nothing more
+is no trouble of channels that are not persisted.
 */
 
 import type * as Ably from 'ably'
+import { connect } from 'nats'
 import t, { type Test } from 'tap'
 import { apiServerTools } from '../support/api-server.ts'
 import { missingTools } from '../support/tools.ts'
@@ -17,6 +19,7 @@ const CHANNEL_COUNT = 3
 /** Publishes of a channel that wait for their answers. */
 const OPEN_MAX = 4
 const PAGE = 100
+const ARCHIVE_STREAM = /_H\d+$/
 /** Enough for several pages. */
 const LEAST_COUNT = 150
 
@@ -32,6 +35,7 @@ t.test('history', { skip, timeout: 240_000 }, async (t) => {
   const nodes = await Promise.all([0, 1, 2].map((index) => rig.startReadyNode(index)))
   await t.test('[22, G] a master and NATS die while somebody publishes', (t) =>
     testDeaths(t, rig, nodes))
+  await t.test('[22, G] the archive alone takes nothing more', (t) => testFullArchive(t, rig))
 })
 
 async function testDeaths(t: Test, rig: NodeRig, nodes: NodeProcess[]): Promise<void> {
@@ -69,6 +73,53 @@ async function testDeaths(t: Test, rig: NodeRig, nodes: NodeProcess[]): Promise<
   isOver = true
   await Promise.all(talking)
   for (const name of names) await testHistory(t, rig, name, said.get(name)!)
+}
+
+/** What is refused is not in history, and what was held is; the others notice nothing. */
+async function testFullArchive(t: Test, rig: NodeRig): Promise<void> {
+  const archive = await archiveStreams(t, rig)
+  const client = rig.client(t, 0)
+  const [kept, plain] = [client.channels.get('kept:full'), client.channels.get('not kept')]
+  await kept.publish('n', 'before')
+  await archive.setBytesMax(1)
+  const taken = ['before']
+  const open: Promise<void>[] = []
+  let refusal: Ably.ErrorInfo | undefined
+  for (let no = 0; refusal === undefined; no++) {
+    const data = `number ${no}`
+    const onRefused = (error: Ably.ErrorInfo): void => {
+      refusal ??= error
+    }
+    open.push(kept.publish('n', data).then(() => void taken.push(data), onRefused))
+    await plain.publish('n', data)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  t.match(refusal, { code: 50003, message: /persisted messages cannot be stored/ })
+  t.same(taken, ['before'], 'nothing is acknowledged that is not stored')
+  t.equal((await plain.history()).items.length, open.length)
+  await archive.setBytesMax(-1)
+  await until('it takes publishes again', async () =>
+    await kept.publish('n', 'after').then(() => true, () => false))
+  await Promise.all(open)
+  t.ok(taken.length > 1, 'some were held')
+  t.same(await readAll(kept, 'forwards'), [...taken, 'after'])
+}
+
+/** The streams of the archive, whose room is the test's to give. */
+async function archiveStreams(
+  t: Test, { nats }: NodeRig
+): Promise<{ setBytesMax(bytesMax: number): Promise<void> }> {
+  const connection = await connect({ servers: 'urls' in nats ? [...nats.urls] : [nats.url] })
+  t.teardown(() => connection.close())
+  const { streams } = await connection.jetstreamManager({ checkAPI: false })
+  return {
+    setBytesMax: async (bytesMax) => {
+      for await (const { config } of streams.list()) {
+        if (!ARCHIVE_STREAM.test(config.name)) continue
+        await streams.update(config.name, { ...config, max_bytes: bytesMax })
+      }
+    }
+  }
 }
 
 /** Channels of each node. */

@@ -72,13 +72,7 @@ t.test('the replicated archive on one server', { skip }, async (t) => {
   t.teardown(() => server.stop())
   const world = new JetStreamWorld(t, [server.url])
   await world.make(PLAN)
-  await archiveContract(t, {
-    open: async () => {
-      const archive = new JetStreamArchive(await world.join(), PREFIX)
-      archive.use(PLAN)
-      return archive
-    }
-  })
+  await archiveContract(t, { open: () => world.archive(PLAN) })
   await t.test('[22] before the view names a log nothing is there', async (t) => {
     const archive = new JetStreamArchive(await world.join(), PREFIX)
     t.match(await archive.last(SHELF), { kind: 'unreadable' })

@@ -1,4 +1,3 @@
-import { setImmediate as immediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { LogPlan } from '../../../src/node/member-ports.ts'
 import type { Log } from '../../../src/node/ports.ts'
@@ -7,8 +6,9 @@ import { type NatsCluster, startNatsCluster } from '../../support/nats-cluster.t
 import { missingTools } from '../../support/tools.ts'
 import { JetStreamWorld, PREFIX, until } from './jetstream-world.ts'
 import {
-  bytesOf, freshPartitions, logContract, readAll, storedAll, text, wordsIn
+  bytesOf, freshPartitions, logContract, readAll, storedAll, wordsIn
 } from './log-contract.ts'
+import { partitionScroll, Scribe } from './scribe.ts'
 
 const skip = missingTools('nats-server')
 t.setTimeout(240_000)
@@ -26,72 +26,8 @@ async function region(
 }
 
 /** Which server leads the stream of `partition`, once one does. */
-async function leaderOf(world: JetStreamWorld, partition: number, plan = PLAN): Promise<number> {
-  const manager = await (await world.join()).jetstreamManager({ checkAPI: false })
-  const name = streamName(PREFIX, plan, streamIndexOf(partition, plan))
-  let leader: string | undefined
-  await until('a leader', async () => {
-    const info = await manager.streams.info(name).catch(() => undefined)
-    leader = info?.cluster?.leader
-    return leader !== undefined
-  })
-  return Number(leader?.slice(1))
-}
-
-/**
- * A master's writing: one append under way, the same bytes again while the outcome is not known,
- * and a look at what stands there on a conflict (rule 2).
- */
-class Scribe {
-  readonly acknowledged: string[] = []
-  readonly outcomes: string[] = []
-  readonly #log: Log
-  readonly #partition: number
-  #lastSeq = 0
-  #isEnough = false
-
-  constructor(log: Log, partition: number) {
-    this.#log = log
-    this.#partition = partition
-  }
-
-  get lastSeq(): number {
-    return this.#lastSeq
-  }
-
-  async run(): Promise<void> {
-    for (let no = 0; !this.#isEnough; no++) await this.#write(`record ${no}`)
-  }
-
-  enough(): void {
-    this.#isEnough = true
-  }
-
-  async #write(words: string): Promise<void> {
-    for (;;) {
-      const outcome = await this.#log.append(this.#partition, this.#lastSeq, bytesOf(words))
-      this.outcomes.push(outcome.kind)
-      if (outcome.kind === 'appended') {
-        this.#lastSeq = outcome.seq
-        break
-      }
-      // What is refused at once must leave the others a turn.
-      await immediate()
-      if (outcome.kind !== 'conflict') continue
-      const page = await this.#log.read(this.#partition, this.#lastSeq + 1)
-      const first = page.kind === 'page' ? page.records[0] : undefined
-      if (first === undefined) continue
-      if (text(first.bytes) !== words) throw new Error(`${text(first.bytes)} instead of ${words}`)
-      this.#lastSeq = first.seq
-      break
-    }
-    this.acknowledged.push(words)
-  }
-}
-
-async function moreFrom(scribe: Scribe, count: number): Promise<void> {
-  const before = scribe.acknowledged.length
-  await until('more is stored', async () => scribe.acknowledged.length >= before + count)
+function leaderOf(world: JetStreamWorld, partition: number, plan = PLAN): Promise<number> {
+  return world.leaderOf(streamName(PREFIX, plan, streamIndexOf(partition, plan)))
 }
 
 t.test('the replicated log on three servers', { skip }, async (t) => {
@@ -126,17 +62,17 @@ t.test('the replicated log on three servers', { skip }, async (t) => {
     const partition = fresh()
     const streams = await world.streams()
     const leader = await leaderOf(world, partition)
-    const scribe = new Scribe(await world.log(PLAN), partition)
+    const scribe = scribeOf(await world.log(PLAN), partition)
     const run = scribe.run()
-    await moreFrom(scribe, 50)
+    await scribe.more(50)
     await cluster.lose(leader)
-    await moreFrom(scribe, 50)
+    await scribe.more(50)
     await cluster.start(leader)
     await until('all copies', async () => await streams.setCopies(PLAN) === undefined)
     // Now another one may go: what it held alone with the lost one is on the new disk.
     const other = (leader + 1) % 3
     await cluster.lose(other)
-    await moreFrom(scribe, 50)
+    await scribe.more(50)
     scribe.enough()
     await run
     await storedWhole(t, world, partition, scribe)
@@ -149,13 +85,13 @@ t.test('the replicated log on three servers', { skip }, async (t) => {
     const leader = await leaderOf(world, partition)
     const follower = (leader + 1) % 3
     const others = cluster.urls.filter((_, index) => index !== follower)
-    const scribe = new Scribe(await world.log(PLAN, { servers: others }), partition)
+    const scribe = scribeOf(await world.log(PLAN, { servers: others }), partition)
     const run = scribe.run()
-    await moreFrom(scribe, 50)
+    await scribe.more(50)
     await cluster.kill(follower)
-    await moreFrom(scribe, 50)
+    await scribe.more(50)
     await cluster.start(follower)
-    await moreFrom(scribe, 50)
+    await scribe.more(50)
     scribe.enough()
     await run
     await storedWhole(t, world, partition, scribe)
@@ -164,13 +100,13 @@ t.test('the replicated log on three servers', { skip }, async (t) => {
   await t.test('[A3] the leader dies in mid-append: the same bytes again find out', async (t) => {
     const partition = fresh()
     const leader = await leaderOf(world, partition)
-    const scribe = new Scribe(await world.log(PLAN), partition)
+    const scribe = scribeOf(await world.log(PLAN), partition)
     const run = scribe.run()
-    await moreFrom(scribe, 50)
+    await scribe.more(50)
     await cluster.kill(leader)
-    await moreFrom(scribe, 50)
+    await scribe.more(50)
     await cluster.start(leader)
-    await moreFrom(scribe, 50)
+    await scribe.more(50)
     scribe.enough()
     await run
     await storedWhole(t, world, partition, scribe)
@@ -180,19 +116,19 @@ t.test('the replicated log on three servers', { skip }, async (t) => {
     const partition = fresh()
     const leader = await leaderOf(world, partition)
     const others = cluster.urls.filter((_, index) => index !== leader)
-    const scribe = new Scribe(await world.log(PLAN, { servers: others }), partition)
+    const scribe = scribeOf(await world.log(PLAN, { servers: others }), partition)
     const former = await world.log(PLAN, { servers: [cluster.urls[leader]!] })
     const run = scribe.run()
-    await moreFrom(scribe, 20)
+    await scribe.more(20)
     await cluster.freeze(leader)
     try {
       const late = former.append(partition, scribe.lastSeq, bytesOf('late'))
       t.match(await late, { kind: 'unknown' }, 'it waits in the sockets of who stands still')
-      await moreFrom(scribe, 20)
+      await scribe.more(20)
     } finally {
       cluster.thaw(leader)
     }
-    await moreFrom(scribe, 20)
+    await scribe.more(20)
     scribe.enough()
     await run
     await storedWhole(t, world, partition, scribe)
@@ -203,9 +139,9 @@ t.test('the replicated log on three servers', { skip }, async (t) => {
     const leader = await leaderOf(world, partition)
     const [a, b] = [(leader + 1) % 3, (leader + 2) % 3] as const
     const log = await world.log(PLAN, { servers: [cluster.urls[leader]!] })
-    const scribe = new Scribe(log, partition)
+    const scribe = scribeOf(log, partition)
     const run = scribe.run()
-    await moreFrom(scribe, 20)
+    await scribe.more(20)
     await Promise.all([cluster.kill(a), cluster.kill(b)])
     scribe.outcomes.length = 0
     await until('an append without an outcome', async () => scribe.outcomes.includes('unknown'))
@@ -213,7 +149,7 @@ t.test('the replicated log on three servers', { skip }, async (t) => {
     await until('one more try', async () => scribe.outcomes.length > 2)
     t.equal(scribe.acknowledged.length, before)
     await Promise.all([cluster.start(a), cluster.start(b)])
-    await moreFrom(scribe, 20)
+    await scribe.more(20)
     scribe.enough()
     await run
     await storedWhole(t, world, partition, scribe)
@@ -221,12 +157,12 @@ t.test('the replicated log on three servers', { skip }, async (t) => {
 
   await t.test('[A4] all die at once and start on their disks: all is there', async (t) => {
     const partition = fresh()
-    const scribe = new Scribe(await world.log(PLAN), partition)
+    const scribe = scribeOf(await world.log(PLAN), partition)
     const run = scribe.run()
-    await moreFrom(scribe, 200)
+    await scribe.more(200)
     await Promise.all([0, 1, 2].map((index) => cluster.kill(index)))
     await Promise.all([0, 1, 2].map((index) => cluster.start(index)))
-    await moreFrom(scribe, 50)
+    await scribe.more(50)
     scribe.enough()
     await run
     await storedWhole(t, world, partition, scribe)
@@ -237,16 +173,20 @@ t.test('five copies on five servers: any two are lost with their disks', { skip 
   const plan = { ...PLAN, streamCount: 1, redundancy: 5 }
   const { cluster, world } = await region(t, 5, plan)
   const partition = 7
-  const scribe = new Scribe(await world.log(plan), partition)
+  const scribe = scribeOf(await world.log(plan), partition)
   const run = scribe.run()
-  await moreFrom(scribe, 50)
+  await scribe.more(50)
   const leader = await leaderOf(world, partition, plan)
   await Promise.all([cluster.lose(leader), cluster.lose((leader + 1) % 5)])
-  await moreFrom(scribe, 50)
+  await scribe.more(50)
   scribe.enough()
   await run
   await storedWhole(t, world, partition, scribe, plan)
 })
+
+function scribeOf(log: Log, partition: number): Scribe {
+  return new Scribe(partitionScroll(log, partition))
+}
 
 /** What is read once no copy lags any more: a read alone proves no end. */
 async function settledWords(log: Log, partition: number, count: number): Promise<string[]> {

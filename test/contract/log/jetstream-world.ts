@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { connect, type ConnectionOptions, type NatsConnection } from 'nats'
 import type { Test } from 'tap'
 import type { LogPlan } from '../../../src/node/member-ports.ts'
+import { JetStreamArchive } from '../../../src/store/jetstream-archive.ts'
 import { JetStreamLog } from '../../../src/store/jetstream.ts'
 import { JetStreamStreams } from '../../../src/store/jetstream-streams.ts'
 
@@ -47,8 +48,26 @@ export class JetStreamWorld {
     return log
   }
 
+  async archive(plan: LogPlan, options: ConnectionOptions = {}): Promise<JetStreamArchive> {
+    const archive = new JetStreamArchive(await this.join(options), PREFIX)
+    archive.use(plan)
+    return archive
+  }
+
   async streams(options: ConnectionOptions = {}): Promise<JetStreamStreams> {
     return new JetStreamStreams(await this.join(options), PREFIX)
+  }
+
+  /** Which server of a cluster leads the stream of this name, once one does. */
+  async leaderOf(name: string): Promise<number> {
+    const manager = await (await this.join()).jetstreamManager({ checkAPI: false })
+    let leader: string | undefined
+    await until('a leader', async () => {
+      const info = await manager.streams.info(name).catch(() => undefined)
+      leader = info?.cluster?.leader
+      return leader !== undefined
+    })
+    return Number(leader?.slice(1))
   }
 
   /** Makes the streams of `plan`, as often as it takes. */
