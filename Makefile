@@ -26,8 +26,8 @@ $(INSTALLED): package.json package-lock.json
 install: $(INSTALLED) ## install what is needed from npm
 
 .PHONY: run
-run: $(INSTALLED) ## run a region on this machine (NODES=3 for three nodes, PORT=8080)
-	@exec node src/main.ts dev --nodes $(NODES) --port $(PORT) $(ARGS)
+run: $(INSTALLED) ## run a region on this machine (NODES=3 for three nodes, PORT=8080, DATA=file)
+	@exec node src/main.ts dev --nodes $(NODES) --port $(PORT) $(if $(DATA),--data-file $(DATA)) $(ARGS)
 
 .PHONY: test
 test: $(INSTALLED) ## run every test that this machine can run

@@ -18,7 +18,8 @@ program
   .option('-p, --port <port>', 'port of the first node; 0 takes free ones', port, 8080)
   .option('--host <address>', 'address to listen on', '127.0.0.1')
   .option('-w, --workers <count>', 'worker threads per node (default: as many as cores)', count, 0)
-  .option('--history-file <path>', 'where persisted messages are kept (default: in memory)')
+  .option('--data-file <path>', 'where apps, persisted messages and statistics outlive the ' +
+    'process (default: nowhere)')
   .option('--log-level <level>', 'trace, debug, info, warn, error or silent', 'warn')
   .action(async (options) => {
     const { devCommand } = await import('./commands/dev.ts')

@@ -1,6 +1,7 @@
 /**
  * The apps of dev mode: one that is there from the start, and those that the sandbox API makes
- * (protocol 23). They live in the memory of the process.
+ * (protocol 23). They live in the memory of the process, and in a file where one is given; who is
+ * present by their fixtures leaves with the process.
  */
 
 import { randomBytes, randomInt } from 'node:crypto'
@@ -8,8 +9,10 @@ import { type AppConfig, AppDirectory, type KeyConfig, parseApps } from '../auth
 import { capabilityText, DEFAULT_CAPABILITY } from '../auth/capability.ts'
 import { authenticateKey } from '../auth/key.ts'
 import type { ProvisionAnswer, ProvisionRequest } from '../ops/thread-messages.ts'
+import type { AppsFile } from '../store/apps-file.ts'
 import type { EmbeddedStats } from '../store/embedded-stats.ts'
 import { type ErrorInfo, errors } from '../wire/errors.ts'
+import type { DevStores } from './dev-stores.ts'
 import { keepFixtures, statsFixturesOf } from './dev-stats.ts'
 import { type StagedChannel, stagedChannelsOf, StagedMembers } from './dev-members.ts'
 
@@ -22,37 +25,42 @@ export class DevApps {
   readonly #spread: (apps: readonly AppConfig[]) => Promise<void>
   readonly #url: () => string
   readonly #stats: EmbeddedStats
-  #fixtureCount = 0
+  readonly #file: AppsFile | undefined
 
   /**
    * `spread` resolves once every worker of every node knows the apps; `url` is where clients
-   * connect; `stats` is where the region keeps statistics.
+   * connect; the stores keep statistics, and apps of former times.
    */
   constructor(
-    spread: (apps: readonly AppConfig[]) => Promise<void>, url: () => string, stats: EmbeddedStats
+    spread: (apps: readonly AppConfig[]) => Promise<void>, url: () => string,
+    { stats, appsFile }: DevStores
   ) {
     this.#spread = spread
     this.#url = url
     this.#stats = stats
+    this.#file = appsFile
+    for (const app of appsFile?.apps() ?? []) this.#apps.set(app.appId, app)
   }
 
   list(): readonly AppConfig[] {
     return [...this.#apps.values()]
   }
 
-  /** Adds an app with one key that may do everything; returns the key, `appId.keyId:secret`. */
-  addFirst(): string {
-    const appId = randomId()
-    const key = makeKey({ capability: DEFAULT_CAPABILITY, revocableTokens: false })
-    this.#apps.set(appId, { appId, name: 'dev', keys: [key], namespaces: [], limits: {} })
-    return `${appId}.${key.id}:${key.secret}`
+  /**
+   * The key of the first app, `appId.keyId:secret`, that may do everything; the app is made unless
+   * it is there from a former time.
+   */
+  first(): string {
+    const [known] = this.#apps.values()
+    const { appId, keys: [key] } = known ?? this.#addFirst()
+    return `${appId}.${key!.id}:${key!.secret}`
   }
 
   /** The app becomes what `change` makes of it; resolves once every worker knows. */
   async change(appId: string, change: (app: AppConfig) => AppConfig): Promise<void> {
     const app = this.#apps.get(appId)
     if (app === undefined) throw new Error(`there is no app ${appId}`)
-    this.#apps.set(appId, { ...change(app), appId })
+    this.#put({ ...change(app), appId })
     await this.#spread(this.list())
   }
 
@@ -71,7 +79,7 @@ export class DevApps {
     // Members are entered with a key that nobody is told.
     const stage = makeKey({ capability: DEFAULT_CAPABILITY, revocableTokens: false })
     const keys = channels.length === 0 ? app.keys : [...app.keys, stage]
-    this.#apps.set(appId, { ...app, keys })
+    this.#put({ ...app, keys })
     await this.#spread(this.list())
     const error = channels.length === 0 ? undefined
       : await this.#enter(appId, `${appId}.${stage.id}:${stage.secret}`, channels)
@@ -84,6 +92,17 @@ export class DevApps {
   stop(): void {
     for (const members of this.#members.values()) members.leave()
     this.#members.clear()
+  }
+
+  #addFirst(): AppConfig {
+    const keys = [makeKey({ capability: DEFAULT_CAPABILITY, revocableTokens: false })]
+    return this.#put({ appId: randomId(), name: 'dev', keys, namespaces: [], limits: {} })
+  }
+
+  #put(app: AppConfig): AppConfig {
+    this.#apps.set(app.appId, app)
+    this.#file?.put(app)
+    return app
   }
 
   #enter(
@@ -100,7 +119,7 @@ export class DevApps {
     const fixtures = statsFixturesOf(body)
     if ('code' in fixtures) return { kind: 'refused', error: fixtures }
     const { appId } = proven.credentials
-    const isKept = await keepFixtures(appId, fixtures, ++this.#fixtureCount, this.#stats)
+    const isKept = await keepFixtures(appId, fixtures, randomId(), this.#stats)
     return isKept ? { kind: 'added' } : { kind: 'refused', error: errors.capacity().info }
   }
 
@@ -109,6 +128,7 @@ export class DevApps {
     this.#members.get(appId)?.leave()
     this.#members.delete(appId)
     const existed = this.#apps.delete(appId)
+    this.#file?.drop(appId)
     if (existed) await this.#spread(this.list())
     return existed
   }

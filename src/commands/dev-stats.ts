@@ -52,12 +52,15 @@ export function statsFixturesOf(body: unknown): readonly Fixture[] | ErrorInfo {
   return [...byMinute].map(([minuteMs, entries]) => ({ minuteMs, entries }))
 }
 
-/** Has them kept under a name that no worker has; false where there is no room. */
+/**
+ * Has them kept under a name that no worker has, and that ends in an id that nobody else has;
+ * false where there is no room.
+ */
 export async function keepFixtures(
-  appId: string, fixtures: readonly Fixture[], no: number, store: StatsStore
+  appId: string, fixtures: readonly Fixture[], id: string, store: StatsStore
 ): Promise<boolean> {
   for (const { minuteMs, entries } of fixtures) {
-    const key = tallyKey(appId, minuteMs, `fixture-${no}`, 0)
+    const key = tallyKey(appId, minuteMs, `fixture-${id}`, 0)
     const bytes = encodeTally({ entries, isSealed: false })
     const { kind } = await store.put(key, 0, bytes, limits.statsTallyMs)
     if (kind !== 'written') return false

@@ -4,30 +4,24 @@
  */
 
 import { randomBytes } from 'node:crypto'
-import { availableParallelism, totalmem } from 'node:os'
+import { availableParallelism } from 'node:os'
 import { MessageChannel } from 'node:worker_threads'
 import type { AppConfig } from '../auth/app.ts'
 import { Hub } from '../bus/hub.ts'
 import type { PodFact } from '../node/member-ports.ts'
 import { makeLogger } from '../ops/notes.ts'
-import { EmbeddedLog } from '../store/embedded.ts'
-import { EmbeddedArchive } from '../store/embedded-archive.ts'
-import { EmbeddedStats } from '../store/embedded-stats.ts'
 import { DevApps } from './dev-apps.ts'
+import { type DevStoreOptions, type DevStores, openDevStores } from './dev-stores.ts'
 import { freePorts } from './free-ports.ts'
 import { LocalRing } from './local-ring.ts'
 import { type NodePorts, NodeRuntime } from './node-runtime.ts'
 
 const READY_CHECK_MS = 20
 const PARTITION_COUNT = 4096
-/** Of the machine's memory, for the log of the whole region; above, publishes are refused. */
-const LOG_MEMORY_SHARE = 0.25
-/** The statistics of all apps; above, nothing more is kept of them. */
-const STATS_BYTES_MAX = 256 * 1024 * 1024
 const PORT_MAX = 65_535
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
 
-export interface DevOptions {
+export interface DevOptions extends DevStoreOptions {
   readonly nodes: number
   /** The first node's port; the others take the ones after it. 0: free ones. */
   readonly port: number
@@ -35,10 +29,6 @@ export interface DevOptions {
   /** Per node; 0: as many as cores, shared out. */
   readonly workers: number
   readonly logLevel: string
-  /** The file of persisted messages; absent: they are kept in memory. */
-  readonly historyFile?: string
-  /** What may be kept of them; absent: much in a file, less in memory. */
-  readonly historyBytesMax?: number
 }
 
 /** A running dev region. */
@@ -59,9 +49,6 @@ export interface DevRegion {
 export async function startDevRegion(options: DevOptions): Promise<DevRegion> {
   checkOptions(options)
   const hub = new Hub()
-  const log = new EmbeddedLog(Math.floor(totalmem() * LOG_MEMORY_SHARE))
-  const stats = new EmbeddedStats(STATS_BYTES_MAX)
-  const archive = new EmbeddedArchive(options.historyFile, Date.now, options.historyBytesMax)
   const ring = new LocalRing(PARTITION_COUNT)
   const names = Array.from({ length: options.nodes }, (_, index) => `dev-${index}`)
   const runtimes: NodeRuntime[] = []
@@ -69,10 +56,11 @@ export async function startDevRegion(options: DevOptions): Promise<DevRegion> {
   const ports = await freePorts(options.host, options.port, options.nodes)
   const authority = options.host.includes(':') ? `[${options.host}]` : options.host
   const urls = ports.map((port) => `http://${authority}:${port}`)
+  const stores = openDevStores(options)
   const apps = new DevApps(async (list) => {
     await Promise.all(runtimes.map((runtime) => runtime.appsKnown(list)))
-  }, () => urls[0]!, stats)
-  const key = apps.addFirst()
+  }, () => urls[0]!, stores)
+  const key = apps.first()
   const secret = randomBytes(32)
   for (const [index, node] of names.entries()) {
     const logger = makeLogger(options.logLevel, { node })
@@ -96,14 +84,16 @@ export async function startDevRegion(options: DevOptions): Promise<DevRegion> {
         drainMs: 2_000,
         secret
       },
-      devPorts({ hub, log, archive, stats }, ring, apps, names, logger)
+      devPorts(hub, stores, ring, apps, names, logger)
     ))
   }
-  const stop = async (): Promise<void> => {
+  const end = async (): Promise<void> => {
     apps.stop()
     await Promise.all(runtimes.map((runtime) => runtime.stop()))
-    archive.close()
+    stores.close()
   }
+  let ending: Promise<void> | undefined
+  const stop = (): Promise<void> => ending ??= end()
   try {
     for (const runtime of runtimes) await runtime.start()
     await Promise.all(runtimes.map(servingOrFailed))
@@ -139,15 +129,9 @@ export async function devCommand(options: DevOptions): Promise<void> {
   await region.stop()
 }
 
-interface Stores {
-  readonly hub: Hub
-  readonly log: EmbeddedLog
-  readonly archive: EmbeddedArchive
-  readonly stats: EmbeddedStats
-}
-
 function devPorts(
-  { hub, log, archive, stats }: Stores,
+  hub: Hub,
+  { log, archive, stats }: DevStores,
   ring: LocalRing,
   apps: DevApps,
   names: readonly string[],

@@ -1,33 +1,38 @@
 /**
  * Statistics of dev mode: in the memory of the process's main thread, shared by all nodes and
- * workers like its log (store/embedded.ts), and gone with the process.
+ * workers like its log (store/embedded.ts). They go with the process, unless a file keeps them.
  */
 
 import type { MessagePort } from 'node:worker_threads'
 import type { StatsRecords, StatsStore } from '../node/ports.ts'
 import type { PutOutcome, StatsRecord } from '../stats/port.ts'
+import type { FiledStats, StatsFile } from './stats-file.ts'
 import { ownBytes, serveStore, StorePort } from './store-port.ts'
 
 const PAGE_RECORDS = 256
 /** What a record takes besides its bytes, about. */
 const RECORD_OVERHEAD_BYTES = 200
 
-interface Kept extends StatsRecord {
-  readonly expiresAtMs: number
-}
+type Kept = StatsRecord & FiledStats
 
 export class EmbeddedStats implements StatsStore {
   /** By app, then by key, in order of `seq`. */
   readonly #apps = new Map<string, Map<string, Kept>>()
   readonly #bytesMax: number
   readonly #nowMs: () => number
+  readonly #file: StatsFile | undefined
   #bytes = 0
   #seq = 0
 
-  /** Holds at most `bytesMax`; above it refuses. */
-  constructor(bytesMax: number, nowMs: () => number = Date.now) {
+  /** Holds at most `bytesMax`, above it refuses. What `file` has is there from the start. */
+  constructor(bytesMax: number, nowMs: () => number = Date.now, file?: StatsFile) {
     this.#bytesMax = bytesMax
     this.#nowMs = nowMs
+    this.#file = file
+    for (const record of file?.records() ?? []) {
+      this.#hold(this.#recordsOf(record.key), record)
+      this.#seq = record.seq
+    }
   }
 
   async put(
@@ -37,13 +42,11 @@ export class EmbeddedStats implements StatsStore {
     if ((former?.seq ?? 0) !== expectedSeq) return { kind: 'conflict', lastSeq: former?.seq ?? 0 }
     const more = sizeOf(bytes) - (former === undefined ? 0 : sizeOf(former.bytes))
     if (more > 0 && this.#bytes + more > this.#bytesMax) return { kind: 'refused' }
-    const records = this.#living(key)
-    const seq = ++this.#seq
-    records.delete(key)
-    records.set(key, { key, seq, bytes, expiresAtMs: this.#nowMs() + ttlMs })
-    this.#apps.set(appOf(key), records)
-    this.#bytes += more
-    return { kind: 'written', seq }
+    const record = { key, seq: this.#seq + 1, bytes, expiresAtMs: this.#nowMs() + ttlMs }
+    if (this.#file?.put(record) === false) return { kind: 'refused' }
+    this.#seq = record.seq
+    this.#hold(this.#living(key), record)
+    return { kind: 'written', seq: record.seq }
   }
 
   async list(path: string, from: number): Promise<StatsRecords> {
@@ -58,16 +61,19 @@ export class EmbeddedStats implements StatsStore {
 
   async remove(key: string): Promise<boolean> {
     const records = this.#living(key)
-    const gone = records.get(key)
-    if (gone !== undefined) this.#bytes -= sizeOf(gone.bytes)
-    records.delete(key)
+    if (records.has(key)) this.#letGo(records, [key])
     return true
   }
 
   /** The app is gone, and everything of it. */
   forget(appId: string): void {
-    for (const { bytes } of this.#apps.get(appId)?.values() ?? []) this.#bytes -= sizeOf(bytes)
+    const records = this.#apps.get(appId)
+    if (records !== undefined) this.#letGo(records, [...records.keys()])
     this.#apps.delete(appId)
+  }
+
+  close(): void {
+    this.#file?.close()
   }
 
   /** Answers the `PortStats` behind `port` until the port closes. */
@@ -86,14 +92,34 @@ export class EmbeddedStats implements StatsStore {
 
   /** The app's records, without those whose time is over. */
   #living(key: string): Map<string, Kept> {
-    const records = this.#apps.get(appOf(key)) ?? new Map<string, Kept>()
+    const records = this.#recordsOf(key)
     const nowMs = this.#nowMs()
-    for (const { key: each, bytes, expiresAtMs } of records.values()) {
-      if (expiresAtMs > nowMs) continue
-      records.delete(each)
-      this.#bytes -= sizeOf(bytes)
-    }
+    const over = [...records.values()].filter(({ expiresAtMs }) => expiresAtMs <= nowMs)
+    if (over.length > 0) this.#letGo(records, over.map((record) => record.key))
     return records
+  }
+
+  #recordsOf(key: string): Map<string, Kept> {
+    return this.#apps.get(appOf(key)) ?? new Map<string, Kept>()
+  }
+
+  /** In the place of what has its key, and behind all others. */
+  #hold(records: Map<string, Kept>, record: Kept): void {
+    const { key, bytes } = record
+    const former = records.get(key)
+    if (former !== undefined) this.#bytes -= sizeOf(former.bytes)
+    records.delete(key)
+    records.set(key, record)
+    this.#apps.set(appOf(key), records)
+    this.#bytes += sizeOf(bytes)
+  }
+
+  #letGo(records: Map<string, Kept>, keys: readonly string[]): void {
+    for (const key of keys) {
+      this.#bytes -= sizeOf(records.get(key)!.bytes)
+      records.delete(key)
+    }
+    this.#file?.drop(keys)
   }
 }
 

@@ -55,7 +55,7 @@ class Own {
   }
 
   static async start(
-    t: Test, format: WireFormat, options: { historyFile?: string; historyBytesMax?: number }
+    t: Test, format: WireFormat, options: { dataFile?: string; historyBytesMax?: number }
   ): Promise<Own> {
     const region = await startDevRegion({
       nodes: 1, port: 0, host: '127.0.0.1', workers: 1, logLevel: 'silent', ...options
@@ -204,10 +204,10 @@ ruleFile('persisted', (rule) => {
   }, undefined, 'devOnly')
 
   rule('H4', 'what has had its time is told no more', async (t, on) => {
-    const historyFile = fileOf(t)
-    const own = await Own.start(t, on.format, { historyFile })
+    const dataFile = fileOf(t)
+    const own = await Own.start(t, on.format, { dataFile })
     const appId = own.key.split('.')[0]!
-    const archive = new EmbeddedArchive(historyFile)
+    const archive = new EmbeddedArchive(dataFile)
     t.teardown(() => archive.close())
     for (const id of ['kept', 'short']) {
       const channel = `${appId}/${id}:old`
@@ -228,10 +228,10 @@ ruleFile('persisted', (rule) => {
   }, undefined, 'devOnly')
 
   rule('H6', 'who rewinds is told what the archive has, from before', async (t, on) => {
-    const historyFile = fileOf(t)
-    const own = await Own.start(t, on.format, { historyFile })
+    const dataFile = fileOf(t)
+    const own = await Own.start(t, on.format, { dataFile })
     const channel = `${own.key.split('.')[0]!}/kept:rewound`
-    const archive = new EmbeddedArchive(historyFile)
+    const archive = new EmbeddedArchive(dataFile)
     t.teardown(() => archive.close())
     const shelf = { partition: 0, channel, of: 'messages' as const }
     for (const [at, minutes] of [90, 30, 5].entries()) {
@@ -247,10 +247,10 @@ ruleFile('persisted', (rule) => {
   }, undefined, 'devOnly')
 
   rule('H7', 'the last message of a channel is kept, and told to who rewinds', async (t, on) => {
-    const historyFile = fileOf(t)
-    const own = await Own.start(t, on.format, { historyFile })
+    const dataFile = fileOf(t)
+    const own = await Own.start(t, on.format, { dataFile })
     const appId = own.key.split('.')[0]!
-    const archive = new EmbeddedArchive(historyFile)
+    const archive = new EmbeddedArchive(dataFile)
     t.teardown(() => archive.close())
     const lastOf = (name: string) =>
       ({ partition: 0, channel: `${appId}/last:${name}`, of: 'last' as const })
@@ -272,10 +272,10 @@ ruleFile('persisted', (rule) => {
   }, undefined, 'devOnly')
 
   rule('H5', 'what is published later follows on it', async (t, on) => {
-    const historyFile = fileOf(t)
-    const own = await Own.start(t, on.format, { historyFile })
+    const dataFile = fileOf(t)
+    const own = await Own.start(t, on.format, { dataFile })
     const channel = `${own.key.split('.')[0]!}/kept:again`
-    const archive = new EmbeddedArchive(historyFile)
+    const archive = new EmbeddedArchive(dataFile)
     // Some clock was ahead.
     const bytes = recordOf(channel, 1, Date.now() + 5_000, 'before')
     await archive.append({ partition: 0, channel, of: 'messages' }, 0, bytes, 3_600_000)

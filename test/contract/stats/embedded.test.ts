@@ -1,6 +1,8 @@
+import { join } from 'node:path'
 import { MessageChannel } from 'node:worker_threads'
 import t from 'tap'
 import { EmbeddedStats, PortStats } from '../../../src/store/embedded-stats.ts'
+import { StatsFile } from '../../../src/store/stats-file.ts'
 import { bytesOf, listed, statsContract } from './stats-contract.ts'
 
 const MEGABYTE = 1024 * 1024
@@ -18,6 +20,36 @@ t.test('embedded statistics, as workers see them', async (t) => {
     t.teardown(() => port2.close())
     return new PortStats(port2)
   })
+})
+
+t.test('embedded statistics in a file: whoever opens it has them', async (t) => {
+  const path = join(t.testdir(), 'data.db')
+  const stats = new EmbeddedStats(MEGABYTE, Date.now, new StatsFile(path))
+  await statsContract(t, async () => stats)
+  const all = await listed(stats, 'a1/tally/')
+  t.ok(all.length > 0)
+  const first = await stats.put('c/tally/1', 0, bytesOf('x'), 60_000)
+  await stats.put('c/tally/2', 0, bytesOf('removed'), 60_000)
+  await stats.put('c/tally/3', 0, bytesOf('over'), 1_000)
+  await stats.put('d/tally/1', 0, bytesOf('forgotten'), 60_000)
+  await stats.remove('c/tally/2')
+  stats.forget('d')
+  stats.close()
+  const later = new EmbeddedStats(MEGABYTE, () => Date.now() + 1_000, new StatsFile(path))
+  t.teardown(() => later.close())
+  t.same(await listed(later, 'a1/tally/'), all)
+  t.same(await listed(later, 'c/tally/'), ['c/tally/1 x'])
+  t.same(await listed(later, 'd/tally/'), [])
+  const expectedSeq = first.kind === 'written' ? first.seq : 0
+  t.match(await later.put('c/tally/1', expectedSeq, bytesOf('y'), 60_000), { kind: 'written' })
+})
+
+t.test('what a file cannot take is refused, and not there', async (t) => {
+  const file = new StatsFile(join(t.testdir(), 'data.db'))
+  const stats = new EmbeddedStats(MEGABYTE, Date.now, file)
+  file.close()
+  t.match(await stats.put('a/tally/1', 0, bytesOf('x'), 1_000), { kind: 'refused' })
+  t.same(await listed(stats, 'a/tally/'), [])
 })
 
 t.test('records are gone when their time is over', async (t) => {
