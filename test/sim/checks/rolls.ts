@@ -55,6 +55,8 @@ export class Rolls implements Check {
   readonly #listed = new Map<SimSocket, Map<string, Set<string>>>()
   /** By channel and member: the msgSerial with which its client last said that it leaves. */
   readonly #leftWith = new Map<string, number>()
+  /** By socket: the last msgSerial that its client has said. */
+  readonly #lastSaid = new Map<SimSocket, number>()
   /** By socket and channel: since when it stands attached, and in which lineage. */
   readonly #attached = new Map<SimSocket, Map<string, Standing>>()
 
@@ -82,8 +84,10 @@ export class Rolls implements Check {
   }
 
   /** Who has said that it leaves may not be there, though it enters again: that may be refused. */
-  onClientSays(socket: SimSocket, { action, channel, presence = [], msgSerial = 0 }: Wire): void {
-    if (action !== Does.PRESENCE) return
+  onClientSays(socket: SimSocket, { action, channel, presence = [], msgSerial }: Wire): void {
+    if (msgSerial !== undefined) this.#lastSaid.set(socket, msgSerial)
+    if (action === Does.DETACH) this.#onDetach(socket, channel!)
+    if (action !== Does.PRESENCE || msgSerial === undefined) return
     const identity = this.#region.clients.find((each) => each === socket.client)!.options.clientId
     const entered = new Set<string>()
     for (const { action, clientId = identity } of presence) {
@@ -128,6 +132,19 @@ export class Rolls implements Check {
     this.#refused.delete(socket)
     this.#open.delete(socket)
     this.#entered.delete(socket)
+    this.#lastSaid.delete(socket)
+  }
+
+  /** Its members leave with its attachment, whatever a log has lost of that since. */
+  #onDetach(socket: SimSocket, channel: string): void {
+    const msgSerial = this.#lastSaid.get(socket) ?? -1
+    const said = [...this.#open.get(socket)?.values() ?? []].map(({ entered }) => entered)
+    for (const members of [this.#entered.get(socket) ?? [], ...said]) {
+      for (const member of members) {
+        // What was entered so far has left: ids have the numbers of their frames.
+        if (member.startsWith(`${channel} `)) this.#leftWith.set(member, msgSerial + 0.5)
+      }
+    }
   }
 
   #onAnswer(socket: SimSocket, { action, msgSerial: first = 0, count = 0 }: Wire): void {
