@@ -1,8 +1,9 @@
 /**
  * The applications that a region serves: their keys, the rules of their namespaces, their limits.
- * They are written by the operator (or by dev mode) as one JSON document; `parseApps` reads it
- * whole or not at all, since a directory that is half there would turn away clients whose keys
- * are good. Problems name paths, never values: the document is full of secrets.
+ * They are written by the operator (or by dev mode) as one JSON document. Each app of it is read
+ * whole or not at all, since one that is half there would turn away clients whose keys are good;
+ * and one that cannot be read is no trouble of the others. Problems name paths, never values: the
+ * document is full of secrets.
  *
  * An AppDirectory never changes; a change of apps is a new directory with the next version, so
  * that whoever holds one sees a consistent state for as long as a turn lasts.
@@ -89,6 +90,29 @@ export function parseApps(value: unknown): ParsedApps {
   const apps = list.map((app, at) => readApp(app, `apps[${at}]`, problems))
   tellRepeats(apps.map((app) => app.appId), (at) => `apps[${at}].appId`, problems)
   return problems.length === 0 ? { ok: true, apps } : { ok: false, problems }
+}
+
+/**
+ * The apps of the document that are whole, with the problems of the others; in the place of one
+ * that is not whole the one of its id that was `known` before. Undefined for what has no list of
+ * apps at all.
+ */
+export function wholeAppsOf(
+  value: unknown, known: readonly AppConfig[]
+): { readonly apps: readonly AppConfig[]; readonly problems: readonly string[] } | undefined {
+  const list = isMap(value) ? value['apps'] : undefined
+  if (!Array.isArray(list)) return undefined
+  const problems: string[] = []
+  const apps = new Map<string, AppConfig>()
+  for (const [at, each] of list.entries()) {
+    const its: string[] = []
+    const read = readApp(each, `apps[${at}]`, its)
+    if (apps.has(read.appId)) its.push(`apps[${at}].appId: is there twice`)
+    const app = its.length === 0 ? read : known.find(({ appId }) => appId === read.appId)
+    problems.push(...its)
+    if (app !== undefined && !apps.has(app.appId)) apps.set(app.appId, app)
+  }
+  return { apps: [...apps.values()], problems }
 }
 
 function readApp(value: unknown, path: string, problems: string[]): AppConfig {

@@ -4,7 +4,7 @@
  */
 
 import { setTimeout as pause } from 'node:timers/promises'
-import { type AppConfig, parseApps } from '../auth/app.ts'
+import { type AppConfig, wholeAppsOf } from '../auth/app.ts'
 import type { KubeClient } from '../kube/client.ts'
 import {
   isAlreadyExists,
@@ -186,7 +186,8 @@ export function watchApps(
   onApps: (apps: readonly AppConfig[]) => void
 ): () => void {
   const { namespace, appsSecret } = scope
-  let hasTold = false
+  let isThere = false
+  let apps: readonly AppConfig[] = []
   const watch = new ListWatch<Secret>({
     client,
     resource: SECRETS,
@@ -195,9 +196,10 @@ export function watchApps(
     onChange: (event) => {
       // A Secret that is gone is somebody's mistake or a restore under way: the last apps stand.
       if (event.type === 'DELETED') return
-      const apps = appsOf(event.object, logger)
-      if (apps === undefined) return
-      hasTold = true
+      isThere = true
+      const read = appsOf(event.object, apps, logger)
+      if (read === undefined) return
+      apps = read
       onApps(apps)
     },
     onProblem: ({ during, error }) => {
@@ -206,7 +208,8 @@ export function watchApps(
   })
   watch.start()
   void watch.synced.then(() => {
-    if (!hasTold) onApps([])
+    // One that is there and makes no sense does not say that there are none.
+    if (!isThere) onApps([])
   })
   return () => watch.stop()
 }
@@ -238,16 +241,24 @@ function lastEndOf(containers: readonly ContainerStatus[]): number | undefined {
   return ends.length === 0 ? undefined : Math.max(...ends)
 }
 
-function appsOf(secret: Secret, logger: Logger): readonly AppConfig[] | undefined {
+/** `known`: the apps before; undefined where nothing can be read. */
+function appsOf(
+  secret: Secret, known: readonly AppConfig[], logger: Logger
+): readonly AppConfig[] | undefined {
   const encoded = secret.data?.['apps.json']
   if (encoded === undefined) {
     logger.warn({ secret: secret.metadata.name }, 'the Secret has no apps.json')
     return undefined
   }
   try {
-    const parsed = parseApps(JSON.parse(Buffer.from(encoded, 'base64').toString('utf8')))
-    if (parsed.ok) return parsed.apps
-    logger.warn({ problems: parsed.problems }, 'apps.json is wrong; the last apps stand')
+    const text = Buffer.from(encoded, 'base64').toString('utf8')
+    const read = wholeAppsOf(JSON.parse(text), known)
+    if (read === undefined) logger.warn('apps.json has no list of apps; the last apps stand')
+    else if (read.problems.length > 0) {
+      const { problems } = read
+      logger.warn({ problems }, 'apps that are wrong stand as they were last, if they were')
+    }
+    return read?.apps
   } catch {
     // The parser's message would quote the text, and the text holds secrets.
     logger.warn('apps.json is not JSON; the last apps stand')

@@ -35,7 +35,18 @@ const keySchema = record('One API key.', {
         holds: (self: string[]) => self.length === 1 || !self.includes('*')
       }]
     }
-  ), { minProperties: 1, maxProperties: 200, default: { '*': ['*'] } }),
+  ), {
+    minProperties: 1,
+    maxProperties: 200,
+    default: { '*': ['*'] },
+    rules: [{
+      cel: "self.all(r, r != '' && (!r.startsWith('[') || r.matches('^[[][^]]+].')))",
+      message: 'a resource is a pattern of channel names, such as chat:*, or has a qualifier ' +
+        'before it, such as [meta]*',
+      holds: (self: Record<string, unknown>) => Object.keys(self).every(resource =>
+        resource !== '' && (!resource.startsWith('[') || /^\[[^\]]+\]./.test(resource)))
+    }]
+  }),
   revocableTokens: flag('Whether tokens made with this key can be revoked.', { default: false })
 }, { required: ['name'] })
 

@@ -77,11 +77,25 @@ export function keyEntries (
   spec: AppSpec, appId: string, entries: Record<string, string>,
   lost: Record<string, string>, random: () => string
 ): Record<string, string> {
+  const ids = new Set<string>()
   return Object.fromEntries(spec.keys.map(({ name }) => {
     const candidates = [entries[name], lost[name]]
-    const kept = candidates.find(key => keyPartsOf(key ?? '')?.appId === appId)
-    return [name, kept ?? `${appId}.${identifierOf('key', appId, name)}:${random()}`]
+    const kept = candidates.find(key => {
+      const parts = keyPartsOf(key ?? '')
+      return parts?.appId === appId && !ids.has(parts.keyId)
+    })
+    const key = kept ?? `${appId}.${freeKeyId(appId, name, ids)}:${random()}`
+    ids.add(keyPartsOf(key)?.keyId ?? '')
+    return [name, key]
   }))
+}
+
+/** The id that follows from the key's name, unless another key was given it by hand. */
+function freeKeyId (appId: string, name: string, taken: ReadonlySet<string>): string {
+  for (let no = 0; ; no++) {
+    const id = identifierOf('key', appId, name, ...(no === 0 ? [] : [String(no)]))
+    if (!taken.has(id)) return id
+  }
 }
 
 /** Of several apps that claim one identifier, the oldest has it. */
@@ -102,12 +116,16 @@ function isBefore (a: Claim, b: Claim): boolean {
 export function keyProblems (
   spec: AppSpec, appId: string, entries: Record<string, string>
 ): string[] {
+  const names = new Map<string, string>()
   return spec.keys.flatMap(({ name }) => {
     const entry = entries[name]
     if (entry === undefined) return [`has no entry ${name}`]
     const parts = keyPartsOf(entry)
     if (parts === undefined) return [`entry ${name} is not an API key (appId.keyId:secret)`]
-    return parts.appId === appId ? [] : [`entry ${name} belongs to another app than ${appId}`]
+    if (parts.appId !== appId) return [`entry ${name} belongs to another app than ${appId}`]
+    const other = names.get(parts.keyId)
+    names.set(parts.keyId, name)
+    return other === undefined ? [] : [`entries ${other} and ${name} have the same key id`]
   })
 }
 

@@ -38,6 +38,8 @@ t.test('tokens and keys', { skip, timeout: 180_000 }, async (t) => {
   const region: Region = { rig, nodes }
   await t.test('keys are live: added, changed and taken away on every node', (t) =>
     testKeys(t, region))
+  await t.test('an app that makes no sense is no trouble of the others', (t) =>
+    testBrokenApp(t, region))
   await t.test('a revocation reaches every node, and later ones', (t) =>
     testRevocation(t, region))
   await t.test('nothing that was shown is in the logs', (t) => testLogs(t, region))
@@ -92,6 +94,19 @@ async function testKeys(t: Test, { rig, nodes }: Region): Promise<void> {
     { error: { code: 40143 } })
   await untilTold(t, nodes, `chat00.${added.id}:ofAChangedOne`, 40101)
   for (const bystander of bystanders!) t.notOk(bystander.isEnded)
+}
+
+async function testBrokenApp(t: Test, { rig, nodes }: Region): Promise<void> {
+  const broken = { id: 'key000', secret: 'ofTheBrokenOne', capability: { '[x': ['*'] } }
+  const good = { id: 'key000', secret: 'ofTheGoodOne', ...everything }
+  await rig.giveApps([{ appId: 'broken', keys: [broken] }, { appId: 'good00', keys: [good] }])
+  await untilTold(t, nodes, `good00.${good.id}:${good.secret}`, undefined)
+  await untilTold(t, nodes, rig.key, undefined)
+  await nodes[2]!.process.kill()
+  nodes[2] = await rig.startReadyNode(2)
+  await untilTold(t, nodes, rig.key, undefined)
+  await untilTold(t, nodes, `broken.${broken.id}:${broken.secret}`, 40101)
+  await rig.giveApps([])
 }
 
 async function revoke(node: NodeProcess, target: string): Promise<Response> {

@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { AppConfig } from '../../../src/auth/app.ts'
-import { AppDirectory, namespaceOf, parseApps } from '../../../src/auth/app.ts'
+import { AppDirectory, namespaceOf, parseApps, wholeAppsOf } from '../../../src/auth/app.ts'
 import { capabilityText } from '../../../src/auth/capability.ts'
 import { authenticateKey, parseApiKey } from '../../../src/auth/key.ts'
 
@@ -29,6 +29,21 @@ function problems(value: unknown): readonly string[] {
 }
 
 const directory = new AppDirectory(apps(document))
+
+t.test('an app that cannot be read is no trouble of the others', async t => {
+  const known = apps(document)
+  const [first, second] = document.apps
+  const broken = { ...first!, keys: [{ id: 'k1y2z3', secret: 'new', capability: { '[x': ['*'] } }] }
+  const changed = { ...second, name: 'renamed' }
+  const read = wholeAppsOf({ apps: [broken, changed, changed] }, known)!
+  t.same(read.apps, [known[0], apps({ apps: [changed] })[0]])
+  t.match(read.problems, [/^apps\[0\].keys\[0\].capability: /, /^apps\[2\].appId: is there twice/])
+  t.notOk(read.problems.join().includes('new'), 'no secret is told')
+  t.same(wholeAppsOf({ apps: [broken, changed] }, [])!.apps.map(({ appId }) => appId), ['Other1'])
+  for (const nothing of [undefined, {}, { apps: {} }, []]) {
+    t.equal(wholeAppsOf(nothing, known), undefined)
+  }
+})
 
 t.test('a key has two names and a secret', async t => {
   t.strictSame(parseApiKey('AbC123.k1y2z3:sec-ret_1'), {

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { wholeAppsOf } from '../../../src/auth/app.ts'
 import {
   appIdOf, appsJsonOf, compileApp, entriesOfCompiled, identifierOf, keyEntries, keyPartsOf,
   keyProblems, ownsAppId, parseAppsJson
@@ -53,6 +54,20 @@ t.test('keys that exist stay, lost ones come back, the rest is made', async t =>
   t.not(keyPartsOf(made.a ?? '')?.keyId, keyPartsOf(made.b ?? '')?.keyId)
 })
 
+t.test('no two keys of an app have one id, whoever wrote the Secret', async t => {
+  const [one, other] = ['AbC123.k1y2z3:secretsecret', 'AbC123.k1y2z3:anothersecret']
+  const entries = keyEntries(specOf(), 'AbC123', { a: one, b: other }, {}, counter())
+  t.equal(entries.a, one)
+  const ids = Object.values(entries).map(entry => keyPartsOf(entry)?.keyId)
+  t.equal(new Set(ids).size, 2)
+  const derived = identifierOf('key', 'AbC123', 'b')
+  const taken = keyEntries(specOf(), 'AbC123', { a: `AbC123.${derived}:secretsecret` }, {},
+    counter())
+  t.not(keyPartsOf(taken.b ?? '')?.keyId, derived)
+  t.same(keyProblems(specOf(), 'AbC123', { a: one, b: other }),
+    ['entries a and b have the same key id'])
+})
+
 t.test('what is wrong with a Secret is told without its contents', async t => {
   const problems = keyProblems(specOf({ keys: [{ name: 'a' }, { name: 'b' }, { name: 'c' }] }),
     'AbC123', { a: 'hunter2', b: 'Other1.k1y2z3:secretsecret' })
@@ -74,6 +89,26 @@ t.test('apps.json is the same whatever the order, and read back', async t => {
   t.same(parseAppsJson('{"apps":'), [])
   t.same(parseAppsJson('{"apps":1}'), [])
   t.same(parseAppsJson(undefined), [])
+})
+
+t.test('what is compiled is what nodes can read', async t => {
+  const spec = specOf({
+    tlsOnly: true,
+    keys: [
+      { name: 'a', revocableTokens: true },
+      { name: 'b', capability: { '[meta]*': ['subscribe'], '[*]*': ['*'], 'x:*:y': ['publish'] } }
+    ],
+    namespaces: [
+      { id: 'kept', persisted: true, retention: '72h' },
+      { id: 'put', batchingEnabled: true, batchingInterval: 20, batchingPolicy: 'conflating' }
+    ],
+    limits: { messageBytesMax: 1024, publishRateMax: 1 }
+  })
+  const app = compileApp('chat', spec, 'AbC123', keyEntries(spec, 'AbC123', {}, {}, counter()))
+  t.match(wholeAppsOf(JSON.parse(appsJsonOf([app])), []), {
+    problems: [],
+    apps: [{ appId: 'AbC123', tlsOnly: true, namespaces: [{ retentionMs: 72 * 3_600_000 }] }]
+  })
 })
 
 t.test('of apps that claim one id the oldest has it', async t => {

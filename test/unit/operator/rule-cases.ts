@@ -98,6 +98,10 @@ export const ruleCases: RuleCase[] = [
   app('* stands alone', 'spec.keys[0].capability.a',
     { regionRef, keys: [{ name: 'a', capability: { a: ['publish', 'subscribe'] } }] },
     { regionRef, keys: [{ name: 'a', capability: { a: ['*', 'publish'] } }] }),
+  ...['', '[x', '[]a', '[meta]'].map(resource =>
+    app('a resource is a pattern', 'spec.keys[0].capability',
+      { regionRef, keys: [{ name: 'a', capability: { '[meta]*': ['*'], 'a:*': ['*'] } }] },
+      { regionRef, keys: [{ name: 'a', capability: { [resource]: ['*'] } }] })),
   app('retention is 2m to 365d', 'spec.namespaces[0].retention',
     { regionRef, namespaces: [{ id: 'a', persisted: true, retention: '2m' }] },
     { regionRef, namespaces: [{ id: 'a', persisted: true, retention: '119s' }] }),
