@@ -10,13 +10,16 @@
 import { limits } from '../base/limits.ts'
 import { errors } from '../wire/errors.ts'
 import type { AppDirectory, FoundKey } from './app.ts'
-import { type Capability, capabilityText, parseCapability } from './capability.ts'
+import {
+  type Capability, capabilityText, grantCountMax, parseCapability
+} from './capability.ts'
 import type { Authenticated } from './key.ts'
 import { bytesOfBase64Url, isSameProof, macOf } from './proof.ts'
 
 const ABLY_TOKEN = /^([A-Za-z0-9_-]{1,64})\.([A-Za-z0-9_-]+)$/
 const FORMAT_VERSION = 1
 const PROOF_BYTES = 32
+const APP_ID_LENGTH_MAX = 64
 
 /** What a token grants. */
 export interface TokenGrant {
@@ -38,14 +41,25 @@ export function isAblyToken(text: string): boolean {
 
 /** A token of this key. */
 export function issueAblyToken({ app, key }: FoundKey, grant: TokenGrant): string {
-  const { issuedAtMs, expiresAtMs, capability, clientId = null } = grant
-  const fields: Fields = [
-    FORMAT_VERSION, key.id, issuedAtMs, expiresAtMs - issuedAtMs, capabilityText(capability),
-    clientId
-  ]
-  const facts = JSON.stringify(fields)
+  const facts = factsOf(key.id, grant)
   const proof = proofOf(key.secret, app.appId, facts)
   return `${app.appId}.${Buffer.concat([proof, Buffer.from(facts)]).toString('base64url')}`
+}
+
+/** True where nobody would take the token: it says too much. */
+export function isTooMuch(keyId: string, grant: TokenGrant): boolean {
+  const factsLengthMax = Math.floor(limits.tokenLengthMax / 4) * 3 - APP_ID_LENGTH_MAX - PROOF_BYTES
+  return grant.capability.size > grantCountMax ||
+    Buffer.byteLength(factsOf(keyId, grant)) > factsLengthMax
+}
+
+function factsOf(
+  keyId: string, { issuedAtMs, expiresAtMs, capability, clientId }: TokenGrant
+): string {
+  return JSON.stringify([
+    FORMAT_VERSION, keyId, issuedAtMs, expiresAtMs - issuedAtMs, capabilityText(capability),
+    clientId ?? null
+  ] satisfies Fields)
 }
 
 /**

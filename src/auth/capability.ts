@@ -53,7 +53,7 @@ export type ParsedCapability =
   | { readonly ok: false; readonly error: ProtocolError }
 
 /** Intersection costs the product of two counts, so a capability has a bound. */
-const grantCountMax = 1000
+export const grantCountMax = 1000
 
 const KNOWN: ReadonlySet<string> = new Set<string>([...OPERATIONS, '*'])
 

@@ -12,7 +12,7 @@
 import { limits } from '../base/limits.ts'
 import { errors, inScope, type ProtocolError } from '../wire/errors.ts'
 import { type Fields, isMap } from '../wire/fields.ts'
-import { issueAblyToken, type TokenGrant } from './ably-token.ts'
+import { issueAblyToken, isTooMuch, type TokenGrant } from './ably-token.ts'
 import type { AppDirectory, FoundKey, KeyConfig } from './app.ts'
 import { type Capability, capabilityText, intersect, parseCapability } from './capability.ts'
 import type { Credentials } from './key.ts'
@@ -106,7 +106,9 @@ function judged(
   if (clientId instanceof Refusal) return clientId
   const endsAtMs = former?.token?.expiresAtMs ?? Infinity
   const expiresAtMs = Math.min(nowMs + wantedMs, endsAtMs)
-  return { keyName, grant: { issuedAtMs: nowMs, expiresAtMs, capability, clientId }, nonce }
+  const grant = { issuedAtMs: nowMs, expiresAtMs, capability, clientId }
+  if (isTooMuch(key.id, grant)) return refusal(errors.badRequest('The token would be too long'))
+  return { keyName, grant, nonce }
 }
 
 /** Who the token is for; with a token of somebody, for nobody else. */

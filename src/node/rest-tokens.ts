@@ -28,7 +28,7 @@ export function requestToken(call: Call, ports: RequestPorts): void {
   }
   const isSigned = isSignedBody(body.value)
   const proven = !isSigned && showsCredentials(call.request)
-    ? authenticateRequest(call.request, directory, wallMs) : undefined
+    ? ports.gate.judge(authenticateRequest(call.request, directory, wallMs)) : undefined
   if (proven?.ok === false) {
     call.refuse(proven.error.info)
     return

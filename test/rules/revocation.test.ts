@@ -235,6 +235,13 @@ ruleFile('revocation', (rule) => {
         t.match(text, /40141/, `${path} at ${node}: ${response.status}`)
       }
     }
+    const [keyName] = key.split(':') as [string]
+    for (const node of [0, 1, 2]) {
+      const asked = await fetch(`${on.url(node)}/keys/${keyName}/requestToken`, {
+        method: 'POST', headers: { authorization: `Bearer ${token}` }
+      })
+      t.match(await asked.json(), { error: { code: 40141 } }, 'nor does it buy another one')
+    }
     bob.send({ action: AUTH, auth: { accessToken: token } })
     t.match(await bob.next(({ error }) => error !== undefined), {
       action: DISCONNECTED, error: { code: 40141 }

@@ -93,6 +93,24 @@ ruleFile('token requests', (rule) => {
     t.match(tooLong, { status: 400, value: { error: { code: 40003 } } })
   }, ['json'])
 
+  rule('A12', 'a token that nobody would take is not given', async (t, on) => {
+    const resource = (no: number): string => `${'x'.repeat(60)}${no}`
+    const mapOf = (count: number): string => JSON.stringify(Object.fromEntries(
+      Array.from({ length: count }, (_, no) => [resource(no), ['subscribe', 'publish']])))
+    const crossing = (left: string, right: string): string => JSON.stringify(Object.fromEntries(
+      Array.from({ length: 40 }, (_, no) => [`${left}${no}${right}`, ['subscribe']])))
+    const { keys: [key] } = await on.app({ keys: [{ capability: crossing('*:x', '') }] })
+    const [keyName] = key!.split(':') as [string]
+    const [everything] = on.key.split(':') as [string]
+    const refused = { status: 400, value: { error: { code: 40000 } } }
+    t.match(await ask(on, 1, everything, signed(on.key, { capability: mapOf(600) })), refused)
+    t.match(await ask(on, 1, everything, signed(on.key, { clientId: 'x'.repeat(60_000) })), refused)
+    t.match(await ask(on, 1, keyName, signed(key!, { capability: crossing('y', ':*') })), refused)
+    const { value } = await ask(on, 1, everything, signed(on.key, { capability: mapOf(400) }))
+    const client = on.client(t, 2, { token: value.token })
+    await client.connection.once('connected')
+  }, ['json'])
+
   rule('A12', 'unsigned, with the key; in the format that is asked for', async (t, on) => {
     const [keyName] = on.key.split(':') as [string]
     const accept = on.format === 'msgpack' ? 'application/x-msgpack' : 'application/json'
