@@ -7,7 +7,7 @@ import { errors, type ProtocolError } from '../wire/errors.ts'
 import type { AppDirectory } from './app.ts'
 import { capabilityText } from './capability.ts'
 import { authenticateKey, type Authenticated, type Credentials } from './key.ts'
-import { authenticateToken } from './token.ts'
+import { authenticateToken, keyNameIn } from './token.ts'
 
 /** What a client shows; a key counts more than a token. */
 export interface Shown {
@@ -35,6 +35,15 @@ export function tlsRefusal(
 ): ProtocolError | undefined {
   const isClosed = isTls === false && directory.app(appId)?.tlsOnly === true
   return isClosed ? errors.tlsRequired() : undefined
+}
+
+/**
+ * The key, `appId.keyId`, that somebody shows or has a token of, whatever that is worth; or its app
+ * alone, where no more is said.
+ */
+export function keyNameShown({ key, accessToken }: Shown): string | undefined {
+  if (key !== undefined) return key.split(':', 1)[0]
+  return accessToken === undefined ? undefined : keyNameIn(accessToken)
 }
 
 function proof(

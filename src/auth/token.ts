@@ -39,6 +39,19 @@ function prove(
   return prove(inner, directory, nowMs, false)
 }
 
+/**
+ * The key that a token says it is of, whatever that is worth, or its app where it says no more;
+ * undefined where it says nothing.
+ */
+export function keyNameIn(text: string, mayEnvelop = true): string | undefined {
+  if (isAblyToken(text)) return text.split('.', 1)[0]
+  const { header, claims } = jwtParts(text) ?? {}
+  const inner = header?.['x-ably-token'] ?? claims?.['x-ably-token']
+  if (typeof inner === 'string') return mayEnvelop ? keyNameIn(inner, false) : undefined
+  const kid = header?.['kid']
+  return typeof kid === 'string' ? kid : undefined
+}
+
 /** The same credentials as one client, where they may be that one. */
 function asClient(credentials: Credentials, clientId: string | undefined): Authenticated {
   if (clientId === undefined || clientId === credentials.clientId) return { ok: true, credentials }

@@ -4,6 +4,7 @@
  */
 
 import type { AppDirectory } from '../auth/app.ts'
+import { keyNameShown, type Shown } from '../auth/connect.ts'
 import type { Credentials } from '../auth/key.ts'
 import { type MeterSource, REFUSED_STATUSES } from '../base/meter.ts'
 import type { Parked } from '../session/parking.ts'
@@ -19,6 +20,8 @@ export type ConnectionFate = 'opened' | 'update' | 'closed' | 'failed' | 'refuse
 export interface Client {
   readonly credentials: Pick<Credentials, 'appId' | 'keyName'> & Partial<Credentials>
   readonly connectionId?: string
+  /** It showed a token that proved nothing. */
+  readonly isByToken?: boolean
   readonly account?: Partial<Account>
 }
 
@@ -59,20 +62,22 @@ export class ClientEvents {
     if (error !== undefined) this.onError(client, error)
   }
 
-  /** Somebody who showed this key, or none, was not let in. */
+  /** Somebody was not let in who showed this, or nothing. */
   onRefused(
-    key: string | undefined,
+    shown: Shown,
     directory: AppDirectory | undefined,
     error: ErrorInfo,
     transport?: Socket['transport']
   ): void {
-    const [keyName = ''] = key?.split(':') ?? []
+    const keyName = keyNameShown(shown) ?? ''
     const [appId = ''] = keyName.split('.')
     if (directory?.app(appId) === undefined) return
     this.#meters.of(appId).connections.refused++
     const isKnown = directory.key(keyName) !== undefined
     const credentials = { appId, keyName: isKnown ? keyName : '' }
-    this.onConnection({ credentials, account: { transport } }, 'refused', error)
+    const { key, accessToken } = shown
+    const isByToken = key === undefined && accessToken !== undefined
+    this.onConnection({ credentials, isByToken, account: { transport } }, 'refused', error)
   }
 
   /** A connection that was lost did not come back. */
@@ -107,9 +112,10 @@ export class ClientEvents {
     outcomes.add(statusCode)
   }
 
-  #facts({ credentials, connectionId, account }: Client): object {
+  #facts({ credentials, connectionId, isByToken = false, account }: Client): object {
     const { keyName, clientId, token } = credentials
-    const credential = { type: token === undefined ? 'key' : 'token', keyName }
+    const type = token === undefined && !isByToken ? 'key' : 'token'
+    const credential = { type, keyName }
     return { connectionId, clientId, credential, site: this.#siteCode, ...account }
   }
 }

@@ -114,7 +114,7 @@ export class Entrance implements AdmissionsOwner {
 
   turnAway({ slot, params }: Newcomer, error: ErrorInfo): void {
     const { events, gate } = this.#ports
-    events.onRefused(params.key, gate.directory, error, slot.socket.transport)
+    events.onRefused(params, gate.directory, error, slot.socket.transport)
     this.#turnAway(slot, params.format, error)
   }
 

@@ -3,7 +3,7 @@
  * The header counts more than the query, and there a key more than a token.
  */
 
-import { authenticate, type Shown } from '../auth/connect.ts'
+import { authenticate, keyNameShown, type Shown } from '../auth/connect.ts'
 import type { AppDirectory } from '../auth/app.ts'
 import type { Authenticated } from '../auth/key.ts'
 import { bearerToken } from '../auth/token.ts'
@@ -41,9 +41,9 @@ export function showsCredentials(request: Request): boolean {
   return shown === undefined || shown.key !== undefined || shown.accessToken !== undefined
 }
 
-/** The app of the key that is shown, whatever it is worth. */
+/** The app of what is shown, whatever that is worth. */
 export function appShownBy(request: Request): string | undefined {
-  return shownBy(request)?.key?.split('.', 1)[0]
+  return keyNameShown(shownBy(request) ?? {})?.split('.', 1)[0]
 }
 
 /** Undefined: a header that cannot be read. */

@@ -15,7 +15,7 @@ import type { Parsed } from './paging.ts'
 import type { RequestPorts } from './request-ports.ts'
 import { askedChannel } from './rest-channel.ts'
 import { countRead, membersAs, readAllMembers } from './rest-presence.ts'
-import { type Published, publishOn } from './rest-publish.ts'
+import { countRefused, type Published, publishOn } from './rest-publish.ts'
 
 /** What became of one channel of a batch. */
 type Result = { readonly channel: string; readonly error?: ErrorInfo }
@@ -53,8 +53,13 @@ export function publishBatch(call: Call, ports: RequestPorts): void {
     channels.map((channel) => ({ channel, messages })))
   const run = ({ channel, messages }: Target, onResult: (result: Published) => void): void => {
     const asked = askedChannel(channel, ['publish'], call.caller)
-    if (!asked.ok) onResult({ channel, error: asked.error.info })
-    else publishOn(asked, messages, call.caller, ports, onResult)
+    if (asked.ok) {
+      publishOn(asked, messages, call.caller, ports, onResult)
+      return
+    }
+    const error = asked.error.info
+    countRefused(messages.length, error, call.caller, ports)
+    onResult({ channel, error })
   }
   gather(targets, run, ports, (results) => {
     if (call.version < COUNTED_VERSION_MIN) {

@@ -11,7 +11,7 @@ import { limits } from '../base/limits.ts'
 import { admittedAs, contentRefusal, isForcedNack, rightsRefusal } from '../session/admission.ts'
 import { stamped } from '../session/channel-claims.ts'
 import type { AdmittedPublish } from '../session/door.ts'
-import { type ErrorInfo, errors } from '../wire/errors.ts'
+import { type ErrorInfo, errors, type ProtocolError } from '../wire/errors.ts'
 import { checkPublishIds } from '../wire/message.ts'
 import { checkMessages, type Message } from '../wire/protocol-message.ts'
 import type { Call, Caller } from './call.ts'
@@ -30,20 +30,24 @@ export type Published =
 /** `POST /channels/{c}/messages`. */
 export function publish(call: Call, ports: RequestPorts): void {
   const channel = askedChannel(call.params[0]!, ['publish'], call.caller)
-  if (!channel.ok) {
-    call.refuse(channel.error.info)
-    return
-  }
   const { query } = call.request
-  if (isForcedNack(Object.fromEntries(query))) {
-    call.refuse(errors.forcedNack().info)
-    return
-  }
   const isRaw = query.get('enveloped') === 'false'
   const body = isRaw ? { ok: true as const, value: rawMessageOf(call.request) } : call.body()
   const read = body.ok ? checkMessages(body.value) : body
+  const refuse = ({ info }: ProtocolError): void => {
+    countRefused(read.ok ? read.messages.length : 1, info, call.caller, ports)
+    call.refuse(info)
+  }
+  if (!channel.ok) {
+    refuse(channel.error)
+    return
+  }
+  if (isForcedNack(Object.fromEntries(query))) {
+    refuse(errors.forcedNack())
+    return
+  }
   if (!read.ok) {
-    call.refuse(read.error.info)
+    refuse(read.error)
     return
   }
   publishOn(channel, read.messages, call.caller, ports, (published) => {
@@ -60,12 +64,10 @@ export function publishOn(
   ports: RequestPorts,
   onPublished: (published: Published) => void
 ): void {
-  const { channels, connectionKeys, holders, random, tally, meters } = ports
+  const { channels, connectionKeys, holders, random, tally } = ports
   const channel = name.wire
   const refuse = (error: ErrorInfo): void => {
-    tally.refusedCount++
-    const { inboundRest } = meters.of(caller.credentials.appId)
-    inboundRest.messages.turnAway(messages.length, error.statusCode)
+    countRefused(messages.length, error, caller, ports)
     onPublished({ channel, error })
   }
   const publisher = publisherOf(messages, caller, connectionKeys)
@@ -103,6 +105,14 @@ export function publishOn(
     else if (held === 'over') refuse(errors.unknownConnectionKey(OVER).info)
     else refuse(errors.unavailable().info)
   })
+}
+
+/** Messages that were not taken, for statistics. */
+export function countRefused(
+  count: number, { statusCode }: ErrorInfo, { credentials }: Caller, { tally, meters }: RequestPorts
+): void {
+  tally.refusedCount++
+  meters.of(credentials.appId).inboundRest.messages.turnAway(count, statusCode)
 }
 
 /** As whom the messages are published. */

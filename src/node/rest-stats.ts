@@ -60,15 +60,15 @@ function rangeOf({ query }: Request, nowMs: number): Parsed<StatsRange> {
     return { ok: false, error: errors.staleCursor() }
   }
   const start = timeOf(query, 'start', 0)
-  const end = timeOf(query, 'end', nowMs)
+  // Clocks differ: who names no end may have named a start that is yet to come.
+  const end = timeOf(query, 'end', Infinity)
   if (start === undefined) return refused('start', EXPECTED)
   if (end === undefined) return refused('end', EXPECTED)
   if (start.firstMs > end.lastMs) return refused('start', 'it is after the end')
   const startMs = startOf(unit, start.firstMs)
+  const endMs = Math.min(end.lastMs, nowMs)
   const isBackwards = direction === 'backwards'
-  return { ok: true, value: {
-    unit, startMs, endMs: end.lastMs, isBackwards, after, limit: limit.value
-  } }
+  return { ok: true, value: { unit, startMs, endMs, isBackwards, after, limit: limit.value } }
 }
 
 const EXPECTED = 'milliseconds, or the id of an interval'

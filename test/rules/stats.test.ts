@@ -1,6 +1,7 @@
 import type * as Ably from 'ably'
 import { until } from '../support/ably-clients.ts'
 import vcdiff from '@ably/vcdiff-decoder'
+import { jwtOf } from '../support/tokens.ts'
 import { ask, basic, pathOf, refusalOf, valueOf } from './support/rest-kit.ts'
 import { ruleFile, type Stage, type TestApp } from './support/rule.ts'
 
@@ -107,7 +108,7 @@ ruleFile('statistics', (rule) => {
   })
 
   rule('S1', 'a publish that is sent again counts once, a refused one as that', async (t, on) => {
-    const app = await on.app(everything)
+    const app = await on.app({ keys: [{}, { capability: '{"none":["subscribe"]}' }] })
     const rest = on.rest(1, { key: app.keys[0]! })
     const channel = rest.channels.get(on.name('again'))
     for (let count = 0; count < 3; count++) await channel.publish({ id: 'same', data: 'x' })
@@ -115,8 +116,16 @@ ruleFile('statistics', (rule) => {
     const headers = { authorization: basic(app.keys[0]!) }
     const large = { data: 'x'.repeat(70_000) }
     t.same(await refusalOf(ask(on, path, { headers, value: large })), [413, 40009])
+    t.same(await refusalOf(ask(on, path, { headers, value: 7 })), [400, 40001])
+    const poor = { authorization: basic(app.keys[1]!) }
+    const two = [{ data: 'a' }, { data: 'b' }]
+    t.same(await refusalOf(ask(on, path, { headers: poor, value: two })), [401, 40160])
+    await ask(on, '/messages', {
+      headers: poor, value: { channels: [on.name('again'), on.name('other')], messages: two }
+    })
     await become(on, app, {
-      'messages.inbound.rest.messages.count': 1, 'messages.inbound.rest.messages.failed': 1
+      'messages.inbound.rest.messages.count': 1, 'messages.inbound.rest.messages.failed': 2,
+      'messages.inbound.rest.messages.refused': 6
     })
   })
 
@@ -183,10 +192,12 @@ ruleFile('statistics', (rule) => {
     await clients[0]!.channels.get(on.name('two')).attach()
     const wrong = on.client(t, 1, {}, `${key}x`)
     await until('refused', () => wrong.connection.state === 'failed')
+    const forged = on.client(t, 2, { token: `${jwtOf(key!).slice(0, -4)}AAAA` }, key)
+    await until('refused', () => forged.connection.errorReason !== null)
     const illegal = clients[0]!.channels.get('[meta]nothing')
     await t.rejects(illegal.attach())
     const entries = await become(on, app, {
-      'connections.all.opened': 3, 'connections.all.refused': 1, 'channels.opened': 2,
+      'connections.all.opened': 3, 'connections.all.refused': 2, 'channels.opened': 2,
       'channels.refused': 1
     })
     const { 'connections.all.peak': peak = 0, 'connections.all.mean': mean = 0 } = entries
@@ -253,6 +264,7 @@ ruleFile('statistics', (rule) => {
       page = (await page.next())!
     }
     t.same(pages, [70, 60, 50])
+    t.same((await read(rest, { start: Date.now() + 60_000 })).items, [], 'clocks differ')
     for (const query of ['unit=year', 'limit=1001', 'direction=up', 'start=x',
       'start=2025-03&end=2025-02']) {
       const headers = { authorization: basic(app.keys[0]!) }

@@ -171,10 +171,10 @@ t.test('[O8] who is refused is told of only to an app that there is', async (t) 
   const directory = { app: (id: string) => (id === 'app' ? {} : undefined), key: () => undefined }
   const error = { code: 40101, statusCode: 401, message: 'no' }
   for (const key of [undefined, 'other.k:s', 'nonsense']) {
-    events.onRefused(key, directory as never, error)
+    events.onRefused({ key }, directory as never, error)
   }
   t.same(bench.asked, [])
-  events.onRefused('app.k:wrong', directory as never, error)
+  events.onRefused({ key: 'app.k:wrong' }, directory as never, error)
   while (bench.asked.length > 0) bench.answer(true)
   t.equal(bench.published.length, 3)
   t.notMatch(JSON.stringify(bench.data), 'wrong')
