@@ -23,7 +23,7 @@ export function serveComet(server: FastifyInstance, ports: CometEdgePorts): void
     const handler = (request: FastifyRequest, reply: FastifyReply): void => {
       ask(wish, request, reply, ports)
     }
-    server.route({ method, url, bodyLimit, handler })
+    server.route({ method, url, bodyLimit, handler, exposeHeadRoute: false })
     refuseOthers(server, url, method)
   }
   serve('connect', '/comet/connect')

@@ -25,10 +25,10 @@ export function serveRequests(server: FastifyInstance, input: (input: WorkerInpu
   })
 }
 
-/** Refuses every method but `method` at a path that is served here. */
+/** Refuses every method but `method` at a path that is served here; HEAD too. */
 export function refuseOthers(server: FastifyInstance, url: string, method: 'GET' | 'POST'): void {
   server.route({
-    method: METHODS.filter((other) => other !== method),
+    method: [...METHODS, 'HEAD'].filter((other) => other !== method),
     url,
     handler: (request, reply) => {
       return answerError(request, reply, errors.methodNotAllowed(request.method).info)
@@ -92,7 +92,7 @@ export function bodyOf(
 } {
   const bytes = request.body as Buffer | undefined
   if (bytes === undefined || bytes.byteLength === 0) return { ok: true, value: undefined }
-  const isMsgpack = (request.headers['content-type'] ?? '').includes('msgpack')
+  const isMsgpack = (request.headers['content-type'] ?? '').toLowerCase().includes('msgpack')
   return decodeBody(bytes, isMsgpack ? 'msgpack' : 'json')
 }
 

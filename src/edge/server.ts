@@ -13,6 +13,7 @@ import { queryOf } from '../node/request.ts'
 import { serveComet } from './comet.ts'
 import { isTls } from './opening.ts'
 import { answerError, askCore, serveRequests, useRestConventions } from './rest.ts'
+import { refuseUnread } from './unread.ts'
 import { errors } from '../wire/errors.ts'
 import { type Provisioner, serveSandbox } from './sandbox.ts'
 import { WebSocketTransport } from './socket.ts'
@@ -53,6 +54,7 @@ export async function startEdge(options: EdgeOptions, ports: EdgePorts): Promise
     },
     // Connection keys stand in the paths of comet requests.
     routerOptions: { maxParamLength: limits.connectionKeyLengthMax },
+    clientErrorHandler: refuseUnread,
     // What the router cannot even read has our shape, too.
     frameworkErrors: (error, request, reply) => {
       void answerError(request, reply, errors.badRequest(error.message).info)

@@ -44,7 +44,7 @@ export function serveSse(server: FastifyInstance, { input }: SseEdgePorts): void
     return undefined
   }
   for (const url of ['/sse', '/event-stream']) {
-    server.get(url, open)
+    server.get(url, { exposeHeadRoute: false }, open)
     refuseOthers(server, url, 'GET')
   }
 }

@@ -94,7 +94,7 @@ export class Call {
     if (body === undefined || body.byteLength === 0) {
       return { ok: false, error: errors.malformedBody('it is empty') }
     }
-    const type = headers['content-type'] ?? ''
+    const type = (headers['content-type'] ?? '').toLowerCase()
     if (type.startsWith('application/x-www-form-urlencoded')) {
       const text = Buffer.from(body.buffer, body.byteOffset, body.length).toString('utf8')
       return { ok: true, value: Object.fromEntries(new URLSearchParams(text)) }

@@ -185,13 +185,14 @@ export function findMessage(
     onFound(undefined)
     return
   }
-  const { ms, counter, index } = place
+  const { ms, counter, index, site } = place
   const question: HistoryQuestion = {
     kind: 'history', of: 'messages', isBackwards: false, startMs: ms, endMs: ms,
     from: { ms, counter, isIncluded: true }, until: undefined, countMax: 1
   }
   questions.ask(asker, channel, question, ({ publications, lineage }) => {
-    const publication = publications?.find((each) => each.counter === counter)
+    const publication = lineage !== site ? undefined
+      : publications?.find((each) => each.counter === counter)
     const found = publication && messagesOf(publication, lineage).find((each) =>
       each.index === index)
     onFound(found?.item)

@@ -93,16 +93,22 @@ export function queryOf(target: string): Map<string, string> {
   return query
 }
 
-/** The format the caller wants: Accept wins, the first that is known; then `format`; then JSON. */
+/**
+ * The format the caller wants: Accept wins, of those that are known the one of the highest quality,
+ * the first of equal ones (RFC 9110, 12.5.1); then `format`; then JSON.
+ */
 export function wantedFormat(
   headers: Request['headers'], query: ReadonlyMap<string, string>
 ): Format {
+  let [wanted, highest]: [Format | undefined, number] = [undefined, 0]
   for (const part of (headers['accept'] ?? '').split(',')) {
-    const type = part.split(';', 1)[0]!.trim().toLowerCase()
-    if (type === CONTENT_TYPES.msgpack) return 'msgpack'
-    if (type === CONTENT_TYPES.json) return 'json'
+    const [type, ...params] = part.toLowerCase().split(';').map((text) => text.trim())
+    const format = type === CONTENT_TYPES.msgpack ? 'msgpack'
+      : type === CONTENT_TYPES.json ? 'json' : undefined
+    const quality = Number(params.find((text) => text.startsWith('q='))?.slice(2) ?? 1)
+    if (format !== undefined && quality > highest) [wanted, highest] = [format, quality]
   }
-  return query.get('format') === 'msgpack' ? 'msgpack' : 'json'
+  return wanted ?? (query.get('format') === 'msgpack' ? 'msgpack' : 'json')
 }
 
 /** Text as a header can carry it. */

@@ -32,7 +32,7 @@ export function readPresenceHistory(call: Call, ports: RequestPorts): void {
 }
 
 /** `GET /channels/{c}/messages/{serial}`: 40400 for one that is not there. */
-export function readMessage(call: Call, { questions }: RequestPorts): void {
+export function readMessage(call: Call, { questions, meters }: RequestPorts): void {
   const [wireName, serial] = call.params as [string, string]
   const channel = askedChannel(wireName, ['history'], call.caller)
   if (!channel.ok) {
@@ -40,8 +40,13 @@ export function readMessage(call: Call, { questions }: RequestPorts): void {
     return
   }
   findMessage(channel.key, serial, questions, call, (message) => {
-    if (message === undefined) call.refuse(errors.notFound('a message of this serial').info)
-    else call.answer(200, itemFor(message, call))
+    if (message === undefined) {
+      call.refuse(errors.notFound('a message of this serial').info)
+      return
+    }
+    const { outboundRest } = meters.of(call.caller.credentials.appId)
+    outboundRest.messages.add(1, publishSize([message]))
+    call.answer(200, itemFor(message, call))
   })
 }
 
@@ -112,7 +117,7 @@ function historyRequestOf(
 function untilOf(query: Request['query']): Parsed<Standing | undefined> {
   for (const name of ['from_serial', 'fromSerial']) {
     const text = query.get(name)
-    if (text === undefined) continue
+    if (text === undefined || text === '') continue
     const serial = parseChannelSerial(text)
     if (serial === undefined) {
       return { ok: false, error: errors.invalidParam(name, 'not a channelSerial') }

@@ -273,7 +273,8 @@ ruleFile('rest-history', (rule) => {
     const message = await on.rest(2).channels.get(name).getMessage(serials[1]!)
     t.match(message, { name: 'n', data: { b: 1 }, serial: serials[1] })
     const made = serials[0]!.replace(/:\d+$/, ':007')
-    for (const serial of [made, 'nonsense']) {
+    const elsewhere = serials[0]!.replace(/@[^:]+:/, '@anywhere:')
+    for (const serial of [made, elsewhere, 'nonsense']) {
       t.equal((await errorOf(channel.getMessage(serial))).code, 40400)
     }
   })

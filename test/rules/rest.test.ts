@@ -1,5 +1,6 @@
 import { request } from 'node:http'
 import { limits } from '../../src/base/limits.ts'
+import { answerTo } from '../support/raw-request.ts'
 import { ask, basic, pathOf, refusalOf, TYPES, valueOf } from './support/rest-kit.ts'
 import { ruleFile, type Stage } from './support/rule.ts'
 
@@ -31,6 +32,35 @@ ruleFile('rest', (rule) => {
     t.equal(byQuery.headers.get('content-type'), type)
     t.ok(Math.abs((await on.rest(0).time()) - Date.now()) < 60_000, 'as the SDK reads it')
   })
+
+  rule('R1', 'of several formats the one that is wanted most', async (t, on) => {
+    const other = on.format === 'json' ? 'application/x-msgpack' : 'application/json'
+    const wanted = TYPES[on.format]
+    const cases = [
+      `${other};q=0, ${wanted}`, `${other}; q=0.5, ${wanted.toUpperCase()};q=0.7`,
+      `${wanted}, ${other}`, `text/html, ${other};q=0.1, ${wanted};Q=0.2`
+    ]
+    for (const accept of cases) {
+      const { headers } = await fetch(`${on.url(1)}/time`, { headers: { accept } })
+      t.equal(headers.get('content-type'), wanted, accept)
+    }
+  })
+
+  rule('R1', 'what is no request at all', async (t, on) => {
+    const head = 'x'.repeat(limits.requestHeadBytesMax + 1)
+    const cases = [
+      [`GET /time HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${head}\r\n\r\n`, 431],
+      ['nonsense\r\n\r\n', 400]
+    ] as const
+    for (const [text, statusCode] of cases) {
+      const answer = await answerTo(on.url(0), text)
+      const [head = '', body = ''] = answer.split('\r\n\r\n')
+      t.match(head, new RegExp(`^HTTP/1.1 ${statusCode} `))
+      t.match(head, /x-ably-errorcode: 40000/i)
+      t.match(head, /access-control-allow-origin: \*/i)
+      t.match(JSON.parse(body), { error: { code: 40000, statusCode, message: String } })
+    }
+  }, ['json'])
 
   rule('R1', 'an envelope', async (t, on) => {
     const wrapped = await fetch(`${on.url(0)}/nowhere?envelope=json`)

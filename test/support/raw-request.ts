@@ -1,20 +1,25 @@
-/** A GET whose path is sent as it is: clients of HTTP tidy it up before. */
+/** Requests that are sent as they are: clients of HTTP tidy them up before. */
 
 import { connect } from 'node:net'
 
-/** The whole answer, head and body, as text. */
+/** The whole answer to a GET of this path, head and body, as text. */
 export function rawRequest(
   url: string, path: string, headers: Readonly<Record<string, string>> = {}
 ): Promise<string> {
-  const { hostname, port } = new URL(url)
   const lines = [
-    `GET ${path} HTTP/1.1`, `host: ${hostname}`, 'connection: close',
+    `GET ${path} HTTP/1.1`, `host: ${new URL(url).hostname}`, 'connection: close',
     ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
   ]
+  return answerTo(url, `${lines.join('\r\n')}\r\n\r\n`)
+}
+
+/** The whole answer to any text. */
+export function answerTo(url: string, text: string): Promise<string> {
+  const { hostname, port } = new URL(url)
   return new Promise((resolve, reject) => {
     let answer = ''
     const socket = connect(Number(port), hostname, () => {
-      socket.write(`${lines.join('\r\n')}\r\n\r\n`)
+      socket.write(text)
     })
     socket.on('data', (data) => {
       answer += data.toString('latin1')

@@ -27,7 +27,7 @@ t.test('queries are forms, but a key holds no space', async (t) => {
   t.same([...query], [['a', '1 2'], ['b', '+'], ['key', 'a.b:c+d'], ['empty', '']])
 })
 
-t.test('Accept wins, and in it the first that is known', async (t) => {
+t.test('Accept wins, and in it the one that is wanted most, the first of equal ones', async (t) => {
   const rows: [string | undefined, string, string][] = [
     [undefined, '/x', 'json'],
     [undefined, '/x?format=msgpack', 'msgpack'],
@@ -35,7 +35,9 @@ t.test('Accept wins, and in it the first that is known', async (t) => {
     ['*/*', '/x?format=msgpack', 'msgpack'],
     ['application/json', '/x?format=msgpack', 'json'],
     ['application/x-msgpack,application/json', '/x', 'msgpack'],
-    ['text/html, application/json;q=0.9, application/x-msgpack', '/x', 'json']
+    ['text/html, application/json;q=0.9, application/x-msgpack', '/x', 'msgpack'],
+    ['application/x-msgpack; q=0, application/json;q=0.1', '/x', 'json'],
+    ['application/x-msgpack;q=0', '/x?format=json', 'json']
   ]
   for (const [accept, target, format] of rows) {
     t.equal(wantedFormat({ accept }, queryOf(target)), format, `${accept} ${target}`)
