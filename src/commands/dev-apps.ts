@@ -9,7 +9,7 @@ import { type AppConfig, AppDirectory, type KeyConfig, parseApps } from '../auth
 import { capabilityText, DEFAULT_CAPABILITY } from '../auth/capability.ts'
 import { authenticateKey } from '../auth/key.ts'
 import type { ProvisionAnswer, ProvisionRequest } from '../ops/thread-messages.ts'
-import type { AppsFile } from '../store/apps-file.ts'
+import type { AppsFile } from './apps-file.ts'
 import type { EmbeddedStats } from '../store/embedded-stats.ts'
 import { type ErrorInfo, errors } from '../wire/errors.ts'
 import type { DevStores } from './dev-stores.ts'
@@ -74,8 +74,10 @@ export class DevApps {
     }
     const asked = readAsked(request.body)
     if ('error' in asked) return { kind: 'refused', error: asked.error }
-    const { app, channels } = asked
+    const { app } = asked
     const { appId } = app
+    // The others need nothing to be there.
+    const channels = asked.channels.filter(({ presence }) => presence.length > 0)
     // Members are entered with a key that nobody is told.
     const stage = makeKey({ capability: DEFAULT_CAPABILITY, revocableTokens: false })
     const keys = channels.length === 0 ? app.keys : [...app.keys, stage]

@@ -19,7 +19,7 @@ export interface StagedChannel {
   readonly presence: PresenceMessage[]
 }
 
-/** Reads the `channels` of what was asked; those without members need nothing. */
+/** Reads the `channels` of what was asked. */
 export function stagedChannelsOf(value: unknown): StagedChannel[] | ErrorInfo {
   const staged: StagedChannel[] = []
   for (const channel of Array.isArray(value) ? value as unknown[] : []) {
@@ -31,7 +31,7 @@ export function stagedChannelsOf(value: unknown): StagedChannel[] | ErrorInfo {
     if (!members.every(isMap)) {
       return errors.badRequest('The app cannot be made: a member is a map').info
     }
-    if (members.length > 0) staged.push({ name, presence: members.map(entered) })
+    staged.push({ name, presence: members.map(entered) })
   }
   return staged
 }
@@ -61,7 +61,10 @@ export class StagedMembers {
     const query = new URLSearchParams({ key, format: 'json', v: '6', heartbeats: 'false' })
     this.#url = `${url.replace(/^http/, 'ws')}/?${query}`
     this.#channels = channels
-    const timer = setTimeout(() => this.leave(), ENTER_MS)
+    const timer = setTimeout(() => {
+      this.#onEntered(errors.timeout().info)
+      this.leave()
+    }, ENTER_MS)
     let isTold = false
     this.#onEntered = (error) => {
       clearTimeout(timer)

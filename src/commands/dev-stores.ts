@@ -6,7 +6,7 @@
 
 import { chmodSync } from 'node:fs'
 import { totalmem } from 'node:os'
-import { AppsFile } from '../store/apps-file.ts'
+import { AppsFile } from './apps-file.ts'
 import { EmbeddedArchive } from '../store/embedded-archive.ts'
 import { EmbeddedStats } from '../store/embedded-stats.ts'
 import { EmbeddedLog } from '../store/embedded.ts'
