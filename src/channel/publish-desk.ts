@@ -106,7 +106,8 @@ export class PublishDesk {
     }
     const isOvertaken = this.#dedupe.isOvertaken(op)
     const changes = op.owner === undefined || isOvertaken ? undefined : this.#presence.judge(op)
-    const refusal = isOvertaken ? errors.overtaken().info
+    const refusal = op.ifNew !== undefined ? op.ifNew
+      : isOvertaken ? errors.overtaken().info
       : changes?.kind === 'refused' ? changes.error : this.#refusal(op, nowMs)
     if (refusal !== undefined) {
       interest.refused.set(publish.opNo, refusal)

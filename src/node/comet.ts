@@ -10,6 +10,7 @@
  * Each request shows credentials of the app and key that the connection was opened with (16).
  */
 
+import { namedClient } from '../auth/connect.ts'
 import type { ConnectionFacts } from '../auth/connection-key.ts'
 import type { Deadline } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
@@ -135,9 +136,10 @@ export class Comet {
     if (facts.appId !== appId || facts.keyName !== keyName) {
       return errors.incompatibleCredentials().info
     }
-    const namesOne = clientId !== undefined && clientId !== '*'
-    // An API key alone says nothing of who its bearer is: the connection's key does.
-    if (!namesOne || clientId === facts.clientId) return undefined
+    const [former, shown] = [namedClient(facts), namedClient({ clientId })]
+    // An API key alone says nothing of who its bearer is: the connection's key does. And who has no
+    // name yet may be about to be given one, by AUTH.
+    if (former === undefined || shown === undefined || former === shown) return undefined
     return errors.incompatibleCredentials('The connection belongs to another clientId').info
   }
 

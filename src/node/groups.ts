@@ -36,6 +36,8 @@ export interface GroupsPorts {
   toClient(message: ToClientFromGroup): void
 }
 
+const NOTHING = new Uint8Array()
+
 export class Groups implements ChannelDoor {
   readonly #options: GroupsOptions
   readonly #ports: GroupsPorts
@@ -78,9 +80,14 @@ export class Groups implements ChannelDoor {
 
   submit(channel: string, publish: AdmittedPublish, onOutcome: (outcome: Outcome) => void): void {
     const { id, idSpace, connectionId, msgSerial, messages, ephemeralCount, rateMax } = publish
-    const payload = encodeMessages(messages)
     const messageCount = messages.length
-    const { isRest = false } = publish
+    const { isRest = false, ifNew } = publish
+    if (ifNew !== undefined) {
+      const op = { id, idSpace, connectionId, msgSerial, messageCount, payload: NOTHING, ifNew }
+      this.#group(channel).submit(op, onOutcome)
+      return
+    }
+    const payload = encodeMessages(messages)
     const said = { count: messageCount, bytes: publishSize(messages), isRest }
     const op = { id, idSpace, connectionId, msgSerial, messageCount, payload, said }
     const isPlain = (ephemeralCount ?? 0) === 0 && rateMax === undefined

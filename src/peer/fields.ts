@@ -35,21 +35,24 @@ export function standingFrom(value: unknown): Standing {
   return { lineage, seq, epoch, entry }
 }
 
+const NO_SAID = [null, null, null] as const
+
 /** An op's fields. */
 export function opFields(op: PublishOp): Fields {
-  const { ephemeralCount, rateMax, owner, membersMax, said } = op
-  if (rateMax === undefined && said === undefined) return storedFields(op)
+  const { ephemeralCount, rateMax, owner, membersMax, said, ifNew } = op
+  if ((rateMax ?? said ?? ifNew) === undefined) return storedFields(op)
   const { id, idSpace, messageCount, payload } = op
   return [
     id, ID_SPACES.indexOf(idSpace), sayerField(op), messageCount, payload,
     owner === undefined ? null : ownerFields(owner), membersMax ?? null,
     ephemeralCount ?? null, rateMax ?? null,
-    ...(said === undefined ? [] : [said.count, said.bytes, said.isRest])
+    ...(said === undefined ? [] : [said.count, said.bytes, said.isRest]),
+    ...(ifNew === undefined ? [] : [...(said === undefined ? NO_SAID : []), ifNew])
   ]
 }
 
 /** Those of them that logs hold. */
-function storedFields(op: Omit<PublishOp, 'rateMax' | 'said'>): Fields {
+function storedFields(op: Omit<PublishOp, 'rateMax' | 'said' | 'ifNew'>): Fields {
   const { id, idSpace, messageCount, payload, ephemeralCount } = op
   const fields = [id, ID_SPACES.indexOf(idSpace), sayerField(op), messageCount, payload]
   if (op.owner !== undefined) return [...fields, ownerFields(op.owner), op.membersMax ?? null]
@@ -75,11 +78,12 @@ export function opFrom(value: unknown): PublishOp {
     (number | null)?,
     (number | null)?,
     (number | null)?,
-    number?,
-    number?,
-    boolean?
+    (number | null)?,
+    (number | null)?,
+    (boolean | null)?,
+    PublishOp['ifNew']?
   ]
-  const [owner, membersMax, ephemeralCount, rateMax, count, bytes, isRest] = more
+  const [owner, membersMax, ephemeralCount, rateMax, count, bytes, isRest, ifNew] = more
   const op = {
     id,
     idSpace: ID_SPACES[idSpace]!,
@@ -87,7 +91,8 @@ export function opFrom(value: unknown): PublishOp {
       : { connectionId: sayer ?? undefined }),
     messageCount,
     payload,
-    ...(count === undefined ? {} : { said: { count, bytes: bytes!, isRest: isRest! } })
+    ...(typeof count === 'number' && { said: { count, bytes: bytes!, isRest: isRest! } }),
+    ...(ifNew !== undefined && { ifNew })
   }
   if (owner !== undefined && owner !== null) {
     return { ...op, owner: ownerFrom(owner), membersMax: membersMax ?? undefined }
@@ -157,7 +162,7 @@ export function publicationFrom(value: unknown): Publication {
   const [seq, entry, timestamp, counter, ...op] = value as [number, number, number, number]
   const [keptMs, isLastKept] = (value as unknown[]).slice(KEPT_AT) as [(number | null)?, boolean?]
   if (keptMs !== undefined) withoutPadding(op)
-  const { membersMax, rateMax, said, ...rest } = opFrom(op)
+  const { membersMax, rateMax, said, ifNew, ...rest } = opFrom(op)
   const publication = { seq, entry, timestamp, counter, ...rest }
   if (keptMs === undefined) return publication
   const kept = keptMs === null ? publication : { ...publication, keptMs }

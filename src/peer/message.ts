@@ -108,6 +108,8 @@ export interface PublishOp extends Named {
   readonly membersMax?: number
   /** Of what a client said, for statistics: how much it was, and where it came in. */
   readonly said?: Said
+  /** Why it is refused unless it was taken before; then `payload` holds nothing. */
+  readonly ifNew?: ErrorInfo
 }
 
 /** A committed publish: what the log holds and what every ChannelClient is given. */

@@ -56,6 +56,8 @@ export interface AdmittedPublish {
   readonly rateMax?: number
   /** True: it came by request. */
   readonly isRest?: true
+  /** Why it is refused, unless it was taken before. */
+  readonly ifNew?: ErrorInfo
 }
 
 /** What a session admitted its client to say of members. */

@@ -242,8 +242,7 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
         return
       case Action.MESSAGE:
       case Action.PRESENCE:
-        // Some clients leave out what is zero.
-        this.#onSubmission(message, this.#owe(message.msgSerial ?? 0, bytes))
+        this.#onSubmission(message, this.#owe(message.msgSerial!, bytes))
         return
       case Action.SYNC:
         if (this.#excessOf(1) === undefined) this.#attachments?.sync(message.channel ?? '')

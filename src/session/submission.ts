@@ -20,7 +20,10 @@ export interface Speaker {
   readonly attachment: Attachment | undefined
 }
 
-/** Sends a publish on its way; or says why not, and `onOutcome` is not called. */
+/**
+ * Sends a publish on its way; or says why not, and `onOutcome` is not called. What is said again
+ * after a resume is refused only if it was not taken before (protocol 4.2).
+ */
 export function publish(
   { options: { connectionId, messageBytesMax, channelRateMax }, identity, attachment }: Speaker,
   said: Said,
@@ -28,16 +31,23 @@ export function publish(
   onOutcome: (outcome: Outcome) => void
 ): ErrorInfo | undefined {
   const { name, msgSerial, message: { messages = [], params } } = said
+  const { credentials } = identity
+  const channel = `${credentials.appId}/${name.base}`
   const refusal = publishRefusal(said, attachment, identity, messageBytesMax) ??
     (isForcedNack(params) ? errors.forcedNack().info : undefined)
-  if (refusal !== undefined) return refusal
-  const { credentials } = identity
+  if (refusal !== undefined) {
+    if (!said.isAgain || messages.length === 0) return refusal
+    // It may have been taken by the rights that its client had then.
+    const again = admitted(connectionId, msgSerial, messages, credentials.clientId)
+    channels.submit(channel, { ...again, ifNew: refusal }, onOutcome)
+    return undefined
+  }
   tally.publishCount++
   tally.messageCount += messages.length
   const signed = stamped(messages, credentials, name)
   const taken = admitted(connectionId, msgSerial, signed, credentials.clientId)
   const op = channelRateMax === undefined ? taken : { ...taken, rateMax: channelRateMax }
-  channels.submit(`${credentials.appId}/${name.base}`, op, onOutcome)
+  channels.submit(channel, op, onOutcome)
   return undefined
 }
 

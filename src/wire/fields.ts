@@ -48,6 +48,11 @@ function isPlain(value: unknown, depthLeft: number, withBytes: boolean): boolean
   return true
 }
 
+/** Some languages have one literal for an empty list and an empty map. */
+function isEmptyList(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 0
+}
+
 /** Reads fields and keeps the first problem met. */
 export class Reader {
   problem: ProtocolError | undefined
@@ -80,6 +85,7 @@ export class Reader {
     const value = fields[key]
     if (value === undefined || value === null) return undefined
     const make = problem ?? errors.invalidBody
+    if (isEmptyList(value)) return {}
     if (!isMap(value)) return this.refuse(make(`${key} must be a map`))
     if (!isJson(value)) return this.refuse(make(`${key} is not JSON, or nested too deeply`))
     return value
@@ -89,6 +95,7 @@ export class Reader {
   texts(fields: Fields, key: string): Record<string, string> | undefined {
     const value = fields[key]
     if (value === undefined || value === null) return undefined
+    if (isEmptyList(value)) return {}
     if (!isMap(value)) return this.refuse(errors.invalidBody(`${key} must be a map`))
     const texts: Record<string, string> = {}
     for (const [name, text] of Object.entries(value)) {

@@ -139,6 +139,10 @@ const CHANNEL_ACTIONS: ReadonlySet<number> = new Set([
   Action.OBJECT_SYNC, Action.ANNOTATION
 ])
 
+/** Each of these has a number on its connection; some clients leave out what is zero. */
+const NUMBERED_ACTIONS: ReadonlySet<number> = new Set([
+  Action.MESSAGE, Action.PRESENCE, Action.OBJECT, Action.ANNOTATION
+])
 /** What is said of a channel itself, and not acknowledged. */
 const ATTACHING_ACTIONS: ReadonlySet<number> = new Set([Action.ATTACH, Action.DETACH, Action.SYNC])
 
@@ -158,7 +162,8 @@ export function checkProtocolMessage(value: unknown): CheckedProtocolMessage {
     return { ok: false, error: errors.protocolError('The action must be a number') }
   }
   const channel = readChannel(value, action, outer)
-  const msgSerial = outer.count(value, 'msgSerial')
+  const zero = NUMBERED_ACTIONS.has(action) ? 0 : undefined
+  const msgSerial = outer.count(value, 'msgSerial') ?? zero
   const envelope: Envelope = { action, channel, msgSerial }
   if (outer.problem !== undefined) {
     return { ok: false, error: inScope(outer.problem, 'connection'), envelope }

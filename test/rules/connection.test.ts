@@ -1,8 +1,9 @@
 import * as Ably from 'ably'
 import type { Test } from 'tap'
-import { ablyClient, type AblyOptions, until } from '../support/ably-clients.ts'
+import { ablyClient, type AblyOptions, errorOf, until } from '../support/ably-clients.ts'
 import { Cable } from '../support/cable.ts'
 import { PlainSocket } from '../support/plain-socket.ts'
+import { callbackOf, jwtOf } from '../support/tokens.ts'
 import { ruleFile, type Stage } from './support/rule.ts'
 
 const ROUNDS = 3
@@ -142,6 +143,31 @@ ruleFile('connections', (rule) => {
     t.same(heard, [...sent, 'after'])
   })
 
+  rule('N4', 'they were taken by rights that the client has no more', async (t, on) => {
+    const name = on.name('fewer')
+    const rights = (...operations: string[]) =>
+      jwtOf(on.key, { clientId: 'ann', capability: { [name]: operations } })
+    const tokens = [rights('publish', 'subscribe')]
+    const authCallback = callbackOf(() => tokens.at(-1)!)
+    const cable = await Cable.to(t, on.url(0))
+    const useBinaryProtocol = on.format === 'msgpack'
+    const client = ablyClient(t, cable.url, on.key, { useBinaryProtocol, authCallback })
+    await client.connection.once('connected')
+    const heard: string[] = []
+    await on.client(t, 2).channels.get(name).subscribe(({ data }) => void heard.push(data))
+    cable.deafen()
+    const taken = client.channels.get(name).publish('n', 'taken')
+    await until('it was taken', () => heard.length === 1)
+    tokens.push(rights('subscribe'))
+    await client.auth.authorize().catch(() => undefined)
+    cable.lead(on.url(1))
+    cable.cut()
+    t.ok(await taken, 'it is acknowledged')
+    const later = client.channels.get(name).publish('n', 'refused')
+    t.equal((await errorOf(later)).code, 40160)
+    t.same(heard, ['taken'])
+  })
+
   rule('N5', 'another process goes on; the key is good once', async (t, on) => {
     const name = on.name('recover')
     const { cable, client, connectionId, received } = await plugged(t, on, name)
@@ -251,6 +277,26 @@ ruleFile('connections', (rule) => {
     socket.send({ action: 10, channel, channelSerial: '' })
     const attached = await socket.next(({ action }) => action === 11)
     t.equal(attached.error, undefined, 'who stood nowhere lost nothing')
+  })
+
+  rule('N8', 'what is left out where it is zero, or empty', async (t, on) => {
+    const channel = on.name('zero')
+    const socket = await on.socket(t, 1)
+    socket.send({ action: 15, channel, messages: 'none' })
+    t.match(await socket.next(({ error }) => error !== undefined),
+      { action: 2, msgSerial: 0, count: 1, error: { statusCode: 400 } })
+    const other = await on.socket(t, 1)
+    for (const action of [21, 19]) {
+      const fresh = await on.socket(t, 0)
+      fresh.send({ action, channel })
+      t.match(await fresh.next(({ error }) => error !== undefined),
+        { action: 2, msgSerial: 0, count: 1 })
+    }
+    other.send({ action: 10, channel, params: [] })
+    await other.next(({ action }) => action === 11)
+    other.send({ action: 15, channel, params: [], messages: [{ data: 'x', version: [] }] })
+    t.match(await other.next(({ action }) => action <= 2 && action > 0),
+      { action: 1, msgSerial: 0, count: 1 })
   })
 
   rule('N10', 'who says nothing hears that the server lives', async (t, on) => {

@@ -259,6 +259,23 @@ ruleFile('transports', (rule) => {
     await until('heard', () => heard.length > 0)
     t.same([heard, client.connection.id], [['yes'], id])
   }, JSON_ONLY)
+
+  rule('T8', 'who had no name is given one', async (t, on) => {
+    const name = on.name('named')
+    const tokens = [undefined, 'ann'].map((clientId) => jwtOf(on.key, { clientId }))
+    const authCallback = callbackOf(() => tokens.shift()!)
+    const { client } = await anywhere(t, on, { ...POLLED, authCallback })
+    const { id } = client.connection
+    await client.auth.authorize()
+    t.equal(client.auth.clientId, 'ann')
+    const channel = client.channels.get(name)
+    const heard: (string | undefined)[] = []
+    await channel.subscribe(({ clientId }) => void heard.push(clientId))
+    await channel.publish('n', 'x')
+    await until('heard', () => heard.length > 0)
+    t.same([heard, client.connection.id], [['ann'], id])
+  }, JSON_ONLY)
+
   rule('T12', 'headers count more than the query, and say who the client is', async (t, on) => {
     const base64 = (text: string) => Buffer.from(text).toString('base64')
     const ask = (path: string, headers: Record<string, string>) =>
@@ -281,6 +298,20 @@ ruleFile('transports', (rule) => {
     t.match(await ask(stream, { ...key, 'x-ably-clientid': '%' }),
       { value: { error: { code: 40012 } } })
     t.match(await ask(stream, { authorization: 'Basic %' }), { value: { error: { code: 40101 } } })
+  }, JSON_ONLY)
+
+  rule('R2', 'who asks for the head of a stream begins nothing', async (t, on) => {
+    const connected = await fetch(`${on.url(0)}/comet/connect?v=6&stream=false&key=${on.key}`)
+    const [{ connectionKey }] = await connected.json() as [{ connectionKey: string }]
+    const own = `comet/${encodeURIComponent(connectionKey)}`
+    for (const path of [`sse?v=3&channel=c&key=${on.key}`, `${own}/recv`, `${own}/close`]) {
+      const { status } = await fetch(`${on.url(0)}/${path}`, { method: 'HEAD' })
+      t.equal(status, 405, path)
+    }
+    const sent = await fetch(`${on.url(0)}/${own}/send?key=${on.key}`, {
+      method: 'POST', body: JSON.stringify([{ action: 0, id: 'lives' }])
+    })
+    t.equal(sent.status, 201, 'the connection is there')
   }, JSON_ONLY)
 
   rule('T17', 'the check of the internet, by anybody', async (t, on) => {

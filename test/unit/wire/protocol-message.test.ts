@@ -93,11 +93,20 @@ t.test('what cannot be answered with a msgSerial ends the connection', async t =
     { ...publish, msgSerial: -1 }, { ...publish, msgSerial: 1.5 }, { ...publish, msgSerial: '1' },
     { ...publish, msgSerial: 2 ** 53 }, { ...publish, channel: 5 },
     { action: Action.ATTACH, channel: {} }, { action: Action.ATTACH, flags: 'x' },
-    { action: Action.AUTH, auth: 'x' }, { action: Action.AUTH, auth: { accessToken: 1 } },
-    { action: Action.MESSAGE, channel: 'c', messages: 'x' }
+    { action: Action.AUTH, auth: 'x' }, { action: Action.AUTH, auth: { accessToken: 1 } }
   ]
   for (const value of cases) {
     t.equal(refused(value).error.scope, 'connection', JSON.stringify(value))
+  }
+})
+
+t.test('a msgSerial that is left out is 0, of what is refused too', async t => {
+  for (const wrong of [
+    { action: Action.MESSAGE, messages: 'x' }, { action: Action.PRESENCE, presence: 'x' }
+  ]) {
+    t.match(refused({ ...wrong, channel: 'c' }), {
+      error: { scope: 'message' }, envelope: { msgSerial: 0 }
+    })
   }
 })
 
