@@ -18,7 +18,11 @@ const messages: readonly PeerMessage[] = [
   { ...question, from: undefined, rewind: { count: 0 } },
   ...[
     op, { ...op, ephemeralCount: 1 }, { ...op, ephemeralCount: 0, rateMax: 5 },
-    { ...op, owner, membersMax: undefined }, { ...op, idSpace: 'client' as const, msgSerial: 7 }
+    { ...op, owner, membersMax: undefined }, { ...op, idSpace: 'client' as const, msgSerial: 7 },
+    { ...op, said: { count: 2, bytes: 7, isRest: false } },
+    { ...op, ifNew: { code: 40160, statusCode: 401, message: 'no' } },
+    { ...op, said: { count: 2, bytes: 7, isRest: true },
+      ifNew: { code: 40160, statusCode: 401, message: 'no' } }
   ].map((each) => ({
     kind: 'publish' as const, channel, clientId: 'x', epoch: 4, opNo: 1, answeredThrough: 0,
     op: each
