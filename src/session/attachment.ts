@@ -9,7 +9,8 @@
  * sent before ATTACHED or after DETACHED (protocol 7.2).
  */
 
-import { Action, Flag } from '../wire/actions.ts'
+import { digestOf } from '../auth/proof.ts'
+import { Action, Flag, MODE_BITS } from '../wire/actions.ts'
 import { type ErrorInfo, errors } from '../wire/errors.ts'
 import type { Frame } from '../wire/frame.ts'
 import type { Rewind } from '../wire/params.ts'
@@ -18,6 +19,11 @@ import type { Beginning, Ears } from './door.ts'
 
 /** Who is present hears of itself at least (protocol 8.3). */
 const HEARING_MODES = Flag.SUBSCRIBE | Flag.PRESENCE_SUBSCRIBE | Flag.PRESENCE
+
+/** The flags of an ATTACH by which it asks for something. */
+const ASKED_BITS = MODE_BITS | Flag.TRANSIENT
+/** Longer words are kept as their digest: any client may write as many as a frame holds. */
+const WORDS_LENGTH_MAX = 128
 
 /** What an attachment calls on its session. */
 export interface AttachmentOwner {
@@ -53,6 +59,16 @@ export interface Grant {
   readonly isTransient?: true
 }
 
+/** An attachment as its client asks for it, and how it does. */
+export interface AttachmentStart {
+  /** The client stood at a channelSerial that nobody here wrote. */
+  readonly isForeign: boolean
+  /** It has asked for something else under this name, and is attached meanwhile. */
+  readonly isAttached: boolean
+  /** All that it asks for (`wordsOf`). */
+  readonly words: string
+}
+
 export class Attachment implements Ears {
   readonly wireName: string
   /** `appId/name`. */
@@ -60,21 +76,19 @@ export class Attachment implements Ears {
   readonly #owner: AttachmentOwner
   #grant: Grant
   readonly #isForeign: boolean
+  readonly #words: string
   #isAttached: boolean
   seat: object | undefined
 
-  /**
-   * `isForeign`: the client stood at a channelSerial that nobody here wrote. `isAttached`: it has
-   * asked for something else under this name, and is attached meanwhile.
-   */
   constructor(
     wireName: string,
     channel: string,
     owner: AttachmentOwner,
     grant: Grant,
-    { isForeign, isAttached }: { readonly isForeign: boolean; readonly isAttached: boolean }
+    { isForeign, isAttached, words }: AttachmentStart
   ) {
     this.#isForeign = isForeign
+    this.#words = words
     this.#isAttached = isAttached
     this.wireName = wireName
     this.channel = channel
@@ -134,13 +148,9 @@ export class Attachment implements Ears {
     return this.#grant.filter !== undefined
   }
 
-  /** True if the client has asked for the same. */
-  asksFor({ askedBits, params, isTransient }: Grant): boolean {
-    const own = this.#grant
-    const names = Object.keys(params)
-    return own.askedBits === askedBits && own.isTransient === isTransient &&
-      names.length === Object.keys(own.params).length &&
-      names.every((name) => own.params[name] === params[name])
+  /** True if the client has asked for the same, word for word. */
+  asksFor(words: string): boolean {
+    return this.#words === words
   }
 
   /** True if the mode was granted. */
@@ -185,4 +195,18 @@ export class Attachment implements Ears {
       error
     })
   }
+}
+
+/**
+ * All that an ATTACH asks for, whether it is known and granted or not: an SDK asks again when its
+ * user changes a word of it, and modes that are spelled out are another wish than none. It does
+ * not for `agent` alone, which is who asks.
+ */
+export function wordsOf({ flags = 0, params = {} }: ProtocolMessage): string {
+  const bits = flags & ASKED_BITS
+  const asked = Object.entries(params).filter(([name]) => name !== 'agent')
+  if (asked.length === 0) return bits === 0 ? '' : String(bits)
+  const words = JSON.stringify([bits, ...asked.sort(([one], [other]) => (one < other ? -1 : 1))])
+  if (words.length <= WORDS_LENGTH_MAX) return words
+  return Buffer.from(digestOf(words)).toString('base64')
 }

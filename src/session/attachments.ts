@@ -12,7 +12,7 @@ import { channelKey, type ChannelName, parseChannelName } from '../wire/params.t
 import type { Format, ProtocolMessage } from '../wire/protocol-message.ts'
 import { parseChannelSerial } from '../wire/serial.ts'
 import { regranted } from './admission.ts'
-import { Attachment, type AttachmentOwner, type Grant } from './attachment.ts'
+import { Attachment, type AttachmentOwner, type Grant, wordsOf } from './attachment.ts'
 import type { ChannelDoor, Wish } from './door.ts'
 
 /** Whose attachments they are. */
@@ -54,15 +54,17 @@ export class Attachments {
 
   /**
    * Seats an attachment, or says why not. One that is there is seated anew with what is granted
-   * now. If its client asks for something else than before it stays attached, as SDKs see it, and
-   * takes what is on its way to it: so it goes on from where it was, whatever it says. If it asks
-   * for the same it has lost something, and goes on from where it says. It is not rewound.
+   * now. If its client asks for something else than before, known or not, it stays attached, as
+   * SDKs see it, and takes what is on its way to it: so it goes on from where it was, whatever it
+   * says. If it asks for the same, word for word, it has lost something, and goes on from where it
+   * says. It is not rewound.
    */
   attach(
     name: ChannelName,
     grant: Grant,
-    { channelSerial, flags = 0 }: ProtocolMessage
+    message: ProtocolMessage
   ): ErrorInfo | undefined {
+    const { channelSerial, flags = 0 } = message
     // Some clients say an empty text where there is nothing.
     const serial = channelSerial === '' ? undefined : channelSerial
     this.hasBegun = true
@@ -73,12 +75,13 @@ export class Attachments {
     }
     const stood = former?.seat && this.#channels.detach(former.channel, former.seat)
     const channel = channelKey(this.#owner.appId, name)
-    const isChange = former?.isAttached === true && !former.asksFor(grant)
+    const words = wordsOf(message)
+    const isChange = former?.isAttached === true && !former.asksFor(words)
     const said = serial === undefined ? undefined : parseChannelSerial(serial)
     const from = isChange || serial === undefined ? stood ?? said : said
     const isForeign = serial !== undefined && from === undefined
     const isNew = former?.isAttached !== true && (flags & Flag.ATTACH_RESUME) === 0
-    const how = { isForeign, isAttached: isChange }
+    const how = { isForeign, isAttached: isChange, words }
     const attachment = new Attachment(name.wire, channel, this.#owner, grant, how)
     this.#byName.set(name.wire, attachment)
     if (former === undefined) this.attachedCount++

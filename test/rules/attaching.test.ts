@@ -104,6 +104,36 @@ ruleFile('attaching', (rule) => {
     t.equal(again.flags, SUBSCRIBE | RESUMED, 'what it asks for now')
   })
 
+  rule('C12', 'so it is where only what is not echoed is another', async (t, on) => {
+    const name = on.name('unechoed')
+    const socket = await on.socket(t, 2)
+    const publisher = on.client(t, 0).channels.get(name)
+    const { channelSerial } = await plainAttach(socket, name)
+    const hears = async (data: string, because: string) => {
+      const { messages } = await socket.next(({ action }) => action === MESSAGE)
+      t.match(messages, [{ data }], because)
+    }
+    await publisher.publish('n', 'first')
+    await hears('first', 'live')
+    const changes = [
+      { params: { mystery: '1' } }, { params: { mystery: '2' } },
+      { params: { mystery: 'x'.repeat(500) } }, { params: { mystery: 'y'.repeat(500) } },
+      { params: { remainPresentFor: '5000' } }, { params: { remainPresentFor: '6000' } },
+      { params: { remainPresentFor: '6000' }, flags: DEFAULT_MODES }, { flags: DEFAULT_MODES }, {}
+    ]
+    for (const [no, change] of changes.entries()) {
+      const { flags } = await plainAttach(socket, name, { ...change, channelSerial })
+      t.equal(flags! & RESUMED, RESUMED)
+      await publisher.publish('n', `after ${no}`)
+      await hears(`after ${no}`, `nothing again: ${JSON.stringify(change).slice(0, 60)}`)
+    }
+    for (const same of [{}, { params: { agent: 'x/2' } }]) {
+      await plainAttach(socket, name, { ...same, channelSerial })
+      await hears('first', 'who asks for the same goes on from where it says')
+      for (const no of changes.keys()) await hears(`after ${no}`, 'and is told all of it')
+    }
+  })
+
   rule('C13', 'a DETACH has its answer, whatever it is of', async (t, on) => {
     const socket = await on.socket(t, 1)
     const names = [on.name('known'), on.name('never'), ':wrong', '']

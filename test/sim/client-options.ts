@@ -16,3 +16,11 @@ export interface ClientOptions extends CredentialsOptions {
   /** What it asks of its attachments besides. */
   readonly params?: Readonly<Record<string, string>>
 }
+
+/** What it asks for when it has changed its mind so often: one word more, known or not. */
+export function changed(
+  params: ClientOptions['params'], changeCount: number
+): ClientOptions['params'] {
+  const word = changeCount % 2 === 0 ? 'appendMode' : 'mystery'
+  return changeCount === 0 ? params : { ...params, [word]: `${changeCount}` }
+}

@@ -7,7 +7,7 @@
 import type { Random } from '../../src/base/random.ts'
 import { ClientCredentials } from './client-credentials.ts'
 import { ClientMembers } from './client-members.ts'
-import type { ClientOptions } from './client-options.ts'
+import { changed, type ClientOptions } from './client-options.ts'
 import { attachPatienceMs } from './comet-line.ts'
 import { IdleWatch } from './idle-watch.ts'
 import { HAS_PRESENCE } from './presence-map.ts'
@@ -310,7 +310,7 @@ export class SimClient implements SocketClient {
 
   #ask({ name: channel, channelSerial }: Held, changeNo: number): void {
     const { modes: flags, params: always } = this.options
-    const params = changeNo === 0 ? always : { ...always, appendMode: `${changeNo}` }
+    const params = changed(always, changeNo)
     this.socket?.send({ action: Does.ATTACH, channel, channelSerial, flags, params })
   }
 

@@ -24,7 +24,7 @@ export interface View {
   rewinding: Rewinding | 'doubtful' | undefined
   /** Its client has shown another token, which may permit more or less. */
   mayChange: boolean
-  /** The params that it asked for. */
+  /** The modes and params that it asked for. */
   wish: string
   /** It asked once more before it was answered: a server that stood still answers twice. */
   isAskedAgain: boolean

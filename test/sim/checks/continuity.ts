@@ -41,7 +41,8 @@ export class Continuity implements Check {
     this.#world = region.world
   }
 
-  onClientSays(socket: SimSocket, { action, channel, channelSerial, params }: Wire): void {
+  onClientSays(socket: SimSocket, message: Wire): void {
+    const { action, channel, channelSerial, params, flags = 0 } = message
     let views = this.#sockets.get(socket)
     if (action === Does.AUTH) for (const view of views?.values() ?? []) view.mayChange = true
     if (action === Does.DETACH) this.#mayEnd(views?.get(channel!))
@@ -51,7 +52,7 @@ export class Continuity implements Check {
       this.#sockets.set(socket, views)
     }
     const former = views.get(channel!)
-    const wish = JSON.stringify(params ?? {})
+    const wish = JSON.stringify([modesOf(flags), params])
     if (former?.at !== undefined && former.wish !== wish) {
       // Who asks for something else goes on from what it was shown last, whatever it says.
       former.mayChange = true
@@ -138,7 +139,7 @@ export class Continuity implements Check {
     const isChange = asked === undefined && at !== undefined && isResumed && mayChange
     const isSame = asked === undefined && at !== undefined && isResumed && modesOf(flags) ===
       modesOf(before.modes)
-    if (isChange) this.#onChanged(who, this.#nextVisible(socket, key, at, before), at, to)
+    if (isChange) this.#onChanged(who, key, this.#nextVisible(socket, key, at, before), at, to)
     else if (isSame) this.#onQuiet(who, socket, key, before, at, to)
     else if (asked === undefined) this.#onLossTold(who, key, at, isResumed, message)
     else if (asked !== null && isResumed) this.#onResumed(who, socket, key, asked, view)
@@ -205,9 +206,14 @@ export class Continuity implements Check {
   }
 
   /** Unasked, with other modes: it goes on from where it stands, and nothing is left out. */
-  #onChanged(who: string, next: Committed | undefined, at: Point, to: Point): void {
+  #onChanged(
+    who: string, key: string, next: Committed | undefined, at: Point, to: Point
+  ): void {
     if (to.lineage !== at.lineage || (next !== undefined && next.seq <= to.seq)) {
       throw new Violation('continuity', `${who} is given other modes past what it should be shown`)
+    }
+    if (to.seq < at.seq && !this.#ledger.isLost(key, at)) {
+      throw new Violation('continuity', `${who} goes back from ${at.seq} to ${to.seq}, unasked`)
     }
   }
 

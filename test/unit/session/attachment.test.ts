@@ -1,7 +1,7 @@
 import t from 'tap'
 import { limits } from '../../../src/base/limits.ts'
 import { Random } from '../../../src/base/random.ts'
-import { Flag } from '../../../src/wire/actions.ts'
+import { DEFAULT_MODE_BITS, Flag } from '../../../src/wire/actions.ts'
 import { errors } from '../../../src/wire/errors.ts'
 import { encodeFrame } from '../../../src/wire/frame.ts'
 import type { ProtocolMessage } from '../../../src/wire/protocol-message.ts'
@@ -158,6 +158,30 @@ t.test('who asks for something else goes on where it was, who asks for the same 
       former.stands = { lineage: 'l', seq: 20 + no, epoch: '1', entry: 9 }
       bench.attach('c', { ...change, channelSerial: serial })
       t.equal(bench.door.seats[no + 2]!.from!.seq, 20 + no, JSON.stringify(change))
+    }
+  })
+
+t.test('known or not, a word that is another one is something else; `agent` is none',
+  async (t) => {
+    const long = (end: string) => ({ params: { mystery: 'x'.repeat(300) + end } })
+    const asks: [Partial<ProtocolMessage>, Partial<ProtocolMessage>, boolean][] = [
+      [{}, { params: {} }, true],
+      [{}, { params: { agent: 'x/1' } }, true],
+      [{ params: { agent: 'x/1', a: '1' } }, { params: { a: '1', agent: 'x/2' } }, true],
+      [{ params: { a: '1', b: '2' } }, { params: { b: '2', a: '1' } }, true],
+      [{}, { flags: Flag.ATTACH_RESUME }, true],
+      [long('1'), long('1'), true],
+      [long('1'), long('2'), false],
+      [{}, { params: { a: '1' } }, false],
+      [{}, { params: { remainPresentFor: '5000' } }, false],
+      [{}, { flags: DEFAULT_MODE_BITS }, false]
+    ]
+    for (const [first, second, isSame] of asks) {
+      const { bench, seat } = attaching(first)
+      seat.ears.onAttached(begins)
+      seat.stands = { lineage: 'l', seq: 9, epoch: '1', entry: 9 }
+      bench.attach('c', { ...second, channelSerial: serial })
+      t.equal(bench.door.seats[1]!.from!.seq, isSame ? 7 : 9, JSON.stringify(second).slice(0, 60))
     }
   })
 
