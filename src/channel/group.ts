@@ -246,8 +246,10 @@ export class LocalGroup {
       return
     }
     this.#seats.delete(attached.attachId)
+    const isPlaced = seat.rewind?.isPlaced === true && !attached.isResumed
     this.#begin(seat, attached)
     for (const item of backlog) give(seat, item, this.#ports.meter.outboundRealtime)
+    if (isPlaced && backlog.length > 0) tellStanding(seat, standing)
     if (hasMore === true) {
       this.#goOn(seat, standing)
       return

@@ -6,7 +6,8 @@
  * first whole, and each one after it as what differs from the one before.
  *
  * The last of them carries the place where the attachment begins: from there on its client goes on
- * when it comes again, and not from a message that may be long gone by then.
+ * when it comes again, and not from a message that may be long gone by then. A client that goes
+ * on from any message of a frame is told the frame's own place, and that one after them all.
  */
 
 import type { Attach, BroadcastItem, Publication, Standing } from '../peer/message.ts'
@@ -42,7 +43,8 @@ export function rewoundItems(
   let former: { readonly seq: number; readonly base: DeltaBase | undefined } | undefined
   return chosen.reverse().map(({ encoded, messages }, at) => {
     const { seq, connectionId } = encoded.publication
-    const standing = at === chosen.length - 1 ? here : undefined
+    const isLast = at === chosen.length - 1
+    const standing = isLast && rewind?.isPlaced !== true ? here : undefined
     const frames: Frame[] = []
     frames[variantId] = encoded.part(variant, messages, standing)
     // The next delta builds on what it would have been shown last, in the same lineage: seqs of

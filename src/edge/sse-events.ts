@@ -10,6 +10,8 @@ import type { ProtocolMessage } from '../wire/protocol-message.ts'
 /** One message or presence event: its name, and its data lines in both forms. */
 export interface SseItem {
   readonly name: 'message' | 'presence'
+  /** That of a message of the channel: those after it have greater ones (protocol 6.4). */
+  readonly serial: string | undefined
   readonly enveloped: string
   readonly plain: string
 }
@@ -46,11 +48,13 @@ export class SseFrames {
 /** What a frame says of all its items is said of each (protocol 6.2). */
 function itemOf(name: SseItem['name'], message: ProtocolMessage, item: Item, no: number): SseItem {
   const { id, connectionId, timestamp, channel } = message
-  const { serial } = item
-  const version = serial === undefined ? undefined : { serial, timestamp }
+  const serial = typeof item['serial'] === 'string' ? item['serial'] : undefined
+  // Of messages that were told together each says its own time.
+  const version = serial === undefined ? undefined
+    : { serial, timestamp: item['timestamp'] ?? timestamp }
   const whole = { id: `${id}:${no}`, connectionId, timestamp, ...item, version, channel }
   const plain = dataLines(textOf(item['data']))
-  return { name, enveloped: dataLines(JSON.stringify(whole)), plain }
+  return { name, serial, enveloped: dataLines(JSON.stringify(whole)), plain }
 }
 
 function textOf(data: unknown): string {

@@ -17,6 +17,7 @@ import { Action, Flag } from '../wire/actions.ts'
 import { type ErrorInfo, errors } from '../wire/errors.ts'
 import type { Frame } from '../wire/frame.ts'
 import type { ProtocolMessage } from '../wire/protocol-message.ts'
+import { channelSerialBefore } from '../wire/serial.ts'
 import type { RawAnswer } from './raw-answer.ts'
 import type { SseFrame, SseFrames, SseItem } from './sse-events.ts'
 import { type Point, pointsId } from './sse-points.ts'
@@ -32,6 +33,12 @@ export interface SsePorts {
   readonly frames: SseFrames
 }
 
+/** It was told up to a message of a rewind; where it is not told that one again, a loss. */
+interface Doubt {
+  readonly taken: string
+  readonly error: ErrorInfo
+}
+
 export class SseSocket implements Socket {
   readonly transport = 'sse'
   readonly #asked: SseRequest
@@ -39,6 +46,10 @@ export class SseSocket implements Socket {
   readonly #ports: SsePorts
   readonly #points: Map<string, Point>
   readonly #attaching: Set<string>
+  /** Channels whose messages are told as deltas. */
+  readonly #withDeltas = new Set<string>()
+  /** Channels that are rewound again, of which it is not known yet whether anything is missing. */
+  readonly #doubts = new Map<string, Doubt>()
   /** Events of channels that are attached, until all are. */
   #early = ''
   /** It was begun: what goes wrong now is an event. */
@@ -109,41 +120,86 @@ export class SseSocket implements Socket {
   #attach(): void {
     const { channels, params } = this.#asked
     for (const channel of channels) {
-      const channelSerial = this.#points.get(channel)?.channelSerial
+      const stood = this.#points.get(channel)?.channelSerial
+      const channelSerial = stood === '' ? undefined : stood
       const flags = MODES
       this.#ports.send(this, { action: Action.ATTACH, channel, flags, params, channelSerial })
     }
   }
 
-  #onAttached({ channel = '', channelSerial = '', flags = 0, error }: ProtocolMessage): string {
+  #onAttached(message: ProtocolMessage): string {
+    const { channel = '', channelSerial = '', flags = 0, error, params } = message
     const isResumed = (flags & Flag.RESUMED) !== 0
-    const isAnybody = (flags & Flag.HAS_PRESENCE) !== 0
     const known = this.#points.get(channel)
     if (isResumed && known !== undefined && !this.#attaching.has(channel)) {
-      // It was told nothing for long; its client keeps the id, though there is no event.
-      this.#points.set(channel, { ...known, channelSerial, takenCount: 0 })
+      // It was told all that it rewinds to, or nothing for long; its client keeps the id, though
+      // there is no event.
+      this.#points.set(channel, { channelSerial, takenCount: 0, isSyncing: known.isSyncing })
       return `id: ${pointsId(this.#points)}\n\n`
     }
-    // Where it goes on is known, and what was taken of the next frame is not told again.
-    const point = isResumed && known !== undefined ? known : { channelSerial, takenCount: 0 }
-    const isSyncing = isAnybody && (!isResumed || known?.isSyncing === true)
-    this.#points.set(channel, { ...point, isSyncing: isSyncing ? true : undefined })
     this.#attaching.delete(channel)
-    return isResumed || error === undefined ? '' : this.#onLoss(error)
+    if (params?.['delta'] !== undefined) this.#withDeltas.add(channel)
+    const isAnybody = (flags & Flag.HAS_PRESENCE) !== 0
+    const isSyncing = isAnybody && (!isResumed || known?.isSyncing === true) ? true : undefined
+    if (isResumed && known !== undefined) {
+      // Where it goes on is known, and what was told of what follows is not told again.
+      this.#points.set(channel, { ...known, isSyncing, isRewinding: undefined })
+      return ''
+    }
+    const isRewinding = (flags & Flag.HAS_BACKLOG) !== 0 ? true : undefined
+    // Until it is told something of what it rewinds to, its client begins anew.
+    const start = isRewinding === true ? '' : channelSerial
+    this.#points.set(channel, { channelSerial: start, takenCount: 0, isSyncing, isRewinding })
+    if (error === undefined) return ''
+    const taken = isRewinding === true && known?.isRewinding === true ? known.taken : undefined
+    if (taken === undefined) return this.#onLoss(error)
+    this.#doubts.set(channel, { taken, error })
+    return ''
   }
 
   #onItems({ message: { channel = '', channelSerial = '' }, items }: SseFrame): string {
-    const known = this.#pointOf(channel)
+    const loss = this.#lossBefore(channel, items[0])
+    if (loss !== undefined) return this.#onLoss(loss)
+    const before = this.#pointOf(channel)
+    const { isRewinding, takenCount } = before
+    const told = this.#toldOf(channel, items, before)
+    // What is rewound to may be begun by a publish of which the place before was not told.
+    const start = isRewinding === true ? channelSerialBefore(channelSerial) ?? ''
+      : before.channelSerial
+    let taken = told
     let events = ''
     for (const [no, item] of items.entries()) {
-      if (no < known.takenCount) continue
+      if (no < takenCount || isTold(item, told)) continue
+      const { serial } = item
+      taken = serial ?? taken
       const isLast = no === items.length - 1
-      this.#points.set(channel, isLast ? { ...known, channelSerial, takenCount: 0 }
-        : { ...known, takenCount: no + 1 })
+      this.#points.set(channel, isLast ? after(before, channelSerial, told, taken)
+        : { ...before, channelSerial: start, takenCount: serial === undefined ? no + 1 : 0, taken })
       events += this.#event(item)
     }
-    this.#points.set(channel, { ...known, channelSerial, takenCount: 0 })
+    this.#points.set(channel, after(before, channelSerial, told, taken))
     return events
+  }
+
+  /** Up to which message its client was told the channel, as far as it is not told that again. */
+  #toldOf(channel: string, items: readonly SseItem[], { taken }: Point): string | undefined {
+    const isWhole = items.every((item) => isTold(item, taken))
+    // The next message builds on this frame, and nobody knows what its client still has of it.
+    return isWhole && this.#withDeltas.has(channel) ? undefined : taken
+  }
+
+  /**
+   * Why its client is told of a loss now, if it is: it was cut off in a rewind, could not go on
+   * from there, and is rewound again, but not back to what it was told.
+   */
+  #lossBefore(channel: string, first: SseItem | undefined): ErrorInfo | undefined {
+    const doubt = this.#doubts.get(channel)
+    if (doubt === undefined) return undefined
+    this.#doubts.delete(channel)
+    const { taken, error } = doubt
+    if (first === undefined || !isTold(first, taken)) return error
+    this.#points.set(channel, { ...this.#pointOf(channel), taken })
+    return undefined
   }
 
   /** A page of those who are present: the place in the stream stays what it was. */
@@ -204,4 +260,18 @@ export class SseSocket implements Socket {
     this.#answer.end(200, undefined)
     this.#ports.send(this, { action: Action.CLOSE })
   }
+}
+
+/** Where a channel stands after a frame, of which messages were told up to `taken`. */
+function after(
+  before: Point, channelSerial: string, told: string | undefined, taken: string | undefined
+): Point {
+  // Those that were told before it may be still to come, and in a rewind they may come again.
+  const isKept = before.isRewinding === true || taken === told
+  return { ...before, channelSerial, takenCount: 0, taken: isKept ? taken : undefined }
+}
+
+/** True of a message up to which, or beyond which, its client was told the channel. */
+function isTold({ serial }: SseItem, taken: string | undefined): boolean {
+  return serial !== undefined && taken !== undefined && serial <= taken
 }

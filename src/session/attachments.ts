@@ -8,7 +8,7 @@ import type { Credentials } from '../auth/key.ts'
 import { limits } from '../base/limits.ts'
 import { Flag } from '../wire/actions.ts'
 import { type ErrorInfo, errors } from '../wire/errors.ts'
-import { channelKey, type ChannelName, parseChannelName } from '../wire/params.ts'
+import { channelKey, type ChannelName, parseChannelName, type Rewind } from '../wire/params.ts'
 import type { Format, ProtocolMessage } from '../wire/protocol-message.ts'
 import { parseChannelSerial } from '../wire/serial.ts'
 import { regranted } from './admission.ts'
@@ -21,6 +21,8 @@ export interface AttachmentsOwner extends AttachmentOwner {
   /** How many channels it may attach to. */
   readonly channelCountMax: number
   readonly format: Format
+  /** Its client is told events, and goes on from any of them (protocol 18). */
+  readonly isStream: boolean
 }
 
 export class Attachments {
@@ -88,7 +90,7 @@ export class Attachments {
     this.#unanswered?.delete(name.wire)
     this.#boundUnanswered()
     const wish = wishOf(this.#owner.format, name.wire, grant)
-    const rewind = isNew ? grant.rewind : undefined
+    const rewind = isNew ? this.#rewindOf(grant) : undefined
     const start = { from, rewind, former: former?.seat }
     attachment.seat = this.#channels.attach(channel, attachment, wish, start)
     return undefined
@@ -114,6 +116,10 @@ export class Attachments {
     this.#remember(name.wire, channel)
     this.#boundUnanswered()
     this.#leaveIfLast(channel, leaveAfterMs)
+  }
+
+  #rewindOf({ rewind }: Grant): Rewind | undefined {
+    return this.#owner.isStream && rewind !== undefined ? { ...rewind, isPlaced: true } : rewind
   }
 
   #remember(wireName: string, channel: string): void {

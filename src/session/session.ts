@@ -77,9 +77,9 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
 
   get echoes(): boolean { return this.#options.echoes }
 
-  get appId(): string {
-    return this.credentials.appId
-  }
+  get appId(): string { return this.credentials.appId }
+
+  get isStream(): boolean { return this.#transport.name === 'sse' }
 
   /** Who the client is, and what it may do, by what it proved last. */
   get credentials(): Credentials {

@@ -161,6 +161,8 @@ function parseQualifier(text: string): Qualifier | undefined {
 export interface Rewind {
   readonly count: number
   readonly forMs?: number
+  /** Each of its frames says its own place; where the attachment begins is said after them. */
+  readonly isPlaced?: true
 }
 
 /** What an ATTACH asks for. */

@@ -128,6 +128,17 @@ export function parseChannelSerial(text: string): ChannelSerial | undefined {
   return { lineage, seq: seqNumber, epoch, entry: entryNumber }
 }
 
+/**
+ * The place right before the publication that stands at `text`: who goes on from there is told
+ * that publication first. It says of the entry before no more than that it came before. Undefined
+ * for a text that is none of ours.
+ */
+export function channelSerialBefore(text: string): string | undefined {
+  const at = parseChannelSerial(text)
+  if (at === undefined || at.seq === 0 || at.entry === 0) return undefined
+  return channelSerial({ ...at, seq: at.seq - 1, entry: at.entry - 1 })
+}
+
 function countOf(text: string): number | undefined {
   if (!NUMBER.test(text)) return undefined
   const value = parseInt(text, 36)

@@ -134,6 +134,58 @@ ruleFile('server-sent events', (rule) => {
     t.same(textsOf(again.dataOf('message')), ['b', 'c'])
   }, JSON_ONLY)
 
+  rule('T10', 'in the midst of a rewind, whatever was said in between', async (t, on) => {
+    const name = on.name('rewound')
+    const channel = on.client(t, 2, { clientId: 'ann' }).channels.get(name)
+    const publish = (...texts: string[]) =>
+      channel.publish(texts.map((data) => ({ name: 'n', data })))
+    await publish('a', 'b')
+    await channel.presence.enter()
+    await publish('c', 'd')
+    await channel.presence.update()
+    const asked = ['4', '3', '2'].map((rewind) => pathOf(on, { channel: name, rewind }))
+    const firsts = await Promise.all(asked.map((path) => EventReader.open(t, on.url(0), path)))
+    await until('all', () => firsts.every(({ events }) => events.at(-1)?.name === 'presence'))
+    await publish('e', 'f', 'g')
+    for (const [no, first] of firsts.entries()) {
+      const rewound = ['a', 'b', 'c', 'd'].slice(no)
+      const ids = first.events.filter((event) => event.name === 'message').map(({ id }) => id!)
+      t.same(textsOf(first.dataOf('message')).slice(0, rewound.length), rewound)
+      for (const [at, text] of rewound.entries()) {
+        const headers = { 'last-event-id': ids[at]! }
+        const again = await EventReader.open(t, on.url(1), asked[no]!, headers)
+        const told = () => textsOf(again.dataOf('message'))
+        await until('the last', () => told().includes('g'))
+        t.same(told(), [...rewound.slice(at + 1), 'e', 'f', 'g'], `after ${text} of ${rewound}`)
+        again.close()
+      }
+    }
+  }, JSON_ONLY)
+
+  rule('T10', 'in the midst of what was told in one frame', async (t, on) => {
+    const rules = { id: 'simple', batchingEnabled: true, batchingInterval: 2_000 }
+    const { keys: [key] } = await on.app({ keys: [{}], namespaces: [rules] })
+    const name = `simple:${on.name('together')}`
+    const path = pathOf(on, { channel: name, key: key! })
+    const first = await EventReader.open(t, on.url(0), path)
+    const channel = on.client(t, 2, {}, key).channels.get(name)
+    for (const texts of [['a'], ['b', 'c'], ['d']]) {
+      await channel.publish(texts.map((data) => ({ name: 'n', data })))
+    }
+    await until('all', () => first.events.length === 4)
+    for (const each of first.dataOf('message')) {
+      const { timestamp, version } = JSON.parse(each) as Ably.Message
+      t.equal(version?.timestamp, timestamp)
+    }
+    await channel.publish('n', 'e')
+    for (const [no, { id }] of first.events.slice(0, 4).entries()) {
+      const again = await EventReader.open(t, on.url(1), path, { 'last-event-id': id! })
+      const told = () => textsOf(again.dataOf('message'))
+      await until('the last', () => told().includes('e'))
+      t.same(told(), ['b', 'c', 'd', 'e'].slice(no), 'each once')
+    }
+  }, JSON_ONLY)
+
   rule('T10', 'where that is gone, an error says so, with where to go on', async (t, on) => {
     const name = on.name('gone')
     const path = pathOf(on, { channel: name })

@@ -7,7 +7,8 @@ import type { Test } from 'tap'
 import { type DevRegion, startDevRegion } from '../../src/commands/dev.ts'
 import { decodeArchived, encodeArchived } from '../../src/log/archive.ts'
 import { EmbeddedArchive } from '../../src/store/embedded-archive.ts'
-import { ablyClient, errorOf } from '../support/ably-clients.ts'
+import { ablyClient, errorOf, until } from '../support/ably-clients.ts'
+import { EventReader } from '../support/event-reader.ts'
 import { ruleFile, type Stage, type WireFormat } from './support/rule.ts'
 
 const REFUSED = { code: 50005, statusCode: 503 }
@@ -136,6 +137,17 @@ function recordOf(channel: string, seq: number, atMs: number, data: string): Uin
   })
 }
 
+/** Puts messages of another lineage, older than what is held, into the archive. */
+async function archiveOld(t: Test, dataFile: string, channel: string): Promise<void> {
+  const archive = new EmbeddedArchive(dataFile)
+  t.teardown(() => archive.close())
+  const shelf = { partition: 0, channel, of: 'messages' as const }
+  for (const [at, minutes] of [90, 30, 5].entries()) {
+    const bytes = recordOf(channel, at + 1, Date.now() - minutes * 60_000, `${minutes} m`)
+    await archive.append(shelf, at, bytes, 3_600_000)
+  }
+}
+
 ruleFile('persisted', (rule) => {
   rule('H1', 'what a persisted channel was told is read by pages both ways', async (t, on) => {
     const key = await keyOf(on)
@@ -230,14 +242,7 @@ ruleFile('persisted', (rule) => {
   rule('H6', 'who rewinds is told what the archive has, from before', async (t, on) => {
     const dataFile = fileOf(t)
     const own = await Own.start(t, on.format, { dataFile })
-    const channel = `${own.key.split('.')[0]!}/kept:rewound`
-    const archive = new EmbeddedArchive(dataFile)
-    t.teardown(() => archive.close())
-    const shelf = { partition: 0, channel, of: 'messages' as const }
-    for (const [at, minutes] of [90, 30, 5].entries()) {
-      const bytes = recordOf(channel, at + 1, Date.now() - minutes * 60_000, `${minutes} m`)
-      await archive.append(shelf, at, bytes, 3_600_000)
-    }
+    await archiveOld(t, dataFile, `${own.key.split('.')[0]!}/kept:rewound`)
     const client = own.client(t)
     t.same(await rewound(client, 'kept:rewound', '2', 2), ['30 m', '5 m'])
     await own.rest().channels.get('kept:rewound').publish('n', 'now')
@@ -245,6 +250,33 @@ ruleFile('persisted', (rule) => {
     t.same(await rewound(client, 'kept:rewound', '60m', 3), ['30 m', '5 m', 'now'])
     t.same(await rewound(client, 'kept:rewound', '1', 1), ['now'])
   }, undefined, 'devOnly')
+
+  rule('T10', 'a stream that was cut off in such a rewind is told the rest', async (t, on) => {
+    const dataFile = fileOf(t)
+    const own = await Own.start(t, on.format, { dataFile })
+    await archiveOld(t, dataFile, `${own.key.split('.')[0]!}/kept:cut`)
+    const query = new URLSearchParams({ v: '3', key: own.key, channel: 'kept:cut', rewind: '3' })
+    const read = async (lastEvent: string, last: string) => {
+      const headers = { 'last-event-id': lastEvent }
+      const reader = await EventReader.open(t, own.region.urls[0]!, `/sse?${query}`, headers)
+      await until(last, () => reader.isOver || reader.events.at(-1)?.data.includes(last) === true)
+      return { reader, told: reader.events.map(({ name, data }) => {
+        const { data: text, code } = JSON.parse(data) as { data?: string, code?: number }
+        return name === 'error' ? code : text
+      }) }
+    }
+    const first = await read('', '"5 m"')
+    t.same(first.told, ['90 m', '30 m', '5 m'])
+    const { lastId } = first.reader
+    await own.rest().channels.get('kept:cut').publish('n', 'now')
+    const [oldest, older, old] = first.reader.events.map(({ id }) => id!)
+    t.same((await read(older!, '"now"')).told, ['5 m', 'now'])
+    t.same((await read(old!, '"now"')).told, ['now'])
+    t.same((await read(lastId, '"now"')).told, ['now'], 'it stood there')
+    const lost = await read(oldest!, '"now"')
+    t.same(lost.told, [90003], 'it is not rewound so far back any more')
+    t.same((await read(lost.reader.lastId, '"now"')).told, ['30 m', '5 m', 'now'])
+  }, ['json'], 'devOnly')
 
   rule('H7', 'the last message of a channel is kept, and told to who rewinds', async (t, on) => {
     const dataFile = fileOf(t)

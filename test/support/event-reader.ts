@@ -12,6 +12,7 @@ export class EventReader {
   readonly events: ReadEvent[] = []
   text = ''
   isOver = false
+  #lastId: string | undefined
   readonly #abort = new AbortController()
 
   private constructor(response: Response) {
@@ -37,7 +38,7 @@ export class EventReader {
   }
 
   get lastId(): string {
-    return this.events.findLast(({ id }) => id !== undefined)!.id!
+    return this.#lastId!
   }
 
   close(): void {
@@ -61,11 +62,14 @@ export class EventReader {
   }
 
   #take(block: string): void {
-    const lines = block.split('\n').filter((line) => line !== '' && !line.startsWith(':'))
-    if (lines.length === 0) return
-    const fields = lines.map((line) => /^(\w+): ?(.*)$/.exec(line)!.slice(1) as [string, string])
+    const said = block.split('\n').filter((line) => line !== '' && !line.startsWith(':'))
+    const fields = said.map((line) => /^(\w+): ?(.*)$/.exec(line)!.slice(1) as [string, string])
     const find = (name: string): string | undefined => fields.find(([each]) => each === name)?.[1]
-    const data = fields.filter(([name]) => name === 'data').map(([, text]) => text).join('\n')
+    const lines = fields.filter(([name]) => name === 'data').map(([, text]) => text)
+    this.#lastId = find('id') ?? this.#lastId
+    // Without data there is no event, and the id counts all the same.
+    if (lines.length === 0) return
+    const data = lines.join('\n')
     this.events.push({ id: find('id'), name: find('event') ?? 'message', data })
   }
 }

@@ -97,6 +97,24 @@ t.test('[C1] the last one that is told carries the place where it begins', async
     [serialOf(standing(2)), serialOf(standing(9))])
 })
 
+t.test('[T10] where its client goes on from any message, each carries its own', async (t) => {
+  const { answer, attached } = rewinding(9, 5, { rewind: { count: 5, isPlaced: true } })
+  answer(publications(2, 3))
+  const answered = attached()!
+  t.equal(answered.standing.seq, 9)
+  t.same(told(answered).map(({ channelSerial }) => channelSerial),
+    [serialOf(standing(2)), serialOf(standing(3))])
+
+  const group = new GroupBench()
+  const member = new Listener()
+  group.group.attach(member, json, undefined, { count: 1, isPlaced: true })
+  group.answer(ofKind(group.said(), 'attach')[0]!, 9, { backlog: [item(8)] })
+  t.same(member.take(), ['attached 9 backlog', '8', 'attached 9 resumed'])
+  group.group.attach(member, json, standing(7), { count: 1, isPlaced: true })
+  group.answer(ofKind(group.said(), 'attach')[0]!, 9, { isResumed: true, backlog: [item(8)] })
+  t.same(member.take(), ['attached 7 resumed backlog', '8'], 'not where it goes on')
+})
+
 t.test('[C1, H6] what the archive has is told first, with the serials that it had', async (t) => {
   const { answer, attached } = rewinding(5, 5)
   const older = [

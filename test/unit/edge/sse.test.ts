@@ -10,7 +10,7 @@ import { encodeFrame } from '../../../src/wire/frame.ts'
 import type { ProtocolMessage } from '../../../src/wire/protocol-message.ts'
 import { until } from '../../support/ably-clients.ts'
 
-const { SUBSCRIBE, RESUMED, HAS_PRESENCE } = Flag
+const { SUBSCRIBE, RESUMED, HAS_BACKLOG, HAS_PRESENCE } = Flag
 
 /** The edge's part alone, with a test in the core's place. */
 class Served {
@@ -151,6 +151,88 @@ t.test('[18] every event of a publish says how much of it was taken', async (t) 
   reader.close()
 })
 
+/** The place of a publish, and its messages as they are told, each with its serial. */
+const placeOf = (no: number): string => `rc1~L~1~${no}~${no}`
+const serialOf = (no: number, at: number): string => `0000000000000${no}-000@L:00${at}`
+const publish = (no: number, texts: string): ProtocolMessage => ({
+  action: Action.MESSAGE, channel: 'a', channelSerial: placeOf(no), id: `c:${no}`,
+  messages: [...texts].map((data, at) => ({ data, serial: serialOf(no, at) }))
+})
+
+/** What a stream that begins from `lastEvent` is told of these: texts, with their ids. */
+async function toldOf(
+  t: Test, lastEvent: string, ...messages: ProtocolMessage[]
+): Promise<{ from: string | undefined, told: string, ids: string[], isOver: boolean }> {
+  const served = await Served.at(t)
+  const url = `${served.url}/sse?v=3&channel=a&key=k&rewind=9&lastEvent=${lastEvent}`
+  const reader = new Reader(url)
+  await until('attach', () => served.said.length === 1)
+  const from = served.said[0]!.channelSerial
+  served.tell(...messages, publish(9, '$'))
+  await until('all', () => /"\$"|event: error/.test(reader.text))
+  reader.close()
+  const events = [...reader.text.matchAll(/^id: (.*)\nevent: (\w+)\ndata: (.*)$/gm)]
+  const told = events.map(([, , name, data]) => {
+    return name === 'error' ? '!' : (JSON.parse(data!) as { data: string }).data
+  })
+  const isOver = told.at(-1) === '!'
+  return { from, told: told.join(''), ids: events.map(([, id]) => id!), isOver }
+}
+
+const rewound = (more: Partial<ProtocolMessage> = {}): ProtocolMessage =>
+  attached('a', { channelSerial: placeOf(8), flags: SUBSCRIBE | HAS_BACKLOG, ...more })
+const resumed = (from: string | undefined, more: Partial<ProtocolMessage> = {}): ProtocolMessage =>
+  attached('a', { channelSerial: from!, flags: SUBSCRIBE | RESUMED, ...more })
+/** 4 is a message that is in no rewind, 8 where a stream that was rewound stands. */
+const standing = resumed(placeOf(8))
+
+t.test('[18] who was cut off in a rewind is told the rest, and what came since', async (t) => {
+  const first = await toldOf(t, '', rewound(), publish(3, 'ab'), publish(5, 'cd'), standing)
+  t.same([first.from, first.told], [undefined, 'abcd$'])
+  const froms = [2, 3, 4, 5].map(placeOf)
+  for (const [no, from] of froms.entries()) {
+    const since = [publish(3, 'ab'), publish(4, 'e'), publish(5, 'cd')].slice(no)
+    const again = await toldOf(t, first.ids[no]!, resumed(from), ...since)
+    t.equal(again.from, from)
+    t.equal(again.told, ['becd$', 'ecd$', 'd$', '$'][no])
+  }
+  t.same(readPoints(first.ids[4]!)!.get('a'), { channelSerial: placeOf(9), takenCount: 0 })
+})
+
+t.test('[18] who cannot go on there is rewound again, and told what it was not told', async (t) => {
+  const first = await toldOf(t, '', rewound(), publish(3, 'ab'), publish(5, 'cd'), standing)
+  const error = { code: 90003, statusCode: 404, message: 'gone' }
+  const lost = rewound({ error })
+  const rest = [publish(5, 'cd'), publish(6, 'f')]
+  for (const [no, told] of ['bcdf$', 'cdf$', 'df$', 'f$'].entries()) {
+    const again = await toldOf(t, first.ids[no]!, lost, publish(3, 'ab'), ...rest, standing)
+    t.same([again.told, again.isOver], [told, false])
+  }
+  const short = await toldOf(t, first.ids[0]!, lost, ...rest)
+  t.equal(short.told, '!', 'it does not lead back to what it was told')
+  const anew = await toldOf(t, short.ids[0]!, rewound(), ...rest, standing)
+  t.same([anew.from, anew.told], [undefined, 'cdf$'], 'and who goes on from there is rewound')
+  const nothing = await toldOf(t, first.ids[0]!, attached('a', { error }))
+  t.equal(nothing.told, '!')
+  const deltas = rewound({ error, params: { delta: 'vcdiff' } })
+  const whole = await toldOf(t, first.ids[1]!, deltas, publish(3, 'ab'), ...rest, standing)
+  t.equal(whole.told, 'abcdf$', 'what deltas build on is told again')
+})
+
+t.test('[18] in a frame of several publishes it is the message that counts', async (t) => {
+  const batch = publish(6, 'wxyz')
+  Object.assign(batch.messages![0]!, { serial: serialOf(4, 0) })
+  Object.assign(batch.messages![1]!, { serial: serialOf(5, 0) })
+  const first = await toldOf(t, '', attached('a', { channelSerial: placeOf(3) }), batch)
+  t.equal(first.told, 'wxyz$')
+  const singly = [publish(4, 'w'), publish(5, 'x'), publish(6, '--yz')]
+  for (const [no, told] of ['x--yz$', '--yz$', 'z$', '$'].entries()) {
+    const from = placeOf(no === 3 ? 6 : 3)
+    const again = await toldOf(t, first.ids[no]!, resumed(from), ...no === 3 ? [] : singly)
+    t.same([again.from, again.told], [from, told])
+  }
+})
+
 t.test('[18] one that is told nothing for long is given the id of where it stands', async (t) => {
   const served = await Served.at(t)
   const reader = new Reader(`${served.url}/sse?v=3&channels=a,b&key=k`)
@@ -280,6 +362,10 @@ t.test('[18] ids that no server of ours gave are none', async (t) => {
   for (const id of ['', '!', 'e30', Buffer.from('[["a"]]').toString('base64url'), 'x'.repeat(9)]) {
     t.equal(readPoints(id), undefined)
   }
-  const odd = new Map([['ü[]"', { channelSerial: 'rc1~a', takenCount: 3 }]])
+  for (const odd of [[1], [0, 4], [0, 0, 5], ['x']]) {
+    t.equal(readPoints(Buffer.from(JSON.stringify([['a', 'b', ...odd]])).toString('base64url'))
+      === undefined, odd[0] !== 1)
+  }
+  const odd = new Map([['ü[]"', { channelSerial: 'rc1~a', takenCount: 3, taken: 'x' }]])
   t.same(readPoints(pointsId(odd)), odd)
 })

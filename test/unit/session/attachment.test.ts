@@ -198,6 +198,13 @@ t.test('who asks for something else twice at once is attached meanwhile, and goe
     t.equal(bench.door.seats[3]!.from!.seq, 7, 'not who asks again for the same')
   })
 
+t.test('[18] a stream of events is rewound so that it goes on from any of them', async (t) => {
+  const bench = new SessionBench({}, 'sse')
+  bench.attach('c', { params: { rewind: '3' } })
+  bench.attach('d')
+  t.same(bench.door.seats.map(({ rewind }) => rewind), [{ count: 3, isPlaced: true }, undefined])
+})
+
 t.test('one channel under two wire names is two attachments', async (t) => {
   const bench = new SessionBench()
   bench.attach('c')

@@ -131,7 +131,8 @@ export class SessionBench {
   #written: Frame[] = []
   #isReady = false
 
-  constructor(over: Partial<SessionOptions> = {}) {
+  /** `transport`: what its socket is called. */
+  constructor(over: Partial<SessionOptions> = {}, transport = 'web_socket') {
     this.session = new Session({
       connectionId: 'conn', connectionKey: 'conn!key', claim: 0, past: nothingSaid,
       credentials: credentials(),
@@ -142,6 +143,7 @@ export class SessionBench {
       messagesPerSecondMax: limits.messagesPerSecondMax, messageBytesMax: limits.messageBytesMax,
       ...over
     }, {
+      name: transport,
       hasRoom: true,
       write: (frame) => void this.#written.push(frame),
       close: () => void this.closeCount++

@@ -1,7 +1,8 @@
 import t from 'tap'
 import { Random } from '../../../src/base/random.ts'
 import {
-  SerialClock, channelSerial, messageSerial, parseChannelSerial, parseMessageSerial
+  SerialClock, channelSerial, channelSerialBefore, messageSerial, parseChannelSerial,
+  parseMessageSerial
 } from '../../../src/wire/serial.ts'
 
 t.test('a message serial has the form that SDKs know', async t => {
@@ -84,4 +85,13 @@ t.test('a foreign or malformed channelSerial reads as none', async t => {
     'rc1~a~b~~1', 'rc1~a~b~-1~1', 'rc1~a~b~1.5~1', 'rc1~a~b~zzzzzzzzzzz~1', 'rc1~a b~b~1~1',
     'e91Abc:1726232498871', '01726232498871-001@abc:002', `rc1~${'a'.repeat(65)}~b~1~1`]
   for (const text of foreign) t.equal(parseChannelSerial(text), undefined, text)
+})
+
+t.test('the place before another one is of the same history, one step earlier', async t => {
+  const parts = { lineage: 'L1', seq: 36, epoch: '3', entry: 72 }
+  t.strictSame(parseChannelSerial(channelSerialBefore(channelSerial(parts))!),
+    { ...parts, seq: 35, entry: 71 })
+  for (const none of ['', 'foreign', channelSerial({ ...parts, seq: 0 })]) {
+    t.equal(channelSerialBefore(none), undefined)
+  }
 })
