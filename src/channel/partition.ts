@@ -133,8 +133,8 @@ export class PartitionMaster {
       this.#confirming.holdUntilClaimed(from, message)
     } else if (this.#confirming.mustWait(from, message, state.writer, this.#ports.now().monoMs)) {
       this.#confirm(state)
-    } else if ('from' in message &&
-      (this.#confirming.isProven(message) || state.disproves(message.from))) {
+    } else if ('from' in message && (this.#confirming.isProven(message) ||
+      state.disproves(message.from) || state.isUnheard(message.from))) {
       this.#onImpossible(from, message, state)
     } else {
       this.#onMessage(from, message, state)
@@ -227,13 +227,14 @@ export class PartitionMaster {
 
   /**
    * Somebody newer may have the log by now: only a record of ours after this message shows that
-   * the log itself has lost what was shown. The word of a ChannelClient (a Join) is proof then;
-   * where an attachment stands (a backfill) its client says, who may say anything.
+   * the log has lost what was shown, or that a lineage that we never heard of is over. The word of
+   * a ChannelClient (a Join) is proof then; of a backfill its client says, who may say anything.
    */
   #onImpossible(from: Place, message: Join | Backfill, state: Serving): void {
     if (this.#confirming.holdUntilNext(from, message, state.writer)) this.#confirm(state)
-    else if (message.kind === 'backfill') this.#onMessage(from, message, state)
-    else this.#onRolledBack('a client stands where the log has nothing', true)
+    else if (message.kind === 'backfill' || message.from?.lineage !== state.lineage) {
+      this.#onMessage(from, message, state)
+    } else this.#onRolledBack('a client stands where the log has nothing', true)
   }
 
   #recover(doubt: Pick<Claimant, 'known' | 'mustStartLineage'>, isAwaited = false): void {

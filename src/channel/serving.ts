@@ -106,6 +106,14 @@ export class Serving {
     return bound === undefined ? this.retention.isNoEpoch(from.epoch) : from.entry > bound
   }
 
+  /**
+   * True for a lineage that we have never heard of: it may be one that has ended and was trimmed
+   * away; or one that has begun, behind our back.
+   */
+  isUnheard(from: Standing | undefined): boolean {
+    return from !== undefined && from.lineage !== this.lineage && !this.#formers.has(from.lineage)
+  }
+
   /** False for a standing whose epoch is forgotten, or did not reach so far (rule 4). */
   isKnown(standing: Standing): boolean {
     if (this.disproves(standing)) return false

@@ -34,7 +34,8 @@ const UNSEEN_MS = 40_000
  */
 const KNOWN_MS = 15_000
 /** The channels that clients here use, and those that keep to nothing. */
-const NAMES = /^(((kept|together):)?ch\d+|safe:c|known:c|seldom\d+)$/
+/** The rough client may say again, after a resume, who is present there. */
+const NAMES = /^(((kept|together):)?ch\d+|safe:c|known:c|never|seldom\d+)$/
 const METRICS = [
   'connections', 'objectPublishers', 'objectSubscribers', 'presenceConnections',
   'presenceMembers', 'presenceSubscribers', 'publishers', 'subscribers'

@@ -209,8 +209,19 @@ t.test('[4] an empty log is a new lineage: what stood in another cannot continue
   const other = new PartitionBench(new SharedLog(), 1, 'other').settle()
   const { lineage } = standingOf(one)
   other.join(b, { from: standing(0, { lineage }) })
+  t.same(ofKind(other.sent(b), 'joined'), [], 'that one may have begun since')
+  other.settle()
   t.match(ofKind(other.sent(b), 'joined'), [{ isContinuation: false, backlog: [] }])
   t.not(standingOf(other).lineage, lineage)
+})
+
+t.test('[11] who was deposed tells nobody that its heir\'s lineage is none', async (t) => {
+  const log = new SharedLog()
+  const former = serving(log)
+  new PartitionBench(log, 2, 'heir').settle()
+  former.join(b, { from: standing(3, { lineage: 'begun since' }) })
+  former.settle()
+  t.same(former.sent(b).map(({ kind }) => kind).filter((kind) => kind !== 'joinAgain'), [])
 })
 
 t.test('[4] a record is missing: a new lineage, and nothing of before is shown', async (t) => {
