@@ -64,7 +64,7 @@ t.test('[22] a region begins with what its file has', { timeout: 120_000 }, asyn
   await second.stop()
   const third = await start(dataFile)
   t.teardown(() => third.stop())
-  await t.rejects(countedBy(restOf(third, keyStr)), { code: 40400 })
+  await t.rejects(countedBy(restOf(third, keyStr)), { code: 40101 })
 })
 
 t.test('a file that is none of ours is refused by name', async (t) => {
