@@ -9,8 +9,8 @@ export type Told = Readonly<Record<string, unknown>>
 
 /** Actions of frames whose msgSerial nobody answers, unless the frame is refused. */
 const SILENT = new Set([0, 5, 7, 10, 12, 16, 17])
-/** Those of publishes. */
-const PUBLISHING = new Set([14, 15])
+/** Those of frames that have a msgSerial: 0 where it is left out. */
+const NUMBERED = new Set([14, 15, 19, 21])
 const ENDINGS = new Set([6, 8, 9])
 
 interface Want {
@@ -44,7 +44,7 @@ export class Owed {
       this.#wants.push({ key: 'end', atMs: nowMs })
       return
     }
-    const msgSerial = PUBLISHING.has(action) ? frame.msgSerial ?? 0 : frame.msgSerial
+    const msgSerial = NUMBERED.has(action) ? frame.msgSerial ?? 0 : frame.msgSerial
     const isNumbered = isCount(msgSerial)
     const key = wantOf(action, frame, isNumbered)
     if (isNumbered) {
