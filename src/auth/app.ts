@@ -82,13 +82,11 @@ export const appLimitNames = [
   'channelPublishRateMax', 'presenceMemberCountMax'
 ] as const
 
-/** Reads the value of `apps.json`: `{apps: [{appId, keys, namespaces, limits}]}`. */
+/** Reads the value of `apps.json`, `{apps: [{appId, keys, namespaces, limits}]}`, or nothing. */
 export function parseApps(value: unknown): ParsedApps {
-  const problems: string[] = []
-  const list = isMap(value) ? value['apps'] : undefined
-  if (!Array.isArray(list)) return { ok: false, problems: ['apps: must be a list'] }
-  const apps = list.map((app, at) => readApp(app, `apps[${at}]`, problems))
-  tellRepeats(apps.map((app) => app.appId), (at) => `apps[${at}].appId`, problems)
+  const read = wholeAppsOf(value, [])
+  if (read === undefined) return { ok: false, problems: ['apps: must be a list'] }
+  const { apps, problems } = read
   return problems.length === 0 ? { ok: true, apps } : { ok: false, problems }
 }
 

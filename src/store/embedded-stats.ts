@@ -5,7 +5,7 @@
 
 import type { MessagePort } from 'node:worker_threads'
 import type { StatsRecords, StatsStore } from '../node/ports.ts'
-import type { PutOutcome, StatsRecord } from '../stats/port.ts'
+import type { PutOutcome } from '../stats/port.ts'
 import type { FiledStats, StatsFile } from './stats-file.ts'
 import { ownBytes, serveStore, StorePort } from './store-port.ts'
 
@@ -13,11 +13,9 @@ const PAGE_RECORDS = 256
 /** What a record takes besides its bytes, about. */
 const RECORD_OVERHEAD_BYTES = 200
 
-type Kept = StatsRecord & FiledStats
-
 export class EmbeddedStats implements StatsStore {
   /** By app, then by key, in order of `seq`. */
-  readonly #apps = new Map<string, Map<string, Kept>>()
+  readonly #apps = new Map<string, Map<string, FiledStats>>()
   readonly #bytesMax: number
   readonly #nowMs: () => number
   readonly #file: StatsFile | undefined
@@ -81,7 +79,7 @@ export class EmbeddedStats implements StatsStore {
     serveStore(this, port)
   }
 
-  #below(path: string): Kept[] {
+  #below(path: string): FiledStats[] {
     const records = this.#living(path)
     if (!path.endsWith('/')) {
       const record = records.get(path)
@@ -91,7 +89,7 @@ export class EmbeddedStats implements StatsStore {
   }
 
   /** The app's records, without those whose time is over. */
-  #living(key: string): Map<string, Kept> {
+  #living(key: string): Map<string, FiledStats> {
     const records = this.#recordsOf(key)
     const nowMs = this.#nowMs()
     const over = [...records.values()].filter(({ expiresAtMs }) => expiresAtMs <= nowMs)
@@ -99,12 +97,12 @@ export class EmbeddedStats implements StatsStore {
     return records
   }
 
-  #recordsOf(key: string): Map<string, Kept> {
-    return this.#apps.get(appOf(key)) ?? new Map<string, Kept>()
+  #recordsOf(key: string): Map<string, FiledStats> {
+    return this.#apps.get(appOf(key)) ?? new Map<string, FiledStats>()
   }
 
   /** In the place of what has its key, and behind all others. */
-  #hold(records: Map<string, Kept>, record: Kept): void {
+  #hold(records: Map<string, FiledStats>, record: FiledStats): void {
     const { key, bytes } = record
     const former = records.get(key)
     if (former !== undefined) this.#bytes -= sizeOf(former.bytes)
@@ -114,7 +112,7 @@ export class EmbeddedStats implements StatsStore {
     this.#bytes += sizeOf(bytes)
   }
 
-  #letGo(records: Map<string, Kept>, keys: readonly string[]): void {
+  #letGo(records: Map<string, FiledStats>, keys: readonly string[]): void {
     for (const key of keys) {
       this.#bytes -= sizeOf(records.get(key)!.bytes)
       records.delete(key)

@@ -48,7 +48,7 @@ function isPlain(value: unknown, depthLeft: number, withBytes: boolean): boolean
   return true
 }
 
-/** Some languages have one literal for an empty list and an empty map. */
+/** An empty list is what some languages make of an empty map. */
 function isEmptyList(value: unknown): boolean {
   return Array.isArray(value) && value.length === 0
 }
@@ -83,9 +83,8 @@ export class Reader {
   map(fields: Fields, key: string, problem?: (detail: string) => ProtocolError)
     : Record<string, unknown> | undefined {
     const value = fields[key]
-    if (value === undefined || value === null) return undefined
+    if (value === undefined || value === null || isEmptyList(value)) return undefined
     const make = problem ?? errors.invalidBody
-    if (isEmptyList(value)) return {}
     if (!isMap(value)) return this.refuse(make(`${key} must be a map`))
     if (!isJson(value)) return this.refuse(make(`${key} is not JSON, or nested too deeply`))
     return value
@@ -94,8 +93,7 @@ export class Reader {
   /** A map of texts; numbers and booleans are taken for their text, for SDKs let them pass. */
   texts(fields: Fields, key: string): Record<string, string> | undefined {
     const value = fields[key]
-    if (value === undefined || value === null) return undefined
-    if (isEmptyList(value)) return {}
+    if (value === undefined || value === null || isEmptyList(value)) return undefined
     if (!isMap(value)) return this.refuse(errors.invalidBody(`${key} must be a map`))
     const texts: Record<string, string> = {}
     for (const [name, text] of Object.entries(value)) {

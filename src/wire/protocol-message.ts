@@ -261,10 +261,7 @@ const wrongId = () => errors.invalidMessageId('The id of a message must be a str
 const wrongClientId = () => errors.clientIdMismatch('The clientId must be a string')
 const wrongEncoding = () => errors.invalidData('The encoding must be a string')
 
-/** An empty list is what some languages make of an empty map. */
 function readExtras(fields: Fields, reader: Reader): Extras | undefined {
-  const { extras } = fields
-  if (Array.isArray(extras) && extras.length === 0) return undefined
   return reader.map(fields, 'extras', errors.invalidExtras)
 }
 
