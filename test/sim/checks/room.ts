@@ -37,27 +37,33 @@ export class Room implements Check {
       return
     }
     const isTrouble = log.isTroubled || running.some(({ isImpaired }) => isImpaired)
-    const { streams } = log.fill()
     // To the last byte: what was admitted in time waits for a place.
-    const isFull = streams.some(({ bytes, bytesMax }) => bytes > REFUSING_SHARE * bytesMax)
+    const isFull = log.fill().streams.some(({ bytes, bytesMax }) =>
+      bytes > REFUSING_SHARE * bytesMax)
     if (isTrouble || isFull) this.#troubleAtMs = world.nowMs
-    for (const [stream, { bytes, bytesMax }] of streams.entries()) {
-      if (bytes < limits.logAdmissionShare * bytesMax) this.#fullSinceMs[stream] = Infinity
-      else if (this.#fullSinceMs[stream] === Infinity) this.#fullSinceMs[stream] = world.nowMs
-    }
+    for (let stream = 0; stream < STREAM_COUNT; stream++) this.#look(stream)
   }
 
   onAppended({ append: { entries } }: Taken, { partition, atMs }: Accepted): void {
-    const sinceMs = Math.max(this.#fullSinceMs[partition % STREAM_COUNT]!, this.#troubleAtMs)
+    const stream = partition % STREAM_COUNT
+    const isFull = this.#look(stream)
+    const sinceMs = Math.max(this.#fullSinceMs[stream]!, this.#troubleAtMs)
     const graceMs = GRACE_MS + (this.#region.log.faults.lostChance > 0 ? UNKNOWNS_MS : 0)
     // A record that was admitted in time is tried until there is a place for the whole of it.
     const admittedAtMs = Math.max(...entries.map(admittedMs))
     const isLate = Math.min(atMs, admittedAtMs) - sinceMs > graceMs
-    const { bytes, bytesMax } = this.#region.log.fill().streams[partition % STREAM_COUNT]!
-    // It may have been trimmed since this check has looked.
-    const isFull = bytes >= limits.logAdmissionShare * bytesMax
     if (!isLate || !isFull) return
     throw new Violation('room', `a publish was taken by a full log, in partition ${partition}`)
+  }
+
+  /** With every append, too: between two ticks it may be trimmed, and be filled again. */
+  #look(stream: number): boolean {
+    const { log, world } = this.#region
+    const { bytes, bytesMax } = log.fill().streams[stream]!
+    const isFull = bytes >= limits.logAdmissionShare * bytesMax
+    if (!isFull) this.#fullSinceMs[stream] = Infinity
+    else if (this.#fullSinceMs[stream] === Infinity) this.#fullSinceMs[stream] = world.nowMs
+    return isFull
   }
 }
 
