@@ -41,6 +41,8 @@ export interface DeskPorts {
   readonly random: Random
   now(): Now
   viewVersion(): number
+  /** Where it is said that there was a view of this version. */
+  readonly outbox: { heardView(version: number, from: string | undefined): void }
   /** Sends to the connection's register, if anybody is known to be it. */
   askRegister(connectionId: string, message: ToRegister): void
   answerRegister(to: Place, message: ToRegister): void
@@ -94,8 +96,10 @@ export class ClaimDesk {
     const { connectionId, claim: keyClaim, home, lineage } = facts
     const claimId = this.#ports.random.id(12)
     const { generation } = this.#ports.self
-    // Whoever is behind the view of the key may not know who issued it.
+    // Whoever is behind the view of the key may not know who issued it; and where the ring object
+    // was restored from an older state, nobody would ever come as far again of himself.
     const viewVersion = Math.max(this.#ports.viewVersion(), facts.viewVersion)
+    if (viewVersion > this.#ports.viewVersion()) this.#ports.outbox.heardView(viewVersion, undefined)
     const message: Claim = {
       kind: 'claim', connectionId, claimId, generation, keyClaim, home, lineage, viewVersion
     }

@@ -88,11 +88,13 @@ export class Proposer {
     if (view === undefined || views.isBehind(nowMs)) return
     const facts = roster.facts(view, nowMs)
     const isOld = view.version > 0 && ring.isOlderThan(view, this.#viewSinceMs)
+    // There was a later one once, by a log or a client's key, and the object has been restored.
+    const isLow = views.highestVersion > view.version
     const { rank, order, change: wanted } = this.#caseOf(view, facts)
     handovers.step(order, nowMs)
     log.step(view, rank)
     const change = withLog(
-      this.#inSteps(wanted ?? (isOld ? noChange : undefined), facts, nowMs),
+      this.#inSteps(wanted ?? (isOld || isLow ? noChange : undefined), facts, nowMs),
       log.wanted(view, rank)
     )
     if (change === undefined || rank < 0) {

@@ -22,6 +22,8 @@ class Rig {
   readonly answered: ToRegister[] = []
   readonly outcomes: ClaimOutcome[] = []
   readonly ended: string[] = []
+  /** Versions of views that it has told of. */
+  readonly heard: number[] = []
   holding: Holding = { kind: 'ended', error: { code: 80008, statusCode: 400, message: '' } }
   nowMs = 5_000
   readonly desk = new ClaimDesk({
@@ -30,6 +32,7 @@ class Rig {
     random: new Random('desk'),
     now: () => ({ monoMs: this.nowMs, wallMs: 0 }),
     viewVersion: () => 4,
+    outbox: { heardView: (version) => void this.heard.push(version) },
     askRegister: (_, message) => void this.asked.push(message),
     answerRegister: (_, message) => void this.answered.push(message)
   }, {
@@ -84,6 +87,7 @@ t.test('[7, 20] a claim is for whoever knows our view, and that of the key', asy
   const rig = new Rig()
   t.equal(rig.claim(3).viewVersion, 4)
   t.equal(rig.claim(5).viewVersion, 5, 'its home may be of that one')
+  t.same(rig.heard, [5], 'which the ring may have lost')
 })
 
 t.test('[20, B9] a claim that nobody answers in time is undecided, and may be granted yet',
