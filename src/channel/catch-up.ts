@@ -28,12 +28,18 @@ export interface Arrival {
   readonly from: Standing | undefined
   /** What it missed, as far as that is known and not told, oldest first. */
   readonly missed: readonly Publication[]
-  /** What the archive has, before that, of a rewind. */
+  /** What the archive has, before that, of a rewind; or another region's log, of what it missed. */
   readonly older?: readonly OlderPart[] | undefined
   /** It begins anew, and is told the last messages first. */
   readonly isRewinding: boolean
   /** It could not go on from where it stood, and has not been told so. */
   readonly hasLost?: true
+}
+
+/** In which lineages older publications stand. */
+export function lineagesOf(older: Arrival['older'] = []): Map<Publication, string> {
+  return new Map(older.flatMap(({ lineage, publications }) =>
+    publications.map((publication) => [publication, lineage] as const)))
 }
 
 /** What the arrivals need from their client. */
@@ -154,6 +160,10 @@ export class CatchUp {
       this.#onNoContinuation(arrival, here)
       return
     }
+    if (answer.isElsewhere === true) {
+      this.#ports.sayPage({ ...arrival, missed: [], older: answer.older }, answer.standing)
+      return
+    }
     // The link keeps order, so what the master delivered before this answer has passed here. An
     // answer that is ahead all the same is asked for again, once we are there.
     if (answer.standing.lineage !== here.lineage || answer.standing.seq > here.seq) {
@@ -163,7 +173,8 @@ export class CatchUp {
     }
     const { isRewinding } = arrival
     if (!isRewinding && answer.standing.seq < here.seq) {
-      this.#ports.sayPage({ ...arrival, missed: answer.publications }, answer.standing)
+      const { publications: missed, older } = answer
+      this.#ports.sayPage({ ...arrival, missed, older }, answer.standing)
       return
     }
     const lastSeq = arrival.missed.at(-1)?.seq ?? 0

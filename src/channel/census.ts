@@ -9,7 +9,8 @@
  * what it wants; who is gone counts for nothing.
  *
  * Those who want the occupancy are told once all have reported; after that, and where clients are
- * only coming back, at most once in `occupancyMs`, whatever changes how often.
+ * only coming back, at most once in `occupancyMs`, whatever changes how often. Other regions count
+ * for themselves: each is asked while somebody here wants to know, and its number is added.
  */
 
 import type { Now } from '../base/clock.ts'
@@ -27,30 +28,42 @@ export interface CensusPorts {
   /** Calls back, unless the mastership is over by then. */
   later(channel: string, afterMs: number, run: () => void): void
   send(place: Place, message: PeerMessage): void
+  /** Asks the other regions to count, too, or not any more. */
+  countAbroad(channel: string, isWanted: boolean): void
 }
 
 type Asker = (occupancy: Occupancy) => void
+
+/** What all channels share with which no other region has to do. */
+const NO_REGIONS = new Map<string, Headcount | undefined>()
+const NO_LISTENERS = new Map<string, (count: Headcount) => void>()
 
 export class Census {
   readonly #channel: string
   readonly #ports: CensusPorts
   readonly #clients: Interests
-  readonly #presence: { readonly memberCount: number }
+  readonly #presence: { readonly memberCount: number; readonly bornCount: number }
   /** Who wants to be told, by place. */
   readonly #watchers = new Map<string, Place>()
   readonly #counts = new Map<string, Headcount>()
+  /** By region: how many are attached there; undefined as long as it has not said so. */
+  #abroad: Map<string, Headcount | undefined> = NO_REGIONS
+  /** By region: how it is told how many are attached here. */
+  #listeners: Map<string, (count: Headcount) => void> = NO_LISTENERS
+  #isAskingAbroad = false
   #askers: Asker[] = []
   #isCounting = false
   /** Some client was there before this mastership, so others may come back, too. */
   #mayReturn = false
   #told: Occupancy | undefined
+  #toldAbroad: Headcount | undefined
   #isTelling = false
 
   constructor(
     channel: string,
     ports: CensusPorts,
     clients: Interests,
-    presence: { readonly memberCount: number }
+    presence: { readonly memberCount: number; readonly bornCount: number }
   ) {
     this.#channel = channel
     this.#ports = ports
@@ -76,14 +89,43 @@ export class Census {
     else this.#onCensus(place, message.count)
   }
 
-  /** True if some node has clients of the channel, or somebody is present. */
+  /** True if some node has clients of the channel, or somebody of this region is present. */
   get isUsed(): boolean {
-    return this.#clients.size > 0 || this.#presence.memberCount > 0
+    return this.#clients.size > 0 || this.#presence.bornCount > 0
   }
 
   /** True if some node has, or lately had, attachments. */
   get isWatched(): boolean {
     return this.#clients.isWatched
+  }
+
+  /** A relay to a region begins, or ends. */
+  onRegion(region: string, isThere: boolean): void {
+    if (isThere) {
+      if (this.#abroad === NO_REGIONS) this.#abroad = new Map()
+      this.#abroad.set(region, undefined)
+    } else this.#abroad.delete(region)
+    this.onChanged()
+  }
+
+  /** So many are attached in a region. */
+  onAbroad(region: string, count: Headcount): void {
+    if (!this.#abroad.has(region)) return
+    this.#abroad.set(region, count)
+    this.onChanged()
+  }
+
+  /** Another region wants to be told how many are attached here; without `tell` not any more. */
+  listen(region: string, tell?: (count: Headcount) => void): void {
+    if (tell === undefined) {
+      if (this.#listeners.delete(region)) this.#endIfUnwanted()
+      return
+    }
+    if (this.#listeners === NO_LISTENERS) this.#listeners = new Map()
+    this.#listeners.set(region, tell)
+    this.#begin()
+    this.#toldAbroad = undefined
+    this.onChanged()
   }
 
   /** Clients have gone. */
@@ -104,12 +146,14 @@ export class Census {
       this.#answer()
       if (this.#told === undefined && !this.#mayReturn) this.#tell()
     }
-    if (this.#watchers.size === 0 || this.#isTelling) return
+    if (this.#listeners.size > 0 && this.#toldAbroad === undefined) this.#tellAbroad()
+    if ((this.#watchers.size === 0 && this.#listeners.size === 0) || this.#isTelling) return
     this.#isTelling = true
     this.#ports.later(this.#channel, limits.occupancyMs, () => {
       this.#isTelling = false
       this.#mayReturn = false
       this.#tell()
+      this.#tellAbroad()
     })
   }
 
@@ -117,6 +161,7 @@ export class Census {
   ask(asker: Asker): void {
     this.#askers.push(asker)
     this.#begin()
+    this.#askAbroad()
     this.onChanged()
     if (!this.#askers.includes(asker)) return
     this.#ports.later(this.#channel, limits.censusMs, () => this.#answer())
@@ -131,6 +176,7 @@ export class Census {
     }
     this.#watchers.set(key, place)
     this.#begin()
+    this.#askAbroad()
     if (this.#told !== undefined) this.#say(place, this.#told)
     this.onChanged()
   }
@@ -145,8 +191,12 @@ export class Census {
     this.onChanged()
   }
 
-  /** True once every client has said how many it has. */
+  /** True once every client and region has said how many it has. */
   get #isWhole(): boolean {
+    return this.#isWholeHere && !this.#abroad.values().some((count) => count === undefined)
+  }
+
+  get #isWholeHere(): boolean {
     for (const place of this.#clients.places()) {
       if (!this.#counts.has(placeKey(place))) return false
     }
@@ -160,11 +210,30 @@ export class Census {
   }
 
   #endIfUnwanted(): void {
-    if (!this.#isCounting || this.#watchers.size > 0 || this.#askers.length > 0) return
+    this.#askAbroad()
+    const isWanted = this.#watchers.size + this.#askers.length + this.#listeners.size > 0
+    if (!this.#isCounting || isWanted) return
     this.#isCounting = false
-    this.#told = undefined
+    this.#told = this.#toldAbroad = undefined
     this.#counts.clear()
     for (const place of this.#clients.places()) this.#ask(place)
+  }
+
+  /** Regions are asked for those who want to know here, and not for each other. */
+  #askAbroad(): void {
+    const isWanted = this.#watchers.size + this.#askers.length > 0
+    if (isWanted === this.#isAskingAbroad) return
+    this.#isAskingAbroad = isWanted
+    for (const region of this.#abroad.keys()) this.#abroad.set(region, undefined)
+    this.#ports.countAbroad(this.#channel, isWanted)
+  }
+
+  #tellAbroad(): void {
+    if (this.#listeners.size === 0 || !this.#isWholeHere) return
+    const count = sumOf(this.#counts.values())
+    if (this.#toldAbroad !== undefined && isSameCount(this.#toldAbroad, count)) return
+    this.#toldAbroad = count
+    for (const tell of this.#listeners.values()) tell(count)
   }
 
   /** Asks a client to count, or not to. */
@@ -193,7 +262,9 @@ export class Census {
   }
 
   #occupancy(): Occupancy {
-    return { ...sumOf(this.#counts.values()), presenceMembers: this.#presence.memberCount }
+    const abroad = this.#abroad.values().filter((count) => count !== undefined)
+    const counts = [...this.#counts.values(), ...abroad]
+    return { ...sumOf(counts), presenceMembers: this.#presence.memberCount }
   }
 
   #say(place: Place, occupancy: Occupancy): void {

@@ -38,8 +38,8 @@ import type { Batching } from './batching.ts'
 import { CatchUp } from './catch-up.ts'
 import { ClientCensus } from './client-census.ts'
 import { Doors } from './doors.ts'
-import { Joining } from './joining.ts'
-import { isUnbroken } from './page.ts'
+import { Joining } from '../peer/joining.ts'
+import { inOrder, isUnbroken, stretchesOf } from './page.ts'
 import { declareParts } from './presence-pages.ts'
 import { Unanswered } from './unanswered.ts'
 
@@ -348,26 +348,18 @@ export class ChannelClient {
   #pass(publications: readonly Publication[], epoch: number): void {
     const standing = this.#standing
     if (standing === undefined) return
-    let seq = standing.seq
-    const next: Publication[] = []
-    for (const publication of publications) {
-      if (publication.seq <= seq) continue
-      if (publication.seq !== seq + 1) {
-        this.#broadcast(next, standing.lineage, epoch)
-        this.onMasterUncertain()
-        return
-      }
-      seq = publication.seq
-      next.push(publication)
-    }
+    const { next, isHole } = inOrder(standing.seq, publications)
     this.#broadcast(next, standing.lineage, epoch)
+    if (isHole) this.onMasterUncertain()
   }
 
   #broadcast(publications: readonly Publication[], lineage: string, epoch: number): void {
-    const last = publications.at(-1)
-    if (last === undefined) return
-    this.#standing = { lineage, seq: last.seq, epoch, entry: last.entry }
-    this.#doors.broadcast(publications, this.#standing)
+    for (const { stretch, last } of stretchesOf(publications)) {
+      const standing = { lineage, seq: last.seq, epoch, entry: last.entry }
+      this.#standing = standing
+      if (last.isBreak === true) this.#doors.sayContinuityLost(standing)
+      else this.#doors.broadcast(stretch, standing)
+    }
   }
 
   #join(): void {

@@ -11,6 +11,7 @@ import { isCensusMessage } from '../peer/census-message.ts'
 import type { Backfill, Part, ToMaster } from '../peer/message.ts'
 import { isSamePlace, type Place, placeKey } from '../peer/place.ts'
 import type { Ask } from '../peer/question-message.ts'
+import type { RelayPart } from '../peer/relay-message.ts'
 
 interface Held {
   readonly from: Place
@@ -41,7 +42,7 @@ export class Confirming {
 
   /** Keeps what comes before the claim, but for what only who has joined may say. */
   holdUntilClaimed(from: Place, message: ToMaster): void {
-    if (message.kind === 'part') this.#onPart(from, message)
+    if (isPart(message)) this.#onPart(from, message)
     else if (message.kind !== 'publish' && !isCensusMessage(message)) {
       this.#hold(from, message, undefined)
     }
@@ -49,7 +50,7 @@ export class Confirming {
 
   /** True if it asks for what only the master may say, and we may not be it: it is kept. */
   mustWait(from: Place, message: ToMaster, writer: LogWriter, nowMs: number): boolean {
-    if (message.kind === 'part') this.#onPart(from, message)
+    if (isPart(message)) this.#onPart(from, message)
     if (message.kind === 'ask' && message.question.kind === 'history') {
       return this.#holdReader(from, message, writer)
     }
@@ -75,8 +76,8 @@ export class Confirming {
   }
 
   /** Who has left does not wait to be let in: nobody would ever say again that it is gone. */
-  #onPart(from: Place, { channel }: Part): void {
-    this.#held.delete(keyOf(from, 'join', channel))
+  #onPart(from: Place, { kind, channel }: Part | RelayPart): void {
+    this.#held.delete(keyOf(from, kind === 'part' ? 'join' : 'relayJoin', channel))
   }
 
   /**
@@ -117,7 +118,8 @@ export class Confirming {
   /** A link was reset: who lives Joins again, and nobody may say any more that the others left. */
   forgetJoins(place: Place): void {
     for (const [key, { from, message }] of this.#held) {
-      if (message.kind === 'join' && isSamePlace(from, place)) this.#held.delete(key)
+      const isJoin = message.kind === 'join' || message.kind === 'relayJoin'
+      if (isJoin && isSamePlace(from, place)) this.#held.delete(key)
     }
   }
 
@@ -128,7 +130,8 @@ export class Confirming {
 
   #hold(from: Place, message: ToMaster, counter: number | undefined): void {
     const no = message.kind === 'backfill' ? message.requestNo
-      : message.kind === 'ask' ? message.askNo : 0
+      : message.kind === 'ask' ? message.askNo
+        : message.kind === 'relayAsk' ? message.askId : 0
     const key = keyOf(from, message.kind, message.channel, no)
     if (this.#held.has(key) || this.#held.size < limits.confirmingMax) {
       this.#held.set(key, { from, message, counter })
@@ -136,14 +139,25 @@ export class Confirming {
   }
 }
 
+const MASTERS_ONLY: readonly ToMaster['kind'][] = ['backfill', 'ask', 'relayJoin', 'relayAsk']
+
 /**
  * True for what only the master may answer. Who joins to publish something new learns by an append
  * whether this is one; but what was sent before may be committed by another one, and would be
  * refused here without any (docs/decisions/0020).
  */
 function needsMaster(message: ToMaster): boolean {
-  if (message.kind !== 'join') return message.kind === 'backfill' || message.kind === 'ask'
+  if (message.kind !== 'join') return MASTERS_ONLY.includes(message.kind)
   return message.wantsDeliveries || message.from !== undefined || message.hasUnanswered === true
+}
+
+/** True for what a client says of where it stands: it may say anything. */
+export function isWordOfClient({ kind }: ToMaster): boolean {
+  return kind === 'backfill' || kind === 'relayAsk'
+}
+
+function isPart(message: ToMaster): message is Part | RelayPart {
+  return message.kind === 'part' || message.kind === 'relayPart'
 }
 
 /** True if the log has accepted an append so lately that its writer surely is still the master. */
@@ -152,6 +166,8 @@ export function isRecent(writer: LogWriter, nowMs: number): boolean {
 }
 
 /** A question asked again takes the place of the first. */
-function keyOf(from: Place, kind: ToMaster['kind'], channel: string, no = 0): string {
+function keyOf(
+  from: Place, kind: ToMaster['kind'], channel: string, no: number | string = 0
+): string {
   return `${kind} ${no} ${placeKey(from)} ${channel}`
 }

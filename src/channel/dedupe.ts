@@ -19,6 +19,8 @@ export interface Taken {
   readonly timestamp: number
   readonly counter: number
   readonly messageCount: number
+  /** The lineage that it was born in, if that is another region's. */
+  readonly bornIn?: string | undefined
 }
 
 /** Which frame of which connection said it. */
@@ -115,28 +117,19 @@ export class Dedupe {
   }
 
   /** The publish is in the log; its waiters are told, and it is known from now for the window. */
-  commit(
-    op: Op,
-    { timestamp, counter, messageCount }: Taken,
-    nowMs: number
-  ): void {
+  commit(op: Op, first: Taken, nowMs: number): void {
     const key = keyOf(op)
-    // These fields alone: an id outlives its message, whose payload must not stay with it.
-    const taken = { timestamp, counter, messageCount }
+    const taken = takenOf(first)
     const waiters = this.#known.get(key)?.waiters
     this.#commit(key, taken, chosenTurn(op), nowMs)
     if (waiters !== undefined) for (const waiter of waiters) waiter(taken)
   }
 
   /** The publish is in the log, and is known from now; its waiters are told by `release`. */
-  hold(
-    op: Op,
-    { timestamp, counter, messageCount }: Taken,
-    nowMs: number
-  ): void {
+  hold(op: Op, first: Taken, nowMs: number): void {
     const key = keyOf(op)
     const waiters = this.#known.get(key)?.waiters ?? []
-    this.#commit(key, { timestamp, counter, messageCount }, chosenTurn(op), nowMs, waiters)
+    this.#commit(key, takenOf(first), chosenTurn(op), nowMs, waiters)
   }
 
   /** What was held is in the archive. */
@@ -159,9 +152,7 @@ export class Dedupe {
 
   /** Takes over what a former master knew; the time counts in full again. */
   restore(ids: readonly KnownId[], nowMs: number): void {
-    for (const { key, timestamp, counter, messageCount, turn } of ids) {
-      this.#commit(key, { timestamp, counter, messageCount }, turn, nowMs)
-    }
+    for (const id of ids) this.#commit(id.key, takenOf(id), id.turn, nowMs)
   }
 
   /**
@@ -224,6 +215,12 @@ export class Dedupe {
     const highest = this.#highestOf(taken.messageCount)
     if (highest.get(turn.connectionId) === turn.msgSerial) highest.delete(turn.connectionId)
   }
+}
+
+/** These fields alone: an id outlives its message, whose payload must not stay with it. */
+function takenOf({ timestamp, counter, messageCount, bornIn }: Taken): Taken {
+  const taken = { timestamp, counter, messageCount }
+  return bornIn === undefined ? taken : { ...taken, bornIn }
 }
 
 /** Of an id that the client chose. */

@@ -24,7 +24,7 @@ import type {
 import { errors } from '../wire/errors.ts'
 import type { Frame } from '../wire/frame.ts'
 import { type Batch, Batcher, type Batching } from './batching.ts'
-import type { Arrival } from './catch-up.ts'
+import { type Arrival, lineagesOf } from './catch-up.ts'
 import { DeltaChains } from './delta-chain.ts'
 import { type Allocate, EncodedPublication } from './encoding.ts'
 import { Filters } from './filters.ts'
@@ -90,9 +90,7 @@ export class Doors {
   }
 
   /** True if it is known who is present. */
-  get hasMembers(): boolean {
-    return this.#replica.isWhole
-  }
+  get hasMembers(): boolean { return this.#replica.isWhole }
 
   /** True if every group has said whose members live there. */
   get hasDeclared(): boolean {
@@ -226,24 +224,20 @@ export class Doors {
   }
 
   /** Answers an attach; without a word of the present where it does not want to know. */
-  sayAttached(
-    arrival: Omit<Arrival, 'from'>,
-    standing: Standing,
-    isResumed: boolean
-  ): void {
-    const { worker, attach, missed, isRewinding, hasLost } = arrival
+  sayAttached(arrival: Omit<Arrival, 'from'>, standing: Standing, isResumed: boolean): void {
+    const { worker, attach, isRewinding, hasLost } = arrival
     this.#batcher.flush()
     this.#lastSeq = standing.seq
     const backlog = isRewinding ? this.#rewound(arrival, standing)
-      : this.#backlog(attach, missed, standing)
+      : this.#backlog(arrival, standing)
     const error = hasLost === true ? errors.continuityLost().info : undefined
     this.#answer(worker, attach, { standing, isResumed, error, backlog })
   }
 
   /** Tells a part of what it missed; who is present it is told at the end. */
-  sayPage({ worker, attach, missed }: Omit<Arrival, 'from'>, standing: Standing): void {
-    const { attachId, variant, hearsPresence } = attach
-    const backlog = this.#backlog(attach, missed, standing)
+  sayPage(arrival: Omit<Arrival, 'from'>, standing: Standing): void {
+    const { worker, attach: { attachId, variant, hearsPresence } } = arrival
+    const backlog = this.#backlog(arrival, standing)
     const isAnybody = hearsPresence === true && this.#replica.sync(variant) !== undefined
     this.#ports.toGroup(worker, {
       kind: 'attached', channel: this.#channel, attachId, standing, isResumed: true,
@@ -266,9 +260,8 @@ export class Doors {
     this.#chains.forget()
     for (const door of this.#doors.values()) {
       if (!door.isAttached) continue
-      const sync = this.#syncFor(door)
-      const message = { kind: 'continuityLost' as const, channel, standing, error, sync }
-      this.#ports.toGroup(door.worker, message)
+      const lost = { channel, standing, error, sync: this.#syncFor(door) }
+      this.#ports.toGroup(door.worker, { kind: 'continuityLost', ...lost })
     }
   }
 
@@ -305,35 +298,33 @@ export class Doors {
 
   /** Publications for one attachment that missed them, in its own variant: the first one whole. */
   #backlog(
-    { variant, variantId }: Attach,
-    missed: readonly Publication[],
-    standing: Standing
+    { attach: { variant, variantId }, missed, older }: Omit<Arrival, 'from'>, standing: Standing
   ): BroadcastItem[] {
     const variants: Variant[] = []
     variants[variantId] = variant
+    const lineages = lineagesOf(older)
+    // Deltas build on what stands in one lineage, whose seqs tell them apart.
+    const elsewhere = [...lineages.keys()].map((each) =>
+      ({ ...itemFor(variants, this.#encodedOf(each, standing, lineages)), isCut: true as const }))
     const chains = new DeltaChains()
     chains.want(variant)
-    const items = missed.map((publication) => {
-      const encoded = this.#encoded(publication, standing)
+    const items = missed.map((each) => {
+      const encoded = this.#encoded(each, standing)
       return itemFor(variants, encoded, chains.next(encoded))
     })
     // What follows live builds on the last of these, also for the only one who wants deltas.
     if (missed.at(-1)?.seq === this.#lastSeq) this.#chains.goOnFrom(chains)
-    return items
+    return [...elsewhere, ...items]
   }
 
   /** The same for one that rewinds. */
   #rewound(
-    { attach, missed, older = [] }: Omit<Arrival, 'from'>, standing: Standing
+    { attach, missed, older }: Omit<Arrival, 'from'>, standing: Standing
   ): BroadcastItem[] {
-    const lineages = new Map<Publication, string>()
-    for (const { lineage, publications } of older) {
-      for (const publication of publications) lineages.set(publication, lineage)
-    }
+    const lineages = lineagesOf(older)
     const all = [...lineages.keys(), ...missed]
-    const encode = (each: Publication): EncodedPublication => {
-      return this.#encoded(each, { ...standing, lineage: lineages.get(each) ?? standing.lineage })
-    }
+    const encode = (each: Publication): EncodedPublication =>
+      this.#encodedOf(each, standing, lineages)
     const items = rewoundItems({ attach, missed: all }, standing, encode)
     const last = items.at(-1)
     const told = all.findLast(({ seq }) => seq === last?.seq)
@@ -373,6 +364,14 @@ export class Doors {
     const { seq, entry } = publication
     const standing = { lineage, seq, epoch, entry }
     return new EncodedPublication(publication, standing, this.#ports.allocate, this.#filters)
+  }
+
+  /** The same of one that may stand in another lineage. */
+  #encodedOf(
+    publication: Publication, standing: Standing, lineages: ReadonlyMap<Publication, string>
+  ): EncodedPublication {
+    const lineage = lineages.get(publication) ?? standing.lineage
+    return this.#encoded(publication, { ...standing, lineage })
   }
 
   /** What no variant wants any more is let go. */

@@ -52,8 +52,10 @@ export function standingOf(serial: ChannelSerial | undefined): Standing | undefi
 }
 
 /** The serials of a publish's messages. */
-export function serialsOf({ timestamp, counter, messageCount }: Taken, lineage: string): string[] {
-  const parts = { ms: timestamp, counter, site: lineage }
+export function serialsOf(
+  { timestamp, counter, messageCount, bornIn }: Taken, lineage: string
+): string[] {
+  const parts = { ms: timestamp, counter, site: bornIn ?? lineage }
   const serials: string[] = []
   for (let index = 0; index < messageCount; index++) serials.push(messageSerial(parts, index))
   return serials
@@ -67,9 +69,9 @@ export interface Shown {
 
 /** The messages of a publication as all are shown them: its client's fields, and the master's. */
 export function shownMessages(
-  { timestamp, counter, payload }: Publication, lineage: string
+  { timestamp, counter, payload, origin }: Publication, lineage: string
 ): Message[] {
-  const parts = { ms: timestamp, counter, site: lineage }
+  const parts = { ms: timestamp, counter, site: origin?.lineage ?? lineage }
   const messages = decodeMessages(payload)
   for (const [index, message] of messages.entries()) {
     message.action = 0

@@ -12,7 +12,7 @@ import { limits } from '../base/limits.ts'
 import type { Publication, Standing } from '../peer/message.ts'
 import type { HistoryAnswer, HistoryQuestion } from '../peer/question-message.ts'
 import { type Here, isOfThis } from './page.ts'
-import { lastingCount } from './tail.ts'
+import { lastingCount, type Tail } from './tail.ts'
 
 /** Publications of a channel, in order; their places are counted from the oldest. */
 export interface Past {
@@ -28,7 +28,7 @@ export function emptyHistory({ until }: HistoryQuestion, lineage: string): Histo
 
 /** A page of what is asked for, of what is held. */
 export function historyPage(
-  at: Here, question: HistoryQuestion, past: Past = at.tail
+  at: Here, question: HistoryQuestion, past: Past = pastOf(at.tail, question.until)
 ): HistoryAnswer {
   const { until, isBackwards, of, countMax } = question
   const { lineage } = at.standing
@@ -51,6 +51,18 @@ export function historyPage(
     publications.push(publication)
   }
   return { kind: 'history', publications, lineage, isWhole: true }
+}
+
+/**
+ * What is held, in the order of serials: what was born in other regions comes later than it says.
+ * Of that, what was there at `until`.
+ */
+function pastOf(tail: Tail, until: Standing | undefined): Past {
+  const held = tail.after(tail.trimmedThrough) ?? []
+  if (held.every(({ origin }) => origin === undefined)) return tail
+  const sorted = held.filter(({ seq }) => until === undefined || seq <= until.seq)
+    .sort((a, b) => a.timestamp - b.timestamp || a.counter - b.counter || a.seq - b.seq)
+  return { length: sorted.length, at: (index) => sorted[index] }
 }
 
 /** True if the channel was ever there, as far as anybody knows. */

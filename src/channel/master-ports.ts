@@ -5,10 +5,11 @@
 
 import type { Now } from '../base/clock.ts'
 import type { MeterSource } from '../base/meter.ts'
-import type { OwnershipEntry } from '../log/entry.ts'
+import type { OwnershipEntry, RelayEntry } from '../log/entry.ts'
 import { viewVersionOf } from '../peer/epoch.ts'
 import type { MemberOwner, PeerMessage, Publication, Standing } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
+import type { RelayAsk } from '../peer/relay-message.ts'
 import type { Archiving, Keeping } from './channel-archive.ts'
 import type { ChannelMaster } from './master.ts'
 import type { PartitionArchiving } from './partition-archiving.ts'
@@ -20,6 +21,8 @@ import type { TailPool } from './tail.ts'
 export interface MasterPorts {
   readonly epoch: number
   readonly lineage: string
+  /** The name of the own region. */
+  readonly region: string
   readonly tails: TailPool
   /** False while the log takes nothing (rule 6). */
   readonly hasRoom: boolean
@@ -36,7 +39,11 @@ export interface MasterPorts {
   isAlive(owner: MemberOwner): boolean
   /** Adds the publication to what waits for the log. */
   append(channel: string, op: Omit<Publication, 'entry'>): void
-  own(entry: OwnershipEntry): void
+  own(entry: OwnershipEntry | RelayEntry): void
+  /** Asks the other regions how many are attached there, or not any more. */
+  countAbroad(channel: string, isWanted: boolean): void
+  /** Asks the channel's masters in all other regions; returns how many these are. */
+  toRegions(ask: RelayAsk): number
   /** Where it is counted what becomes of channels. */
   readonly meters: MeterSource
   now(): Now
@@ -78,6 +85,10 @@ export class PartitionMasterPorts implements MasterPorts {
 
   get lineage(): string {
     return this.#partition.serving?.lineage ?? ''
+  }
+
+  get region(): string {
+    return this.#ports.region
   }
 
   get hasRoom(): boolean {
@@ -136,7 +147,15 @@ export class PartitionMasterPorts implements MasterPorts {
     })
   }
 
-  own(entry: OwnershipEntry): void {
+  countAbroad(channel: string, isWanted: boolean): void {
+    this.#ports.countAbroad(channel, isWanted)
+  }
+
+  toRegions(ask: RelayAsk): number {
+    return this.#ports.toRegions(ask)
+  }
+
+  own(entry: OwnershipEntry | RelayEntry): void {
     this.#partition.serving?.writer.add(entry)
     this.#partition.wantsFlush()
   }

@@ -13,25 +13,22 @@ import { limits } from '../base/limits.ts'
 import type { Size } from '../base/sizes.ts'
 import type { Meter } from '../base/meter.ts'
 import type { OwnershipEntry } from '../log/entry.ts'
-import type {
-  Backfill,
-  Join,
-  Publication,
-  Publish,
-  PublishOp,
-  Standing
-} from '../peer/message.ts'
+import type { Backfill, Join, Publication, Publish, Standing } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
-import { SerialClock } from '../wire/serial.ts'
+import { type RelayJoin, regionOf } from '../peer/relay-message.ts'
+import { Abroad } from './abroad.ts'
 import { Census } from './census.ts'
 import { Dedupe, type Taken } from './dedupe.ts'
 import { Interests } from './interests.ts'
 import { Keeper } from './keeper.ts'
 import type { MasterPorts } from './master-ports.ts'
+import type { Moving } from './moving.ts'
 import { type Here, type Page, pageAfter, pageRewound } from './page.ts'
 import type { Birth, ChannelState } from './partition-state.ts'
 import { MasterPresence } from './presence-master.ts'
 import { PublishDesk } from './publish-desk.ts'
+import type { Relaying } from './relaying.ts'
+import { Sequencer } from './sequencer.ts'
 import { Tail } from './tail.ts'
 
 /** Where a channel stands when its master begins. */
@@ -57,11 +54,14 @@ export class ChannelMaster {
   readonly #interests: Interests
   /** The last committed entry. */
   #standing: Standing
-  /** The last seq given out; ahead of `#standing` by what waits for the log. */
-  #lastSeq: number
-  readonly #clock = new SerialClock()
+  /** Its last seq is ahead of `#standing` by what waits for the log. */
+  readonly #sequencer: Sequencer
   /** Where the channel began, for the first time or after it had been let go. */
   #birth: Birth
+  /** The last seq that was born here; where that is not known, one after it. */
+  #bornSeq: number
+  /** Undefined as long as no other region has to do with the channel. */
+  #abroad: Abroad | undefined
   #usedAtMs: number
   readonly #desk: PublishDesk
   readonly #keeper: Keeper
@@ -73,9 +73,11 @@ export class ChannelMaster {
     this.#interests = new Interests((place, message) => ports.send(place, message))
     this.presence = this.#makePresence()
     this.census = new Census(channel, ports, this.#interests, this.presence)
+    this.#sequencer = new Sequencer(channel, start.standing.seq, ports,
+      (op) => this.#keeper.ruleFor(op))
     this.#standing = start.standing
-    this.#lastSeq = start.standing.seq
     this.#birth = start.birth
+    this.#bornSeq = start.standing.seq
     const { seq, entry } = start.standing
     const isOfPublication = seq > start.birth.seq
     this.#tail = new Tail(seq, ports.tails, isOfPublication ? entry : undefined)
@@ -84,21 +86,24 @@ export class ChannelMaster {
       onStored: (publication) => {
         if (publication.idSpace !== 'master') this.#dedupe.release(publication)
       },
-      onPast: (tick) => this.#clock.followTick(tick)
+      onPast: (tick) => this.#sequencer.followTick(tick)
     })
     const [dedupe, interests, presence] = [this.#dedupe, this.#interests, this.presence]
     this.#desk = new PublishDesk(channel, { dedupe, interests, presence }, {
       epoch: ports.epoch,
       lineage: ports.lineage,
       send: (place, message) => ports.send(place, message),
-      publish: (op) => void this.#publish(op),
+      publish: (op) => void this.#sequencer.publish(op),
       refusal: ({ idSpace }) => this.#keeper.refusal(idSpace)
     })
     this.#keeper.begin()
   }
 
+  get relaying(): Relaying { return this.#inTheWorld.relaying }
+  get moving(): Moving { return this.#inTheWorld.moving }
+
   /** The highest seq that was given out; a channel born again starts above it (rule 5). */
-  get lastSeq(): number { return this.#lastSeq }
+  get lastSeq(): number { return this.#sequencer.lastSeq }
 
   get tailBytes(): number { return this.#tail.bytes }
 
@@ -110,24 +115,30 @@ export class ChannelMaster {
   }
 
   /** The entry of the last publication. */
-  get lastEntry(): number {
-    return this.#standing.entry
-  }
+  get lastEntry(): number { return this.#standing.entry }
 
   /** What a snapshot keeps of this channel: what is committed, and nothing else. */
   state(): ChannelState {
     const { seq, epoch, entry } = this.#standing
     const { channel } = this
-    const tick = this.#clock.last()
+    const { tick } = this.#sequencer
     const ids = this.#dedupe.committed()
     const members = this.presence.shown()
     const unarchived = this.#keeper.archive?.waiting() ?? []
-    return { channel, seq, epoch, entry, birth: this.#birth, tick, ids, members, unarchived }
+    const origins = this.#abroad?.relaying.origins ?? []
+    const [birth, bornSeq] = [this.#birth, this.#bornSeq]
+    return {
+      channel, seq, epoch, entry, birth, tick, ids, members, unarchived, origins, bornSeq
+    }
   }
 
   /** Goes on from a snapshot. */
-  restoreState({ tick, ids, members, unarchived }: ChannelState, nowMs: number): void {
-    this.#clock.followTick(tick)
+  restoreState(state: ChannelState, nowMs: number): void {
+    const { tick, ids, members, unarchived, origins } = state
+    for (const origin of origins) this.relaying.onWritten(origin)
+    this.#bornSeq = state.bornSeq
+    this.#tail.knowBorn(state.bornSeq)
+    this.#sequencer.followTick(tick)
     this.#dedupe.restore(ids, nowMs)
     this.presence.restoreMembers(members)
     for (const publication of unarchived) this.#archiveLater(publication, nowMs)
@@ -148,8 +159,10 @@ export class ChannelMaster {
       this.#tail.push(publication, nowMs)
       return
     }
-    this.#clock.followTick({ ms: publication.timestamp, counter: publication.counter })
-    this.#lastSeq = seq
+    const tick = { ms: publication.timestamp, counter: publication.counter }
+    if (publication.origin === undefined) this.#sequencer.followTick(tick)
+    else this.#sequencer.followAbroad(tick)
+    this.#sequencer.lastSeq = seq
     if (publication.owner !== undefined) this.presence.onCommitted(publication, true)
     this.#note(publication, epoch, nowMs)
   }
@@ -164,6 +177,7 @@ export class ChannelMaster {
 
   onJoin(place: Place, join: Join, now: Now): void {
     this.#usedAtMs = now.monoMs
+    if (this.#abroad?.relaying.holds(place, join) === true) return
     const page = pageAfter(this.here(), join.from)
     const { isContinuation, isWhole } = page
     const interest = this.#interests.join(place, join, isWhole)
@@ -190,16 +204,19 @@ export class ChannelMaster {
   /** Everybody has declared whose members live where. */
   onRollClosed(): void {
     this.presence.onRollClosed(this.#standing.seq)
+    this.#abroad?.relaying.onRollClosed()
   }
 
   onPart(place: Place, clientId: string): void {
     this.#interests.part(place, clientId)
+    this.#abroad?.relaying.onClientGone(place)
     this.census.onGone()
   }
 
   /** A node or worker is gone: so is the interest of the client that lived there. */
   onPlaceGone(isGone: (place: Place) => boolean): void {
     this.#interests.forget(isGone)
+    this.#abroad?.relaying.forget(isGone)
     this.census.onGone()
     this.presence.onPlaceGone(isGone)
   }
@@ -212,7 +229,7 @@ export class ChannelMaster {
   }
 
   sayBackfilled(place: Place, ask: Backfill, page: Page): void {
-    const { isContinuation, standing, publications, older } = page
+    const { isContinuation, standing, publications, older, isElsewhere } = page
     this.#ports.send(place, {
       kind: 'backfilled',
       channel: this.channel,
@@ -222,7 +239,8 @@ export class ChannelMaster {
       isContinuation,
       standing,
       publications,
-      ...(older === undefined ? {} : { older })
+      ...(older === undefined ? {} : { older }),
+      ...(isElsewhere === true ? { isElsewhere } : {})
     })
   }
 
@@ -234,12 +252,23 @@ export class ChannelMaster {
   }
 
   /** What its client said may be lost, a Part too, which nobody would say again of itself. */
-  onLinkReset(place: Place): void { this.#interests.askAgain(this.channel, place) }
+  onLinkReset(place: Place): void {
+    this.#interests.askAgain(this.channel, place)
+    this.#abroad?.relaying.onClientGone(place)
+    this.#abroad?.relaying.onLinkReset(place)
+  }
+
+  /** Answers a relay of another region. */
+  onRelayJoin(place: Place, join: RelayJoin, now: Now): void {
+    this.#usedAtMs = now.monoMs
+    this.relaying.onJoin(place, join, this.here(), this.#sequencer.tick.ms)
+  }
 
   /** The mastership is over. */
   end(): void {
     this.#keeper.stop()
     this.#tail.end()
+    this.#abroad?.relaying.forgetEarly()
   }
 
   /** The entry is in the log: everybody is told. `deliver` is sent once per turn and channel. */
@@ -262,13 +291,18 @@ export class ChannelMaster {
     const { channel } = this
     const { epoch } = this.#ports
     this.#interests.tell({ kind: 'deliver', channel, epoch, publications }, true)
+    this.#abroad?.relaying.deliver(publications)
+    this.#abroad?.onProgress(this.#standing.seq)
     this.#keeper.archive?.flush()
   }
+
+  letGo(): void { this.#abroad?.relaying.end() }
 
   /** Every client is to look for its master again. */
   sayJoinAgain(): void {
     const { channel } = this
     this.#interests.tell({ kind: 'joinAgain', channel }, false)
+    this.#abroad?.relaying.end()
   }
 
   /**
@@ -282,10 +316,11 @@ export class ChannelMaster {
     return (
       isTailEmpty &&
       this.#interests.size === 0 &&
+      this.#abroad?.relaying.isHeard !== true &&
       this.#dedupe.size === 0 &&
       this.presence.isEmpty &&
       this.#keeper.isIdle &&
-      this.#lastSeq === this.#standing.seq &&
+      this.lastSeq === this.#standing.seq &&
       nowMs - this.#usedAtMs > limits.idleChannelMs
     )
   }
@@ -298,21 +333,13 @@ export class ChannelMaster {
   #beginTail(trimmedThrough: number): void {
     this.#tail.end()
     this.#tail = new Tail(trimmedThrough, this.#ports.tails)
+    if (this.#standing.seq >= trimmedThrough) this.#tail.knowBorn(this.#bornSeq)
   }
 
-  /** Gives the op its place in the order. */
-  #publish(op: PublishOp): Omit<Publication, 'entry'> {
-    const { id, idSpace, messageCount, ephemeralCount, owner } = op
-    const { ms: timestamp, counter } = this.#clock.next(this.#ports.now().wallMs)
-    const seq = ++this.#lastSeq
-    const ownId = idSpace === 'master' ? `${this.#ports.lineage}:${seq}` : id
-    const isLasting = owner !== undefined || messageCount > (ephemeralCount ?? 0)
-    const kept = isLasting ? this.#keeper.ruleFor(op) : {}
-    const { connectionId, msgSerial, payload, said } = op
-    const publication = { seq, id: ownId, idSpace, connectionId, msgSerial, timestamp, counter,
-      messageCount, payload, ephemeralCount, owner, said, ...kept }
-    this.#ports.append(this.channel, publication)
-    return publication
+  get #inTheWorld(): Abroad {
+    const { channel, census, presence } = this
+    const parts = { sequencer: this.#sequencer, dedupe: this.#dedupe, presence, census }
+    return this.#abroad ??= new Abroad(channel, this.#ports, parts, () => this.here())
   }
 
   #makePresence(): MasterPresence {
@@ -322,10 +349,14 @@ export class ChannelMaster {
       hasRoom: () => ports.hasRoom && (this.#keeper.archive === undefined ||
         ports.archiving.backlog.hasRoom),
       isRollOpen: () => ports.isRollOpen,
-      isAlive: (owner) => ports.isAlive(owner),
-      publish: (op) => this.#publish(op),
+      isAlive: (owner) => {
+        const region = regionOf(owner)
+        if (region === undefined) return ports.isAlive(owner)
+        return this.#abroad?.relaying.speaksFor(region) === true
+      },
+      publish: (op) => this.#sequencer.publish(op, this.#abroad?.relaying.originOf(op.owner)),
       own: (entry) => ports.own({ kind: 'ownership', channel, ...entry }),
-      followMs: (ms) => this.#clock.followTick({ ms, counter: 0 }),
+      followMs: (ms) => this.#sequencer.followTick({ ms, counter: 0 }),
       later: (afterMs, run) => ports.later(channel, afterMs, run),
       send: (place, message) => ports.send(place, message)
     })
@@ -335,8 +366,15 @@ export class ChannelMaster {
     const { lineage } = this.#standing
     this.#standing = { lineage, seq: publication.seq, epoch, entry: publication.entry }
     this.#tail.push(publication, nowMs)
-    if (this.#archiveLater(publication, nowMs)) return
-    if (publication.idSpace !== 'master') {
+    const { idSpace, origin } = publication
+    if (origin !== undefined) {
+      this.relaying.onWritten(origin)
+      if (idSpace !== 'client') return
+      this.#dedupe.commit(publication, { ...publication, bornIn: origin.lineage }, nowMs)
+      return
+    }
+    this.#bornSeq = publication.seq
+    if (!this.#archiveLater(publication, nowMs) && idSpace !== 'master') {
       this.#dedupe.commit(publication, publication, nowMs)
     }
   }

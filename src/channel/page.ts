@@ -18,8 +18,10 @@ export interface Page {
   /** Where the last of them leads. */
   readonly standing: Standing
   readonly isWhole: boolean
-  /** What the archive has of a rewind, before them. */
+  /** What the archive has of a rewind, or another region's log of what was missed, before them. */
   readonly older?: readonly OlderPart[]
+  /** `standing` is a place in that region's log. */
+  readonly isElsewhere?: boolean
 }
 
 /** Where a channel stands, and what it has to show for it. */
@@ -53,13 +55,33 @@ export function isOfThis(at: Here, from: Standing): boolean {
   return from.entry === (tail.entryOf(from.seq) ?? from.entry)
 }
 
-/** What came after `from`; nothing for one that begins here. */
+/**
+ * What came after `from`; nothing for one that begins here. Where something of another region may
+ * be missing between, nobody continues.
+ */
 export function pageAfter(at: Here, from: Standing | undefined): Page {
-  const { standing } = at
-  const here = { standing, startsAfter: standing.seq, publications: [], isWhole: true }
-  if (from === undefined) return { ...here, isContinuation: true }
+  if (from === undefined) return nothingHere(at, true)
   const found = after(at, from)
-  return found === undefined ? { ...here, isContinuation: false } : firstPage(at, found)
+  const isBroken = found?.publications.some(({ isBreak }) => isBreak === true)
+  return found === undefined || isBroken ? nothingHere(at, false) : firstPage(at, found)
+}
+
+/** What was born here after `from`, for another region. */
+export function pageBornAfter(at: Here, from: Standing): Page {
+  const found = after(at, from, true)
+  return found === undefined ? nothingHere(at, false) : firstPage(at, found)
+}
+
+/** What was born here since a time, for a region that was never told anything of the channel. */
+export function pageBornSince(at: Here, sinceMs: number, lastMs: number): Page {
+  const found = at.tail.since(sinceMs, at.birth.seq, lastMs)
+  if (found === undefined) return nothingHere(at, false)
+  const startsAfter = found[0] === undefined ? at.standing.seq : found[0].seq - 1
+  return firstPage(at, { startsAfter, publications: found })
+}
+
+function nothingHere({ standing }: Here, isContinuation: boolean): Page {
+  return { standing, startsAfter: standing.seq, publications: [], isWhole: true, isContinuation }
 }
 
 /**
@@ -99,9 +121,12 @@ function firstPage(
   }
 }
 
-/** Everything after `from`, or undefined where continuity cannot be shown (rule 19). */
+/**
+ * Everything after `from`, or all of it that was born here, or undefined where continuity cannot be
+ * shown (rule 19).
+ */
 function after(
-  at: Here, from: Standing
+  at: Here, from: Standing, isBornOnly = false
 ): Pick<Page, 'startsAfter' | 'publications'> | undefined {
   const { standing, birth, tail } = at
   if (from.lineage !== standing.lineage || from.seq > standing.seq) return undefined
@@ -109,7 +134,7 @@ function after(
   // Before the channel was let go, and so late that nothing of it was there to be missed.
   const isBornSince = from.seq < birth.seq && from.entry >= birth.entry
   const startsAfter = isBornSince ? birth.seq : from.seq
-  const publications = tail.after(startsAfter)
+  const publications = isBornOnly ? tail.bornAfter(startsAfter) : tail.after(startsAfter)
   if (publications === undefined) return undefined
   // A log that was rolled back may have begun an epoch of the same number again, and have come as
   // far: then what follows on the place stands no later than what was shown there.
@@ -121,4 +146,30 @@ function after(
 export function isUnbroken(had: Standing, { startsAfter, backlog, standing }: Joined): boolean {
   if (startsAfter < had.seq || startsAfter + backlog.length !== standing.seq) return false
   return backlog.every(({ seq }, at) => seq === startsAfter + at + 1)
+}
+
+/** What of them follows on `seq`, repeats left out, up to the first hole. */
+export function inOrder(
+  seq: number, publications: readonly Publication[]
+): { readonly next: readonly Publication[]; readonly isHole: boolean } {
+  const next: Publication[] = []
+  for (const publication of publications) {
+    const wanted = seq + next.length + 1
+    if (publication.seq > wanted) return { next, isHole: true }
+    if (publication.seq === wanted) next.push(publication)
+  }
+  return { next, isHole: false }
+}
+
+/** Stretches that can be told at once: a break stands alone. */
+export function* stretchesOf(publications: readonly Publication[]): Generator<{
+  readonly stretch: readonly Publication[]; readonly last: Publication
+}> {
+  let from = 0
+  for (const [at, publication] of publications.entries()) {
+    const isNextBreak = publications[at + 1]?.isBreak === true
+    if (at + 1 < publications.length && publication.isBreak !== true && !isNextBreak) continue
+    yield { stretch: publications.slice(from, at + 1), last: publication }
+    from = at + 1
+  }
 }

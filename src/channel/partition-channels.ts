@@ -12,6 +12,7 @@ import type { Entry } from '../log/entry.ts'
 import type { RecoveredLog } from '../log/replay.ts'
 import type { Backfill, Publication, ToMaster } from '../peer/message.ts'
 import { type Place, placeKey } from '../peer/place.ts'
+import type { RelayAsk, RelayCountWanted, RelayJoin, RelayPart } from '../peer/relay-message.ts'
 import { META_PREFIX } from '../wire/params.ts'
 import { Activity } from './activity.ts'
 import type { Answer, Ask } from '../peer/question-message.ts'
@@ -20,6 +21,7 @@ import { isKept, type Kept } from './channel-archive.ts'
 import { ChannelMaster } from './master.ts'
 import type { MasterPorts } from './master-ports.ts'
 import type { PartitionArchiving } from './partition-archiving.ts'
+import type { PartitionPorts } from './partition-ports.ts'
 import { type Persisted, tellPersisted } from './persisted-history.ts'
 import { rewindPersisted } from './persisted-rewind.ts'
 import type { UsedChannels } from './used-channels.ts'
@@ -38,14 +40,15 @@ export class PartitionChannels {
 
   readonly #activity: Activity
 
-  /** `onActivity` is told which channels have become active, or are so no more. */
+  /** The ports are told which channels have become active, or are so no more. */
   constructor(
     ports: MasterPorts & { readonly archiving: PartitionArchiving },
-    onActivity: (channel: string, isActive: boolean) => void
+    { onActivity, onUsed }: Pick<PartitionPorts, 'onActivity' | 'onUsed'>
   ) {
     this.#ports = ports
     this.#activity = new Activity(onActivity, (channel, isActive, isNew) => {
       if (channel.includes(`/${META_PREFIX}`)) return
+      onUsed(channel, isActive, isNew)
       const { channels } = ports.meters.ofChannel(channel)
       const { monoMs } = ports.now()
       if (isActive) channels.enter(monoMs, isNew)
@@ -80,8 +83,17 @@ export class PartitionChannels {
       this.#onAsk(from, message)
       return
     }
+    if (message.kind === 'relayJoin') {
+      this.#onRelayJoin(from, message, now)
+      return
+    }
     const { epoch } = this.#ports
-    const channel = this.#channels.get(message.channel) ??
+    const known = this.#channels.get(message.channel)
+    if (known === undefined && isOfRelays(message)) {
+      this.#onUnknown(from, message)
+      return
+    }
+    const channel = known ??
       this.#born(message.channel, this.#letGo, epoch, lastEntry, now.monoMs, true)
     switch (message.kind) {
       case 'join':
@@ -90,6 +102,15 @@ export class PartitionChannels {
         return
       case 'part':
         channel.onPart(from, message.clientId)
+        return
+      case 'relayPart':
+        channel.relaying.onPart(from, message)
+        return
+      case 'relayCountWanted':
+        channel.relaying.onCountWanted(message, from)
+        return
+      case 'relayAsk':
+        channel.moving.answer(from, message)
         return
       case 'publish':
         // An op of another epoch was numbered for another mastership; its client Joins again.
@@ -118,6 +139,11 @@ export class PartitionChannels {
     for (const { entry, number, epoch } of found.entries) {
       lastEntry = number
       const isCovered = number <= found.asOf
+      if (entry.kind === 'relay' && !isCovered) {
+        const master = this.#channels.get(entry.channel) ??
+          this.#born(entry.channel, this.#letGo, epoch, number, nowMs)
+        master.relaying.onWritten(entry.origin)
+      }
       if (entry.kind === 'ownership' && !isCovered) {
         const master = this.#channels.get(entry.channel) ??
           this.#born(entry.channel, this.#letGo, epoch, number, nowMs)
@@ -143,6 +169,10 @@ export class PartitionChannels {
   onCommitted(entries: readonly Entry[], nowMs: number): void {
     const byChannel = new Map<ChannelMaster, Publication[]>()
     for (const entry of entries) {
+      if (entry.kind === 'relay') {
+        this.#channels.get(entry.channel)?.relaying.onWritten(entry.origin)
+        continue
+      }
       if (entry.kind !== 'ownership' && entry.kind !== 'publication') continue
       const channel = this.#channels.get(entry.channel)
       if (channel === undefined) continue
@@ -188,6 +218,7 @@ export class PartitionChannels {
       if (!isOver) continue
       const seq = Math.max(this.#letGo.seq, channel.lastSeq)
       this.#letGo = { seq, entry: Math.max(this.#letGo.entry, channel.lastEntry) }
+      channel.letGo()
       this.#channels.delete(name)
     }
   }
@@ -198,9 +229,33 @@ export class PartitionChannels {
     this.#activity.clear()
   }
 
+  /** What another region says of a channel that is not there gives birth to nothing. */
+  #onUnknown(place: Place, message: RelayAsk | RelayPart | RelayCountWanted): void {
+    if (message.kind !== 'relayAsk') return
+    const { channel, askId, from } = message
+    this.#ports.send(place, {
+      kind: 'relayTold', channel, region: this.#ports.region, askId, isContinuation: false,
+      publications: [], standing: from, isWhole: true, origins: [], bornThrough: 0
+    })
+  }
+
+  /** Nothing is born for another region. */
+  #onRelayJoin(place: Place, join: RelayJoin, now: Now): void {
+    const { channel, relayId, joinNo } = join
+    const master = this.#channels.get(channel)
+    const { region } = this.#ports
+    if (master !== undefined) master.onRelayJoin(place, join, now)
+    else this.#ports.send(place, { kind: 'relayDormant', channel, region, relayId, joinNo })
+  }
+
   /** One that rewinds a persisted channel may go back further than what is held. */
   #onBackfill(place: Place, ask: Backfill, master: ChannelMaster, now: Now): void {
     const page = master.pageFor(ask, now)
+    const isForeign = ask.from !== undefined && ask.from.lineage !== this.#ports.lineage
+    if (isForeign && !page.isContinuation) {
+      master.moving.find(ask.from, (moved) => master.sayBackfilled(place, ask, moved ?? page))
+      return
+    }
     const { channel, clientId, requestNo, rewind } = ask
     const kept = rewind === undefined ? {} : this.#ports.keeping.kept(channel)
     if (rewind === undefined || !isKept(kept)) {
@@ -259,6 +314,11 @@ export class PartitionChannels {
     master.restoreState(state, nowMs)
     this.#channels.set(channel, master)
   }
+}
+
+function isOfRelays(message: ToMaster): message is RelayAsk | RelayPart | RelayCountWanted {
+  const { kind } = message
+  return kind === 'relayAsk' || kind === 'relayPart' || kind === 'relayCountWanted'
 }
 
 /** What clients said counts when it is committed, by the master that wrote it: once. */

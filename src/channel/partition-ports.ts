@@ -12,6 +12,7 @@ import type { LogOutbox } from '../log/port.ts'
 import type { LogRoom } from '../log/room.ts'
 import type { MemberOwner, PeerMessage } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
+import type { RelayAsk } from '../peer/relay-message.ts'
 import type { Backlog } from './backlog.ts'
 import type { Keeping } from './channel-archive.ts'
 import type { Fate } from './claims.ts'
@@ -21,6 +22,8 @@ import type { TailPool } from './tail.ts'
 /** What a mastership needs from its worker. */
 export interface PartitionPorts {
   readonly log: LogOutbox
+  /** The name of the own region. */
+  readonly region: string
   /** What all masters of the worker hold. */
   readonly tails: TailPool
   /** Where it is counted what becomes of channels. */
@@ -40,6 +43,12 @@ export interface PartitionPorts {
   send(place: Place, message: PeerMessage): void
   /** A channel has become active, or is so no more. */
   onActivity(channel: string, isActive: boolean): void
+  /** The same of this mastership; `isNew`: with no other one it was active before. */
+  onUsed(channel: string, isUsed: boolean, isNew: boolean): void
+  /** Asks the other regions how many are attached to the channel there, or not any more. */
+  countAbroad(channel: string, isWanted: boolean): void
+  /** Asks the channel's masters in all other regions; returns how many these are. */
+  toRegions(ask: RelayAsk): number
   /** Where the nodes of the view have their parts of this partition. */
   homes(): readonly Place[]
   /** False for a life of a worker that has surely ended. */

@@ -13,9 +13,10 @@ import { claimRecordFields, claimRecordFrom } from '../peer/claim-codec.ts'
 import type { ClaimRecord } from '../peer/claim-message.ts'
 import { type NonceRecord, nonceRecordFields, nonceRecordFrom } from '../peer/nonce-message.ts'
 import {
-  memberFields, memberFrom, publicationFields, publicationFrom
+  memberFields, memberFrom, originFields, originFrom, publicationFields, publicationFrom
 } from '../peer/fields.ts'
-import type { PresenceMember, Publication } from '../peer/message.ts'
+import type { Origin, PresenceMember, Publication } from '../peer/message.ts'
+import type { Tick } from '../wire/serial.ts'
 import type { KnownId } from './dedupe.ts'
 
 const STATE_FORMAT_VERSION = 1
@@ -35,11 +36,15 @@ export interface ChannelState {
   readonly entry: number
   readonly birth: Birth
   /** The last tick of the channel's serials. */
-  readonly tick: { readonly ms: number; readonly counter: number }
+  readonly tick: Tick
   readonly ids: readonly KnownId[]
   readonly members: readonly PresenceMember[]
   /** Committed, and not known to be in the archive (rule 22). */
   readonly unarchived: readonly Publication[]
+  /** Of other regions that use it: how far what was born there is written here. */
+  readonly origins: readonly Origin[]
+  /** The last one that was born here. */
+  readonly bornSeq: number
 }
 
 export interface PartitionState {
@@ -61,10 +66,13 @@ const decoder = new Decoder()
 /** The state as bytes. */
 export function encodeState({ letGo, channels, claims, nonces }: PartitionState): Uint8Array {
   const rows = channels.map((state) => {
-    const { channel, seq, epoch, entry, birth, tick, ids, members, unarchived } = state
+    const { channel, seq, epoch, entry, birth, tick, ids, members, unarchived, origins } = state
     const row = [channel, seq, epoch, entry, birth.seq, birth.entry, tick.ms, tick.counter,
       runsOf(ids), members.map(memberFields)]
-    return unarchived.length === 0 ? row : [...row, unarchived.map(publicationFields)]
+    if (origins.length === 0 && unarchived.length === 0) return row
+    const waiting = unarchived.map(publicationFields)
+    if (origins.length === 0) return [...row, waiting]
+    return [...row, waiting, origins.map(originFields), state.bornSeq]
   })
   const claimRows = claims.map(claimRecordFields)
   const nonceRows = nonces.map(nonceRecordFields)
@@ -87,7 +95,9 @@ export function decodeState(bytes: Uint8Array): PartitionState {
     tick: { ms: row[6]!, counter: row[7]! },
     ids: idsOf(row[8]!),
     members: (row[9]! as unknown[]).map(memberFrom),
-    unarchived: ((row[10] ?? []) as unknown[]).map(publicationFrom)
+    unarchived: ((row[10] ?? []) as unknown[]).map(publicationFrom),
+    origins: ((row[11] ?? []) as unknown[]).map(originFrom),
+    bornSeq: row[12] ?? row[1]!
   }))
   const claims = claimRows.map(claimRecordFrom)
   return { letGo: { seq, entry }, channels, claims, nonces: nonceRows.map(nonceRecordFrom) }
@@ -98,7 +108,7 @@ type Run = [connectionId: string, numbers: number[]]
 
 type Other = [
   key: string, timestamp: number, counter: number, messageCount: number,
-  connectionId?: string, msgSerial?: number
+  connectionId?: string | null, msgSerial?: number | null, bornIn?: string
 ]
 
 const DERIVED = /^([^~].*):(0|[1-9][0-9]{0,14})$/
@@ -106,11 +116,12 @@ const DERIVED = /^([^~].*):(0|[1-9][0-9]{0,14})$/
 function runsOf(ids: readonly KnownId[]): [Run[], Other[]] {
   const runs = new Map<string, { numbers: number[]; serial: number; ms: number }>()
   const others: Other[] = []
-  for (const { key, timestamp, counter, messageCount, turn } of ids) {
+  for (const { key, timestamp, counter, messageCount, turn, bornIn } of ids) {
     const match = DERIVED.exec(key)
     if (match === null) {
       const said = turn === undefined ? [] as const : [turn.connectionId, turn.msgSerial] as const
-      others.push([key, timestamp, counter, messageCount, ...said])
+      others.push(bornIn === undefined ? [key, timestamp, counter, messageCount, ...said]
+        : [key, timestamp, counter, messageCount, null, null, bornIn])
       continue
     }
     const [, connectionId, digits] = match as unknown as [string, string, string]
@@ -125,9 +136,10 @@ function runsOf(ids: readonly KnownId[]): [Run[], Other[]] {
 }
 
 function idsOf([runs, others]: [Run[], Other[]]): KnownId[] {
-  const ids = others.map(([key, timestamp, counter, messageCount, connectionId, msgSerial]) => {
-    const id: KnownId = { key, timestamp, counter, messageCount }
-    if (connectionId === undefined || msgSerial === undefined) return id
+  const ids = others.map(([key, timestamp, counter, messageCount, ...more]) => {
+    const [connectionId, msgSerial, bornIn] = more
+    const id: KnownId = { key, timestamp, counter, messageCount, ...(bornIn && { bornIn }) }
+    if (typeof connectionId !== 'string' || typeof msgSerial !== 'number') return id
     return { ...id, turn: { connectionId, msgSerial } }
   })
   for (const [connectionId, numbers] of runs) {

@@ -20,10 +20,11 @@ import type { RecordExtent, RecoveredLog } from '../log/replay.ts'
 import { Retention } from '../log/retention.ts'
 import { LogWriter, type WriterStart } from '../log/writer.ts'
 import type { ToRegister } from '../peer/claim-message.ts'
-import type { Backfill, Join, ToMaster } from '../peer/message.ts'
+import type { Join, ToMaster } from '../peer/message.ts'
 import type { Spend } from '../peer/nonce-message.ts'
 import type { Place } from '../peer/place.ts'
-import { Confirming } from './confirming.ts'
+import { Confirming, isWordOfClient } from './confirming.ts'
+import type { ChannelMaster } from './master.ts'
 import { Handover } from './handover.ts'
 import { PartitionMasterPorts } from './master-ports.ts'
 import { PartitionRegisters } from './partition-registers.ts'
@@ -82,7 +83,7 @@ export class PartitionMaster {
       archiving,
       masterOf: (name) => this.#channels.get(name),
       wantsFlush: () => ports.wantsFlush(this)
-    }, ports, viewVersion), (channel, isActive) => ports.onActivity(channel, isActive))
+    }, ports, viewVersion), ports)
     const append = (entry: Entry): number => this.#append(entry)
     const hasRoom = (): boolean => this.#state.kind === 'serving' && this.#state.hasRoom
     this.#registers = new PartitionRegisters({ ...ports, viewVersion, append, hasRoom })
@@ -117,10 +118,8 @@ export class PartitionMaster {
     if (this.#state.kind === 'serving') yield* this.#state.writer.sizes()
   }
 
-  /** True if somebody is attached to the channel, as far as is known here. */
-  isWatched(channel: string): boolean {
-    return this.#channels.get(channel)?.census.isWatched === true
-  }
+  /** The channel's master, as long as this one serves. */
+  channelOf(name: string): ChannelMaster | undefined { return this.#channels.get(name) }
 
   list(used: UsedChannels): void { this.#channels.list(used) }
 
@@ -230,9 +229,9 @@ export class PartitionMaster {
    * the log has lost what was shown, or that a lineage that we never heard of is over. The word of
    * a ChannelClient (a Join) is proof then; of a backfill its client says, who may say anything.
    */
-  #onImpossible(from: Place, message: Join | Backfill, state: Serving): void {
+  #onImpossible(from: Place, message: ToMaster & Pick<Join, 'from'>, state: Serving): void {
     if (this.#confirming.holdUntilNext(from, message, state.writer)) this.#confirm(state)
-    else if (message.kind === 'backfill' || message.from?.lineage !== state.lineage) {
+    else if (isWordOfClient(message) || message.from?.lineage !== state.lineage) {
       this.#onMessage(from, message, state)
     } else this.#onRolledBack('a client stands where the log has nothing', true)
   }

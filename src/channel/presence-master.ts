@@ -31,6 +31,7 @@ import type {
 } from '../peer/message.ts'
 import { isSamePlace, type Place, placeKey } from '../peer/place.ts'
 import { PresenceAction } from '../wire/actions.ts'
+import { Graces } from './graces.ts'
 import {
   type Changes,
   decide,
@@ -77,14 +78,14 @@ export class MasterPresence {
   /** What was decided, and of it what the log has. */
   readonly #decided = new MemberMap()
   readonly #shown = new MemberMap()
-  /** Since when owners are gone, by their key. */
-  readonly #orphanedAtMs = new Map<string, number>()
+  readonly #graces = new Graces()
   /** Declarations that have not come to their end. */
   readonly #lists = new Map<string, { readonly place: Place; readonly members: ListedMember[] }>()
   /** The Joins that wait to be told who is present, by place. */
   readonly #held = new Map<string, { readonly place: Place; readonly joinNo: number }>()
   readonly #channel: string
-  #isWatching = false
+  /** When the first grace that is watched is over; Infinity: none is. */
+  #wakesAtMs = Infinity
 
   constructor(channel: string, ports: PresencePorts) {
     this.#channel = channel
@@ -104,6 +105,11 @@ export class MasterPresence {
   *sizes(): Generator<Size> {
     yield ['presenceMembersMax', this.#decided.size]
     yield ['presenceBytesMax', this.#decided.bytes]
+  }
+
+  /** How many of them are so in this region. */
+  get bornCount(): number {
+    return this.#shown.bornCount
   }
 
   /** Who is present, as far as the log has it. */
@@ -197,23 +203,25 @@ export class MasterPresence {
     list.members.push(...declare.members)
     if (!isLast) return
     this.#lists.delete(key)
+    for (const { timestamp } of list.members) this.#ports.followMs(timestamp)
     this.#onList({ incarnation: place.incarnation, worker, generation, claim: 0 }, list.members)
     this.checkOwners(nowMs)
   }
 
+  /** What was born in another region is on its way to the log. */
+  bring(publication: Omit<Publication, 'seq' | 'entry'>): void {
+    this.#decided.apply(publication, decodeItems(publication.payload))
+  }
+
+  /** All who are present in another region, for which `owner` speaks. */
+  onRegion(owner: MemberOwner, members: readonly PresenceMember[]): void {
+    this.#onList(owner, members)
+  }
+
   /** Lives may have ended, or turned out to be: starts and ends graces. */
   checkOwners(nowMs: number): void {
-    const isGone = new Map<string, boolean>()
-    for (const { owner } of this.#decided.values()) {
-      const key = ownerKey(owner)
-      if (!isGone.has(key)) isGone.set(key, !this.#ports.isAlive(owner))
-    }
-    for (const key of this.#orphanedAtMs.keys()) {
-      if (isGone.get(key) !== true) this.#orphanedAtMs.delete(key)
-    }
-    for (const [key, gone] of isGone) {
-      if (gone && !this.#orphanedAtMs.has(key)) this.#orphanedAtMs.set(key, nowMs)
-    }
+    const owners = this.#decided.values().map(({ owner }) => owner)
+    this.#graces.check(owners, (owner) => this.#ports.isAlive(owner), nowMs)
     this.#watch(nowMs)
   }
 
@@ -223,12 +231,12 @@ export class MasterPresence {
   }
 
   #watch(nowMs: number): void {
-    if (this.#isWatching || this.#orphanedAtMs.size === 0) return
-    this.#isWatching = true
-    const firstMs = Math.min(...this.#orphanedAtMs.values()) + limits.presenceGraceMs
+    const { firstMs } = this.#graces
+    if (firstMs >= this.#wakesAtMs) return
+    this.#wakesAtMs = firstMs
     const pauseMs = this.#ports.hasRoom() ? 0 : limits.rollRetryMs
     this.#ports.later(Math.max(firstMs - nowMs, pauseMs), (thenMs) => {
-      this.#isWatching = false
+      this.#wakesAtMs = Infinity
       this.#endGraces(thenMs)
       this.checkOwners(thenMs)
     })
@@ -238,8 +246,7 @@ export class MasterPresence {
     if (!this.#ports.hasRoom()) return
     const left: PresenceMember[] = []
     for (const member of this.#decided.values()) {
-      const sinceMs = this.#orphanedAtMs.get(ownerKey(member.owner))
-      if (sinceMs !== undefined && sinceMs + limits.presenceGraceMs <= nowMs) left.push(member)
+      if (this.#graces.isOver(member.owner, nowMs)) left.push(member)
     }
     this.#leave(left)
   }
@@ -250,10 +257,7 @@ export class MasterPresence {
    */
   #onList(life: MemberOwner, list: readonly ListedMember[]): void {
     const listed = new Set<string>()
-    for (const { connectionId, clientId, timestamp } of list) {
-      listed.add(memberKey(connectionId, clientId))
-      this.#ports.followMs(timestamp)
-    }
+    for (const { connectionId, clientId } of list) listed.add(memberKey(connectionId, clientId))
     const certain = list.filter(({ isUndecided }) => isUndecided !== true)
     const words = Map.groupBy(certain, ({ connectionId, owner }) => {
       return memberKey(connectionId, String(owner.claim))
@@ -337,8 +341,4 @@ export class MasterPresence {
 function decidedByServer(event: PresenceItem): PresenceItem {
   if (event.action !== PresenceAction.LEAVE) return event
   return { ...event, id: undefined, endsUnheard: undefined }
-}
-
-function ownerKey({ incarnation, worker, generation }: MemberOwner): string {
-  return `${incarnation}/${worker}/${generation}`
 }

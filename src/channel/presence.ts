@@ -10,6 +10,7 @@
 
 import { Decoder, Encoder } from '@msgpack/msgpack'
 import type { PresenceMember, MemberOwner, Publication } from '../peer/message.ts'
+import { regionOf } from '../peer/relay-message.ts'
 import { PresenceAction } from '../wire/actions.ts'
 import { errors } from '../wire/errors.ts'
 import type { ErrorInfo, Extras } from '../wire/protocol-message.ts'
@@ -106,11 +107,17 @@ export function speaksFor(owner: MemberOwner, member: PresenceMember): boolean {
 export class MemberMap {
   readonly #members = new Map<string, PresenceMember>()
   #bytes = 0
+  #bornCount = 0
   /** Is told of every change; undefined: the member is gone. */
   onChange: ((key: string, member: PresenceMember | undefined) => void) | undefined
 
   get size(): number {
     return this.#members.size
+  }
+
+  /** How many of them are of this region. */
+  get bornCount(): number {
+    return this.#bornCount
   }
 
   /** About what the members take. */
@@ -135,6 +142,7 @@ export class MemberMap {
     this.#remove(key)
     this.#members.set(key, member)
     this.#bytes += bytesOf(member)
+    if (regionOf(member.owner) === undefined) this.#bornCount++
     this.onChange?.(key, member)
   }
 
@@ -147,6 +155,7 @@ export class MemberMap {
     if (member === undefined) return false
     this.#members.delete(key)
     this.#bytes -= bytesOf(member)
+    if (regionOf(member.owner) === undefined) this.#bornCount--
     return true
   }
 

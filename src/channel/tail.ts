@@ -29,13 +29,23 @@ export class Tail {
   #trimmedThrough: number
   /** The entry of that seq, where it is known. */
   #trimmedEntry: number | undefined
+  /** When it was said to have been; undefined where that is not known. */
+  #trimmedMs: number | undefined
+  /** The highest seq no longer held of what was born here. */
+  #bornTrimmedThrough: number
   readonly #pool: TailPool
 
   /** `trimmedThrough`: the channel's last seq when the tail begins, and what entry that was. */
   constructor(trimmedThrough: number, pool: TailPool, trimmedEntry?: number) {
+    this.#bornTrimmedThrough = trimmedThrough
     this.#pool = pool
     this.#trimmedThrough = trimmedThrough
     this.#trimmedEntry = trimmedEntry
+  }
+
+  /** Of what was there before the tail began, this was the last that was born here. */
+  knowBorn(seq: number): void {
+    this.#bornTrimmedThrough = Math.min(this.#bornTrimmedThrough, seq)
   }
 
   /** The highest seq that cannot be read here any more. */
@@ -99,20 +109,49 @@ export class Tail {
     return publications
   }
 
+  /** What was born here after `seq`, oldest first; undefined if something of that is gone. */
+  bornAfter(seq: number): Publication[] | undefined {
+    if (seq < this.#bornTrimmedThrough) return undefined
+    const held = this.after(Math.max(seq, this.#trimmedThrough))!
+    return held.filter(({ origin }) => origin === undefined)
+  }
+
   /**
    * The seq after which the last `count` messages stand that outlast their delivery, or as many as
-   * are held and were published at `sinceMs` or later.
+   * are held and were published at `sinceMs` or later, and nothing may be missing between.
    */
   rewound(count: number, sinceMs: number): number {
     let seq = this.lastSeq
     let found = 0
     for (let at = this.#held.length - 1; at >= this.#head && found < count; at--) {
       const { publication } = this.#held[at]!
-      if (publication.timestamp < sinceMs) break
+      if (publication.timestamp < sinceMs || publication.isBreak === true) break
       found += lastingCount(publication)
       seq = publication.seq - 1
     }
     return seq
+  }
+
+  /**
+   * What was born here at `sinceMs` or later; undefined if something of that time may be gone.
+   * Before `birthSeq` there was nothing; `lastMs` is when the newest was.
+   */
+  since(sinceMs: number, birthSeq: number, lastMs: number): Publication[] | undefined {
+    const all = this.after(this.#trimmedThrough) ?? []
+    const born = all.filter(({ origin }) => origin === undefined)
+    const found = born.filter(({ timestamp }) => timestamp >= sinceMs)
+    const isWhole = this.#trimmedThrough <= birthSeq || lastMs < sinceMs ||
+      (this.#trimmedMs ?? Infinity) < sinceMs || found.length < born.length
+    return isWhole ? found : undefined
+  }
+
+  /** The seq of the newest one that was born here; 0 for none. */
+  get bornThrough(): number {
+    for (let at = this.length - 1; at >= 0; at--) {
+      const { origin, seq } = this.at(at)
+      if (origin === undefined) return seq
+    }
+    return 0
   }
 
   /** The newest publication of which something outlasts its delivery. */
@@ -144,6 +183,10 @@ export class Tail {
     this.#add(-sizeOf(publication))
     this.#trimmedThrough = publication.seq
     this.#trimmedEntry = publication.entry
+    if (publication.origin === undefined) {
+      this.#trimmedMs = publication.timestamp
+      this.#bornTrimmedThrough = publication.seq
+    }
     if (this.#head > 64 && this.#head * 2 > this.#held.length) {
       this.#held = this.#held.slice(this.#head)
       this.#head = 0

@@ -14,6 +14,7 @@
 import { Decoder, Encoder } from '@msgpack/msgpack'
 import { publicationFields, publicationFrom } from '../peer/fields.ts'
 import type { Publication } from '../peer/message.ts'
+import type { Tick } from '../wire/serial.ts'
 import type { AppendOutcome, LogRecord, ReadOutcome } from './port.ts'
 
 /** What is kept of a channel: what was said, what of it was the last, and who came and went. */
@@ -103,7 +104,7 @@ export interface Archived {
   /** In order; none in a record that only says that a lineage has begun. */
   readonly publications: readonly Publication[]
   /** The last tick of serials up to here. */
-  readonly tick: { readonly ms: number; readonly counter: number }
+  readonly tick: Tick
 }
 
 const FORMAT_VERSION = 1

@@ -13,13 +13,15 @@ import { claimRecordFields, claimRecordFrom } from '../peer/claim-codec.ts'
 import type { ClaimRecord } from '../peer/claim-message.ts'
 import {
   ID_SPACES,
+  originFields,
+  originFrom,
   ownerFields,
   ownerFrom,
   publicationFields,
   publicationFrom
 } from '../peer/fields.ts'
 import { type NonceRecord, nonceRecordFields, nonceRecordFrom } from '../peer/nonce-message.ts'
-import type { IdSpace, MemberOwner, Publication } from '../peer/message.ts'
+import type { IdSpace, MemberOwner, Origin, Publication } from '../peer/message.ts'
 
 /** The version of the records that this release writes. */
 export const LOG_FORMAT_VERSION = 1
@@ -70,6 +72,13 @@ export interface OwnershipEntry {
   readonly owner: MemberOwner
 }
 
+/** From here on what is born there in another region is written here (docs/decisions/0024). */
+export interface RelayEntry {
+  readonly kind: 'relay'
+  readonly channel: string
+  readonly origin: Origin
+}
+
 /** Says nothing: that it is in the log proves that its writer still masters the partition. */
 export interface ConfirmEntry {
   readonly kind: 'confirm'
@@ -104,6 +113,7 @@ export type Entry =
   | NonceEntry
   | OwnershipEntry
   | ConfirmEntry
+  | RelayEntry
   | SnapshotChunkEntry
   | SnapshotEndEntry
 
@@ -129,6 +139,7 @@ const KIND_SNAPSHOT_END = 4
 const KIND_CLAIM = 5
 const KIND_OWNERSHIP = 6
 const KIND_NONCE = 7
+const KIND_RELAY = 8
 
 const encoder = new Encoder()
 const decoder = new Decoder()
@@ -161,6 +172,8 @@ export function encodeEntry(entry: Entry): Uint8Array {
       const fields = [channel, id, ID_SPACES.indexOf(idSpace), connectionId, clientIds]
       return encoder.encode([KIND_OWNERSHIP, ...fields, ownerFields(owner)])
     }
+    case 'relay':
+      return encoder.encode([KIND_RELAY, entry.channel, originFields(entry.origin)])
     case 'confirm':
       return encoder.encode([KIND_CONFIRM])
     case 'snapshot': {
@@ -245,6 +258,8 @@ function entryFrom(bytes: Uint8Array): Entry {
     case KIND_OWNERSHIP:
       return { kind: 'ownership', channel: f[0]!, id: f[1]!, idSpace: ID_SPACES[f[2]!]!,
         connectionId: f[3]!, clientIds: f[4]!, owner: ownerFrom(f[5]) }
+    case KIND_RELAY:
+      return { kind: 'relay', channel: f[0]!, origin: originFrom(f[1]) }
     case KIND_CONFIRM:
       return { kind: 'confirm' }
     case KIND_SNAPSHOT:

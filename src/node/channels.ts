@@ -14,19 +14,18 @@ import type { MeterSource } from '../base/meter.ts'
 import type { Random } from '../base/random.ts'
 import type { Size } from '../base/sizes.ts'
 import type { Tally } from '../base/tally.ts'
-import { ChannelClient } from '../channel/client.ts'
+import type { ChannelClient } from '../channel/client.ts'
 import type { Allocate } from '../channel/encoding.ts'
 import { UsedChannels } from '../channel/used-channels.ts'
 import { ampleRoom, isFullFor, type LogRoom } from '../log/room.ts'
 import { type ClaimMessage, type FromRegister, isClaimMessage } from '../peer/claim-message.ts'
 import { type CometMessage, isCometMessage } from '../peer/comet-message.ts'
-import type {
-  PeerMessage, RollCalled, ToClientFromGroup, ToClientFromMaster, ToGroup
-} from '../peer/message.ts'
+import type { PeerMessage, RollCalled, ToClientFromMaster } from '../peer/message.ts'
 import { isNonceMessage, type NonceMessage, type Spent } from '../peer/nonce-message.ts'
 import { isSamePlace, type Place } from '../peer/place.ts'
 import type { Enumerate } from '../peer/question-message.ts'
-import type { Revoked } from '../peer/revocation-message.ts'
+import { isRelayMessage, isToRelay, type RelayMessage } from '../peer/relay-message.ts'
+import { isRevocationMessage, type RevocationMessage } from '../peer/revocation-message.ts'
 import type { View } from '../ring/view.ts'
 import { tellActivity } from './channel-events.ts'
 import { Clients } from './clients.ts'
@@ -34,11 +33,13 @@ import { Groups } from './groups.ts'
 import { Loop } from './loop.ts'
 import { type Generations, Mastership } from './mastership.ts'
 import { MetaEvents } from './meta-events.ts'
-import { batchingOf, noRules } from './namespace-rules.ts'
+import { noRules } from './namespace-rules.ts'
 import type { Outbox } from './outbox.ts'
 import { Partitions } from './partitions.ts'
 import { Questions } from './questions.ts'
 import { Registers } from './registers.ts'
+import { relaysOf } from './relayed-masters.ts'
+import type { Relays } from './relays.ts'
 import { Rolls } from './rolls.ts'
 
 export interface ChannelsOptions {
@@ -68,7 +69,9 @@ export interface ChannelsPorts {
   /** What was said to or by this place may be lost. */
   onPlaceLost(place: Place): void
   onSpent(message: Spent): void
-  onRevoked(message: Revoked): void
+  /** There are other regions now than before. */
+  onWorld(): void
+  onRevocationMessage(from: Place, message: RevocationMessage): void
 }
 
 export class Channels {
@@ -86,7 +89,9 @@ export class Channels {
   readonly #partitions: Partitions
   readonly #mastership: Mastership
   /** What the view says about places. */
-  readonly places: Pick<Mastership, 'isRemoved' | 'isListed' | 'isStranger' | 'hear'>
+  readonly places: Pick<Mastership, 'isRemoved' | 'isListed' | 'hear'>
+  /** What is born in other regions on its way here. */
+  readonly relays: Relays
   readonly #rolls = new Rolls()
   readonly #loop: Loop<PeerMessage>
   #room = ampleRoom
@@ -97,7 +102,9 @@ export class Channels {
     this.#loop = new Loop((message) => this.#dispatch(options.self, message))
     this.places = this.#mastership = new Mastership(options.self, options.workers)
     this.#clients = new Clients(ports, {
-      make: (channel) => this.#newClient(channel),
+      self: options.self,
+      mastership: this.#mastership,
+      rules: () => this.rules,
       send: (to, message) => this.#send(to, message),
       onSwept: () => this.runLoop()
     })
@@ -151,12 +158,25 @@ export class Channels {
       fateOf: (incarnation) => this.registers.fateOf(incarnation),
       onActivity: (channel, isActive) => {
         tellActivity(this.events, channel, isActive, options.siteCode)
-      }
+      },
+      onUsed: (channel, isUsed, isNew) => this.relays.onUsed(channel, isUsed, isNew),
+      toRegions: (ask) => this.relays.askAll(ask),
+      countAbroad: (channel, isWanted) => this.relays.count(channel, isWanted)
     })
+    this.relays = relaysOf(options, ports, this, (to, message) => this.#send(to, message),
+      (channel) => this.#partitions.channelOf(channel))
   }
 
-  get viewVersion(): number {
-    return this.#mastership.viewVersion
+  get viewVersion(): number { return this.#mastership.viewVersion }
+
+  /** The view by which we speak to a place; those of different regions have nothing in common. */
+  viewVersionFor(to: Place): number {
+    return this.relays.isForeign(to) ? 0 : this.viewVersion
+  }
+
+  /** True for who is in no view, neither in ours nor in that of another region. */
+  isStranger(place: Place): boolean {
+    return this.#mastership.isStranger(place) && !this.relays.isForeign(place)
   }
 
   /** True for a channel whose master would be here. */
@@ -234,6 +254,7 @@ export class Channels {
   onLinkReset(place: Place): void {
     this.#ports.onPlaceLost(place)
     this.#partitions.onLinkReset(place)
+    this.relays.onLinkReset(place)
     this.questions.onLinkReset(place)
     for (const client of this.#clients.values()) {
       const master = this.#mastership.masterPlace(client.channel)
@@ -271,12 +292,23 @@ export class Channels {
     if (isClaimMessage(message)) this.registers.onMessage(from, message)
     else if (isCometMessage(message)) this.#ports.onCometMessage(from, message)
     else if (isNonceMessage(message)) this.registers.onNonceMessage(from, message)
-    else if (message.kind === 'revoked') this.#ports.onRevoked(message)
+    else if (isRevocationMessage(message)) this.#ports.onRevocationMessage(from, message)
+    else if (isRelayMessage(message)) this.#onRelayMessage(from, message)
     else this.#toParts(from, message)
   }
 
+  /** Another region says something to a relay, or to a master. */
+  #onRelayMessage(from: Place, message: RelayMessage): void {
+    if (isToRelay(message)) this.relays.onMessage(from, message)
+    else this.#partitions.onMessage(from, message)
+    if (message.kind === 'relayJoin') this.relays.wake(message)
+  }
+
   #toParts(
-    from: Place, message: Exclude<PeerMessage, ClaimMessage | CometMessage | NonceMessage | Revoked>
+    from: Place,
+    message: Exclude<
+      PeerMessage, ClaimMessage | CometMessage | NonceMessage | RelayMessage | RevocationMessage
+    >
   ): void {
     switch (message.kind) {
       case 'answered':
@@ -294,7 +326,7 @@ export class Channels {
       case 'syncWanted':
       case 'declared':
       case 'counted':
-        this.#toClient(from, message)
+        this.#clients.onGroupMessage(from.worker, message)
         return
       case 'attached':
       case 'attachRefused':
@@ -337,17 +369,6 @@ export class Channels {
     }
   }
 
-  #toClient(from: Place, message: ToClientFromGroup): void {
-    let client = this.#clients.get(message.channel)
-    if (client === undefined) {
-      const isWorth = message.kind === 'attach' || message.kind === 'submit' ||
-        (message.kind === 'declared' && message.members.length > 0)
-      if (!isWorth) return
-      client = this.#clients.make(message.channel)
-    }
-    client.onGroupMessage(from.worker, message)
-  }
-
   #onEnumerate(from: Place, question: Enumerate): void {
     const used = new UsedChannels(question)
     this.groups.list(used)
@@ -356,30 +377,9 @@ export class Channels {
   }
 
   #onRollCalled(from: Place, call: RollCalled): void {
-    const clients = [...this.#clients.values()].filter(({ channel }) => {
-      return this.#mastership.partitionOf(channel) === call.partition
-    })
+    const clients = [...this.#clients.values()].filter(({ channel }) =>
+      this.#mastership.partitionOf(channel) === call.partition)
     this.#rolls.onCalled(from, call, clients, this.#ports.now().monoMs)
-  }
-
-  #newClient(channel: string): ChannelClient {
-    const { deadlines, random, allocate, meters } = this.#ports
-    return new ChannelClient(channel, {
-      deadlines, random, allocate, meter: meters.ofChannel(channel),
-      nowMs: () => this.#ports.now().monoMs, viewVersion: () => this.viewVersion,
-      batching: batchingOf(channel, () => this.rules),
-      toMaster: (name, message) => {
-        if (message.kind === 'part') {
-          for (const place of this.#mastership.doubtedMasters(name)) this.#send(place, message)
-        }
-        const master = this.#mastership.masterPlace(name)
-        if (master !== undefined) this.#send(master, message)
-        return master !== undefined
-      },
-      toGroup: (worker, message) => {
-        this.#send({ incarnation: this.#options.self.incarnation, worker }, message as ToGroup)
-      }
-    })
   }
 
   #send(to: Place, message: PeerMessage | ToClientFromMaster): void {

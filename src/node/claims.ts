@@ -98,8 +98,9 @@ export class ClaimDesk {
     const { generation } = this.#ports.self
     // Whoever is behind the view of the key may not know who issued it; and where the ring object
     // was restored from an older state, nobody would ever come as far again of himself.
-    const viewVersion = Math.max(this.#ports.viewVersion(), facts.viewVersion)
-    if (viewVersion > this.#ports.viewVersion()) this.#ports.outbox.heardView(viewVersion, undefined)
+    const known = this.#ports.viewVersion()
+    const viewVersion = Math.max(known, facts.viewVersion)
+    if (viewVersion > known) this.#ports.outbox.heardView(viewVersion, undefined)
     const message: Claim = {
       kind: 'claim', connectionId, claimId, generation, keyClaim, home, lineage, viewVersion
     }

@@ -2,21 +2,32 @@
 
 import type { Now } from '../base/clock.ts'
 import type { Deadlines } from '../base/deadlines.ts'
-import type { ChannelClient } from '../channel/client.ts'
-import type { Part, ToClientFromMaster } from '../peer/message.ts'
+import type { MeterSource } from '../base/meter.ts'
+import type { Random } from '../base/random.ts'
+import { ChannelClient } from '../channel/client.ts'
+import type { Allocate } from '../channel/encoding.ts'
+import type { PeerMessage, ToClientFromGroup, ToClientFromMaster, ToGroup }
+  from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
+import type { Mastership } from './mastership.ts'
+import { batchingOf, type ChannelRules } from './namespace-rules.ts'
 
 const SWEEP_MS = 5_000
 
 export interface ClientsPorts {
   readonly deadlines: Deadlines
+  readonly random: Random
+  readonly allocate: Allocate
+  readonly meters: MeterSource
   now(): Now
 }
 
 /** What they need from their worker's channels. */
 export interface ClientsOwner {
-  make(channel: string): ChannelClient
-  send(to: Place, message: Part): void
+  readonly self: Place
+  readonly mastership: Mastership
+  rules(): ChannelRules
+  send(to: Place, message: PeerMessage): void
   /** Some may have said their last. */
   onSwept(): void
 }
@@ -44,12 +55,14 @@ export class Clients {
     return this.#clients.values()
   }
 
-  /** Makes the one of a channel that has none. */
-  make(channel: string): ChannelClient {
-    const client = this.#owner.make(channel)
-    this.#clients.set(channel, client)
-    this.#sweepLater()
-    return client
+  /** A group says something to the client of its channel, which is made where that begins it. */
+  onGroupMessage(worker: number, message: ToClientFromGroup): void {
+    const { channel } = message
+    const client = this.#clients.get(channel)
+    const isWorth = message.kind === 'attach' || message.kind === 'submit' ||
+      (message.kind === 'declared' && message.members.length > 0)
+    if (client !== undefined) client.onGroupMessage(worker, message)
+    else if (isWorth) this.#make(channel).onGroupMessage(worker, message)
   }
 
   /** A master says something to the client of a channel; it may wait for one that has left. */
@@ -60,6 +73,30 @@ export class Clients {
     else if (message.kind === 'joinAgain' && message.clientId !== undefined) {
       this.#owner.send(from, { kind: 'part', channel, clientId: message.clientId })
     }
+  }
+
+  #make(channel: string): ChannelClient {
+    const { deadlines, random, allocate, meters, now } = this.#ports
+    const { self, mastership, rules, send } = this.#owner
+    const client = new ChannelClient(channel, {
+      deadlines, random, allocate, meter: meters.ofChannel(channel),
+      nowMs: () => now().monoMs, viewVersion: () => mastership.viewVersion,
+      batching: batchingOf(channel, rules),
+      toMaster: (name, message) => {
+        if (message.kind === 'part') {
+          for (const place of mastership.doubtedMasters(name)) send(place, message)
+        }
+        const master = mastership.masterPlace(name)
+        if (master !== undefined) send(master, message)
+        return master !== undefined
+      },
+      toGroup: (worker, message) => {
+        send({ incarnation: self.incarnation, worker }, message as ToGroup)
+      }
+    })
+    this.#clients.set(channel, client)
+    this.#sweepLater()
+    return client
   }
 
   #sweepLater(): void {

@@ -22,11 +22,13 @@ import type { Keeping } from '../channel/channel-archive.ts'
 import type { Fate } from '../channel/claims.ts'
 import { PartitionMaster } from '../channel/partition.ts'
 import { TailPool } from '../channel/tail.ts'
+import type { ChannelMaster } from '../channel/master.ts'
 import type { UsedChannels } from '../channel/used-channels.ts'
 import type { LogRoom } from '../log/room.ts'
 import type { ListenersAsked } from '../peer/listeners-message.ts'
 import type { HandedOver, PeerMessage, RollAnswered, ToMaster } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
+import type { RelayAsk } from '../peer/relay-message.ts'
 import { Duels } from './duels.ts'
 import { EarlyJoins } from './early-joins.ts'
 import type { Mastership } from './mastership.ts'
@@ -35,6 +37,8 @@ import type { Outbox } from './outbox.ts'
 export interface PartitionsOptions {
   readonly self: Place
   readonly generation: number
+  /** The name of the region. */
+  readonly siteCode: string
 }
 
 export interface PartitionsPorts {
@@ -51,6 +55,12 @@ export interface PartitionsPorts {
   fateOf(incarnation: string): Fate
   /** A channel has become active, or is so no more. */
   onActivity(channel: string, isActive: boolean): void
+  /** The same of one mastership (channel/partition-ports.ts). */
+  onUsed(channel: string, isUsed: boolean, isNew: boolean): void
+  /** Asks the other regions how many are attached to the channel there, or not any more. */
+  countAbroad(channel: string, isWanted: boolean): void
+  /** Asks the channel's masters in all other regions; returns how many these are. */
+  toRegions(ask: RelayAsk): number
 }
 
 export class Partitions {
@@ -118,7 +128,9 @@ export class Partitions {
     const partition = this.#mastership.partitionOf(message.channel)
     const isJoin = message.kind === 'join'
     if (this.#mastership.isMine(partition)) {
-      const isWanted = isJoin || message.kind === 'ask' || this.isWanted(partition)
+      const isQuestion = message.kind === 'ask' || message.kind === 'relayJoin' ||
+        message.kind === 'relayAsk'
+      const isWanted = isJoin || isQuestion || this.isWanted(partition)
       if (isWanted) this.wanted(partition).onMessage(from, message)
       return
     }
@@ -137,8 +149,13 @@ export class Partitions {
   onListenersAsked(from: Place, { channel }: ListenersAsked): void {
     const partition = this.#mastership.partitionOf(channel)
     if (!this.#mastership.isMine(partition)) return
-    const isWatched = this.#masters.get(partition)?.isWatched(channel) === true
+    const isWatched = this.#masters.get(partition)?.channelOf(channel)?.census.isWatched === true
     this.#ports.send(from, { kind: 'listenersTold', channel, isWatched })
+  }
+
+  /** The master of a channel, if it serves here. */
+  channelOf(channel: string): ChannelMaster | undefined {
+    return this.#masters.get(this.#mastership.partitionOf(channel))?.channelOf(channel)
   }
 
   /** Shows the channels of this worker's masters where somebody is present. */
@@ -261,6 +278,7 @@ export class Partitions {
     }
     return new PartitionMaster(claimant, {
       log: outbox,
+      region: this.#options.siteCode,
       archive: outbox,
       backlog: this.#backlog,
       get keeping() {
@@ -275,6 +293,9 @@ export class Partitions {
       fateOf: (incarnation) => this.#ports.fateOf(incarnation),
       send: (to, message) => this.#ports.send(to, message),
       onActivity: (channel, isActive) => this.#ports.onActivity(channel, isActive),
+      onUsed: (channel, isUsed, isNew) => this.#ports.onUsed(channel, isUsed, isNew),
+      toRegions: (ask) => this.#ports.toRegions(ask),
+      countAbroad: (channel, isWanted) => this.#ports.countAbroad(channel, isWanted),
       homes: () => mastership.homes(partition),
       isAlive: (owner) => mastership.isAlive(owner),
       wantsFlush: (which) => this.#dirty.add(which),

@@ -72,6 +72,15 @@ export interface SocketOpening {
   readonly isTls: boolean
 }
 
+/** Another region, as far as it has told who is there. */
+export interface Foreign {
+  /** The name that it has in the world. */
+  readonly region: string
+  readonly view: View
+  /** Current generation of each worker, by incarnation. */
+  readonly generations: ReadonlyMap<string, readonly number[]>
+}
+
 /** Everything that can happen to a worker: the one way in. */
 export type WorkerInput =
   | { readonly kind: 'socketOpened'; readonly opening: SocketOpening }
@@ -104,6 +113,8 @@ export type WorkerInput =
       /** Listed incarnations known to be gone: the next owners act in their place (rule 10). */
       readonly gone: ReadonlySet<string>
     }
+  /** All that is known of the other regions of the world. */
+  | { readonly kind: 'world'; readonly foreign: readonly Foreign[] }
   | { readonly kind: 'apps'; readonly directory: AppDirectory }
   | { readonly kind: 'logRoom'; readonly room: LogRoom }
   | { readonly kind: 'stats'; readonly answer: StatsAnswer }

@@ -23,10 +23,11 @@ import { limits } from '../base/limits.ts'
 import type { Size } from '../base/sizes.ts'
 import type { LogOutbox } from '../log/port.ts'
 import { isSamePlace, type Place } from '../peer/place.ts'
-import type { Revoked } from '../peer/revocation-message.ts'
+import type { RevocationMessage } from '../peer/revocation-message.ts'
 import { errors } from '../wire/errors.ts'
 import type { Review } from './gatekeeper.ts'
 import { RevocationLog, type StoreOutcome } from './revocation-log.ts'
+import { RevocationSync } from './revocation-sync.ts'
 
 /** No second is waited for longer, whatever the clocks say. */
 const SECOND_MS = 1_000
@@ -40,7 +41,9 @@ export interface RevocationDeskPorts {
   directory(): AppDirectory | undefined
   /** Every worker of the region, this one too. */
   places(): readonly Place[]
-  send(to: Place, message: Revoked): void
+  /** Who speaks for each of the other regions. */
+  speakers(): readonly Place[]
+  send(to: Place, message: RevocationMessage): void
   /** Looks at everybody who was let in. */
   review(review: Review): void
 }
@@ -48,6 +51,7 @@ export interface RevocationDeskPorts {
 export class RevocationDesk {
   readonly #ports: RevocationDeskPorts
   readonly #log: RevocationLog
+  readonly #sync: RevocationSync
   /** When some apply that did not yet: milliseconds of the next half minute. */
   readonly #dueAtMs = new Set<number>()
   #due: Deadline | undefined
@@ -58,6 +62,7 @@ export class RevocationDesk {
   constructor(ports: RevocationDeskPorts) {
     this.#ports = ports
     const { self, outbox, deadlines, random, now } = ports
+    this.#sync = this.#newSync()
     this.#log = new RevocationLog({
       outbox,
       deadlines,
@@ -72,9 +77,9 @@ export class RevocationDesk {
     })
   }
 
-  /** How many deadlines it has, always. */
+  /** How many deadlines it has, whatever happens. */
   get beatCount(): number {
-    return this.#log.beatCount
+    return this.#log.beatCount + this.#sync.beatCount
   }
 
   sizes(): Generator<Size> {
@@ -85,9 +90,13 @@ export class RevocationDesk {
     this.#log.want(apps.some(({ keys }) => keys.some(({ revocableTokens }) => revocableTokens)))
   }
 
-  /** Another worker says that it has stored some. */
-  onRevoked({ seq }: Revoked): void {
-    this.#log.onStoredElsewhere(seq)
+  /** The other regions are others now. */
+  onWorld(): void { this.#sync.onWorld() }
+
+  /** Another worker says that it has stored some, or another region what is revoked there. */
+  onMessage(from: Place, message: RevocationMessage): void {
+    if (message.kind === 'revoked') this.#log.onStoredElsewhere(message.seq)
+    else this.#sync.onMessage(from, message)
   }
 
   /** What somebody has proven, unless it is revoked. Errors: 40141; 50005 if nobody knows yet. */
@@ -117,7 +126,23 @@ export class RevocationDesk {
     else this.#log.store(fresh, onOutcome)
   }
 
+  #newSync(): RevocationSync {
+    const { self, deadlines, now, places, speakers, send } = this.#ports
+    return new RevocationSync({
+      self, deadlines, now, places, speakers, send,
+      known: () => this.#log.known.all(now().wallMs + limits.clockSkewMs),
+      store: (revocations) => {
+        for (const [keyName, some] of Map.groupBy(revocations, (each) => each.keyName)) {
+          const isKey = this.#ports.directory()?.key(keyName) !== undefined
+          // What could not be stored is told again.
+          if (isKey) this.revoke(keyName, some, () => undefined)
+        }
+      }
+    })
+  }
+
   #onRevocations(fresh: readonly Revocation[]): void {
+    this.#sync.onFresh(fresh)
     const keyNames = new Set(fresh.map(({ keyName }) => keyName))
     const { wallMs, monoMs } = this.#ports.now()
     for (const { appliesAtMs, issuedBeforeMs } of fresh) {

@@ -100,13 +100,13 @@ export class Worker {
     const now = (): Now => this.#now
     const meters = this.#recorder = this.#newRecorder({ ...self, generation })
     this.#links = new Links(
-      { self, generation, viewVersion: () => this.#channels.viewVersion },
+      { self, generation, viewVersion: (to) => this.#channels.viewVersionFor(to) },
       {
         sendFrame: (to, frame) => outbox.send(to, frame),
         onLinkReset: (place) => this.#channels.onLinkReset(place),
         onPeerRestarted: (place) => this.#channels.onPeerRestarted(place),
         onPeerMessage: (from, message) => this.#channels.onPeerMessage(from, message),
-        isStranger: (place) => this.#channels.places.isStranger(place),
+        isStranger: (place) => this.#channels.isStranger(place),
         onStrangerSilent: (place) => this.#channels.onPlaceEnded(place)
       },
       this.#deadlines,
@@ -118,10 +118,7 @@ export class Worker {
         outbox,
         deadlines: this.#deadlines,
         random: random.fork('channels'),
-        allocate: options.allocate,
-        tally: options.tally,
-        meters,
-        now,
+        allocate: options.allocate, tally: options.tally, meters, now,
         send: (to, message) => {
           this.#links.send(to, message, weightOf(message), this.#now.monoMs)
         },
@@ -130,7 +127,8 @@ export class Worker {
         onCometMessage: (from, message) => this.#comet.onMessage(from, message),
         onPlaceLost: (place) => this.#comet.onPlaceLost(place),
         onSpent: (message) => this.#nonces.onSpent(message),
-        onRevoked: (message) => this.#revocations.onRevoked(message)
+        onWorld: () => this.#revocations.onWorld(),
+        onRevocationMessage: (from, message) => this.#revocations.onMessage(from, message)
       }
     )
     this.#revocations = this.#newRevocations(self, random, now)
@@ -206,6 +204,7 @@ export class Worker {
       now,
       directory: () => this.#gate.directory,
       places: () => this.#channels.questions.places(),
+      speakers: () => this.#channels.relays.speakers(),
       send: (to, message) => {
         if (!this.#channels.places.isRemoved(to)) {
           this.#links.send(to, message, weightOf(message), this.#now.monoMs)
@@ -272,6 +271,9 @@ export class Worker {
         this.#channels.onView(input.view, input.generations, input.gone)
         this.#sessions.onView()
         this.#nonces.onView()
+        break
+      case 'world':
+        this.#channels.relays.onWorld(input.foreign)
         break
       case 'apps':
         this.#onApps(input.directory)
@@ -380,12 +382,14 @@ export class Worker {
 
   #onPeerFrame(frame: LinkFrame): void {
     const { viewVersion, from } = frame
-    if (viewVersion > this.#channels.viewVersion) {
+    const { relays, places } = this.#channels
+    if (viewVersion > this.#channels.viewVersion && !relays.isForeign(from)) {
       this.#outbox.heardView(viewVersion, from.incarnation)
     }
-    if (this.#channels.places.isRemoved(from)) return
+    if (places.isRemoved(from)) return
     this.#links.onFrame(frame, this.#now.monoMs)
-    if (frame.kind === 'batch') this.#channels.places.hear(from, frame.stream.generation)
+    if (frame.kind !== 'batch') return
+    for (const each of [places, relays]) each.hear(from, frame.stream.generation)
   }
 }
 

@@ -31,8 +31,10 @@ export interface Backfilled {
   /** Where the last of `publications` leads; there may be more after it. */
   readonly standing: Standing
   readonly publications: readonly Publication[]
-  /** What the archive has of a rewind, before them. */
+  /** What the archive has of a rewind, or another region's log of what was missed, before them. */
   readonly older?: readonly OlderPart[]
+  /** `standing` is a place in that region's log, from which the rest is to be asked for. */
+  readonly isElsewhere?: boolean
 }
 
 /** Publications of one lineage, oldest first. */

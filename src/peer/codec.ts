@@ -28,6 +28,14 @@ import {
 import type { Confirmation, LinkFrame, Stream } from './link.ts'
 import { LISTENERS_KINDS, type ListenersMessage } from './listeners-message.ts'
 import {
+  isRelayKind, isRelayMessage, RELAY_KINDS, type RelayMessage, relayMessageFields,
+  relayMessageFrom
+} from './relay-message.ts'
+import {
+  isRevocationKind, isRevocationMessage, REVOCATION_KINDS, type RevocationMessage,
+  revocationMessageFields, revocationMessageFrom
+} from './revocation-message.ts'
+import {
   isNonceMessage, NONCE_KINDS, type NonceMessage, nonceMessageFields, nonceMessageFrom
 } from './nonce-message.ts'
 import { MESH_FORMAT_VERSION } from './message.ts'
@@ -39,18 +47,18 @@ import {
   olderFrom,
   opFields,
   opFrom,
+  outcomeFields,
+  outcomeFrom,
   publicationFields,
   publicationFrom,
   standingFields,
   standingFrom
 } from './fields.ts'
-import type { Revoked } from './revocation-message.ts'
 import type {
   HandedOver,
   PresenceMember,
   PeerMessage,
   Publication,
-  PublishOutcome,
   RollMessage,
   ToClientFromMaster,
   ToMaster
@@ -59,7 +67,7 @@ import type {
 /** What crosses the mesh; the other messages never leave their node. */
 export type MeshMessage =
   ToMaster | ToClientFromMaster | RollMessage | HandedOver | ClaimMessage | ListenersMessage |
-  CometMessage | NonceMessage | QuestionMessage | Revoked
+  CometMessage | NonceMessage | QuestionMessage | RevocationMessage | RelayMessage
 
 const KINDS = [
   'join',
@@ -83,7 +91,9 @@ const KINDS = [
   ...COMET_KINDS,
   ...NONCE_KINDS,
   ...QUESTION_KINDS,
-  'revoked'
+  'revoked',
+  ...RELAY_KINDS,
+  ...REVOCATION_KINDS
 ] as const satisfies readonly MeshMessage['kind'][]
 
 const FRAME_KINDS = ['batch', 'confirm', 'ask', 'unknownStream'] as const
@@ -142,7 +152,9 @@ export class PeerCodec {
     const known = this.#encoded.get(message)
     if (known !== undefined) return known
     const bytes = encoder.encode(messageFields(message))
-    if (message.kind === 'deliver') this.#encoded.set(message, bytes)
+    if (message.kind === 'deliver' || message.kind === 'relayDeliver') {
+      this.#encoded.set(message, bytes)
+    }
     return bytes
   }
 }
@@ -155,6 +167,9 @@ export function weightOf(message: PeerMessage): number {
     case 'submit':
       return 160 + message.op.payload.byteLength
     case 'deliver':
+    case 'relayDeliver':
+    case 'relayJoined':
+    case 'relayTold':
       return publicationsWeight(message.publications)
     case 'joined':
       return publicationsWeight(message.backlog)
@@ -172,6 +187,7 @@ export function weightOf(message: PeerMessage): number {
     case 'members':
     case 'declare':
     case 'declared':
+    case 'relayMembers':
       return membersWeight(message.members)
     default:
       return 160
@@ -250,23 +266,6 @@ function rewindFrom(
   return { rewind: forMs === null || forMs === undefined ? { count } : { count, forMs } }
 }
 
-function outcomeFields(outcome: PublishOutcome): Fields {
-  if (outcome.kind === 'refused') return [null, outcome.error]
-  const { serials, timestamp } = outcome
-  return timestamp === undefined ? [serials, null] : [serials, null, timestamp]
-}
-
-function outcomeFrom(value: unknown): PublishOutcome {
-  const [serials, error, timestamp] = value as [
-    string[] | null,
-    Record<string, unknown> | null,
-    number | undefined
-  ]
-  if (serials === null) return { kind: 'refused', error: error as never }
-  if (timestamp === undefined) return { kind: 'committed', serials }
-  return { kind: 'committed', serials, timestamp }
-}
-
 function messageFields(message: PeerMessage): Fields {
   const m = message as MeshMessage
   const code = KINDS.indexOf(m.kind)
@@ -275,6 +274,10 @@ function messageFields(message: PeerMessage): Fields {
   if (isCensusMessage(m)) return [code, ...censusMessageFields(m)]
   if (isCometMessage(m)) return [code, ...cometMessageFields(m)]
   if (isQuestionMessage(m)) return [code, ...questionMessageFields(m)]
+  if (isRelayMessage(m)) return [code, ...relayMessageFields(m)]
+  if (m.kind !== 'revoked' && isRevocationMessage(m)) {
+    return [code, ...revocationMessageFields(m)]
+  }
   switch (m.kind) {
     case 'join':
       return [code, m.channel, m.joinNo, m.clientId, m.viewVersion, standingFields(m.from),
@@ -299,7 +302,7 @@ function messageFields(message: PeerMessage): Fields {
     case 'backfilled':
       return [code, m.channel, m.clientId, m.requestNo, m.epoch, m.isContinuation,
         standingFields(m.standing), m.publications.map(publicationFields),
-        ...(m.older === undefined ? [] : [olderFields(m.older)])]
+        ...(m.older === undefined ? [] : [olderFields(m.older), m.isElsewhere === true])]
     case 'joinAgain':
       return [code, m.channel, m.clientId ?? null]
     case 'members':
@@ -331,6 +334,8 @@ function messageFromFields(fields: Fields): MeshMessage {
   if (isCensusKind(kind)) return censusMessageFrom(kind, fields.slice(1))
   if (isCometKind(kind)) return cometMessageFrom(kind, fields.slice(1))
   if (isQuestionKind(kind)) return questionMessageFrom(kind, fields.slice(1))
+  if (isRelayKind(kind)) return relayMessageFrom(kind, fields.slice(1))
+  if (isRevocationKind(kind)) return revocationMessageFrom(kind, fields.slice(1))
   switch (kind) {
     case 'revoked':
       return { kind, seq: fields[1] as number }
@@ -362,7 +367,8 @@ function messageFromFields(fields: Fields): MeshMessage {
     case 'backfilled':
       return { kind, channel, clientId: f[0]!, requestNo: f[1]!, epoch: f[2]!,
         isContinuation: f[3]!, standing: standingFrom(f[4]),
-        publications: (f[5]! as unknown[]).map(publicationFrom), ...olderFrom(f[6]) }
+        publications: (f[5]! as unknown[]).map(publicationFrom), ...olderFrom(f[6]),
+        ...(f[7] === true && { isElsewhere: true }) }
     case 'joinAgain':
       return { kind, channel, clientId: f[0] ?? undefined }
     case 'members':

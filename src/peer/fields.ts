@@ -9,8 +9,10 @@ import type {
   PresenceMember,
   MemberOwner,
   OlderPart,
+  Origin,
   Publication,
   PublishOp,
+  PublishOutcome,
   Standing
 } from './message.ts'
 
@@ -147,23 +149,43 @@ export function memberFrom(value: unknown): ListedMember {
 }
 
 const KEPT_AT = 13
+const ORIGIN_AT = 15
 
 /** A publication's fields in the order that logs and meshes keep. */
 export function publicationFields(publication: Publication): Fields {
-  const { seq, entry, timestamp, counter, keptMs, isLastKept } = publication
+  const { seq, entry, timestamp, counter, keptMs, isLastKept, origin } = publication
   const fields: unknown[] = [seq, entry, timestamp, counter, ...storedFields(publication)]
+  if (origin !== undefined) {
+    while (fields.length < ORIGIN_AT) fields.push(null)
+    return [...fields, originFields(origin), ...(publication.isBreak === true ? [true] : [])]
+  }
   if (keptMs === undefined && isLastKept !== true) return fields
   while (fields.length < KEPT_AT) fields.push(null)
   return isLastKept === true ? [...fields, keptMs ?? null, true] : [...fields, keptMs]
 }
 
+/** The fields of a region and a place in its log. */
+export function originFields(origin: Origin): Fields {
+  return [origin.region, ...standingFields(origin)!]
+}
+
+/** The inverse of `originFields`. */
+export function originFrom(value: unknown): Origin {
+  const [region, ...standing] = value as [string, ...unknown[]]
+  return { region, ...standingFrom(standing) }
+}
+
 /** The inverse of `publicationFields`; throws a TypeError for what is not that. */
 export function publicationFrom(value: unknown): Publication {
   const [seq, entry, timestamp, counter, ...op] = value as [number, number, number, number]
-  const [keptMs, isLastKept] = (value as unknown[]).slice(KEPT_AT) as [(number | null)?, boolean?]
+  const [keptMs, isLastKept, origin, isBreak] = (value as unknown[]).slice(KEPT_AT) as
+    [(number | null)?, boolean?, unknown?, true?]
   if (keptMs !== undefined) withoutPadding(op)
   const { membersMax, rateMax, said, ifNew, ...rest } = opFrom(op)
   const publication = { seq, entry, timestamp, counter, ...rest }
+  if (origin !== undefined) {
+    return { ...publication, origin: originFrom(origin), ...(isBreak === true && { isBreak }) }
+  }
   if (keptMs === undefined) return publication
   const kept = keptMs === null ? publication : { ...publication, keptMs }
   return isLastKept === true ? { ...kept, isLastKept } : kept
@@ -190,4 +212,23 @@ export function olderFrom(
 function withoutPadding(op: unknown[]): void {
   op.length = Math.min(op.length, KEPT_AT - 4)
   while (op.length > 5 && op.at(-1) === null) op.pop()
+}
+
+/** The fields of what became of a publish. */
+export function outcomeFields(outcome: PublishOutcome): Fields {
+  if (outcome.kind === 'refused') return [null, outcome.error]
+  const { serials, timestamp } = outcome
+  return timestamp === undefined ? [serials, null] : [serials, null, timestamp]
+}
+
+/** The inverse of `outcomeFields`. */
+export function outcomeFrom(value: unknown): PublishOutcome {
+  const [serials, error, timestamp] = value as [
+    string[] | null,
+    Record<string, unknown> | null,
+    number | undefined
+  ]
+  if (serials === null) return { kind: 'refused', error: error as never }
+  if (timestamp === undefined) return { kind: 'committed', serials }
+  return { kind: 'committed', serials, timestamp }
 }

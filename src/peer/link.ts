@@ -82,7 +82,7 @@ export interface LinkOwner {
 export interface LinksOptions {
   readonly self: Place
   readonly generation: number
-  viewVersion(): number
+  viewVersion(to: Place): number
 }
 
 /** All links of one worker. */
@@ -179,7 +179,7 @@ export class Links {
       formatVersion: MESH_FORMAT_VERSION,
       from: this.#options.self,
       to: link.place,
-      viewVersion: this.#options.viewVersion()
+      viewVersion: this.#options.viewVersion(link.place)
     }
   }
 

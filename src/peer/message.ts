@@ -25,20 +25,13 @@ import type { ClaimMessage } from './claim-message.ts'
 import type { CometMessage } from './comet-message.ts'
 import type { ListenersMessage } from './listeners-message.ts'
 import type { NonceMessage } from './nonce-message.ts'
-import type { Revoked } from './revocation-message.ts'
+import type { RevocationMessage } from './revocation-message.ts'
 import type { Ask, QuestionMessage } from './question-message.ts'
 import type {
-  Declare,
-  Declared,
-  DeclareWanted,
-  MemberOwner,
-  Members,
-  RollAnswered,
-  RollCalled,
-  Sync,
-  Synced,
+  Declare, Declared, DeclareWanted, MemberOwner, Members, RollAnswered, RollCalled, Sync, Synced,
   SyncWanted
 } from './presence-message.ts'
+import type { RelayMessage, ToRelayed } from './relay-message.ts'
 import type { Said } from './said.ts'
 import type { BroadcastItem, Variant } from './variant.ts'
 
@@ -133,6 +126,15 @@ export interface Publication extends Named {
   readonly keptMs?: number | undefined
   /** It is to stand there until another one is published. */
   readonly isLastKept?: boolean | undefined
+  /** Where it was born, if that was in another region. */
+  readonly origin?: Origin
+  /** It says nothing but that something before it may be missing, which was born there. */
+  readonly isBreak?: true
+}
+
+/** A region, and a place in its log. */
+export interface Origin extends Standing {
+  readonly region: string
 }
 
 /** What became of a publish. */
@@ -349,7 +351,8 @@ export type ToGroup =
   | Synced
   | DeclareWanted
   | CensusToGroup
-export type ToMaster = Join | Part | Publish | Backfill | Declare | CensusToMaster | Ask
+export type ToMaster =
+  Join | Part | Publish | Backfill | Declare | CensusToMaster | Ask | ToRelayed
 export type ToClientFromMaster =
   | Joined | NotMaster | JoinAgain | Result | Deliver | Backfilled | Members | CensusToClient
 export type RollMessage = RollCalled | RollAnswered
@@ -377,5 +380,6 @@ export type PeerMessage =
   | ListenersMessage
   | CometMessage
   | NonceMessage
-  | Revoked
+  | RevocationMessage
   | QuestionMessage
+  | RelayMessage

@@ -18,11 +18,15 @@ export interface Position {
   readonly seq: number
 }
 
-/** One tick of a serial clock; `site` names where it ticked. */
-export interface SerialParts {
+/** One tick of a serial clock. */
+export interface Tick {
   /** Milliseconds since the Unix epoch, at least; never before an earlier tick's. */
   readonly ms: number
   readonly counter: number
+}
+
+/** One of the clock of a place; `site` names where it ticked. */
+export interface SerialParts extends Tick {
   readonly site: string
 }
 
@@ -63,7 +67,7 @@ export class SerialClock {
   #counter = -1
 
   /** The next tick, later than every tick given out or followed before. */
-  next(wallMs: number): { readonly ms: number; readonly counter: number } {
+  next(wallMs: number): Tick {
     if (wallMs > this.#ms) {
       this.#ms = wallMs
       this.#counter = 0
@@ -83,14 +87,14 @@ export class SerialClock {
   }
 
   /** Goes on after a tick. */
-  followTick({ ms, counter }: { readonly ms: number; readonly counter: number }): void {
+  followTick({ ms, counter }: Tick): void {
     if (ms < this.#ms || (ms === this.#ms && counter <= this.#counter)) return
     this.#ms = ms
     this.#counter = counter
   }
 
   /** The last tick given out or followed; counter −1 when there is none yet. */
-  last(): { readonly ms: number; readonly counter: number } {
+  last(): Tick {
     return { ms: this.#ms, counter: this.#counter }
   }
 }

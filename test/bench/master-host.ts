@@ -130,6 +130,9 @@ export class MasterHost {
       random: this.#random,
       now: () => ({ monoMs: this.#nowMs, wallMs: Date.now() + this.#aheadMs }),
       onActivity: () => undefined,
+      onUsed: () => undefined,
+      toRegions: () => 0, countAbroad: () => undefined,
+      region: 'here',
       fateOf: () => 'listed',
       mayReadAhead: () => true,
       send: (_, message: PeerMessage) => {

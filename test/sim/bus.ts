@@ -109,6 +109,12 @@ export class SimMesh {
     this.#count(what, receivers, bytes)
   }
 
+  /** Something comes from another region. */
+  receive(to: string, payload: unknown): void {
+    const target = this.#endpoints.get(to)
+    if (target?.isUp === true && !target.isClosed) target.onPayload(payload)
+  }
+
   #count(what: string, messages: number, bytes: number): void {
     let count = this.counts.get(what)
     if (count === undefined) {

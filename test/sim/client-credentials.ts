@@ -8,7 +8,7 @@
 import { createHmac } from 'node:crypto'
 import type { Random } from '../../src/base/random.ts'
 import { EPOCH_MS } from './clock.ts'
-import { KEY, REVOCABLE_KEY } from './region.ts'
+import { KEY, REVOCABLE_KEY } from './app.ts'
 import { GROUP_COUNT } from './revoker.ts'
 import type { SimSocket } from './sockets.ts'
 import { Does, REVOKED, type Wire, type WireFormat } from './wire.ts'

@@ -11,18 +11,16 @@ import { changed, type ClientOptions } from './client-options.ts'
 import { attachPatienceMs } from './comet-line.ts'
 import { IdleWatch } from './idle-watch.ts'
 import { HAS_PRESENCE } from './presence-map.ts'
-import { APP, type Region } from './region.ts'
+import type { Region } from './region.ts'
 import type { SimSocket, SocketClient } from './sockets.ts'
 import { type Pending, Submissions } from './submissions.ts'
 import { Does, META, type Wire } from './wire.ts'
 import { type Scheduled, Violation } from './world.ts'
 
-const CONNECT_MS = 10_000
-const REDIAL_MS = 400
-const REATTACH_MS = 1_500
-const RETRY_MS = 1_000
+const [CONNECT_MS, REDIAL_MS] = [10_000, 400]
+const [REATTACH_MS, RETRY_MS] = [1_500, 1_000]
 export const RESUMED = 4
-const SAID = ['is absent', 'is present', 'enter', 'leave', 'update']
+const SAID = ['is absent', 'is present', 'enter', 'leave', 'update'] as const
 
 /** A channel as its client holds it. */
 export interface Held {
@@ -53,7 +51,7 @@ export class SimClient implements SocketClient {
   readonly heard = new Map<string, string[]>()
   lossCount = 0
   isToldClosed = false
-  readonly #region: Region
+  #region: Region
   readonly #random: Random
   #publishCount = 0
   #timer: Scheduled | undefined
@@ -154,6 +152,12 @@ export class SimClient implements SocketClient {
   dropSocket(): void {
     this.socket?.drop()
     this.#lost('its socket drops')
+  }
+
+  /** Its next sockets lead to another region. */
+  moveTo(region: Region): void {
+    this.#region = region
+    this.dropSocket()
   }
 
   /** It has no network for a time; for none: it has one again. */
@@ -392,9 +396,4 @@ export class SimClient implements SocketClient {
     this.#region.world.note(`${this.name} ${text}`)
     this.events?.onEvent(this, text)
   }
-}
-
-/** A channel as the server names it. */
-export function channelKey(name: string): string {
-  return `${APP}/${name.startsWith('[meta]') ? name : name.slice(name.indexOf(']') + 1)}`
 }

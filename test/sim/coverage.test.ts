@@ -42,7 +42,9 @@ t.test('[26] the simulator runs the core as it is, and nothing of the shell', as
 t.test('[26] it executes nine tenths of the core', async (t) => {
   const coverage = new Coverage()
   const { simulate } = await import('./simulate.ts')
+  const { sceneOf, talk } = await import('./scenes.ts')
   for (let seed = 1; seed <= SEED_COUNT; seed++) simulate({ seed: 10_000 + seed })
+  talk(sceneOf('coverage', ['eu', 'us']), 4_000)
   for (const { name, total, executed, left } of coverage.rooms()) {
     const share = executed / total
     const lines = [...left].map(([file, at]) => `${file}: ${at.join(' ')}`)

@@ -238,6 +238,8 @@ export class Life {
     const { adopted } = this
     this.#post(thread, () => thread.tellApps(this.#region.apps))
     if (adopted !== undefined) this.#post(thread, () => thread.tellView(adopted))
+    const foreign = this.#region.abroad?.knownBy(this.#region) ?? []
+    if (foreign.length > 0) this.#post(thread, () => thread.tellWorld(foreign))
     const room = this.#room
     if (room !== ampleRoom) this.#post(thread, () => thread.tellLogRoom(room))
     if (this.#isDraining) this.#post(thread, () => thread.tellDrain(DRAIN_MS / 2))

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { limits } from '../../src/base/limits.ts'
-import { channelKey } from './clients.ts'
+import { channelKey } from './app.ts'
 import { Order } from './checks/order.ts'
 import type { Committed } from './committed.ts'
 import type { Taken } from './ledger.ts'

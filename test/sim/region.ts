@@ -3,8 +3,7 @@
  * connects. Everything that happens to nodes from outside is a verb of this class.
  */
 
-import { AppDirectory } from '../../src/auth/app.ts'
-import { parseCapability } from '../../src/auth/capability.ts'
+import type { AppDirectory } from '../../src/auth/app.ts'
 import type { Random } from '../../src/base/random.ts'
 import type { LogAnswer, LogRequest } from '../../src/log/port.ts'
 import type { ProbeOutcome } from '../../src/node/member-ports.ts'
@@ -14,7 +13,9 @@ import type { LinkFrame } from '../../src/peer/link.ts'
 import type { Place } from '../../src/peer/place.ts'
 import { assign } from '../../src/ring/assignment.ts'
 import { makeView } from '../../src/ring/view.ts'
+import { theApp } from './app.ts'
 import { SimMesh } from './bus.ts'
+import type { Abroad } from './abroad.ts'
 import type { Check } from './checks/check.ts'
 import type { SimClient } from './clients.ts'
 import { type ClockFault, EPOCH_MS, MachineClock } from './clock.ts'
@@ -36,24 +37,12 @@ const PROBE_WAY_MS = 1
 const DRAIN_GRACE_MS = 25_000
 /** What a node causes in a second is far less; where all come up at once they all hear of all. */
 const EVENTS_PER_NODE_MAX = 20_000
-export const APP = 'app'
-const rules = {
-  persisted: false, persistLast: false, identified: false, tlsOnly: false, pushEnabled: false,
-  mutableMessages: false, exposeTimeserial: false
-}
-const namespaces = [
-  { ...rules, id: 'safe', tlsOnly: true },
-  { ...rules, id: 'kept', persisted: true, persistLast: true },
-  { ...rules, id: 'known', identified: true },
-  { ...rules, id: 'together', batching: { intervalMs: 300, policy: 'simple' as const } }
-]
-export const KEY = `${APP}.key:secret`
-/** The tokens of this one can be revoked. */
-export const REVOCABLE_KEY = `${APP}.rev:another`
-const EVERYTHING = capabilityOf({ '[*]*': ['*'] })
-
 export interface RegionOptions {
   readonly seed: string
+  /** Of several regions, which names its pods, too. */
+  readonly name?: string
+  /** What it has in common with the others. */
+  readonly abroad?: Abroad
   readonly nodeCount: number
   /** Worker threads per node. */
   readonly workers: number
@@ -78,6 +67,8 @@ export const defaultRegion: Omit<RegionOptions, 'seed'> = {
 
 export class Region implements SocketWitness {
   readonly options: RegionOptions
+  readonly name: string
+  readonly abroad: Abroad | undefined
   readonly world: World
   readonly mesh: SimMesh
   readonly kube: SimKube
@@ -104,8 +95,11 @@ export class Region implements SocketWitness {
 
   constructor(options: RegionOptions) {
     this.options = options
+    const { name = '', abroad } = options
+    this.name = name
+    this.abroad = abroad
     this.#nextName = options.nodeCount
-    this.world = new World(options.seed)
+    this.world = abroad?.world ?? new World(options.seed)
     this.world.eventsPerSecondMax = EVENTS_PER_NODE_MAX * Math.max(5, options.nodeCount)
     this.mesh = new SimMesh(this.world)
     this.kube = new SimKube(this.world, options.partitionCount)
@@ -116,10 +110,7 @@ export class Region implements SocketWitness {
     this.#random = this.world.fork('region')
     this.#wayRandom = this.world.fork('ways')
     this.#requestRandom = this.world.fork('requests')
-    const key = { id: 'key', secret: 'secret', capability: EVERYTHING, revocableTokens: false }
-    const revocable = { ...key, id: 'rev', secret: 'another', revocableTokens: true }
-    const keys = [key, revocable]
-    this.apps = new AppDirectory([{ appId: APP, keys, namespaces, limits: {} }], 1)
+    this.apps = theApp()
     this.log.onAccepted = (accepted) => {
       if (accepted.partition === REVOCATIONS_PARTITION) {
         for (const check of this.checks) check.onRevocationsStored?.(accepted)
@@ -138,7 +129,7 @@ export class Region implements SocketWitness {
 
   /** Makes the region's pods, all at once. */
   start(): void {
-    for (let at = 0; at < this.options.nodeCount; at++) this.startPod(`n${at}`)
+    for (let at = 0; at < this.options.nodeCount; at++) this.startPod(`${this.name}n${at}`)
   }
 
   /** Everybody is there and listed as serving, as if the region had come up long ago. */
@@ -167,7 +158,7 @@ export class Region implements SocketWitness {
   startPod(name: string, incarnation?: string): SimNode {
     const uid = `uid-${name}-${++this.#starts}`
     const { nodeCount, clockFault, workers } = this.options
-    const zone = `z${Number(name.slice(1)) % Math.min(3, nodeCount)}`
+    const zone = `z${Number(name.slice(this.name.length + 1)) % Math.min(3, nodeCount)}`
     const pod = {
       node: name,
       uid,
@@ -236,7 +227,7 @@ export class Region implements SocketWitness {
   /** A node joins under a name of its own. */
   scaleUp(): void {
     this.world.note('one more node')
-    this.startPod(`n${this.#nextName++}`)
+    this.startPod(`${this.name}n${this.#nextName++}`)
   }
 
   /** The pod is deleted as above, and none comes in its place. */
@@ -390,10 +381,4 @@ export class Region implements SocketWitness {
     if (socket.client.isRough === true) return
     for (const check of this.checks) check.onSocketGone?.(socket)
   }
-}
-
-function capabilityOf(source: object) {
-  const parsed = parseCapability(source)
-  if (!parsed.ok) throw new Error(parsed.error.info.message)
-  return parsed.capability
 }

@@ -2,7 +2,7 @@
 
 import { encode } from '@msgpack/msgpack'
 import type { RawRequest } from '../../src/node/request.ts'
-import { KEY } from './region.ts'
+import { KEY } from './app.ts'
 
 /** What must be answered: a status, and the code of an error if it is one. */
 export interface Nonsense extends Partial<RawRequest> {

@@ -4,7 +4,8 @@
  */
 
 import type { Random } from '../../src/base/random.ts'
-import { REVOCABLE_KEY, type Region } from './region.ts'
+import { REVOCABLE_KEY } from './app.ts'
+import type { Region } from './region.ts'
 import { basic } from './rest-nonsense.ts'
 import { Violation } from './world.ts'
 

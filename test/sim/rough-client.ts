@@ -6,7 +6,8 @@
 
 import type { Random } from '../../src/base/random.ts'
 import { tokenOf } from './client-credentials.ts'
-import { KEY, type Region } from './region.ts'
+import { KEY } from './app.ts'
+import type { Region } from './region.ts'
 import type { SimSocket, SocketClient } from './sockets.ts'
 import { Does, Mode, type Wire, type WireFormat } from './wire.ts'
 

@@ -6,7 +6,8 @@
 import { createHash, createHmac } from 'node:crypto'
 import type { Random } from '../../src/base/random.ts'
 import { EPOCH_MS } from './clock.ts'
-import { KEY, type Region } from './region.ts'
+import { KEY } from './app.ts'
+import type { Region } from './region.ts'
 import type { RestWitness } from './rest-client.ts'
 
 const REPEAT_MS = 3_000

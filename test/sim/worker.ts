@@ -12,7 +12,7 @@ import type { LogRoom } from '../../src/log/room.ts'
 import type { Adopt } from '../../src/node/member-ports.ts'
 import type { CometRequest, CometResponder } from '../../src/node/comet-ports.ts'
 import { Outbox } from '../../src/node/outbox.ts'
-import type { WorkerInput } from '../../src/node/ports.ts'
+import type { Foreign, WorkerInput } from '../../src/node/ports.ts'
 import type { RawRequest, Responder } from '../../src/node/request.ts'
 import type { Strain } from '../../src/node/overload.ts'
 import { Worker } from '../../src/node/worker.ts'
@@ -79,7 +79,7 @@ export class WorkerThread implements SocketServer, CometServer, Asker {
         generation,
         workers,
         serverId: `${machine}.${self.worker}`,
-        siteCode: 'sim',
+        siteCode: region.name || 'sim',
         connectionKeys: new ConnectionKeys(SECRET),
         allocate: (bytes) => new Uint8Array(bytes),
         tally: new Tally()
@@ -126,6 +126,10 @@ export class WorkerThread implements SocketServer, CometServer, Asker {
   tellView({ view, generations, gone }: Adopt): void {
     this.#hasView = true
     this.loop.input({ kind: 'view', view, generations, gone })
+  }
+
+  tellWorld(foreign: readonly Foreign[]): void {
+    this.loop.input({ kind: 'world', foreign })
   }
 
   tellApps(directory: AppDirectory): void {
@@ -239,10 +243,11 @@ export class WorkerThread implements SocketServer, CometServer, Asker {
   }
 
   #send(to: Place, frame: LinkFrame): void {
-    const { world, mesh } = this.#region
+    const { world, mesh, abroad } = this.#region
     this.#region.onPeerSays(this.place, frame)
     if (to.incarnation !== this.place.incarnation) {
       const bytes = this.#codec.encodeFrame(frame)
+      if (abroad?.carry(this.#region, this.endpoint, placeKey(to), bytes) === true) return
       mesh.send(this.endpoint, placeKey(to), `link ${frame.kind}`, bytes, bytes.length)
       return
     }

@@ -5,7 +5,7 @@
  * a client chose outlives its connection, and may be taken anew when it is no longer known.
  */
 
-import { channelKey } from '../clients.ts'
+import { channelKey } from '../app.ts'
 import { type Committed, isOutlived } from '../committed.ts'
 import type { Ledger, Taken } from '../ledger.ts'
 import type { Accepted } from '../log.ts'

@@ -5,7 +5,8 @@
  */
 
 import { limits } from '../../../src/base/limits.ts'
-import { channelKey, RESUMED } from '../clients.ts'
+import { channelKey } from '../app.ts'
+import { RESUMED } from '../clients.ts'
 import { type Committed, eventWords } from '../committed.ts'
 import type { Ledger } from '../ledger.ts'
 import { shownIn } from '../presence-map.ts'

@@ -5,7 +5,7 @@
  * Where a lineage ends a channel's past is another one: those readings are not judged.
  */
 
-import { channelKey } from '../clients.ts'
+import { channelKey } from '../app.ts'
 import type { Committed } from '../committed.ts'
 import type { HistoryItem, HistoryRead } from '../history-client.ts'
 import type { Region } from '../region.ts'

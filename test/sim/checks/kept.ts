@@ -3,7 +3,7 @@
  * by then; whatever stands there is committed, in order, and once; after calm nothing is missing.
  */
 
-import { channelKey } from '../clients.ts'
+import { channelKey } from '../app.ts'
 import type { Committed } from '../committed.ts'
 import type { Taken } from '../ledger.ts'
 import type { Region } from '../region.ts'

@@ -3,7 +3,7 @@
  * named; a channel is one that clients use, and never a metachannel; and no event tells a secret.
  */
 
-import { KEY } from '../region.ts'
+import { KEY } from '../app.ts'
 import type { SimSocket } from '../sockets.ts'
 import { Does, type Wire, type WireItem } from '../wire.ts'
 import { Violation } from '../world.ts'

@@ -4,7 +4,7 @@
  * sockets were told that they are, and so many members are present as the log has.
  */
 
-import { channelKey } from '../clients.ts'
+import { channelKey } from '../app.ts'
 import type { Region } from '../region.ts'
 import type { SimSocket } from '../sockets.ts'
 import { Does, META, Mode, type Wire } from '../wire.ts'

@@ -7,7 +7,7 @@
  * in its order. Presence is decided beside it, and may wait for others to declare.
  */
 
-import { channelKey } from '../clients.ts'
+import { channelKey } from '../app.ts'
 import { type Committed, isOutlived } from '../committed.ts'
 import type { Taken } from '../ledger.ts'
 import type { SimSocket } from '../sockets.ts'

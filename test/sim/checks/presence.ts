@@ -4,7 +4,8 @@
  * once the weather has cleared every map shows those who live, and nobody else.
  */
 
-import { channelKey, RESUMED } from '../clients.ts'
+import { channelKey } from '../app.ts'
+import { RESUMED } from '../clients.ts'
 import type { PresentSet } from '../committed.ts'
 import type { Taken } from '../ledger.ts'
 import {

@@ -8,7 +8,7 @@
 
 import { partitionOf } from '../../../src/base/hash.ts'
 import type { Behalf } from '../behalf.ts'
-import { channelKey } from '../clients.ts'
+import { channelKey } from '../app.ts'
 import type { Answer } from '../exchanges.ts'
 import type { Ledger } from '../ledger.ts'
 import type { Region } from '../region.ts'

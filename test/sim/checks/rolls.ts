@@ -4,7 +4,8 @@
  */
 
 import { limits } from '../../../src/base/limits.ts'
-import { channelKey, RESUMED } from '../clients.ts'
+import { channelKey } from '../app.ts'
+import { RESUMED } from '../clients.ts'
 import type { PresentSet } from '../committed.ts'
 import type { Taken } from '../ledger.ts'
 import type { Accepted } from '../log.ts'

@@ -8,7 +8,7 @@
 import { partitionOf } from '../../../src/base/hash.ts'
 import { defaultTiming } from '../../../src/ring/timing.ts'
 import { ownersOf, type View } from '../../../src/ring/view.ts'
-import { channelKey } from '../clients.ts'
+import { channelKey } from '../app.ts'
 import type { Taken } from '../ledger.ts'
 import type { Accepted } from '../log.ts'
 import type { Region } from '../region.ts'

@@ -10,11 +10,11 @@
 
 import { partitionOf } from '../../../src/base/hash.ts'
 import { limits } from '../../../src/base/limits.ts'
-import { channelKey } from '../clients.ts'
+import { APP, channelKey } from '../app.ts'
 import type { Taken } from '../ledger.ts'
 import type { Accepted } from '../log.ts'
 import { memberKeyOf, memberWords, type Shown } from '../presence-map.ts'
-import { APP, type Region } from '../region.ts'
+import type { Region } from '../region.ts'
 import type { SimSocket } from '../sockets.ts'
 import type { Details, MemberFilter, SurveyWitness } from '../surveyor.ts'
 import { Does, type Wire } from '../wire.ts'

@@ -19,6 +19,7 @@ import type {
   Standing
 } from '../../../src/peer/message.ts'
 import { type Place, placeKey } from '../../../src/peer/place.ts'
+import type { RelayAsk } from '../../../src/peer/relay-message.ts'
 import { CHANNEL, LINEAGE, ofKind, op, standing } from './parts.ts'
 import { oneMeter } from '../../support/meters.ts'
 
@@ -34,6 +35,10 @@ export class MasterBench {
   /** What was appended and is not in the log yet. */
   waiting: Publication[] = []
   readonly owned: OwnershipEntry[] = []
+  /** What other regions were asked. */
+  readonly asked: RelayAsk[] = []
+  /** Whether they are to count. */
+  isCountingAbroad = false
   #entry = 100
   #sent: { to: string; message: PeerMessage }[] = []
 
@@ -42,6 +47,7 @@ export class MasterBench {
     this.master = new ChannelMaster(CHANNEL, { standing: start, birth: { seq: 0, entry: 0 } }, {
       epoch,
       lineage: LINEAGE,
+      region: 'here',
       keeping: keepsNothing,
       archiving: {
         partition: 0, archive: { askArchive: () => undefined }, deadlines: new Deadlines(),
@@ -57,7 +63,16 @@ export class MasterBench {
       isForgotten: () => false,
       isRollOpen: false,
       isAlive: () => true,
-      own: (entry) => void this.owned.push(entry),
+      countAbroad: (_, isWanted) => {
+        this.isCountingAbroad = isWanted
+      },
+      toRegions: (ask) => {
+        this.asked.push(ask)
+        return 1
+      },
+      own: (entry) => {
+        if (entry.kind === 'ownership') this.owned.push(entry)
+      },
       now: () => this.now(),
       later: (_, afterMs, run) => void this.deadlines.at(this.monoMs + afterMs, run),
       append: (_, publication) => {

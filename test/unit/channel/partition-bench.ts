@@ -83,6 +83,9 @@ export class PartitionBench {
       send: (place, message) => void this.#sent.push({ to: placeKey(place), message }),
       homes: () => [],
       onActivity: () => undefined,
+      onUsed: () => undefined,
+      toRegions: () => 0, countAbroad: () => undefined,
+      region: 'here',
       isAlive: () => true,
       wantsFlush: () => {
         this.#isDirty = true

@@ -86,6 +86,9 @@ export class Life {
       send: (_, message) => this.said.push(message),
       homes: () => world.homes,
       onActivity: () => undefined,
+      onUsed: () => undefined,
+      toRegions: () => 0, countAbroad: () => undefined,
+      region: 'here',
       isAlive: ({ incarnation }) => !world.gone.has(incarnation),
       wantsFlush: () => {
         this.#isDirty = true

@@ -39,7 +39,7 @@ export class Rig {
       send: (to, message) => void this.sent.push({ to: to.incarnation.slice(0, 2), message }),
       dropLink: (to) => void this.dropped.push(to), onClaimMessage: () => undefined,
       onCometMessage: () => undefined, onPlaceLost: () => undefined, onSpent: () => undefined,
-      onRevoked: () => undefined
+      onRevocationMessage: () => undefined, onWorld: () => undefined
     })
     this.tell(this.view)
   }

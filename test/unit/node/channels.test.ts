@@ -184,12 +184,12 @@ t.test('who is gone from the view is delivered nothing, and its link is let go',
 
 t.test('[H3] who is in no view, and gone without a tombstone, is one that ended', async (t) => {
   const { rig, delivered } = delivering()
-  t.notOk(rig.channels.places.isStranger(peer))
+  t.notOk(rig.channels.isStranger(peer))
   const lost = after(rig.view, { removed: new Map([['n1#1', 'test']]) })
   const stranger = { incarnation: 'n9#1', worker: 0 }
-  t.ok(rig.channels.places.isStranger(stranger))
+  t.ok(rig.channels.isStranger(stranger))
   rig.tell({ ...lost, tombstones: [] })
-  t.ok(rig.channels.places.isStranger(peer))
+  t.ok(rig.channels.isStranger(peer))
   t.notOk(rig.channels.places.isRemoved(peer))
   rig.join(peer, rig.channelOf('n0')).said()
   t.same(delivered(), ['n1 deliver', 'n2 deliver'], 'it may only be unknown here')

@@ -33,14 +33,16 @@ class Rig {
   nowMs = 1_000
 
   constructor() {
-    this.partitions = new Partitions({ self, generation: 1 }, this.mastership, {
+    this.partitions = new Partitions({ self, generation: 1, siteCode: 'here' }, this.mastership, {
       outbox: this.outbox, room: () => ampleRoom,
     keeping: () => keepsNothing, deadlines: this.deadlines,
       random: new Random('partitions'),
       meters: oneMeter(),
       now: () => ({ monoMs: this.nowMs, wallMs: this.nowMs }),
       send: (_, message) => void this.sent.push(message),
-      onActivity: () => undefined, fateOf: () => 'listed'
+      onActivity: () => undefined, onUsed: () => undefined, toRegions: () => 0,
+      countAbroad: () => undefined,
+      fateOf: () => 'listed'
     })
   }
 

@@ -38,7 +38,7 @@ class Worker {
       outbox: { ask: (request, onAnswer) =>
         void this.#asked.push({ request: { ...request, ticket: 0 } as LogRequest, onAnswer }) },
       now: () => ({ monoMs: this.nowMs, wallMs: EPOCH_MS + this.nowMs - behindMs }),
-      directory: () => APPS, places: () => [self], send: () => undefined,
+      directory: () => APPS, places: () => [self], speakers: () => [], send: () => undefined,
       review: (review) => {
         for (const [name, credentials] of this.sessions) {
           const reviewed = review(credentials)

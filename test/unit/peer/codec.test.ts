@@ -9,6 +9,8 @@ const question = { kind: 'backfill', channel, clientId: 'x', requestNo: 7, epoch
 const owner = { incarnation: 'n0-1', worker: 2, generation: 3, claim: 0 }
 const publication = { seq: 3, entry: 5, timestamp: 7, counter: 0, id: 'c:1', messageCount: 1,
   idSpace: 'connection' as const, connectionId: 'c', payload: Uint8Array.of(0x90) }
+const revocation = { keyName: 'app.k', target: 'clientId:ann', issuedBeforeMs: 9, appliesAtMs: 0 }
+const relay = { channel, region: 'us', relayId: 'r', joinNo: 2 }
 const op: PublishOp = { id: 'c:1', idSpace: 'connection', connectionId: 'c', messageCount: 2,
   payload: Uint8Array.of(0x90) }
 
@@ -45,7 +47,33 @@ const messages: readonly PeerMessage[] = [
   { kind: 'censusWanted', channel, epoch: 4, isWanted: false },
   { kind: 'census', channel, epoch: 4, clientId: 'x', count: { ...EMPTY, subscribers: 3 } },
   { kind: 'occupancy', channel, epoch: 4, timestamp: 7,
-    occupancy: { ...EMPTY, presenceMembers: 5 } }
+    occupancy: { ...EMPTY, presenceMembers: 5 } },
+  { ...relay, kind: 'relayJoin', viewVersion: 3, from, sinceMs: 0, wantsMembers: false,
+    wantsCount: true },
+  { ...relay, kind: 'relayJoin', viewVersion: 3, from: undefined, sinceMs: 9, wantsMembers: true,
+    wantsCount: false },
+  { kind: 'relayCountWanted', channel, region: 'us', relayId: 'r', isWanted: true },
+  { kind: 'relayCount', channel, region: 'us', count: { ...EMPTY, subscribers: 3 } },
+  { ...relay, kind: 'relayMembers', members: [{ connectionId: 'c', clientId: 'anna', id: 'c:1:0',
+    timestamp: 5, data: undefined, encoding: undefined, extras: undefined, owner }] },
+  { ...relay, kind: 'relayJoined', epoch: 4, standing: from, isContinuation: true, isWhole: true,
+    publications: [publication, { ...publication, origin: { region: 'eu', ...from } },
+      { ...publication, origin: { region: 'eu', ...from }, isBreak: true as const }],
+    members: 'told' },
+  { ...relay, kind: 'relayDormant' },
+  { kind: 'relayDeliver', channel, region: 'us', epoch: 4, after: 2, publications: [publication] },
+  { kind: 'revokedAbroad', digest: 7, revocations: [revocation] },
+  { kind: 'revokedDiffers' },
+  { kind: 'revokedAll', revocations: [revocation] },
+  { kind: 'relayAgain', channel, region: 'us' },
+  { kind: 'relayAsk', channel, region: 'us', askId: '7/1', from },
+  { kind: 'relayTold', channel, region: 'us', askId: '7/1', isContinuation: true, standing: from,
+    publications: [publication], isWhole: false, origins: [{ region: 'eu', ...from }],
+    bornThrough: 3 },
+  { kind: 'backfilled', channel, clientId: 'x', requestNo: 7, epoch: 4, isContinuation: true,
+    standing: from, publications: [], older: [{ lineage: 'l', publications: [publication] }],
+    isElsewhere: true },
+  { kind: 'relayPart', channel, region: 'us', relayId: 'r' }
 ]
 
 t.test('questions and publishes cross the mesh as they are', async (t) => {

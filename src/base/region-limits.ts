@@ -1,0 +1,17 @@
+/** What a region's nodes allow themselves in dealing with other regions. */
+
+export const regionLimits = {
+  /** The first clients of a channel are let in without those of other regions after this. */
+  relayWaitMs: 1_000,
+  /** So far ahead of its own wall clock a region follows that of another one. */
+  relayLeadMs: 5_000,
+  /**
+   * So long members of a region stay that is not listened to any more; and after this nobody counts
+   * as listening who is not answered.
+   */
+  regionGraceMs: 60_000, relaySilentMs: 60_000,
+  /** So long, and so many of a channel, clients wait that come from another region. */
+  movingMs: 2_000, movingMax: 1_000,
+  /** So often regions compare what is revoked; and so many revocations are one message. */
+  revocationSyncMs: 30_000, revocationsPerPage: 500
+} as const

@@ -1,0 +1,173 @@
+/**
+ * Clients that come from another region, with a channelSerial of a log there: what they missed.
+ * That region's master says what came after it in its own order; what it does not know of yet is
+ * ours to add. So a client goes on without a gap or a repeat as long as that region can be reached
+ * and holds what is missing; otherwise it is told that it may have missed something.
+ *
+ *   asked ──told, and what was born there is in our log as far as it was told──▶ answered
+ *     └──nobody knows of it, or not in time──▶ refused
+ */
+
+import { limits } from '../base/limits.ts'
+import type { PeerMessage, Publication, Standing } from '../peer/message.ts'
+import type { Place } from '../peer/place.ts'
+import type { RelayAsk, RelayTold } from '../peer/relay-message.ts'
+import { type Here, type Page, pageAfter } from './page.ts'
+import type { Relaying } from './relaying.ts'
+
+/** What one that moved is told. */
+export interface Moved extends Page {
+  /** It ends in the other region's log, and the rest is to be asked for from there. */
+  readonly isElsewhere: boolean
+}
+
+export interface MovingPorts {
+  readonly epoch: number
+  readonly region: string
+  /** Asks the channel's master in every other region; returns how many there are. */
+  toRegions(ask: RelayAsk): number
+  later(channel: string, afterMs: number, run: () => void): void
+  send(place: Place, message: PeerMessage): void
+}
+
+/** The channel's master. */
+export interface MovingOwner {
+  here(): Here
+  readonly lastSeq: number
+  readonly relaying: Pick<Relaying, 'standingOf' | 'origins'>
+}
+
+interface Pending {
+  unansweredCount: number
+  told: RelayTold | undefined
+  /** Our log must have come so far. */
+  untilSeq: number | undefined
+  /** Undefined: nobody knows what it missed. */
+  say(moved: Moved | undefined): void
+}
+
+export class Moving {
+  readonly #channel: string
+  readonly #ports: MovingPorts
+  readonly #owner: MovingOwner
+  readonly #pending = new Map<string, Pending>()
+  #count = 0
+
+  constructor(channel: string, ports: MovingPorts, owner: MovingOwner) {
+    this.#channel = channel
+    this.#ports = ports
+    this.#owner = owner
+  }
+
+  get size(): number { return this.#pending.size }
+
+  /** Finds out what came after a place in another region's log. */
+  find(from: Standing, say: Pending['say']): void {
+    const { epoch, region } = this.#ports
+    const askId = `${epoch}/${++this.#count}`
+    const ask = { kind: 'relayAsk' as const, channel: this.#channel, region, askId, from }
+    const isTooMany = this.#pending.size >= limits.movingMax
+    const unansweredCount = isTooMany ? 0 : this.#ports.toRegions(ask)
+    if (unansweredCount === 0) {
+      say(undefined)
+      return
+    }
+    this.#pending.set(askId, { unansweredCount, told: undefined, untilSeq: undefined, say })
+    this.#ports.later(this.#channel, limits.movingMs, () => this.#end(askId, undefined))
+  }
+
+  /** Answers another region's master about a client that has moved there. */
+  answer(place: Place, { channel, askId, from }: RelayAsk): void {
+    const here = this.#owner.here()
+    const { isContinuation, publications, standing, isWhole } = pageAfter(here, from)
+    const { origins } = this.#owner.relaying
+    const { bornThrough } = here.tail
+    this.#ports.send(place, {
+      kind: 'relayTold', channel, region: this.#ports.region, askId, isContinuation, publications,
+      standing, isWhole, origins, bornThrough
+    })
+  }
+
+  onTold(told: RelayTold): void {
+    const pending = this.#pending.get(told.askId)
+    if (pending === undefined || pending.told !== undefined) return
+    pending.unansweredCount--
+    if (told.isContinuation) pending.told = told
+    else if (pending.unansweredCount === 0) this.#end(told.askId, undefined)
+    this.onProgress()
+  }
+
+  /** Something more is here: what was born elsewhere is taken, or the log has come further. */
+  onProgress(): void {
+    for (const [askId, pending] of this.#pending) {
+      if (pending.told !== undefined) this.#judge(askId, pending, pending.told)
+    }
+  }
+
+  #judge(askId: string, pending: Pending, told: RelayTold): void {
+    const { standing, isWhole, bornThrough } = told
+    if (!isWhole) {
+      const older = [{ lineage: standing.lineage, publications: told.publications }]
+      const page = { ...NOTHING, standing, startsAfter: standing.seq, older }
+      this.#end(askId, { ...page, isElsewhere: true })
+      return
+    }
+    const { relaying, lastSeq } = this.#owner
+    const taken = relaying.standingOf(told.region)
+    const isBehind = taken?.lineage !== standing.lineage || taken.seq < bornThrough
+    if (bornThrough > 0 && isBehind) return
+    pending.untilSeq ??= lastSeq
+    const here = this.#owner.here()
+    if (here.standing.seq < pending.untilSeq) return
+    const ours = beyond(told, here, relaying.origins)
+    if (ours === undefined) {
+      this.#end(askId, undefined)
+      return
+    }
+    const isHere = ({ origin }: Publication): boolean => origin === undefined ||
+      origin.lineage === here.standing.lineage ||
+      origin.seq <= (relaying.standingOf(origin.region)?.seq ?? Infinity)
+    const older = [{ lineage: standing.lineage, publications: told.publications.filter(isHere) }]
+    this.#end(askId, {
+      ...NOTHING, standing: here.standing, startsAfter: here.standing.seq, publications: ours,
+      older, isElsewhere: false
+    })
+  }
+
+  #end(askId: string, moved: Moved | undefined): void {
+    const pending = this.#pending.get(askId)
+    this.#pending.delete(askId)
+    pending?.say(moved)
+  }
+}
+
+const NOTHING = { publications: [], isContinuation: true, isWhole: true }
+
+/**
+ * What is in our log and what the other region does not know of; undefined if something of it may
+ * be gone.
+ */
+function beyond(
+  { standing, origins }: RelayTold, { standing: here, birth, tail }: Here,
+  written: Relaying['origins']
+): Publication[] | undefined {
+  const known = new Map([...origins, standing].map(({ lineage, seq }) => [lineage, seq]))
+  const held = tail.after(tail.trimmedThrough) ?? []
+  const isAllHeld = tail.trimmedThrough <= birth.seq
+  const found: Publication[] = []
+  const reached = new Set<string>()
+  for (const publication of held) {
+    const { lineage, seq } = publication.origin ?? { lineage: here.lineage, seq: publication.seq }
+    const knownSeq = known.get(lineage)
+    if (knownSeq === undefined || (seq > knownSeq && publication.isBreak === true)) return undefined
+    if (seq > knownSeq) found.push(publication)
+    else reached.add(lineage)
+  }
+  const ownSeq = known.get(here.lineage)
+  if (!isAllHeld && (ownSeq === undefined || ownSeq < tail.trimmedThrough)) return undefined
+  const isCovered = isAllHeld || written.every(({ lineage, seq }) => {
+    const isTheirs = lineage === standing.lineage || reached.has(lineage)
+    return isTheirs || seq <= (known.get(lineage) ?? -1)
+  })
+  return isCovered ? found : undefined
+}

@@ -1,0 +1,66 @@
+/** The masters of a worker, as its relays need them (relays.ts). */
+
+import type { ChannelMaster } from '../channel/master.ts'
+import type { Now } from '../base/clock.ts'
+import type { Deadlines } from '../base/deadlines.ts'
+import type { Random } from '../base/random.ts'
+import type { PeerMessage } from '../peer/message.ts'
+import type { Place } from '../peer/place.ts'
+import { type RelayedMasters, Relays, type RelaysPorts } from './relays.ts'
+
+/** What relays need of a worker, besides its channels. */
+export interface WorkerPorts {
+  readonly deadlines: Deadlines
+  readonly random: Random
+  now(): Now
+  /** There are other regions now than before. */
+  onWorld(): void
+}
+
+/** A worker's relays; `channels` hears of places of other regions as of those of the own one. */
+export function relaysOf(
+  { self, siteCode }: { readonly self: Place; readonly siteCode: string },
+  { deadlines, random, now, onWorld }: WorkerPorts,
+  channels: Pick<RelaysPorts, 'onPlaceEnded' | 'onPeerRestarted' | 'onLinkReset'>,
+  send: (to: Place, message: PeerMessage) => void,
+  masterOf: (channel: string) => ChannelMaster | undefined
+): Relays {
+  return new Relays({
+    self,
+    region: siteCode,
+    deadlines,
+    random: random.fork('relays'),
+    masters: relayedMasters(masterOf, now),
+    now,
+    send,
+    onWorld,
+    onPlaceEnded: (place) => channels.onPlaceEnded(place),
+    onPeerRestarted: (place) => channels.onPeerRestarted(place),
+    onLinkReset: (place) => channels.onLinkReset(place)
+  })
+}
+
+/** `masterOf` finds the master of a channel, if it serves here. */
+function relayedMasters(
+  masterOf: (channel: string) => ChannelMaster | undefined, now: () => Now
+): RelayedMasters {
+  return {
+    standingOf: (channel, region) => masterOf(channel)?.relaying.standingOf(region),
+    hasRoom: (channel) => masterOf(channel)?.relaying.hasRoom === true,
+    take: (channel, region, relayed) => {
+      const master = masterOf(channel)
+      const isTaken = master?.relaying.take(region, relayed) === true
+      master?.moving.onProgress()
+      return isTaken
+    },
+    onCount: (channel, region, count) => masterOf(channel)?.census.onAbroad(region, count),
+    onTold: (told) => masterOf(told.channel)?.moving.onTold(told),
+    takeNobody: (channel, region) => masterOf(channel)?.relaying.takeNobody(region) !== false,
+    onRelay: (channel, region, isThere) => masterOf(channel)?.relaying.onRelay(region, isThere),
+    wait: (channel) => {
+      const master = masterOf(channel)
+      return master?.relaying.wait((place, join) => master.onJoin(place, join, now())) ??
+        (() => undefined)
+    }
+  }
+}

@@ -1,0 +1,255 @@
+/**
+ * A worker's relays: for each channel that it masters and that is in use, one to every other
+ * region of the world (region/relay.ts). Where a channel's master is there, that region's view
+ * says, which this worker is told like its own (`world`).
+ */
+
+import type { Now } from '../base/clock.ts'
+import type { Deadlines } from '../base/deadlines.ts'
+import { limits } from '../base/limits.ts'
+import type { Random } from '../base/random.ts'
+import type { Headcount } from '../peer/census-message.ts'
+import type { PeerMessage, Standing } from '../peer/message.ts'
+import { isSamePlace, type Place } from '../peer/place.ts'
+import type { RelayAsk, Relayed, RelayJoin, RelayTold, ToRelay } from '../peer/relay-message.ts'
+import { Relay, type RelayStart } from '../region/relay.ts'
+import type { Foreign } from './ports.ts'
+import { Mastership } from './mastership.ts'
+
+/** The masters of this worker, as relays need them. */
+export interface RelayedMasters {
+  /** How far what was born in a region is written on a channel; undefined: nothing was. */
+  standingOf(channel: string, region: string): Standing | undefined
+  /** False while the log takes nothing of a channel. */
+  hasRoom(channel: string): boolean
+  /** Gives on what was born there; false: there is no room, or no such channel. */
+  take(channel: string, region: string, relayed: Relayed): boolean
+  /** Nobody uses the channel there; false: no room to say so. */
+  takeNobody(channel: string, region: string): boolean
+  /** So many are attached there. */
+  onCount(channel: string, region: string, count: Headcount): void
+  /** A question about a client that has moved is answered. */
+  onTold(told: RelayTold): void
+  /** A relay to a region begins, or ends; or it is not answered for long, or is so again. */
+  onRelay(channel: string, region: string, isThere: boolean): void
+  /** Lets clients of the channel wait to be let in; returns what lets them in. */
+  wait(channel: string): () => void
+}
+
+export interface RelaysPorts {
+  readonly self: Place
+  /** The name of the own region. */
+  readonly region: string
+  readonly deadlines: Deadlines
+  readonly random: Random
+  readonly masters: RelayedMasters
+  now(): Now
+  send(to: Place, message: PeerMessage): void
+  /** There are other regions now than before, or others speak for them. */
+  onWorld(): void
+  /** A place of another region is gone, or is a new life, or may have lost what we said. */
+  onPlaceEnded(place: Place): void
+  onPeerRestarted(place: Place): void
+  onLinkReset(place: Place): void
+}
+
+/** The relays of one channel. */
+interface Used {
+  readonly isNew: boolean
+  /** When it began to be used. */
+  readonly sinceMs: number
+  /** True: somebody wants to know how many are attached in other regions. */
+  isCounted: boolean
+  /** By region; all channels without any share one. */
+  relays: Map<string, Relay>
+}
+
+const NO_RELAYS = new Map<string, Relay>()
+
+export class Relays {
+  readonly #ports: RelaysPorts
+  /** By region: who masters what there. */
+  readonly #regions = new Map<string, Mastership>()
+  readonly #used = new Map<string, Used>()
+  /** Regions that left a question unanswered, and have not been heard since. */
+  readonly #silent = new Set<string>()
+
+  constructor(ports: RelaysPorts) {
+    this.#ports = ports
+  }
+
+  get size(): number {
+    return this.#used.size
+  }
+
+  /** True for a place of another region that its view lists. */
+  isForeign(place: Place): boolean {
+    return [...this.#regions.values()].some((region) => !region.isStranger(place))
+  }
+
+  /** The life `generation` of `place` has spoken to us. */
+  hear(place: Place, generation: number): void {
+    for (const region of this.#regions.values()) {
+      if (!region.isStranger(place)) region.hear(place, generation)
+    }
+  }
+
+  /** The first worker of each other region, in the order of its view. */
+  speakers(): Place[] {
+    return [...this.#regions.values()].flatMap((region) => region.places().slice(0, 1))
+  }
+
+  /** What is known of the other regions has changed. */
+  onWorld(foreign: readonly Foreign[]): void {
+    for (const [name, region] of this.#regions) {
+      if (foreign.some((each) => each.region === name)) continue
+      for (const place of region.places()) this.#ports.onPlaceEnded(place)
+      this.#regions.delete(name)
+      this.#silent.delete(name)
+      for (const [channel, { relays }] of this.#used) {
+        relays.get(name)?.close()
+        if (relays.delete(name)) this.#ports.masters.onRelay(channel, name, false)
+      }
+    }
+    for (const each of foreign) this.#onRegion(each)
+    this.#ports.onWorld()
+  }
+
+  /** A channel that is mastered here is used from now on, or no more. */
+  onUsed(channel: string, isUsed: boolean, isNew: boolean): void {
+    if (!isUsed) {
+      const relays = this.#used.get(channel)?.relays ?? []
+      this.#used.delete(channel)
+      for (const [name, relay] of relays) {
+        relay.close()
+        this.#ports.masters.onRelay(channel, name, false)
+      }
+      return
+    }
+    const sinceMs = this.#ports.now().wallMs
+    const used: Used = { isNew, sinceMs, isCounted: false, relays: NO_RELAYS }
+    this.#used.set(channel, used)
+    if (this.#regions.size === 0) return
+    const awaited = new Set([...this.#regions.keys()].filter((name) => !this.#silent.has(name)))
+    const letIn = isNew && awaited.size > 0 ? this.#ports.masters.wait(channel) : undefined
+    for (const name of this.#regions.keys()) {
+      this.#begin(channel, used, name, () => {
+        if (awaited.delete(name) && awaited.size === 0) letIn?.()
+      })
+    }
+    const { deadlines, now } = this.#ports
+    deadlines.at(now().monoMs + limits.relayWaitMs, () => {
+      for (const name of awaited) this.#silent.add(name)
+      letIn?.()
+    })
+  }
+
+  /** A relay of another region Joins: the channel is used there. */
+  wake({ channel, region }: RelayJoin): void {
+    this.#used.get(channel)?.relays.get(region)?.wake()
+  }
+
+  /** A master of another region says something. */
+  onMessage(from: Place, message: ToRelay | RelayTold): void {
+    const { channel, region } = message
+    this.#silent.delete(region)
+    if (message.kind === 'relayTold') {
+      this.#ports.masters.onTold(message)
+      return
+    }
+    const relay = this.#used.get(channel)?.relays.get(region)
+    if (relay !== undefined) relay.onMessage(message)
+    else if (message.kind === 'relayDeliver' || message.kind === 'relayAgain') {
+      // It was told that the relay has ended, and that was lost.
+      const part = { kind: 'relayPart' as const, channel, region: this.#ports.region, relayId: '' }
+      this.#ports.send(from, part)
+    }
+  }
+
+  /** Somebody wants to know how many are attached elsewhere, or nobody does any more. */
+  count(channel: string, isWanted: boolean): void {
+    const used = this.#used.get(channel)
+    if (used === undefined) return
+    used.isCounted = isWanted
+    for (const relay of used.relays.values()) relay.wantCount(isWanted)
+  }
+
+  /** Asks the channel's master in every other region; returns how many there are. */
+  askAll(ask: RelayAsk): number {
+    let count = 0
+    for (const region of this.#regions.values()) {
+      const master = region.masterPlace(ask.channel)
+      if (master === undefined) continue
+      this.#ports.send(master, ask)
+      count++
+    }
+    return count
+  }
+
+  /** What was said to `place` may be lost. */
+  onLinkReset(place: Place): void {
+    for (const [name, region] of this.#regions) {
+      for (const [channel, { relays }] of this.#used) {
+        const master = region.masterPlace(channel)
+        if (master !== undefined && isSamePlace(master, place)) {
+          relays.get(name)?.onMasterUncertain()
+        }
+      }
+    }
+  }
+
+  describe(): string[] {
+    return [...this.#used.values()].flatMap(({ relays }) =>
+      [...relays].map(([region, relay]) => `${relay.describe()} from ${region}`))
+  }
+
+  #onRegion({ region: name, view, generations }: Foreign): void {
+    const known = this.#regions.get(name)
+    const region = known ?? new Mastership(this.#ports.self, 1)
+    this.#regions.set(name, region)
+    const before = new Map([...this.#used.keys()].map((channel) =>
+      [channel, known?.masterLife(channel)]))
+    const { ended, anew, heardAnew } = region.learn(view, generations, new Set())
+    for (const place of ended) this.#ports.onPlaceEnded(place)
+    for (const place of anew) this.#ports.onPeerRestarted(place)
+    for (const place of heardAnew) this.#ports.onLinkReset(place)
+    for (const [channel, used] of this.#used) {
+      const relay = used.relays.get(name)
+      if (relay === undefined) this.#begin(channel, used, name, () => undefined)
+      else if (before.get(channel) !== region.masterLife(channel)) relay.onMasterUncertain()
+    }
+  }
+
+  #begin(channel: string, used: Used, name: string, onAnswered: () => void): void {
+    const { deadlines, random, masters, now, send } = this.#ports
+    const region = this.#regions.get(name)!
+    const relay = new Relay(channel, this.#ports.region, this.#startOf(channel, used, name), {
+      deadlines,
+      random,
+      nowMs: () => now().monoMs,
+      viewVersion: () => region.viewVersion,
+      send: (message) => {
+        const master = region.masterPlace(channel)
+        if (master !== undefined) send(master, message)
+      },
+      hasRoom: () => masters.hasRoom(channel),
+      onSilent: (isSilent) => masters.onRelay(channel, name, !isSilent),
+      take: (relayed) => masters.take(channel, name, relayed),
+      takeNobody: () => masters.takeNobody(channel, name),
+      onCount: (count) => masters.onCount(channel, name, count),
+      onAnswered
+    })
+    if (used.relays === NO_RELAYS) used.relays = new Map()
+    used.relays.set(name, relay)
+    masters.onRelay(channel, name, true)
+    relay.wantCount(used.isCounted)
+    relay.begin()
+  }
+
+  #startOf(channel: string, { isNew, sinceMs }: Used, name: string): RelayStart {
+    const standing = this.#ports.masters.standingOf(channel, name)
+    if (standing !== undefined) return { kind: 'from', standing }
+    if (isNew) return { kind: 'since', ms: sinceMs }
+    return { kind: 'unknown', ms: sinceMs - limits.tailMs }
+  }
+}

@@ -1,0 +1,286 @@
+/**
+ * What is born on a channel in another region, on its way to the channel's master here
+ * (docs/decisions/0024-regions.md). A relay is to the other region's master what a ChannelClient
+ * is to its own: it Joins, is told what it missed and what follows, and Joins again where the
+ * master moved, the link was reset or a hole shows.
+ *
+ *   joining ──Joined──▶ live ──a hole, another master, no room here──▶ joining
+ *      │  ▲
+ *      │  └── its region uses the channel, and asks us: wake
+ *      └─────Dormant──▶ dormant: nobody uses the channel there
+ *
+ * It never passes on what does not follow on what it passed before: where the other region has not
+ * kept what is between, it says so (`isBroken`), and is told anew who is present there. It asks for
+ * that at its beginning, too: what became of members meanwhile nobody knows.
+ */
+
+import type { Deadline, Deadlines } from '../base/deadlines.ts'
+import { limits } from '../base/limits.ts'
+import type { Random } from '../base/random.ts'
+import { Joining } from '../peer/joining.ts'
+import type { Headcount } from '../peer/census-message.ts'
+import type { PresenceMember, Standing } from '../peer/message.ts'
+import type {
+  RelayDeliver, Relayed, RelayJoined, RelayToMaster, ToRelay
+} from '../peer/relay-message.ts'
+
+/** What a relay begins with. */
+export type RelayStart =
+  /** What came before is written here up to this standing. */
+  | { readonly kind: 'from'; readonly standing: Standing }
+  /** The channel is new here: what was born there since then, in ms since the epoch. */
+  | { readonly kind: 'since'; readonly ms: number }
+  /** The channel is not new, and nobody knows how far it had come: what was born since is lost. */
+  | { readonly kind: 'unknown'; readonly ms: number }
+
+export interface RelayPorts {
+  readonly deadlines: Deadlines
+  readonly random: Random
+  nowMs(): number
+  /** The view by which the other master is found. */
+  viewVersion(): number
+  /** Sends to the other region's master, if one is known. */
+  send(message: RelayToMaster): void
+  /** False while what is told could not be given on. */
+  hasRoom(): boolean
+  /** It has not been answered for long, or is so again. */
+  onSilent(isSilent: boolean): void
+  /** Gives on what follows; false: there is no room for it now. */
+  take(relayed: Relayed): boolean
+  /** Nobody uses the channel there, and so nobody is present; false: no room to say so. */
+  takeNobody(): boolean
+  /** So many are attached there. */
+  onCount(count: Headcount): void
+  /** The other region has answered for the first time. */
+  onAnswered(): void
+}
+
+type State =
+  | { readonly kind: 'joining' }
+  | { readonly kind: 'live'; readonly epoch: number }
+  | { readonly kind: 'dormant' }
+  | { readonly kind: 'closed' }
+
+/** What is attached to a channel that nobody uses. */
+const NOBODY: Headcount = {
+  connections: 0, publishers: 0, subscribers: 0, presenceConnections: 0, presenceSubscribers: 0,
+  objectPublishers: 0, objectSubscribers: 0
+}
+
+export class Relay {
+  readonly #channel: string
+  readonly #region: string
+  readonly #ports: RelayPorts
+  readonly #relayId: string
+  readonly #joining: Joining
+  #start: RelayStart
+  #state: State = { kind: 'joining' }
+  #hasAnswer = false
+  #wantsCount = false
+  /** Somebody there has asked us since we asked. */
+  #isWoken = false
+  #isSilent = false
+  #silence: Deadline | undefined
+  /** Nobody has told who is present there since the relay began, or since something was missed. */
+  #wantsMembers = true
+  /** What was told of them for the Join of this number. */
+  #told: { readonly joinNo: number; readonly members: PresenceMember[] } | undefined
+
+  /** `region` is our own, which we speak for. */
+  constructor(channel: string, region: string, start: RelayStart, ports: RelayPorts) {
+    this.#channel = channel
+    this.#region = region
+    this.#start = start
+    this.#ports = ports
+    this.#relayId = ports.random.id(8)
+    const { deadlines, random } = ports
+    const nowMs = (): number => ports.nowMs()
+    this.#joining = new Joining({ deadlines, random, nowMs, join: () => this.#join() })
+  }
+
+  get isLive(): boolean {
+    return this.#state.kind === 'live'
+  }
+
+  get isDormant(): boolean {
+    return this.#state.kind === 'dormant'
+  }
+
+  /** Begins to ask. */
+  begin(): void {
+    this.#joining.anew()
+  }
+
+  onMessage(message: ToRelay): void {
+    switch (message.kind) {
+      case 'relayJoined':
+        if (this.#isAnswer(message)) this.#onJoined(message)
+        return
+      case 'relayMembers':
+        if (this.#isAnswer(message)) this.#onMembers(message.joinNo, message.members)
+        return
+      case 'relayDormant':
+        if (this.#isAnswer(message)) this.#onDormant()
+        return
+      case 'relayCount':
+        if (this.#wantsCount) this.#ports.onCount(message.count)
+        return
+      case 'relayDeliver':
+        this.#onDeliver(message)
+        return
+      case 'relayAgain':
+        if (this.#state.kind === 'live') this.#joining.again()
+        return
+    }
+  }
+
+  /** Somebody wants to know how many are attached there, or nobody does any more. */
+  wantCount(isWanted: boolean): void {
+    const isNews = isWanted !== this.#wantsCount
+    this.#wantsCount = isWanted
+    if (!isNews) return
+    if (isWanted && this.#state.kind === 'dormant') this.#ports.onCount(NOBODY)
+    if (this.#state.kind !== 'live') return
+    const [channel, region, relayId] = [this.#channel, this.#region, this.#relayId]
+    this.#ports.send({ kind: 'relayCountWanted', channel, region, relayId, isWanted })
+  }
+
+  /** Somebody uses the channel there. */
+  wake(): void {
+    this.#isWoken = true
+    if (this.#state.kind === 'dormant') this.#joining.anew()
+  }
+
+  /** The channel has another master there, or what was said to it may be lost. */
+  onMasterUncertain(): void {
+    if (this.#state.kind !== 'closed' && this.#state.kind !== 'dormant') this.#joining.anew()
+  }
+
+  /** Nobody uses the channel here any more. */
+  close(): void {
+    this.#joining.stop()
+    this.#ports.deadlines.cancel(this.#silence)
+    const isKnownThere = this.#state.kind === 'joining' || this.#state.kind === 'live'
+    this.#state = { kind: 'closed' }
+    if (!isKnownThere) return
+    const [channel, region, relayId] = [this.#channel, this.#region, this.#relayId]
+    this.#ports.send({ kind: 'relayPart', channel, region, relayId })
+  }
+
+  describe(): string {
+    const { kind } = this.#state
+    const at = this.#start.kind === 'from' ? this.#start.standing.seq : this.#start.kind
+    return `relay ${this.#channel} ${kind} at ${at}`
+  }
+
+  #isAnswer({ relayId, joinNo }: { readonly relayId: string; readonly joinNo: number }): boolean {
+    return this.#state.kind === 'joining' && relayId === this.#relayId &&
+      joinNo === this.#joining.no
+  }
+
+  #onMembers(joinNo: number, members: readonly PresenceMember[]): void {
+    if (this.#told?.joinNo !== joinNo) this.#told = { joinNo, members: [] }
+    this.#told.members.push(...members)
+  }
+
+  #onJoined({ joinNo, epoch, standing, isContinuation, isWhole, publications, members }:
+  RelayJoined): void {
+    const isBroken = !isContinuation || (this.#start.kind === 'unknown' && publications.length > 0)
+    const told = this.#told?.joinNo === joinNo ? this.#told.members : []
+    this.#told = undefined
+    this.#wantsMembers ||= isBroken
+    const relayed = {
+      isBroken, standing,
+      publications: isBroken ? [] : publications,
+      members: members === 'told' ? told : undefined
+    }
+    if (!this.#take(relayed)) return
+    if (members === 'told') this.#wantsMembers = false
+    this.#joining.letIn()
+    this.#start = { kind: 'from', standing }
+    if (isWhole) {
+      this.#state = { kind: 'live', epoch }
+      this.#answered()
+    } else this.#join()
+  }
+
+  #onDormant(): void {
+    if (!this.#ports.takeNobody()) {
+      this.#againLater()
+      return
+    }
+    this.#wantsMembers = true
+    this.#joining.letIn()
+    this.#state = { kind: 'dormant' }
+    if (this.#wantsCount) this.#ports.onCount(NOBODY)
+    this.#answered()
+    // The answer may be older than the question that it was asked meanwhile.
+    if (this.#isWoken) this.#joining.anew()
+  }
+
+  #onDeliver({ epoch, after, publications }: RelayDeliver): void {
+    const start = this.#start
+    if (this.#state.kind !== 'live' || this.#state.epoch !== epoch || start.kind !== 'from') return
+    const { lineage, seq } = start.standing
+    const next = publications.filter((publication) => publication.seq > seq)
+    const last = next.at(-1)
+    if (last === undefined) return
+    if (after > seq) {
+      this.#joining.anew()
+      return
+    }
+    const standing = { lineage, seq: last.seq, epoch, entry: last.entry }
+    const relayed = { isBroken: false, publications: next, standing, members: undefined }
+    if (this.#take(relayed)) this.#start = { kind: 'from', standing }
+  }
+
+  /** Where there is no room it asks again, for the same. */
+  #take(relayed: Relayed): boolean {
+    const isTaken = this.#ports.take(relayed)
+    if (!isTaken) this.#againLater()
+    return isTaken
+  }
+
+  #againLater(): void {
+    this.#state = { kind: 'joining' }
+    this.#joining.begin()
+  }
+
+  #answered(): void {
+    this.#ports.deadlines.cancel(this.#silence)
+    this.#silence = undefined
+    if (this.#isSilent) this.#ports.onSilent(this.#isSilent = false)
+    if (this.#hasAnswer) return
+    this.#hasAnswer = true
+    this.#ports.onAnswered()
+  }
+
+  /** Nobody knows any more who is present there. */
+  #onSilence(): void {
+    this.#silence = undefined
+    this.#isSilent = this.#wantsMembers = true
+    this.#ports.onSilent(true)
+  }
+
+  #join(): void {
+    const joinNo = this.#joining.begin()
+    this.#state = { kind: 'joining' }
+    const { deadlines, nowMs, hasRoom } = this.#ports
+    if (!this.#isSilent) {
+      const untilMs = nowMs() + limits.relaySilentMs
+      this.#silence ??= deadlines.at(untilMs, () => this.#onSilence())
+    }
+    if (!hasRoom()) return
+    this.#isWoken = false
+    const [channel, region, relayId] = [this.#channel, this.#region, this.#relayId]
+    const start = this.#start
+    this.#ports.send({
+      kind: 'relayJoin', channel, region, relayId, joinNo,
+      viewVersion: this.#ports.viewVersion(),
+      from: start.kind === 'from' ? start.standing : undefined,
+      sinceMs: start.kind === 'from' ? 0 : start.ms,
+      wantsMembers: this.#wantsMembers,
+      wantsCount: this.#wantsCount
+    })
+  }
+}

@@ -1,0 +1,117 @@
+/**
+ * What several simulated regions have in common: their time, and the cables between them, which
+ * are slow, lose what is on them when they are cut, and may be cut one way alone. Each region tells
+ * the others who is there now and then, as the main threads of nodes will.
+ */
+
+import type { Foreign } from '../../src/node/ports.ts'
+import type { Endpoint } from './bus.ts'
+import type { Region } from './region.ts'
+import type { World } from './world.ts'
+
+const TELL_MS = 500
+
+export class Abroad {
+  readonly world: World
+  readonly regions: Region[] = []
+  /** The way from one region to another, in ms. */
+  delayMs = 40
+  /** Ways that lead nowhere: `from>to`. */
+  readonly cuts = new Set<string>()
+  /** How many frames were carried, and how many bytes. */
+  frames = 0
+  bytes = 0
+  readonly #lastAtMs = new Map<string, number>()
+  /** By region, and by region that it has heard of. */
+  readonly #known = new Map<Region, Map<string, Foreign>>()
+
+  constructor(world: World) {
+    this.world = world
+  }
+
+  add(region: Region): void {
+    this.regions.push(region)
+    this.#known.set(region, new Map())
+    this.world.every(TELL_MS, () => this.#tell(region))
+  }
+
+  /** What a region has heard of the others. */
+  knownBy(region: Region): readonly Foreign[] {
+    return [...this.#known.get(region)?.values() ?? []]
+  }
+
+  /** Nothing gets from one region to the other, or, with `isOneWay`, not that way. */
+  cut(from: Region, to: Region, isOneWay = false): void {
+    this.cuts.add(wayOf(from, to))
+    if (!isOneWay) this.cuts.add(wayOf(to, from))
+  }
+
+  heal(): void {
+    this.cuts.clear()
+  }
+
+  /** Two regions have not heard of each other for so long that neither counts with the other. */
+  lose(one: Region, other: Region): void {
+    for (const [region, lost] of [[one, other], [other, one]] as const) {
+      this.#known.get(region)!.delete(lost.name)
+      this.#tellWorkers(region)
+    }
+  }
+
+  /** Carries bytes to a place of another region; false: it is none of another one. */
+  carry(from: Region, sender: Endpoint, to: string, bytes: Uint8Array): boolean {
+    const [incarnation = ''] = to.split('/')
+    const target = this.regions.find((region) =>
+      region !== from && incarnation.startsWith(`${region.name}n`))
+    if (target === undefined) return false
+    if (!sender.isUp || sender.isClosed || this.#isCut(from, target)) return true
+    this.frames++
+    this.bytes += bytes.byteLength
+    const key = `${sender.key} ${to}`
+    const atMs = Math.max(this.world.nowMs + this.delayMs, this.#lastAtMs.get(key) ?? 0)
+    this.#lastAtMs.set(key, atMs)
+    this.world.at(atMs, () => {
+      if (!this.#isCut(from, target)) target.mesh.receive(to, bytes)
+    })
+    return true
+  }
+
+  #isCut(from: Region, to: Region): boolean {
+    return this.cuts.has(wayOf(from, to))
+  }
+
+  #tell(region: Region): void {
+    const lives = region.running.flatMap(({ life }) => life?.adopted === undefined ? [] : [life])
+    const newest = lives.toSorted((a, b) =>
+      b.adopted!.view.version - a.adopted!.view.version)[0]
+    if (newest?.adopted === undefined) return
+    const { view, generations } = newest.adopted
+    for (const other of this.regions) {
+      if (other === region) continue
+      this.world.after(this.delayMs, () => {
+        if (this.#isCut(region, other)) return
+        this.#hear(other, { region: region.name, view, generations })
+      })
+    }
+  }
+
+  #hear(region: Region, news: Foreign): void {
+    const known = this.#known.get(region)!
+    const former = known.get(news.region)
+    const isSame = former?.view === news.view && former.generations === news.generations
+    if (isSame) return
+    known.set(news.region, news)
+    this.#tellWorkers(region)
+  }
+
+  #tellWorkers(region: Region): void {
+    const foreign = this.knownBy(region)
+    for (const { life } of region.running) {
+      for (const thread of life?.threads ?? []) thread?.tellWorld(foreign)
+    }
+  }
+}
+
+function wayOf(from: Region, to: Region): string {
+  return `${from.name}>${to.name}`
+}

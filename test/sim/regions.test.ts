@@ -1,0 +1,175 @@
+/* Several regions that subscribe to each other: what is said in one is heard in all, once. */
+
+import t, { type Test } from 'tap'
+import type { SimClient } from './clients.ts'
+import { type Scene, sceneOf, talk } from './scenes.ts'
+
+/** Everybody has heard all of it once, and what one client said in its order. */
+function heardByAll(
+  t: Test, { clients }: Scene, said: ReadonlyMap<string, readonly string[]>
+): void {
+  for (const client of clients) {
+    for (const [channel, texts] of said) {
+      const heard = client.heard.get(channel) ?? []
+      t.same(heard.toSorted(), texts.toSorted(), `${client.name} on ${channel}`)
+      for (const { name } of clients) {
+        const of = (all: readonly string[]) => all.filter((text) => text.startsWith(`${name}.`))
+        t.same(of(heard), of(texts), `${client.name} heard ${name} in order on ${channel}`)
+      }
+    }
+    t.equal(client.lossCount, 0, `${client.name} was told of no loss`)
+  }
+}
+
+t.test('two regions hear each other', async (t) => {
+  const scene = sceneOf('two regions', ['eu', 'us'])
+  const said = talk(scene, 4_000)
+  scene.abroad.world.run(3_000)
+  heardByAll(t, scene, said)
+})
+
+t.test('three regions, the cables of one are cut, and one way of another', async (t) => {
+  const scene = sceneOf('three regions', ['eu', 'us', 'ap'])
+  const { abroad, regions: [eu, us, ap] } = scene
+  const said = talk(scene, 2_000)
+  const more = (forMs: number): void => {
+    for (const [channel, texts] of talk(scene, forMs)) said.get(channel)!.push(...texts)
+  }
+  abroad.cut(eu!, us!)
+  abroad.cut(us!, ap!, true)
+  more(10_000)
+  abroad.heal()
+  more(2_000)
+  abroad.world.run(20_000)
+  heardByAll(t, scene, said)
+})
+
+t.test('masters die on both sides', async (t) => {
+  const scene = sceneOf('deaths', ['eu', 'us'])
+  const { abroad, regions } = scene
+  const said = talk(scene, 2_000)
+  const more = (forMs: number): void => {
+    for (const [channel, texts] of talk(scene, forMs)) said.get(channel)!.push(...texts)
+  }
+  for (const region of regions) {
+    region.crash(region.running[0]!, 1_000, 3_000)
+    more(6_000)
+  }
+  abroad.world.run(20_000)
+  heardByAll(t, scene, said)
+})
+
+/** The clientIds that a client was shown as present. */
+function seenBy(client: SimClient, channel: string): string[] {
+  const members = client.members.map(channel)?.members ?? []
+  return members.map(({ clientId }) => clientId!).toSorted()
+}
+
+/** Everybody sees the same members everywhere, and these are they. */
+function presentForAll(
+  t: Test, { clients }: Scene, channel: string, present: readonly string[]
+): void {
+  for (const client of clients) {
+    t.same(seenBy(client, channel), present.toSorted(), `as ${client.name} sees it`)
+  }
+}
+
+t.test('who is present in one region is present in all, and leaves in all', async (t) => {
+  const scene = sceneOf('members', ['eu', 'us', 'ap'])
+  const { abroad, clients } = scene
+  const [eu, , us, , ap] = clients
+  eu!.members.enter('a', ['anna', 'bert'])
+  us!.members.enter('a', ['carl'])
+  abroad.world.run(2_000)
+  presentForAll(t, scene, 'a', ['anna', 'bert', 'carl'])
+  ap!.members.enter('a', ['dora'])
+  eu!.members.leave('a', ['bert'])
+  abroad.world.run(2_000)
+  presentForAll(t, scene, 'a', ['anna', 'carl', 'dora'])
+  t.test('also where a master dies, and where the cable is cut for a while', async (t) => {
+    const { regions: [first, second] } = scene
+    abroad.cut(first!, second!)
+    us!.members.enter('a', ['emil'])
+    us!.members.leave('a', ['carl'])
+    first!.crash(first!.running[0]!, 1_000, 3_000)
+    second!.crash(second!.running[1]!, 1_000, 3_000)
+    abroad.world.run(8_000)
+    abroad.heal()
+    abroad.world.run(20_000)
+    presentForAll(t, scene, 'a', ['anna', 'dora', 'emil'])
+  })
+})
+
+t.test('members of a region that is lost leave after a time, and return with it', async (t) => {
+  const scene = sceneOf('lost', ['eu', 'us'])
+  const { abroad, regions: [eu, us], clients: [inEu, , inUs] } = scene
+  inEu!.members.enter('a', ['anna'])
+  inUs!.members.enter('a', ['bert'])
+  abroad.world.run(2_000)
+  abroad.cut(eu!, us!)
+  abroad.lose(eu!, us!)
+  abroad.world.run(10_000)
+  presentForAll(t, scene, 'a', ['anna', 'bert'])
+  abroad.world.run(70_000)
+  t.same(seenBy(inEu!, 'a'), ['anna'])
+  t.same(seenBy(inUs!, 'a'), ['bert'])
+  abroad.heal()
+  abroad.world.run(10_000)
+  presentForAll(t, scene, 'a', ['anna', 'bert'])
+})
+
+t.test('a client that moves to another region goes on there', async (t) => {
+  const scene = sceneOf('moves', ['eu', 'us', 'ap'])
+  const { abroad, clients: [mover], regions: [, us, ap] } = scene
+  const said = talk(scene, 2_000)
+  for (const [region, isSlow] of [[us, false], [ap, true], [us, true]] as const) {
+    if (isSlow) abroad.delayMs = 300
+    mover!.moveTo(region!)
+    for (const [channel, texts] of talk(scene, 4_000)) said.get(channel)!.push(...texts)
+  }
+  abroad.world.run(5_000)
+  heardByAll(t, scene, said)
+})
+
+t.test('also where all used the channel there have left, or none had come', async (t) => {
+  const scene = sceneOf('last one', ['eu', 'us'])
+  const { abroad, clients: [mover, other], regions: [, us] } = scene
+  for (const client of [mover!, other!]) client.attach('quiet')
+  abroad.world.run(3_000)
+  other!.publish('quiet')
+  abroad.world.run(1_000)
+  mover!.stayAway(20_000)
+  abroad.world.run(1_000)
+  other!.publish('quiet')
+  abroad.world.run(1_000)
+  other!.detach('quiet')
+  mover!.moveTo(us!)
+  abroad.world.run(60_000)
+  t.equal(mover!.heard.get('quiet')?.length, 2)
+  t.equal(mover!.lossCount, 0)
+})
+
+t.test('who comes from a region that cannot be reached is told so', async (t) => {
+  const scene = sceneOf('unreachable', ['eu', 'us'])
+  const { abroad, clients: [mover], regions: [eu, us] } = scene
+  talk(scene, 1_000)
+  abroad.cut(eu!, us!)
+  mover!.moveTo(us!)
+  abroad.world.run(10_000)
+  t.ok(mover!.lossCount > 0)
+  t.equal(mover!.channels.get('a')?.state, 'attached')
+})
+
+t.test('nothing crosses the cables for what one region alone uses', async (t) => {
+  const scene = sceneOf('alone', ['eu', 'us'])
+  const { abroad, clients: [client] } = scene
+  client!.attach('mine')
+  abroad.world.run(5_000)
+  const before = abroad.frames
+  for (let count = 0; count < 50; count++) {
+    client!.publish('mine')
+    abroad.world.run(100)
+  }
+  t.equal(abroad.frames, before)
+  t.equal(client!.heard.get('mine')?.length, 50)
+})

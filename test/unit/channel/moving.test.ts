@@ -1,0 +1,148 @@
+/* Clients that come from another region, as the masters of both see them. */
+
+import t from 'tap'
+import { limits } from '../../../src/base/limits.ts'
+import type { Backfilled, Publication, Standing } from '../../../src/peer/message.ts'
+import type { RelayTold } from '../../../src/peer/relay-message.ts'
+import { a, b, MasterBench } from './master-bench.ts'
+import { CHANNEL, LINEAGE, ofKind, publication, publications, standing } from './parts.ts'
+
+const THERE = 'T1'
+
+function there(seq: number): Standing {
+  return standing(seq, { lineage: THERE })
+}
+
+/** A master that has what was born there up to a seq, and one message of its own before it. */
+function benchAt(seq: number): MasterBench {
+  const bench = new MasterBench()
+  bench.join(a)
+  bench.publish(a, 1, 'mine:0')
+  relay(bench, 1, seq)
+  bench.commit()
+  bench.sent(a)
+  return bench
+}
+
+function relay(bench: MasterBench, from: number, to: number): void {
+  bench.master.relaying.take('there', {
+    isBroken: false, publications: publications(from, to), standing: there(to), members: undefined
+  })
+  bench.master.moving.onProgress()
+}
+
+function find(bench: MasterBench, seq: number): (Partial<Backfilled> | undefined)[] {
+  const answers: (Partial<Backfilled> | undefined)[] = []
+  bench.master.moving.find(there(seq), (moved) => void answers.push(moved))
+  return answers
+}
+
+function tell(bench: MasterBench, over: Partial<RelayTold> = {}): void {
+  bench.master.moving.onTold({
+    kind: 'relayTold', channel: CHANNEL, region: 'there', askId: bench.asked.at(-1)!.askId,
+    isContinuation: true, publications: [], standing: there(3), isWhole: true,
+    origins: [{ region: 'here', ...standing(1) }], bornThrough: 3, ...over
+  })
+}
+
+function idsOf(answer: Partial<Backfilled> | undefined): string[] {
+  const older = answer?.older?.flatMap((part) => part.publications) ?? []
+  return [...older, ...answer?.publications ?? []].map(({ id }) => id)
+}
+
+t.test('what it missed is what came after its place there', async (t) => {
+  const bench = benchAt(3)
+  const answers = find(bench, 2)
+  t.match(bench.asked, [{ kind: 'relayAsk', region: 'here', from: there(2) }])
+  tell(bench, { publications: publications(3, 3) })
+  t.match(answers, [{ isContinuation: true, standing: { lineage: LINEAGE, seq: 4 } }])
+  t.match(answers[0]?.older, [{ lineage: THERE }], 'in that region\'s words')
+  t.same(idsOf(answers[0]), ['pub:3'])
+})
+
+t.test('with what that region does not know of yet', async (t) => {
+  const bench = benchAt(3)
+  bench.publish(a, 2, 'mine:1')
+  bench.commit()
+  const answers = find(bench, 2)
+  tell(bench, { publications: publications(3, 3) })
+  t.same(idsOf(answers[0]), ['pub:3', 'mine:1'])
+})
+
+t.test('it waits until we have what it was told there', async (t) => {
+  const bench = benchAt(1)
+  const answers = find(bench, 3)
+  tell(bench)
+  t.same(answers, [])
+  relay(bench, 2, 3)
+  t.same(answers, [], 'it is not in the log yet')
+  bench.commit()
+  t.equal(answers.length, 1)
+  t.same(idsOf(answers[0]), [], 'and is told none of it again')
+})
+
+t.test('what a third region said is told once', async (t) => {
+  const bench = benchAt(3)
+  const third = (seq: number): Publication => publication(seq, {
+    id: `third:${seq}`, origin: { region: 'third', ...standing(seq, { lineage: 'X' }) }
+  })
+  bench.master.relaying.take('third', {
+    isBroken: false, publications: [publication(7, { id: 'third:7' })],
+    standing: standing(7, { lineage: 'X' }), members: undefined
+  })
+  bench.commit()
+  const origins = [{ region: 'here', ...standing(1) },
+    { region: 'third', ...standing(8, { lineage: 'X' }) }]
+  const answers = find(bench, 2)
+  tell(bench, { publications: [third(7), third(8)], origins })
+  t.same(idsOf(answers[0]), ['third:7'], 'the other one is still on its way here')
+})
+
+t.test('a page of more is told, and the rest is asked for from there', async (t) => {
+  const bench = benchAt(3)
+  const answers = find(bench, 0)
+  tell(bench, { publications: publications(1, 1), standing: there(1), isWhole: false })
+  t.match(answers, [{ isElsewhere: true, standing: there(1) }])
+  t.same(idsOf(answers[0]), ['pub:1'])
+})
+
+t.test('it is refused where nobody knows of its place, or not in time', async (t) => {
+  const bench = benchAt(3)
+  const unknown = find(bench, 2)
+  tell(bench, { isContinuation: false })
+  t.same(unknown, [undefined])
+  const late = find(bench, 2)
+  bench.pass(limits.movingMs - 1)
+  t.same(late, [])
+  bench.pass(1)
+  t.same(late, [undefined])
+  tell(bench)
+  t.equal(late.length, 1, 'a late answer is none')
+})
+
+t.test('it is refused where something may be gone', async (t) => {
+  const bench = benchAt(3)
+  const unheard = find(bench, 2)
+  tell(bench, { origins: [] })
+  t.same(unheard, [undefined], 'that region has never heard of what was said here')
+  const broken = find(bench, 2)
+  bench.master.relaying.take('third', {
+    isBroken: true, publications: [], standing: standing(7, { lineage: 'X' }), members: undefined
+  })
+  bench.commit()
+  tell(bench, { origins: [{ region: 'here', ...standing(1) },
+    { region: 'third', ...standing(5, { lineage: 'X' }) }] })
+  t.same(broken, [undefined], 'something of a third region is missing here')
+})
+
+t.test('a master tells another region\'s what came after a place in its log', async (t) => {
+  const bench = benchAt(2)
+  const ask = { kind: 'relayAsk' as const, channel: CHANNEL, region: 'there', askId: 'x' }
+  bench.master.moving.answer(b, { ...ask, from: standing(1) })
+  const [told] = ofKind(bench.sent(b), 'relayTold')
+  t.match(told, { askId: 'x', isContinuation: true, isWhole: true, bornThrough: 1 })
+  t.same(told!.publications.map(({ id }) => id), ['pub:1', 'pub:2'])
+  t.match(told!.origins, [{ region: 'there', seq: 2 }])
+  bench.master.moving.answer(b, { ...ask, from: there(1) })
+  t.match(ofKind(bench.sent(b), 'relayTold'), [{ isContinuation: false }])
+})

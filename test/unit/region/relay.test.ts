@@ -1,0 +1,254 @@
+/* What a relay asks of another region's master, and what it gives on. */
+
+import t from 'tap'
+import { Deadlines } from '../../../src/base/deadlines.ts'
+import { limits } from '../../../src/base/limits.ts'
+import { Random } from '../../../src/base/random.ts'
+import type { PresenceMember } from '../../../src/peer/message.ts'
+import type {
+  Relayed, RelayJoin, RelayJoined, RelayToMaster
+} from '../../../src/peer/relay-message.ts'
+import { Relay, type RelayStart } from '../../../src/region/relay.ts'
+import { CHANNEL, publications, standing } from '../channel/parts.ts'
+import { member } from '../channel/presence-world.ts'
+
+class RelayBench {
+  readonly relay: Relay
+  readonly taken: Relayed[] = []
+  hasRoom = true
+  nobodyCount = 0
+  readonly silences: boolean[] = []
+  /** Of connections. */
+  readonly counts: number[] = []
+  answeredCount = 0
+  #said: RelayToMaster[] = []
+  #nowMs = 0
+  readonly #deadlines = new Deadlines()
+
+  constructor(start: RelayStart = { kind: 'from', standing: standing(5) }) {
+    this.relay = new Relay(CHANNEL, 'here', start, {
+      deadlines: this.#deadlines,
+      random: new Random('relay'),
+      nowMs: () => this.#nowMs,
+      viewVersion: () => 3,
+      send: (message) => void this.#said.push(message),
+      hasRoom: () => this.hasRoom,
+      onSilent: (isSilent) => void this.silences.push(isSilent),
+      take: (relayed) => {
+        if (this.hasRoom) this.taken.push(relayed)
+        return this.hasRoom
+      },
+      takeNobody: () => {
+        if (this.hasRoom) this.nobodyCount++
+        return this.hasRoom
+      },
+      onCount: (count) => void this.counts.push(count.connections),
+      onAnswered: () => void this.answeredCount++
+    })
+    this.relay.begin()
+  }
+
+  said(): RelayToMaster[] { return this.#said.splice(0) }
+
+  /** The last Join since the last call; fails where there was none. */
+  join(): RelayJoin {
+    return this.said().filter((message) => message.kind === 'relayJoin').at(-1)!
+  }
+
+  joined(over: Partial<RelayJoined> = {}, join = this.join()): void {
+    const { relayId, joinNo } = join
+    this.relay.onMessage({
+      kind: 'relayJoined', channel: CHANNEL, region: 'there', relayId, joinNo, epoch: 7,
+      standing: standing(5), isContinuation: true, isWhole: true, publications: [],
+      members: 'told', ...over
+    })
+  }
+
+  deliver(from: number, to: number, after = from - 1, epoch = 7): void {
+    this.relay.onMessage({
+      kind: 'relayDeliver', channel: CHANNEL, region: 'there', epoch, after,
+      publications: publications(from, to)
+    })
+  }
+
+  members(join: RelayJoin, members: readonly PresenceMember[]): void {
+    const { relayId, joinNo } = join
+    this.relay.onMessage({
+      kind: 'relayMembers', channel: CHANNEL, region: 'there', relayId, joinNo, members
+    })
+  }
+
+  pass(ms: number): void {
+    for (const endMs = this.#nowMs + ms; this.#nowMs < endMs; this.#nowMs += 10) {
+      this.#deadlines.fire(this.#nowMs)
+    }
+  }
+
+  /** The seqs that were given on, in order. */
+  seqs(): number[] {
+    return this.taken.flatMap((each) => each.publications.map(({ seq }) => seq))
+  }
+}
+
+t.test('it goes on from where we stand, with what it missed and what follows', async (t) => {
+  const bench = new RelayBench()
+  const join = bench.join()
+  t.match(join, { from: standing(5), wantsMembers: true, viewVersion: 3, region: 'here' })
+  bench.joined({ standing: standing(7), publications: publications(6, 7) }, join)
+  bench.deliver(8, 9)
+  t.same(bench.seqs(), [6, 7, 8, 9])
+  t.equal(bench.answeredCount, 1)
+  t.ok(bench.relay.isLive)
+})
+
+t.test('repeats are passed over, and a hole is asked for', async (t) => {
+  const bench = new RelayBench()
+  bench.joined()
+  bench.deliver(6, 7)
+  bench.deliver(6, 8, 5)
+  t.same(bench.seqs(), [6, 7, 8])
+  bench.deliver(10, 11)
+  t.same(bench.seqs(), [6, 7, 8])
+  t.match(bench.join(), { from: standing(8, { epoch: 7 }), wantsMembers: false })
+})
+
+t.test('what another mastership delivers is not taken', async (t) => {
+  const bench = new RelayBench()
+  bench.joined()
+  bench.deliver(6, 6, 5, 8)
+  t.same(bench.seqs(), [])
+})
+
+t.test('what is not held there any more is missing, and members come anew', async (t) => {
+  const bench = new RelayBench()
+  bench.joined({ standing: standing(50), isContinuation: false, members: 'told' })
+  t.match(bench.taken, [{ isBroken: true, publications: [], standing: standing(50), members: [] }])
+  bench.deliver(51, 51)
+  t.same(bench.seqs(), [51])
+})
+
+t.test('of a channel that nobody knew how far it had come, anything may be missing', async (t) => {
+  const bench = new RelayBench({ kind: 'unknown', ms: 100 })
+  const join = bench.join()
+  t.match(join, { from: undefined, sinceMs: 100 })
+  const page = { standing: standing(7), publications: publications(6, 7), isWhole: false }
+  bench.joined({ ...page, members: 'later' }, join)
+  t.match(bench.taken, [{ isBroken: true, publications: [], members: undefined }])
+  t.notOk(bench.relay.isLive, 'the rest of the page follows')
+  t.match(bench.join(), { from: standing(7), wantsMembers: true })
+})
+
+t.test('a page of more is asked on for, and one that finds no room once more', async (t) => {
+  const bench = new RelayBench()
+  bench.joined({
+    standing: standing(6), publications: publications(6, 6), isWhole: false, members: 'later'
+  })
+  bench.hasRoom = false
+  bench.joined({ standing: standing(7), publications: publications(7, 7) })
+  t.same(bench.seqs(), [6])
+  bench.hasRoom = true
+  bench.pass(limits.joinRetryMaxMs)
+  const again = bench.join()
+  t.match(again, { from: standing(6) })
+  bench.joined({ standing: standing(7), publications: publications(7, 7) }, again)
+  t.same(bench.seqs(), [6, 7])
+})
+
+t.test('an answer to an earlier Join is none', async (t) => {
+  const bench = new RelayBench()
+  const first = bench.join()
+  bench.relay.onMasterUncertain()
+  bench.joined({ standing: standing(6), publications: publications(6, 6) }, first)
+  t.same(bench.seqs(), [])
+})
+
+t.test('who is present comes in parts, those of an earlier Join do not count', async (t) => {
+  const bench = new RelayBench()
+  const first = bench.join()
+  bench.members(first, [member('old', 'c:0:0')])
+  bench.relay.onMasterUncertain()
+  const second = bench.join()
+  bench.members(first, [member('late', 'c:0:1')])
+  bench.members(second, [member('anna', 'c:1:0')])
+  bench.members(second, [member('bert', 'c:1:1')])
+  bench.joined({}, second)
+  t.same(bench.taken[0]!.members?.map(({ clientId }) => clientId), ['anna', 'bert'])
+  bench.relay.onMasterUncertain()
+  t.match(bench.join(), { wantsMembers: false })
+})
+
+t.test('who is present is asked again where nobody could say yet', async (t) => {
+  const bench = new RelayBench()
+  bench.joined({ members: 'later' })
+  bench.pass(limits.joinRetryMs)
+  bench.relay.onMessage({ kind: 'relayAgain', channel: CHANNEL, region: 'there' })
+  t.match(bench.join(), { wantsMembers: true })
+})
+
+t.test('it rests where nobody uses the channel, until somebody does', async (t) => {
+  const bench = new RelayBench()
+  const { relayId, joinNo } = bench.join()
+  const dormant = { kind: 'relayDormant' as const, channel: CHANNEL, region: 'there' }
+  bench.relay.onMessage({ ...dormant, relayId, joinNo })
+  t.equal(bench.nobodyCount, 1)
+  t.equal(bench.answeredCount, 1)
+  bench.relay.onMasterUncertain()
+  bench.pass(limits.joinRetryMaxMs)
+  t.same(bench.said(), [])
+  bench.relay.wake()
+  t.match(bench.join(), { from: standing(5), wantsMembers: true })
+})
+
+t.test('how many are attached there is told while somebody wants to know', async (t) => {
+  const bench = new RelayBench()
+  const count = { connections: 4, publishers: 0, subscribers: 0, presenceConnections: 0,
+    presenceSubscribers: 0, objectPublishers: 0, objectSubscribers: 0 }
+  const told = { kind: 'relayCount' as const, channel: CHANNEL, region: 'there', count }
+  bench.joined()
+  bench.relay.onMessage(told)
+  t.same(bench.counts, [], 'nobody has asked')
+  bench.relay.wantCount(true)
+  bench.relay.wantCount(true)
+  t.match(bench.said(), [{ kind: 'relayCountWanted', isWanted: true }])
+  bench.relay.onMessage(told)
+  t.same(bench.counts, [4])
+  bench.relay.onMasterUncertain()
+  const join = bench.join()
+  t.match(join, { wantsCount: true }, 'another master is asked, too')
+  const { relayId, joinNo } = join
+  const dormant = { kind: 'relayDormant' as const, channel: CHANNEL, region: 'there' }
+  bench.relay.onMessage({ ...dormant, relayId, joinNo })
+  t.same(bench.counts, [4, 0], 'nobody is attached where nobody uses the channel')
+})
+
+t.test('who is not answered for long does not know who is present there', async (t) => {
+  const bench = new RelayBench()
+  bench.joined()
+  bench.relay.onMasterUncertain()
+  t.match(bench.join(), { wantsMembers: false })
+  bench.pass(limits.relaySilentMs + 20)
+  t.same(bench.silences, [true])
+  const join = bench.join()
+  bench.joined({}, join)
+  t.same(bench.silences, [true, false])
+})
+
+t.test('it asks again where it was asked while it was answered', async (t) => {
+  const bench = new RelayBench()
+  const { relayId, joinNo } = bench.join()
+  bench.relay.wake()
+  const dormant = { kind: 'relayDormant' as const, channel: CHANNEL, region: 'there' }
+  bench.relay.onMessage({ ...dormant, relayId, joinNo })
+  t.ok(bench.join())
+})
+
+t.test('one that is closed says so, unless nobody there knows of it', async (t) => {
+  const bench = new RelayBench()
+  bench.joined()
+  bench.relay.close()
+  t.match(bench.said(), [{ kind: 'relayPart', channel: CHANNEL, region: 'here' }])
+  bench.pass(limits.joinRetryMaxMs)
+  bench.deliver(6, 6)
+  t.same(bench.seqs(), [])
+  t.same(bench.said(), [])
+})
