@@ -45,6 +45,17 @@ program
     await runOperator(processEnvironment(), await version())
   })
 
+program
+  .command('globalmaster')
+  .description(
+    'run the controller that keeps the list of regions of a world; configured by RINGCAST_… ' +
+    'variables'
+  )
+  .action(async () => {
+    const { globalmasterCommand } = await import('./commands/globalmaster.ts')
+    await globalmasterCommand(processEnvironment(), await version())
+  })
+
 const client = (command: Command): Command =>
   command
     .requiredOption('-u, --url <url>', 'where a node or the client Service listens')

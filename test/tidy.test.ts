@@ -29,7 +29,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   channel: ['base', 'wire', 'peer', 'log'],
   session: ['base', 'wire', 'auth'],
   stats: ['base'],
-  region: ['base', 'wire', 'peer', 'log'],
+  region: ['base', 'wire', 'peer', 'ring', 'log'],
   node: CORE,
   bus: ['base', 'peer', 'node'],
   edge: ['base', 'wire', 'auth', 'node'],

@@ -7,11 +7,13 @@ import { assert } from './assert.ts'
 import { cometLimits } from './comet-limits.ts'
 import { regionLimits } from './region-limits.ts'
 import { statsLimits } from './stats-limits.ts'
+import { worldLimits } from './world-limits.ts'
 
 export const limits = {
   ...cometLimits,
   ...statsLimits,
   ...regionLimits,
+  ...worldLimits,
 
   // -- what a client may send, and what it is told (protocol sections 4.1 and 20) --------------
   /** Sum of a publish's sizes; above: NACK 40009. */

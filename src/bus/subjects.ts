@@ -1,7 +1,8 @@
 /**
  * NATS subjects. Every one begins with region and ring uid, so that neither another region on the
  * same servers nor zombies of a former ring are ever heard (rule 23). Subscriptions are one per
- * worker and two per node: they grow with nodes, never with channels.
+ * worker and four per node: they grow with nodes, never with channels. What regions say of
+ * themselves is the one thing that all regions hear.
  */
 
 import { MAIN_THREAD, type Place } from '../peer/place.ts'
@@ -21,6 +22,17 @@ export function inboxSubject(prefix: string, place: Place): string {
 export function everybodySubject(prefix: string): string {
   return `${prefix}.all`
 }
+
+/** Where every region says that it is there, and the nodes of all others listen. */
+export const worldSubject = 'ringcast.world'
+
+/** Where the globalmaster of a region tells its nodes which regions are in the world. */
+export function rosterSubject(prefix: string): string {
+  return `${prefix}.world`
+}
+
+/** Where the globalmasters of all regions hear each other. */
+export const globalmasterSubject = 'ringcast.globalmasters'
 
 function token(text: string): string {
   return text.replaceAll(/[.\s*>]/g, '_')

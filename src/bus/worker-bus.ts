@@ -1,10 +1,12 @@
 /**
  * A worker's bus: link frames to workers of the same node by MessagePort, as objects (frames of
  * broadcasts stand in shared memory and are not copied), and to other nodes by the mesh, as bytes.
+ * An incarnation is one node's in the whole world, so a place needs no region: who is in no other
+ * one is looked for in our own, also such as our view does not list yet.
  */
 
 import type { MessagePort } from 'node:worker_threads'
-import type { Bus } from '../node/ports.ts'
+import type { Bus, ForeignRegion } from '../node/ports.ts'
 import { PeerCodec } from '../peer/codec.ts'
 import type { LinkFrame } from '../peer/link.ts'
 import type { Place } from '../peer/place.ts'
@@ -18,6 +20,8 @@ export class WorkerBus implements Bus {
   readonly #onFrame: (frame: LinkFrame) => void
   readonly #codec = new PeerCodec()
   readonly #siblings = new Map<number, MessagePort>()
+  /** By incarnation of another region's node, what that region's subjects begin with. */
+  readonly #abroad = new Map<string, string>()
 
   constructor(self: Place, prefix: string, mesh: Mesh, onFrame: (frame: LinkFrame) => void) {
     this.#self = self
@@ -37,11 +41,20 @@ export class WorkerBus implements Bus {
     port.on('message', (frame: LinkFrame) => this.#onFrame(frame))
   }
 
+  /** These are all other regions that there are. */
+  learn(regions: readonly Pick<ForeignRegion, 'prefix' | 'view'>[]): void {
+    this.#abroad.clear()
+    for (const { prefix, view } of regions) {
+      for (const { incarnation } of view.members) this.#abroad.set(incarnation, prefix)
+    }
+  }
+
   send(to: Place, frame: LinkFrame): void {
     if (to.incarnation === this.#self.incarnation) {
       this.#siblings.get(to.worker)?.postMessage(frame)
     } else {
-      this.#mesh.publish(inboxSubject(this.#prefix, to), this.#codec.encodeFrame(frame))
+      const prefix = this.#abroad.get(to.incarnation) ?? this.#prefix
+      this.#mesh.publish(inboxSubject(prefix, to), this.#codec.encodeFrame(frame))
     }
   }
 }

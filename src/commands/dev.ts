@@ -80,6 +80,8 @@ export async function startDevRegion(options: DevOptions): Promise<DevRegion> {
         privateHost: '127.0.0.1',
         privatePort: 0,
         advertisedHost: '127.0.0.1',
+        world: undefined,
+        endpoint: '',
         isDev: true,
         drainMs: 2_000,
         secret
@@ -140,7 +142,7 @@ function devPorts(
   return {
     logger,
     ringStore: ring,
-    ringUid: async () => 'dev',
+    ringIdentity: async () => ({ uid: 'dev', madeAtMs: 0 }),
     connectMesh: async () => hub.mesh(),
     logScale: () => log,
     workerMesh: () => {

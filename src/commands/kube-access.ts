@@ -4,6 +4,7 @@
  */
 
 import { KubeClient } from '../kube/client.ts'
+import type { KubeClientOptions } from '../kube/client.ts'
 import { inClusterCredentials, kubeconfigCredentials } from '../kube/credentials.ts'
 import type { Resource } from '../kube/resource.ts'
 import type { KubeConfig } from '../ops/config.ts'
@@ -23,11 +24,15 @@ export const RINGS: Resource = {
 }
 
 /** A client of the API server; throws an Error that says where it looked. */
-export async function kubeClient(config: KubeConfig, userAgent: string): Promise<KubeClient> {
+export async function kubeClient(
+  config: KubeConfig,
+  userAgent: string,
+  hooks: Pick<KubeClientOptions, 'onRequest' | 'onWarning'> = {}
+): Promise<KubeClient> {
   const { KUBECONFIG, KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT } = config
   if (KUBECONFIG !== undefined) {
     const credentials = await kubeconfigCredentials({ path: KUBECONFIG })
-    return new KubeClient({ credentials, userAgent })
+    return new KubeClient({ credentials, userAgent, ...hooks })
   }
   if (KUBERNETES_SERVICE_HOST === undefined || KUBERNETES_SERVICE_PORT === undefined) {
     throw new Error('no Kubernetes API: KUBECONFIG is not set, and this is not a pod')
@@ -35,5 +40,5 @@ export async function kubeClient(config: KubeConfig, userAgent: string): Promise
   const host = KUBERNETES_SERVICE_HOST
   const port = KUBERNETES_SERVICE_PORT
   const credentials = await inClusterCredentials({ host, port })
-  return new KubeClient({ credentials, userAgent })
+  return new KubeClient({ credentials, userAgent, ...hooks })
 }

@@ -21,7 +21,7 @@ import type { Logger } from '../ops/notes.ts'
 import { statusFromView, type View, viewFromStatus } from '../ring/view.ts'
 import { annotations } from '../operator/names.ts'
 import { PODS, RINGS, SECRETS } from './kube-access.ts'
-import type { PodWatch } from './node-runtime.ts'
+import type { PodWatch, RingIdentity } from './node-runtime.ts'
 
 /** The container of a pod that runs `ringcast node`. */
 const NODE_CONTAINER = 'node'
@@ -76,13 +76,14 @@ export class KubeRingStore implements RingStore {
     this.#scope = scope
   }
 
-  /** The object's uid; waits until somebody (the operator) has made it. */
-  async uid(signal: AbortSignal, logger: Logger): Promise<string> {
+  /** Which object it is; waits until somebody (the operator) has made it. */
+  async identity(signal: AbortSignal, logger: Logger): Promise<RingIdentity> {
     for (;;) {
       signal.throwIfAborted()
       try {
         const object = await this.#get()
-        if (object?.metadata.uid !== undefined) return object.metadata.uid
+        const { uid, creationTimestamp = '' } = object?.metadata ?? {}
+        if (uid !== undefined) return { uid, madeAtMs: Date.parse(creationTimestamp) || 0 }
         logger.warn({ ring: this.#scope.ring }, 'waiting for the RealtimeRing object')
       } catch (error) {
         logger.warn((error as Error).message)

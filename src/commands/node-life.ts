@@ -8,6 +8,8 @@ import type { AppConfig } from '../auth/app.ts'
 import type { Mesh } from '../bus/mesh.ts'
 import type { Adopt, PodFact, Standing } from '../node/member-ports.ts'
 import { MemberNode } from '../node/member.ts'
+import type { ForeignRegion } from '../node/ports.ts'
+import { Asking } from '../ops/asking.ts'
 import { Flushing } from '../ops/flushing.ts'
 import { LogGauge, type LogScale } from '../ops/log-gauge.ts'
 import { LogKeeper, type LogStreams } from '../ops/log-keeper.ts'
@@ -34,7 +36,6 @@ const MESH_VERSION = 1
 const LOG_STREAM_COUNT = 6
 /** Who take a partition over in turn while the view cannot be written; copies are the log's. */
 const SUCCESSOR_COUNT = 2
-const APPS_KNOWN_MS = 2_000
 const HANDED_OVER_CHECK_MS = 100
 
 export interface NodeLifeOptions extends NodeOptions {
@@ -52,6 +53,8 @@ export interface NodeLifePorts {
   readonly logScale: LogScale
   workerMesh(): { settings: MeshSettings; transfer: Transferable[] }
   provision?(request: ProvisionRequest): Promise<ProvisionAnswer>
+  /** It believes something new of its region. */
+  onAdopt(adopt: Adopt): void
   onLeft(reason: string): void
   onRemoved(reason: string): void
   onWorkerRestart(): void
@@ -66,11 +69,9 @@ export class NodeLife {
   readonly #logKeeper: LogKeeper | undefined
   readonly #logGauge: LogGauge
   readonly #flushing: Flushing
-  readonly #describing = new Map<number, (lines: readonly string[]) => void>()
-  readonly #appsKnown = new Map<number, { awaited: Set<number>; resolve: () => void }>()
+  readonly #asking: Asking
   #view: View | undefined
   #standing: Standing = 'waiting'
-  #ticket = 0
   #failure: string | undefined
   #statusTimer: NodeJS.Timeout | undefined
   #handOverTimer: NodeJS.Timeout | undefined
@@ -119,6 +120,7 @@ export class NodeLife {
       }
     )
     this.#flushing = new Flushing(this.#supervisor)
+    this.#asking = new Asking(this.#supervisor)
   }
 
   get view(): View | undefined {
@@ -220,25 +222,18 @@ export class NodeLife {
     this.#pump.input({ kind: 'podsAway' })
   }
 
-  tellApps(apps: readonly AppConfig[]): number {
-    const ticket = ++this.#ticket
-    this.#supervisor.tellAll({ kind: 'apps', apps, ticket })
-    return ticket
+  tellApps(apps: readonly AppConfig[]): void {
+    this.#asking.tellApps(apps)
   }
 
   /** Tells the apps and waits until every worker knows them, or for a bound. */
   appsKnown(apps: readonly AppConfig[]): Promise<void> {
-    return new Promise((resolve) => {
-      const ticket = this.tellApps(apps)
-      const awaited = new Set(this.#supervisor.generations.keys())
-      const done = (): void => {
-        clearTimeout(bound)
-        this.#appsKnown.delete(ticket)
-        resolve()
-      }
-      const bound = setTimeout(done, APPS_KNOWN_MS)
-      this.#appsKnown.set(ticket, { awaited, resolve: done })
-    })
+    return this.#asking.appsKnown(apps)
+  }
+
+  /** Tells every worker, and their heirs, which other regions there are. */
+  tellWorld(regions: readonly ForeignRegion[]): void {
+    this.#supervisor.tellAll({ kind: 'world', regions })
   }
 
   /**
@@ -256,16 +251,8 @@ export class NodeLife {
   }
 
   /** Everything in the workers, a line each. */
-  async describe(): Promise<string[]> {
-    const asked = this.#supervisor.generations.map((_, worker) => {
-      const ticket = ++this.#ticket
-      this.#supervisor.tell(worker, { kind: 'describe', ticket })
-      return new Promise<readonly string[]>((resolve) => {
-        setTimeout(() => resolve([`worker ${worker} does not answer`]), 1_000).unref()
-        this.#describing.set(ticket, resolve)
-      })
-    })
-    return (await Promise.all(asked)).flat()
+  describe(): Promise<string[]> {
+    return this.#asking.describe()
   }
 
   #startOf(worker: number, generation: number) {
@@ -307,11 +294,13 @@ export class NodeLife {
     return isTold
   }
 
-  #onAdopt({ view, generations, gone }: Adopt): void {
+  #onAdopt(adopt: Adopt): void {
+    const { view, generations, gone } = adopt
     this.#view = view
     this.#logKeeper?.onPlan(view.log)
     this.#logGauge.onView(view.log, view.members.length)
     this.#supervisor.tellAll({ kind: 'view', view, generations, gone })
+    this.#ports.onAdopt(adopt)
   }
 
   #onStanding(standing: Standing, reason: string): void {
@@ -368,15 +357,11 @@ export class NodeLife {
         this.#onSettled(worker, message.viewVersion)
         return
       case 'described':
-        this.#describing.get(message.ticket)?.(message.lines)
-        this.#describing.delete(message.ticket)
+        this.#asking.onDescribed(message.ticket, message.lines)
         return
-      case 'appsKnown': {
-        const waiting = this.#appsKnown.get(message.ticket)
-        waiting?.awaited.delete(worker)
-        if (waiting?.awaited.size === 0) waiting.resolve()
+      case 'appsKnown':
+        this.#asking.onAppsKnown(worker, message.ticket)
         return
-      }
       case 'provision':
         void this.#provision(worker, message.ticket, message.request)
         return

@@ -20,12 +20,15 @@ import type { LogStreams } from '../ops/log-keeper.ts'
 import type { RingStore } from '../ops/member-pump.ts'
 import type { Logger } from '../ops/notes.ts'
 import { type NodeFacts, startPrivateServer } from '../ops/private-server.ts'
+import { systemClock } from '../ops/system-clock.ts'
 import type {
   MeshSettings,
   ProvisionAnswer,
   ProvisionRequest
 } from '../ops/thread-messages.ts'
+import { WorldPump } from '../ops/world-pump.ts'
 import type { PodFact } from '../node/member-ports.ts'
+import type { ForeignRegion } from '../node/ports.ts'
 import { NodeLife } from './node-life.ts'
 
 export interface NodeOptions {
@@ -45,12 +48,23 @@ export interface NodeOptions {
   readonly privatePort: number
   /** Where peers reach the private port. */
   readonly advertisedHost: string
+  /** The world that the region is part of; undefined: it is alone. */
+  readonly world: string | undefined
+  /** Where clients reach the region from anywhere, as other regions are told; may be empty. */
+  readonly endpoint: string
   readonly isDev: boolean
   readonly drainMs: number
   /** Signs connection keys; the same on all nodes of a region. */
   readonly secret: Uint8Array
   /** What signed them before, while there may be connections of then. */
   readonly formerSecrets?: readonly Uint8Array[]
+}
+
+/** The ring object: a region that was made anew has another one. */
+export interface RingIdentity {
+  readonly uid: string
+  /** When it was made, in ms since the Unix epoch. */
+  readonly madeAtMs: number
 }
 
 /** Stops what was started. */
@@ -66,8 +80,8 @@ export interface PodWatch {
 export interface NodePorts<M extends Mesh = Mesh> {
   readonly logger: Logger
   readonly ringStore: RingStore
-  /** The ring object's uid, once it is there; retried until then or until the signal aborts. */
-  ringUid(signal: AbortSignal): Promise<string>
+  /** Which ring object it is, once it is there; retried until then or until the signal aborts. */
+  ringIdentity(signal: AbortSignal): Promise<RingIdentity>
   /** Connects the main thread's mesh; `onUpOrDown` hears every change afterwards. */
   connectMesh(onUpOrDown: (isUp: boolean) => void, signal: AbortSignal): Promise<M>
   /** The streams of the ring's log; absent where the log is none of the ring's business. */
@@ -97,6 +111,8 @@ export class NodeRuntime<M extends Mesh = Mesh> {
   #prefix = ''
   #apps: readonly AppConfig[] | undefined
   #pods: readonly PodFact[] | undefined
+  #worldPump: WorldPump | undefined
+  #world: readonly ForeignRegion[] | undefined
   #restartCount = 0
   #isDraining = false
   #waitsFor = 'the ring object'
@@ -124,18 +140,24 @@ export class NodeRuntime<M extends Mesh = Mesh> {
     await ensurePublicPort(publicHost, publicPort)
     const server = await startPrivateServer(privateHost, privatePort, {
       facts: () => this.facts(),
-      describe: async () => (await this.#life?.describe()) ?? ['no life yet'],
+      describe: async () => [
+        ...this.#worldPump?.describe() ?? [], ...await this.#life?.describe() ?? ['no life yet']
+      ],
       drain: () => void this.drain(),
       metrics: this.#metrics()
     })
     this.#privatePort = server.port
     this.#stops.push(() => void server.close())
     const { signal } = this.#aborter
-    const uid = await this.#ports.ringUid(signal)
-    this.#prefix = subjectPrefix(this.#options.region, uid)
+    const ring = await this.#ports.ringIdentity(signal)
+    this.#prefix = subjectPrefix(this.#options.region, ring.uid)
     this.#waitsFor = 'the mesh'
-    const onUpOrDown = (isUp: boolean): void => this.#life?.onMesh(isUp)
+    const onUpOrDown = (isUp: boolean): void => {
+      this.#life?.onMesh(isUp)
+      this.#worldPump?.onMesh(isUp)
+    }
     this.#mesh = await this.#ports.connectMesh(onUpOrDown, signal)
+    if (this.#options.world !== undefined) this.#worldPump = this.#newWorldPump(ring, this.#mesh)
     void this.#ports.prepareStats?.(this.#mesh, this.#prefix, signal)
     this.#waitsFor = 'a place in the ring'
     this.#podWatch = this.#ports.watchPods(
@@ -147,6 +169,7 @@ export class NodeRuntime<M extends Mesh = Mesh> {
     )
     this.#begin()
     this.#stops.push(
+      () => this.#worldPump?.stop(),
       this.#podWatch.stop,
       this.#ports.watchApps((apps) => {
         this.#apps = apps
@@ -201,6 +224,20 @@ export class NodeRuntime<M extends Mesh = Mesh> {
     }
   }
 
+  #newWorldPump(ring: RingIdentity, mesh: Mesh): WorldPump {
+    const { siteCode, region, endpoint } = this.#options
+    const own = { ...ring, name: siteCode, ownName: region, prefix: this.#prefix, endpoint }
+    return new WorldPump(own, {
+      clock: systemClock,
+      mesh,
+      onWorld: (regions) => {
+        this.#world = regions
+        this.#life?.tellWorld(regions)
+      },
+      note: (level, text, fields) => this.#ports.logger[level](fields, text)
+    })
+  }
+
   #begin(): void {
     const mesh = this.#mesh!
     const incarnation = `${this.#options.node}-${randomBytes(5).toString('hex')}`
@@ -215,6 +252,9 @@ export class NodeRuntime<M extends Mesh = Mesh> {
         logScale: this.#ports.logScale(mesh, this.#prefix),
         workerMesh: () => this.#ports.workerMesh(),
         provision: this.#ports.provision,
+        onAdopt: ({ view, generations, gone }) => {
+          this.#worldPump?.onAdopt({ incarnation, view, generations, gone })
+        },
         onLeft: (reason) => {
           if (this.#isDraining) this.#onLeft()
           else this.#beginAnew(life, reason)
@@ -228,6 +268,7 @@ export class NodeRuntime<M extends Mesh = Mesh> {
     this.#life = life
     life.start()
     if (this.#apps !== undefined) life.tellApps(this.#apps)
+    if (this.#world !== undefined) life.tellWorld(this.#world)
     if (this.#pods !== undefined) life.onPods(this.#pods)
   }
 

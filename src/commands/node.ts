@@ -3,7 +3,6 @@
  */
 
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { NatsMesh } from '../bus/nats.ts'
 import { type Environment, kubeConfig, type NodeConfig, nodeConfig } from '../ops/config.ts'
@@ -13,6 +12,7 @@ import { keepStatsStream } from '../store/jetstream-stats.ts'
 import { JetStreamStreams } from '../store/jetstream-streams.ts'
 import { kubeClient } from './kube-access.ts'
 import { KubeRingStore, watchApps, watchPods } from './kube-ports.ts'
+import { natsOptions } from './nats-access.ts'
 import { type NodePorts, NodeRuntime } from './node-runtime.ts'
 
 /** Runs until SIGTERM has drained the node. Throws an Error that names what is misconfigured. */
@@ -47,6 +47,8 @@ export async function nodeCommand(environment: Environment): Promise<void> {
       privateHost: config.RINGCAST_HOST,
       privatePort: config.RINGCAST_PRIVATE_PORT,
       advertisedHost: config.RINGCAST_POD_IP,
+      world: config.RINGCAST_WORLD,
+      endpoint: config.RINGCAST_ENDPOINT,
       isDev: false,
       drainMs: config.RINGCAST_DRAIN_MS,
       secret: regionSecret(nats.password ?? nats.token ?? nats.credentials ?? region),
@@ -55,7 +57,7 @@ export async function nodeCommand(environment: Environment): Promise<void> {
     {
       logger,
       ringStore,
-      ringUid: (signal) => ringStore.uid(signal, logger),
+      ringIdentity: (signal) => ringStore.identity(signal, logger),
       ...natsPorts(config, nats, logger),
       watchPods: (onPods, onAway) => watchPods(client, scope, logger, onPods, onAway),
       watchApps: (onApps) => watchApps(client, scope, logger, onApps)
@@ -98,27 +100,6 @@ function natsPorts(
       })
     },
     workerMesh: () => ({ settings: { kind: 'nats', ...nats }, transfer: [] })
-  }
-}
-
-/** How NATS is reached, by every thread. */
-async function natsOptions(config: NodeConfig) {
-  return {
-    servers: config.RINGCAST_NATS_URL.split(','),
-    user: config.RINGCAST_NATS_USER,
-    password: config.RINGCAST_NATS_PASSWORD,
-    token: config.RINGCAST_NATS_TOKEN,
-    credentials: await credentialsFrom(config.RINGCAST_NATS_CREDS_FILE)
-  }
-}
-
-/** The text of a NATS credentials file; throws an Error that names a file that is not there. */
-async function credentialsFrom(path: string | undefined): Promise<string | undefined> {
-  if (path === undefined) return undefined
-  try {
-    return await readFile(path, 'utf8')
-  } catch (error) {
-    throw new Error(`RINGCAST_NATS_CREDS_FILE: ${(error as Error).message}`)
   }
 }
 

@@ -3,14 +3,13 @@
  * metrics, and to the signals of the kubelet.
  */
 
-import { createServer } from 'node:http'
-import type { Server } from 'node:http'
 import { pino } from 'pino'
 import type { Logger } from 'pino'
 import { KubeClient } from '../kube/client.ts'
 import { inClusterCredentials, kubeconfigCredentials } from '../kube/credentials.ts'
 import type { Credentials } from '../kube/credentials.ts'
 import { OperatorController } from '../operator/controller.ts'
+import { serveHealth } from './health.ts'
 import { OperatorMeter } from './operator-meter.ts'
 
 /** The name of the Lease that operators of one cluster compete for. */
@@ -62,7 +61,9 @@ export async function operatorCommand (options: OperatorCommandOptions): Promise
   const { promise: ended, resolve: end } = Promise.withResolvers<string>()
   const controller = makeController(options, client, log, meter, end)
   let hasSynced = false
-  const server = await serveHealth(options.healthPort, meter, () => hasSynced)
+  const server = await serveHealth(options.healthPort, {
+    unreadyBecause: () => (hasSynced ? undefined : 'caches are filling'), metrics: meter
+  })
   controller.synced().then(() => { hasSynced = true }, error => end(String(error)))
   controller.start()
   log.info({
@@ -119,27 +120,4 @@ async function stopWithin (controller: OperatorController, log: Logger): Promise
     log.warn({}, `passes did not end within ${stopTimeoutMs} ms; ending without them`)
     process.exit(1)
   }
-}
-
-/** Liveness asks only whether the process turns: a lost API server must not restart it. */
-async function serveHealth (
-  port: number, meter: OperatorMeter, isReady: () => boolean
-): Promise<Server> {
-  const server = createServer(async (request, response) => {
-    if (request.url === '/metrics') {
-      response.setHeader('content-type', meter.contentType)
-      response.end(await meter.text())
-      return
-    }
-    const isWell = request.url === '/livez' || (request.url === '/readyz' && isReady())
-    response.statusCode = isWell ? 200 : request.url === '/readyz' ? 503 : 404
-    response.end(isWell ? 'ok\n' : request.url === '/readyz' ? 'caches are filling\n' : '')
-  })
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  server.once('error', error => reject(
-    new Error(`cannot listen on port ${port} (health): ${error.message}`, { cause: error })
-  ))
-  server.listen(port, resolve)
-  await promise
-  return server
 }

@@ -241,6 +241,10 @@ async function run(): Promise<void> {
         opening.onView({ kind: 'view', view, generations, gone })
         return
       }
+      case 'world':
+        bus.learn(message.regions)
+        pump.input({ kind: 'world', foreign: message.regions })
+        return
       case 'apps':
         pump.input({ kind: 'apps', directory: new AppDirectory(message.apps, ++appsVersion) })
         opening.onApps()

@@ -127,6 +127,11 @@ export class Elector {
     return this.#lease?.spec?.holderIdentity ?? ''
   }
 
+  /** How often the holder had changed by the time we last saw the Lease. */
+  term (): number {
+    return this.#lease?.spec?.leaseTransitions ?? 0
+  }
+
   #turn (): void {
     this.#turnUnderWay = this.#tryOnce().catch(error => {
       if (this.#isStanding()) this.#options.onProblem(error)

@@ -10,6 +10,7 @@ import type { AppendOutcome, LogAnswer, ReadOutcome } from '../log/port.ts'
 import type { LogRoom } from '../log/room.ts'
 import type { LinkFrame } from '../peer/link.ts'
 import type { Place } from '../peer/place.ts'
+import type { Foreign, ForeignRegion } from '../region/world.ts'
 import type { View } from '../ring/view.ts'
 import type { PutOutcome, StatsAnswer, StatsRecord } from '../stats/port.ts'
 import type { CometRequest, CometResponder } from './comet-ports.ts'
@@ -17,7 +18,7 @@ import type { Socket } from './outbox.ts'
 import type { Strain } from './overload.ts'
 import type { RawRequest, Responder } from './request.ts'
 
-export type { Clock, Now, Place, Socket }
+export type { Clock, Foreign, ForeignRegion, Now, Place, Socket }
 
 /**
  * Sends to a place: at most once, in order per sender, silent loss possible; nothing else is
@@ -70,15 +71,6 @@ export interface SocketOpening {
   readonly socket: Socket
   readonly query: ReadonlyMap<string, string>
   readonly isTls: boolean
-}
-
-/** Another region, as far as it has told who is there. */
-export interface Foreign {
-  /** The name that it has in the world. */
-  readonly region: string
-  readonly view: View
-  /** Current generation of each worker, by incarnation. */
-  readonly generations: ReadonlyMap<string, readonly number[]>
 }
 
 /** Everything that can happen to a worker: the one way in. */

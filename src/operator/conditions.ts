@@ -26,7 +26,11 @@ const regionCatalogue = {
     Waiting: 'transient'
   },
   Degraded: {
-    AllNodesServe: 'settled', NodesMissing: 'transient', NatsNotReady: 'transient'
+    AllNodesServe: 'settled',
+    NodesMissing: 'transient',
+    NatsNotReady: 'transient',
+    RelayNotReady: 'transient',
+    GlobalmasterNotReady: 'transient'
   },
   ConfigApplied: {
     Applied: 'settled',
@@ -34,6 +38,8 @@ const regionCatalogue = {
     NameClash: 'terminal',
     NatsSecretMissing: 'terminal',
     AppsTooLarge: 'terminal',
+    WorldSecretUnusable: 'terminal',
+    WorldNameTaken: 'terminal',
     Refused: 'terminal'
   },
   Paused: { PausedByAnnotation: 'terminal', NotPaused: 'settled' }
@@ -53,7 +59,33 @@ const appCatalogue = {
   Paused: { PausedByAnnotation: 'terminal', NotPaused: 'settled' }
 } as const satisfies Record<string, Record<string, Persistence>>
 
-export const conditionCatalogue = { region: regionCatalogue, app: appCatalogue }
+/** Of the regions in `status.peers`; their globalmaster reports them. */
+const peerCatalogue = {
+  Synced: {
+    InTouch: 'settled',
+    Unreachable: 'transient',
+    NotParticipating: 'terminal',
+    NodesNotHeard: 'transient',
+    NotInItsWorld: 'transient',
+    NotHeardYet: 'transient',
+    GlobalmasterSilent: 'transient'
+  },
+  Unreachable: {
+    Heard: 'settled', NotHeardYet: 'transient', Silent: 'transient', HearsUsNot: 'transient'
+  },
+  Drift: { AppsAgree: 'settled', AppsDiffer: 'terminal', NotHeardYet: 'transient' },
+  NotParticipating: {
+    Participates: 'settled',
+    NotHeardYet: 'transient',
+    NotInAWorld: 'terminal',
+    OtherWorld: 'terminal',
+    NameTaken: 'terminal'
+  }
+} as const satisfies Record<string, Record<string, Persistence>>
+
+export const conditionCatalogue = {
+  region: regionCatalogue, app: appCatalogue, peer: peerCatalogue
+}
 
 type Catalogue = typeof conditionCatalogue
 export type RegionConditionType = keyof Catalogue['region']

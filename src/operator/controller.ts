@@ -23,11 +23,12 @@ import { askRestart } from './gate.ts'
 import { Inventory, isStatusOnly } from './inventory.ts'
 import { appsOf } from './keyring.ts'
 import {
-  appResource, group, labels, podResource, regionNames, regionResource, secretResource,
-  statefulSetResource
+  appResource, deploymentResource, group, labels, leaseResource, podResource, regionNames,
+  regionResource, ringResource, secretResource, statefulSetResource
 } from './names.ts'
 import type { PassContext } from './pass.ts'
 import { reconcileRegion } from './region-pass.ts'
+import { worldNameOf } from './world.ts'
 import { NotLeaderError, Writer } from './writer.ts'
 
 /** Where the operator tells what it does. */
@@ -62,6 +63,10 @@ export interface OperatorOptions {
   askRestart?: PassContext['askRestart']
   metrics?: OperatorMetrics
 }
+
+/** What a pass looks at the status of. */
+const tellingStatuses: ReadonlySet<Resource> =
+  new Set([podResource, statefulSetResource, deploymentResource])
 
 export interface ElectionDurations {
   leaseDurationMs: number
@@ -214,14 +219,20 @@ export class OperatorController {
 
   /** Names what a change may concern. Too many names cost a pass each; too few cost the truth. */
   #onChange (resource: Resource, event: ChangeEvent<KubeObject>): void {
-    const hasTellingStatus = resource === podResource || resource === statefulSetResource
-    if (!hasTellingStatus && isStatusOnly(event)) return
+    if (!tellingStatuses.has(resource) && isStatusOnly(event)) return
+    // Its holder renews it every few seconds.
+    if (resource === leaseResource && event.type === 'MODIFIED') return
     const { object } = event
     const { namespace = '', name = '' } = object.metadata
     if (resource === regionResource) {
       this.#queue.add(`region/${namespace}/${name}`)
       this.#addAppsOf(namespace, name)
+      this.#addWorld(worldNameOf(object))
+      if (event.type === 'MODIFIED') this.#addWorld(worldNameOf(event.previous))
       return
+    }
+    if (resource === ringResource && event.type !== 'MODIFIED') {
+      this.#addWorld(worldNameOf(this.#inventory.get(regionResource, { namespace, name })))
     }
     if (resource === appResource) {
       this.#queue.add(`app/${namespace}/${name}`)
@@ -237,6 +248,15 @@ export class OperatorController {
     this.#queue.add(`region/${namespace}/${region}`)
     if (resource === secretResource && name === regionNames(region).apps) {
       this.#addAppsOf(namespace, region)
+    }
+  }
+
+  /** All regions of a world: each is told of the others. */
+  #addWorld (world: string | undefined): void {
+    if (world === undefined) return
+    for (const region of this.#inventory.list(regionResource)) {
+      const { namespace, name } = region.metadata
+      if (worldNameOf(region) === world) this.#queue.add(`region/${namespace}/${name}`)
     }
   }
 

@@ -66,6 +66,12 @@ const definitions: Definition[] = [{
       description: 'Ready and wanted nodes.'
     },
     {
+      name: 'Peers',
+      type: 'string',
+      jsonPath: '.status.syncedPeers',
+      description: 'Other regions of the world in touch, and all that take part.'
+    },
+    {
       name: 'Version',
       type: 'string',
       jsonPath: '.status.version',

@@ -3,10 +3,11 @@ What a region should consist of: a pure function from its spec, and from the few
 that the spec leaves open, to manifests. Nothing here asks, waits or draws random numbers.
 */
 
-import { createHash } from 'node:crypto'
 import { apiVersionOf } from '../kube/resource.ts'
 import type { KubeObject, OwnerReference, Resource } from '../kube/resource.ts'
 import { nodeAccess } from './access.ts'
+import { digestOf } from './digest.ts'
+import { globalmasterManifests } from './globalmaster-manifests.ts'
 import type { Manifest } from './manifest.ts'
 import {
   annotations, apiVersion, objectLabels, ownedResources, regionNames
@@ -18,7 +19,10 @@ import {
   nodeDisruptionBudget, nodeServices, nodeStatefulSet, ring
 } from './node-manifests.ts'
 import type { NatsCredentials, NodeContext } from './node-manifests.ts'
+import { relayConfiguration, relayManifests, relaySecretEntries } from './relay-manifests.ts'
+import type { RelayContext } from './relay-manifests.ts'
 import type { RealtimeApp, RealtimeRegion, RegionSpec } from './spec.ts'
+import type { WorldFacts } from './world.ts'
 
 /** What a region gets when its spec does not say: the versions this operator was made for. */
 export interface OperatorDefaults {
@@ -36,6 +40,8 @@ export interface Facts {
   natsSecret: Record<string, string>
   /** What the Secret of an external NATS holds, and a digest of it. */
   externalNats: { credentials: NatsCredentials, digest: string }
+  /** There if and only if the region is part of a world. */
+  world?: WorldFacts
 }
 
 /** Every object of a region, owned by it, in the order in which they should appear. */
@@ -57,12 +63,13 @@ export function desiredManifests (
   const manifests = [
     ring(context),
     ...nodeAccess(name, namespace),
-    secret(name, namespace, regionNames(name).apps, { 'apps.json': facts.appsJson }),
+    secret(name, namespace, 'apps', { 'apps.json': facts.appsJson }),
     ...natsObjects(context, facts),
     ...nodeServices(context),
     nodeDisruptionBudget(context),
     ...networkPolicies(name, namespace, spec),
-    nodeStatefulSet(context)
+    nodeStatefulSet(context),
+    ...worldObjects(context, facts)
   ]
   return manifests.map(manifest => ownedBy(region, manifest))
 }
@@ -73,24 +80,57 @@ function natsObjects (context: NodeContext, facts: Facts): Manifest[] {
   const nats: Omit<NatsContext, 'configurationDigest'> = {
     name, namespace, spec, defaults, managed: spec.nats.managed
   }
+  const { leafPassword } = facts.world?.relaySecret ?? {}
   const configurationDigest = digestOf({
-    configuration: natsConfiguration(nats), credentials: facts.natsSecret
+    configuration: natsConfiguration(nats),
+    credentials: facts.natsSecret,
+    ...(leafPassword === undefined ? {} : { leafPassword })
   })
   return [
-    secret(name, namespace, regionNames(name).natsSecret, facts.natsSecret),
+    ...relayObjects(context, facts),
+    secret(name, namespace, 'nats', facts.natsSecret),
     ...natsManifests({ ...nats, configurationDigest })
   ]
 }
 
+/** The relay comes before the NATS that connects to it. */
+function relayObjects (context: NodeContext, { world: facts }: Facts): Manifest[] {
+  const { name, namespace, spec, defaults } = context
+  const { world } = spec
+  if (world?.relay === undefined || facts === undefined) return []
+  const gateways = facts.peers.flatMap(
+    ({ region, address }) => address === undefined ? [] : [{ region, address }]
+  )
+  const { hasTls, relaySecret, secretDigest } = facts
+  const relay: Omit<RelayContext, 'configurationDigest'> = {
+    name, namespace, spec, world, relay: world.relay, defaults, gateways, hasTls
+  }
+  const configurationDigest = digestOf({
+    configuration: relayConfiguration(relay), gateways, relaySecret, secretDigest
+  })
+  return [
+    secret(name, namespace, 'relay', relaySecret),
+    ...relayManifests({ ...relay, configurationDigest })
+  ]
+}
+
+function worldObjects (context: NodeContext, { world: facts }: Facts): Manifest[] {
+  const { world } = context.spec
+  return world === undefined || facts === undefined
+    ? []
+    : globalmasterManifests({ ...context, world, facts })
+}
+
 function secret (
-  region: string, namespace: string, name: string, entries: Record<string, string>
+  region: string, namespace: string, of: 'apps' | 'nats' | 'relay',
+  entries: Record<string, string>
 ): Manifest {
+  const { apps, natsSecret, relay } = regionNames(region)
+  const name = { apps, nats: natsSecret, relay }[of]
   return {
     apiVersion: 'v1',
     kind: 'Secret',
-    metadata: {
-      name, namespace, labels: objectLabels(region, name.endsWith('-apps') ? 'apps' : 'nats')
-    },
+    metadata: { name, namespace, labels: objectLabels(region, of) },
     type: 'Opaque',
     data: encoded(entries)
   }
@@ -129,6 +169,13 @@ export function natsSecretOf (
   return Object.fromEntries(natsSecretEntries.map(entry => [
     entry, existing[entry] ?? (entry === 'user' ? 'ringcast' : random())
   ]))
+}
+
+/** Credentials of the relay, like those of the managed NATS. */
+export function relaySecretOf (
+  existing: Record<string, string>, random: () => string
+): Record<string, string> {
+  return Object.fromEntries(relaySecretEntries.map(entry => [entry, existing[entry] ?? random()]))
 }
 
 function encoded (entries: Record<string, string>): Record<string, string> {
@@ -178,16 +225,4 @@ export function resourceOf (manifest: KubeObject): Resource {
   )
   if (found === undefined) throw new Error(`no resource is known for ${manifest.kind}`)
   return found
-}
-
-/** A short digest of any JSON value, the same whatever the order of its fields. */
-export function digestOf (value: unknown): string {
-  return createHash('sha256').update(canonical(value)).digest('hex').slice(0, 16)
-}
-
-function canonical (value: unknown): string {
-  return JSON.stringify(value, (_key, inner: unknown) =>
-    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : inner)
 }

@@ -73,14 +73,16 @@ export class Inventory {
     return this.#withDeletion(newer(cached, written)) as T | undefined
   }
 
-  /** Objects of a kind in a namespace, those just written included. */
-  list<T extends KubeObject> (resource: Resource, namespace: string): T[] {
+  /** Objects of a kind in a namespace (in all that are watched), those just written included. */
+  list<T extends KubeObject> (resource: Resource, namespace?: string): T[] {
     const found = new Map<string, KubeObject>()
     for (const object of this.#watch(resource).list()) {
-      if (object.metadata.namespace === namespace) found.set(keyOf(object), object)
+      const isMeant = namespace === undefined || object.metadata.namespace === namespace
+      if (isMeant) found.set(keyOf(object), object)
     }
+    const prefix = `${resource.plural}/${namespace === undefined ? '' : `${namespace}/`}`
     for (const [key, written] of this.#written) {
-      if (!key.startsWith(`${resource.plural}/${namespace}/`)) continue
+      if (!key.startsWith(prefix)) continue
       const chosen = newer(found.get(keyOf(written)), written)
       if (chosen !== undefined) found.set(keyOf(written), chosen)
     }

@@ -12,6 +12,9 @@ export const apiVersion = `${group}/${version}`
 /** Owner of the fields that the operator applies. */
 export const fieldManager = 'ringcast-operator'
 
+/** Owner of the fields of a region's status that its globalmaster applies. */
+export const globalmasterManager = 'ringcast-globalmaster'
+
 export const labels = {
   name: 'app.kubernetes.io/name',
   instance: 'app.kubernetes.io/instance',
@@ -43,10 +46,14 @@ export const appResource: Resource = resource(group, 'RealtimeApp', 'realtimeapp
 export const podResource: Resource = resource('', 'Pod', 'pods')
 export const secretResource: Resource = resource('', 'Secret', 'secrets')
 export const statefulSetResource: Resource = resource('apps', 'StatefulSet', 'statefulsets')
+export const deploymentResource: Resource = resource('apps', 'Deployment', 'deployments')
+export const ringResource: Resource = resource(group, 'RealtimeRing', 'realtimerings', version)
+/** A Lease changes every few seconds for as long as somebody holds it. */
+export const leaseResource: Resource = resource('coordination.k8s.io', 'Lease', 'leases')
 
 /** Every kind that the operator makes and looks after. */
 export const ownedResources: Resource[] = [
-  resource(group, 'RealtimeRing', 'realtimerings', version),
+  ringResource,
   resource('', 'ServiceAccount', 'serviceaccounts'),
   resource('rbac.authorization.k8s.io', 'Role', 'roles'),
   resource('rbac.authorization.k8s.io', 'RoleBinding', 'rolebindings'),
@@ -55,7 +62,9 @@ export const ownedResources: Resource[] = [
   resource('', 'Service', 'services'),
   resource('policy', 'PodDisruptionBudget', 'poddisruptionbudgets'),
   resource('networking.k8s.io', 'NetworkPolicy', 'networkpolicies'),
-  statefulSetResource
+  leaseResource,
+  statefulSetResource,
+  deploymentResource
 ]
 
 /** Names of the objects of a region. */
@@ -74,6 +83,12 @@ export interface RegionNames {
   natsClient: string
   /** Secret with the credentials of the managed NATS. */
   natsSecret: string
+  /** StatefulSet, headless Service, ConfigMap, Secret and PodDisruptionBudget of the relay. */
+  relay: string
+  /** Service through which the relays of other regions reach ours. */
+  relayGateway: string
+  /** Deployment, ServiceAccount, Role, RoleBinding, Lease and ConfigMap of the globalmaster. */
+  globalmaster: string
 }
 
 export function regionNames (region: string): RegionNames {
@@ -84,11 +99,14 @@ export function regionNames (region: string): RegionNames {
     apps: `${region}-apps`,
     nats: `${region}-nats`,
     natsClient: `${region}-nats-client`,
-    natsSecret: `${region}-nats`
+    natsSecret: `${region}-nats`,
+    relay: `${region}-relay`,
+    relayGateway: `${region}-relay-gateway`,
+    globalmaster: `${region}-globalmaster`
   }
 }
 
-export type Component = 'node' | 'nats' | 'apps' | 'keys'
+export type Component = 'node' | 'nats' | 'apps' | 'keys' | 'relay' | 'globalmaster'
 
 /** Labels of an object of a region; those of a pod too, but for what a selector must not hold. */
 export function objectLabels (region: string, component: Component): Record<string, string> {

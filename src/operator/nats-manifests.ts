@@ -10,6 +10,7 @@ import { annotations, objectLabels, regionNames, selectorLabels } from './names.
 import type { OperatorDefaults } from './desired.ts'
 import { dedicatedSecurity, podSecurity, schedulingFields } from './pod.ts'
 import { bytesOfQuantity } from './quantity.ts'
+import { leafConfiguration, leafUrl } from './relay-manifests.ts'
 import type { ManagedNats, RegionSpec } from './spec.ts'
 
 const clientPort = 4222
@@ -72,6 +73,7 @@ export function natsConfiguration (context: Omit<NatsContext, 'configurationDige
       '}'
     )
   }
+  if (spec.world !== undefined) lines.push(...leafConfiguration())
   return lines.join('\n') + '\n'
 }
 
@@ -234,10 +236,10 @@ function natsPodSpec (context: NatsContext, selector: Record<string, string>): o
 }
 
 function natsEnvironment (context: NatsContext): object[] {
-  const { name, managed } = context
-  const entry = (variable: string, key: string) => ({
-    name: variable,
-    valueFrom: { secretKeyRef: { name: regionNames(name).natsSecret, key } }
+  const { name, managed, spec } = context
+  const names = regionNames(name)
+  const entry = (variable: string, key: string, secret = names.natsSecret) => ({
+    name: variable, valueFrom: { secretKeyRef: { name: secret, key } }
   })
   const routes = managed.servers === 1
     ? []
@@ -254,6 +256,12 @@ function natsEnvironment (context: NatsContext): object[] {
     entry('NATS_PASSWORD', 'password'),
     entry('NATS_SYS_PASSWORD', 'systemPassword'),
     entry('NATS_ROUTE_PASSWORD', 'routePassword'),
-    ...routes
+    ...routes,
+    ...(spec.world === undefined
+      ? []
+      : [
+          entry('RELAY_PASSWORD', 'leafPassword', names.relay),
+          { name: 'RELAY_URL', value: `"${leafUrl(context)}"` }
+        ])
   ]
 }

@@ -31,6 +31,9 @@ export interface NodeContext {
   credentialsDigest: string
 }
 
+/** What the way to the NATS of a region depends on. */
+export type NatsAccess = Pick<NodeContext, 'name' | 'namespace' | 'spec' | 'natsCredentials'>
+
 export type NatsCredentials = 'password' | 'token' | 'file' | 'none'
 
 /** The StatefulSet of the nodes. */
@@ -102,7 +105,7 @@ export function imageOfNodes ({ spec, defaults }: Pick<NodeContext, 'spec' | 'de
  * Startup and liveness ask only whether the process turns: killing a pod because the API or NATS
  * is away would drop the very sockets it holds. Readiness is about being in the ring.
  */
-function probes (): object {
+export function probes (): object {
   const get = (path: string) => ({ httpGet: { path, port: 'private' } })
   return {
     startupProbe: { ...get('/livez'), periodSeconds: 1, timeoutSeconds: 2, failureThreshold: 120 },
@@ -131,6 +134,10 @@ function nodeEnvironment (context: NodeContext): object[] {
     { name: 'RINGCAST_REDUNDANCY', value: String(spec.redundancy) },
     { name: 'RINGCAST_LOG_LEVEL', value: spec.logLevel },
     { name: 'RINGCAST_DRAIN_MS', value: String(spec.drain.timeoutSeconds * 1000) },
+    ...(spec.world === undefined ? [] : [{ name: 'RINGCAST_WORLD', value: spec.world.name }]),
+    ...(spec.world?.endpoint === undefined
+      ? []
+      : [{ name: 'RINGCAST_ENDPOINT', value: spec.world.endpoint }]),
     ...natsEnvironment(context),
     ...(spec.extraEnv ?? [])
   ]
@@ -141,7 +148,10 @@ const formerEntry = 'former'
 
 const credentialsDirectory = '/etc/ringcast/nats'
 
-function natsEnvironment ({ name, namespace, spec, natsCredentials }: NodeContext): object[] {
+/** What tells a program of ours how the NATS of its region is reached. */
+export function natsEnvironment (
+  { name, namespace, spec, natsCredentials }: NatsAccess
+): object[] {
   const names = regionNames(name)
   const entry = (variable: string, secret: string, key: string) => ({
     name: variable, valueFrom: { secretKeyRef: { name: secret, key } }
@@ -188,13 +198,13 @@ function natsEnvironment ({ name, namespace, spec, natsCredentials }: NodeContex
   }
 }
 
-function credentialsMount ({ natsCredentials }: NodeContext): object[] {
+export function credentialsMount ({ natsCredentials }: NatsAccess): object[] {
   return natsCredentials !== 'file'
     ? []
     : [{ name: 'nats', mountPath: credentialsDirectory, readOnly: true }]
 }
 
-function credentialsVolume ({ spec, natsCredentials }: NodeContext): object[] {
+export function credentialsVolume ({ spec, natsCredentials }: NatsAccess): object[] {
   if (natsCredentials !== 'file' || spec.nats.type !== 'External') return []
   const { secretName } = spec.nats.external
   return [{

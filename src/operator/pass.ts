@@ -3,6 +3,8 @@ What a pass over an object is given to see and act with, and what it says when i
 */
 
 import type { KubeObject } from '../kube/resource.ts'
+import { onRegion } from './conditions.ts'
+import type { Judgement } from './conditions.ts'
 import type { OperatorDefaults } from './desired.ts'
 import type { Inventory } from './inventory.ts'
 import type { Pod } from './plan.ts'
@@ -31,3 +33,12 @@ export interface PassContext {
 
 /** When to look again, if nothing happens before. */
 export interface Outlook { afterMs?: number }
+
+/** A pass over a region ends early with what a person must mend. */
+export interface Refusal { judgement: Judgement<'ConfigApplied'>, afterMs?: number }
+
+export function refusal (
+  reason: Parameters<typeof onRegion<'ConfigApplied'>>[2], message: string
+): Refusal {
+  return { judgement: onRegion('ConfigApplied', false, reason, message) }
+}

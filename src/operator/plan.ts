@@ -33,6 +33,10 @@ export interface StatefulSet extends KubeObject {
   }
 }
 
+export interface Deployment extends KubeObject {
+  status?: { readyReplicas?: number }
+}
+
 export type RestartReason = 'OutdatedNotReady' | 'Outdated'
 
 export type Step =

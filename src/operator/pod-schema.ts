@@ -5,7 +5,7 @@ fail later, in the StatefulSet, far from the person who wrote it.
 */
 
 import { flag, integer, list, map, numberOrText, record, text } from './schema.ts'
-import type { ListSchema, MapSchema, RecordSchema } from './schema.ts'
+import type { ListSchema, MapSchema, RecordSchema, Rule } from './schema.ts'
 
 const quantityPattern = '^([0-9]+(\\.[0-9]*)?|\\.[0-9]+)([eE][-+]?[0-9]+|[numkMGTPE]|[KMGTPE]i)?$'
 
@@ -177,6 +177,20 @@ export function extraEnv (): ListSchema {
   })
 }
 
+/** What a Service may say with which type. */
+export const serviceRules: Rule[] = [{
+  cel: "self.type != 'ClusterIP' || (!has(self.nodePort) && !has(self.externalTrafficPolicy))",
+  message: 'nodePort and externalTrafficPolicy need type NodePort or LoadBalancer',
+  holds: (self: { type: string, nodePort?: number, externalTrafficPolicy?: string }) =>
+    self.type !== 'ClusterIP' ||
+    (self.nodePort === undefined && self.externalTrafficPolicy === undefined)
+}, {
+  cel: "self.type == 'LoadBalancer' || !has(self.loadBalancerClass)",
+  message: 'loadBalancerClass needs type LoadBalancer',
+  holds: (self: { type: string, loadBalancerClass?: string }) =>
+    self.type === 'LoadBalancer' || self.loadBalancerClass === undefined
+}]
+
 export function service (description: string): RecordSchema {
   return record(description, {
     type: text('How clients reach the region.',
@@ -192,19 +206,5 @@ export function service (description: string): RecordSchema {
       'transports of a region with several nodes want this.', { default: false }),
     annotations: map('Annotations of the Service, for cloud load balancers.',
       text('Value of the annotation.', { maxLength: 4096 }), { maxProperties: 64 })
-  }, {
-    default: {},
-    rules: [{
-      cel: "self.type != 'ClusterIP' || (!has(self.nodePort) && !has(self.externalTrafficPolicy))",
-      message: 'nodePort and externalTrafficPolicy need type NodePort or LoadBalancer',
-      holds: (self: { type: string, nodePort?: number, externalTrafficPolicy?: string }) =>
-        self.type !== 'ClusterIP' ||
-        (self.nodePort === undefined && self.externalTrafficPolicy === undefined)
-    }, {
-      cel: "self.type == 'LoadBalancer' || !has(self.loadBalancerClass)",
-      message: 'loadBalancerClass needs type LoadBalancer',
-      holds: (self: { type: string, loadBalancerClass?: string }) =>
-        self.type === 'LoadBalancer' || self.loadBalancerClass === undefined
-    }]
-  })
+  }, { default: {}, rules: serviceRules })
 }

@@ -10,30 +10,29 @@ last thing written, and the next pass starts from the world as it then is.
 import type { KubeObject } from '../kube/resource.ts'
 import { appsJsonOf } from './apps.ts'
 import { onRegion } from './conditions.ts'
-import type { Judgement } from './conditions.ts'
-import { desiredManifests, digestOf, natsSecretOf, secretEntries } from './desired.ts'
+import { desiredManifests, natsSecretOf, secretEntries } from './desired.ts'
 import type { Facts } from './desired.ts'
+import { digestOf } from './digest.ts'
 import { compileApps } from './keyring.ts'
 import type { Manifest } from './manifest.ts'
 import {
-  annotations, labels, ownedResources, podResource, regionNames, regionResource, secretResource,
-  statefulSetResource
+  annotations, deploymentResource, labels, podResource, regionNames, regionResource, ringResource,
+  secretResource, statefulSetResource
 } from './names.ts'
 import { imageOfNodes } from './node-manifests.ts'
 import type { NatsCredentials } from './node-manifests.ts'
-import type { Outlook, PassContext } from './pass.ts'
+import { refusal } from './pass.ts'
+import type { Outlook, PassContext, Refusal } from './pass.ts'
 import { nextStep, replicasOf } from './plan.ts'
-import type { Pod, Situation, StatefulSet } from './plan.ts'
+import type { Deployment, Pod, Situation, StatefulSet } from './plan.ts'
 import { describeViolations, parseRegion } from './spec.ts'
 import type { RealtimeRegion, RegionSpec, RegionStatus } from './spec.ts'
 import { refusedStatus, regionStatus } from './status.ts'
 import { takeStep } from './steps.ts'
+import { gatherWorld } from './world-facts.ts'
 
 /** A Secret may hold 1 MiB; base64 and the rest of the object need their share. */
 const appsJsonBytesMax = 700 * 1024
-
-/** A pass ends early with what a person must mend. */
-interface Refusal { judgement: Judgement<'ConfigApplied'>, afterMs?: number }
 
 /** Moves one region one step towards its spec. Throws when the API server could not be asked. */
 export async function reconcileRegion (
@@ -83,6 +82,12 @@ async function advance (
     nats: inventory.get<StatefulSet>(
       statefulSetResource, { namespace, name: regionNames(name).nats }
     ),
+    relay: inventory.get<StatefulSet>(
+      statefulSetResource, { namespace, name: regionNames(name).relay }
+    ),
+    globalmaster: inventory.get<Deployment>(
+      deploymentResource, { namespace, name: regionNames(name).globalmaster }
+    ),
     ...(taken.refusal === undefined ? {} : { refusal: taken.refusal })
   }
   const status: RegionStatus = {
@@ -92,6 +97,7 @@ async function advance (
   if (await writer.status(regionResource, region, status)) {
     tellOfReadiness(context, region, status)
   }
+  if (spec.world === undefined) await writer.forgetPeers(region)
   return { afterMs: taken.afterMs }
 }
 
@@ -99,12 +105,9 @@ function inForceOf (
   { inventory }: PassContext, region: RealtimeRegion
 ): { region?: string, partitionCount?: number } {
   const { name = '', namespace = '' } = region.metadata
-  const ringResource = ownedResources.find(({ kind }) => kind === 'RealtimeRing')
-  const ring = ringResource === undefined
-    ? undefined
-    : inventory.get<KubeObject & { spec?: { partitionCount?: number } }>(
-      ringResource, { namespace, name }
-    )
+  const ring = inventory.get<KubeObject & { spec?: { partitionCount?: number } }>(
+    ringResource, { namespace, name }
+  )
   const partitionCount = ring?.spec?.partitionCount
   const identifier = region.status?.region
   return {
@@ -139,18 +142,23 @@ async function gatherFacts (
       `Secret (${Buffer.byteLength(appsJson)} of ${appsJsonBytesMax} bytes); use another region`)
   }
   const replicas = replicasOf(situationOf(context, region, spec))
+  const world = spec.world === undefined
+    ? undefined
+    : await gatherWorld(context, region, spec, spec.world, apps)
+  if (world !== undefined && 'judgement' in world) return world
+  const common = { replicas, appsJson, ...(world === undefined ? {} : { world }) }
   const none = { credentials: 'none', digest: '' } as const
   if (spec.nats.type === 'External') {
     const externalNats = await externalNatsOf(context, namespace, spec.nats.external.secretName)
     return 'judgement' in externalNats
       ? externalNats
-      : { replicas, appsJson, natsSecret: {}, externalNats }
+      : { ...common, natsSecret: {}, externalNats }
   }
   const existing = await writer.find<KubeObject>(
     secretResource, { metadata: { name: regionNames(name).natsSecret, namespace } }
   )
   const natsSecret = natsSecretOf(secretEntries(existing), context.random)
-  return { replicas, appsJson, natsSecret, externalNats: none }
+  return { ...common, natsSecret, externalNats: none }
 }
 
 async function externalNatsOf (
@@ -216,12 +224,6 @@ async function applyAll (
   return isReplaced
     ? { ...refusal('Refused', 'an object is being made anew'), afterMs: 100 }
     : undefined
-}
-
-function refusal (
-  reason: Parameters<typeof onRegion<'ConfigApplied'>>[2], message: string
-): Refusal {
-  return { judgement: onRegion('ConfigApplied', false, reason, message) }
 }
 
 async function refuse (

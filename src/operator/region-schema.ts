@@ -8,6 +8,9 @@ import {
 } from './pod-schema.ts'
 import { integer, list, map, numberOrText, record, text } from './schema.ts'
 import type { ListSchema, RecordSchema, Rule } from './schema.ts'
+import {
+  peerRule, peersStatusFields, regionIdPattern, worldRules, worldSchema
+} from './world-schema.ts'
 
 /** Names of regions become host names and parts of pod names. */
 export const regionNamePattern = '^[a-z]([-a-z0-9]*[a-z0-9])?$'
@@ -22,7 +25,7 @@ export const regionRules: Rule[] = [{
   holds: ({ metadata }: { metadata: { name: string } }) =>
     new RegExp(regionNamePattern).test(metadata.name) &&
     metadata.name.length <= regionNameLengthMax
-}]
+}, peerRule]
 
 interface RegionShape {
   redundancy: number
@@ -39,7 +42,7 @@ const specRules: Rule[] = [{
   message: 'redundancy cannot exceed nats.managed.servers: each copy lives on another server',
   holds: ({ redundancy, nats }: RegionShape) =>
     nats.type !== 'Managed' || redundancy <= (nats.managed?.servers ?? 3)
-}]
+}, ...worldRules]
 
 /** Options of a managed NATS; a region that sets none has their defaults. */
 export const managedNatsSchema: RecordSchema = record('Options of a managed NATS.', {
@@ -58,7 +61,7 @@ export const managedNatsSchema: RecordSchema = record('Options of a managed NATS
 export const regionSpecSchema: RecordSchema = record('What the region should be.', {
   region: text('Identifier of the region, told to clients and to other regions. Immutable; the ' +
     'name of the object when absent.', {
-    pattern: '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$', maxLength: 40
+    pattern: regionIdPattern, maxLength: 40
   }),
   nodes: integer('How many nodes (pods) the region has. All are alike: each accepts clients and ' +
     'masters channels.', { minimum: 1, maximum: 1000, default: 3 }),
@@ -113,6 +116,7 @@ export const regionSpecSchema: RecordSchema = record('What the region should be.
   resources: resources('Resources of the node container.',
     { requests: { cpu: '250m', memory: '256Mi' } }),
   nats: natsSchema(),
+  world: worldSchema(),
   service: service('The Service that clients connect to.'),
   scheduling: scheduling('Where the nodes run.'),
   podTemplate: record('Labels and annotations that the pods of the nodes carry.', {
@@ -242,6 +246,7 @@ export const regionStatusSchema: RecordSchema = record('What the region is, as l
   version: text('Version (image tag or digest) that the spec asks of the nodes.'),
   endpoint: text('Address of the client Service within the cluster.'),
   nodes: nodesListSchema(),
+  ...peersStatusFields,
   rollout: record('The last restart that the operator caused.', {
     podName: text('Pod that was restarted.'),
     reason: text('Why.', { choices: ['OutdatedNotReady', 'Outdated'] }),

@@ -8,6 +8,7 @@ import type { KubeObject } from '../kube/resource.ts'
 import { appSpecSchema } from './app-schema.ts'
 import { managedNatsSchema, regionRules, regionSpecSchema } from './region-schema.ts'
 import { withDefaults } from './schema.ts'
+import { peerRule, relaySchema } from './world-schema.ts'
 import { violationsOf } from './violations.ts'
 import type { Violation } from './violations.ts'
 
@@ -55,6 +56,33 @@ export type NatsSpec =
   | { type: 'Managed', managed: ManagedNats }
   | { type: 'External', external: ExternalNats }
 
+/** How the relays of other regions reach ours. */
+export interface RelaySpec {
+  servers: number
+  advertise?: string
+  service: {
+    type: 'ClusterIP' | 'NodePort' | 'LoadBalancer'
+    nodePort?: number
+    loadBalancerClass?: string
+    externalTrafficPolicy?: string
+    annotations?: Record<string, string>
+  }
+  image?: string
+  resources: Resources
+  scheduling?: Scheduling
+}
+
+export interface WorldSpec {
+  name: string
+  secretName: string
+  peers?: Array<{ region: string, address?: string }>
+  endpoint?: string
+  /** Never absent here with a managed NATS. */
+  relay?: RelaySpec
+  globalmaster: { replicas: number, resources: Resources }
+  limits: { unreachableAfterSeconds: number }
+}
+
 export interface RegionSpec {
   /** Never absent here: the object's name stands in. */
   region: string
@@ -70,6 +98,7 @@ export interface RegionSpec {
   disruption?: { maxUnavailable?: string | number, minAvailable?: string | number }
   resources: Resources
   nats: NatsSpec
+  world?: WorldSpec
   service: {
     type: 'ClusterIP' | 'NodePort' | 'LoadBalancer'
     port: number
@@ -120,7 +149,26 @@ export interface NodeStatus {
   state: 'Pending' | 'Starting' | 'Ready' | 'Leaving' | 'Failed'
 }
 
-export interface RegionStatus {
+/** What the globalmaster of a region says of another one. */
+export interface PeerStatus {
+  region: string
+  object?: string
+  ringUID?: string
+  endpoint?: string
+  isInWorld?: boolean
+  lastHeardTime?: string
+  roundTripMs?: number
+  lagMs?: number
+  conditions?: Condition[]
+}
+
+/** The part of a region's status that its globalmaster writes, and nobody else. */
+export interface WorldStatus {
+  peers?: PeerStatus[]
+  syncedPeers?: string
+}
+
+export interface RegionStatus extends WorldStatus {
   observedGeneration?: number
   conditions?: Condition[]
   nodeCount?: number
@@ -171,7 +219,8 @@ export function parseRegion (
   for (const rule of regionRules) {
     const holds = rule.holds as ((self: unknown) => boolean) | undefined
     if (holds !== undefined && !holds(region)) {
-      violations.push({ path: 'metadata.name', message: rule.message })
+      const path = rule === peerRule ? 'spec.world.peers' : 'metadata.name'
+      violations.push({ path, message: rule.message })
     }
   }
   if (violations.length > 0) return { isValid: false, violations }
@@ -203,7 +252,17 @@ export function describeViolations (violations: Violation[]): string {
 
 /** Fills in what a schema default cannot say: it depends on other fields. */
 function complete (spec: RegionSpec, name: string): RegionSpec {
-  return { ...spec, region: spec.region ?? name, nats: completeNats(spec.nats) }
+  return {
+    ...spec,
+    region: spec.region ?? name,
+    nats: completeNats(spec.nats),
+    ...(spec.world === undefined ? {} : { world: completeWorld(spec.world, spec.nats) })
+  }
+}
+
+function completeWorld (world: WorldSpec, nats: NatsSpec): WorldSpec {
+  if (nats.type === 'External') return world
+  return { ...world, relay: withDefaults(relaySchema, world.relay ?? {}) as RelaySpec }
 }
 
 function completeNats (nats: NatsSpec): NatsSpec {

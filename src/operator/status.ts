@@ -7,8 +7,10 @@ import { mergeConditions, onRegion } from './conditions.ts'
 import type { Judgement } from './conditions.ts'
 import { regionNames, selectorLabels, selectorText } from './names.ts'
 import { isLeaving, isOutdated, isReady, revisionOf } from './plan.ts'
-import type { Pod, StatefulSet, Step } from './plan.ts'
-import type { NodeStatus, RealtimeRegion, RegionSpec, RegionStatus } from './spec.ts'
+import type { Deployment, Pod, StatefulSet, Step } from './plan.ts'
+import type {
+  NodeStatus, RealtimeRegion, RegionSpec, RegionStatus, WorldStatus
+} from './spec.ts'
 
 /** Pods listed in a status; a hundred are some 30 kB. */
 const nodesListedMax = 100
@@ -18,6 +20,9 @@ export interface Seen {
   pods: Pod[]
   /** The StatefulSet of a managed NATS. */
   nats: StatefulSet | undefined
+  /** The StatefulSet of the relay and the Deployment of the globalmaster, in a world. */
+  relay?: StatefulSet | undefined
+  globalmaster?: Deployment | undefined
   step: Step
   /** What came of a step that had to ask: why not, for people. */
   refusal?: string
@@ -33,7 +38,7 @@ export function regionStatus (
   const generation = region.metadata.generation ?? 0
   const port = spec.service.port === 80 ? '' : `:${spec.service.port}`
   return {
-    ...region.status,
+    ...operatorPart(region.status),
     observedGeneration: generation,
     conditions: mergeConditions(
       region.status?.conditions, judge(spec, seen, readyCount), generation, now
@@ -62,12 +67,20 @@ export function refusedStatus (
     : [onRegion('Ready', false, 'ConfigurationRefused', judgement.message),
         onRegion('Paused', false, 'NotPaused', '')]
   return {
-    ...region.status,
+    ...operatorPart(region.status),
     observedGeneration: generation,
     conditions: mergeConditions(
       region.status?.conditions, [judgement, ...ready], generation, now
     )
   }
+}
+
+/** A status without what its globalmaster writes: whoever applies a field becomes its owner. */
+export function operatorPart<Status extends WorldStatus> (
+  status: Status | undefined
+): Omit<Status, keyof WorldStatus> {
+  const { peers: _, syncedPeers: __, ...rest } = status ?? {} as Status
+  return rest
 }
 
 function judge (spec: RegionSpec, seen: Seen, readyCount: number): Judgement[] {
@@ -99,7 +112,8 @@ function readyOf (
     : onRegion('Ready', true, 'AsSpecified', `all ${spec.nodes} nodes serve`)
 }
 
-function degradedOf (spec: RegionSpec, { nats, pods }: Seen, readyCount: number): Judgement {
+function degradedOf (spec: RegionSpec, seen: Seen, readyCount: number): Judgement {
+  const { nats, pods } = seen
   if (spec.nats.type === 'Managed') {
     const { servers } = spec.nats.managed
     const ready = nats?.status?.readyReplicas ?? 0
@@ -113,7 +127,24 @@ function degradedOf (spec: RegionSpec, { nats, pods }: Seen, readyCount: number)
     return onRegion('Degraded', true, 'NodesMissing',
       `${readyCount} of ${spec.nodes} nodes ready${detail}`)
   }
-  return onRegion('Degraded', false, 'AllNodesServe', `${readyCount} of ${spec.nodes} nodes ready`)
+  return worldDegradedOf(spec, seen) ??
+    onRegion('Degraded', false, 'AllNodesServe', `${readyCount} of ${spec.nodes} nodes ready`)
+}
+
+/** Clients of the region are served without both. */
+function worldDegradedOf (
+  { world }: RegionSpec, { relay, globalmaster }: Seen
+): Judgement | undefined {
+  if (world === undefined) return undefined
+  const servers = world.relay?.servers ?? 0
+  const ready = relay?.status?.readyReplicas ?? 0
+  if (ready < servers) {
+    return onRegion('Degraded', true, 'RelayNotReady', `${ready} of ${servers} relay servers ready`)
+  }
+  return (globalmaster?.status?.readyReplicas ?? 0) > 0
+    ? undefined
+    : onRegion('Degraded', true, 'GlobalmasterNotReady',
+      'the globalmaster is not ready: what status.peers says may be old')
 }
 
 /** What keeps a pod from starting, as the kubelet says it. */

@@ -7,10 +7,16 @@ import type { KubeClient } from '../kube/client.ts'
 import { KubeError } from '../kube/kube-error.ts'
 import type { KubeObject, Resource } from '../kube/resource.ts'
 import { isContained } from './compare.ts'
-import { digestOf, resourceOf } from './desired.ts'
+import { resourceOf } from './desired.ts'
+import { digestOf } from './digest.ts'
 import type { Inventory } from './inventory.ts'
 import type { Manifest } from './manifest.ts'
-import { annotations, fieldManager, ownedResources, statefulSetResource } from './names.ts'
+import {
+  annotations, fieldManager, globalmasterManager, ownedResources, regionResource,
+  statefulSetResource
+} from './names.ts'
+import type { RealtimeRegion } from './spec.ts'
+import { operatorPart } from './status.ts'
 
 /** Another replica acts now; whatever was under way ends here. */
 export class NotLeaderError extends Error {
@@ -123,15 +129,27 @@ export class Writer {
 
   /** Writes a status, unless it says what is there already. True when it was written. */
   async status (resource: Resource, object: KubeObject, status: object): Promise<boolean> {
-    const { status: before } = object as { status?: unknown }
-    if (digestOf(before ?? {}) === digestOf(status)) return false
+    const { status: before } = object as { status?: object }
+    if (digestOf(operatorPart(before)) === digestOf(status)) return false
+    await this.#applyStatus(resource, object, status, fieldManager)
+    return true
+  }
+
+  /** Takes what a globalmaster has left in the status of a region that has none any more. */
+  async forgetPeers (region: RealtimeRegion): Promise<void> {
+    if (region.status?.peers === undefined && region.status?.syncedPeers === undefined) return
+    await this.#applyStatus(regionResource, region, {}, globalmasterManager)
+  }
+
+  async #applyStatus (
+    resource: Resource, object: KubeObject, status: object, manager: string
+  ): Promise<void> {
     const { apiVersion, kind, metadata: { name, namespace } } = object
     const patch = { apiVersion, kind, metadata: { name, namespace }, status } as KubeObject
     const written = await this.#client().apply<KubeObject>(
-      resource, patch, { fieldManager, force: true, subresource: 'status' }
+      resource, patch, { fieldManager: manager, force: true, subresource: 'status' }
     )
     this.#options.inventory.noteWritten(resource, written)
-    return true
   }
 
   #client (): KubeClient {

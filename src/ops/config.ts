@@ -32,6 +32,10 @@ const nodeSchema = z.object({
    */
   RINGCAST_LOG_BYTES: z.coerce.number().int().min(1).optional(),
   RINGCAST_APPS_SECRET: z.string().min(1),
+  /** The world that the region is part of; without one it neither speaks nor listens to others. */
+  RINGCAST_WORLD: z.string().min(1).max(63).optional(),
+  /** Where clients reach the region from anywhere: other regions are told. */
+  RINGCAST_ENDPOINT: z.string().max(512).default(''),
   RINGCAST_HOST: z.string().default('0.0.0.0'),
   RINGCAST_PORT: portNumber.default(8080),
   RINGCAST_PRIVATE_PORT: portNumber.default(8081),
@@ -46,6 +50,24 @@ const kubeSchema = z.object({
   KUBECONFIG: z.string().optional(),
   KUBERNETES_SERVICE_HOST: z.string().optional(),
   KUBERNETES_SERVICE_PORT: z.string().optional()
+})
+
+/** The globalmaster is of the mesh, and of nothing else in NATS. */
+const globalmasterSchema = nodeSchema.pick({
+  RINGCAST_REGION: true,
+  RINGCAST_NAMESPACE: true,
+  RINGCAST_POD_NAME: true,
+  RINGCAST_POD_UID: true,
+  RINGCAST_NATS_URL: true,
+  RINGCAST_NATS_USER: true,
+  RINGCAST_NATS_PASSWORD: true,
+  RINGCAST_NATS_TOKEN: true,
+  RINGCAST_NATS_CREDS_FILE: true,
+  RINGCAST_PRIVATE_PORT: true,
+  RINGCAST_LOG_LEVEL: true
+}).extend({
+  /** Its Lease, and the ConfigMap that says what its cluster knows of the world. */
+  RINGCAST_GLOBALMASTER: z.string().min(1)
 })
 
 const operatorSchema = kubeSchema.extend({
@@ -67,6 +89,12 @@ const operatorSchema = kubeSchema.extend({
 export type Environment = Readonly<Record<string, string | undefined>>
 
 export type NodeConfig = z.infer<typeof nodeSchema>
+export type GlobalmasterConfig = z.infer<typeof globalmasterSchema>
+export type NatsConfig = Pick<
+  NodeConfig,
+  | 'RINGCAST_NATS_URL' | 'RINGCAST_NATS_USER' | 'RINGCAST_NATS_PASSWORD' | 'RINGCAST_NATS_TOKEN'
+  | 'RINGCAST_NATS_CREDS_FILE'
+>
 export type OperatorConfig = z.infer<typeof operatorSchema>
 export type KubeConfig = z.infer<typeof kubeSchema>
 
@@ -78,6 +106,11 @@ export function processEnvironment(): Environment {
 /** The configuration of `ringcast node`. Throws an Error that lists every wrong variable. */
 export function nodeConfig(environment: Environment): NodeConfig {
   return parsed(nodeSchema, environment)
+}
+
+/** The configuration of `ringcast globalmaster`. Throws an Error like `nodeConfig`. */
+export function globalmasterConfig(environment: Environment): GlobalmasterConfig {
+  return parsed(globalmasterSchema, environment)
 }
 
 /** The configuration of `ringcast operator`. Throws an Error like `nodeConfig`. */

@@ -6,6 +6,7 @@ import type { MessagePort } from 'node:worker_threads'
 import type { AppConfig } from '../auth/app.ts'
 import type { LogRoom } from '../log/room.ts'
 import type { ErrorInfo } from '../wire/errors.ts'
+import type { ForeignRegion } from '../node/ports.ts'
 import type { WorkerCounts } from '../node/worker.ts'
 import type { View } from '../ring/view.ts'
 
@@ -58,6 +59,8 @@ export type ToWorker =
       readonly generations: ReadonlyMap<string, readonly number[]>
       readonly gone: ReadonlySet<string>
     }
+  /** All other regions that are known. */
+  | { readonly kind: 'world'; readonly regions: readonly ForeignRegion[] }
   /** Answered with `appsKnown`. */
   | { readonly kind: 'apps'; readonly apps: readonly AppConfig[]; readonly ticket: number }
   | { readonly kind: 'logRoom'; readonly room: LogRoom }

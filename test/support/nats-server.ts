@@ -15,6 +15,8 @@ const startTimeoutMs = 20_000
 export type NatsServerOptions = {
   /** Whether JetStream is on, with file storage in the server's temporary folder. */
   jetstream?: boolean
+  /** Of JetStream, where several regions are joined. */
+  domain?: string
   /** More configuration, in the language of nats-server's own files. */
   config?: string
   /** A port to listen on, to start a stopped server again where its clients look for it. */
@@ -74,7 +76,8 @@ export async function startNatsServer (options: NatsServerOptions = {}): Promise
   }
 }
 
-function configOf (folder: string, { jetstream, config, port, storeFolder }: NatsServerOptions) {
+function configOf (folder: string, options: NatsServerOptions) {
+  const { jetstream, domain, config, port, storeFolder } = options
   const lines = [
     'host: 127.0.0.1',
     `port: ${port ?? -1}`,
@@ -82,7 +85,8 @@ function configOf (folder: string, { jetstream, config, port, storeFolder }: Nat
   ]
   if (jetstream === true) {
     const store = JSON.stringify(storeFolder ?? join(folder, 'jetstream'))
-    lines.push(`jetstream { store_dir: ${store} }`)
+    const ofDomain = domain === undefined ? '' : `, domain: ${domain}`
+    lines.push(`jetstream { store_dir: ${store}${ofDomain} }`)
   }
   if (config !== undefined) lines.push(config)
   return lines.join('\n') + '\n'

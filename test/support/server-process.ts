@@ -5,7 +5,7 @@
  * killed when the process exits.
  */
 
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { freePorts as freePortsOf } from '../../src/commands/free-ports.ts'
@@ -13,6 +13,9 @@ import { toolPath } from './tools.ts'
 
 const stopGraceMs = 10_000
 const pollMs = 50
+
+const running = new Set<ChildProcess>()
+process.once('exit', () => { for (const child of running) child.kill('SIGKILL') })
 
 export type ServerProcess = {
   readonly name: string
@@ -46,12 +49,12 @@ export function startServer ({ name, command, args, logFile, env }: ServerOption
   const child = spawn(file ?? command, words, { stdio: ['ignore', log, log], env })
   closeSync(log)
   let ending: string | undefined
-  const killWithParent = () => { child.kill('SIGKILL') }
-  process.once('exit', killWithParent)
+  const killNow = () => { child.kill('SIGKILL') }
+  running.add(child)
   const gone = new Promise<void>(resolve => {
     const end = (reason: string) => {
       ending = reason
-      process.off('exit', killWithParent)
+      running.delete(child)
       resolve()
     }
     child.once('error', error => end(`could not be started: ${error.message}`))
@@ -67,12 +70,12 @@ export function startServer ({ name, command, args, logFile, env }: ServerOption
     async stop () {
       if (ending !== undefined) return
       child.kill('SIGTERM')
-      const insist = setTimeout(killWithParent, stopGraceMs)
+      const insist = setTimeout(killNow, stopGraceMs)
       await gone
       clearTimeout(insist)
     },
     async kill () {
-      killWithParent()
+      killNow()
       await gone
     }
   }

@@ -18,6 +18,7 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   dev: [],
   node: [],
   operator: [],
+  globalmaster: [],
   publish: [...CLIENT, '--channel', 'c'],
   subscribe: [...CLIENT, '--channel', 'c'],
   check: CLIENT,
@@ -261,6 +262,7 @@ t.test('what is wrong is told in one line', async (t) => {
   t.test('variables that are wrong: all of them are named, no value is', async (t) => {
     await refused(t, ['node'], /RINGCAST_REGION is not set; .*RINGCAST_NATS_URL is not set/)
     await refused(t, ['operator'], /RINGCAST_NODE_IMAGE is not set/)
+    await refused(t, ['globalmaster'], /RINGCAST_REGION is not set; .*MASTER is not set/)
     await refused(t, ['ring', '-r', 'r'], /KUBECONFIG is not set/)
     const wrong = nodeVariables({
       RINGCAST_PORT: 'http', RINGCAST_WORKERS: '0', RINGCAST_NATS_PASSWORD: 'sesame'
@@ -279,9 +281,11 @@ async function fileTests(t: Test): Promise<void> {
     RINGCAST_NODE_IMAGE: 'a', RINGCAST_NATS_IMAGE: 'b', KUBECONFIG: join(dir, 'missing.yaml')
   })
   const credentials = join(dir, 'missing.creds')
-  await refused(t, ['node'], /RINGCAST_NATS_CREDS_FILE: .*missing\.creds/, nodeVariables({
-    RINGCAST_NATS_CREDS_FILE: credentials
-  }))
+  for (const command of ['node', 'globalmaster']) {
+    await refused(t, [command], /RINGCAST_NATS_CREDS_FILE: .*missing\.creds/, nodeVariables({
+      RINGCAST_NATS_CREDS_FILE: credentials, RINGCAST_GLOBALMASTER: 'r-globalmaster'
+    }))
+  }
 }
 
 /** What `ringcast node` reads, so that only what a test changes is wrong. */

@@ -23,7 +23,7 @@ interface Region {
 t.test('logs', { skip, timeout: 180_000 }, async (t) => {
   const cluster = await startNatsCluster(3)
   t.teardown(() => cluster.stop())
-  const rig = await NodeRig.start(t, cluster)
+  const rig = await NodeRig.start(t, { nats: cluster })
   const region: Region = { rig, cluster, nodes: [] }
   await t.test('[A15] no node is ready before every copy of the log is there', (t) =>
     testBeginning(t, region))

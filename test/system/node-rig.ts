@@ -23,16 +23,15 @@ import { ablyClient, type AblyOptions } from '../support/ably-clients.ts'
 import { type ApiServer, startApiServer } from '../support/api-server.ts'
 import type { NatsCluster } from '../support/nats-cluster.ts'
 import { type NatsServer, type NatsServerOptions, startNatsServer } from '../support/nats-server.ts'
-import { freePorts, type ServerProcess, startServer } from '../support/server-process.ts'
+import { freePorts } from '../support/server-process.ts'
 import { TcpGate } from '../support/tcp-gate.ts'
 import { clientOf, regionObject, until } from './operator-rig.ts'
+import { type NodeProcess, type NodeState, startNodeProcess } from './node-process.ts'
 import { environmentOf, type Pod } from './pod-environment.ts'
 
+export type { NodeProcess, NodeState }
 export { until }
 
-const MAIN = join(import.meta.dirname, '..', '..', 'src', 'main.ts')
-const NAMESPACE = 'default'
-const REGION = 'eu'
 /** So many names are tried to find some of one master. */
 const NAMES_MAX = 10_000
 const KEY = 'chat00.app000:secretOfTheRig'
@@ -51,32 +50,29 @@ export interface Teardowns {
 
 type Nats = NatsServer | NatsCluster
 
-/** What `GET /probe` of a private port says, and why the node is not ready, if it is not. */
-export interface NodeState {
-  readonly incarnation: string
-  readonly isMeshUp: boolean
-  readonly viewVersion: number
-  readonly standing: string
-  readonly unreadyBecause: string | undefined
-}
-
-/** One container of a pod: a process, from its start to its end. */
-export interface NodeProcess {
-  readonly name: string
-  readonly host: string
-  readonly url: string
-  readonly privateUrl: string
-  readonly process: ServerProcess
-  /** All that it has logged, one JSON line per event. */
-  log(): string
-  /** Rejects when its private port does not answer. */
-  state(): Promise<NodeState>
+/** What of a region is not as it is mostly. */
+export interface RigOptions {
+  /** One that the test runs, as a cluster. */
+  readonly nats?: Nats
+  /** That of another region. */
+  readonly api?: ApiServer
+  /** Which is there. */
+  readonly namespace?: string
+  readonly region?: string
+  /** Different for regions that are there at once. */
+  readonly no?: number
+  /** What the nodes are told besides. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 export class NodeRig {
   readonly key = KEY
   readonly #t: Teardowns
-  readonly #api: ApiServer
+  readonly region: string
+  readonly #namespace: string
+  readonly #no: number
+  readonly #env: Readonly<Record<string, string>>
+  readonly api: ApiServer
   readonly #client: KubeClient
   readonly #folder: string
   /** A kubeconfig with the rights of the nodes. */
@@ -87,12 +83,16 @@ export class NodeRig {
   nats: Nats
   #startCount = 0
 
-  private constructor(t: Teardowns, parts: {
+  private constructor(t: Teardowns, options: RigOptions, parts: {
     api: ApiServer; client: KubeClient; nats: Nats; apiGate: TcpGate; folder: string
     kubeconfigPath: string; ports: readonly [number, number]
   }) {
     this.#t = t
-    this.#api = parts.api
+    this.region = options.region ?? 'eu'
+    this.#namespace = options.namespace ?? 'default'
+    this.#env = options.env ?? {}
+    this.#no = options.no ?? 0
+    this.api = parts.api
     this.#client = parts.client
     this.nats = parts.nats
     this.apiGate = parts.apiGate
@@ -102,21 +102,21 @@ export class NodeRig {
   }
 
   /**
-   * Starts API server and NATS (which keeps its streams over a stop), and makes the objects of
-   * the region; all of it ends with `t`. `givenNats` is one that the test runs, as a cluster.
+   * Starts API server and NATS (which keeps its streams over a stop), unless they are given, and
+   * makes the objects of the region; all of it ends with `t`.
    */
-  static async start(t: Teardowns, givenNats?: NatsCluster): Promise<NodeRig> {
-    const api = await startApiServer({ crds: ['crds'] })
-    t.teardown(() => api.stop())
+  static async start(t: Teardowns, options: RigOptions = {}): Promise<NodeRig> {
+    const api = options.api ?? await startApiServer({ crds: ['crds'] })
+    if (options.api === undefined) t.teardown(() => api.stop())
     const folder = mkdtempSync(join(tmpdir(), 'ringcast-nodes-'))
     t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-    const nats = givenNats ?? await startNatsServer(natsOptions(folder))
+    const nats = options.nats ?? await startNatsServer(natsOptions(folder))
     const apiGate = await TcpGate.before(Number(new URL(api.url).port))
     t.teardown(() => apiGate.shut())
     const client = await clientOf(api)
     t.teardown(() => client.close())
     const [publicPort = 0, privatePort = 0] = await freePorts(2)
-    const rig = new NodeRig(t, {
+    const rig = new NodeRig(t, options, {
       api, client, nats, apiGate, folder, ports: [publicPort, privatePort],
       kubeconfigPath: join(folder, 'kubeconfig')
     })
@@ -127,8 +127,8 @@ export class NodeRig {
 
   /** Makes pod `index` of the region, unless it is there, and starts its container (again). */
   async startNode(index: number): Promise<NodeProcess> {
-    const name = `${REGION}-${index}`
-    const target = { namespace: NAMESPACE, name }
+    const target = this.#podOf(index)
+    const { name } = target
     const known = await this.#client.get<Pod>(podResource, target)
     const pod = known ?? await this.#client.create<Pod>(podResource, this.#podManifest(name))
     const host = this.hostOf(index)
@@ -176,8 +176,7 @@ export class NodeRig {
 
   /** Takes the pod out of the API, as it is once its grace is over. */
   async deletePod(index: number): Promise<void> {
-    const target = { namespace: NAMESPACE, name: `${REGION}-${index}` }
-    await this.#client.remove(podResource, target, { gracePeriodSeconds: 0 })
+    await this.#client.remove(podResource, this.#podOf(index), { gracePeriodSeconds: 0 })
   }
 
   /** The keys of the region's own app. */
@@ -193,21 +192,20 @@ export class NodeRig {
   /** What the nodes are given to know of apps, as the operator writes it. */
   async #writeApps(apps: readonly object[]): Promise<void> {
     const stringData = { 'apps.json': JSON.stringify({ apps }) }
-    const { apps: name } = regionNames(REGION)
-    await this.#client.mergePatch(SECRETS, { namespace: NAMESPACE, name }, { stringData })
+    const { apps: name } = regionNames(this.region)
+    await this.#client.mergePatch(SECRETS, { namespace: this.#namespace, name }, { stringData })
   }
 
   /** Asks the pod's node to drain, or no longer, as a person would: by annotation. */
   async annotateDrain(index: number, isAsked: boolean): Promise<void> {
-    const target = { namespace: NAMESPACE, name: `${REGION}-${index}` }
     const annotations = { 'ringcast.dev/drain': isAsked ? 'true' : null }
-    await this.#client.mergePatch(podResource, target, { metadata: { annotations } })
+    await this.#client.mergePatch(podResource, this.#podOf(index), { metadata: { annotations } })
   }
 
   /** The view as the RealtimeRing has it; undefined before the first. */
   async view(): Promise<View | undefined> {
     interface Ring extends KubeObject { spec: { partitionCount: number }, status?: object }
-    const target = { namespace: NAMESPACE, name: REGION }
+    const target = { namespace: this.#namespace, name: this.region }
     const object = await this.#client.get<Ring>(RINGS, target)
     if (object?.status === undefined) return undefined
     const reading = viewFromStatus(object.status, object.spec)
@@ -272,7 +270,11 @@ export class NodeRig {
 
   /** The address of pod `index`; no other process of this machine is likely to listen there. */
   hostOf(index: number): string {
-    return `127.${20 + process.pid % 200}.0.${index + 1}`
+    return `127.${20 + process.pid % 200}.${this.#no}.${index + 1}`
+  }
+
+  #podOf(index: number): { namespace: string; name: string } {
+    return { namespace: this.#namespace, name: `${this.region}-${index}` }
   }
 
   /** What all nodes, past ones too, logged of themselves and of the ring, in order. */
@@ -285,7 +287,7 @@ export class NodeRig {
 
   #podManifest(name: string): Pod {
     const urls = 'urls' in this.nats ? this.nats.urls : [this.nats.url]
-    const parsed = parseRegion(regionObject(NAMESPACE, REGION, {
+    const parsed = parseRegion(regionObject(this.#namespace, this.region, {
       nats: { type: 'External', external: { urls } },
       redundancy: urls.length,
       workers: 1,
@@ -295,14 +297,14 @@ export class NodeRig {
     const { template } = nodeStatefulSet({
       ...this.#context(), spec: parsed.spec
     }).spec as { template: Pod }
-    const metadata = { ...template.metadata, name, namespace: NAMESPACE }
+    const metadata = { ...template.metadata, name, namespace: this.#namespace }
     return { ...template, apiVersion: 'v1', kind: 'Pod', metadata }
   }
 
   #context() {
     return {
-      name: REGION,
-      namespace: NAMESPACE,
+      name: this.region,
+      namespace: this.#namespace,
       defaults: { nodeImage: 'ringcast', natsImage: 'nats' },
       replicas: 3,
       natsCredentials: 'none' as const,
@@ -312,15 +314,16 @@ export class NodeRig {
 
   /** What the operator makes before there are nodes. */
   async #makeRegion(): Promise<void> {
-    const parsed = parseRegion(regionObject(NAMESPACE, REGION))
+    const parsed = parseRegion(regionObject(this.#namespace, this.region))
     if (!parsed.isValid) throw new Error(JSON.stringify(parsed.violations))
-    const names = regionNames(REGION)
+    const names = regionNames(this.region)
     const apps = {
-      apiVersion: 'v1', kind: 'Secret', metadata: { name: names.apps, namespace: NAMESPACE },
+      apiVersion: 'v1', kind: 'Secret', metadata: { name: names.apps, namespace: this.#namespace },
       stringData: { 'apps.json': JSON.stringify(APPS) }
     }
     const manifests = [
-      ...nodeAccess(REGION, NAMESPACE), ring({ ...this.#context(), spec: parsed.spec }), apps
+      ...nodeAccess(this.region, this.#namespace), apps,
+      ring({ ...this.#context(), spec: parsed.spec })
     ]
     for (const manifest of manifests as KubeObject[]) {
       await this.#client.create(resourceOf(manifest), manifest)
@@ -330,11 +333,11 @@ export class NodeRig {
 
   /** The nodes have the rights of their own ServiceAccount, and no others. */
   async #writeKubeconfig(account: string): Promise<void> {
-    const { body } = await this.#api.call(
-      'POST', `/api/v1/namespaces/${NAMESPACE}/serviceaccounts/${account}/token`,
+    const { body } = await this.api.call(
+      'POST', `/api/v1/namespaces/${this.#namespace}/serviceaccounts/${account}/token`,
       { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} }
     )
-    const kubeconfig = JSON.parse(readFileSync(this.#api.kubeconfigPath, 'utf8'))
+    const kubeconfig = JSON.parse(readFileSync(this.api.kubeconfigPath, 'utf8'))
     kubeconfig.clusters[0].cluster.server = `https://127.0.0.1:${this.apiGate.port}`
     kubeconfig.users[0].user = { token: body.status.token }
     writeFileSync(this.kubeconfigPath, JSON.stringify(kubeconfig), { mode: 0o600 })
@@ -349,30 +352,12 @@ export class NodeRig {
       KUBECONFIG: this.kubeconfigPath,
       RINGCAST_HOST: host,
       RINGCAST_PORT: String(publicPort),
-      RINGCAST_PRIVATE_PORT: String(privatePort)
+      RINGCAST_PRIVATE_PORT: String(privatePort),
+      ...this.#env
     }
-    const server = startServer({
-      name, command: process.execPath, args: [MAIN, 'node'], logFile, env
-    })
-    this.#t.teardown(() => server.kill())
-    const privateUrl = `http://${host}:${privatePort}`
-    const ask = async (path: string): Promise<Record<string, any>> => {
-      const signal = AbortSignal.timeout(1_000)
-      const answer = await fetch(`${privateUrl}${path}`, { signal })
-      return await answer.json() as Record<string, any>
-    }
-    return {
-      name,
-      host,
-      url: `http://${host}:${publicPort}`,
-      privateUrl,
-      process: server,
-      log: () => readFileSync(logFile, 'utf8'),
-      state: async () => {
-        const [probe, readiness] = await Promise.all([ask('/probe'), ask('/readyz')])
-        return { ...probe, unreadyBecause: readiness.reason } as NodeState
-      }
-    }
+    const node = startNodeProcess({ name, host, publicPort, privatePort, logFile, env })
+    this.#t.teardown(() => node.process.kill())
+    return node
   }
 }
 

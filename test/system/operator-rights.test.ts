@@ -12,6 +12,8 @@ import { parse, parseAllDocuments } from 'yaml'
 import { projectRoot } from '../../deploy/render.ts'
 import { KubeClient } from '../../src/kube/client.ts'
 import { tokenFileCredentials } from '../../src/kube/credentials.ts'
+import type { KubeObject } from '../../src/kube/resource.ts'
+import { secretResource } from '../../src/operator/names.ts'
 import { apiServerTools } from '../support/api-server.ts'
 import type { ApiServer } from '../support/api-server.ts'
 import { missingTools, toolPath } from '../support/tools.ts'
@@ -40,13 +42,22 @@ t.test('rights', { skip, timeout: 120_000 }, async t => {
       })
       rig.controller.start()
       try {
-        await admin.create(regionResource, regionObject(home, 'eu', { networkPolicy: 'Managed' }))
+        const world = { name: 'acme', secretName: 'acme-world' }
+        await admin.create(secretResource, {
+          apiVersion: 'v1',
+          kind: 'Secret',
+          metadata: { namespace: home, name: world.secretName },
+          stringData: { password: 'k'.repeat(24) }
+        } as KubeObject)
+        await admin.create(regionResource, regionObject(home, 'eu', {
+          networkPolicy: 'Managed', world
+        }))
         await admin.create(appResource, appObject(home, 'chat', { regionRef: { name: 'eu' } }))
         await untilCondition(admin, regionResource, home, 'eu', 'Ready', 'True')
         await untilCondition(admin, appResource, home, 'chat', 'Ready', 'True')
         // A rollout needs the right to delete pods.
         await admin.mergePatch(regionResource, { namespace: home, name: 'eu' }, {
-          spec: { image: 'ringcast:2', networkPolicy: 'None' }
+          spec: { image: 'ringcast:2', networkPolicy: 'None', world: null }
         })
         const region = await untilCondition(admin, regionResource, home, 'eu', 'Ready', 'True')
         t.equal(region.status?.updatedNodeCount, 3)

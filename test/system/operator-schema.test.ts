@@ -93,7 +93,7 @@ t.test('CRDs', { skip }, async t => {
       body.spec.versions[0].additionalPrinterColumns
         .filter((column: { priority?: number }) => column.priority === undefined)
         .map((column: { name: string }) => column.name),
-      ['Ready', 'Status', 'Nodes', 'Version', 'Age']
+      ['Ready', 'Status', 'Nodes', 'Peers', 'Version', 'Age']
     )
   })
 })

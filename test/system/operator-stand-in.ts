@@ -1,7 +1,7 @@
 /*
 What envtest lacks, as far as the operator needs it: a StatefulSet controller and kubelets that
 make pods ready, driven by watches on a real API server. Pods whose image contains `bad` never
-become ready; others do at once. No process runs in them.
+become ready; others do at once. No process runs in them. Deployments are ready without pods.
 */
 
 import { createHash } from 'node:crypto'
@@ -10,7 +10,9 @@ import type { KubeClient } from '../../src/kube/client.ts'
 import { ListWatch } from '../../src/kube/list-watch.ts'
 import type { KubeObject } from '../../src/kube/resource.ts'
 import { WorkQueue } from '../../src/kube/work-queue.ts'
-import { podResource, statefulSetResource } from '../../src/operator/names.ts'
+import {
+  deploymentResource, podResource, statefulSetResource
+} from '../../src/operator/names.ts'
 import type { Pod } from '../../src/operator/plan.ts'
 import { type ApiServer, startApiServer } from '../support/api-server.ts'
 import { clientOf } from './operator-rig.ts'
@@ -23,12 +25,17 @@ interface StatefulSetObject extends KubeObject {
   }
 }
 
+interface DeploymentObject extends KubeObject {
+  spec: { replicas: number }
+}
+
 export class StandInCluster {
   /** Most pods of one StatefulSet that were ever missing or unready after all had been ready. */
   unavailableMax = 0
   readonly #client: KubeClient
   readonly #sets: ListWatch<StatefulSetObject>
   readonly #pods: ListWatch<Pod>
+  readonly #deployments: ListWatch<DeploymentObject>
   readonly #queue: WorkQueue
   readonly #onceReady = new Set<string>()
 
@@ -56,23 +63,35 @@ export class StandInCluster {
       onChange: ({ object: { metadata } }) =>
         add(metadata.namespace, metadata.ownerReferences?.[0]?.name)
     })
+    this.#deployments = new ListWatch<DeploymentObject>({
+      client,
+      resource: deploymentResource,
+      onProblem,
+      onChange: ({ type, object: { metadata } }) => {
+        if (type === 'ADDED') this.#queue.add(`${metadata.namespace}/${metadata.name}/deployment`)
+      }
+    })
   }
 
   async start (): Promise<void> {
     this.#sets.start()
     this.#pods.start()
-    await Promise.all([this.#sets.synced, this.#pods.synced])
+    this.#deployments.start()
+    const watches = [this.#sets, this.#pods, this.#deployments]
+    await Promise.all(watches.map(({ synced }) => synced))
     this.#queue.start()
   }
 
   async stop (): Promise<void> {
     this.#sets.stop()
     this.#pods.stop()
+    this.#deployments.stop()
     await this.#queue.stop()
   }
 
   async #reconcile (key: string): Promise<void> {
-    const [namespace = '', name = ''] = key.split('/')
+    const [namespace = '', name = '', isDeployment] = key.split('/')
+    if (isDeployment !== undefined) return await this.#startDeployment(namespace, name)
     const set = this.#sets.get({ namespace, name })
     if (set === undefined) return
     const revision = `${name}-${createHash('sha256')
@@ -101,6 +120,13 @@ export class StandInCluster {
         replicas: pods.length,
         readyReplicas
       }
+    }, { subresource: 'status' })
+  }
+
+  async #startDeployment (namespace: string, name: string): Promise<void> {
+    const { replicas = 1 } = this.#deployments.get({ namespace, name })?.spec ?? {}
+    await this.#client.mergePatch(deploymentResource, { namespace, name }, {
+      status: { replicas, readyReplicas: replicas }
     }, { subresource: 'status' })
   }
 

@@ -64,8 +64,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- include "ringcast.imageName" (dict "root" . "image" .Values.natsImage) -}}
 {{- end -}}
 
-{{/* What the operator may do with what it makes, and what nodes may do: it can only grant what it
-holds itself. */}}
+{{/* What the operator may do with what it makes, and what nodes and globalmasters may do: it can only
+grant what it holds itself. */}}
 {{- define "ringcast.rules" -}}
 - apiGroups: [ringcast.dev]
   resources: [realtimeregions, realtimeapps]
@@ -91,7 +91,11 @@ holds itself. */}}
   resources: [secrets, configmaps, services, serviceaccounts]
   verbs: [get, list, watch, create, patch, update, delete]
 - apiGroups: [apps]
-  resources: [statefulsets]
+  resources: [statefulsets, deployments]
+  verbs: [get, list, watch, create, patch, update, delete]
+# Of the globalmasters, which renew them by a Role that it makes.
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
   verbs: [get, list, watch, create, patch, update, delete]
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]

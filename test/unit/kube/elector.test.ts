@@ -256,6 +256,26 @@ t.test('stop gives the Lease back, and a successor need not wait', async t => {
   t.same(a.told, ['elected'], 'a planned end is no loss')
 })
 
+t.test('a Lease that somebody made is taken, and the term grows with its holders', async t => {
+  const store = new LeaseStore()
+  await store.create(undefined, { metadata: { name: 'operator', namespace: 'ns' } })
+  const timers = new FakeTimers()
+  const [a, b] = [candidate('a', store, timers), candidate('b', store, timers)]
+  a.elector.start()
+  await settle()
+  t.ok(a.elector.isLeader())
+  const { elector } = a
+  const term = elector.term()
+  b.elector.start()
+  await timers.advance(6_000)
+  t.equal(elector.term(), term, 'renewals change nothing in it')
+  await elector.stop()
+  await timers.advance(2_000)
+  t.ok(b.elector.isLeader())
+  t.ok(b.elector.term() > term)
+  await b.elector.stop()
+})
+
 t.test('stop during the acquisition gives back what it brought', async t => {
   const store = new LeaseStore()
   const timers = new FakeTimers()

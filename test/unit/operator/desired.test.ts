@@ -7,11 +7,14 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { stringify } from 'yaml'
-import { desiredManifests, digestOf, natsSecretOf } from '../../../src/operator/desired.ts'
+import { desiredManifests, natsSecretOf, relaySecretOf } from '../../../src/operator/desired.ts'
 import type { Facts } from '../../../src/operator/desired.ts'
+import { digestOf } from '../../../src/operator/digest.ts'
 import type { Manifest } from '../../../src/operator/manifest.ts'
 import { parseRegion } from '../../../src/operator/spec.ts'
 import type { RealtimeRegion } from '../../../src/operator/spec.ts'
+import { relayAddress } from '../../../src/operator/relay-manifests.ts'
+import type { WorldFacts } from '../../../src/operator/world.ts'
 
 const defaults = { nodeImage: 'ringcast:1.0.0', natsImage: 'nats:2' }
 
@@ -33,6 +36,26 @@ function manifestsOf (spec: object, facts: Partial<Facts> = {}): Manifest[] {
     externalNats: { credentials: 'none', digest: '' },
     ...facts
   }, defaults)
+}
+
+const worldFacts: WorldFacts = {
+  peers: [
+    {
+      region: 'ap',
+      object: 'asia/ap',
+      ring: { uid: 'uid-of-ap', madeAtMs: 1 },
+      address: relayAddress('ap', 'asia')
+    },
+    { region: 'us', address: 'relay.us.example:7222' },
+    // One whose NATS is external has no relay.
+    { region: 'za', object: 'africa/za' }
+  ],
+  ring: { uid: 'uid-of-ring', madeAtMs: 2 },
+  generation: 7,
+  apps: { AbC123: '0123456789abcdef' },
+  relaySecret: relaySecretOf({}, () => 'krandom'),
+  hasTls: true,
+  secretDigest: 'digest'
 }
 
 const examples: Record<string, () => Manifest[]> = {
@@ -66,6 +89,28 @@ const examples: Record<string, () => Manifest[]> = {
     networkPolicy: 'Managed',
     nats: { managed: { storage: { size: '50Gi', storageClassName: 'fast' } } }
   }),
+  world: () => manifestsOf({
+    region: 'eu-west',
+    networkPolicy: 'Managed',
+    world: {
+      name: 'acme',
+      secretName: 'acme-world',
+      endpoint: 'eu.example',
+      peers: [{ region: 'us', address: 'relay.us.example:7222' }],
+      relay: {
+        advertise: 'relay.eu.example:30222',
+        service: { type: 'NodePort', nodePort: 30222, annotations: { 'example.com/a': 'b' } }
+      },
+      globalmaster: { replicas: 2 }
+    }
+  }, { world: worldFacts }),
+  'world-external': () => manifestsOf({
+    world: { name: 'acme', secretName: 'acme-world' },
+    nats: { type: 'External', external: { urls: ['nats://a:4222'], secretName: 'login' } }
+  }, {
+    world: { ...worldFacts, relaySecret: {} },
+    externalNats: { credentials: 'file', digest: 'd' }
+  }),
   external: () => manifestsOf({
     nats: {
       type: 'External', external: { urls: ['nats://a:4222', 'nats://b:4222'], logBytes: '20Gi' }
@@ -85,7 +130,7 @@ for (const [name, make] of Object.entries(examples)) {
 }
 
 const podSpecsOf = (manifests: Manifest[]) => manifests
-  .filter(({ kind }) => kind === 'StatefulSet')
+  .filter(({ kind }) => kind === 'StatefulSet' || kind === 'Deployment')
   .map(({ spec }) => (spec as any).template.spec)
 
 t.test('every pod passes the restricted standard, with a root it cannot write to', async t => {
@@ -169,4 +214,47 @@ t.test('credentials of NATS are made once, entry by entry', async t => {
     user: 'ringcast', password: 'kept', systemPassword: 'new', routePassword: 'new'
   })
   t.same(natsSecretOf(made, () => 'never'), made)
+})
+
+t.test('what is new in the world restarts the relay, and not the NATS that connects to it',
+  async t => {
+    const relay = { advertise: 'relay.eu.example:7222' }
+    const world = { name: 'acme', secretName: 'acme-world', relay }
+    const templatesOf = (spec: object, facts: Partial<WorldFacts> = {}) => Object.fromEntries(
+      manifestsOf(spec, { world: { ...worldFacts, ...facts } })
+        .filter(({ kind }) => kind === 'StatefulSet' || kind === 'Deployment')
+        .map(({ metadata, spec: { template } }: any) => [metadata.name, digestOf(template)])
+    )
+    const changed = (spec: object, facts: Partial<WorldFacts>) => {
+      const [before, after] = [templatesOf({ world }), templatesOf(spec, facts)]
+      return Object.keys(before).filter(name => before[name] !== after[name])
+    }
+    t.same(changed({ world }, {}), [])
+    t.same(changed({ world }, { peers: [] }), ['eu-relay'])
+    t.same(changed({ world }, { secretDigest: 'another' }), ['eu-relay'])
+    const ring = { uid: 'another', madeAtMs: 3 }
+    t.same(changed({ world }, { apps: {}, generation: 9, ring }), [])
+    t.same(changed({ world: { ...world, relay: { ...relay, servers: 3 } } }, {}), ['eu-relay'])
+    t.same(changed({ world }, { relaySecret: relaySecretOf({}, () => 'kother') }),
+      ['eu-relay', 'eu-nats'])
+  })
+
+t.test('the globalmaster may read one ConfigMap, and write its Lease and one status', async t => {
+  const role = examples.world?.().find(
+    ({ kind, metadata }) => kind === 'Role' && metadata.name === 'eu-globalmaster'
+  )
+  const rules = (role as any).rules.map(({ resources, resourceNames, verbs }: any) =>
+    `${resources} ${resourceNames}: ${verbs}`)
+  t.same(rules, [
+    'configmaps eu-globalmaster: get,list,watch',
+    'leases eu-globalmaster: get,update',
+    'realtimeregions eu: get',
+    'realtimeregions/status eu: get,patch'
+  ])
+})
+
+t.test('neither the password of the world nor a key is in a ConfigMap', async t => {
+  const texts = ['world', 'world-external'].flatMap(name => examples[name]?.() ?? [])
+    .filter(({ kind }) => kind !== 'Secret').map(manifest => JSON.stringify(manifest))
+  for (const text of texts) t.notMatch(text, /krandom/)
 })

@@ -25,6 +25,9 @@ const app = (message: string, path: string | undefined, good: object, bad: objec
   ({ kind: 'RealtimeApp', message, good, bad, ...rest, ...(path === undefined ? {} : { path }) })
 
 const regionRef = { name: 'eu' }
+const world = { name: 'acme', secretName: 'acme-world' }
+const peer = { region: 'us', address: 'relay.us.example:7222' }
+const relay = { advertise: 'relay.eu.example:7222' }
 const external = { urls: ['nats://nats.example:4222'] }
 
 /** The limits of an app: their least value is 1, and this their greatest. */
@@ -95,6 +98,23 @@ export const ruleCases: RuleCase[] = [
   region('loadBalancerClass needs type LoadBalancer', 'spec.service',
     { service: { type: 'LoadBalancer', loadBalancerClass: 'example.com/lb' } },
     { service: { type: 'NodePort', loadBalancerClass: 'example.com/lb' } }),
+  region('world.relay needs nats.type Managed', 'spec',
+    { world, nats: { type: 'External', external } },
+    { world: { ...world, relay: {} }, nats: { type: 'External', external } }),
+  region('world.peers needs world.relay.advertise', 'spec',
+    { world: { ...world, relay, peers: [peer] } }, { world: { ...world, peers: [peer] } }),
+  region('world.peers need an address each', 'spec',
+    { world: { ...world, peers: [{ region: 'us' }] }, nats: { type: 'External', external } },
+    { world: { ...world, relay, peers: [{ region: 'us' }] } }),
+  region('world.peers are the other regions', 'spec.world.peers',
+    { world: { ...world, relay, peers: [peer] } },
+    { world: { ...world, relay, peers: [peer] }, region: 'us' }),
+  region('nodePort and externalTrafficPolicy need', 'spec.world.relay.service',
+    { world: { ...world, relay: { service: { type: 'NodePort', nodePort: 30222 } } } },
+    { world: { ...world, relay: { service: { nodePort: 30222 } } } }),
+  region('loadBalancerClass needs type LoadBalancer', 'spec.world.relay.service',
+    { world: { ...world, relay: { service: { type: 'LoadBalancer' } } } },
+    { world: { ...world, relay: { service: { loadBalancerClass: 'example.com/lb' } } } }),
   app('* stands alone', 'spec.keys[0].capability.a',
     { regionRef, keys: [{ name: 'a', capability: { a: ['publish', 'subscribe'] } }] },
     { regionRef, keys: [{ name: 'a', capability: { a: ['*', 'publish'] } }] }),
@@ -152,6 +172,13 @@ export const ruleCases: RuleCase[] = [
   region('spec.nats.external.urls[0]', 'spec.nats.external.urls[0]',
     { nats: { type: 'External', external } },
     { nats: { type: 'External', external: { urls: ['http://x'] } } }),
+  region('spec.world.secretName', 'spec.world.secretName', { world }, { world: { name: 'acme' } }),
+  region('spec.world.peers[1]', 'spec.world.peers[1]',
+    { world: { ...world, relay, peers: [peer] } },
+    { world: { ...world, relay, peers: [peer, peer] } }),
+  region('spec.world.relay.advertise', 'spec.world.relay.advertise',
+    { world: { ...world, relay } },
+    { world: { ...world, relay: { advertise: 'relay.eu.example' } } }),
   app('spec.keys[1]', 'spec.keys[1]', { regionRef, keys: [{ name: 'a' }, { name: 'b' }] },
     { regionRef, keys: [{ name: 'a' }, { name: 'a' }] }),
   app('spec.keys[0].capability.a[0]', 'spec.keys[0].capability.a[0]',

@@ -2,7 +2,7 @@ import t from 'tap'
 import {
   conditionCatalogue, isTerminal, mergeConditions, onApp, onRegion
 } from '../../../src/operator/conditions.ts'
-import type { Pod, StatefulSet } from '../../../src/operator/plan.ts'
+import type { Deployment, Pod, StatefulSet } from '../../../src/operator/plan.ts'
 import { parseRegion } from '../../../src/operator/spec.ts'
 import type { RealtimeRegion } from '../../../src/operator/spec.ts'
 import { refusedStatus, regionStatus, versionOf } from '../../../src/operator/status.ts'
@@ -93,6 +93,34 @@ t.test('a NATS that is not whole degrades the region, though its nodes serve', a
   t.match(told(statusOf({ nats: set(2) })), {
     Ready: 'False Degraded', Degraded: 'True NatsNotReady', Available: 'True NodesServe'
   })
+})
+
+const inWorld = {
+  ...region, spec: { nodes: 2, world: { name: 'acme', secretName: 'acme-world' } }
+}
+const globalmaster = (readyReplicas: number): Deployment =>
+  ({ apiVersion: 'apps/v1', kind: 'Deployment', metadata: {}, status: { readyReplicas } })
+
+t.test('a relay or globalmaster that is not there degrades a region in a world', async t => {
+  t.match(told(statusOf({ relay: set(1), globalmaster: globalmaster(1) }, inWorld)), {
+    Ready: 'False Degraded', Degraded: 'True RelayNotReady', Available: 'True NodesServe'
+  })
+  t.match(told(statusOf({ relay: set(2) }, inWorld)), { Degraded: 'True GlobalmasterNotReady' })
+  t.match(told(statusOf({ relay: set(2), globalmaster: globalmaster(1) }, inWorld)), {
+    Ready: 'True AsSpecified', Degraded: 'False AllNodesServe'
+  })
+})
+
+t.test('the operator does not say what the globalmaster says', async t => {
+  const status = { peers: [{ region: 'us' }], syncedPeers: '0/1', readyNodes: '1/2' }
+  for (const written of [
+    statusOf({}, { ...region, status }),
+    refusedStatus({ ...region, status }, onRegion('Paused', true, 'PausedByAnnotation', ''), now)
+  ]) {
+    t.notOk('peers' in written)
+    t.notOk('syncedPeers' in written)
+    t.ok(written.readyNodes)
+  }
 })
 
 t.test('nobody serves', async t => {

@@ -1,0 +1,157 @@
+/*
+What a region's globalmaster and relay are told of the world: the regions of this cluster that name
+the same world, those that the spec lists, and a digest of every app.
+*/
+
+import { createHmac } from 'node:crypto'
+import type { KubeObject } from '../kube/resource.ts'
+import type { CompiledApp } from './apps.ts'
+import { canonical } from './digest.ts'
+import type { Inventory } from './inventory.ts'
+import { regionResource, ringResource } from './names.ts'
+import { relayAddress } from './relay-manifests.ts'
+import { parseRegion } from './spec.ts'
+import type { RealtimeRegion, RegionSpec, WorldSpec } from './spec.ts'
+
+/** Which ring it is, and when it was made, in ms since the Unix epoch. */
+export interface Ring { uid: string, madeAtMs: number }
+
+/** Another region of the world, as far as it is known without being heard. */
+export interface WorldPeer {
+  /** Its identifier. */
+  region: string
+  /** Its RealtimeRegion, if that is in this cluster: namespace/name. */
+  object?: string
+  /** Its ring, with an object, once that is made. */
+  ring?: Ring
+  /** host:port of its relay; absent where it has none. */
+  address?: string
+}
+
+/** What a spec with a world leaves open. */
+export interface WorldFacts {
+  peers: WorldPeer[]
+  /** The own ring, once that is made. */
+  ring?: Ring
+  /** Generation of the RealtimeRegion. */
+  generation: number
+  /** By app id, a digest of all that clients could notice of it, its keys' secrets too. */
+  apps: Record<string, string>
+  /** Entries of the relay's own Secret: those that exist, or new ones. */
+  relaySecret: Record<string, string>
+  /** Whether the Secret of the world has certificates, and a digest of it. */
+  hasTls: boolean
+  secretDigest: string
+}
+
+/** The other regions of the world, in the order of their identifiers, each once. */
+export function worldPeersOf (
+  inventory: Inventory, region: RealtimeRegion, spec: RegionSpec, world: WorldSpec
+): WorldPeer[] {
+  const peers = new Map<string, WorldPeer>()
+  for (const mate of matesOf(inventory, region, world.name)) {
+    const { name, namespace } = mate.object.metadata
+    const { nats, region: id } = mate.spec
+    if (id === spec.region || peers.has(id)) continue
+    const ring = ringOf(inventory, mate.object)
+    peers.set(id, {
+      region: id,
+      object: `${namespace}/${name}`,
+      ...(ring === undefined ? {} : { ring }),
+      ...(nats.type === 'Managed' ? { address: relayAddress(`${name}`, `${namespace}`) } : {})
+    })
+  }
+  for (const { region: id, address } of world.peers ?? []) {
+    if (peers.has(id)) continue
+    peers.set(id, { region: id, ...(address === undefined ? {} : { address }) })
+  }
+  return [...peers.values()].sort((a, b) => (a.region < b.region ? -1 : 1))
+}
+
+/** The ring of a region. */
+export function ringOf (inventory: Inventory, { metadata }: RealtimeRegion): Ring | undefined {
+  const { name = '', namespace = '' } = metadata
+  const { uid, creationTimestamp = '' } =
+    inventory.get(ringResource, { name, namespace })?.metadata ?? {}
+  return uid === undefined ? undefined : { uid, madeAtMs: Date.parse(creationTimestamp) || 0 }
+}
+
+/** Another region of the cluster that has the same identifier in the same world, before us. */
+export function namesakeOf (
+  inventory: Inventory, region: RealtimeRegion, spec: RegionSpec, world: WorldSpec
+): string | undefined {
+  const mate = matesOf(inventory, region, world.name).find(({ object, spec: { region: id } }) =>
+    id === spec.region && isOlder(object, region))
+  return mate && `${mate.object.metadata.namespace}/${mate.object.metadata.name}`
+}
+
+/** The world that an object names, whatever else its spec says. */
+export function worldNameOf (object: KubeObject | undefined): string | undefined {
+  const { spec } = (object ?? {}) as { spec?: { world?: { name?: unknown } } }
+  const world = spec?.world
+  return typeof world?.name === 'string' ? world.name : undefined
+}
+
+interface Mate { object: RealtimeRegion, spec: RegionSpec }
+
+/** The other objects of the cluster that name this world, the oldest first. */
+function matesOf (inventory: Inventory, region: RealtimeRegion, world: string): Mate[] {
+  return inventory.list<RealtimeRegion>(regionResource)
+    .filter(object => worldNameOf(object) === world &&
+      object.metadata.uid !== region.metadata.uid &&
+      object.metadata.deletionTimestamp === undefined)
+    .sort((a, b) => (isOlder(a, b) ? -1 : 1))
+    .flatMap(object => {
+      const parsed = parseRegion(object)
+      return parsed.isValid ? [{ object, spec: parsed.spec }] : []
+    })
+}
+
+function isOlder (a: RealtimeRegion, b: RealtimeRegion): boolean {
+  const ageOf = ({ metadata }: RealtimeRegion) => metadata.creationTimestamp ?? ''
+  const keyOf = ({ metadata }: RealtimeRegion) => `${metadata.namespace}/${metadata.name}`
+  return ageOf(a) === ageOf(b) ? keyOf(a) < keyOf(b) : ageOf(a) < ageOf(b)
+}
+
+/**
+ * A digest of each app that tells nothing of it to whoever lacks the world's password. What the
+ * app's object is called is left out: it may have another name in every cluster.
+ */
+export function appDigestsOf (apps: CompiledApp[], password: string): Record<string, string> {
+  const byName = <T>(list: T[], nameOf: (item: T) => string): T[] =>
+    list.toSorted((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1))
+  return Object.fromEntries(byName(apps, ({ appId }) => appId).map(
+    ({ appId, name: _, keys, namespaces, ...rest }) => [appId, createHmac('sha256', password)
+      .update(canonical({
+        ...rest,
+        keys: byName(keys, ({ id }) => id),
+        namespaces: byName(namespaces as Array<{ id: string }>, ({ id }) => id)
+      }))
+      .digest('hex').slice(0, 16)]
+  ))
+}
+
+/** What the globalmaster reads. */
+export interface WorldFile {
+  world: string
+  region: string
+  ring?: Ring
+  generation: number
+  unreachableAfterMs: number
+  peers: Array<Pick<WorldPeer, 'region' | 'object' | 'ring'>>
+  apps: Record<string, string>
+}
+
+/** The text of `world.json`. */
+export function worldJsonOf (region: string, world: WorldSpec, facts: WorldFacts): string {
+  const { peers, ring, generation, apps } = facts
+  return JSON.stringify({
+    world: world.name,
+    region,
+    ...(ring === undefined ? {} : { ring }),
+    generation,
+    unreachableAfterMs: world.limits.unreachableAfterSeconds * 1000,
+    peers: peers.map(({ address: _, ...peer }) => peer),
+    apps
+  } satisfies WorldFile)
+}

@@ -1,0 +1,97 @@
+/**
+ * What goes into a globalmaster and what comes out of it, and its bounds.
+ */
+
+import { limits } from '../base/limits.ts'
+import type { GlobalmasterHello } from '../peer/globalmaster-message.ts'
+import type { AnnouncedRing } from './far-ring.ts'
+import type { PeerJudgement } from './peer-report.ts'
+
+export const globalmasterLimits = {
+  /** How often it speaks. */
+  helloMs: 5_000,
+  /** And at most this often, however much changes. */
+  helloChangeMs: 1_000,
+  /** The roster is said again this often; nodes that start have none. */
+  rosterMs: 10_000,
+  /** The first roster and report of a new leader wait for so long. */
+  firstWordMs: 12_000,
+  /** Nodes announce themselves every ten seconds. */
+  nodesSilentAfterMs: 30_000,
+  /** What is reported of regions is said again this often, with times that no condition needs. */
+  reportMs: 300_000,
+  /** Reports are at least so far apart. */
+  reportChangeMs: 2_000,
+  /** A ring that was silent for so long is out of the world, unless its object is there. */
+  forgottenAfterMs: 86_400_000,
+  /** Rings that are known at once; of more, those that are in the world are kept. */
+  farRingsMax: limits.worldRegionsMax - 1
+} as const
+
+/** A region that is known without being heard. */
+export interface ExpectedPeer {
+  readonly region: string
+  /** Its object, if that is in our cluster and names our world: namespace/name; and its ring. */
+  readonly object?: string
+  readonly ringUid?: string
+  readonly madeAtMs?: number
+}
+
+/** What our own cluster knows. */
+export interface WorldConfig {
+  readonly world: string
+  readonly region: string
+  readonly ringUid: string
+  readonly madeAtMs: number
+  readonly unreachableAfterMs: number
+  readonly peers: readonly ExpectedPeer[]
+  readonly apps: ReadonlyMap<string, string>
+}
+
+/** What a former globalmaster has said of a region. */
+export interface FormerPeer {
+  readonly region: string
+  readonly ringUid: string | undefined
+  readonly isInWorld: boolean
+  /** Its object, if it had one in our cluster. */
+  readonly object: string | undefined
+}
+
+/** What is said of a region. */
+export interface PeerReport {
+  readonly region: string
+  readonly object: string | undefined
+  readonly ringUid: string | undefined
+  readonly endpoint: string
+  readonly isInWorld: boolean
+  /** How long ago it was heard; undefined for never. */
+  readonly heardAgoMs: number | undefined
+  readonly roundTripMs: number | undefined
+  readonly lagMs: number | undefined
+  readonly judgements: readonly PeerJudgement[]
+}
+
+export type GlobalmasterInput =
+  | { readonly kind: 'config'; readonly config: WorldConfig }
+  /** Nodes of some region say that it is there. */
+  | { readonly kind: 'announced'; readonly ring: AnnouncedRing }
+  | { readonly kind: 'hello'; readonly hello: GlobalmasterHello }
+  /** A roster was told to our nodes, by us or by another one. */
+  | { readonly kind: 'roster'; readonly madeAtMs: number }
+  | {
+      readonly kind: 'elected'
+      readonly term: number
+      readonly former: readonly FormerPeer[]
+    }
+  | { readonly kind: 'deadline' }
+
+export type GlobalmasterOutput =
+  | { readonly kind: 'hello'; readonly hello: GlobalmasterHello }
+  /** For our nodes. */
+  | { readonly kind: 'roster'; readonly madeAtMs: number; readonly uids: readonly string[] }
+  /** All other regions, by name. */
+  | { readonly kind: 'report'; readonly peers: readonly PeerReport[] }
+
+export interface GlobalmasterOutbox {
+  push(output: GlobalmasterOutput): void
+}

@@ -1,0 +1,214 @@
+/*
+`ringcast globalmaster` as a process, one beside each of two regions: a real API server, the
+operator, and one real nats-server that both regions share. Their nodes are no more than their
+words here.
+*/
+
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import type { Test } from 'tap'
+import { NatsMesh } from '../../src/bus/nats.ts'
+import { rosterSubject, subjectPrefix, worldSubject } from '../../src/bus/subjects.ts'
+import type { KubeClient } from '../../src/kube/client.ts'
+import { ringResource, secretResource } from '../../src/operator/names.ts'
+import type { PeerStatus } from '../../src/operator/spec.ts'
+import { decodeWorldMessage, encodeWorldMessage } from '../../src/peer/world-codec.ts'
+import { WORLD_FORMAT_VERSION } from '../../src/peer/world-message.ts'
+import { apiServerTools } from '../support/api-server.ts'
+import type { ApiServer } from '../support/api-server.ts'
+import { startNatsServer } from '../support/nats-server.ts'
+import { freePorts, startServer, waitUntilReady } from '../support/server-process.ts'
+import type { ServerProcess } from '../support/server-process.ts'
+import { missingTools } from '../support/tools.ts'
+import {
+  appObject, appResource, createNamespace, makeRig, regionObject, regionResource, until,
+  untilCondition
+} from './operator-rig.ts'
+import type { StatusObject } from './operator-rig.ts'
+import { startStandIn } from './operator-stand-in.ts'
+
+const skip = missingTools(...apiServerTools, 'nats-server')
+const UNTIL_MS = 90_000
+const ANNOUNCE_MS = 2_000
+const main = join(import.meta.dirname, '../../src/main.ts')
+
+interface Place { namespace: string, name: string }
+const eu: Place = { namespace: 'one', name: 'eu' }
+const us: Place = { namespace: 'two', name: 'us' }
+
+t.test('globalmasters', { skip, timeout: 400_000 }, async t => {
+  const { server, client } = await startStandIn(t)
+  const nats = await startNatsServer()
+  t.teardown(() => nats.stop())
+  const rig = await makeRig(server)
+  rig.controller.start()
+  t.teardown(() => rig.controller.stop())
+  for (const place of [eu, us]) await makeRegion(server, client, place, nats.url)
+  const voices = await Promise.all([eu, us].map(place => Nodes.begin(client, place, nats.url)))
+  t.teardown(() => Promise.all(voices.map(nodes => nodes.end())))
+  const start = async (place: Place) => await startGlobalmaster(t, server, place, nats.url)
+  const ofEu = await start(eu)
+  let ofUs = await start(us)
+
+  await t.test('each region tells that the other is in touch, and its nodes who is there',
+    async t => {
+      for (const [place, other] of [[eu, us], [us, eu]] as const) {
+        const region = await untilPeer(client, place, other, 'Synced', 'True', 'InTouch')
+        t.equal(region.status?.syncedPeers, '1/1')
+        t.ok(region.status?.peers[0].roundTripMs >= 0)
+      }
+      const uids = voices.map(nodes => nodes.uid).sort()
+      for (const nodes of voices) {
+        await until('the roster', () => nodes.roster.join() === uids.join(), UNTIL_MS)
+      }
+    })
+
+  await t.test('apps that are not the same are told', async t => {
+    await client.create(appResource, appObject('one', 'chat', {
+      regionRef: { name: 'eu' }, appId: 'AbC123'
+    }))
+    const region = await untilPeer(client, us, eu, 'Drift', 'True', 'AppsDiffer')
+    t.match(conditionOfPeer(region, eu, 'Drift')?.message, /AbC123 is only there/)
+    t.equal(conditionOfPeer(region, eu, 'Synced')?.status, 'True')
+  })
+
+  await t.test('one that is killed is missed, and goes on when it is started again', async t => {
+    await ofUs.kill()
+    await untilPeer(client, eu, us, 'Synced', 'Unknown', 'GlobalmasterSilent')
+    const { status } = await regionAt(client, eu)
+    t.equal(conditionOf(status?.peers, us, 'Unreachable')?.status, 'False')
+    ofUs = await start(us)
+    await untilPeer(client, eu, us, 'Synced', 'True', 'InTouch')
+    await untilPeer(client, us, eu, 'Synced', 'True', 'InTouch')
+  })
+
+  await t.test('one that stands by goes on where the one before it was killed', async t => {
+    const standingBy = await start(eu)
+    await ofEu.kill()
+    await client.mergePatch(regionResource, { ...us }, { spec: { world: null } })
+    // Its pod would go with its Deployment. Its nodes go on.
+    await ofUs.stop()
+    const region = await until('us is let go', async () => {
+      const found = await regionAt(client, eu)
+      return found.status?.syncedPeers === '0/0' && found
+    }, UNTIL_MS)
+    t.ok(region)
+    await until('the roster', () => voices[0]!.roster.join() === voices[0]!.uid, UNTIL_MS)
+    t.equal(standingBy.ending(), undefined)
+  })
+})
+
+async function makeRegion (
+  server: ApiServer, client: KubeClient, { namespace, name }: Place, url: string
+): Promise<void> {
+  await createNamespace(server, namespace)
+  const data = { password: Buffer.from('k'.repeat(24)).toString('base64') }
+  await client.create(secretResource, {
+    apiVersion: 'v1', kind: 'Secret', metadata: { namespace, name: 'acme-world' }, data
+  } as StatusObject)
+  await client.create(regionResource, regionObject(namespace, name, {
+    nodes: 1,
+    nats: { type: 'External', external: { urls: [url] } },
+    world: {
+      name: 'acme', secretName: 'acme-world', limits: { unreachableAfterSeconds: 10 }
+    }
+  }))
+  await untilCondition(client, regionResource, namespace, name, 'Ready', 'True')
+}
+
+/** What nodes of a region say, and what they are told. */
+class Nodes {
+  readonly uid: string
+  roster: readonly string[] = []
+  readonly #mesh: NatsMesh
+  readonly #timer: NodeJS.Timeout
+
+  private constructor (place: Place, uid: string, madeAtMs: number, mesh: NatsMesh) {
+    this.uid = uid
+    this.#mesh = mesh
+    const prefix = subjectPrefix(place.name, uid)
+    mesh.subscribe(rosterSubject(prefix), bytes => {
+      const message = decodeWorldMessage(bytes)
+      if (message?.kind === 'roster') this.roster = message.uids
+    })
+    const view = {
+      version: 1, partitionCount: 1, successorCount: 0, members: [], tombstones: [], assignment: ''
+    }
+    const bytes = encodeWorldMessage({
+      kind: 'region', formatVersion: WORLD_FORMAT_VERSION, name: place.name, ownName: place.name,
+      uid, madeAtMs, prefix, endpoint: '', view, generations: []
+    })!
+    this.#timer = setInterval(() => mesh.publish(worldSubject, bytes), ANNOUNCE_MS)
+  }
+
+  static async begin (client: KubeClient, place: Place, url: string): Promise<Nodes> {
+    const ring = await client.get<StatusObject>(ringResource, place)
+    const events = { onUp () {}, onDown () {}, note () {} }
+    const mesh = await NatsMesh.connect(
+      { servers: [url], name: place.name }, events, new AbortController().signal)
+    const { uid = '', creationTimestamp = '' } = ring?.metadata ?? {}
+    return new Nodes(place, uid, Date.parse(creationTimestamp), mesh)
+  }
+
+  async end (): Promise<void> {
+    clearInterval(this.#timer)
+    await this.#mesh.close()
+  }
+}
+
+async function startGlobalmaster (
+  t: Test, server: ApiServer, { namespace, name }: Place, url: string
+): Promise<ServerProcess> {
+  const folder = mkdtempSync(join(tmpdir(), 'ringcast-globalmaster-'))
+  const [port = 0] = await freePorts(1)
+  const process_ = startServer({
+    name: 'globalmaster',
+    command: process.execPath,
+    args: [main, 'globalmaster'],
+    logFile: join(folder, 'log'),
+    env: {
+      PATH: process.env.PATH,
+      KUBECONFIG: server.kubeconfigPath,
+      RINGCAST_REGION: name,
+      RINGCAST_NAMESPACE: namespace,
+      RINGCAST_POD_NAME: `${name}-globalmaster-${port}`,
+      RINGCAST_POD_UID: `uid-${port}`,
+      RINGCAST_GLOBALMASTER: `${name}-globalmaster`,
+      RINGCAST_NATS_URL: url,
+      RINGCAST_PRIVATE_PORT: String(port)
+    }
+  })
+  t.teardown(async () => {
+    await process_.stop()
+    rmSync(folder, { recursive: true })
+  })
+  const ready = async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).ok
+  await waitUntilReady(process_, ready, UNTIL_MS)
+  return process_
+}
+
+async function regionAt (client: KubeClient, place: Place): Promise<StatusObject> {
+  return await until('the region', async () =>
+    await client.get<StatusObject>(regionResource, { ...place }))
+}
+
+function conditionOf (peers: PeerStatus[] | undefined, peer: Place, type: string) {
+  return peers?.find(({ region }) => region === peer.name)?.conditions?.find(
+    condition => condition.type === type)
+}
+
+function conditionOfPeer ({ status }: StatusObject, peer: Place, type: string) {
+  return conditionOf(status?.peers, peer, type)
+}
+
+async function untilPeer (
+  client: KubeClient, place: Place, peer: Place, type: string, status: string, reason: string
+): Promise<StatusObject> {
+  return await until(`${place.name} says of ${peer.name} ${type} ${status} ${reason}`, async () => {
+    const region = await regionAt(client, place)
+    const condition = conditionOfPeer(region, peer, type)
+    return condition?.status === status && condition.reason === reason && region
+  }, UNTIL_MS)
+}

@@ -1,0 +1,230 @@
+/*
+Regions that are part of a world, on a real API server: what the operator makes for them, how they
+learn of each other, who writes which part of a status, and that all of it goes again.
+*/
+
+import t from 'tap'
+import type { Test } from 'tap'
+import type { KubeClient } from '../../src/kube/client.ts'
+import type { KubeObject } from '../../src/kube/resource.ts'
+import {
+  deploymentResource, globalmasterManager, leaseResource, ownedResources, ringResource,
+  secretResource
+} from '../../src/operator/names.ts'
+import { apiServerTools } from '../support/api-server.ts'
+import type { ApiServer } from '../support/api-server.ts'
+import { missingTools } from '../support/tools.ts'
+import {
+  createNamespace, makeRig, regionObject, regionResource, until, untilCondition
+} from './operator-rig.ts'
+import type { Rig, StatusObject } from './operator-rig.ts'
+import { startStandIn } from './operator-stand-in.ts'
+
+const skip = missingTools(...apiServerTools)
+const world = { name: 'acme', secretName: 'acme-world' }
+const configMaps = ownedResources.find(({ kind }) => kind === 'ConfigMap')!
+
+t.test('a world', { skip, timeout: 180_000 }, async t => {
+  const { server, client } = await startStandIn(t)
+  const rig = await makeRig(server)
+  rig.controller.start()
+  t.teardown(() => rig.controller.stop())
+
+  await t.test('without its Secret nothing is begun, and a person is told', t =>
+    testSecret(t, server, client))
+  await t.test('regions of two namespaces find each other', t => testMates(t, server, client))
+  await t.test('a name is one region\'s', t => testNamesake(t, server, client))
+  await t.test('what the globalmaster writes is left to it', t => testStatus(t, client, rig))
+  await t.test('a Lease that is renewed wakes nobody', t => testLease(t, client, rig))
+  await t.test('a globalmaster that is gone is told', t => testDegraded(t, client))
+  await t.test('a region that leaves keeps nothing of it, and the others forget it', t =>
+    testLeft(t, client))
+})
+
+async function putSecret (
+  client: KubeClient, namespace: string, entries: Record<string, string>
+): Promise<void> {
+  const data = Object.fromEntries(Object.entries(entries).map(
+    ([key, value]) => [key, Buffer.from(value).toString('base64')]))
+  await client.apply(secretResource, {
+    apiVersion: 'v1', kind: 'Secret', metadata: { namespace, name: world.secretName }, data
+  } as KubeObject, { fieldManager: 'a-person', force: true })
+}
+
+async function testSecret (t: Test, server: ApiServer, client: KubeClient): Promise<void> {
+  await createNamespace(server, 'one')
+  await client.create(regionResource, regionObject('one', 'eu', { world }))
+  const refused = async (lack: RegExp) => {
+    const region = await until(`${lack}`, async () => {
+      const found = await untilCondition(
+        client, regionResource, 'one', 'eu', 'ConfigApplied', 'False', 'WorldSecretUnusable')
+      const { message } = found.status?.conditions?.find(
+        ({ type }) => type === 'ConfigApplied') ?? {}
+      return lack.test(`${message}`) && found
+    })
+    t.ok(region)
+  }
+  await refused(/does not exist/)
+  await putSecret(client, 'one', { password: 'short' })
+  await refused(/needs a password of 16 to 256/)
+  t.equal(await client.get(deploymentResource, { namespace: 'one', name: 'eu-globalmaster' }),
+    undefined)
+  // Relays of other clusters come from anywhere, and must prove who they are.
+  const password = 'k'.repeat(24)
+  await putSecret(client, 'one', { password })
+  const peers = [{ region: 'far', address: 'relay.far.example:7222' }]
+  const relay = { advertise: 'relay.eu.example:7222' }
+  await client.mergePatch(regionResource, { namespace: 'one', name: 'eu' }, {
+    spec: { world: { peers, relay } }
+  })
+  await refused(/has no tls.crt, tls.key, ca.crt, which/)
+  await putSecret(client, 'one', { password, 'tls.crt': 'a', 'ca.crt': 'b' })
+  await refused(/has no tls.key$/)
+  await putSecret(client, 'one', { password })
+  await client.mergePatch(regionResource, { namespace: 'one', name: 'eu' }, {
+    spec: { world: { peers: null, relay: null } }
+  })
+  await untilCondition(client, regionResource, 'one', 'eu', 'Ready', 'True')
+}
+
+async function testMates (t: Test, server: ApiServer, client: KubeClient): Promise<void> {
+  await createNamespace(server, 'two')
+  await putSecret(client, 'two', { password: 'k'.repeat(24) })
+  await client.create(regionResource, regionObject('two', 'us', { world }))
+  const elsewhere = { ...world, name: 'other' }
+  await client.create(regionResource, regionObject('two', 'ap', { world: elsewhere }))
+  await untilCondition(client, regionResource, 'two', 'us', 'Ready', 'True')
+  const rings = {
+    eu: await client.get(ringResource, { namespace: 'one', name: 'eu' }),
+    us: await client.get(ringResource, { namespace: 'two', name: 'us' })
+  }
+  for (const [namespace, own, mate, of] of [
+    ['one', 'eu', 'us', 'two'], ['two', 'us', 'eu', 'one']
+  ] as const) {
+    const peer = {
+      region: mate,
+      object: `${of}/${mate}`,
+      ring: {
+        uid: rings[mate]?.metadata.uid,
+        madeAtMs: Date.parse(`${rings[mate]?.metadata.creationTimestamp}`)
+      }
+    }
+    const file = await until(`${own} knows of the ring of ${mate}`, async () => {
+      const found = JSON.parse(await dataOf(client, namespace, `${own}-globalmaster`, 'world.json'))
+      return found.peers[0]?.ring !== undefined && found.ring !== undefined && found
+    })
+    t.same(file.peers, [peer])
+    t.match(file, { world: 'acme', region: own, ring: { uid: rings[own]?.metadata.uid } })
+    const relay = await dataOf(client, namespace, `${own}-relay`, 'nats.conf')
+    t.match(relay, new RegExp(`gateways: \\[\\s+{ name: "relay-${mate}"`))
+    t.notMatch(relay, /relay-ap/)
+    t.match(await dataOf(client, namespace, `${own}-nats`, 'nats.conf'), /leafnodes/)
+  }
+}
+
+async function dataOf (
+  client: KubeClient, namespace: string, name: string, key: string
+): Promise<string> {
+  const object = await client.get<StatusObject>(configMaps, { namespace, name })
+  return object?.data?.[key] ?? '{"peers":[]}'
+}
+
+async function testNamesake (t: Test, server: ApiServer, client: KubeClient): Promise<void> {
+  await createNamespace(server, 'three')
+  await putSecret(client, 'three', { password: 'k'.repeat(24) })
+  await client.create(regionResource, regionObject('three', 'eu', { world }))
+  const region = await untilCondition(
+    client, regionResource, 'three', 'eu', 'ConfigApplied', 'False', 'WorldNameTaken')
+  t.match(region.status?.conditions, [{ message: /one\/eu is eu in the world acme/ }])
+  await client.remove(regionResource, { namespace: 'three', name: 'eu' })
+}
+
+const peers = [{ region: 'us', isInWorld: true, conditions: [] }]
+
+async function testStatus (t: Test, client: KubeClient, rig: Rig): Promise<void> {
+  await client.apply(regionResource, {
+    apiVersion: 'ringcast.dev/v1alpha1',
+    kind: 'RealtimeRegion',
+    metadata: { namespace: 'one', name: 'eu' },
+    status: { peers, syncedPeers: '1/1' }
+  } as KubeObject, { fieldManager: globalmasterManager, force: true, subresource: 'status' })
+  // Something for the operator to write into the same status.
+  await client.mergePatch(
+    regionResource, { namespace: 'one', name: 'eu' }, { spec: { image: 'ringcast:2' } })
+  const region = await until('the new version is told', async () => {
+    const found = await untilCondition(client, regionResource, 'one', 'eu', 'Ready', 'True')
+    return found.status?.version === '2' && found.status.updatedNodeCount === 3 && found
+  })
+  t.match(region.status, { peers, syncedPeers: '1/1' })
+  const owners = (region.metadata.managedFields ?? []) as Array<{
+    manager: string, fieldsV1: Record<string, object>
+  }>
+  const ofOperator = owners.filter(({ manager }) => manager === 'ringcast-operator')
+  t.match(JSON.stringify(ofOperator), /f:readyNodes/)
+  t.notMatch(JSON.stringify(ofOperator), /f:peers|f:syncedPeers/)
+  await untilQuiet(rig)
+  const { length } = rig.writes
+  const { done } = rig.passes
+  await client.mergePatch(regionResource, { namespace: 'one', name: 'eu' }, {
+    metadata: { annotations: { 'example.com/look': 'again' } }
+  })
+  await until('it has looked again', () => rig.passes.done > done)
+  t.same(rig.writes.slice(length), [], 'it finds nothing to write')
+}
+
+/** Until a while has passed without a pass. */
+async function untilQuiet (rig: Rig): Promise<void> {
+  let [count, sinceMs] = [-1, 0]
+  await until('calm', () => {
+    if (rig.passes.done !== count) [count, sinceMs] = [rig.passes.done, performance.now()]
+    return performance.now() - sinceMs > 500
+  })
+}
+
+async function testLease (t: Test, client: KubeClient, rig: Rig): Promise<void> {
+  await untilQuiet(rig)
+  const { done } = rig.passes
+  const target = { namespace: 'one', name: 'eu-globalmaster' }
+  for (let no = 0; no < 5; no++) {
+    await client.mergePatch(leaseResource, target, { spec: { leaseTransitions: no } })
+  }
+  await untilQuiet(rig)
+  t.equal(rig.passes.done, done)
+  await client.remove(leaseResource, target)
+  await until('it is made again', async () => await client.get(leaseResource, target))
+}
+
+async function testDegraded (t: Test, client: KubeClient): Promise<void> {
+  const target = { namespace: 'one', name: 'eu-globalmaster' }
+  await client.mergePatch(
+    deploymentResource, target, { status: { readyReplicas: null } }, { subresource: 'status' })
+  const region = await untilCondition(
+    client, regionResource, 'one', 'eu', 'Degraded', 'True', 'GlobalmasterNotReady')
+  t.ok(region)
+  await client.mergePatch(
+    deploymentResource, target, { status: { readyReplicas: 1 } }, { subresource: 'status' })
+  await untilCondition(client, regionResource, 'one', 'eu', 'Ready', 'True')
+}
+
+async function testLeft (t: Test, client: KubeClient): Promise<void> {
+  await client.mergePatch(
+    regionResource, { namespace: 'one', name: 'eu' }, { spec: { world: null } })
+  const region = await until('its peers are forgotten', async () => {
+    const found = await client.get<StatusObject>(
+      regionResource, { namespace: 'one', name: 'eu' })
+    return found?.status?.peers === undefined && found
+  })
+  t.equal(region.status?.syncedPeers, undefined)
+  for (const resource of ownedResources) {
+    const { items } = await client.list<KubeObject>(resource, {
+      namespace: 'one', labelSelector: 'ringcast.dev/region=eu'
+    })
+    const left = items.filter(({ metadata }) =>
+      /relay|globalmaster/.test(`${metadata.name}`) && metadata.deletionTimestamp === undefined)
+    t.same(left.map(({ metadata }) => metadata.name), [], resource.kind)
+  }
+  t.notMatch(await dataOf(client, 'one', 'eu-nats', 'nats.conf'), /leafnodes/)
+  await until('us forgets it', async () =>
+    JSON.parse(await dataOf(client, 'two', 'us-globalmaster', 'world.json')).peers.length === 0)
+  t.notMatch(await dataOf(client, 'two', 'us-relay', 'nats.conf'), /relay-eu/)
+}

@@ -1,0 +1,54 @@
+import t from 'tap'
+import { worldJsonOf } from '../../../src/operator/world.ts'
+import type { WorldFacts } from '../../../src/operator/world.ts'
+import type { WorldSpec } from '../../../src/operator/spec.ts'
+import { readWorldFile } from '../../../src/ops/world-file.ts'
+
+const world: WorldSpec = {
+  name: 'acme',
+  secretName: 'acme-world',
+  globalmaster: { replicas: 1, resources: {} },
+  limits: { unreachableAfterSeconds: 30 }
+}
+const facts: WorldFacts = {
+  peers: [
+    { region: 'ap', object: 'asia/ap', ring: { uid: 'r2', madeAtMs: 20 }, address: 'ap:7222' },
+    { region: 'us', address: 'us.example:7222' }
+  ],
+  ring: { uid: 'r1', madeAtMs: 10 },
+  generation: 4,
+  apps: { AbC123: '0123456789abcdef' },
+  relaySecret: { leafPassword: 'secret' },
+  hasTls: true,
+  secretDigest: 'digest'
+}
+
+t.test('what the operator writes is what a globalmaster reads', async (t) => {
+  t.same(readWorldFile(worldJsonOf('eu', world, facts)), {
+    generation: 4,
+    config: {
+      world: 'acme',
+      region: 'eu',
+      ringUid: 'r1',
+      madeAtMs: 10,
+      unreachableAfterMs: 30_000,
+      peers: [
+        { region: 'ap', object: 'asia/ap', ringUid: 'r2', madeAtMs: 20 }, { region: 'us' }
+      ],
+      apps: new Map([['AbC123', '0123456789abcdef']])
+    }
+  })
+})
+
+t.test('until the ring is made there is nothing to begin with', async (t) => {
+  const { ring: _, ...without } = facts
+  t.equal(readWorldFile(worldJsonOf('eu', world, without)).config, undefined)
+})
+
+t.test('it holds no secret', async (t) => {
+  t.notMatch(worldJsonOf('eu', world, facts), /secret/)
+})
+
+t.test('what makes no sense is said', async (t) => {
+  for (const text of ['', '{', '[]', '{"world":"acme"}']) t.throws(() => readWorldFile(text))
+})

@@ -1,0 +1,48 @@
+import { decode, encode } from '@msgpack/msgpack'
+import t from 'tap'
+import {
+  decodeGlobalmaster, encodeGlobalmaster, GLOBALMASTER_REGIONS_MAX
+} from '../../../src/peer/globalmaster-codec.ts'
+import {
+  GLOBALMASTER_FORMAT_VERSION, type GlobalmasterHello
+} from '../../../src/peer/globalmaster-message.ts'
+
+const hello: GlobalmasterHello = {
+  kind: 'globalmaster', formatVersion: GLOBALMASTER_FORMAT_VERSION,
+  world: 'acme', region: 'eu', ringUid: 'u1', madeAtMs: 1_700_000_000_000,
+  instance: 'eu-1_x', term: 3, sentAtMs: 12.5,
+  echoes: [{ instance: 'us-1_y', sentAtMs: 0.25, heldMs: 1_200 }],
+  roster: ['u1', 'u2'],
+  apps: new Map([['AbC123', '0123456789abcdef']])
+}
+
+t.test('what is said is heard', async (t) => {
+  t.same(decodeGlobalmaster(encodeGlobalmaster(hello)!), hello)
+  const empty = { ...hello, echoes: [], roster: [], apps: new Map() }
+  t.same(decodeGlobalmaster(encodeGlobalmaster(empty)!), empty)
+})
+
+t.test('what is not understood is nothing', async (t) => {
+  const plain = decode(encodeGlobalmaster(hello)!) as Record<string, unknown>
+  const wrong: Record<string, unknown>[] = [
+    { kind: 'region' }, { formatVersion: 2 }, { world: '' }, { world: 1 }, { region: null },
+    { ringUid: 'u'.repeat(513) }, { madeAtMs: -1 }, { madeAtMs: NaN }, { term: '3' },
+    { sentAtMs: Infinity }, { echoes: {} }, { echoes: [['a', 1]] }, { echoes: [['a', 1, '2']] },
+    { roster: [1] }, { roster: Array(GLOBALMASTER_REGIONS_MAX + 1).fill('u') }, { apps: {} },
+    { apps: [['a']] }, { apps: [['a', 1]] }
+  ]
+  t.ok(decodeGlobalmaster(encode(plain)))
+  for (const change of wrong) {
+    t.equal(decodeGlobalmaster(encode({ ...plain, ...change })), undefined, JSON.stringify(change))
+  }
+  for (const bytes of [encode(null), encode([]), encode('x'), new Uint8Array(), encode(7)]) {
+    t.equal(decodeGlobalmaster(bytes), undefined)
+  }
+})
+
+t.test('what is too much is not sent, and not read', async (t) => {
+  const apps = new Map(Array.from({ length: 60_000 }, (_, no) => [`a${no}`, '0123456789abcdef']))
+  t.equal(encodeGlobalmaster({ ...hello, apps }), undefined)
+  const bytes = encode({ ...hello, echoes: [], apps: [...apps] })
+  t.equal(decodeGlobalmaster(bytes), undefined)
+})
