@@ -10,6 +10,34 @@ import { group, objectLabels, regionNames } from './names.ts'
 export function nodeAccess (name: string, namespace: string): Manifest[] {
   const names = regionNames(name)
   const metadata = { name: names.account, namespace, labels: objectLabels(name, 'node') }
+  return accessOf(metadata, [
+    { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch'] },
+    {
+      apiGroups: [group],
+      resources: ['realtimerings'],
+      verbs: ['get', 'list', 'watch', 'create']
+    },
+    {
+      apiGroups: [group],
+      resources: ['realtimerings/status'],
+      resourceNames: [names.node],
+      verbs: ['get', 'update', 'patch']
+    },
+    {
+      apiGroups: [''],
+      resources: ['secrets'],
+      resourceNames: [names.apps],
+      verbs: ['get', 'list', 'watch']
+    }
+  ])
+}
+
+/** A ServiceAccount, and a Role and RoleBinding of its name that let it do this. */
+export function accessOf (
+  metadata: { name: string, namespace: string, labels: Record<string, string> },
+  rules: readonly object[]
+): Manifest[] {
+  const { name, namespace } = metadata
   const rbac = 'rbac.authorization.k8s.io'
   return [{
     apiVersion: 'v1',
@@ -21,31 +49,12 @@ export function nodeAccess (name: string, namespace: string): Manifest[] {
     apiVersion: `${rbac}/v1`,
     kind: 'Role',
     metadata,
-    rules: [
-      { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch'] },
-      {
-        apiGroups: [group],
-        resources: ['realtimerings'],
-        verbs: ['get', 'list', 'watch', 'create']
-      },
-      {
-        apiGroups: [group],
-        resources: ['realtimerings/status'],
-        resourceNames: [names.node],
-        verbs: ['get', 'update', 'patch']
-      },
-      {
-        apiGroups: [''],
-        resources: ['secrets'],
-        resourceNames: [names.apps],
-        verbs: ['get', 'list', 'watch']
-      }
-    ]
+    rules
   }, {
     apiVersion: `${rbac}/v1`,
     kind: 'RoleBinding',
     metadata,
-    roleRef: { apiGroup: rbac, kind: 'Role', name: names.account },
-    subjects: [{ kind: 'ServiceAccount', name: names.account, namespace }]
+    roleRef: { apiGroup: rbac, kind: 'Role', name },
+    subjects: [{ kind: 'ServiceAccount', name, namespace }]
   }]
 }

@@ -6,6 +6,7 @@ regions of the cluster, and what is to be the same in all of them.
 It reads no Secret and no other namespace.
 */
 
+import { accessOf } from './access.ts'
 import type { Manifest } from './manifest.ts'
 import {
   annotations, group, leaseResource, objectLabels, regionNames, selectorLabels
@@ -50,44 +51,27 @@ export function globalmasterManifests (context: GlobalmasterContext): Manifest[]
 function globalmasterAccess (name: string, namespace: string): Manifest[] {
   const own = regionNames(name).globalmaster
   const metadata = { name: own, namespace, labels: objectLabels(name, 'globalmaster') }
-  const rbac = 'rbac.authorization.k8s.io'
-  return [{
-    apiVersion: 'v1',
-    kind: 'ServiceAccount',
-    metadata,
-    automountServiceAccountToken: false
-  }, {
-    apiVersion: `${rbac}/v1`,
-    kind: 'Role',
-    metadata,
-    rules: [
-      {
-        apiGroups: [''],
-        resources: ['configmaps'],
-        resourceNames: [own],
-        verbs: ['get', 'list', 'watch']
-      },
-      {
-        apiGroups: [leaseResource.group],
-        resources: ['leases'],
-        resourceNames: [own],
-        verbs: ['get', 'update']
-      },
-      { apiGroups: [group], resources: ['realtimeregions'], resourceNames: [name], verbs: ['get'] },
-      {
-        apiGroups: [group],
-        resources: ['realtimeregions/status'],
-        resourceNames: [name],
-        verbs: ['get', 'patch']
-      }
-    ]
-  }, {
-    apiVersion: `${rbac}/v1`,
-    kind: 'RoleBinding',
-    metadata,
-    roleRef: { apiGroup: rbac, kind: 'Role', name: own },
-    subjects: [{ kind: 'ServiceAccount', name: own, namespace }]
-  }]
+  return accessOf(metadata, [
+    {
+      apiGroups: [''],
+      resources: ['configmaps'],
+      resourceNames: [own],
+      verbs: ['get', 'list', 'watch']
+    },
+    {
+      apiGroups: [leaseResource.group],
+      resources: ['leases'],
+      resourceNames: [own],
+      verbs: ['get', 'update']
+    },
+    { apiGroups: [group], resources: ['realtimeregions'], resourceNames: [name], verbs: ['get'] },
+    {
+      apiGroups: [group],
+      resources: ['realtimeregions/status'],
+      resourceNames: [name],
+      verbs: ['get', 'patch']
+    }
+  ])
 }
 
 function deployment (

@@ -212,15 +212,20 @@ export function credentialsVolume ({ spec, natsCredentials }: NatsAccess): objec
   }]
 }
 
+/** What of a Service says how it is balanced, where that is said. */
+export function balancerFields (
+  { loadBalancerClass, externalTrafficPolicy }:
+  { loadBalancerClass?: string, externalTrafficPolicy?: string }
+): object {
+  return Object.fromEntries(Object.entries({ loadBalancerClass, externalTrafficPolicy })
+    .filter(([, value]) => value !== undefined))
+}
+
 /** The Services of the nodes: one for clients, one that names each pod. */
 export function nodeServices (context: NodeContext): Manifest[] {
   const { name, namespace, spec: { service } } = context
   const selector = selectorLabels(name, 'node')
   const names = regionNames(name)
-  const optional = Object.fromEntries(Object.entries({
-    loadBalancerClass: service.loadBalancerClass,
-    externalTrafficPolicy: service.externalTrafficPolicy
-  }).filter(([, value]) => value !== undefined))
   return [{
     apiVersion: 'v1',
     kind: 'Service',
@@ -243,7 +248,7 @@ export function nodeServices (context: NodeContext): Manifest[] {
         appProtocol: 'kubernetes.io/ws',
         ...(service.nodePort === undefined ? {} : { nodePort: service.nodePort })
       }],
-      ...optional
+      ...balancerFields(service)
     }
   }, {
     apiVersion: 'v1',

@@ -12,6 +12,7 @@ it what is the mesh's. Relays tell each other whom they know: a region needs to 
 import type { OperatorDefaults } from './desired.ts'
 import type { Manifest } from './manifest.ts'
 import { annotations, objectLabels, regionNames, selectorLabels } from './names.ts'
+import { balancerFields } from './node-manifests.ts'
 import { dedicatedSecurity, podSecurity, schedulingFields } from './pod.ts'
 import type { RegionSpec, RelaySpec, WorldSpec } from './spec.ts'
 
@@ -163,10 +164,6 @@ function relayServices ({ name, namespace, relay: { service } }: RelayContext): 
     name: portName, port: number, targetPort: portName, protocol: 'TCP'
   })
   const metadata = { namespace, labels: objectLabels(name, 'relay') }
-  const optional = Object.fromEntries(Object.entries({
-    loadBalancerClass: service.loadBalancerClass,
-    externalTrafficPolicy: service.externalTrafficPolicy
-  }).filter(([, value]) => value !== undefined))
   return [{
     apiVersion: 'v1',
     kind: 'Service',
@@ -189,7 +186,7 @@ function relayServices ({ name, namespace, relay: { service } }: RelayContext): 
         ...port('gateway', gatewayPort),
         ...(service.nodePort === undefined ? {} : { nodePort: service.nodePort })
       }],
-      ...optional
+      ...balancerFields(service)
     }
   }]
 }

@@ -5,6 +5,7 @@ import type { Rewrite } from './rewriting.ts'
 
 const WRITER = 'src/log/writer.ts'
 const MASTER = 'src/channel/master.ts'
+const SEQUENCER = 'src/channel/sequencer.ts'
 const DESK = 'src/channel/publish-desk.ts'
 
 /** Publications know how to be refused, until they are in the log and after it. */
@@ -20,9 +21,9 @@ const refusable: readonly Rewrite[] = [
     }`
   },
   {
-    path: MASTER,
-    from: 'this.#ports.append(this.channel, publication)',
-    to: `this.#ports.append(this.channel,
+    path: SEQUENCER,
+    from: 'this.#ports.append(this.#channel, publication)',
+    to: `this.#ports.append(this.#channel,
       Object.defineProperty(publication, 'refuse', { value: op.refuse }))`
   },
   {
@@ -108,7 +109,8 @@ export const ofTheWriter: readonly Planted[] = [
         path: DESK, from: 'else this.#ports.publish(op)',
         to: 'else answer(this.#ports.publish(op))'
       },
-      { path: MASTER, from: '=> void this.#publish(op)', to: '=> this.#publish(op)' }
+      { path: MASTER, from: '=> void this.#sequencer.publish(op)',
+        to: '=> this.#sequencer.publish(op)' }
     ]
   }
 ]
