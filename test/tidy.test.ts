@@ -53,7 +53,7 @@ const MAY_USE: Readonly<Record<string, readonly string[]>> = {
   channel: ['@msgpack/msgpack'],
   session: [],
   stats: ['@msgpack/msgpack'],
-  region: [],
+  region: ['@msgpack/msgpack'],
   node: [],
   bus: ['nats'],
   edge: ['fastify', '@fastify/websocket', 'ws'],

@@ -6,9 +6,9 @@
 import type { Mesh } from '../bus/mesh.ts'
 import { globalmasterSubject, rosterSubject, subjectPrefix, worldSubject } from '../bus/subjects.ts'
 import type { Clock } from '../base/clock.ts'
-import { decodeGlobalmaster, encodeGlobalmaster } from '../peer/globalmaster-codec.ts'
-import { decodeWorldMessage, encodeWorldMessage } from '../peer/world-codec.ts'
-import { type RegionIdentity, WORLD_FORMAT_VERSION } from '../peer/world-message.ts'
+import { decodeGlobalmaster, encodeGlobalmaster } from '../region/globalmaster-codec.ts'
+import { decodeWorldMessage, encodeWorldMessage } from '../region/world-codec.ts'
+import { type RegionIdentity, WORLD_FORMAT_VERSION } from '../region/world-message.ts'
 import { Globalmaster } from '../region/globalmaster.ts'
 import type {
   FormerPeer, GlobalmasterInput, GlobalmasterOutput, PeerReport, WorldConfig

@@ -6,8 +6,8 @@
 import type { Clock } from '../base/clock.ts'
 import type { Mesh } from '../bus/mesh.ts'
 import { rosterSubject, worldSubject } from '../bus/subjects.ts'
-import { decodeWorldMessage, encodeWorldMessage } from '../peer/world-codec.ts'
-import type { RegionIdentity, RegionMessage, WorldMessage } from '../peer/world-message.ts'
+import { decodeWorldMessage, encodeWorldMessage } from '../region/world-codec.ts'
+import type { RegionIdentity, RegionMessage, WorldMessage } from '../region/world-message.ts'
 import {
   type Adopted, type ForeignRegion, KnownWorld, type WorldInput, type WorldOutput
 } from '../region/world.ts'

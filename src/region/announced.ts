@@ -5,7 +5,7 @@
 
 import { hash32 } from '../base/hash.ts'
 import { limits } from '../base/limits.ts'
-import type { Announcement } from '../peer/world-message.ts'
+import type { Announcement } from './world-message.ts'
 import { ringLimits } from '../ring/timing.ts'
 import { digestOf, type View, viewFromRecord } from '../ring/view.ts'
 

@@ -7,7 +7,7 @@
  * other one took; no clock but our own is read.
  */
 
-import type { GlobalmasterHello } from '../peer/globalmaster-message.ts'
+import type { GlobalmasterHello } from './globalmaster-message.ts'
 
 /** What is said of a round trip follows it slowly: it is for people. */
 const SMOOTHING = 0.25

@@ -3,7 +3,7 @@
  */
 
 import { limits } from '../base/limits.ts'
-import type { GlobalmasterHello } from '../peer/globalmaster-message.ts'
+import type { GlobalmasterHello } from './globalmaster-message.ts'
 import type { AnnouncedRing } from './far-ring.ts'
 import type { PeerJudgement } from './peer-report.ts'
 

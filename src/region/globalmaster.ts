@@ -19,7 +19,7 @@
 import type { Now } from '../base/clock.ts'
 import {
   type Echo, GLOBALMASTER_FORMAT_VERSION, type GlobalmasterHello
-} from '../peer/globalmaster-message.ts'
+} from './globalmaster-message.ts'
 import { type AnnouncedRing, FarRing } from './far-ring.ts'
 import {
   type FormerPeer, type GlobalmasterInput, globalmasterLimits, type GlobalmasterOutbox,

@@ -28,7 +28,7 @@ import type { Size } from '../base/sizes.ts'
 import {
   type Announcement, type RegionIdentity, type RegionMessage, type Still, WORLD_FORMAT_VERSION,
   type WorldMessage, type WorldRoster
-} from '../peer/world-message.ts'
+} from './world-message.ts'
 import { recordOf, type View } from '../ring/view.ts'
 import { areSame, digestIn, type Generations, generationsOf, viewOf } from './announced.ts'
 

@@ -8,8 +8,8 @@ import type { Mesh } from '../../../src/bus/mesh.ts'
 import { rosterSubject, worldSubject } from '../../../src/bus/subjects.ts'
 import { systemClock } from '../../../src/ops/system-clock.ts'
 import { WorldPump } from '../../../src/ops/world-pump.ts'
-import { encodeWorldMessage } from '../../../src/peer/world-codec.ts'
-import type { WorldRoster } from '../../../src/peer/world-message.ts'
+import { encodeWorldMessage } from '../../../src/region/world-codec.ts'
+import type { WorldRoster } from '../../../src/region/world-message.ts'
 import { membersOf, viewOf } from '../ring/regions.ts'
 
 interface Main {

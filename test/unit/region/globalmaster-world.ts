@@ -5,9 +5,9 @@
 
 import {
   decodeGlobalmaster, encodeGlobalmaster
-} from '../../../src/peer/globalmaster-codec.ts'
-import { decodeWorldMessage, encodeWorldMessage } from '../../../src/peer/world-codec.ts'
-import { WORLD_FORMAT_VERSION } from '../../../src/peer/world-message.ts'
+} from '../../../src/region/globalmaster-codec.ts'
+import { decodeWorldMessage, encodeWorldMessage } from '../../../src/region/world-codec.ts'
+import { WORLD_FORMAT_VERSION } from '../../../src/region/world-message.ts'
 import { Globalmaster } from '../../../src/region/globalmaster.ts'
 import type {
   FormerPeer, GlobalmasterOutput, PeerReport, WorldConfig

@@ -3,7 +3,7 @@
 import {
   type Announcement, type RegionIdentity, type RegionMessage, WORLD_FORMAT_VERSION,
   type WorldMessage
-} from '../../../src/peer/world-message.ts'
+} from '../../../src/region/world-message.ts'
 import { KnownWorld, type WorldInput, type WorldOutput } from '../../../src/region/world.ts'
 import { recordOf, type View } from '../../../src/ring/view.ts'
 import { membersOf, viewOf } from '../ring/regions.ts'

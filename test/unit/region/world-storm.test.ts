@@ -7,7 +7,7 @@ world, whatever is said by those who were removed, or who are left of a former r
 import t, { type Test } from 'tap'
 import { limits } from '../../../src/base/limits.ts'
 import { Random } from '../../../src/base/random.ts'
-import type { RegionIdentity, WorldMessage } from '../../../src/peer/world-message.ts'
+import type { RegionIdentity, WorldMessage } from '../../../src/region/world-message.ts'
 import { type ForeignRegion, KnownWorld, type WorldOutput } from '../../../src/region/world.ts'
 import type { View } from '../../../src/ring/view.ts'
 import { after, membersOf, viewOf } from '../ring/regions.ts'

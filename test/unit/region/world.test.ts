@@ -2,7 +2,7 @@
 
 import t from 'tap'
 import { limits } from '../../../src/base/limits.ts'
-import { WORLD_FORMAT_VERSION, type WorldMessage } from '../../../src/peer/world-message.ts'
+import { WORLD_FORMAT_VERSION, type WorldMessage } from '../../../src/region/world-message.ts'
 import { after, memberNo, viewOf } from '../ring/regions.ts'
 import { converse, Node, nodesOf, regionOf, saidBy } from './world-node.ts'
 

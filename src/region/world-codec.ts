@@ -6,7 +6,7 @@
 
 import { decode, encode } from '@msgpack/msgpack'
 import { limits } from '../base/limits.ts'
-import type { ViewRecord } from './membership.ts'
+import type { ViewRecord } from '../peer/membership.ts'
 import { type RegionIdentity, WORLD_FORMAT_VERSION, type WorldMessage } from './world-message.ts'
 
 /** Three words of letters that mean nothing to NATS, the first of which is ours. */

@@ -2,10 +2,10 @@ import { decode, encode } from '@msgpack/msgpack'
 import t from 'tap'
 import {
   decodeGlobalmaster, encodeGlobalmaster, GLOBALMASTER_REGIONS_MAX
-} from '../../../src/peer/globalmaster-codec.ts'
+} from '../../../src/region/globalmaster-codec.ts'
 import {
   GLOBALMASTER_FORMAT_VERSION, type GlobalmasterHello
-} from '../../../src/peer/globalmaster-message.ts'
+} from '../../../src/region/globalmaster-message.ts'
 
 const hello: GlobalmasterHello = {
   kind: 'globalmaster', formatVersion: GLOBALMASTER_FORMAT_VERSION,

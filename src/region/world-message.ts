@@ -14,7 +14,7 @@
  * changes and to who asks, and not again and again.
  */
 
-import type { ViewRecord } from './membership.ts'
+import type { ViewRecord } from '../peer/membership.ts'
 
 /** The version of the messages in this file. */
 export const WORLD_FORMAT_VERSION = 1

@@ -1,10 +1,10 @@
 import { decode, encode } from '@msgpack/msgpack'
 import t from 'tap'
 import { limits } from '../../../src/base/limits.ts'
-import { decodeWorldMessage, encodeWorldMessage } from '../../../src/peer/world-codec.ts'
+import { decodeWorldMessage, encodeWorldMessage } from '../../../src/region/world-codec.ts'
 import type {
   Announcement, Ask, RegionIdentity, Still, WorldRoster
-} from '../../../src/peer/world-message.ts'
+} from '../../../src/region/world-message.ts'
 import { recordOf } from '../../../src/ring/view.ts'
 import { membersOf, viewOf } from '../ring/regions.ts'
 
