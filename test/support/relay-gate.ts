@@ -6,6 +6,7 @@
  */
 
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { joined } from './tcp-gate.ts'
 
 /** What the relay of one region says to that of another, with the answers. */
 export class Way {
@@ -80,15 +81,7 @@ export class RelayGate {
 
   #pass(socket: Socket): void {
     const onward = connect(this.#targetPort, '127.0.0.1')
-    for (const [here, there] of [[socket, onward], [onward, socket]] as const) {
-      this.#sockets.add(here)
-      // What went wrong on one side is told to the other by its end.
-      here.on('error', () => undefined)
-      here.on('close', () => {
-        this.#sockets.delete(here)
-        there.destroy()
-      })
-    }
+    joined(socket, onward, this.#sockets)
     let way: Way | undefined
     socket.on('data', (bytes: Buffer) => {
       way ??= this.#wayIn(bytes, socket)

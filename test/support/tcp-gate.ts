@@ -50,18 +50,31 @@ export class TcpGate {
 
   #pass(socket: Socket): void {
     const onward = connect(this.#targetPort, '127.0.0.1')
-    for (const [here, there] of [[socket, onward], [onward, socket]] as const) {
-      this.#sockets.add(here)
-      // What went wrong on one side is told to the other by its end.
-      here.on('error', () => undefined)
-      here.on('close', () => {
-        this.#sockets.delete(here)
-        there.destroy()
-      })
+    for (const [here, there] of joined(socket, onward, this.#sockets)) {
       here.on('data', (bytes) => {
         if (!this.isSwallowing) there.write(bytes)
       })
       here.on('end', () => there.end())
     }
   }
+}
+
+/**
+ * Two sockets of which the end of one is the end of the other; as long as they live they are in
+ * `sockets`. Returns each with the other one.
+ */
+export function joined(
+  socket: Socket, onward: Socket, sockets: Set<Socket>
+): readonly (readonly [Socket, Socket])[] {
+  const both = [[socket, onward], [onward, socket]] as const
+  for (const [here, there] of both) {
+    sockets.add(here)
+    // What went wrong on one side is told to the other by its end.
+    here.on('error', () => undefined)
+    here.on('close', () => {
+      sockets.delete(here)
+      there.destroy()
+    })
+  }
+  return both
 }
