@@ -59,8 +59,6 @@ export class Moving {
     this.#owner = owner
   }
 
-  get size(): number { return this.#pending.size }
-
   /** Finds out what came after a place in another region's log. */
   find(from: Standing, say: Pending['say']): void {
     const { epoch, region } = this.#ports

@@ -78,10 +78,6 @@ export class Relays {
     this.#ports = ports
   }
 
-  get size(): number {
-    return this.#used.size
-  }
-
   /** True for a place of another region that its view lists. */
   isForeign(place: Place): boolean {
     return [...this.#regions.values()].some((region) => !region.isStranger(place))

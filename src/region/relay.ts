@@ -102,10 +102,6 @@ export class Relay {
     return this.#state.kind === 'live'
   }
 
-  get isDormant(): boolean {
-    return this.#state.kind === 'dormant'
-  }
-
   /** Begins to ask. */
   begin(): void {
     this.#joining.anew()
