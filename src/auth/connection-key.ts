@@ -29,6 +29,8 @@ export interface ConnectionFacts {
   readonly lineage: string | undefined
   /** Of the view in which it was issued: whoever has that one or a later knows of the home. */
   readonly viewVersion: number
+  /** True: its client has recovered the connection from another process. */
+  readonly isRecovered: boolean
 }
 
 /** Issues connection keys and proves them; the secrets stay inside. */
@@ -46,11 +48,13 @@ export class ConnectionKeys {
   }
 
   issue(facts: ConnectionFacts): string {
-    const { connectionId, appId, keyName, clientId, home, claim, lineage, viewVersion } = facts
+    const {
+      connectionId, appId, keyName, clientId, home, claim, lineage, viewVersion, isRecovered
+    } = facts
     const fields = [
       FORMAT_VERSION, appId, keyName, clientId ?? null,
       home.incarnation, home.worker, home.generation, claim, lineage ?? null,
-      viewVersion
+      viewVersion, isRecovered ? 1 : 0
     ]
     const text = Buffer.from(JSON.stringify(fields)).toString('base64url')
     return `${connectionId}!${text}.${proofOf(`${connectionId}!${text}`, this.#secret)}`
@@ -70,14 +74,16 @@ export class ConnectionKeys {
     const fields = JSON.parse(Buffer.from(text, 'base64url').toString('utf8')) as unknown[]
     if (fields[0] !== FORMAT_VERSION) return undefined
     const [
-      , appId, keyName, clientId, incarnation, worker, generation, claim, lineage, viewVersion = 0
+      , appId, keyName, clientId, incarnation, worker, generation, claim, lineage, viewVersion = 0,
+      isRecovered = 0
     ] = fields as [
-      number, string, string, string | null, string, number, number, number, string | null, number?
+      number, string, string, string | null, string, number, number, number, string | null, number?,
+      number?
     ]
     return {
       connectionId, appId, keyName, clientId: clientId ?? undefined,
       home: { incarnation, worker, generation }, claim, lineage: lineage ?? undefined,
-      viewVersion
+      viewVersion, isRecovered: isRecovered === 1
     }
   }
 }

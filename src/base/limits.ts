@@ -176,6 +176,8 @@ export const limits = {
   publishOutcomeMs: 8_000,
   /** An attach without answer this long: DETACHED with 90007, retriable; clients wait 10 s. */
   attachAnswerMs: 8_000,
+  /** DETACHED waits so long for members to leave; clients wait 10 s. */
+  detachAnswerMs: 4_000,
   /** Publishes of one ChannelClient without answer; above: refused with 42911. */
   unansweredPerClientMax: 20_000,
   /** Their bytes; above: refused with 42911. */
@@ -380,6 +382,7 @@ assert(3 * limits.quietMs < limits.tailMs, 'who is told nothing stands within th
 assert(limits.claimAnswerMs < 10_000, 'a resume is answered before the client gives up')
 assert(2 * limits.holderAnswerMs < limits.claimAnswerMs, 'a silent home leaves time to answer')
 assert(limits.attachAnswerMs < 10_000, 'an attach is answered before the client gives up')
+assert(limits.detachAnswerMs < 10_000, 'a detach is answered before the client gives up')
 assert(limits.behalfAnswerMs < limits.batchAnswerMs, 'there is time to publish, too')
 assert(limits.batchAnswerMs < limits.requestAnswerMs, 'a batch tells what it has')
 assert(limits.requestAnswerMs < 10_000, 'a request is answered before the client gives up')

@@ -10,7 +10,7 @@ import type { LogWriter } from '../log/writer.ts'
 import { isCensusMessage } from '../peer/census-message.ts'
 import type { Backfill, Part, ToMaster } from '../peer/message.ts'
 import { isSamePlace, type Place, placeKey } from '../peer/place.ts'
-import type { Ask } from '../peer/question-message.ts'
+import type { Ask, Question } from '../peer/question-message.ts'
 import type { RelayPart } from '../peer/relay-message.ts'
 
 interface Held {
@@ -51,7 +51,7 @@ export class Confirming {
   /** True if it asks for what only the master may say, and we may not be it: it is kept. */
   mustWait(from: Place, message: ToMaster, writer: LogWriter, nowMs: number): boolean {
     if (isPart(message)) this.#onPart(from, message)
-    if (message.kind === 'ask' && message.question.kind === 'history') {
+    if (message.kind === 'ask' && isExact(message.question)) {
       return this.#holdReader(from, message, writer)
     }
     if (!needsMaster(message) || isRecent(writer, nowMs)) return false
@@ -81,9 +81,10 @@ export class Confirming {
   }
 
   /**
-   * Who reads history waits for an append that begins after he asked: a recent one is not enough.
-   * While the mesh is split a former master may write until the moment in which it is deposed, and
-   * what the next one has acknowledged since would be missing (docs/decisions/0009).
+   * Who reads history, or must know for certain who is present, waits for an append that begins
+   * after he asked: a recent one is not enough. While the mesh is split a former master may write
+   * until the moment in which it is deposed, and what the next one has acknowledged since would be
+   * missing (docs/decisions/0009).
    */
   #holdReader(from: Place, ask: Ask, writer: LogWriter): boolean {
     // Asked again, he waits no longer for that.
@@ -137,6 +138,10 @@ export class Confirming {
       this.#held.set(key, { from, message, counter })
     } else if (message.kind === 'backfill') this.#onDropped(from, message)
   }
+}
+
+function isExact(question: Question): boolean {
+  return question.kind === 'history' || (question.kind === 'presence' && question.isExact)
 }
 
 const MASTERS_ONLY: readonly ToMaster['kind'][] = ['backfill', 'ask', 'relayJoin', 'relayAsk']

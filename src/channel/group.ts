@@ -20,6 +20,7 @@ import type { Tally } from '../base/tally.ts'
 import type {
   Attached,
   ContinuityLost,
+  MemberOwner,
   PeerMessage,
   PublishOp,
   Standing,
@@ -34,6 +35,7 @@ import type { ErrorInfo } from '../wire/protocol-message.ts'
 import { serialOf } from './encoding.ts'
 import { fanOut, give } from './fan-out.ts'
 import { GroupCensus } from './group-census.ts'
+import type { AskMembers } from './legacies.ts'
 import { Lookout } from './lookout.ts'
 import { OwnMembers } from './own-members.ts'
 import { Quiet } from './quiet.ts'
@@ -55,6 +57,9 @@ export interface GroupPorts {
   /** The life of this worker. */
   readonly generation: number
   nowMs(): number
+  /** This worker, as the owner of members by a claim. */
+  ownerBy(claim: number): MemberOwner
+  readonly askMembers: AskMembers
   /** A name for an op that this worker decides of itself; it never gives the same one again. */
   nameOp(): string
   /** Sends to the channel's client on this node. */
@@ -81,14 +86,14 @@ export class LocalGroup {
     this.channel = channel
     this.#ports = ports
     this.#usedAtMs = ports.nowMs()
-    const { deadlines, generation, nowMs, nameOp } = ports
+    const { deadlines, nowMs } = ports
     this.#census = new GroupCensus(channel, this.#rows, ports)
     this.#submissions = new Submissions(channel, (submit) => ports.toClient(channel, submit))
     this.#lookout = new Lookout({ deadlines, nowMs }, (seat) => this.#onRoom(seat))
     const tell = (seat: Seat): void => tellStanding(seat, this.#standing!)
     this.#quiet = new Quiet(this.#rows, { deadlines, nowMs, tell })
-    this.own = new OwnMembers(channel, generation, {
-      deadlines, nowMs, nameOp,
+    this.own = new OwnMembers(channel, {
+      ...ports,
       submit: (op, onOutcome) => this.submit(op, onOutcome),
       toClient: (message) => ports.toClient(channel, message)
     })
@@ -112,7 +117,7 @@ export class LocalGroup {
     former?: Seat
   ): Seat {
     // By a derived channel no members live.
-    if (variant.filter === undefined) this.own.onAttaching(member.connectionId, member.claim)
+    if (variant.filter === undefined) this.own.onAttaching(member)
     const row = rowFor(this.#rows, variant)
     const attachId = this.#nextAttachId++
     const seat = newSeat(member, row, attachId, from, rewind, former)

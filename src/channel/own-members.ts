@@ -14,12 +14,14 @@ import type { Deadline, Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
 import type {
   ListedMember,
+  MemberOwner,
   PresenceMember,
   PeerMessage,
   PublishOp,
   PublishOutcome
 } from '../peer/message.ts'
 import { PresenceAction } from '../wire/actions.ts'
+import { type AskMembers, Legacies } from './legacies.ts'
 import { decodeItems, encodeItems, isOlder, memberKey, type PresenceItem } from './presence.ts'
 
 type OfConnection = Map<string, PresenceMember>
@@ -42,10 +44,36 @@ interface Said {
 /** What a leave names of a member. */
 type Leaving = Pick<PresenceMember, 'connectionId' | 'clientId' | 'id' | 'owner'>
 
+/** Whose members they are, where it asks for the channel. */
+export interface MemberSpeaker {
+  readonly connectionId: string
+  readonly claim: number
+  /** True: its client does not know whom it had entered, and does not enter them again. */
+  readonly inheritsMembers: boolean
+}
+
+/** The members of a connection leave. */
+export interface Departure {
+  readonly connectionId: string
+  /** Those that live here by this claim or a lower one. */
+  readonly claim: number
+  /** After this time, unless a higher claim speaks for them by then. */
+  readonly afterMs: number
+  /** True: at once, and those too that lower claims have left elsewhere. */
+  readonly endsLegacies?: boolean
+  /** Where they leave at once it is called once: when that is in the log. */
+  readonly onLeft?: (() => void) | undefined
+}
+
 /** What the members need from their group. */
 export interface OwnPorts {
   readonly deadlines: Deadlines
+  /** The life of the group's worker. */
+  readonly generation: number
   nowMs(): number
+  /** This worker, as the owner of members by a claim. */
+  ownerBy(claim: number): MemberOwner
+  readonly askMembers: AskMembers
   /** A name for an op that this worker decides of itself; it never gives the same one again. */
   nameOp(): string
   /** Sends an op on its way. */
@@ -55,7 +83,7 @@ export interface OwnPorts {
 
 export class OwnMembers {
   readonly #channel: string
-  readonly #generation: number
+  readonly #legacies: Legacies
   readonly #ports: OwnPorts
   readonly #taken = new Map<string, OfConnection>()
   /** By connection, in the order in which they were said: ops that count, taken or not yet. */
@@ -71,15 +99,19 @@ export class OwnMembers {
    */
   #owed = new Set<string>()
 
-  /** `generation`: the life of the group's worker. */
-  constructor(channel: string, generation: number, ports: OwnPorts) {
+  constructor(channel: string, ports: OwnPorts) {
     this.#channel = channel
-    this.#generation = generation
     this.#ports = ports
+    this.#legacies = new Legacies(channel, {
+      ...ports,
+      pendingOf: (connectionId) => this.#pending.get(connectionId)?.map(({ op }) => op) ?? [],
+      sayLeaves: (ops, onLeft) => this.#submitLeaves(ops, onLeft)
+    })
   }
 
+  /** Nobody is present, and nobody is about to be or to leave. */
   get isEmpty(): boolean {
-    return this.#taken.size === 0 && this.#pending.size === 0
+    return this.#taken.size === 0 && this.#pending.size === 0 && this.#legacies.isEmpty
   }
 
   /** An op goes on its way. */
@@ -89,6 +121,7 @@ export class OwnMembers {
     said.push({ op, takenAt: undefined, isLeftOpen: false })
     if (op.idSpace === 'connection') this.#lastSaid.set(connectionId, op.id!)
     this.#pending.set(connectionId, said)
+    this.#legacies.onSaid(op)
   }
 
   /** An op has its outcome; they may come in another order than that of the ops. */
@@ -139,7 +172,7 @@ export class OwnMembers {
       }
     }
     const channel = this.#channel
-    const generation = this.#generation
+    const { generation } = this.#ports
     const isWhole = this.#owed.size === 0
     this.#ports.toClient({ kind: 'declared', channel, generation, members, isWhole })
   }
@@ -156,22 +189,30 @@ export class OwnMembers {
     })
   }
 
-  /**
-   * The connection's members leave after a time, unless a higher claim speaks for them by then.
-   * Saying it again counts from the latter.
-   */
-  leave(connectionId: string, claim: number, afterMs: number): void {
+  /** The connection's members leave. Saying it again counts from the latter. */
+  leave({ connectionId, claim, afterMs, endsLegacies, onLeft = nothing }: Departure): void {
+    this.#legacies.forget(connectionId)
+    if (endsLegacies !== true) {
+      this.#leaveAfter(connectionId, claim, afterMs, onLeft)
+      return
+    }
+    const onBoth = onLast(2, onLeft)
+    this.#legacies.end(connectionId, claim, onBoth)
+    this.#leaveAfter(connectionId, claim, 0, onBoth)
+  }
+
+  #leaveAfter(connectionId: string, claim: number, afterMs: number, onLeft: () => void): void {
     const { deadlines } = this.#ports
     deadlines.cancel(this.#graces.get(connectionId)?.deadline)
     this.#graces.delete(connectionId)
     if (afterMs <= 0) {
-      this.#leaveNow(connectionId, claim)
+      this.#leaveNow(connectionId, claim, onLeft)
       return
     }
     if (!this.#taken.has(connectionId) && !this.#pending.has(connectionId)) return
     const deadline = deadlines.at(this.#ports.nowMs() + afterMs, () => {
       this.#graces.delete(connectionId)
-      this.#leaveNow(connectionId, claim)
+      this.#leaveNow(connectionId, claim, nothing)
     })
     this.#graces.set(connectionId, { claim, forMs: afterMs, deadline })
   }
@@ -181,18 +222,20 @@ export class OwnMembers {
    * once it is attached, which may take a while: so its members have their grace once more. Those
    * of the claim by which it asks now are not about to leave any more.
    */
-  onAttaching(connectionId: string, claim: number): void {
+  onAttaching({ connectionId, claim, inheritsMembers }: MemberSpeaker): void {
+    if (inheritsMembers) this.#legacies.inherit(connectionId, claim)
     const grace = this.#graces.get(connectionId)
     if (grace === undefined) return
     const former = grace.claim === claim ? claim - 1 : grace.claim
-    this.leave(connectionId, former, Math.max(grace.forMs, limits.presenceGraceMs))
+    const forMs = Math.max(grace.forMs, limits.presenceGraceMs)
+    this.#leaveAfter(connectionId, former, forMs, nothing)
   }
 
-  #leaveNow(connectionId: string, claim: number): void {
+  #leaveNow(connectionId: string, claim: number, onLeft: () => void): void {
     const all = [...this.#mayBePresent(connectionId).values()]
     const members = all.filter(({ owner }) => owner.claim <= claim)
     const byOwner = Map.groupBy(members, ({ owner }) => owner.claim)
-    for (const ofOwner of byOwner.values()) {
+    const ops = byOwner.values().map((ofOwner): PublishOp => {
       const items = ofOwner.map(({ clientId, id: itsId }) => {
         const id = this.#latest(connectionId, itsId)
         return { action: PresenceAction.LEAVE, clientId, id, endsUnheard: true }
@@ -200,8 +243,16 @@ export class OwnMembers {
       const { owner } = ofOwner[0]!
       const payload = encodeItems(items)
       const named = { id: this.#ports.nameOp(), idSpace: 'node' as const, messageCount: 0 }
-      this.#submitLeave({ ...named, connectionId, payload, owner })
-    }
+      return { ...named, connectionId, payload, owner }
+    })
+    this.#submitLeaves([...ops], onLeft)
+  }
+
+  /** Sends leaves on their way until they are taken; `onLeft` is called once then. */
+  #submitLeaves(ops: readonly PublishOp[], onLeft: () => void): void {
+    if (ops.length === 0) onLeft()
+    const onEach = onLast(ops.length, onLeft)
+    for (const op of ops) this.#submitLeave(op, onEach)
   }
 
   /**
@@ -221,14 +272,17 @@ export class OwnMembers {
    * be by a frame that was taken on another node, and never came again to this one. When it is
    * said again, the connection may have spoken in between: then its id says how far it goes.
    */
-  #submitLeave(op: PublishOp): void {
+  #submitLeave(op: PublishOp, onLeft: () => void): void {
     const lastSaid = this.#lastSaid.get(op.connectionId!)
     this.#ports.submit(op, ({ kind }) => {
-      if (kind === 'committed') return
+      if (kind === 'committed') {
+        onLeft()
+        return
+      }
       const atMs = this.#ports.nowMs() + limits.rollRetryMs
       this.#ports.deadlines.at(atMs, () => {
         const saidSince = this.#lastSaid.get(op.connectionId!) ?? lastSaid
-        this.#submitLeave(saidSince === lastSaid ? op : boundedById(op))
+        this.#submitLeave(saidSince === lastSaid ? op : boundedById(op), onLeft)
       })
     })
   }
@@ -250,6 +304,18 @@ export class OwnMembers {
     }
     return members
   }
+}
+
+/** What is to be called `count` times, and calls `run` at the last. */
+function onLast(count: number, run: () => void): () => void {
+  let left = count
+  return () => {
+    if (--left === 0) run()
+  }
+}
+
+function nothing(): void {
+  // Nobody waits for it.
 }
 
 /** The members that an op is about, by their names. */

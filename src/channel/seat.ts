@@ -26,6 +26,8 @@ export interface GroupMember {
   readonly connectionId: string
   /** By which claim its session has the connection. */
   readonly claim: number
+  /** True: its client does not know whom it had entered, and does not enter them again. */
+  readonly inheritsMembers: boolean
   /** False: the connection's own publishes are not delivered to it. */
   readonly hearsItself: boolean
   /** The modes that it has, as flags. */

@@ -32,6 +32,7 @@ import { Clients } from './clients.ts'
 import { Groups } from './groups.ts'
 import { Loop } from './loop.ts'
 import { type Generations, Mastership } from './mastership.ts'
+import { askMembersBy } from './members-reading.ts'
 import { MetaEvents } from './meta-events.ts'
 import { noRules } from './namespace-rules.ts'
 import type { Outbox } from './outbox.ts'
@@ -110,10 +111,8 @@ export class Channels {
     })
     const { deadlines, tally, meters, now } = ports
     this.groups = new Groups(options, {
-      deadlines,
-      tally,
-      meters,
-      now,
+      deadlines, tally, meters, now,
+      askMembers: askMembersBy(() => this.questions),
       toClient: (message) => {
         const { incarnation } = options.self
         this.#send({ incarnation, worker: this.#mastership.homeWorker(message.channel) }, message)

@@ -16,6 +16,8 @@ export interface Connection {
   readonly connectionId: string
   readonly claim: number
   readonly lineage: string | undefined
+  /** Its client has recovered it from another process. */
+  readonly isRecovered: boolean
 }
 
 export interface GatekeeperPorts {
@@ -78,12 +80,12 @@ export class Gatekeeper {
   }
 
   /** The key by which a connection of this worker is continued. */
-  keyOf({ connectionId, claim, lineage }: Connection, credentials: Credentials): string {
+  keyOf(connection: Connection, credentials: Credentials): string {
     const { appId, keyName, clientId } = credentials
     const { self: home, connectionKeys } = this.#ports
     const viewVersion = this.#ports.viewVersion()
     return connectionKeys.issue({
-      connectionId, appId, keyName, clientId, home, claim, lineage, viewVersion
+      ...connection, appId, keyName, clientId, home, viewVersion
     })
   }
 

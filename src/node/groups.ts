@@ -9,10 +9,12 @@ import type { MeterSource } from '../base/meter.ts'
 import type { Tally } from '../base/tally.ts'
 import { encodeMessages, standingOf } from '../channel/encoding.ts'
 import { LocalGroup, type Seat } from '../channel/group.ts'
+import type { AskMembers } from '../channel/legacies.ts'
 import type { UsedChannels } from '../channel/used-channels.ts'
 import type { ToClientFromGroup, ToGroup, Variant } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
-import type { AdmittedPresence, AdmittedPublish, ChannelDoor, Ears, Outcome, Start }
+import type { AdmittedPresence, AdmittedPublish, ChannelDoor, Departure, Ears, Outcome, Start
+}
   from '../session/door.ts'
 import { publishSize } from '../wire/message.ts'
 import type { ChannelSerial } from '../wire/serial.ts'
@@ -31,6 +33,7 @@ export interface GroupsPorts {
   readonly deadlines: Deadlines
   readonly tally: Tally
   readonly meters: MeterSource
+  readonly askMembers: AskMembers
   now(): Now
   /** Sends to the channel's client on this node. */
   toClient(message: ToClientFromGroup): void
@@ -106,8 +109,11 @@ export class Groups implements ChannelDoor {
     this.#group(channel).submit(op, () => undefined)
   }
 
-  leave(channel: string, connectionId: string, claim: number, afterMs: number): void {
-    this.#groups.get(channel)?.own.leave(connectionId, claim, afterMs)
+  leave(channel: string, departure: Departure): void {
+    const { endsLegacies } = departure
+    const group = endsLegacies === true ? this.#group(channel) : this.#groups.get(channel)
+    if (group === undefined) departure.onLeft?.()
+    else group.own.leave(departure)
   }
 
   announce(channel: string, seat: object): void {
@@ -135,13 +141,15 @@ export class Groups implements ChannelDoor {
   #group(channel: string): LocalGroup {
     let group = this.#groups.get(channel)
     if (group === undefined) {
-      const { deadlines, tally, meters, now, toClient } = this.#ports
+      const { deadlines, tally, meters, now, toClient, askMembers } = this.#ports
       group = new LocalGroup(channel, {
         deadlines,
         tally,
         meter: meters.ofChannel(channel),
         generation: this.#options.generation,
         nameOp: () => this.#presenceOps.name(),
+        ownerBy: (claim) => this.#presenceOps.ownerBy(claim),
+        askMembers,
         nowMs: () => now().monoMs,
         toClient: (_, message) => toClient(message as ToClientFromGroup)
       })

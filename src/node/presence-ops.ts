@@ -4,7 +4,7 @@
  */
 
 import { encodeItems } from '../channel/presence.ts'
-import type { PublishOp } from '../peer/message.ts'
+import type { MemberOwner, PublishOp } from '../peer/message.ts'
 import { type Place, placeKey } from '../peer/place.ts'
 import type { AdmittedPresence } from '../session/door.ts'
 import { publishSize } from '../wire/message.ts'
@@ -24,9 +24,14 @@ export class PresenceOps {
     return `${placeKey(this.#self)}/${this.#generation}:${++this.#count}`
   }
 
+  /** This life, as the owner of members by a claim. */
+  ownerBy(claim: number): MemberOwner {
+    return { ...this.#self, generation: this.#generation, claim }
+  }
+
   /** What a session admitted, as an op. */
   opOf({ claim, items, ...rest }: AdmittedPresence): PublishOp {
-    const owner = { ...this.#self, generation: this.#generation, claim }
+    const owner = this.ownerBy(claim)
     const said = { count: items.length, bytes: publishSize(items), isRest: false }
     const payload = encodeItems(items)
     return { ...rest, idSpace: 'connection', messageCount: 0, owner, payload, said }

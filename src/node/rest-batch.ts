@@ -11,10 +11,11 @@ import { isForcedNack } from '../session/admission.ts'
 import { answerFlat, COUNTED_VERSION_MIN, counts } from './batch-results.ts'
 import type { Call } from './call.ts'
 import { InTurns } from './in-turns.ts'
+import { readAllMembers } from './members-reading.ts'
 import type { Parsed } from './paging.ts'
 import type { RequestPorts } from './request-ports.ts'
 import { askedChannel } from './rest-channel.ts'
-import { countRead, membersAs, readAllMembers } from './rest-presence.ts'
+import { countRead, membersAs } from './rest-presence.ts'
 import { countRefused, type Published, publishOn } from './rest-publish.ts'
 
 /** What became of one channel of a batch. */
@@ -89,7 +90,7 @@ export function readPresenceBatch(call: Call, ports: RequestPorts): void {
       onResult({ channel, error: asked.error.info })
       return
     }
-    readAllMembers(asked.key, taking, ports.questions, call, (members) => {
+    readAllMembers(asked.key, {}, taking, ports.questions, call, (members) => {
       if (members !== undefined) countRead(members, ports, call)
       const result = members === undefined ? { error: errors.answerTooLarge(taking.bytesMax).info }
         : { presence: membersAs(members, call.format) }

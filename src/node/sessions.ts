@@ -124,9 +124,7 @@ export class Sessions implements Holder, ResumesOwner, EntranceOwner, ConnectedO
     return this.#connected.size + this.#resumes.count + this.#entrance.count
   }
 
-  get overload(): Overload {
-    return this.#overload
-  }
+  get overload(): Overload { return this.#overload }
 
   /** How many wait to be let in. */
   get waitingCount(): number {
@@ -247,7 +245,8 @@ export class Sessions implements Holder, ResumesOwner, EntranceOwner, ConnectedO
       this.turnAway(resuming, proven.error.info)
     } else if (isGranted) {
       this.onSuperseded(connectionId, outcome.claim)
-      this.#open(resuming, proven.credentials, { connectionId, ...outcome })
+      const isRecovered = resuming.facts.isRecovered || resuming.params.resume === undefined
+      this.#open(resuming, proven.credentials, { connectionId, isRecovered, ...outcome })
     } else {
       this.#begin(resuming, proven.credentials, outcome.error)
     }
@@ -313,7 +312,7 @@ export class Sessions implements Holder, ResumesOwner, EntranceOwner, ConnectedO
 
   #newIdentity(): Identity {
     const connectionId = this.#ports.random.id(10)
-    return { connectionId, claim: 0, lineage: undefined, past: nothingSaid }
+    return { connectionId, claim: 0, lineage: undefined, isRecovered: false, past: nothingSaid }
   }
 
   #open(

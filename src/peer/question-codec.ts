@@ -29,7 +29,7 @@ function questionFields(question: Question): Fields {
     }
     case 'presence':
       return [code, question.clientId ?? null, question.connectionId ?? null,
-        question.after ?? null, question.countMax]
+        question.after ?? null, question.countMax, question.isExact]
     case 'status':
       return [code]
     default:
@@ -54,7 +54,7 @@ function questionFrom(value: unknown): Question {
     }
     case 'presence':
       return { kind, clientId: f[0] ?? undefined, connectionId: f[1] ?? undefined,
-        after: f[2] ?? undefined, countMax: f[3]! }
+        after: f[2] ?? undefined, countMax: f[3]!, isExact: f[4] ?? false }
     case 'status':
       return { kind }
     default:

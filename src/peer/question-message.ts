@@ -46,6 +46,8 @@ export interface PresenceQuestion {
   /** Only members whose keys are greater. */
   readonly after: string | undefined
   readonly countMax: number
+  /** True: all that was acknowledged to anybody before, whatever that takes. */
+  readonly isExact: boolean
 }
 
 /** How the channel is used. */

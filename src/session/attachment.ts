@@ -29,6 +29,8 @@ const WORDS_LENGTH_MAX = 128
 export interface AttachmentOwner {
   readonly connectionId: string
   readonly claim: number
+  /** True: its client has recovered the connection from another process, lately. */
+  readonly inheritsMembers: boolean
   readonly echoes: boolean
   /** False: the socket has much to take before it is given what can wait. */
   readonly hasRoom: boolean
@@ -111,6 +113,10 @@ export class Attachment implements Ears {
 
   get claim(): number {
     return this.#owner.claim
+  }
+
+  get inheritsMembers(): boolean {
+    return this.#owner.inheritsMembers
   }
 
   get hearsItself(): boolean {

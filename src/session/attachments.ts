@@ -5,6 +5,8 @@
  */
 
 import type { Credentials } from '../auth/key.ts'
+import type { Now } from '../base/clock.ts'
+import type { Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
 import { Flag } from '../wire/actions.ts'
 import { type ErrorInfo, errors } from '../wire/errors.ts'
@@ -13,6 +15,7 @@ import type { Format, ProtocolMessage } from '../wire/protocol-message.ts'
 import { parseChannelSerial } from '../wire/serial.ts'
 import { regranted } from './admission.ts'
 import { Attachment, type AttachmentOwner, type Grant, wordsOf } from './attachment.ts'
+import { Detaching } from './detaching.ts'
 import type { ChannelDoor, Wish } from './door.ts'
 
 /** Whose attachments they are. */
@@ -21,13 +24,22 @@ export interface AttachmentsOwner extends AttachmentOwner {
   /** How many channels it may attach to. */
   readonly channelCountMax: number
   readonly format: Format
+  /** True: members may be there still that the connection has left behind on other sockets. */
+  readonly mayHaveLegacies: boolean
   /** Its client is told events, and goes on from any of them (protocol 18). */
   readonly isStream: boolean
 }
 
+export interface AttachmentsPorts {
+  readonly channels: ChannelDoor
+  readonly deadlines: Deadlines
+  now(): Now
+}
+
 export class Attachments {
   readonly #owner: AttachmentsOwner
-  readonly #channels: ChannelDoor
+  readonly #ports: AttachmentsPorts
+  #detaching: Detaching | undefined
   readonly #byName = new Map<string, Attachment>()
   /** How many were attached to, those that are not any more included. */
   attachedCount = 0
@@ -41,9 +53,9 @@ export class Attachments {
    */
   #unanswered: Map<string, string> | undefined
 
-  constructor(owner: AttachmentsOwner, channels: ChannelDoor) {
+  constructor(owner: AttachmentsOwner, ports: AttachmentsPorts) {
     this.#owner = owner
-    this.#channels = channels
+    this.#ports = ports
   }
 
   get size(): number {
@@ -70,12 +82,13 @@ export class Attachments {
     // Some clients say an empty text where there is nothing.
     const serial = channelSerial === '' ? undefined : channelSerial
     this.hasBegun = true
+    this.#detaching?.settle(name.wire)
     const former = this.#byName.get(name.wire)
     const { channelCountMax } = this.#owner
     if (former === undefined && this.#byName.size >= channelCountMax) {
       return errors.tooManyChannels(channelCountMax).info
     }
-    const stood = former?.seat && this.#channels.detach(former.channel, former.seat)
+    const stood = former?.seat && this.#ports.channels.detach(former.channel, former.seat)
     const channel = channelKey(this.#owner.appId, name)
     const words = wordsOf(message)
     const isChange = former?.isAttached === true && !former.asksFor(words)
@@ -92,7 +105,7 @@ export class Attachments {
     const wish = wishOf(this.#owner.format, name.wire, grant)
     const rewind = isNew ? this.#rewindOf(grant) : undefined
     const start = { from, rewind, former: former?.seat }
-    attachment.seat = this.#channels.attach(channel, attachment, wish, start)
+    attachment.seat = this.#ports.channels.attach(channel, attachment, wish, start)
     return undefined
   }
 
@@ -127,26 +140,54 @@ export class Attachments {
     this.#unanswered.set(wireName, channel)
   }
 
-  /** Ends one; the members on its channel leave after a time, unless there is another one. */
-  drop(wireName: string, leaveAfterMs: number): void {
+  /** Ends one at once; `answer` is called when all know that its members have left. */
+  detach(wireName: string, answer: () => void): void {
+    const { deadlines, now } = this.#ports
+    this.#detaching ??= new Detaching(deadlines)
+    if (this.#detaching.isWaiting(wireName)) return
+    this.drop(wireName, 0, this.#detaching.begin(wireName, now().monoMs, answer))
+  }
+
+  /**
+   * Ends one; the members on its channel leave after a time, unless there is another one, or it is
+   * a derived one, by which nobody lives.
+   * `onLeft` is called once, if they leave at once: when that is known to all.
+   */
+  drop(wireName: string, leaveAfterMs: number, onLeft?: () => void): void {
     this.hasBegun = true
     const attachment = this.#byName.get(wireName)
-    const channel = attachment?.channel ?? this.#unanswered?.get(wireName)
-    if (channel === undefined) return
+    const channel = attachment?.channel ?? this.#unanswered?.get(wireName) ??
+      this.#legacyOf(wireName, leaveAfterMs)
+    if (channel === undefined) {
+      onLeft?.()
+      return
+    }
     this.#byName.delete(wireName)
     this.#unanswered?.delete(wireName)
-    if (attachment?.seat !== undefined) this.#channels.detach(channel, attachment.seat)
-    this.#leaveIfLast(channel, leaveAfterMs)
+    if (attachment?.seat !== undefined) this.#ports.channels.detach(channel, attachment.seat)
+    if (attachment?.isDerived === true) onLeft?.()
+    else this.#leaveIfLast(channel, leaveAfterMs, onLeft)
+  }
+
+  /** What it was attached to on a former socket may have members still, which are to leave, too. */
+  #legacyOf(wireName: string, leaveAfterMs: number): string | undefined {
+    const { mayHaveLegacies, appId } = this.#owner
+    if (!mayHaveLegacies || leaveAfterMs > 0) return undefined
+    const parsed = parseChannelName(wireName)
+    if (!parsed.ok || parsed.name.qualifier?.filter !== undefined) return undefined
+    return channelKey(appId, parsed.name)
   }
 
   /** The connection ends. */
   closeAll(): void {
+    this.#detaching?.stop()
     for (const wireName of this.#byName.keys()) this.drop(wireName, 0)
     for (const wireName of this.#unanswered?.keys() ?? []) this.drop(wireName, 0)
   }
 
   /** The socket is lost; members leave later, where their channel does not say when. */
   parkAll(leaveAfterMs: number): void {
+    this.#detaching?.stop()
     for (const [wireName, { grant }] of this.#byName) {
       this.drop(wireName, graceOf(grant, leaveAfterMs))
     }
@@ -182,27 +223,30 @@ export class Attachments {
 
   /** Who may not be present any more is so no longer (protocol 8.5). */
   #announce({ channel, seat }: Attachment, hasLostPresence: boolean): void {
-    if (seat !== undefined) this.#channels.announce(channel, seat)
+    if (seat !== undefined) this.#ports.channels.announce(channel, seat)
     if (!hasLostPresence) return
     for (const other of this.#byName.values()) {
       if (other.channel === channel && other.has(Flag.PRESENCE)) return
     }
     const { connectionId, claim } = this.#owner
-    this.#channels.leave(channel, connectionId, claim, 0)
+    this.#ports.channels.leave(channel, { connectionId, claim, afterMs: 0 })
   }
 
   /** Tells again who is present, where that is told at all. */
   sync(wireName: string): void {
-    const attachment = this.#byName.get(wireName)
-    if (attachment?.seat !== undefined) this.#channels.sync(attachment.channel, attachment.seat)
+    const { channel, seat } = this.#byName.get(wireName) ?? {}
+    if (channel !== undefined && seat !== undefined) this.#ports.channels.sync(channel, seat)
   }
 
-  #leaveIfLast(channel: string, afterMs: number): void {
+  #leaveIfLast(channel: string, afterMs: number, onLeft?: () => void): void {
     for (const other of this.#byName.values()) {
-      if (other.channel === channel && !other.isDerived) return
+      if (other.channel !== channel || other.isDerived) continue
+      onLeft?.()
+      return
     }
-    const { connectionId, claim } = this.#owner
-    this.#channels.leave(channel, connectionId, claim, afterMs)
+    const { connectionId, claim, mayHaveLegacies } = this.#owner
+    const endsLegacies = afterMs === 0 && mayHaveLegacies
+    this.#ports.channels.leave(channel, { connectionId, claim, afterMs, endsLegacies, onLeft })
   }
 }
 

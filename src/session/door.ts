@@ -25,6 +25,8 @@ export interface Ears {
   readonly connectionId: string
   /** By which claim the session has its connection. */
   readonly claim: number
+  /** True: its client does not know whom it had entered, and does not enter them again. */
+  readonly inheritsMembers: boolean
   readonly hearsItself: boolean
   /** The modes that were granted, as flags. */
   readonly modeBits: number
@@ -104,6 +106,19 @@ export interface Start {
   readonly former?: object
 }
 
+/** A connection's members on a channel are to leave. */
+export interface Departure {
+  readonly connectionId: string
+  /** Those that live here by this claim or a lower one. */
+  readonly claim: number
+  /** After this time, unless a higher claim speaks for them by then. */
+  readonly afterMs: number
+  /** True: at once, and those too that lower claims have left elsewhere. */
+  readonly endsLegacies?: boolean
+  /** Where they leave at once it is called once: when that is in the log. */
+  readonly onLeft?: (() => void) | undefined
+}
+
 export type Outcome =
   | { readonly kind: 'committed'; readonly serials: readonly string[] }
   | { readonly kind: 'refused'; readonly error: ErrorInfo }
@@ -118,8 +133,7 @@ export interface ChannelDoor {
   submit(channel: string, publish: AdmittedPublish, onOutcome: (outcome: Outcome) => void): void
   /** The same for presence. */
   present(channel: string, op: AdmittedPresence, onOutcome: (outcome: Outcome) => void): void
-  /** The connection's members leave after a time, unless a higher claim speaks for them then. */
-  leave(channel: string, connectionId: string, claim: number, afterMs: number): void
+  leave(channel: string, departure: Departure): void
   /** The seat's ears hear more or less by now: they are told so (`onAttached`, resumed). */
   announce(channel: string, seat: object): void
   /** The seat's ears are to be told again who is present, as SYNC frames. */

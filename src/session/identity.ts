@@ -23,6 +23,8 @@ export interface IdentityOptions {
   readonly claim: number
   /** Of the connection's register, if it was ever claimed. */
   readonly lineage: string | undefined
+  /** True: its client has recovered the connection from another process. */
+  readonly isRecovered: boolean
   readonly credentials: Credentials
   /** True: nobody on the way can read what the socket carries. */
   readonly isTls: boolean

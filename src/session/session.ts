@@ -82,23 +82,24 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
   get isStream(): boolean { return this.#transport.name === 'sse' }
 
   /** Who the client is, and what it may do, by what it proved last. */
-  get credentials(): Credentials {
-    return this.#identity.credentials
-  }
+  get credentials(): Credentials { return this.#identity.credentials }
 
   get hasRoom(): boolean { return this.#transport.hasRoom }
 
   get isOpen(): boolean { return this.#isOpen }
 
-  get wantsHeartbeats(): boolean {
-    return this.#options.heartbeats
-  }
+  get wantsHeartbeats(): boolean { return this.#options.heartbeats }
 
   get format(): Format { return this.#options.format }
 
-  get attachmentCount(): number {
-    return this.#attachments?.size ?? 0
+  get attachmentCount(): number { return this.#attachments?.size ?? 0 }
+
+  get mayHaveLegacies(): boolean {
+    const ageMs = this.#ports.now().monoMs - this.#openedAtMs
+    return this.claim > 0 && ageMs < limits.connectionStateTtlMs
   }
+
+  get inheritsMembers(): boolean { return this.#options.isRecovered && this.mayHaveLegacies }
 
   /** What events tell of it. */
   get account(): Account {
@@ -137,9 +138,7 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
     if (this.#isOpen) this.#transport.write(encodeFrame(message, this.#options.format))
   }
 
-  sendFrame(frame: Frame): void {
-    this.#transport.write(frame)
-  }
+  sendFrame(frame: Frame): void { this.#transport.write(frame) }
 
   /** Takes one frame of the client. */
   onFrame(data: Uint8Array | string, isBinary: boolean): void {
@@ -297,8 +296,9 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
   }
 
   #onDetach(wireName: string, error?: ErrorInfo): void {
-    this.#allAttachments.drop(wireName, 0)
-    this.send({ action: Action.DETACHED, channel: wireName, error })
+    this.#allAttachments.detach(wireName, () => {
+      this.send({ action: Action.DETACHED, channel: wireName, error })
+    })
   }
 
   #channelError(wireName: string, error: ErrorInfo): void {
@@ -347,7 +347,7 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
   }
 
   get #allAttachments(): Attachments {
-    return this.#attachments ??= new Attachments(this, this.#ports.channels)
+    return this.#attachments ??= new Attachments(this, this.#ports)
   }
 
   get #taken(): Intake {

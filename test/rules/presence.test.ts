@@ -1,6 +1,8 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import * as Ably from 'ably'
 import type { Test } from 'tap'
-import { cutOff, die, errorOf, presentWhen, until } from '../support/ably-clients.ts'
+import { ablyClient, cutOff, die, errorOf, presentWhen, until } from '../support/ably-clients.ts'
+import { Cable } from '../support/cable.ts'
 import { ruleFile, type Stage } from './support/rule.ts'
 
 /** What watchers hear: `action clientId data`. */
@@ -130,6 +132,31 @@ ruleFile('presence', (rule) => {
     await ann.presence.update('y')
     await until('the update', () => heard.length > 1)
     t.same(heard, ['enter ann x', 'update ann y'])
+  })
+
+  rule('M23', 'another process goes on: who was present is so still', async (t, on) => {
+    const name = on.name('recovered')
+    const heard = await watch(t, on, name)
+    const cable = await Cable.to(t, on.url(0))
+    const options = { transportParams: { remainPresentFor: 2_000 } }
+    const useBinaryProtocol = on.format === 'msgpack'
+    const first = ablyClient(t, cable.url, on.key, { useBinaryProtocol, ...options })
+    const { presence } = first.channels.get(name)
+    await presence.enterClient('ann', 'x')
+    await presence.enterClient('bob', 'y')
+    await until('both', () => heard.length === 2)
+    const recover = first.connection.createRecoveryKey()!
+    cable.unplug()
+    const second = on.client(t, 1, { recover, ...options })
+    const channel = second.channels.get(name)
+    await channel.attach()
+    await delay(3_000)
+    t.same(heard, ['enter ann x', 'enter bob y'], 'nobody has left')
+    await channel.presence.leaveClient('bob')
+    await until('his leave', () => heard.length === 3)
+    await channel.detach()
+    await until('hers', () => heard.length === 4)
+    t.same(heard.slice(2), ['leave bob y', 'leave ann x'])
   })
 
   rule('M6', 'without the capability, or without the mode', async (t, on) => {

@@ -48,14 +48,14 @@ export class ClientCredentials {
   }
 
   /** The query of a connect that asks to go on with the connection of this key, if there is one. */
-  query(connectionKey: string | undefined): Map<string, string> {
+  query(connectionKey: string | undefined, isRecovery: boolean): Map<string, string> {
     const { format, echo, clientId, hasTokens } = this.#options
     const query = new Map([
       hasTokens === true ? ['access_token', this.#shown()] : ['key', KEY], ['format', format],
       ['heartbeats', 'false'], ['v', '6'], ['echo', String(echo)]
     ])
     if (clientId !== undefined) query.set('clientId', clientId)
-    if (connectionKey !== undefined) query.set('resume', connectionKey)
+    if (connectionKey !== undefined) query.set(isRecovery ? 'recover' : 'resume', connectionKey)
     return query
   }
 

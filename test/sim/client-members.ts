@@ -9,6 +9,8 @@ import type { Pending } from './submissions.ts'
 import type { Wire, WireError, WirePresence } from './wire.ts'
 
 const TOO_MANY_MEMBERS = 91003
+/** Who is away for longer may find that its members' grace is over. */
+const SOON_MS = 6_000
 
 /** What the members need from their client. */
 export interface MemberPorts {
@@ -17,6 +19,7 @@ export interface MemberPorts {
   readonly identity: string | undefined
   connectionId(): string
   isAttached(channel: string): boolean
+  nowMs(): number
   /** Says it; `texts` is what is said for the first time. */
   submit(channel: string, items: readonly WirePresence[], texts: readonly string[]): void
   /** Calls back a little later. */
@@ -24,13 +27,17 @@ export interface MemberPorts {
 }
 
 interface OnChannel {
-  readonly map: PresenceMap
+  map: PresenceMap
   /** Whom the application wants to be present, with what it said last. */
   readonly wanted: Map<string, string>
   /** Whom it wants to be gone, until that is acknowledged. */
   readonly unwanted: Set<string>
   /** Its own members as it was shown them. */
   readonly own: Map<string, Shown>
+  /** Whom another process has entered: it knows only of those that it was shown. */
+  readonly inherited: Set<string>
+  /** Who was refused, and not said again yet. */
+  readonly refused: Set<string>
 }
 
 export class ClientMembers {
@@ -38,6 +45,7 @@ export class ClientMembers {
   readonly #channels = new Map<string, OnChannel>()
   #count = 0
   #retryCount = 0
+  #lostAtMs = 0
 
   constructor(ports: MemberPorts) {
     this.#ports = ports
@@ -65,6 +73,8 @@ export class ClientMembers {
     const items = clientIds.map((clientId): WirePresence => {
       const data = `${this.#ports.name}.p${++this.#count}`
       on.wanted.set(clientId, data)
+      on.inherited.delete(clientId)
+      on.refused.delete(clientId)
       on.unwanted.delete(clientId)
       const action = isUpdate ? Presence.UPDATE : Presence.ENTER
       return { action, clientId: this.#stated(clientId), data }
@@ -77,17 +87,21 @@ export class ClientMembers {
     if (on === undefined) return
     for (const clientId of clientIds) {
       on.wanted.delete(clientId)
+      on.inherited.delete(clientId)
       on.own.delete(clientId)
       on.unwanted.add(clientId)
     }
     if (this.#ports.isAttached(channel)) this.#sayGone(channel, clientIds)
   }
 
-  onAttached(channel: string, hasPresence: boolean): void {
+  onAttached(channel: string, hasPresence: boolean, isResumed: boolean): void {
     const on = this.#on(channel)
     on.map.onAttached(hasPresence)
     const connectionId = this.#ports.connectionId()
-    const items = [...on.wanted].map(([clientId, data]): WirePresence => {
+    const known = [...on.wanted].filter(([who]) => !on.inherited.has(who) || on.own.has(who))
+    const isLate = this.#ports.nowMs() - this.#lostAtMs > SOON_MS
+    if (!isResumed || isLate) this.#enterInherited(channel, on)
+    const items = known.map(([clientId, data]): WirePresence => {
       const own = on.own.get(clientId)
       const id = own?.connectionId === connectionId ? own.id : undefined
       return {
@@ -133,6 +147,7 @@ export class ClientMembers {
       const isWanted = before?.wanted.has(who[at]!) === true
       if (action === Presence.LEAVE && !isWanted) before?.unwanted.add(who[at]!)
     }
+    for (const clientId of who) before?.refused.add(clientId)
     this.#retryCount++
     this.#ports.soon(() => {
       this.#retryCount--
@@ -145,9 +160,40 @@ export class ClientMembers {
     })
   }
 
-  /** Members of a former connection are nobody's to take back. */
+  /** Members of a former connection are nobody's to take back, nor to know of. */
   onOtherConnection(): void {
-    for (const { unwanted } of this.#channels.values()) unwanted.clear()
+    for (const { unwanted, inherited, wanted } of this.#channels.values()) {
+      unwanted.clear()
+      for (const who of inherited) wanted.delete(who)
+      inherited.clear()
+    }
+  }
+
+  onLost(): void {
+    this.#lostAtMs = this.#ports.nowMs()
+  }
+
+  /**
+   * Its process dies, and another one is to go on, which was shown nothing yet. Of whom it had
+   * said something that has no answer nobody can tell, so the other one wants them to be gone.
+   */
+  onRecovering(pending: readonly Pending[]): void {
+    for (const { channel, presence = [] } of pending) {
+      for (const { clientId = this.#ports.identity ?? '' } of presence) {
+        this.#on(channel).refused.add(clientId)
+      }
+    }
+    for (const [channel, on] of this.#channels) {
+      on.map = new PresenceMap()
+      on.own.clear()
+      const isSure = this.#ports.isAttached(channel)
+      for (const who of [...on.refused, ...isSure ? [] : on.wanted.keys()]) {
+        on.wanted.delete(who)
+        on.unwanted.add(who)
+      }
+      on.refused.clear()
+      for (const who of on.wanted.keys()) on.inherited.add(who)
+    }
   }
 
   /** The channel is left, and everybody on it with it. */
@@ -161,6 +207,11 @@ export class ClientMembers {
     if (action === Presence.LEAVE) own.delete(clientId)
     else if (wanted.has(clientId)) own.set(clientId, item)
     else if (!unwanted.has(clientId)) this.leave(channel, [clientId])
+  }
+
+  /** They may have left, so its application enters them itself. */
+  #enterInherited(channel: string, { inherited }: OnChannel): void {
+    if (inherited.size > 0) this.enter(channel, [...inherited])
   }
 
   #sayGone(channel: string, clientIds: readonly string[]): void {
@@ -177,7 +228,10 @@ export class ClientMembers {
   #on(channel: string): OnChannel {
     let on = this.#channels.get(channel)
     if (on === undefined) {
-      on = { map: new PresenceMap(), wanted: new Map(), unwanted: new Set(), own: new Map() }
+      on = {
+        map: new PresenceMap(), wanted: new Map(), unwanted: new Set(), own: new Map(),
+        inherited: new Set(), refused: new Set()
+      }
       this.#channels.set(channel, on)
     }
     return on

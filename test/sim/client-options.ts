@@ -1,6 +1,7 @@
-/** What a simulated client is, and what it asks for. */
+/** What a simulated client is, what it asks for, and what it holds. */
 
 import type { CredentialsOptions } from './client-credentials.ts'
+import type { Scheduled } from './world.ts'
 
 /** Without a clientId it has none of its own, and speaks for whom it wants. */
 export interface ClientOptions extends CredentialsOptions {
@@ -15,6 +16,15 @@ export interface ClientOptions extends CredentialsOptions {
   readonly chatter?: string
   /** What it asks of its attachments besides. */
   readonly params?: Readonly<Record<string, string>>
+}
+
+/** A channel as its client holds it. */
+export interface Held {
+  readonly name: string
+  state: 'attaching' | 'attached' | 'suspended' | 'detaching'
+  channelSerial: string | undefined
+  timer: Scheduled | undefined
+  changeCount: number
 }
 
 /** What it asks for when it has changed its mind so often: one word more, known or not. */

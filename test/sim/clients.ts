@@ -7,7 +7,7 @@
 import type { Random } from '../../src/base/random.ts'
 import { ClientCredentials } from './client-credentials.ts'
 import { ClientMembers } from './client-members.ts'
-import { changed, type ClientOptions } from './client-options.ts'
+import { changed, type ClientOptions, type Held } from './client-options.ts'
 import { attachPatienceMs } from './comet-line.ts'
 import { IdleWatch } from './idle-watch.ts'
 import { HAS_PRESENCE } from './presence-map.ts'
@@ -21,15 +21,6 @@ const [CONNECT_MS, REDIAL_MS] = [10_000, 400]
 const [REATTACH_MS, RETRY_MS] = [1_500, 1_000]
 export const RESUMED = 4
 const SAID = ['is absent', 'is present', 'enter', 'leave', 'update'] as const
-
-/** A channel as its client holds it. */
-export interface Held {
-  readonly name: string
-  state: 'attaching' | 'attached' | 'suspended' | 'detaching'
-  channelSerial: string | undefined
-  timer: Scheduled | undefined
-  changeCount: number
-}
 
 /** What stories want to hear. */
 export interface ClientEvents {
@@ -51,6 +42,9 @@ export class SimClient implements SocketClient {
   readonly heard = new Map<string, string[]>()
   lossCount = 0
   isToldClosed = false
+  /** It is another process than the one that had its connection. */
+  isRecovering = false
+  hasRecovered = false
   #region: Region
   readonly #random: Random
   #publishCount = 0
@@ -71,6 +65,7 @@ export class SimClient implements SocketClient {
       name: options.name,
       identity: options.clientId,
       connectionId: () => this.connectionId,
+      nowMs: () => region.world.nowMs,
       isAttached: (channel) => this.channels.get(channel)?.state === 'attached',
       submit: (channel, presence, texts) => {
         this.#submit(this.submissions.add({ channel, texts, id: undefined, presence }))
@@ -231,7 +226,7 @@ export class SimClient implements SocketClient {
       this.#redial()
       return
     }
-    socket.open(this.#credentials.query(this.connectionKey))
+    socket.open(this.#credentials.query(this.connectionKey, this.isRecovering))
     this.#timer = world.after(CONNECT_MS, () => {
       if (this.state !== 'connecting' || this.socket !== socket) return
       socket.drop()
@@ -253,6 +248,7 @@ export class SimClient implements SocketClient {
     if (this.state === 'closing') this.state = 'closed'
     if (this.state === 'closed' || this.state === 'offline') return
     this.#say(`is offline: ${why}`)
+    if (this.state === 'connected') this.members.onLost()
     this.socket?.drop()
     this.socket = undefined
     for (const held of this.channels.values()) {
@@ -270,6 +266,7 @@ export class SimClient implements SocketClient {
     // It has shown another token, and everything goes on as it was.
     if (this.state === 'connected') return
     this.state = 'connected'
+    this.isRecovering = false
     world.cancel(this.#timer)
     this.#say(`is connected${isSame ? ' again' : ''} to ${this.socket!.server.machine}`)
     const socket = this.socket!
@@ -350,7 +347,7 @@ export class SimClient implements SocketClient {
     const how = isResumed ? ', resumed' : message.error === undefined ? ''
       : `, continuity lost (${message.error.code})`
     this.#say(`is attached to ${held.name}${how}`)
-    this.members.onAttached(held.name, (flags & HAS_PRESENCE) !== 0)
+    this.members.onAttached(held.name, (flags & HAS_PRESENCE) !== 0, isResumed)
   }
 
   #onDetached(message: Wire): void {

@@ -78,7 +78,7 @@ export class CometLine implements SimSocket {
   open(query: ReadonlyMap<string, string>): void {
     this.#query = query
     noteToken(query.get('access_token'), this.tokens)
-    this.resumesId = query.get('resume')?.split('!')[0]
+    this.resumesId = (query.get('resume') ?? query.get('recover'))?.split('!')[0]
     this.openedAtMs = this.#world.nowMs
     const stream = String(this.#random.below(2) === 0)
     this.#receive('connect', this.server, new Map([...query, ['stream', stream]]))

@@ -30,6 +30,8 @@ export const RARE = {
   misbeliefs: 6,
   /** Three sides, or two that a third one hears. */
   splits: 4,
+  /** A client's process dies, and another one recovers its connection. */
+  recoveries: 12,
   /** A node joins under a new name, or one goes for good. */
   scalings: 4
 } as const

@@ -1,6 +1,7 @@
 /** Faults of presence: who is there, who may say so, and who is told. */
 
 import { limits } from '../../src/base/limits.ts'
+import { Legacies } from '../../src/channel/legacies.ts'
 import { MemberMap } from '../../src/channel/presence.ts'
 import { MasterPresence } from '../../src/channel/presence-master.ts'
 import { OwnMembers } from '../../src/channel/own-members.ts'
@@ -80,10 +81,17 @@ export const ofPresence: readonly Planted[] = [
     foundBy: ['whole', 'ghost'],
     mix: comingAndGoing,
     plant: () => replace(OwnMembers, 'leave', (former) => {
-      return function (this: OwnMembers, connectionId, claim, afterMs) {
-        if (afterMs <= 0) former.call(this, connectionId, claim, afterMs)
+      return function (this: OwnMembers, departure) {
+        if (departure.afterMs <= 0) former.call(this, departure)
       }
     })
+  },
+  {
+    name: 'who recovers a connection has nobody\'s members',
+    rule: 'protocol 4.3',
+    foundBy: ['whole'],
+    mix: { recoveries: 30, stormMs: 30_000 },
+    plant: () => replace(Legacies, 'inherit', () => () => undefined)
   },
   {
     name: 'a node shows a set that it does not keep up',

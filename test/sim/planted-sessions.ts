@@ -126,6 +126,7 @@ export const ofSessions: readonly Planted[] = [
         const all: GroupMember = {
           connectionId: member.connectionId,
           claim: member.claim,
+          inheritsMembers: member.inheritsMembers,
           modeBits: member.modeBits,
           subscribes: member.subscribes,
           hearsPresence: member.hearsPresence,

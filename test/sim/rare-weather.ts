@@ -5,6 +5,7 @@ import type { Random } from '../../src/base/random.ts'
 import { STREAM_COUNT } from './log.ts'
 import type { Mix } from './mix.ts'
 import type { SimNode } from './node.ts'
+import { recover } from './recovering.ts'
 import type { Region } from './region.ts'
 
 /** Does something again and again, so many times a minute on average. */
@@ -76,6 +77,10 @@ export function rageRarely(region: Region, mix: Mix, often: Often): void {
   often('misbeliefs', mix.misbeliefs, (random) => misbelieve(region, random))
   often('splits', mix.splits, (random) => split(region, random))
   often('scalings', mix.scalings, (random) => scale(region, random))
+  often('recoveries', mix.recoveries, (random) => {
+    const client = region.clients[random.below(region.clients.length)]
+    if (client !== undefined) recover(client)
+  })
   if (mix.isBrief) rageAtLength(region, often, some)
 }
 

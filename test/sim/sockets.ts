@@ -219,7 +219,7 @@ export class SimWebSocket implements Socket, SimSocket {
         return
       }
       this.openedAtMs = this.#world.nowMs
-      this.resumesId = query.get('resume')?.split('!')[0]
+      this.resumesId = (query.get('resume') ?? query.get('recover'))?.split('!')[0]
       this.server.onOpened(this, query)
       this.#arriveAtClient(() => this.client.onSocketOpen(this))
     })

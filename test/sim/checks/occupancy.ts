@@ -28,6 +28,7 @@ interface Seat {
   /** The flags that it was granted; undefined while it is not attached. */
   modes: number | undefined
   told: Metrics | undefined
+  isLeaving?: boolean
 }
 
 export class Occupancy implements Check {
@@ -40,6 +41,9 @@ export class Occupancy implements Check {
   }
 
   onClientSays(socket: SimSocket, { action, channel = '', params }: Wire): void {
+    const leaving = this.#seats.get(socket)?.get(channel)
+    // Whoever detaches is not counted any more, and is told so when its members have left.
+    if (action === Does.DETACH && leaving !== undefined) leaving.isLeaving = true
     if (action !== Does.ATTACH) return
     let seats = this.#seats.get(socket)
     if (seats === undefined) {
@@ -105,8 +109,8 @@ export class Occupancy implements Check {
     const key = channelKey(channel)
     for (const seats of this.#seats.values()) {
       // One channel may be attached to by several names.
-      for (const [name, { modes }] of seats) {
-        if (modes !== undefined && channelKey(name) === key) all.push(modes)
+      for (const [name, { modes, isLeaving = false }] of seats) {
+        if (modes !== undefined && !isLeaving && channelKey(name) === key) all.push(modes)
       }
     }
     const byMode = MODE_METRICS.map(([name, bit]) =>

@@ -153,7 +153,9 @@ export class Presence implements Check {
   *#wrongMembers(): Generator<string> {
     const { ledger, clients } = this.#region
     const living = new Map<string, Set<string>>()
-    for (const { members, channels, connectionId } of clients) {
+    const recovered = new Set<string>()
+    for (const { members, channels, connectionId, hasRecovered } of clients) {
+      if (hasRecovered) recovered.add(connectionId)
       for (const channel of channels.keys()) {
         const key = channelKey(channel)
         const wanted = living.get(key) ?? new Set()
@@ -166,7 +168,12 @@ export class Presence implements Check {
     for (const [key, present] of ledger.present()) {
       if (!isKnown(key)) continue
       const wanted = living.get(key) ?? new Set()
-      for (const who of present.keys()) if (!wanted.has(who)) yield `ghost: ${who} on ${key}`
+      for (const [who, { connectionId }] of present) {
+        // A former claim's node tells a new lineage of those whose leave the log has lost, and
+        // whoever recovers the connection has them.
+        const mayBe = recovered.has(connectionId) && ledger.wasRolledBack(key)
+        if (!wanted.has(who) && !mayBe) yield `ghost: ${who} on ${key}`
+      }
       for (const who of wanted) if (!present.has(who)) yield `${who} is not present on ${key}`
     }
   }

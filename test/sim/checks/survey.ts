@@ -68,10 +68,11 @@ export class Survey implements Check, SurveyWitness {
   }
 
   onClientSays(socket: SimSocket, { action, channel = '' }: Wire): void {
-    if (action !== Does.ATTACH) return
+    if (action !== Does.ATTACH && action !== Does.DETACH) return
     const channels = this.#attached.get(socket) ?? new Map<string, number | undefined>()
     this.#attached.set(socket, channels)
-    channels.set(channel, undefined)
+    // Whoever detaches is so at once, and is told when its members have left.
+    if (action === Does.ATTACH || channels.has(channel)) channels.set(channel, undefined)
     this.#onChange(channelKey(channel))
   }
 

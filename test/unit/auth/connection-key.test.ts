@@ -5,7 +5,8 @@ const secret = (fill: number): Uint8Array => new Uint8Array(32).fill(fill)
 
 const facts: ConnectionFacts = {
   connectionId: 'aBc0123456', appId: 'app', keyName: 'app.k', clientId: 'änn "x"',
-  home: { incarnation: 'n0-1f', worker: 3, generation: 2 }, claim: 7, lineage: 'l0', viewVersion: 12
+  home: { incarnation: 'n0-1f', worker: 3, generation: 2 }, claim: 7, lineage: 'l0',
+  viewVersion: 12, isRecovered: true
 }
 
 t.test('[20] a key says on every node what it said where it was issued', async (t) => {

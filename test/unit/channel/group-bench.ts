@@ -48,6 +48,7 @@ export class Listener implements GroupMember {
   subscribes = true
   hearsPresence = true
   hearsNothing = false
+  inheritsMembers = false
   hasRoom = true
 
   constructor(connectionId = 'me') {
@@ -100,6 +101,8 @@ export class GroupBench {
       tally: this.tally,
       meter: this.meter,
       generation: 1,
+      ownerBy: (claim) => ({ incarnation: 'me', worker: 0, generation: 1, claim }),
+      askMembers: () => undefined,
       nameOp: () => `me/0/1:${++this.#opCount}`,
       nowMs: () => this.nowMs,
       toClient: (_, message) => void this.#said.push(message)

@@ -119,7 +119,9 @@ t.test('[21] whose connection is back does not leave while it is being attached'
   const leavesOf = (filter?: string): number => {
     const bench = new GroupBench()
     bench.group.submit(op('me:0', { owner, payload, messageCount: 0 }), () => undefined)
-    bench.group.own.leave('me', 0, limits.presenceGraceMs)
+    bench.group.own.leave({
+      connectionId: 'me', claim: 0, afterMs: limits.presenceGraceMs
+    })
     bench.pass(limits.presenceGraceMs - 1_000)
     bench.said()
     bench.group.attach(new Listener('me'), { ...json, filter }, standing(3))

@@ -1,93 +1,14 @@
 import t from 'tap'
-import { Deadlines } from '../../../src/base/deadlines.ts'
 import { limits } from '../../../src/base/limits.ts'
-import { OwnMembers } from '../../../src/channel/own-members.ts'
-import { decodeItems, encodeItems } from '../../../src/channel/presence.ts'
-import type { PeerMessage, PublishOp, PublishOutcome } from '../../../src/peer/message.ts'
+import type { PublishOp } from '../../../src/peer/message.ts'
 import { CHANNEL } from './parts.ts'
-import { ENTER, type Item, LEAVE, ownerOf, UPDATE } from './presence-world.ts'
+import { ann, OwnMembersBench, REFUSED, TAKEN } from './own-members-bench.ts'
+import { ENTER, LEAVE, ownerOf, UPDATE } from './presence-world.ts'
 
-const TAKEN: PublishOutcome = { kind: 'committed', serials: [], timestamp: 77 }
-const REFUSED: PublishOutcome = {
-  kind: 'refused', error: { code: 1, statusCode: 400, message: '' }
-}
-
-class Rig {
-  readonly deadlines = new Deadlines()
-  readonly said: PeerMessage[] = []
-  /** Leaves on their way, with what is called at their outcome. */
-  leaves: { op: PublishOp; settle: (outcome: PublishOutcome) => void }[] = []
-  nowMs = 0
-  #count = 0
-  readonly own = new OwnMembers(CHANNEL, 1, {
-    deadlines: this.deadlines,
-    nowMs: () => this.nowMs,
-    nameOp: () => `me/0/1:${++this.#count}`,
-    submit: (op, onOutcome) => {
-      this.own.onSubmit(op)
-      this.leaves.push({ op, settle: (outcome) => {
-        this.own.onOutcome(op, outcome)
-        onOutcome(outcome)
-      } })
-    },
-    toClient: (message) => void this.said.push(message)
-  })
-
-  /** A session says something; returns the op, whose outcome is open. */
-  say(id: string, items: Item[], claim = 0): PublishOp {
-    const payload = encodeItems(items.map((item, at) => ({ id: `${id}:${at}`, ...item })))
-    const [connectionId] = id.split(':')
-    const op: PublishOp = {
-      id, idSpace: 'connection', connectionId, messageCount: 0, payload,
-      owner: ownerOf('me', { claim })
-    }
-    this.own.onSubmit(op)
-    return op
-  }
-
-  /** The same, taken. */
-  take(id: string, items: Item[], claim = 0): void {
-    this.own.onOutcome(this.say(id, items, claim), TAKEN)
-  }
-
-  list(): string[] {
-    return this.own.list().map(({ clientId, id, data }) => `${clientId} ${id} ${data}`).sort()
-  }
-
-  /** Whom each list named, with a question mark who was undecided. */
-  lists(): string[][] {
-    return this.said.flatMap((message) => message.kind !== 'declared' ? []
-      : [message.members.map(({ clientId, isUndecided = false }) =>
-        isUndecided ? `${clientId}?` : clientId)])
-  }
-
-  /** Whether each list was whole. */
-  whole(): boolean[] {
-    return this.said.flatMap((message) => message.kind === 'declared' ? [message.isWhole] : [])
-  }
-
-  /** What the leaves on their way name, `clientId id`; `last`: all that was said until then. */
-  left(): string[] {
-    return this.leaves.flatMap(({ op }) =>
-      decodeItems(op.payload).map(({ clientId, id = '' }) =>
-        `${clientId} ${id.replace(`:${limits.presenceItemsMax}`, ':last')}`))
-  }
-
-  /** Whether each leave on its way ends, too, what was said elsewhere. */
-  reach(): (boolean | undefined)[] {
-    return this.leaves.map(({ op }) => decodeItems(op.payload)[0]!.endsUnheard)
-  }
-
-  pass(ms: number): void {
-    this.nowMs += ms
-    this.deadlines.fire(this.nowMs)
-  }
-}
-
-const ann = (action: number, data?: string) => ({ action, clientId: 'ann', data })
+const heir = { connectionId: 'x', claim: 1, inheritsMembers: false }
 
 t.test('[21] of whom something is on its way the list has the name alone', async (t) => {
-  const rig = new Rig()
+  const rig = new OwnMembersBench()
   const enter = rig.say('x:0', [ann(ENTER, 'one'), { action: ENTER, clientId: 'bob' }])
   t.same(rig.list(), ['ann  undefined', 'bob  undefined'], 'the master judges it, before the list')
   rig.own.onOutcome(enter, TAKEN)
@@ -100,7 +21,7 @@ t.test('[21] of whom something is on its way the list has the name alone', async
 
 t.test('[21] who enters and leaves is named too: of the two the leave may be refused',
   async (t) => {
-    const rig = new Rig()
+    const rig = new OwnMembersBench()
     const enter = rig.say('x:0', [ann(ENTER)])
     const leave = rig.say('x:1', [ann(LEAVE)])
     rig.own.declare()
@@ -110,7 +31,7 @@ t.test('[21] who enters and leaves is named too: of the two the leave may be ref
   })
 
 t.test('[21] what is undecided the list says so of, and another one follows', async (t) => {
-  const rig = new Rig()
+  const rig = new OwnMembersBench()
   rig.take('x:0', [{ action: ENTER, clientId: 'bob' }])
   const enter = rig.say('x:1', [ann(ENTER, 'one')])
   const leave = rig.say('x:2', [{ action: LEAVE, clientId: 'bob' }])
@@ -132,7 +53,7 @@ t.test('[21] what is undecided the list says so of, and another one follows', as
 
 t.test('[D7] a list is whole when the master knows everybody: by what it took, or by the list',
   async (t) => {
-    const rig = new Rig()
+    const rig = new OwnMembersBench()
     rig.own.declare()
     rig.take('x:0', [ann(ENTER, 'one')])
     rig.own.declare()
@@ -155,7 +76,7 @@ t.test('[D7] a list is whole when the master knows everybody: by what it took, o
 
 t.test('[D7] of whom the master took what is older than what is known here, it is told',
   async (t) => {
-    const rig = new Rig()
+    const rig = new OwnMembersBench()
     rig.take('x:7', [ann(ENTER, 'new')])
     const first = rig.say('x:8', [{ ...ann(ENTER, 'old'), id: 'x:3:0' }])
     rig.own.declare()
@@ -169,7 +90,7 @@ t.test('[D7] of whom the master took what is older than what is known here, it i
 
 t.test('[21] what has its outcome, and waits for that of an earlier op, is not waited for',
   async (t) => {
-    const rig = new Rig()
+    const rig = new OwnMembersBench()
     const first = rig.say('x:0', [ann(ENTER, 'one')])
     const second = rig.say('x:1', [{ action: ENTER, clientId: 'bob' }])
     rig.own.onOutcome(second, TAKEN)
@@ -180,7 +101,7 @@ t.test('[21] what has its outcome, and waits for that of an earlier op, is not w
   })
 
 t.test('[21] a stream of refusals makes no stream of lists', async (t) => {
-  const rig = new Rig()
+  const rig = new OwnMembersBench()
   rig.take('x:0', [{ action: ENTER, clientId: 'bob' }])
   const enter = (no: number): PublishOp =>
     rig.say(`x:${no}`, [{ action: ENTER, clientId: `c${no}` }])
@@ -195,7 +116,7 @@ t.test('[21] a stream of refusals makes no stream of lists', async (t) => {
 })
 
 t.test('outcomes come in any order, and count in that of the ops', async (t) => {
-  const rig = new Rig()
+  const rig = new OwnMembersBench()
   rig.take('x:0', [ann(ENTER, 'one')])
   const leave = rig.say('x:1', [ann(LEAVE)])
   const again = rig.say('x:2', [{ ...ann(ENTER, 'one'), id: 'x:0:0' }])
@@ -207,7 +128,7 @@ t.test('outcomes come in any order, and count in that of the ops', async (t) => 
 })
 
 t.test('the rule of ages is that of the master', async (t) => {
-  const rig = new Rig()
+  const rig = new OwnMembersBench()
   rig.take('x:7', [ann(ENTER, 'new')])
   rig.take('x:8', [{ ...ann(ENTER, 'old'), id: 'x:3:0' }])
   rig.take('x:4', [ann(LEAVE)])
@@ -215,14 +136,14 @@ t.test('the rule of ages is that of the master', async (t) => {
 })
 
 t.test('[21] leave: at once, or after the grace; each names what it ends', async (t) => {
-  const rig = new Rig()
+  const rig = new OwnMembersBench()
   rig.take('x:0', [ann(ENTER), { action: ENTER, clientId: 'bob' }])
   rig.take('y:0', [{ action: ENTER, clientId: 'cy' }])
-  rig.own.leave('y', 0, 0)
+  rig.own.leave({ connectionId: 'y', claim: 0, afterMs: 0 })
   t.same(rig.left(), ['cy y:0:last'])
   t.match(rig.leaves[0]!.op, { id: 'me/0/1:1', idSpace: 'node', owner: ownerOf('me') })
   rig.leaves[0]!.settle(TAKEN)
-  rig.own.leave('x', 0, 15_000)
+  rig.own.leave({ connectionId: 'x', claim: 0, afterMs: 15_000 })
   rig.pass(14_999)
   t.equal(rig.leaves.length, 1)
   rig.pass(1)
@@ -233,10 +154,10 @@ t.test('[21] leave: at once, or after the grace; each names what it ends', async
 })
 
 t.test('who is left while a leave of his is on its way leaves if that is refused', async (t) => {
-  const rig = new Rig()
+  const rig = new OwnMembersBench()
   rig.take('x:0', [ann(ENTER)])
   const leave = rig.say('x:1', [ann(LEAVE)])
-  rig.own.leave('x', 0, 0)
+  rig.own.leave({ connectionId: 'x', claim: 0, afterMs: 0 })
   t.same(rig.left(), ['ann x:1:last'])
   rig.own.onOutcome(leave, REFUSED)
   rig.leaves[0]!.settle(TAKEN)
@@ -245,10 +166,10 @@ t.test('who is left while a leave of his is on its way leaves if that is refused
 
 t.test('[21] who is left while it enters and leaves is left for certain: the leave may be refused',
   async (t) => {
-    const rig = new Rig()
+    const rig = new OwnMembersBench()
     const enter = rig.say('x:0', [ann(ENTER), { action: ENTER, clientId: 'bob' }])
     const leave = rig.say('x:1', [ann(LEAVE)])
-    rig.own.leave('x', 0, 0)
+    rig.own.leave({ connectionId: 'x', claim: 0, afterMs: 0 })
     t.same(rig.left(), ['ann x:1:last', 'bob x:1:last'])
     rig.own.onOutcome(enter, TAKEN)
     rig.own.onOutcome(leave, REFUSED)
@@ -257,29 +178,29 @@ t.test('[21] who is left while it enters and leaves is left for certain: the lea
   })
 
 t.test('[D4] a leave is by the highest claim that has spoken, of the last id', async (t) => {
-  const rig = new Rig()
+  const rig = new OwnMembersBench()
   rig.say('x:7', [ann(ENTER)], 1)
   rig.say('x:3', [ann(ENTER)], 2)
-  rig.own.leave('x', 1, 0)
+  rig.own.leave({ connectionId: 'x', claim: 1, afterMs: 0 })
   t.same(rig.leaves, [], 'a former claim ends nothing any more')
-  rig.own.leave('x', 2, 0)
+  rig.own.leave({ connectionId: 'x', claim: 2, afterMs: 0 })
   t.same(rig.left(), ['ann x:7:0'])
   t.match(rig.leaves[0]!.op, { owner: ownerOf('me', { claim: 2 }) })
 })
 
 t.test('[21] a leave ends what its connection said on other nodes before', async (t) => {
-  const rig = new Rig()
+  const rig = new OwnMembersBench()
   // A client that comes back says what it knows; meanwhile its frame 35 was taken elsewhere.
   rig.take('x:48', [{ ...ann(ENTER), id: 'x:11:0' }], 2)
-  rig.own.leave('x', 2, 0)
+  rig.own.leave({ connectionId: 'x', claim: 2, afterMs: 0 })
   t.same(rig.left(), ['ann x:48:last'])
 })
 
 t.test('[21] it ends what was said elsewhere too, and when it is said again, only until its ' +
   'connection speaks here', async (t) => {
-  const rig = new Rig()
+  const rig = new OwnMembersBench()
   rig.take('x:35', [ann(ENTER)], 2)
-  rig.own.leave('x', 2, 0)
+  rig.own.leave({ connectionId: 'x', claim: 2, afterMs: 0 })
   rig.leaves[0]!.settle(REFUSED)
   rig.pass(2_000)
   t.same(rig.reach(), [true, true])
@@ -296,9 +217,9 @@ t.test('[21] it ends what was said elsewhere too, and when it is said again, onl
 })
 
 t.test('an enter that has no outcome yet is left as well', async (t) => {
-  const rig = new Rig()
+  const rig = new OwnMembersBench()
   const enter = rig.say('x:0', [ann(ENTER)])
-  rig.own.leave('x', 0, 0)
+  rig.own.leave({ connectionId: 'x', claim: 0, afterMs: 0 })
   t.same(rig.left(), ['ann x:0:last'])
   rig.own.onOutcome(enter, TAKEN)
   t.match(rig.own.list(), [{ clientId: 'ann', isUndecided: true }], 'the leave is on its way')
@@ -307,53 +228,53 @@ t.test('an enter that has no outcome yet is left as well', async (t) => {
 })
 
 t.test('who has nobody waits for nothing', async (t) => {
-  const rig = new Rig()
-  rig.own.leave('x', 0, 15_000)
-  rig.own.leave('x', 0, 0)
+  const rig = new OwnMembersBench()
+  rig.own.leave({ connectionId: 'x', claim: 0, afterMs: 15_000 })
+  rig.own.leave({ connectionId: 'x', claim: 0, afterMs: 0 })
   t.same([rig.leaves.length, rig.deadlines.size], [0, 0])
 })
 
 t.test('a second word counts from when it was said', async (t) => {
-  const rig = new Rig()
+  const rig = new OwnMembersBench()
   rig.take('x:0', [ann(ENTER)])
-  rig.own.leave('x', 0, 15_000)
+  rig.own.leave({ connectionId: 'x', claim: 0, afterMs: 15_000 })
   rig.pass(10_000)
-  rig.own.leave('x', 0, 15_000)
+  rig.own.leave({ connectionId: 'x', claim: 0, afterMs: 15_000 })
   rig.pass(10_000)
   t.equal(rig.leaves.length, 0)
-  rig.own.leave('x', 0, 0)
+  rig.own.leave({ connectionId: 'x', claim: 0, afterMs: 0 })
   t.equal(rig.leaves.length, 1)
   rig.pass(60_000)
   t.equal(rig.leaves.length, 1)
 })
 
 t.test('[21] who is back and asks for the channel has the grace to be attached', async (t) => {
-  const rig = new Rig()
-  rig.own.onAttaching('x', 1)
+  const rig = new OwnMembersBench()
+  rig.own.onAttaching(heir)
   rig.take('x:0', [ann(ENTER)])
-  rig.own.onAttaching('x', 1)
+  rig.own.onAttaching(heir)
   t.equal(rig.deadlines.size, 0, 'nobody is about to leave')
   for (const forMs of [15_000, 3_000]) {
-    rig.own.leave('x', 0, forMs)
+    rig.own.leave({ connectionId: 'x', claim: 0, afterMs: forMs })
     rig.pass(forMs - 1_000)
-    rig.own.onAttaching('x', 1)
+    rig.own.onAttaching(heir)
     rig.pass(limits.presenceGraceMs - 1_000)
     t.same(rig.left(), [])
   }
   rig.pass(1_000)
   t.same(rig.left(), ['ann x:0:last'], 'but it must say so')
-  rig.own.onAttaching('x', 1)
+  rig.own.onAttaching(heir)
   t.equal(rig.deadlines.size, 0, 'who has left is not held back')
 })
 
 t.test('[21] who asked in vain leaves after the grace, unless it asks again', async (t) => {
   for (const isAskedAgain of [false, true]) {
-    const rig = new Rig()
+    const rig = new OwnMembersBench()
     rig.take('x:0', [ann(ENTER), { action: ENTER, clientId: 'bob' }])
     rig.take('x:1', [ann(UPDATE)], 1)
-    rig.own.leave('x', 1, limits.presenceGraceMs)
+    rig.own.leave({ connectionId: 'x', claim: 1, afterMs: limits.presenceGraceMs })
     rig.pass(limits.presenceGraceMs - 1_000)
-    if (isAskedAgain) rig.own.onAttaching('x', 1)
+    if (isAskedAgain) rig.own.onAttaching(heir)
     rig.pass(1_000)
     t.same(rig.left(), isAskedAgain ? [] : ['ann x:1:last', 'bob x:1:last'])
     rig.pass(limits.presenceGraceMs)
@@ -362,9 +283,9 @@ t.test('[21] who asked in vain leaves after the grace, unless it asks again', as
 })
 
 t.test('[D4] who is here by a higher claim by then stays', async (t) => {
-  const rig = new Rig()
+  const rig = new OwnMembersBench()
   rig.take('x:0', [ann(ENTER)])
-  rig.own.leave('x', 0, 15_000)
+  rig.own.leave({ connectionId: 'x', claim: 0, afterMs: 15_000 })
   rig.take('x:1', [{ ...ann(ENTER), id: 'x:0:0' }], 1)
   rig.pass(60_000)
   t.same(rig.leaves, [])
@@ -374,9 +295,9 @@ t.test('[D4] who is here by a higher claim by then stays', async (t) => {
 })
 
 t.test('a leave that is refused is said again until it is taken', async (t) => {
-  const rig = new Rig()
+  const rig = new OwnMembersBench()
   rig.take('x:0', [ann(ENTER)])
-  rig.own.leave('x', 0, 0)
+  rig.own.leave({ connectionId: 'x', claim: 0, afterMs: 0 })
   for (let tries = 1; tries < 4; tries++) {
     rig.leaves.at(-1)!.settle(REFUSED)
     t.same(rig.list(), ['ann x:0:0 undefined'], 'until then it is present')
@@ -391,7 +312,7 @@ t.test('a leave that is refused is said again until it is taken', async (t) => {
 })
 
 t.test('a declaration is the whole list', async (t) => {
-  const rig = new Rig()
+  const rig = new OwnMembersBench()
   rig.take('x:0', [ann(ENTER)])
   rig.say('y:0', [{ action: ENTER, clientId: 'bob' }])
   rig.own.declare()

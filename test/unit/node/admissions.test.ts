@@ -10,7 +10,7 @@ import { Overload } from '../../../src/node/overload.ts'
 const FACTS = {
   connectionId: 'c', appId: 'app', keyName: 'app.k', clientId: undefined,
   home: { incarnation: 'a', worker: 0, generation: 1 }, claim: 0, lineage: undefined,
-  viewVersion: 1
+  viewVersion: 1, isRecovered: false
 }
 
 class Bench {

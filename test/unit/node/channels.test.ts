@@ -16,7 +16,8 @@ const JSON_VARIANT = { format: 'json', wireName: 'c' } as const
 function ears(): Ears & { told: string[]; serial: string } {
   return {
     connectionId: 'c', claim: 0, modeBits: 0, hearsItself: true, subscribes: true,
-    hearsPresence: true, hearsNothing: false, hasRoom: true, told: [], serial: '',
+    hearsPresence: true, hearsNothing: false, inheritsMembers: false, hasRoom: true,
+    told: [], serial: '',
     onFrame() {
       this.told.push('frame')
     },

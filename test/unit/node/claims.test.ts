@@ -13,7 +13,8 @@ const certain = { past: { doubtfulThrough: -1, saidThrough: -1 } }
 
 const facts: ConnectionFacts = {
   connectionId: 'c', appId: 'app', keyName: 'app.k', clientId: '*', claim: 0, lineage: undefined,
-  home: { incarnation: 'home', worker: 0, generation: 1 }, viewVersion: 3
+  home: { incarnation: 'home', worker: 0, generation: 1 }, viewVersion: 3,
+  isRecovered: false
 }
 
 class Rig {

@@ -16,7 +16,8 @@ const home = { incarnation: 'n1#1', worker: 2, generation: 3 }
 
 function factsOf(over: Partial<ConnectionFacts> = {}): ConnectionFacts {
   const who = { appId: 'app', keyName: 'app.k', clientId: undefined }
-  return { connectionId: 'c', ...who, home, claim: 1, lineage: undefined, viewVersion: 5, ...over }
+  return { connectionId: 'c', ...who, home, claim: 1, lineage: undefined, viewVersion: 5,
+    isRecovered: false, ...over }
 }
 
 class Bench {

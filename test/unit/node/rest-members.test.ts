@@ -1,8 +1,8 @@
 import t from 'tap'
 import { limits } from '../../../src/base/limits.ts'
 import { itemBytes } from '../../../src/channel/presence-pages.ts'
+import { readAllMembers, type Taking } from '../../../src/node/members-reading.ts'
 import type { Questions } from '../../../src/node/questions.ts'
-import { readAllMembers, type Taking } from '../../../src/node/rest-presence.ts'
 import type { PresenceMember } from '../../../src/peer/message.ts'
 import type { PresenceQuestion } from '../../../src/peer/question-message.ts'
 
@@ -31,7 +31,8 @@ function questionsTo(members: readonly PresenceMember[], pageMax: number): Quest
 function readAll(count: number, taking: Taking): readonly PresenceMember[] | undefined {
   let told: readonly PresenceMember[] | undefined
   let calls = 0
-  readAllMembers('app/c', taking, questionsTo(membersOf(count), 300), { isOver: false }, (all) => {
+  const questions = questionsTo(membersOf(count), 300)
+  readAllMembers('app/c', {}, taking, questions, { isOver: false }, (all) => {
     told = all
     calls++
   })

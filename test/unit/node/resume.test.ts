@@ -143,7 +143,7 @@ t.test('[20] keys that are none, of others, and with other credentials', async (
   const { connectionId } = client
   const life = { incarnation: home.member.incarnation, worker: 0, generation: 1 }
   const facts = { connectionId, appId: 'app', keyName: 'app.k', clientId: '*', home: life,
-    claim: 0, lineage: undefined, viewVersion: 1 }
+    claim: 0, lineage: undefined, viewVersion: 1, isRecovered: false }
   const ours = new ConnectionKeys(new Uint8Array(32))
   const foreign = new ConnectionKeys(new Uint8Array(32).fill(1))
   for (const [key, code] of [

@@ -27,8 +27,11 @@ const questions: Question[] = [
     kind: 'history', of: 'presence', isBackwards: false, startMs: 0, endMs: 9,
     from: { ms: 3, counter: 4, isIncluded: true }, until, countMax: 3
   },
-  { kind: 'presence', clientId: undefined, connectionId: undefined, after: undefined, countMax: 1 },
-  { kind: 'presence', clientId: 'a', connectionId: 'c', after: 'c:a', countMax: 1 },
+  {
+    kind: 'presence', clientId: undefined, connectionId: undefined, after: undefined, countMax: 1,
+    isExact: false
+  },
+  { kind: 'presence', clientId: 'a', connectionId: 'c', after: 'c:a', countMax: 1, isExact: true },
   { kind: 'status' }
 ]
 

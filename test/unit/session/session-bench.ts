@@ -9,7 +9,7 @@ import type { Credentials } from '../../../src/auth/key.ts'
 import { Deadlines } from '../../../src/base/deadlines.ts'
 import { limits } from '../../../src/base/limits.ts'
 import { Tally } from '../../../src/base/tally.ts'
-import type { AdmittedPresence, AdmittedPublish, ChannelDoor, Ears, Outcome, Start }
+import type { AdmittedPresence, AdmittedPublish, ChannelDoor, Departure, Ears, Outcome, Start }
   from '../../../src/session/door.ts'
 import { nothingSaid } from '../../../src/session/past.ts'
 import { Session } from '../../../src/session/session.ts'
@@ -64,6 +64,9 @@ export class TestDoor implements ChannelDoor {
   submits: TestSubmit[] = []
   presents: TestPresent[] = []
   readonly leaves: string[] = []
+  /** True: nobody leaves before what is in `leaving` is called. */
+  isSlow = false
+  readonly leaving: (() => void)[] = []
   readonly syncs: string[] = []
 
   attach(channel: string, ears: Ears, variant: TestSeat['variant'],
@@ -90,8 +93,11 @@ export class TestDoor implements ChannelDoor {
     this.presents.push({ channel, said, settle })
   }
 
-  leave(channel: string, connectionId: string, claim: number, afterMs: number): void {
-    this.leaves.push(`${channel} ${connectionId} ${claim} ${afterMs}`)
+  leave(channel: string, { connectionId, claim, afterMs, endsLegacies, onLeft }: Departure): void {
+    const also = endsLegacies === true ? ', legacies too' : ''
+    this.leaves.push(`${channel} ${connectionId} ${claim} ${afterMs}${also}`)
+    if (this.isSlow) this.leaving.push(() => onLeft?.())
+    else onLeft?.()
   }
 
   announce(channel: string, seat: object): void {
@@ -136,7 +142,8 @@ export class SessionBench {
     this.session = new Session({
       connectionId: 'conn', connectionKey: 'conn!key', claim: 0, past: nothingSaid,
       credentials: credentials(),
-      lineage: undefined, isTls: false, format: 'json', echoes: true, heartbeats: true,
+      lineage: undefined, isRecovered: false, isTls: false, format: 'json', echoes: true,
+      heartbeats: true,
       serverId: 'node', siteCode: 'here',
       remainPresentForMs: 15_000, presenceMembersMax: undefined,
       channelCountMax: limits.attachmentsPerSessionMax, channelRateMax: undefined,
