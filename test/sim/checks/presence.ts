@@ -4,6 +4,7 @@
  * once the weather has cleared every map shows those who live, and nobody else.
  */
 
+import { partitionOf } from '../../../src/base/hash.ts'
 import { channelKey } from '../app.ts'
 import { RESUMED } from '../clients.ts'
 import type { PresentSet } from '../committed.ts'
@@ -29,11 +30,17 @@ interface View {
 export class Presence implements Check {
   readonly #region: Region
   readonly #views = new Map<SimSocket, Map<string, View>>()
+  /** Partitions of which the log has lost anything. */
+  readonly #lossy = new Set<number>()
   eventCount = 0
   syncCount = 0
 
   constructor(region: Region) {
     this.#region = region
+  }
+
+  onRolledBack(partition: number): void {
+    this.#lossy.add(partition)
   }
 
   /** Of one connection, what was said later stays, whatever is said again of what came before. */
@@ -171,11 +178,15 @@ export class Presence implements Check {
       for (const [who, { connectionId }] of present) {
         // A former claim's node tells a new lineage of those whose leave the log has lost, and
         // whoever recovers the connection has them.
-        const mayBe = recovered.has(connectionId) && ledger.wasRolledBack(key)
+        const mayBe = recovered.has(connectionId) && this.#isLossy(key)
         if (!wanted.has(who) && !mayBe) yield `ghost: ${who} on ${key}`
       }
       for (const who of wanted) if (!present.has(who)) yield `${who} is not present on ${key}`
     }
+  }
+
+  #isLossy(key: string): boolean {
+    return this.#lossy.has(partitionOf(key, this.#region.options.partitionCount))
   }
 
   *#standings(key: string): Generator<Point> {
