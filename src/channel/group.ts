@@ -57,6 +57,8 @@ export interface GroupPorts {
   /** The life of this worker. */
   readonly generation: number
   nowMs(): number
+  /** The connection's members here are about to leave, or are not any more. */
+  onGrace(channel: string, connectionId: string, isBegun: boolean): void
   /** This worker, as the owner of members by a claim. */
   ownerBy(claim: number): MemberOwner
   readonly askMembers: AskMembers
@@ -94,6 +96,7 @@ export class LocalGroup {
     this.#quiet = new Quiet(this.#rows, { deadlines, nowMs, tell })
     this.own = new OwnMembers(channel, {
       ...ports,
+      onGrace: (connectionId, isBegun) => ports.onGrace(channel, connectionId, isBegun),
       submit: (op, onOutcome) => this.submit(op, onOutcome),
       toClient: (message) => ports.toClient(channel, message)
     })

@@ -10,7 +10,6 @@
  * list is whole only when it owes nobody any more, and a roll is answered no sooner.
  */
 
-import type { Deadline, Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
 import type {
   ListedMember,
@@ -22,15 +21,14 @@ import type {
 } from '../peer/message.ts'
 import { PresenceAction } from '../wire/actions.ts'
 import { type AskMembers, Legacies } from './legacies.ts'
+import { type GracePorts, OwnGraces } from './own-graces.ts'
 import { decodeItems, encodeItems, isOlder, memberKey, type PresenceItem } from './presence.ts'
 
 type OfConnection = Map<string, PresenceMember>
 
-/** A connection's members leave when it is over. */
-interface Grace {
-  readonly claim: number
-  readonly forMs: number
-  readonly deadline: Deadline
+/** As the list has a member; of one that is overruled another life knows more, if anybody. */
+interface Listed extends ListedMember {
+  readonly isOverruled?: true
 }
 
 interface Said {
@@ -66,11 +64,9 @@ export interface Departure {
 }
 
 /** What the members need from their group. */
-export interface OwnPorts {
-  readonly deadlines: Deadlines
+export interface OwnPorts extends GracePorts {
   /** The life of the group's worker. */
   readonly generation: number
-  nowMs(): number
   /** This worker, as the owner of members by a claim. */
   ownerBy(claim: number): MemberOwner
   readonly askMembers: AskMembers
@@ -88,7 +84,7 @@ export class OwnMembers {
   readonly #taken = new Map<string, OfConnection>()
   /** By connection, in the order in which they were said: ops that count, taken or not yet. */
   readonly #pending = new Map<string, Said[]>()
-  readonly #graces = new Map<string, Grace>()
+  readonly #graces: OwnGraces
   /** By connection: the last thing that it said here. */
   readonly #lastSaid = new Map<string, string>()
   /** Without an outcome since the master wanted a list. */
@@ -102,6 +98,7 @@ export class OwnMembers {
   constructor(channel: string, ports: OwnPorts) {
     this.#channel = channel
     this.#ports = ports
+    this.#graces = new OwnGraces(ports)
     this.#legacies = new Legacies(channel, {
       ...ports,
       pendingOf: (connectionId) => this.#pending.get(connectionId)?.map(({ op }) => op) ?? [],
@@ -177,11 +174,18 @@ export class OwnMembers {
     this.#ports.toClient({ kind: 'declared', channel, generation, members, isWhole })
   }
 
-  /** Everybody who is present, and who may be or not by what was said and has no outcome. */
-  list(): ListedMember[] {
+  /**
+   * Everybody who is present, and who may be or not by what was said and has no outcome, or by what
+   * a higher claim on its connection has said elsewhere.
+   */
+  list(): Listed[] {
     const connectionIds = new Set([...this.#taken.keys(), ...this.#pending.keys()])
     return [...connectionIds].flatMap((connectionId) => {
-      const members = new Map<string, ListedMember>(this.#taken.get(connectionId))
+      const members = new Map<string, Listed>(this.#taken.get(connectionId))
+      const higherClaim = this.#graces.higherClaimOn(connectionId)
+      for (const [clientId, member] of members) {
+        if (member.owner.claim < higherClaim) members.set(clientId, overruled(member))
+      }
       for (const { op } of this.#pending.get(connectionId) ?? []) {
         for (const member of undecidedBy(op)) members.set(member.clientId, member)
       }
@@ -202,19 +206,22 @@ export class OwnMembers {
   }
 
   #leaveAfter(connectionId: string, claim: number, afterMs: number, onLeft: () => void): void {
-    const { deadlines } = this.#ports
-    deadlines.cancel(this.#graces.get(connectionId)?.deadline)
-    this.#graces.delete(connectionId)
     if (afterMs <= 0) {
+      this.#graces.end(connectionId)
       this.#leaveNow(connectionId, claim, onLeft)
-      return
+    } else if (this.#taken.has(connectionId) || this.#pending.has(connectionId)) {
+      this.#graces.begin(connectionId, claim, afterMs, () => {
+        this.#leaveNow(connectionId, claim, nothing)
+      })
     }
-    if (!this.#taken.has(connectionId) && !this.#pending.has(connectionId)) return
-    const deadline = deadlines.at(this.#ports.nowMs() + afterMs, () => {
-      this.#graces.delete(connectionId)
-      this.#leaveNow(connectionId, claim, nothing)
-    })
-    this.#graces.set(connectionId, { claim, forMs: afterMs, deadline })
+  }
+
+  /**
+   * Somebody has the connection by a higher claim. Until our members leave a list has their names
+   * alone: they may have left by that one's word, and a new master would have them enter again.
+   */
+  overrule(connectionId: string, claim: number): void {
+    this.#graces.overrule(connectionId, claim)
   }
 
   /**
@@ -318,12 +325,19 @@ function nothing(): void {
   // Nobody waits for it.
 }
 
+const NOTHING = {
+  id: '', timestamp: 0, data: undefined, encoding: undefined, extras: undefined, isUndecided: true
+}
+
 /** The members that an op is about, by their names. */
 function undecidedBy({ connectionId = '', owner, payload }: PublishOp): ListedMember[] {
-  const nothing = { id: '', timestamp: 0, data: undefined, encoding: undefined, extras: undefined }
   return decodeItems(payload).map(({ clientId }) => {
-    return { ...nothing, connectionId, clientId, owner: owner!, isUndecided: true }
+    return { ...NOTHING, connectionId, clientId, owner: owner! }
   })
+}
+
+function overruled({ connectionId, clientId, owner }: ListedMember): Listed {
+  return { ...NOTHING, connectionId, clientId, owner, isOverruled: true }
 }
 
 /** The leave, for what its connection had said until then as far as it is known here. */
@@ -350,8 +364,10 @@ function madeBy({ connectionId = '', owner, payload }: PublishOp, members: OfCon
   return made.map(({ clientId }) => memberKey(connectionId, clientId))
 }
 
-function undecidedOf(members: readonly ListedMember[]): Set<string> {
-  return new Set(members.filter(({ isUndecided }) => isUndecided === true).map(keyOf))
+/** Those of whom the master is to be told for certain later. */
+function undecidedOf(members: readonly Listed[]): Set<string> {
+  const owed = members.filter(({ isUndecided, isOverruled }) => isUndecided && !isOverruled)
+  return new Set(owed.map(keyOf))
 }
 
 /** What `op` makes of its connection's members, by the rule that the master goes by. */

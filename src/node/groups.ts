@@ -46,6 +46,8 @@ export class Groups implements ChannelDoor {
   readonly #ports: GroupsPorts
   readonly #groups = new Map<string, LocalGroup>()
   readonly #presenceOps: PresenceOps
+  /** By connection: the channels on which its members are about to leave. */
+  readonly #leaving = new Map<string, Set<string>>()
   #isSweeping = false
 
   constructor(options: GroupsOptions, ports: GroupsPorts) {
@@ -116,6 +118,12 @@ export class Groups implements ChannelDoor {
     else group.own.leave(departure)
   }
 
+  overrule(connectionId: string, claim: number): void {
+    for (const channel of this.#leaving.get(connectionId) ?? []) {
+      this.#groups.get(channel)?.own.overrule(connectionId, claim)
+    }
+  }
+
   announce(channel: string, seat: object): void {
     this.#groups.get(channel)?.announce(seat as Seat)
   }
@@ -148,6 +156,7 @@ export class Groups implements ChannelDoor {
         meter: meters.ofChannel(channel),
         generation: this.#options.generation,
         nameOp: () => this.#presenceOps.name(),
+        onGrace: (_, connectionId, isBegun) => this.#onGrace(channel, connectionId, isBegun),
         ownerBy: (claim) => this.#presenceOps.ownerBy(claim),
         askMembers,
         nowMs: () => now().monoMs,
@@ -157,6 +166,14 @@ export class Groups implements ChannelDoor {
       this.#sweepLater()
     }
     return group
+  }
+
+  #onGrace(channel: string, connectionId: string, isBegun: boolean): void {
+    const channels = this.#leaving.get(connectionId) ?? new Set()
+    if (isBegun) channels.add(channel)
+    else channels.delete(channel)
+    if (channels.size > 0) this.#leaving.set(connectionId, channels)
+    else this.#leaving.delete(connectionId)
   }
 
   #sweepLater(): void {

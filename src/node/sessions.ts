@@ -233,6 +233,7 @@ export class Sessions implements Holder, ResumesOwner, EntranceOwner, ConnectedO
     if (session !== undefined && session.claim < claim) session.supersede()
     const parked = this.#parking.find(connectionId)
     if (parked !== undefined && parked.claim < claim) this.#parking.remove(connectionId)
+    this.#ports.channels.overrule(connectionId, claim)
   }
 
   onDecided(resuming: Resuming, outcome: ClaimDecision): void {

@@ -134,6 +134,8 @@ export interface ChannelDoor {
   /** The same for presence. */
   present(channel: string, op: AdmittedPresence, onOutcome: (outcome: Outcome) => void): void
   leave(channel: string, departure: Departure): void
+  /** Somebody else has the connection by this claim: of its members that one knows more. */
+  overrule(connectionId: string, claim: number): void
   /** The seat's ears hear more or less by now: they are told so (`onAttached`, resumed). */
   announce(channel: string, seat: object): void
   /** The seat's ears are to be told again who is present, as SYNC frames. */

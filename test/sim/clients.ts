@@ -44,7 +44,6 @@ export class SimClient implements SocketClient {
   isToldClosed = false
   /** It is another process than the one that had its connection. */
   isRecovering = false
-  hasRecovered = false
   #region: Region
   readonly #random: Random
   #publishCount = 0

@@ -103,6 +103,7 @@ export class GroupBench {
       generation: 1,
       ownerBy: (claim) => ({ incarnation: 'me', worker: 0, generation: 1, claim }),
       askMembers: () => undefined,
+      onGrace: () => undefined,
       nameOp: () => `me/0/1:${++this.#opCount}`,
       nowMs: () => this.nowMs,
       toClient: (_, message) => void this.#said.push(message)

@@ -20,6 +20,7 @@ export class OwnMembersBench {
   readonly said: PeerMessage[] = []
   /** Leaves on their way, with what is called at their outcome. */
   leaves: { op: PublishOp; settle: (outcome: PublishOutcome) => void }[] = []
+  readonly graces: string[] = []
   /** What the master was asked. */
   readonly asked: Parameters<AskMembers>[] = []
   nowMs = 0
@@ -27,6 +28,7 @@ export class OwnMembersBench {
   readonly own = new OwnMembers(CHANNEL, {
     deadlines: this.deadlines,
     generation: 1,
+    onGrace: (connectionId, isBegun) => void this.graces.push(`${connectionId} ${isBegun}`),
     ownerBy: (claim) => ownerOf('me', { claim }),
     askMembers: (...asked) => void this.asked.push(asked),
     nowMs: () => this.nowMs,

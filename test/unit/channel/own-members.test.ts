@@ -294,6 +294,24 @@ t.test('[D4] who is here by a higher claim by then stays', async (t) => {
   t.same(rig.list(), ['ann x:0:0 undefined'], 'and the former claim says nothing any more')
 })
 
+t.test('[D4] of whom a higher claim knows more the list has the name alone', async (t) => {
+  const rig = new OwnMembersBench()
+  rig.take('x:0', [ann(ENTER)])
+  rig.take('y:0', [{ action: ENTER, clientId: 'bob' }])
+  rig.own.overrule('x', 1)
+  t.same(rig.list(), ['ann x:0:0 undefined', 'bob y:0:0 undefined'], 'its socket is there')
+  rig.own.leave({ connectionId: 'x', claim: 0, afterMs: 15_000 })
+  rig.own.overrule('x', 1)
+  rig.own.onAttaching({ ...heir, claim: 0 })
+  rig.own.declare()
+  t.same([rig.lists().at(-1), rig.whole().at(-1)], [['ann?', 'bob'], true], 'nothing is owed')
+  rig.take('x:1', [ann(ENTER)], 2)
+  rig.own.declare()
+  t.same(rig.lists().at(-1), ['ann', 'bob'], 'who is here by a claim as high is certain')
+  rig.pass(60_000)
+  t.same(rig.graces, ['x true', 'x false', 'x true', 'x false'])
+})
+
 t.test('a leave that is refused is said again until it is taken', async (t) => {
   const rig = new OwnMembersBench()
   rig.take('x:0', [ann(ENTER)])

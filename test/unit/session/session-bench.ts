@@ -100,6 +100,10 @@ export class TestDoor implements ChannelDoor {
     else onLeft?.()
   }
 
+  overrule(): void {
+    throw new Error('sessions do not say that')
+  }
+
   announce(channel: string, seat: object): void {
     const found = this.taken.find((each) => each === seat)
     if (found === undefined || found.channel !== channel) throw new Error('no such seat')
