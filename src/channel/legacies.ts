@@ -45,22 +45,63 @@ export interface LegacyPorts {
   sayLeaves(ops: readonly PublishOp[], onLeft: () => void): void
 }
 
-/** One connection's, while the master is asked. */
-class Asking {
-  /** Of whom the connection has said something itself. */
-  readonly said = new Set<string>()
+/** What is to become of one connection's members by former claims. */
+class Legacy {
+  readonly connectionId: string
+  readonly claim: number
+  /** By client: ops by which the connection says something of it itself, without an outcome. */
+  readonly #open = new Map<string, Set<PublishOp>>()
+  /** Of whom something was taken. */
+  readonly #taken = new Set<string>()
+  /** Who is left to be said again, once that is known. */
+  members: readonly PresenceMember[] | undefined
+  isSaying = false
   isOver = false
 
-  note(op: PublishOp): void {
-    for (const { clientId } of decodeItems(op.payload)) this.said.add(clientId)
+  constructor(connectionId: string, claim: number, pending: Iterable<PublishOp>) {
+    this.connectionId = connectionId
+    this.claim = claim
+    for (const op of pending) this.onSaid(op)
   }
+
+  /** What former claims say is a part of the legacy. */
+  onSaid(op: PublishOp): void {
+    if (op.owner!.claim < this.claim) return
+    for (const { clientId } of decodeItems(op.payload)) {
+      const ops = this.#open.get(clientId) ?? new Set()
+      this.#open.set(clientId, ops.add(op))
+    }
+  }
+
+  onOutcome(op: PublishOp, isTaken: boolean): void {
+    for (const { clientId } of decodeItems(op.payload)) {
+      const isOurs = this.#open.get(clientId)?.delete(op) === true
+      if (isOurs && isTaken) this.#taken.add(clientId)
+    }
+  }
+
+  /** True if the connection itself has said what the client is. */
+  isTaken({ clientId }: PresenceMember): boolean {
+    return this.#taken.has(clientId)
+  }
+
+  /** True if it is about to. */
+  isOpen({ clientId }: PresenceMember): boolean {
+    return (this.#open.get(clientId)?.size ?? 0) > 0
+  }
+}
+
+/** One that is to end, and who waits for it. */
+interface Ending {
+  readonly legacy: Legacy
+  readonly onEnded: (() => void)[]
 }
 
 export class Legacies {
   readonly #channel: string
   readonly #ports: LegacyPorts
-  readonly #inheriting = new Map<string, Asking>()
-  readonly #ending = new Map<string, Set<Asking>>()
+  readonly #inherited = new Map<string, Legacy>()
+  readonly #ending = new Map<string, Ending>()
 
   constructor(channel: string, ports: LegacyPorts) {
     this.#channel = channel
@@ -68,94 +109,105 @@ export class Legacies {
   }
 
   get isEmpty(): boolean {
-    return this.#inheriting.size === 0 && this.#ending.size === 0
+    return this.#inherited.size === 0 && this.#ending.size === 0
   }
 
   /** The connection goes on by `claim`, and does not say itself who is present. */
   inherit(connectionId: string, claim: number): void {
     // Those that end are nobody's to inherit.
-    if (this.#inheriting.has(connectionId) || this.#ending.has(connectionId)) return
-    const asking = this.#ask(connectionId, claim, (members) => {
-      const ops = this.#ops(connectionId, claim, members, enterOf)
-      this.#sayAll(ops, asking, (isRefused) => {
-        this.forget(connectionId)
-        if (isRefused) this.#inheritLater(connectionId, claim)
-      })
-    })
-    this.#inheriting.set(connectionId, asking)
+    if (this.#inherited.has(connectionId) || this.#ending.has(connectionId)) return
+    const legacy = this.#ask(connectionId, claim, () => this.#sayNext(legacy))
+    this.#inherited.set(connectionId, legacy)
   }
 
-  /** They leave at once; `onEnded` is called once, when that is in the log. */
+  /**
+   * They leave at once; `onEnded` is called once, when that is in the log, or never, where nobody
+   * can be asked for as long as any of them may stay.
+   */
   end(connectionId: string, claim: number, onEnded: () => void): void {
-    const all = this.#ending.get(connectionId) ?? new Set()
-    const asking = this.#ask(connectionId, claim, (members) => {
-      const ops = this.#ops(connectionId, claim, members, leaveOf)
-      this.#ports.sayLeaves(ops, () => {
-        all.delete(asking)
-        if (all.size === 0) this.#ending.delete(connectionId)
-        onEnded()
+    const former = this.#ending.get(connectionId)
+    if (former !== undefined) {
+      former.onEnded.push(onEnded)
+      return
+    }
+    const { deadlines, nowMs } = this.#ports
+    const legacy = this.#ask(connectionId, claim, () => {
+      const members = legacy.members!.filter((each) => !legacy.isTaken(each) &&
+        !legacy.isOpen(each))
+      this.#ports.sayLeaves(this.#opsOf(legacy, members, leaveOf), () => {
+        deadlines.cancel(deadline)
+        if (this.#ending.get(connectionId) === ending) this.#ending.delete(connectionId)
+        for (const onEach of ending.onEnded) onEach()
       })
     })
-    this.#ending.set(connectionId, all.add(asking))
+    const deadline = deadlines.at(nowMs() + limits.connectionStateTtlMs, () => {
+      legacy.isOver = true
+      this.#ending.delete(connectionId)
+    })
+    const ending: Ending = { legacy, onEnded: [onEnded] }
+    this.#ending.set(connectionId, ending)
   }
 
   /** Nothing is inherited for the connection any more. */
   forget(connectionId: string): void {
-    const asking = this.#inheriting.get(connectionId)
-    if (asking === undefined) return
-    asking.isOver = true
-    this.#inheriting.delete(connectionId)
+    const legacy = this.#inherited.get(connectionId)
+    if (legacy === undefined) return
+    legacy.isOver = true
+    this.#inherited.delete(connectionId)
   }
 
   /** The connection says something of members itself. */
   onSaid(op: PublishOp): void {
     if (op.idSpace !== 'connection') return
-    this.#inheriting.get(op.connectionId!)?.note(op)
-    for (const asking of this.#ending.get(op.connectionId!) ?? []) asking.note(op)
+    this.#inherited.get(op.connectionId!)?.onSaid(op)
+    this.#ending.get(op.connectionId!)?.legacy.onSaid(op)
   }
 
-  /** They are said one after another; `onSaid` is called once, unless it is over before. */
-  #sayAll(
-    [first, ...rest]: readonly PublishOp[], asking: Asking, onSaid: (isRefused: boolean) => void
-  ): void {
-    if (asking.isOver) return
-    if (first === undefined) {
-      onSaid(false)
-      return
-    }
-    this.#ports.submit(first, ({ kind }) => {
-      if (kind === 'committed') this.#sayAll(rest, asking, onSaid)
-      else if (!asking.isOver) onSaid(true)
+  /** What it said is taken, or refused: then a member is what it was. */
+  onOutcome(op: PublishOp, isTaken: boolean): void {
+    const inherited = this.#inherited.get(op.connectionId!)
+    inherited?.onOutcome(op, isTaken)
+    this.#ending.get(op.connectionId!)?.legacy.onOutcome(op, isTaken)
+    if (inherited !== undefined) this.#sayNext(inherited)
+  }
+
+  #ask(connectionId: string, claim: number, onMembers: () => void): Legacy {
+    const legacy = new Legacy(connectionId, claim, this.#ports.pendingOf(connectionId))
+    this.#ports.askMembers(this.#channel, connectionId, legacy, (members = []) => {
+      legacy.members = members.filter(({ owner }) => owner.claim < claim)
+      onMembers()
+    })
+    return legacy
+  }
+
+  /** Says again who is left, a page at a time, and again what the log had no room for. */
+  #sayNext(legacy: Legacy): void {
+    if (legacy.members === undefined || legacy.isSaying || legacy.isOver) return
+    const left = legacy.members.filter((each) => !legacy.isTaken(each))
+    const [page = []] = pagesOf(left.filter((each) => !legacy.isOpen(each)), itemBytes)
+    const [op] = this.#opsOf(legacy, page, enterOf)
+    legacy.members = left
+    if (left.length === 0) this.forget(legacy.connectionId)
+    if (op === undefined) return
+    legacy.isSaying = true
+    this.#ports.submit(op, ({ kind }) => {
+      if (kind === 'committed') {
+        legacy.members = legacy.members!.filter((each) => !page.includes(each))
+        this.#sayOn(legacy)
+        return
+      }
+      const { deadlines, nowMs } = this.#ports
+      deadlines.at(nowMs() + limits.rollRetryMs, () => this.#sayOn(legacy))
     })
   }
 
-  /** The log took nothing: somebody else may have said something by the time in which it does. */
-  #inheritLater(connectionId: string, claim: number): void {
-    const asking = new Asking()
-    this.#inheriting.set(connectionId, asking)
-    const { deadlines, nowMs } = this.#ports
-    deadlines.at(nowMs() + limits.rollRetryMs, () => {
-      if (asking.isOver) return
-      this.#inheriting.delete(connectionId)
-      this.inherit(connectionId, claim)
-    })
+  #sayOn(legacy: Legacy): void {
+    legacy.isSaying = false
+    this.#sayNext(legacy)
   }
 
-  #ask(
-    connectionId: string, claim: number, onLegacies: (members: readonly PresenceMember[]) => void
-  ): Asking {
-    const asking = new Asking()
-    for (const op of this.#ports.pendingOf(connectionId)) asking.note(op)
-    this.#ports.askMembers(this.#channel, connectionId, asking, (members = []) => {
-      onLegacies(members.filter(({ clientId, owner }) => {
-        return owner.claim < claim && !asking.said.has(clientId)
-      }))
-    })
-    return asking
-  }
-
-  #ops(
-    connectionId: string, claim: number, members: readonly PresenceMember[],
+  #opsOf(
+    { connectionId, claim }: Legacy, members: readonly PresenceMember[],
     itemOf: (member: PresenceMember) => PresenceItem
   ): PublishOp[] {
     if (members.length === 0) return []

@@ -35,6 +35,8 @@ export interface MasterPorts {
   isForgotten(standing: Standing): boolean
   /** True while nobody can say who is present (rule 21). */
   readonly isRollOpen: boolean
+  /** True: what was said before this mastership nobody knows. */
+  readonly beganLineage: boolean
   /** False for a life of a worker that has surely ended. */
   isAlive(owner: MemberOwner): boolean
   /** Adds the publication to what waits for the log. */
@@ -105,6 +107,10 @@ export class PartitionMasterPorts implements MasterPorts {
 
   get isRollOpen(): boolean {
     return this.#partition.isRollOpen
+  }
+
+  get beganLineage(): boolean {
+    return this.#partition.serving?.beganLineage === true
   }
 
   isKnown(standing: Standing): boolean {

@@ -343,12 +343,12 @@ export class ChannelMaster {
   }
 
   #makePresence(): MasterPresence {
-    const ports = this.#ports
-    const { channel } = this
+    const [ports, channel] = [this.#ports, this.channel]
     return new MasterPresence(channel, {
       hasRoom: () => ports.hasRoom && (this.#keeper.archive === undefined ||
         ports.archiving.backlog.hasRoom),
       isRollOpen: () => ports.isRollOpen,
+      beganLineage: () => ports.beganLineage,
       isAlive: (owner) => {
         const region = regionOf(owner)
         if (region === undefined) return ports.isAlive(owner)

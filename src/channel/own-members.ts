@@ -26,11 +26,6 @@ import { decodeItems, encodeItems, isOlder, memberKey, type PresenceItem } from 
 
 type OfConnection = Map<string, PresenceMember>
 
-/** As the list has a member; of one that is overruled another life knows more, if anybody. */
-interface Listed extends ListedMember {
-  readonly isOverruled?: true
-}
-
 interface Said {
   readonly op: PublishOp
   /** When its events are said to have been; undefined while it has no outcome. */
@@ -134,7 +129,10 @@ export class OwnMembers {
     if (said.length === 0) this.#pending.delete(connectionId)
     if (members.size > 0) this.#taken.set(connectionId, members)
     else this.#taken.delete(connectionId)
-    if (members.size + said.length === 0) this.#lastSaid.delete(connectionId)
+    if (members.size + said.length === 0) {
+      this.#lastSaid.delete(connectionId)
+      this.#graces.end(connectionId)
+    }
     const wasLeftOpen = this.#leftOpen.delete(decided)
     const owed = decided.isLeftOpen ? this.#owed.intersection(namesOf(op)) : new Set<string>()
     if (outcome.kind === 'committed') {
@@ -144,6 +142,7 @@ export class OwnMembers {
     const isPaid = owed.size > 0 && this.#owed.size === 0
     const isNext = this.#leftOpen.size === 0 && (wasLeftOpen || isPaid)
     if (isNext || isMistold) this.#tellAgain()
+    this.#legacies.onOutcome(op, outcome.kind === 'committed')
   }
 
   /** Tells the ChannelClient, for a new master. */
@@ -178,13 +177,14 @@ export class OwnMembers {
    * Everybody who is present, and who may be or not by what was said and has no outcome, or by what
    * a higher claim on its connection has said elsewhere.
    */
-  list(): Listed[] {
+  list(): ListedMember[] {
     const connectionIds = new Set([...this.#taken.keys(), ...this.#pending.keys()])
     return [...connectionIds].flatMap((connectionId) => {
-      const members = new Map<string, Listed>(this.#taken.get(connectionId))
+      const members = new Map<string, ListedMember>(this.#taken.get(connectionId))
       const higherClaim = this.#graces.higherClaimOn(connectionId)
       for (const [clientId, member] of members) {
-        if (member.owner.claim < higherClaim) members.set(clientId, overruled(member))
+        if (member.owner.claim >= higherClaim) continue
+        members.set(clientId, { ...member, isOverruled: true })
       }
       for (const { op } of this.#pending.get(connectionId) ?? []) {
         for (const member of undecidedBy(op)) members.set(member.clientId, member)
@@ -213,12 +213,14 @@ export class OwnMembers {
       this.#graces.begin(connectionId, claim, afterMs, () => {
         this.#leaveNow(connectionId, claim, nothing)
       })
+    } else {
+      this.#graces.end(connectionId)
     }
   }
 
   /**
-   * Somebody has the connection by a higher claim. Until our members leave a list has their names
-   * alone: they may have left by that one's word, and a new master would have them enter again.
+   * Somebody has the connection by a higher claim. Until our members leave lists say so of them:
+   * they may have left by that one's word, and a new master would have them enter again.
    */
   overrule(connectionId: string, claim: number): void {
     this.#graces.overrule(connectionId, claim)
@@ -325,19 +327,12 @@ function nothing(): void {
   // Nobody waits for it.
 }
 
-const NOTHING = {
-  id: '', timestamp: 0, data: undefined, encoding: undefined, extras: undefined, isUndecided: true
-}
-
 /** The members that an op is about, by their names. */
 function undecidedBy({ connectionId = '', owner, payload }: PublishOp): ListedMember[] {
+  const nothing = { id: '', timestamp: 0, data: undefined, encoding: undefined, extras: undefined }
   return decodeItems(payload).map(({ clientId }) => {
-    return { ...NOTHING, connectionId, clientId, owner: owner! }
+    return { ...nothing, connectionId, clientId, owner: owner!, isUndecided: true }
   })
-}
-
-function overruled({ connectionId, clientId, owner }: ListedMember): Listed {
-  return { ...NOTHING, connectionId, clientId, owner, isOverruled: true }
 }
 
 /** The leave, for what its connection had said until then as far as it is known here. */
@@ -364,10 +359,8 @@ function madeBy({ connectionId = '', owner, payload }: PublishOp, members: OfCon
   return made.map(({ clientId }) => memberKey(connectionId, clientId))
 }
 
-/** Those of whom the master is to be told for certain later. */
-function undecidedOf(members: readonly Listed[]): Set<string> {
-  const owed = members.filter(({ isUndecided, isOverruled }) => isUndecided && !isOverruled)
-  return new Set(owed.map(keyOf))
+function undecidedOf(members: readonly ListedMember[]): Set<string> {
+  return new Set(members.filter(({ isUndecided }) => isUndecided === true).map(keyOf))
 }
 
 /** What `op` makes of its connection's members, by the rule that the master goes by. */

@@ -52,6 +52,8 @@ export interface PresencePorts {
   hasRoom(): boolean
   /** True while nobody can say who is present: some node may have members to declare. */
   isRollOpen(): boolean
+  /** True: what was said before this mastership nobody knows. */
+  beganLineage(): boolean
   /** False for a life of a worker that has surely ended. */
   isAlive(owner: MemberOwner): boolean
   /** Gives the next place in the channel's order to a publication; returns it. */
@@ -253,12 +255,14 @@ export class MasterPresence {
 
   /**
    * What the worker lists is present, and what it does not list any more leaves. Of what is
-   * undecided there we know more: its ops have been judged here.
+   * undecided there we know more: its ops have been judged here. Of those who are overruled, too,
+   * unless we began the lineage.
    */
   #onList(life: MemberOwner, list: readonly ListedMember[]): void {
     const listed = new Set<string>()
     for (const { connectionId, clientId } of list) listed.add(memberKey(connectionId, clientId))
-    const certain = list.filter(({ isUndecided }) => isUndecided !== true)
+    const certain = list.filter(({ isUndecided, isOverruled }) =>
+      isUndecided !== true && (isOverruled !== true || this.#ports.beganLineage()))
     const words = Map.groupBy(certain, ({ connectionId, owner }) => {
       return memberKey(connectionId, String(owner.claim))
     })

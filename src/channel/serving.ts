@@ -23,6 +23,8 @@ export class Serving {
   readonly start: WriterStart
   readonly retention: Retention
   readonly lineage: string
+  /** True: nobody knows what was said before. */
+  readonly beganLineage: boolean
   readonly #formers: ReadonlySet<string>
   readonly #room: () => LogRoom
   /** The number of the last committed entry. */
@@ -33,12 +35,14 @@ export class Serving {
 
   constructor(
     writer: LogWriter, start: WriterStart, retention: Retention,
-    { lineage, formers }: RecoveredLog, room: () => LogRoom
+    { lineage, formers, entries }: RecoveredLog, room: () => LogRoom
   ) {
     this.writer = writer
     this.start = start
     this.retention = retention
     this.lineage = lineage
+    this.beganLineage = entries.some(({ entry }) =>
+      entry.kind === 'epoch' && entry.startsLineage && entry.epoch === start.epoch)
     this.#formers = formers
     this.#room = room
   }

@@ -120,7 +120,14 @@ export function ownerFrom(value: unknown): MemberOwner {
 export function memberFields(member: ListedMember): Fields {
   const { connectionId, clientId, id, timestamp, data, encoding, extras, owner } = member
   return [connectionId, clientId, id, timestamp, data ?? null, encoding ?? null, extras ?? null,
-    ...ownerFields(owner), ...(member.isUndecided === true ? [true] : [])]
+    ...ownerFields(owner), ...doubtFields(member)]
+}
+
+const OVERRULED = 2
+
+function doubtFields({ isUndecided, isOverruled }: ListedMember): Fields {
+  if (isUndecided === true) return [true]
+  return isOverruled === true ? [OVERRULED] : []
 }
 
 /** The inverse of `memberFields`. */
@@ -134,7 +141,7 @@ export function memberFrom(value: unknown): ListedMember {
     string | null,
     PresenceMember['extras'] | null
   ]
-  const [, , , , isUndecided] = rest as unknown[]
+  const [, , , , doubt] = rest as unknown[]
   return {
     connectionId,
     clientId,
@@ -144,7 +151,8 @@ export function memberFrom(value: unknown): ListedMember {
     encoding: encoding ?? undefined,
     extras: extras ?? undefined,
     owner: ownerFrom(rest),
-    ...(isUndecided === true ? { isUndecided } : {})
+    ...(doubt === true ? { isUndecided: true } : {}),
+    ...(doubt === OVERRULED ? { isOverruled: true } : {})
   }
 }
 

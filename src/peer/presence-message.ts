@@ -61,6 +61,11 @@ export interface DeclareWanted extends OnChannel {
 export interface ListedMember extends PresenceMember {
   /** Ops about it have no outcome yet: only the master, who has been given them, knows of it. */
   readonly isUndecided?: boolean
+  /**
+   * Another life has a higher claim on its connection: it may have left by that one's word, which
+   * the log has, unless it has lost everything.
+   */
+  readonly isOverruled?: boolean
 }
 
 /** LocalGroup → ChannelClient: the complete list of the members that live here. */

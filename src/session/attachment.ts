@@ -116,7 +116,7 @@ export class Attachment implements Ears {
   }
 
   get inheritsMembers(): boolean {
-    return this.#owner.inheritsMembers
+    return this.#owner.inheritsMembers && this.has(Flag.PRESENCE)
   }
 
   get hearsItself(): boolean {

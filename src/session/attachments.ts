@@ -30,6 +30,15 @@ export interface AttachmentsOwner extends AttachmentOwner {
   readonly isStream: boolean
 }
 
+/** How an attachment's members leave. */
+interface Dropping {
+  readonly afterMs: number
+  /** Its channel, if those are to leave, too, whom former sockets have left there. */
+  readonly legacy?: string | undefined
+  /** Called once, if they leave at once: when that is known to all. */
+  readonly onLeft?: () => void
+}
+
 export interface AttachmentsPorts {
   readonly channels: ChannelDoor
   readonly deadlines: Deadlines
@@ -52,6 +61,8 @@ export class Attachments {
    * time is over, whatever the client says.
    */
   #unanswered: Map<string, string> | undefined
+  /** Channels whose members of former sockets were told to leave. */
+  #settled: Set<string> | undefined
 
   constructor(owner: AttachmentsOwner, ports: AttachmentsPorts) {
     this.#owner = owner
@@ -117,7 +128,7 @@ export class Attachments {
   forget({ wireName, channel, grant, isDerived }: Attachment, leaveAfterMs: number): void {
     this.#byName.delete(wireName)
     if (!isDerived) this.#remember(wireName, channel)
-    this.#leaveIfLast(channel, graceOf(grant, leaveAfterMs))
+    this.#leaveIfLast(channel, { afterMs: graceOf(grant, leaveAfterMs) })
   }
 
   /**
@@ -128,7 +139,7 @@ export class Attachments {
     const channel = channelKey(this.#owner.appId, name)
     this.#remember(name.wire, channel)
     this.#boundUnanswered()
-    this.#leaveIfLast(channel, leaveAfterMs)
+    this.#leaveIfLast(channel, { afterMs: leaveAfterMs })
   }
 
   #rewindOf({ rewind }: Grant): Rewind | undefined {
@@ -140,24 +151,40 @@ export class Attachments {
     this.#unanswered.set(wireName, channel)
   }
 
-  /** Ends one at once; `answer` is called when all know that its members have left. */
-  detach(wireName: string, answer: () => void): void {
+  /**
+   * Its client ends one; `answer` is called when all know that its members have left. `mayAsk`: the
+   * channel may be asked whom former sockets have left there.
+   */
+  detach(wireName: string, mayAsk: boolean, answer: () => void): void {
     const { deadlines, now } = this.#ports
     this.#detaching ??= new Detaching(deadlines)
     if (this.#detaching.isWaiting(wireName)) return
-    this.drop(wireName, 0, this.#detaching.begin(wireName, now().monoMs, answer))
+    const onLeft = this.#detaching.begin(wireName, now().monoMs, answer)
+    const legacy = mayAsk ? this.#legacyOf(wireName) : undefined
+    this.#drop(wireName, { afterMs: 0, legacy, onLeft })
+  }
+
+  /** Its channel is nobody's to attach to any more; nobody stays who is present by it. */
+  fail(wireName: string): void {
+    this.#detaching?.settle(wireName)
+    const isThere = this.#byName.has(wireName)
+    this.#drop(wireName, { afterMs: 0, legacy: isThere ? this.#legacyOf(wireName) : undefined })
+  }
+
+  /** Its client is to ask again later: it is not attached until then. */
+  refuse(wireName: string): void {
+    this.#detaching?.settle(wireName)
+    this.#drop(wireName, { afterMs: 0 })
   }
 
   /**
-   * Ends one; the members on its channel leave after a time, unless there is another one, or it is
-   * a derived one, by which nobody lives.
-   * `onLeft` is called once, if they leave at once: when that is known to all.
+   * Ends one; the members on its channel leave, unless there is another one, or it is a derived
+   * one, by which nobody lives.
    */
-  drop(wireName: string, leaveAfterMs: number, onLeft?: () => void): void {
+  #drop(wireName: string, { afterMs, legacy, onLeft }: Dropping): void {
     this.hasBegun = true
     const attachment = this.#byName.get(wireName)
-    const channel = attachment?.channel ?? this.#unanswered?.get(wireName) ??
-      this.#legacyOf(wireName, leaveAfterMs)
+    const channel = attachment?.channel ?? this.#unanswered?.get(wireName) ?? legacy
     if (channel === undefined) {
       onLeft?.()
       return
@@ -166,30 +193,42 @@ export class Attachments {
     this.#unanswered?.delete(wireName)
     if (attachment?.seat !== undefined) this.#ports.channels.detach(channel, attachment.seat)
     if (attachment?.isDerived === true) onLeft?.()
-    else this.#leaveIfLast(channel, leaveAfterMs, onLeft)
+    else this.#leaveIfLast(channel, { afterMs, legacy, onLeft })
   }
 
-  /** What it was attached to on a former socket may have members still, which are to leave, too. */
-  #legacyOf(wireName: string, leaveAfterMs: number): string | undefined {
-    const { mayHaveLegacies, appId } = this.#owner
-    if (!mayHaveLegacies || leaveAfterMs > 0) return undefined
+  /**
+   * The channel, if members may be there whom former sockets have left behind: they are to leave,
+   * too, also where it was not attached to again. Once is enough: there will not be more of them.
+   */
+  #legacyOf(wireName: string): string | undefined {
+    const { mayHaveLegacies, appId, channelCountMax } = this.#owner
     const parsed = parseChannelName(wireName)
-    if (!parsed.ok || parsed.name.qualifier?.filter !== undefined) return undefined
-    return channelKey(appId, parsed.name)
+    if (!mayHaveLegacies || !parsed.ok || parsed.name.qualifier?.filter !== undefined) {
+      return undefined
+    }
+    const channel = channelKey(appId, parsed.name)
+    this.#settled ??= new Set()
+    if (this.#settled.has(channel) || this.#settled.size >= channelCountMax) return undefined
+    this.#settled.add(channel)
+    return channel
   }
 
   /** The connection ends. */
   closeAll(): void {
     this.#detaching?.stop()
-    for (const wireName of this.#byName.keys()) this.drop(wireName, 0)
-    for (const wireName of this.#unanswered?.keys() ?? []) this.drop(wireName, 0)
+    const { inheritsMembers } = this.#owner
+    for (const wireName of this.#byName.keys()) {
+      const legacy = inheritsMembers ? this.#legacyOf(wireName) : undefined
+      this.#drop(wireName, { afterMs: 0, legacy })
+    }
+    for (const wireName of this.#unanswered?.keys() ?? []) this.#drop(wireName, { afterMs: 0 })
   }
 
   /** The socket is lost; members leave later, where their channel does not say when. */
   parkAll(leaveAfterMs: number): void {
     this.#detaching?.stop()
     for (const [wireName, { grant }] of this.#byName) {
-      this.drop(wireName, graceOf(grant, leaveAfterMs))
+      this.#drop(wireName, { afterMs: graceOf(grant, leaveAfterMs) })
     }
     this.#unanswered = undefined
   }
@@ -222,14 +261,13 @@ export class Attachments {
   }
 
   /** Who may not be present any more is so no longer (protocol 8.5). */
-  #announce({ channel, seat }: Attachment, hasLostPresence: boolean): void {
+  #announce({ wireName, channel, seat }: Attachment, hasLostPresence: boolean): void {
     if (seat !== undefined) this.#ports.channels.announce(channel, seat)
     if (!hasLostPresence) return
     for (const other of this.#byName.values()) {
       if (other.channel === channel && other.has(Flag.PRESENCE)) return
     }
-    const { connectionId, claim } = this.#owner
-    this.#ports.channels.leave(channel, { connectionId, claim, afterMs: 0 })
+    this.#leave(channel, { afterMs: 0, legacy: this.#legacyOf(wireName) })
   }
 
   /** Tells again who is present, where that is told at all. */
@@ -238,14 +276,18 @@ export class Attachments {
     if (channel !== undefined && seat !== undefined) this.#ports.channels.sync(channel, seat)
   }
 
-  #leaveIfLast(channel: string, afterMs: number, onLeft?: () => void): void {
+  #leaveIfLast(channel: string, dropping: Dropping): void {
     for (const other of this.#byName.values()) {
       if (other.channel !== channel || other.isDerived) continue
-      onLeft?.()
+      dropping.onLeft?.()
       return
     }
-    const { connectionId, claim, mayHaveLegacies } = this.#owner
-    const endsLegacies = afterMs === 0 && mayHaveLegacies
+    this.#leave(channel, dropping)
+  }
+
+  #leave(channel: string, { afterMs, legacy, onLeft }: Dropping): void {
+    const { connectionId, claim } = this.#owner
+    const endsLegacies = legacy !== undefined
     this.#ports.channels.leave(channel, { connectionId, claim, afterMs, endsLegacies, onLeft })
   }
 }

@@ -126,13 +126,9 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
   }
 
   /** Its token ends soon. */
-  onExpiring(): void {
-    this.send({ action: Action.AUTH })
-  }
+  onExpiring(): void { this.send({ action: Action.AUTH }) }
 
-  onExpired(): void {
-    this.disconnect(errors.tokenExpired().info)
-  }
+  onExpired(): void { this.disconnect(errors.tokenExpired().info) }
 
   send(message: ProtocolMessage): void {
     if (this.#isOpen) this.#transport.write(encodeFrame(message, this.#options.format))
@@ -282,7 +278,8 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
       return
     }
     if (!this.#taken.takeAttach()) {
-      this.#onDetach(wireName, errors.tooManyAttaches().info)
+      this.#allAttachments.refuse(wireName)
+      this.#sayDetached(wireName, errors.tooManyAttaches().info)
       return
     }
     const grant = this.#identity.refusalOn(parsed.name) ??
@@ -295,14 +292,18 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
     if (refusal !== undefined) this.#channelError(wireName, refusal)
   }
 
-  #onDetach(wireName: string, error?: ErrorInfo): void {
-    this.#allAttachments.detach(wireName, () => {
-      this.send({ action: Action.DETACHED, channel: wireName, error })
-    })
+  #onDetach(wireName: string): void {
+    const isKnown = this.#attachments?.get(wireName) !== undefined
+    const mayAsk = isKnown || this.#taken.takeAttach()
+    this.#allAttachments.detach(wireName, mayAsk, () => this.#sayDetached(wireName))
+  }
+
+  #sayDetached(channel: string, error?: ErrorInfo): void {
+    this.send({ action: Action.DETACHED, channel, error })
   }
 
   #channelError(wireName: string, error: ErrorInfo): void {
-    this.#attachments?.drop(wireName, 0)
+    this.#attachments?.fail(wireName)
     this.send({ action: Action.ERROR, channel: wireName, error })
     this.#ports.channelFailed(this, wireName, error)
   }

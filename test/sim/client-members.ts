@@ -11,6 +11,8 @@ import type { Wire, WireError, WirePresence } from './wire.ts'
 const TOO_MANY_MEMBERS = 91003
 /** Who is away for longer may find that its members' grace is over. */
 const SOON_MS = 6_000
+/** A server that does not know whether members have left says DETACHED after four seconds. */
+const LATE_MS = 3_900
 
 /** What the members need from their client. */
 export interface MemberPorts {
@@ -40,10 +42,19 @@ interface OnChannel {
   readonly refused: Set<string>
 }
 
+/** Whom a client had entered on a channel that it has left. */
+interface Former {
+  readonly connectionId: string
+  readonly atMs: number
+  readonly members: ReadonlySet<string>
+}
+
 export class ClientMembers {
   readonly #ports: MemberPorts
   readonly #channels = new Map<string, OnChannel>()
   #count = 0
+  /** By channel: whom it had entered when it left, until it was told that they left, too. */
+  readonly #former = new Map<string, Former>()
   #retryCount = 0
   #lostAtMs = 0
 
@@ -198,7 +209,20 @@ export class ClientMembers {
 
   /** The channel is left, and everybody on it with it. */
   forget(channel: string): void {
+    const { wanted, unwanted } = this.#on(channel)
+    this.#former.set(channel, {
+      connectionId: this.#ports.connectionId(),
+      atMs: this.#ports.nowMs(),
+      members: new Set([...wanted.keys(), ...unwanted])
+    })
     this.#channels.delete(channel)
+  }
+
+  /** It is told so. That came so late that nobody knows whether its members have left. */
+  onDetached(channel: string): void {
+    const former = this.#former.get(channel)
+    const isLate = former !== undefined && this.#ports.nowMs() - former.atMs > LATE_MS
+    if (!isLate) this.#former.delete(channel)
   }
 
   /** Where it is present and does not want to be, by a word of before its detach, it goes. */
@@ -232,6 +256,11 @@ export class ClientMembers {
         map: new PresenceMap(), wanted: new Map(), unwanted: new Set(), own: new Map(),
         inherited: new Set(), refused: new Set()
       }
+      const { connectionId, members } = this.#former.get(channel) ?? {}
+      if (connectionId === this.#ports.connectionId()) {
+        for (const who of members ?? []) on.unwanted.add(who)
+      }
+      this.#former.delete(channel)
       this.#channels.set(channel, on)
     }
     return on

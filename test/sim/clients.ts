@@ -44,6 +44,7 @@ export class SimClient implements SocketClient {
   isToldClosed = false
   /** It is another process than the one that had its connection. */
   isRecovering = false
+  hasRecovered = false
   #region: Region
   readonly #random: Random
   #publishCount = 0
@@ -353,6 +354,7 @@ export class SimClient implements SocketClient {
     const held = this.channels.get(message.channel!)
     if (held === undefined) return
     if (held.state === 'detaching') {
+      this.members.onDetached(held.name)
       this.channels.delete(held.name)
       return
     }

@@ -12,5 +12,6 @@ export function recover(client: SimClient): void {
   members.onRecovering(submissions.pending)
   submissions.clear()
   client.isRecovering = true
+  client.hasRecovered = true
   client.dropSocket()
 }

@@ -4,6 +4,7 @@
  * once the weather has cleared every map shows those who live, and nobody else.
  */
 
+import { partitionOf } from '../../../src/base/hash.ts'
 import { channelKey } from '../app.ts'
 import { RESUMED } from '../clients.ts'
 import type { PresentSet } from '../committed.ts'
@@ -29,11 +30,17 @@ interface View {
 export class Presence implements Check {
   readonly #region: Region
   readonly #views = new Map<SimSocket, Map<string, View>>()
+  /** Partitions of which the log has lost anything. */
+  readonly #lossy = new Set<number>()
   eventCount = 0
   syncCount = 0
 
   constructor(region: Region) {
     this.#region = region
+  }
+
+  onRolledBack(partition: number): void {
+    this.#lossy.add(partition)
   }
 
   /** Of one connection, what was said later stays, whatever is said again of what came before. */
@@ -153,7 +160,9 @@ export class Presence implements Check {
   *#wrongMembers(): Generator<string> {
     const { ledger, clients } = this.#region
     const living = new Map<string, Set<string>>()
-    for (const { members, channels, connectionId } of clients) {
+    const recovered = new Set<string>()
+    for (const { members, channels, connectionId, hasRecovered } of clients) {
+      if (hasRecovered) recovered.add(connectionId)
       for (const channel of channels.keys()) {
         const key = channelKey(channel)
         const wanted = living.get(key) ?? new Set()
@@ -166,9 +175,18 @@ export class Presence implements Check {
     for (const [key, present] of ledger.present()) {
       if (!isKnown(key)) continue
       const wanted = living.get(key) ?? new Set()
-      for (const who of present.keys()) if (!wanted.has(who)) yield `ghost: ${who} on ${key}`
+      for (const [who, { connectionId }] of present) {
+        // Where the log has lost everything those stay for their grace who had left by a higher
+        // claim's word; and whoever recovers their connection meanwhile has them.
+        const mayBe = recovered.has(connectionId) && this.#isLossy(key)
+        if (!wanted.has(who) && !mayBe) yield `ghost: ${who} on ${key}`
+      }
       for (const who of wanted) if (!present.has(who)) yield `${who} is not present on ${key}`
     }
+  }
+
+  #isLossy(key: string): boolean {
+    return this.#lossy.has(partitionOf(key, this.#region.options.partitionCount))
   }
 
   *#standings(key: string): Generator<Point> {

@@ -52,20 +52,57 @@ t.test('[M23] what the connection says itself holds', async (t) => {
   }
 })
 
-t.test('[M23] what is refused is tried again, as it is by then', async (t) => {
+t.test('[M23] what the log has no room for is said again, but for whom the client took on',
+  async (t) => {
+    const bench = new OwnMembersBench()
+    bench.own.onAttaching(heir)
+    bench.asked[0]![3]([memberOf('ann'), memberOf('bob')])
+    bench.leaves[0]!.settle(REFUSED)
+    t.same(bench.list(), [])
+    bench.own.onAttaching(heir)
+    bench.take('x:9', [{ action: LEAVE, clientId: 'ann' }], 2)
+    bench.pass(limits.rollRetryMs)
+    t.same(saidBy(bench).slice(2), ['2 bob x:4:bob by 2'])
+    bench.leaves[1]!.settle(TAKEN)
+    t.same(bench.list(), ["bob x:4:bob bob's"])
+    t.ok(bench.asked[0]![2].isOver)
+    bench.pass(60_000)
+    t.equal(bench.asked.length, 1)
+  })
+
+t.test('[M23] of whom the client says something that is refused stays what it was', async (t) => {
   const bench = new OwnMembersBench()
   bench.own.onAttaching(heir)
-  bench.asked[0]![3]([memberOf('ann'), memberOf('bob')])
-  bench.leaves[0]!.settle(REFUSED)
-  t.same(bench.list(), [])
+  const update = bench.say('x:9', [ann(UPDATE)], 2)
+  bench.asked[0]![3]([memberOf('ann')])
+  t.same(saidBy(bench), [], 'it is about to be another')
+  bench.own.onOutcome(update, REFUSED)
+  t.same(saidBy(bench), ['2 ann x:4:ann by 2'])
+})
+
+t.test('[M23] many are said again page by page; who leaves meanwhile has left', async (t) => {
+  const bench = new OwnMembersBench()
   bench.own.onAttaching(heir)
-  t.equal(bench.asked.length, 1, 'it is about to')
-  bench.pass(limits.rollRetryMs)
-  bench.asked[1]![3]([memberOf('bob')])
+  const many = Array.from({ length: limits.presencePageMax + 2 }, (_, at) => memberOf(`m${at}`))
+  bench.asked[0]![3](many)
+  t.equal(saidBy(bench).length, limits.presencePageMax)
+  const last = `m${limits.presencePageMax + 1}`
+  bench.take('x:9', [{ action: LEAVE, clientId: last }], 2)
+  bench.leaves[0]!.settle(TAKEN)
+  t.same(saidBy(bench).slice(limits.presencePageMax).length, 1)
   bench.leaves[1]!.settle(TAKEN)
-  t.same(bench.list(), ["bob x:4:bob bob's"])
-  bench.pass(60_000)
-  t.equal(bench.asked.length, 2)
+  t.notOk(bench.own.list().some(({ clientId }) => clientId === last))
+  t.equal(bench.own.list().length, limits.presencePageMax + 1)
+})
+
+t.test('[M23] what a former recovery is about to say is a part of the legacy', async (t) => {
+  const bench = new OwnMembersBench()
+  bench.own.onAttaching({ ...heir, claim: 1 })
+  bench.asked[0]![3]([memberOf('ann', 0)])
+  bench.own.leave({ connectionId: 'x', claim: 1, afterMs: 15_000 })
+  bench.own.onAttaching(heir)
+  bench.asked[1]![3]([memberOf('ann', 0)])
+  t.same(saidBy(bench), ['2 ann x:4:ann by 1', '2 ann x:4:ann by 2'])
 })
 
 t.test('[M23] whose attachment is gone inherits nothing any more', async (t) => {
@@ -77,10 +114,12 @@ t.test('[M23] whose attachment is gone inherits nothing any more', async (t) => 
       bench.leaves[0]!.settle(REFUSED)
     }
     bench.own.leave({ connectionId: 'x', claim: 2, afterMs: 15_000 })
+    t.equal(bench.deadlines.size, when === 'refused' ? 1 : 0)
     t.equal(bench.asked[0]![2].isOver, true)
     t.ok(bench.own.isEmpty)
     bench.pass(60_000)
     t.equal(bench.asked.length, 1)
+    t.equal(bench.leaves.length, when === 'refused' ? 1 : 0)
   }
 })
 
@@ -106,6 +145,25 @@ t.test('[C13] who detaches ends what former claims have left, and waits for it',
   t.equal(leftCount, 2)
   t.ok(bench.own.isEmpty)
 })
+
+t.test('[C13] who detaches again waits for the same; a master that is away is asked for a while',
+  async (t) => {
+    const bench = new OwnMembersBench()
+    let leftCount = 0
+    const onLeft = (): void => void leftCount++
+    const departure = { connectionId: 'x', claim: 2, afterMs: 0, endsLegacies: true, onLeft }
+    bench.own.leave(departure)
+    bench.own.leave(departure)
+    t.equal(bench.asked.length, 1)
+    bench.asked[0]![3]([memberOf('bob')])
+    bench.leaves[0]!.settle(TAKEN)
+    t.equal(leftCount, 2)
+    bench.own.leave(departure)
+    bench.pass(limits.connectionStateTtlMs)
+    t.ok(bench.asked[1]![2].isOver, 'until nobody can be there any more')
+    t.ok(bench.own.isEmpty)
+    t.equal(bench.deadlines.size, 0)
+  })
 
 t.test('too many members are nobody\'s to inherit', async (t) => {
   const bench = new OwnMembersBench()

@@ -62,6 +62,7 @@ export class MasterBench {
       isKnown: () => true,
       isForgotten: () => false,
       isRollOpen: false,
+      beganLineage: false,
       isAlive: () => true,
       countAbroad: (_, isWanted) => {
         this.isCountingAbroad = isWanted

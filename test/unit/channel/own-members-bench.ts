@@ -64,11 +64,11 @@ export class OwnMembersBench {
     return this.own.list().map(({ clientId, id, data }) => `${clientId} ${id} ${data}`).sort()
   }
 
-  /** Whom each list named, with a question mark who was undecided. */
+  /** Whom each list named: `?` who was undecided, `!` of whom a higher claim knows more. */
   lists(): string[][] {
     return this.said.flatMap((message) => message.kind !== 'declared' ? []
-      : [message.members.map(({ clientId, isUndecided = false }) =>
-        isUndecided ? `${clientId}?` : clientId)])
+      : [message.members.map(({ clientId, isUndecided = false, isOverruled = false }) =>
+        isUndecided ? `${clientId}?` : isOverruled ? `${clientId}!` : clientId)])
   }
 
   /** Whether each list was whole. */

@@ -294,7 +294,21 @@ t.test('[D4] who is here by a higher claim by then stays', async (t) => {
   t.same(rig.list(), ['ann x:0:0 undefined'], 'and the former claim says nothing any more')
 })
 
-t.test('[D4] of whom a higher claim knows more the list has the name alone', async (t) => {
+t.test('[21] a grace is over when nobody is left, and does not come back', async (t) => {
+  const rig = new OwnMembersBench()
+  const early = rig.say('x:0', [ann(ENTER)], 1)
+  rig.own.leave({ connectionId: 'x', claim: 1, afterMs: 15_000 })
+  rig.own.onOutcome(early, REFUSED)
+  rig.own.onAttaching(heir)
+  rig.take('x:1', [ann(ENTER)], 1)
+  rig.pass(60_000)
+  t.same(rig.left(), [], 'it is attached')
+  rig.own.leave({ connectionId: 'x', claim: 1, afterMs: 15_000 })
+  rig.take('x:2', [ann(LEAVE)], 1)
+  t.equal(rig.deadlines.size, 0)
+})
+
+t.test('[D4] of whom a higher claim knows more the list says so', async (t) => {
   const rig = new OwnMembersBench()
   rig.take('x:0', [ann(ENTER)])
   rig.take('y:0', [{ action: ENTER, clientId: 'bob' }])
@@ -304,7 +318,7 @@ t.test('[D4] of whom a higher claim knows more the list has the name alone', asy
   rig.own.overrule('x', 1)
   rig.own.onAttaching({ ...heir, claim: 0 })
   rig.own.declare()
-  t.same([rig.lists().at(-1), rig.whole().at(-1)], [['ann?', 'bob'], true], 'nothing is owed')
+  t.same([rig.lists().at(-1), rig.whole().at(-1)], [['ann!', 'bob'], true], 'nothing is owed')
   rig.take('x:1', [ann(ENTER)], 2)
   rig.own.declare()
   t.same(rig.lists().at(-1), ['ann', 'bob'], 'who is here by a claim as high is certain')

@@ -180,6 +180,20 @@ t.test('[21] of whom it lists as undecided nothing is made: the ops about them w
     t.same(life.present(), ['ann x'])
   })
 
+t.test('[D4] of whom a higher claim may have said more the log knows, unless it has begun anew',
+  async (t) => {
+    const overruled = [member('ann', 'x:0:0', { data: 'x' }), member('bob', 'z:0:0', { data: 'y' })]
+      .map((each) => ({ ...each, isOverruled: true }))
+    const { world } = withAnn()
+    const heir = world.master()
+    heir.join('a')
+    heir.declare('a', overruled)
+    t.same(heir.present(), ['ann x'], 'who left by that one\'s word does not enter again')
+    const { life: first } = withAnn()
+    first.declare('a', overruled)
+    t.same(first.present(), ['ann x', 'bob y'], 'where nobody knows what was said they are there')
+  })
+
 t.test('[21] it speaks for its own life of its worker, and for nobody else', async (t) => {
   const { life } = withAnn()
   life.join('b')

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { limits } from '../../../src/base/limits.ts'
-import { SessionBench } from './session-bench.ts'
+import { credentials, SessionBench } from './session-bench.ts'
 
 const [ATTACH, DETACH, DETACHED, CLOSED] = [10, 12, 13, 8]
 
@@ -87,12 +87,40 @@ t.test('[C13] of a connection that went on, what it left on former sockets leave
     for (const channel of ['c', '[?]d']) bench.send({ action: DETACH, channel })
     t.same(bench.door.leaves, ['app/c conn 1 0, legacies too', 'app/d conn 1 0, legacies too'],
       'also where it has not attached again')
+    bench.attach('c')
+    for (const channel of ['c', 'd']) bench.send({ action: DETACH, channel })
+    t.same(bench.door.leaves.splice(2), ['app/c conn 1 0'], 'once')
     bench.attach('e')
     bench.nowMs += limits.connectionStateTtlMs
     bench.send({ action: DETACH, channel: 'e' })
     t.same(bench.door.leaves.slice(2), ['app/e conn 1 0'], 'later there is nothing left')
     bench.send({ action: DETACH, channel: 'f' })
     t.equal(bench.door.leaves.length, 3)
+  })
+
+t.test('[C13] names that nobody attached to are asked about as often as that is good',
+  async (t) => {
+    const bench = new SessionBench({ claim: 1, channelCountMax: 3 })
+    for (let no = 0; no < 5; no++) bench.send({ action: DETACH, channel: `c${no}` })
+    t.equal(bench.door.leaves.length, 3, 'of no more than it may attach to')
+    t.equal(told(bench).length, 5, 'and each is answered')
+    const fast = new SessionBench({ claim: 1, channelCountMax: 10_000 })
+    for (let no = 0; no < limits.attachesPerSecondMax + 5; no++) {
+      fast.send({ action: DETACH, channel: `c${no}` })
+    }
+    t.equal(fast.door.leaves.length, limits.attachesPerSecondMax)
+  })
+
+t.test('[C13] an attach that is refused: after DETACHED of before; it is to be tried again',
+  async (t) => {
+    const bench = slow({ claim: 1 })
+    bench.send({ action: DETACH, channel: 'c' })
+    bench.attach('c', { params: { rewind: 'nonsense' } })
+    t.same(told(bench), [`${DETACHED} c`, '9 c'])
+    for (let no = 0; no <= limits.attachesPerSecondMax; no++) bench.attach(`d${no}`)
+    bench.attach('d0')
+    t.same(told(bench).at(-1), `${DETACHED} d0`)
+    t.same(bench.door.leaves.at(-1), 'app/d0 conn 1 0', 'and nobody is ended for that')
   })
 
 t.test('[M23] members are inherited by who recovered the connection, lately', async (t) => {
@@ -104,4 +132,13 @@ t.test('[M23] members are inherited by who recovered the connection, lately', as
     bench.attach('c')
     t.equal(bench.door.taken[0]!.ears.inheritsMembers, inherits)
   }
+  const mute = new SessionBench({
+    claim: 1, isRecovered: true, credentials: credentials({ '*': ['subscribe'] })
+  })
+  mute.attach('c')
+  t.notOk(mute.door.taken[0]!.ears.inheritsMembers, 'and who may be present')
+  const heir = new SessionBench({ claim: 1, isRecovered: true })
+  heir.attach('c')
+  heir.send({ action: 7 })
+  t.same(heir.door.leaves, ['app/c conn 1 0, legacies too'], 'and end with it')
 })

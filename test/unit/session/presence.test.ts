@@ -199,7 +199,7 @@ t.test('[21] said again after a resume: taken before the channel is asked for', 
   bench.door.presents[0]!.settle({ kind: 'committed', serials: [] })
   t.match(bench.said(), [{ action: 1, msgSerial: 0 }, { action: 2, error: { code: 91001 } }])
   bench.send({ action: 7 })
-  t.same(bench.door.leaves.slice(1), ['app/c conn 1 0, legacies too'], 'CLOSE')
+  t.same(bench.door.leaves.slice(1), ['app/c conn 1 0'], 'CLOSE')
   const other = saidBefore()
   other.send({ action: 12, channel: 'c' })
   other.send({ action: 7 })
