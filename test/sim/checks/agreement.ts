@@ -18,6 +18,9 @@ const SILENT_MS = 3 * defaultTiming.beatMs
 /** Who has listened for so long has heard what all say that live, be it in a hello. */
 const HEARD_MS = defaultTiming.helloMs + 100
 
+/** A write may have been asked for so long before it is done. */
+const WRITE_MS = 5_000
+
 interface Said {
   readonly viewVersion: number
   readonly viewDigest: number
@@ -36,6 +39,8 @@ export class Agreement implements Check {
   readonly #beats = new Map<string, Said>()
   /** The object was restored, and not written since. */
   #isRestored = false
+  /** When somebody may have been unheard, last. */
+  #disturbedAtMs = -Infinity
   viewCount = 0
 
   constructor(region: Region) {
@@ -44,6 +49,14 @@ export class Agreement implements Check {
     region.kube.onRingRestored = () => {
       this.#isRestored = true
     }
+  }
+
+  onTick(): void {
+    const { mesh, running, world } = this.#region
+    const { lossChance, spikeChance } = mesh.faults
+    const isQuiet = lossChance + spikeChance === 0 && mesh.cuts.size === 0 &&
+      running.every(({ isImpaired }) => !isImpaired)
+    if (!isQuiet) this.#disturbedAtMs = world.nowMs
   }
 
   onMeshSays(message: MembershipMessage): void {
@@ -90,14 +103,13 @@ export class Agreement implements Check {
    */
   #onWrittenAnew({ version }: View, writer: string): void {
     this.#isRestored = false
-    const { running, mesh, nodes, world } = this.#region
+    this.onTick()
+    const { running, nodes, world } = this.#region
     const held = running.map(({ life }) => life?.adopted?.view.version ?? 0)
     const isKnown = Math.max(0, ...held) >= version
-    const { lossChance, spikeChance } = mesh.faults
     const beganAtMs = nodes.get(writer)?.life?.beganAtMs ?? world.nowMs
-    const isHeard = world.nowMs - beganAtMs > HEARD_MS &&
-      lossChance + spikeChance === 0 && mesh.cuts.size === 0 &&
-      running.every(({ isImpaired }) => !isImpaired)
+    const isHeard = world.nowMs - beganAtMs > HEARD_MS + WRITE_MS &&
+      world.nowMs - this.#disturbedAtMs > WRITE_MS
     const isRemembered = Math.max(0, ...held) >= this.#version
     if (version > this.#version ? isRemembered : isKnown && isHeard) return
     this.#version = Math.min(this.#version, version - 1)
