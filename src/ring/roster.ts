@@ -261,7 +261,7 @@ export class Roster {
       return 'nobody listed was heard, and it does not answer'
     }
     const newest = this.#newest.get(node)
-    if (newest !== undefined && newest.incarnation !== incarnation &&
+    if (newest !== undefined && !this.#isNewest(node, incarnation, nowMs) &&
       newest.startedAt > startedAt) return 'a newer incarnation was heard'
     const pod = this.podOf(node, uid)
     if (pod === undefined) {
@@ -292,7 +292,10 @@ export class Roster {
       .sort((a, b) => a.startedAt - b.startedAt || (a.incarnation < b.incarnation ? -1 : 1))
   }
 
-  /** Unless a newer start of the node is about: a clock set back must not shut it out for ever. */
+  /**
+   * Unless a newer start of the node is about: a clock set back must not shut it out for ever, nor
+   * a former pod's clock that was ahead take it out.
+   */
   #isNewest(node: string, incarnation: string, nowMs: number): boolean {
     const newest = this.#newest.get(node)?.incarnation
     if (newest === undefined || newest === incarnation) return true

@@ -224,6 +224,12 @@ t.test('[8] a newer life that is heard ends the older, and never the other way',
   t.same(other.roster.facts(other.view, other.nowMs).candidates, [])
 })
 
+t.test('[8] who was heard long before, by a clock that was ahead, is no newer life', async (t) => {
+  const rig = new Rig(3)
+  rig.roster.onHello(memberNo(1, { state: 'joining' }, 2), 0, rig.nowMs - helloKeptMs)
+  t.equal(rig.gone(), '')
+})
+
 t.test('what this node found for itself holds until it hears the node again', async (t) => {
   const rig = new Rig(3)
   rig.roster.onFoundGone('n1#1', 'another answered there')
