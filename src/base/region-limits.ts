@@ -12,6 +12,8 @@ export const regionLimits = {
   regionGraceMs: 60_000, relaySilentMs: 60_000,
   /** So long, and so many of a channel, clients wait that come from another region. */
   movingMs: 2_000, movingMax: 1_000,
+  /** A region that has not answered by then is left out of what is read in all of them. */
+  regionAnswerMs: 1_000,
   /** So often regions compare what is revoked; and so many revocations are one message. */
   revocationSyncMs: 30_000, revocationsPerPage: 500
 } as const

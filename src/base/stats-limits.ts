@@ -32,6 +32,8 @@ export const statsLimits = {
   },
   /** A minute is told to who listens this long after its end, and at most as long again. */
   statsTellMs: 6_000,
+  /** Questions of other regions that a worker reads for at a time; others are asked again. */
+  statsReadingsMax: 64,
   /** How long a node that ends may take to write what was counted. */
   statsLastMs: 3_000
 } as const

@@ -7,7 +7,7 @@ import { exhaustive } from '../base/assert.ts'
 import { limits } from '../base/limits.ts'
 import type { PresenceMember } from '../peer/message.ts'
 import type {
-  Answer, PresenceAnswer, PresenceQuestion, Question
+  Answer, MasterQuestion, PresenceAnswer, PresenceQuestion
 } from '../peer/question-message.ts'
 import { emptyHistory, historyPage } from './history.ts'
 import type { ChannelMaster } from './master.ts'
@@ -17,7 +17,7 @@ import { itemBytes } from './presence-pages.ts'
 
 /** Has `channel` answer, if it is there; `onAnswer` may be called later, or never. */
 export function answerTo(
-  question: Question,
+  question: MasterQuestion,
   channel: ChannelMaster | undefined,
   lineage: string,
   onAnswer: (answer: Answer) => void

@@ -31,6 +31,8 @@ export interface ArchivePart {
   readonly lineage: string | undefined
   /** False: there may be more behind the last of them. */
   readonly isWhole: boolean
+  /** When the first was published that came after `until`, of those that were seen. */
+  readonly nextMs: number | undefined
 }
 
 export interface ArchiveBounds {
@@ -63,6 +65,7 @@ export class ArchiveReading {
   readonly #marks: number[] = []
   #lineage: string | undefined
   #bytes: number
+  #nextMs: number | undefined
   #isOver = false
 
   /** `onDone` is told undefined where the archive could not be read. */
@@ -248,7 +251,10 @@ export class ArchiveReading {
     const { startMs = 0, endMs = Infinity, from, until, isBackwards } = this.#question
     const { endSeq, sinceMs } = this.#bounds
     if (lineage === this.#bounds.lineage && seq >= endSeq) return 'after'
-    if (until?.lineage === lineage && seq > until.seq) return 'after'
+    if (until?.lineage === lineage && seq > until.seq) {
+      this.#nextMs = Math.min(this.#nextMs ?? Infinity, timestamp)
+      return 'after'
+    }
     if (timestamp > endMs) return 'after'
     if (timestamp < startMs || timestamp < sinceMs) return 'before'
     if (from === undefined) return 'in'
@@ -304,7 +310,8 @@ export class ArchiveReading {
   #end(isWhole: boolean): void {
     this.#isOver = true
     const [publications, marks] = [this.#publications, this.#marks]
-    this.#onDone({ publications, marks, lineage: this.#lineage, isWhole })
+    const [lineage, nextMs] = [this.#lineage, this.#nextMs]
+    this.#onDone({ publications, marks, lineage, isWhole, nextMs })
   }
 }
 

@@ -1,18 +1,19 @@
 /**
  * What a channel's master shows of the past: a stretch of its tail, in either order, as much of it
- * as one message takes. All of it is committed (rule 3). Serials only grow along the tail, so that
- * a place in it is found by halving, and a page ends where the next begins whatever is published
- * meanwhile.
+ * as one message takes. All of it is committed (rule 3), and was born here: each region tells what
+ * was born in it. Serials only grow along that, so that a place in it is found by halving, and a
+ * page ends where the next begins whatever is published meanwhile.
  *
  * Cost: two or three searches, and one look at each publication of the page and at those between
- * that are of another kind.
+ * that are of another kind; one at all that are held, where some were born elsewhere.
  */
 
 import { limits } from '../base/limits.ts'
 import type { Publication, Standing } from '../peer/message.ts'
 import type { HistoryAnswer, HistoryQuestion } from '../peer/question-message.ts'
+import { elsewhereAt, nowhereElse } from './elsewhere.ts'
 import { type Here, isOfThis } from './page.ts'
-import { lastingCount, type Tail } from './tail.ts'
+import { lastingCount } from './tail.ts'
 
 /** Publications of a channel, in order; their places are counted from the oldest. */
 export interface Past {
@@ -21,20 +22,33 @@ export interface Past {
 }
 
 /** Where nothing is, nothing was lost after a place in the same lineage. */
-export function emptyHistory({ until }: HistoryQuestion, lineage: string): HistoryAnswer {
+export function emptyHistory(
+  { until, isOfWorld }: HistoryQuestion, lineage: string
+): HistoryAnswer {
   const isKnown = until === undefined || until.lineage === lineage
-  return { kind: 'history', publications: isKnown ? [] : undefined, lineage, isWhole: true }
+  if (!isKnown) return { kind: 'history', publications: undefined, lineage, isWhole: true }
+  const answer: HistoryAnswer = { kind: 'history', publications: [], lineage, isWhole: true }
+  return isOfWorld === true && until !== undefined ? { ...answer, elsewhere: nowhereElse } : answer
 }
 
 /** A page of what is asked for, of what is held. */
 export function historyPage(
-  at: Here, question: HistoryQuestion, past: Past = pastOf(at.tail, question.until)
+  at: Here, question: HistoryQuestion, past: Past = at.tail.born()
 ): HistoryAnswer {
-  const { until, isBackwards, of, countMax } = question
+  const { until, isOfWorld } = question
   const { lineage } = at.standing
   if (until !== undefined && !isKnown(at, until)) {
     return { kind: 'history', publications: undefined, lineage, isWhole: true }
   }
+  const page = pageOf(past, question, lineage)
+  if (until === undefined || isOfWorld !== true) return page
+  const end = firstSuch(past, ({ seq }) => seq > until.seq)
+  const nextMs = end < past.length ? past.at(end)!.timestamp : undefined
+  return { ...page, elsewhere: elsewhereAt(at, until, nextMs) }
+}
+
+function pageOf(past: Past, question: HistoryQuestion, lineage: string): HistoryAnswer {
+  const { isBackwards, of, countMax } = question
   const [first, end] = stretchOf(past, question)
   const publications: Publication[] = []
   let bytes = 0
@@ -51,18 +65,6 @@ export function historyPage(
     publications.push(publication)
   }
   return { kind: 'history', publications, lineage, isWhole: true }
-}
-
-/**
- * What is held, in the order of serials: what was born in other regions comes later than it says.
- * Of that, what was there at `until`.
- */
-function pastOf(tail: Tail, until: Standing | undefined): Past {
-  const held = tail.after(tail.trimmedThrough) ?? []
-  if (held.every(({ origin }) => origin === undefined)) return tail
-  const sorted = held.filter(({ seq }) => until === undefined || seq <= until.seq)
-    .sort((a, b) => a.timestamp - b.timestamp || a.counter - b.counter || a.seq - b.seq)
-  return { length: sorted.length, at: (index) => sorted[index] }
 }
 
 /** True if the channel was ever there, as far as anybody knows. */

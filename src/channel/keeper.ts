@@ -57,8 +57,8 @@ export class Keeper {
   }
 
   /**
-   * Everything is restored. What was said last belongs on the shelf of that, also where the rule is
-   * newer, or was not known to the master that wrote it.
+   * Everything is restored. What was said here last belongs on the shelf of that, also where the
+   * rule is newer, or was not known to the master that wrote it.
    */
   endRestore(tail: Tail): void {
     const last = this.#rules().isLastKept === true ? tail.lastLasting() : undefined

@@ -394,7 +394,7 @@ export class ChannelMaster {
     const { archive } = this.#keeper
     return {
       standing: this.#standing, birth: this.#birth, tail: this.#tail, epoch, isKnown, isForgotten,
-      archive
+      archive, origins: this.#abroad?.relaying.origins
     }
   }
 }

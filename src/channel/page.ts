@@ -4,7 +4,7 @@
  */
 
 import { limits } from '../base/limits.ts'
-import type { Joined, OlderPart, Publication, Standing } from '../peer/message.ts'
+import type { Joined, OlderPart, Origin, Publication, Standing } from '../peer/message.ts'
 import type { Rewind } from '../wire/params.ts'
 import type { ChannelArchive } from './channel-archive.ts'
 import type { Birth } from './partition-state.ts'
@@ -32,6 +32,8 @@ export interface Here {
   readonly epoch: number
   /** What is kept of it for long, if anything is. */
   readonly archive?: ChannelArchive | undefined
+  /** How far what was born in other regions is written here. */
+  readonly origins?: readonly Origin[] | undefined
   /** False for a standing whose epoch is forgotten, or did not reach so far (rule 4). */
   isKnown(standing: Standing): boolean
   /** True for a standing whose epoch is forgotten, and may have reached so far. */

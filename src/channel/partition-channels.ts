@@ -276,7 +276,7 @@ export class PartitionChannels {
   /** Nothing is born for a question; who asks who is present waits until all have declared. */
   #onAsk(place: Place, { channel, askNo, question }: Ask): void {
     const { isRollOpen, lineage } = this.#ports
-    if (question.kind === 'presence' && isRollOpen) return
+    if (question.kind === 'stats' || (question.kind === 'presence' && isRollOpen)) return
     const master = this.#channels.get(channel)
     const answer = (given: Answer): void => {
       this.#ports.send(place, { kind: 'answered', channel, askNo, answer: given })

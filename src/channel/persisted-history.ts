@@ -10,6 +10,7 @@ import type { Publication } from '../peer/message.ts'
 import type { HistoryAnswer, HistoryQuestion } from '../peer/question-message.ts'
 import type { ArchivePart } from './archive-reading.ts'
 import type { Kept } from './channel-archive.ts'
+import { withNext } from './elsewhere.ts'
 import { emptyHistory, historyPage, type Past } from './history.ts'
 import type { Here } from './page.ts'
 import type { PartitionArchiving } from './partition-archiving.ts'
@@ -59,14 +60,19 @@ function tellLast(
 ): void {
   const owed = here?.archive?.waitingOf('last').at(-1)
   if (owed !== undefined) {
-    onAnswer({ kind: 'history', publications: [owed], lineage, isWhole: true })
+    const isOfLast = question.isOfWorld === true
+    onAnswer({
+      kind: 'history', publications: [owed], lineage, isWhole: true, ...(isOfLast && { isOfLast })
+    })
     return
   }
   const shelf = { partition, channel, of: 'last' as const }
   const sinceMs = wallMs - limits.retentionMaxMs
   const bounds = { lineage, endSeq: Infinity, sinceMs, toldCount: 0, toldBytes: 0 }
   archiving.read(key, shelf, question, bounds, (part) => {
-    if (part !== undefined) onAnswer({ ...after([], part, lineage), isWhole: true })
+    if (part === undefined) return
+    const isOfLast = question.isOfWorld === true && part.publications.length > 0
+    onAnswer({ ...after([], part, lineage), isWhole: true, ...(isOfLast && { isOfLast }) })
   })
 }
 
@@ -96,7 +102,9 @@ function tellKept(
   const bounds = { lineage, endSeq, sinceMs, toldCount, toldBytes }
   archiving.read(key, shelf, question, bounds, (part) => {
     if (part === undefined) return
-    onAnswer(isBackwards ? after(told, part, lineage) : before(part, held, told, question))
+    const answer = isBackwards ? after(told, part, lineage) : before(part, held, told, question)
+    const elsewhere = withNext(held.elsewhere, part.nextMs)
+    onAnswer(elsewhere === undefined ? answer : { ...answer, elsewhere })
   })
 }
 
@@ -107,13 +115,14 @@ export function owedBefore(
   return archive?.waitingOf(of).filter(({ seq }) => seq <= tail.trimmedThrough) ?? []
 }
 
-/** What is not let go here, in order: what the archive owes, and the tail. */
+/** What is not let go here of what was born here, in order: what the archive owes, and the tail. */
 function heldOf({ tail, archive }: Here, { of }: Shelf): Past {
   const owed = owedBefore({ tail, archive }, of)
-  if (owed.length === 0) return tail
+  const born = tail.born()
+  if (owed.length === 0) return born
   return {
-    length: owed.length + tail.length,
-    at: (index) => (index < owed.length ? owed[index] : tail.at(index - owed.length))
+    length: owed.length + born.length,
+    at: (index) => (index < owed.length ? owed[index] : born.at(index - owed.length))
   }
 }
 

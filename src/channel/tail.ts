@@ -154,12 +154,20 @@ export class Tail {
     return 0
   }
 
-  /** The newest publication of which something outlasts its delivery. */
+  /** The newest publication that was born here and of which something outlasts its delivery. */
   lastLasting(): Publication | undefined {
     for (let at = this.length - 1; at >= 0; at--) {
-      if (lastingCount(this.at(at)) > 0) return this.at(at)
+      const publication = this.at(at)
+      if (publication.origin === undefined && lastingCount(publication) > 0) return publication
     }
     return undefined
+  }
+
+  /** What is held of what was born here, in order; the tail itself, where that is all of it. */
+  born(): { readonly length: number; at(index: number): Publication } {
+    const held = this.after(this.#trimmedThrough)!
+    const born = held.filter(({ origin }) => origin === undefined)
+    return born.length === held.length ? this : { length: born.length, at: (at) => born[at]! }
   }
 
   /** Nothing is read here any more. */

@@ -9,6 +9,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { limits } from '../base/limits.ts'
 import { errorHeaders, responseOf } from '../node/call.ts'
 import type { WorkerInput } from '../node/ports.ts'
+import { REGIONS_MISSING } from '../node/regions-missing.ts'
 import { queryOf, type RawRequest, type Response, wantedFormat } from '../node/request.ts'
 import { isTls } from './opening.ts'
 import { decodeBody } from '../wire/codec.ts'
@@ -104,6 +105,9 @@ export function useRestConventions(server: FastifyInstance, note: (text: string)
   })
   server.addHook('onSend', async (request, reply) => {
     reply.headers(crossOrigin(request))
+    if (reply.hasHeader(REGIONS_MISSING)) {
+      reply.header('access-control-expose-headers', `${EXPOSED_HEADERS}, ${REGIONS_MISSING}`)
+    }
     reply.header('vary', 'Origin, Accept, X-Ably-Version')
   })
   server.setNotFoundHandler((request, reply) => {

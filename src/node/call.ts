@@ -82,8 +82,8 @@ export class Call {
   }
 
   /** The same, of what went wrong. */
-  refuse(error: ErrorInfo): void {
-    this.answer(error.statusCode, { error }, errorHeaders(error))
+  refuse(error: ErrorInfo, headers?: Reply['headers']): void {
+    this.answer(error.statusCode, { error }, { ...headers, ...errorHeaders(error) })
   }
 
   /** The body by its Content-Type: JSON, MessagePack or a form; absent or malformed: 40001. */

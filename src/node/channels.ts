@@ -28,6 +28,7 @@ import { isRelayMessage, isToRelay, type RelayMessage } from '../peer/relay-mess
 import { isRevocationMessage, type RevocationMessage } from '../peer/revocation-message.ts'
 import type { View } from '../ring/view.ts'
 import { tellActivity } from './channel-events.ts'
+import { questionsOf } from './channel-questions.ts'
 import { Clients } from './clients.ts'
 import { Groups } from './groups.ts'
 import { Loop } from './loop.ts'
@@ -37,7 +38,7 @@ import { MetaEvents } from './meta-events.ts'
 import { noRules } from './namespace-rules.ts'
 import type { Outbox } from './outbox.ts'
 import { Partitions } from './partitions.ts'
-import { Questions } from './questions.ts'
+import type { Questions } from './questions.ts'
 import { Registers } from './registers.ts'
 import { relaysOf } from './relayed-masters.ts'
 import type { Relays } from './relays.ts'
@@ -127,16 +128,8 @@ export class Channels {
       },
       publish: (channel, event) => this.groups.tell(channel, event)
     })
-    this.questions = new Questions({
-      generation: options.generation,
-      deadlines,
-      random: ports.random.fork('questions'),
-      nowMs: () => now().monoMs,
-      masterPlace: (channel) => this.#mastership.masterPlace(channel),
-      places: () => this.#mastership.places(),
-      isListed: (place) => this.#mastership.isListed(place),
-      send: (to, message) => this.#send(to, message)
-    })
+    this.questions = questionsOf(options, ports, this.#mastership, () => this.relays,
+      (to, message) => this.#send(to, message))
     this.registers = new Registers(this.#mastership, {
       deadlines, random: ports.random.fork('holders'),
       now: () => ports.now(),

@@ -1,18 +1,19 @@
 /**
- * One reading of a channel's history: stretches are asked of the master until a page is full or
- * nothing is left, and are taken apart into items. A page is full by the number of its items or by
- * their bytes, whichever is first, and has one item at least. It may begin or end within a publish
- * of several messages; its cursor is the serial of the last item told, with the record of the
- * archive that it was read in, if it was: so that the next page need not be searched for.
+ * One reading of a channel's history in a region that is alone: stretches are asked of the master
+ * until a page is full or nothing is left, and are taken apart into items. A page is full by the
+ * number of its items or by their bytes, whichever is first, and has one item at least. It may
+ * begin or end within a publish of several messages; its cursor is the place of the last item told
+ * (history-cursor.ts).
  */
 
 import { archiveLimits } from '../base/archive-limits.ts'
-import { shownEvents, shownMessages } from '../channel/encoding.ts'
 import type { Publication, Standing } from '../peer/message.ts'
 import type { HistoryAnswer, HistoryPlace, HistoryQuestion } from '../peer/question-message.ts'
 import { messageSize } from '../wire/message.ts'
 import type { Message, PresenceMessage } from '../wire/protocol-message.ts'
-import { messageSerial, parseMessageSerial } from '../wire/serial.ts'
+import { messageSerial, parseMessageSerial, type SerialParts } from '../wire/serial.ts'
+import { type Cursor, cursorOf, cursorText } from './history-cursor.ts'
+import { itemsOf, messagesOf } from './history-items.ts'
 import type { Asker, Questions } from './questions.ts'
 
 /** What a client asks for. */
@@ -38,19 +39,7 @@ interface Told {
   readonly cursor: string
 }
 
-/** The place in order of an item, or of what a cursor names. */
-interface Place {
-  readonly ms: number
-  readonly counter: number
-  readonly index: number
-}
-
-interface Cursor extends Place {
-  readonly mark: number | undefined
-}
-
-const MARK = '!'
-const MARK_RADIX = 36
+type Place = Pick<Cursor, 'ms' | 'counter' | 'index'>
 
 export class HistoryReading {
   readonly #channel: string
@@ -117,16 +106,14 @@ export class HistoryReading {
 
   #take(publication: Publication, lineage: string, mark: number | undefined): void {
     const { timestamp: ms, counter } = publication
-    const items = this.#request.of === 'presence' ? eventsOf(publication)
-      : messagesOf(publication, lineage)
+    const items = itemsOf(publication, lineage, this.#request.of)
     const order = this.#request.isBackwards ? items.reverse() : items
     for (const { item, index } of order) {
       if (!this.#isBehindCursor({ ms, counter, index })) continue
       this.#isFull ||= !this.#hasRoomFor(item)
       if (this.#isFull) return
       const serial = messageSerial({ ms, counter, site: lineage }, Math.min(index, 999))
-      const cursor = mark ? `${serial}${MARK}${mark.toString(MARK_RADIX)}` : serial
-      this.#told.push({ item, cursor })
+      this.#told.push({ item, cursor: cursorText(serial, mark) })
       this.#toldBytes += messageSize(item)
     }
   }
@@ -146,68 +133,49 @@ export class HistoryReading {
   }
 }
 
-interface Indexed {
-  readonly item: Message | PresenceMessage
-  readonly index: number
-}
-
 /**
- * Every item with all its fields (protocol 14.3), but those that were for live ears alone. Its
- * first version is the only one that it has: SDKs know that of what they hear live (6.1).
+ * The message of this serial, if it is there: asks for what was published in that moment, here and
+ * then in the other regions. `missing`: those that have not said whether it is theirs.
  */
-function messagesOf(publication: Publication, lineage: string): Indexed[] {
-  const { id, connectionId, timestamp } = publication
-  return shownMessages(publication, lineage).map((message, index) => {
-    const { serial } = message
-    const version = { serial: serial!, timestamp }
-    const whole = { id: message.id ?? `${id}:${index}`, connectionId, timestamp, version }
-    return { item: { ...message, ...whole }, index }
-  }).filter(({ item }) => item.extras?.['ephemeral'] !== true)
-}
-
-function eventsOf(publication: Publication): Indexed[] {
-  const { connectionId, timestamp } = publication
-  return shownEvents(publication).map((event, index) => ({
-    item: { ...event, connectionId, timestamp }, index
-  }))
-}
-
-/** The message of this serial, if it is there: asks for what was published in that moment. */
 export function findMessage(
   channel: string,
   serial: string,
   questions: Questions,
   asker: Asker,
-  onFound: (message: Message | undefined) => void
+  onFound: (message: Message | undefined, missing: readonly string[]) => void
 ): void {
   const place = parseMessageSerial(serial)
   if (place === undefined) {
-    onFound(undefined)
+    onFound(undefined, [])
     return
   }
-  const { ms, counter, index, site } = place
+  const { ms, counter } = place
   const question: HistoryQuestion = {
     kind: 'history', of: 'messages', isBackwards: false, startMs: ms, endMs: ms,
     from: { ms, counter, isIncluded: true }, until: undefined, countMax: 1
   }
-  questions.ask(asker, channel, question, ({ publications, lineage }) => {
-    const publication = lineage !== site ? undefined
-      : publications?.find((each) => each.counter === counter)
-    const found = publication && messagesOf(publication, lineage).find((each) =>
-      each.index === index)
-    onFound(found?.item)
+  questions.ask(asker, channel, question, (answer) => {
+    const own = messageIn(answer, place)
+    if (own !== undefined) {
+      onFound(own, [])
+      return
+    }
+    const { regions } = questions
+    const asked = new Map(regions.map((region) => [region, question]))
+    questions.askAbroad(asker, channel, asked, (answers) => {
+      const found = [...answers.values()].map((each) => messageIn(each, place))
+        .find((message) => message !== undefined)
+      onFound(found, found === undefined ? regions.filter((name) => !answers.has(name)) : [])
+    })
   })
 }
 
-/** True for a cursor that `HistoryReading` can go on from. */
-export function isCursor(text: string): boolean {
-  return cursorOf(text) !== undefined
-}
-
-function cursorOf(text: string): Cursor | undefined {
-  const at = text.lastIndexOf(MARK)
-  const place = parseMessageSerial(at === -1 ? text : text.slice(0, at))
-  const mark = at === -1 ? undefined : Number.parseInt(text.slice(at + 1), MARK_RADIX)
-  if (place === undefined || Number.isNaN(mark)) return undefined
-  return { ...place, mark }
+function messageIn(
+  { publications, lineage }: HistoryAnswer, { counter, index, site }: SerialParts & {
+    readonly index: number
+  }
+): Message | undefined {
+  const publication = lineage !== site ? undefined
+    : publications?.find((each) => each.counter === counter)
+  return publication && messagesOf(publication, lineage).find((each) => each.index === index)?.item
 }

@@ -33,6 +33,7 @@ import { Duels } from './duels.ts'
 import { EarlyJoins } from './early-joins.ts'
 import type { Mastership } from './mastership.ts'
 import type { Outbox } from './outbox.ts'
+import { StatsDesk } from './stats-desk.ts'
 
 export interface PartitionsOptions {
   readonly self: Place
@@ -75,6 +76,8 @@ export class Partitions {
   readonly #tails = new TailPool()
   readonly #backlog = new Backlog()
   readonly #dirty = new Set<PartitionMaster>()
+  /** For whoever asks what the region has counted, whatever is mastered here. */
+  readonly #statsDesk: StatsDesk
   /** What the worker waits for before it is settled with the view. */
   #unsettled: PartitionMaster[] = []
   #settledVersion = 0
@@ -84,6 +87,7 @@ export class Partitions {
     this.#options = options
     this.#mastership = mastership
     this.#ports = ports
+    this.#statsDesk = new StatsDesk(ports)
     this.#duels = new Duels(mastership, options.generation, ports.random.fork('duels'))
   }
 
@@ -125,6 +129,10 @@ export class Partitions {
   }
 
   onMessage(from: Place, message: ToMaster): void {
+    if (message.kind === 'ask' && message.question.kind === 'stats') {
+      this.#statsDesk.onAsk(from, message, message.question)
+      return
+    }
     const partition = this.#mastership.partitionOf(message.channel)
     const isJoin = message.kind === 'join'
     if (this.#mastership.isMine(partition)) {

@@ -3,7 +3,8 @@
  * master that the view names, and is asked again, for it changes nothing: when another one may be
  * the master, when the link to it was reset, and after a while in any case. It ends with its
  * answer, or when nobody waits for that any more. What one worker is asked, whatever it masters,
- * ends with that worker too.
+ * ends with that worker too; what the channel's master in another region is asked, after a second,
+ * or with that region.
  */
 
 import type { Deadline, Deadlines } from '../base/deadlines.ts'
@@ -11,7 +12,7 @@ import { limits } from '../base/limits.ts'
 import type { Random } from '../base/random.ts'
 import { firstNumberOf, isSamePlace, type Place } from '../peer/place.ts'
 import type {
-  Answer, Enumerate, Enumerated, Question, QuestionMessage
+  Answer, AnswerTo, Enumerate, Enumerated, Question, QuestionMessage
 } from '../peer/question-message.ts'
 
 /** Who waits for an answer. */
@@ -23,11 +24,15 @@ export interface Asker {
 export interface QuestionsPorts {
   /** The life of the worker that asks. */
   readonly generation: number
+  /** The name of the own region. */
+  readonly region: string
   readonly deadlines: Deadlines
   readonly random: Random
   nowMs(): number
-  /** Where the channel's master is, if anybody is known to be it. */
-  masterPlace(channel: string): Place | undefined
+  /** Where the channel's master is, in another region or our own, if anybody is known to be it. */
+  masterPlace(channel: string, region?: string): Place | undefined
+  /** The names of the other regions of the world. */
+  regions(): readonly string[]
   /** Every worker of the region. */
   places(): readonly Place[]
   /** True for one of them. */
@@ -40,9 +45,12 @@ interface Open {
   readonly message: QuestionMessage & { readonly kind: 'ask' | 'enumerate' }
   /** The place that is asked whatever the view says; undefined: the channel's master. */
   readonly place: Place | undefined
+  /** Another region, of whose master it is asked. */
+  readonly region: string | undefined
   askedPlace: Place | undefined
   retryMs: number
   retry: Deadline | undefined
+  end: Deadline | undefined
   onAnswer(answer: Answer | Enumerated | undefined): void
 }
 
@@ -60,6 +68,16 @@ export class Questions {
     return this.#open.size
   }
 
+  /** The name of the own region. */
+  get region(): string {
+    return this.#ports.region
+  }
+
+  /** The names of the other regions: whom `askAbroad` can ask. */
+  get regions(): readonly string[] {
+    return this.#ports.regions()
+  }
+
   /** Every worker of the region: whom `enumerate` can ask. */
   places(): readonly Place[] {
     return this.#ports.places()
@@ -70,12 +88,35 @@ export class Questions {
     asker: Asker,
     channel: string,
     question: Q,
-    onAnswer: (answer: Answer & { readonly kind: Q['kind'] }) => void
+    onAnswer: (answer: AnswerTo<Q>) => void
   ): void {
     const askNo = ++this.#askNo
     const message = { kind: 'ask' as const, channel, askNo, question }
     const take = onAnswer as Open['onAnswer']
-    this.#begin({ asker, message, place: undefined, onAnswer: take })
+    this.#begin({ asker, message, place: undefined, region: undefined, onAnswer: take })
+  }
+
+  /**
+   * Asks the channel's masters in other regions, each its own question; `onAnswers` is called once,
+   * with the answers of those that gave one within a second.
+   */
+  askAbroad<Q extends Question>(
+    asker: Asker,
+    channel: string,
+    questions: ReadonlyMap<string, Q>,
+    onAnswers: (answers: ReadonlyMap<string, AnswerTo<Q>>) => void
+  ): void {
+    const answers = new Map<string, AnswerTo<Q>>()
+    let waitingCount = questions.size
+    if (waitingCount === 0) onAnswers(answers)
+    for (const [region, question] of questions) {
+      const onAnswer = (answer: Answer | Enumerated | undefined): void => {
+        if (answer !== undefined) answers.set(region, answer as AnswerTo<Q>)
+        if (--waitingCount === 0) onAnswers(answers)
+      }
+      const message = { kind: 'ask' as const, channel, askNo: ++this.#askNo, question }
+      this.#begin({ asker, message, place: undefined, region, onAnswer })
+    }
   }
 
   /** Asks one worker what it has; `onAnswer` is told undefined if it leaves the region before. */
@@ -88,7 +129,7 @@ export class Questions {
     const askNo = ++this.#askNo
     const message = { kind: 'enumerate' as const, askNo, ...question }
     const take = onAnswer as Open['onAnswer']
-    this.#begin({ asker, message, place, onAnswer: take })
+    this.#begin({ asker, message, place, region: undefined, onAnswer: take })
   }
 
   onAnswer(answered: QuestionMessage & { readonly kind: 'answered' | 'enumerated' }): void {
@@ -115,21 +156,23 @@ export class Questions {
     }
   }
 
-  #begin(begun: Pick<Open, 'asker' | 'message' | 'place' | 'onAnswer'>): void {
+  #begin(begun: Pick<Open, 'asker' | 'message' | 'place' | 'region' | 'onAnswer'>): void {
     const open: Open = {
-      ...begun, askedPlace: undefined, retryMs: limits.askRetryMs, retry: undefined
+      ...begun, askedPlace: undefined, retryMs: limits.askRetryMs, retry: undefined, end: undefined
     }
     this.#open.set(open.message.askNo, open)
+    if (open.region !== undefined) {
+      const { deadlines, nowMs } = this.#ports
+      open.end = deadlines.at(nowMs() + limits.regionAnswerMs, () => this.#lose(open))
+    }
     this.#say(open)
   }
 
   #say(open: Open): void {
     const { deadlines, random, nowMs } = this.#ports
     deadlines.cancel(open.retry)
-    const isLost = this.#isLost(open)
-    if (open.asker.isOver || isLost) {
-      this.#end(open)
-      if (!open.asker.isOver) open.onAnswer(undefined)
+    if (open.asker.isOver || this.#isLost(open)) {
+      this.#lose(open)
       return
     }
     const pauseMs = random.jitter(open.retryMs, 0.3)
@@ -139,17 +182,26 @@ export class Questions {
     if (open.askedPlace !== undefined) this.#ports.send(open.askedPlace, open.message)
   }
 
-  #isLost({ place }: Open): boolean {
+  /** There will be no answer. */
+  #lose(open: Open): void {
+    this.#end(open)
+    if (!open.asker.isOver) open.onAnswer(undefined)
+  }
+
+  #isLost({ place, region }: Open): boolean {
+    if (region !== undefined) return !this.#ports.regions().includes(region)
     return place !== undefined && !this.#ports.isListed(place)
   }
 
-  #placeOf({ place, message }: Open): Place | undefined {
+  #placeOf({ place, region, message }: Open): Place | undefined {
     if (place !== undefined || message.kind !== 'ask') return place
-    return this.#ports.masterPlace(message.channel)
+    return this.#ports.masterPlace(message.channel, region)
   }
 
-  #end({ message, retry }: Open): void {
-    this.#ports.deadlines.cancel(retry)
+  #end({ message, retry, end }: Open): void {
+    const { deadlines } = this.#ports
+    deadlines.cancel(retry)
+    deadlines.cancel(end)
     this.#open.delete(message.askNo)
   }
 }

@@ -6,6 +6,7 @@ import type { Deadlines } from '../base/deadlines.ts'
 import type { Random } from '../base/random.ts'
 import type { PeerMessage } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
+import type { Questions } from './questions.ts'
 import { type RelayedMasters, Relays, type RelaysPorts } from './relays.ts'
 
 /** What relays need of a worker, besides its channels. */
@@ -17,11 +18,16 @@ export interface WorkerPorts {
   onWorld(): void
 }
 
-/** A worker's relays; `channels` hears of places of other regions as of those of the own one. */
+/** What hears of places of other regions as of those of the own one. */
+interface Hearing extends Pick<RelaysPorts, 'onPlaceEnded' | 'onPeerRestarted' | 'onLinkReset'> {
+  readonly questions: Pick<Questions, 'onView'>
+}
+
+/** A worker's relays. */
 export function relaysOf(
   { self, siteCode }: { readonly self: Place; readonly siteCode: string },
   { deadlines, random, now, onWorld }: WorkerPorts,
-  channels: Pick<RelaysPorts, 'onPlaceEnded' | 'onPeerRestarted' | 'onLinkReset'>,
+  channels: Hearing,
   send: (to: Place, message: PeerMessage) => void,
   masterOf: (channel: string) => ChannelMaster | undefined
 ): Relays {
@@ -33,7 +39,10 @@ export function relaysOf(
     masters: relayedMasters(masterOf, now),
     now,
     send,
-    onWorld,
+    onWorld: () => {
+      channels.questions.onView()
+      onWorld()
+    },
     onPlaceEnded: (place) => channels.onPlaceEnded(place),
     onPeerRestarted: (place) => channels.onPeerRestarted(place),
     onLinkReset: (place) => channels.onLinkReset(place)

@@ -90,6 +90,16 @@ export class Relays {
     }
   }
 
+  /** The names of the other regions. */
+  get names(): string[] {
+    return [...this.#regions.keys()]
+  }
+
+  /** Where the channel's master is in another region, if anybody is known to be it. */
+  masterIn(region: string, channel: string): Place | undefined {
+    return this.#regions.get(region)?.masterPlace(channel)
+  }
+
   /** The first worker of each other region, in the order of its view. */
   speakers(): Place[] {
     return [...this.#regions.values()].flatMap((region) => region.places().slice(0, 1))

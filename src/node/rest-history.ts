@@ -11,13 +11,14 @@ import { wireItem } from '../wire/payload.ts'
 import type { Message, PresenceMessage } from '../wire/protocol-message.ts'
 import { parseChannelSerial } from '../wire/serial.ts'
 import type { Call } from './call.ts'
-import {
-  findMessage, HistoryReading, type HistoryRequest, isCursor
-} from './history-reading.ts'
+import { isCursor, isOfWorld } from './history-cursor.ts'
+import { findMessage, HistoryReading, type HistoryRequest } from './history-reading.ts'
 import { countOf, limitOf, linksOf, type Parsed } from './paging.ts'
 import type { Request } from './request.ts'
+import { missingHeaders } from './regions-missing.ts'
 import type { RequestPorts } from './request-ports.ts'
 import { askedChannel } from './rest-channel.ts'
+import { WorldHistory } from './world-history.ts'
 
 const VERSIONED_MIN = 4
 
@@ -39,9 +40,9 @@ export function readMessage(call: Call, { questions, meters }: RequestPorts): vo
     call.refuse(channel.error.info)
     return
   }
-  findMessage(channel.key, serial, questions, call, (message) => {
+  findMessage(channel.key, serial, questions, call, (message, missing) => {
     if (message === undefined) {
-      call.refuse(errors.notFound('a message of this serial').info)
+      call.refuse(errors.notFound('a message of this serial').info, missingHeaders(missing))
       return
     }
     const { outboundRest } = meters.of(call.caller.credentials.appId)
@@ -62,15 +63,19 @@ function read(call: Call, { questions, meters }: RequestPorts, of: HistoryReques
     return
   }
   const request = asked.value
-  new HistoryReading(channel.key, request, questions, call, (page) => {
+  const isAlone = questions.regions.length === 0 && !isOfWorld(request.cursor)
+  const Reading = isAlone ? HistoryReading : WorldHistory
+  new Reading(channel.key, request, questions, call, (page, missing: readonly string[] = []) => {
+    const headers = missingHeaders(missing)
     if (page === undefined) {
-      call.refuse(errors.attachPointUnknown().info)
+      call.refuse(errors.attachPointUnknown().info, headers)
       return
     }
     const { outboundRest } = meters.of(call.caller.credentials.appId)
     outboundRest[of].add(page.items.length, publishSize(page.items))
     const items = page.items.map((item) => itemFor(item, call))
-    call.answer(200, items, linksOf(call.request, resolved(request), page.next))
+    const links = linksOf(call.request, resolved(request), page.next)
+    call.answer(200, items, { ...links, ...headers })
   }).begin()
 }
 

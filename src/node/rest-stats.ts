@@ -1,34 +1,37 @@
 /**
- * What an app's clients did (protocol 17): counts by minute, hour, day and month, by pages. What
- * the last seconds brought is not in them yet.
+ * What an app's clients did (protocol 17): counts by minute, hour, day and month, by pages, of all
+ * regions of the world. What the last seconds brought is not in them yet.
  */
 
 import { allowsEverywhere } from '../auth/capability.ts'
 import { intervalOf, startOf } from '../stats/interval.ts'
-import { isUnit, readStats, type StatsRange } from '../stats/reading.ts'
+import { isUnit, readStats, type StatsPage, type StatsRange } from '../stats/reading.ts'
 import { statsItem } from '../stats/report.ts'
 import { Shelf } from '../stats/shelf.ts'
+import { addedPages } from '../stats/world.ts'
 import { errors } from '../wire/errors.ts'
 import type { Call } from './call.ts'
 import { cursorOf, cursorText, limitOf, linksOf, type Parsed } from './paging.ts'
 import type { Request } from './request.ts'
+import { missingHeaders } from './regions-missing.ts'
 import type { RequestPorts } from './request-ports.ts'
+import { statsChannel } from './stats-desk.ts'
 
 /** `GET /stats`. */
-export function tellStats(call: Call, { outbox, now }: RequestPorts): void {
+export function tellStats(call: Call, ports: RequestPorts): void {
   const { credentials: { capability, appId } } = call.caller
   if (!allowsEverywhere(capability, 'stats')) {
     call.refuse(errors.notPermitted('stats').info)
     return
   }
-  const { wallMs } = now()
+  const { wallMs } = ports.now()
   const range = rangeOf(call.request, wallMs)
   if (!range.ok) {
     call.refuse(range.error.info)
     return
   }
   const { unit, limit, isBackwards } = range.value
-  readStats(new Shelf(appId, outbox), range.value, wallMs, (page) => {
+  readAll(call, range.value, ports, (page, missing) => {
     if (page === undefined) {
       call.refuse(errors.unavailable('The statistics cannot be read').info)
       return
@@ -39,7 +42,31 @@ export function tellStats(call: Call, { outbox, now }: RequestPorts): void {
     const last = intervals.at(-1)
     const next = hasMore && last !== undefined ? cursorText(last.id) : undefined
     const direction = isBackwards ? 'backwards' : 'forwards'
-    call.answer(200, items, linksOf(call.request, { limit: String(limit), direction, unit }, next))
+    const links = linksOf(call.request, { limit: String(limit), direction, unit }, next)
+    call.answer(200, items, { ...links, ...missingHeaders(missing) })
+  })
+}
+
+/** Reads what all regions have; `onPage` is told undefined where our own cannot be read. */
+function readAll(
+  call: Call, range: StatsRange, { outbox, questions, now }: RequestPorts,
+  onPage: (page: StatsPage | undefined, missing: readonly string[]) => void
+): void {
+  const { appId } = call.caller.credentials
+  readStats(new Shelf(appId, outbox), range, now().wallMs, (own) => {
+    const { regions } = questions
+    if (own === undefined || regions.length === 0) {
+      onPage(own, [])
+      return
+    }
+    const asked = new Map(regions.map((region) =>
+      [region, { kind: 'stats' as const, ...range }]))
+    questions.askAbroad(call, statsChannel(appId), asked, (answers) => {
+      const pages = [...answers].flatMap(([region, { intervals, hasMore, lastMinuteMs }]) =>
+        intervals === undefined ? [] : [{ region, intervals, hasMore, lastMinuteMs }])
+      const missing = regions.filter((name) => !pages.some(({ region }) => region === name))
+      onPage(addedPages([own, ...pages], range.isBackwards, range.limit), missing)
+    })
   })
 }
 

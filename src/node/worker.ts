@@ -33,9 +33,9 @@ import type { WorkerInput } from './ports.ts'
 import { Requests } from './requests.ts'
 import { RevocationDesk } from './revocations.ts'
 import { Sessions } from './sessions.ts'
+import { statsChannel } from './stats-desk.ts'
 import { Keeper } from '../stats/keeper.ts'
 import { Recorder } from '../stats/recorder.ts'
-import { META_PREFIX } from '../wire/params.ts'
 
 export interface WorkerOptions {
   readonly self: Place
@@ -391,9 +391,4 @@ export class Worker {
     if (frame.kind !== 'batch') return
     for (const each of [places, relays]) each.hear(from, frame.stream.generation)
   }
-}
-
-/** Where an app's statistics are told; its master keeps them. */
-function statsChannel(appId: string): string {
-  return `${appId}/${META_PREFIX}stats:minute`
 }

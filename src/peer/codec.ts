@@ -23,7 +23,8 @@ import {
 } from './comet-message.ts'
 import { questionMessageFields, questionMessageFrom } from './question-codec.ts'
 import {
-  type Answer, isQuestionKind, isQuestionMessage, QUESTION_KINDS, type QuestionMessage
+  type Answer, isQuestionKind, isQuestionMessage, QUESTION_KINDS, type QuestionMessage,
+  statsWeight
 } from './question-message.ts'
 import type { Confirmation, LinkFrame, Stream } from './link.ts'
 import { LISTENERS_KINDS, type ListenersMessage } from './listeners-message.ts'
@@ -203,7 +204,8 @@ export function membersWeight(members: readonly PresenceMember[]): number {
 
 function answerWeight(answer: Answer): number {
   if (answer.kind === 'history') return publicationsWeight(answer.publications ?? [])
-  return answer.kind === 'presence' ? membersWeight(answer.members) : 160
+  if (answer.kind === 'presence') return membersWeight(answer.members)
+  return answer.kind === 'stats' ? statsWeight(answer.intervals ?? []) : 160
 }
 
 function publicationsWeight(publications: readonly Publication[]): number {

@@ -10,7 +10,7 @@
 
 import type { Occupancy } from './census-message.ts'
 import type { PresenceMember } from './presence-message.ts'
-import type { Publication, Standing } from './message.ts'
+import type { Origin, Publication, Standing } from './message.ts'
 
 /** Where a stretch of a channel's history begins, in the order in which it is read. */
 export interface HistoryPlace {
@@ -36,6 +36,8 @@ export interface HistoryQuestion {
   readonly until: Standing | undefined
   /** Publications, at most. */
   readonly countMax: number
+  /** Other regions are asked, too: each tells what was born in it. */
+  readonly isOfWorld?: true
 }
 
 /** Who is present, in order of member keys. */
@@ -55,7 +57,32 @@ export interface StatusQuestion {
   readonly kind: 'status'
 }
 
-export type Question = HistoryQuestion | PresenceQuestion | StatusQuestion
+/** What was counted of an app in the whole region, whichever worker is asked. */
+export interface StatsQuestion {
+  readonly kind: 'stats'
+  readonly unit: 'minute' | 'hour' | 'day' | 'month'
+  readonly startMs: number
+  readonly endMs: number
+  readonly isBackwards: boolean
+  /** Only intervals that come after the one of this id. */
+  readonly after: string | undefined
+  readonly limit: number
+}
+
+/** What a channel's master is asked. */
+export type MasterQuestion = HistoryQuestion | PresenceQuestion | StatusQuestion
+
+export type Question = MasterQuestion | StatsQuestion
+
+/** What of other regions was there where somebody attached (`until`). */
+export interface Elsewhere {
+  /** Of each region nothing behind this; where one is not named, nothing of it was ever heard. */
+  readonly origins: readonly Origin[]
+  /** False: so much may have been there later only. */
+  readonly isExact: boolean
+  /** When the next one was born here, as far as that was seen. */
+  readonly nextMs: number | undefined
+}
 
 export interface HistoryAnswer {
   readonly kind: 'history'
@@ -67,6 +94,10 @@ export interface HistoryAnswer {
   readonly lineage: string
   /** False: there may be more behind the last of them. */
   readonly isWhole: boolean
+  /** Of one that is asked in a world, with `until`. */
+  readonly elsewhere?: Elsewhere | undefined
+  /** Of one that is asked in a world: it is kept only as long as nothing else is said. */
+  readonly isOfLast?: true | undefined
 }
 
 export interface PresenceAnswer {
@@ -80,7 +111,27 @@ export interface StatusAnswer {
   readonly occupancy: Occupancy
 }
 
-export type Answer = HistoryAnswer | PresenceAnswer | StatusAnswer
+export interface StatsAnswer {
+  readonly kind: 'stats'
+  /** In the order that was asked for; undefined: they cannot be read. */
+  readonly intervals: readonly StatsInterval[] | undefined
+  readonly hasMore: boolean
+  /** The last minute of which anything was counted, if it may still be. */
+  readonly lastMinuteMs: number | undefined
+}
+
+export interface StatsInterval {
+  readonly id: string
+  /** Counts by name. */
+  readonly entries: Readonly<Record<string, number>>
+}
+
+export type MasterAnswer = HistoryAnswer | PresenceAnswer | StatusAnswer
+
+export type Answer = MasterAnswer | StatsAnswer
+
+/** The answer to a question. */
+export type AnswerTo<Q extends Question> = Answer & { readonly kind: Q['kind'] }
 
 /** Worker → master. */
 export interface Ask {
@@ -138,4 +189,11 @@ export function isQuestionMessage<T extends { readonly kind: string }>(
   message: T | QuestionMessage
 ): message is QuestionMessage {
   return questionKinds.has(message.kind)
+}
+
+/** About how many bytes the intervals take. */
+export function statsWeight(intervals: readonly StatsInterval[]): number {
+  let bytes = 160
+  for (const { entries } of intervals) bytes += 40 + 50 * Object.keys(entries).length
+  return bytes
 }

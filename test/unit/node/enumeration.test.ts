@@ -18,7 +18,7 @@ function pageOf(
     deadlines: new Deadlines(),
     random: new Random('enumeration'),
     nowMs: () => 0,
-    masterPlace: () => undefined,
+    masterPlace: () => undefined, region: 'here', regions: () => [],
     places: () => workers.map((_, worker) => ({ incarnation: 'a', worker })),
     isListed: () => true,
     send: ({ worker }, message) => {
@@ -82,7 +82,7 @@ function living(channels: Map<string, string[] | undefined>) {
     deadlines: new Deadlines(),
     random: new Random('leaving'),
     nowMs: () => 0,
-    masterPlace: () => undefined,
+    masterPlace: () => undefined, region: 'here', regions: () => [],
     places: () => [...channels.keys()].map((incarnation) => ({ incarnation, worker: 0 })),
     isListed: ({ incarnation }) => channels.has(incarnation),
     send: ({ incarnation }, message) => {

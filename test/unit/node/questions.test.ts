@@ -28,7 +28,7 @@ class Bench {
       deadlines: this.deadlines,
       random: new Random('questions'),
       nowMs: () => this.nowMs,
-      masterPlace: () => this.master,
+      masterPlace: () => this.master, region: 'here', regions: () => [],
       places: () => [],
       isListed: ({ incarnation }) => incarnation !== this.goneOne,
       send: ({ incarnation }, message) => void this.sent.push({ to: incarnation, message })

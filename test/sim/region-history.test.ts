@@ -1,0 +1,228 @@
+/* History in a world of several regions: whatever was said anywhere is read everywhere, in the one
+ * canonical order; what cannot be asked for is named. */
+
+import t, { type Test } from 'tap'
+import { archiveLimits } from '../../src/base/archive-limits.ts'
+import { SimClient } from './clients.ts'
+import type { Region } from './region.ts'
+import { CHANNELS, type Scene, sceneOf, talk } from './scenes.ts'
+import { type ReadPage, serialsOf, textsOf, WorldReader } from './world-reader.ts'
+
+const KEPT = 'kept:a'
+
+// The simulated archive tells eight records at a time.
+Object.assign(archiveLimits, { archiveBackCount: 8 })
+
+/** Every region tells the same, in either direction, whatever the pages. */
+function readAlike(
+  t: Test, regions: readonly Region[], channel: string, texts: readonly string[], limit = 7
+): void {
+  const orders = regions.map((region) => {
+    const reader = new WorldReader(region)
+    const forwards = reader.pages(channel, `direction=forwards&limit=${limit}`)
+    const backwards = reader.pages(channel, `direction=backwards&limit=${limit}`)
+    const serials = serialsOf(forwards)
+    t.same(textsOf(forwards).toSorted(), texts.toSorted(), `all of ${channel} in ${region.name}`)
+    t.same(serials, serials.toSorted(), 'in the order of serials')
+    t.same(serialsOf(backwards).reverse(), serials, 'backwards as forwards')
+    t.same([...forwards, ...backwards].filter(({ missing }) => missing !== undefined), [])
+    t.equal(forwards.length, Math.ceil(texts.length / limit), 'with pages that are full')
+    return textsOf(forwards)
+  })
+  for (const order of orders) t.same(order, orders[0], 'the same order everywhere')
+}
+
+/** Everybody says something on a channel, again and again; returns what was said. */
+function say({ abroad, clients }: Scene, channel: string, count: number): string[] {
+  const said: string[] = []
+  for (let no = 0; no < count; no++) {
+    for (const client of clients) said.push(...client.publish(channel))
+    abroad.world.run(200)
+  }
+  return said
+}
+
+function attachAll({ abroad, clients }: Scene, channel: string): void {
+  for (const client of clients) client.attach(channel)
+  abroad.world.run(3_000)
+}
+
+t.test('history is read everywhere, once, in one order', async (t) => {
+  const scene = sceneOf('read anywhere', ['eu', 'us', 'ap'])
+  const said = talk(scene, 3_000)
+  scene.abroad.world.run(3_000)
+  for (const channel of CHANNELS) readAlike(t, scene.regions, channel, said.get(channel)!)
+})
+
+t.test('while a cable is cut what can be asked is told, and what cannot is named', async (t) => {
+  const scene = sceneOf('read while cut', ['eu', 'us', 'ap'])
+  const { abroad, regions: [eu, us, ap], clients } = scene
+  const said = talk(scene, 1_000)
+  abroad.world.run(2_000)
+  abroad.cut(eu!, us!)
+  for (const [channel, texts] of talk(scene, 1_000)) said.get(channel)!.push(...texts)
+  abroad.world.run(3_000)
+  const of = (names: readonly string[]): string[] => said.get('a')!
+    .filter((text) => names.some((name) => text.startsWith(name))).toSorted()
+  const reads = [
+    [eu!, ['eu', 'ap'], 'us'], [us!, ['us', 'ap'], 'eu'], [ap!, ['eu', 'us', 'ap'], undefined]
+  ] as const
+  for (const [region, names, missing] of reads) {
+    const pages = new WorldReader(region).pages('a', 'direction=forwards&limit=10')
+    t.same(textsOf(pages).toSorted(), of(names), `what ${region.name} can ask for`)
+    t.same(new Set(pages.map((page) => page.missing)), new Set([missing]), 'on every page')
+  }
+  abroad.heal()
+  abroad.world.run(20_000)
+  readAlike(t, scene.regions, 'a', said.get('a')!)
+  for (const client of clients) {
+    const heard = client.heard.get('a')!.toSorted()
+    t.same(heard, said.get('a')!.toSorted(), `what ${client.name} has heard`)
+  }
+})
+
+t.test('a region that comes or goes between two pages is named where it is missing', async (t) => {
+  const scene = sceneOf('come and go', ['eu', 'us'])
+  const { abroad, regions: [eu, us] } = scene
+  const said = say(scene, 'a', 12)
+  abroad.world.run(2_000)
+  const reader = new WorldReader(eu!)
+  const walk = (direction: string, cutPages: readonly number[]): ReadPage[] => {
+    const pages: ReadPage[] = []
+    let query: string | undefined = `direction=${direction}&limit=6`
+    for (let no = 0; query !== undefined; no++) {
+      if (cutPages.includes(no)) abroad.cut(eu!, us!)
+      const page = reader.page('a', query)
+      abroad.heal()
+      pages.push(page)
+      query = page.next
+    }
+    return pages
+  }
+  for (const direction of ['forwards', 'backwards']) {
+    const gone = walk(direction, [1])
+    t.same(gone.slice(0, 3).map(({ missing }) => missing), [undefined, 'us', undefined], direction)
+    t.same(textsOf(gone).toSorted(), said.toSorted(), 'it goes on where it was')
+    const late = walk(direction, [0])
+    t.equal(late[0]!.missing, 'us')
+    const texts = textsOf(late.slice(1))
+    const all = serialsOf(late.slice(1))
+    t.same(all, direction === 'forwards' ? all.toSorted() : all.toSorted().reverse())
+    t.ok(texts.some((text) => text.startsWith('us')), 'and is read from then on')
+    t.equal(new Set(textsOf(late)).size, textsOf(late).length, 'nothing is told twice')
+  }
+})
+
+t.test('a region that is out of the world is named by links that were read there', async (t) => {
+  const scene = sceneOf('out of it', ['eu', 'us'])
+  const { abroad, regions: [eu, us] } = scene
+  const said = say(scene, 'a', 6)
+  abroad.world.run(2_000)
+  const reader = new WorldReader(eu!)
+  const first = reader.page('a', 'direction=forwards&limit=5')
+  abroad.cut(eu!, us!)
+  abroad.lose(eu!, us!)
+  abroad.world.run(1_000)
+  const rest = reader.pages('a', first.next!)
+  t.same(rest.map(({ missing }) => missing), ['us', 'us'])
+  t.same(textsOf([first, ...rest]).filter((text) => text.startsWith('eu')).toSorted(),
+    said.filter((text) => text.startsWith('eu')).toSorted())
+  t.equal(reader.page('a', 'limit=1').missing, undefined, 'who reads anew knows of no other')
+})
+
+t.test('links lead on while messages arrive', async (t) => {
+  const scene = sceneOf('meanwhile', ['eu', 'us'])
+  const said = say(scene, 'a', 8)
+  scene.abroad.world.run(2_000)
+  const reader = new WorldReader(scene.regions[0]!)
+  for (const direction of ['backwards', 'forwards']) {
+    const before = [...said]
+    const pages = [reader.page('a', `direction=${direction}&limit=5`)]
+    for (let next = pages[0]!.next; next !== undefined; next = pages.at(-1)!.next) {
+      if (pages.length < 20) said.push(...say(scene, 'a', 1))
+      else scene.abroad.world.run(1_000)
+      pages.push(reader.page('a', next))
+    }
+    const texts = textsOf(pages)
+    t.equal(new Set(texts).size, texts.length, `once, ${direction}`)
+    if (direction === 'backwards') t.same(texts.toSorted(), before.toSorted(), 'what was there')
+    else t.same(texts.toSorted(), said.toSorted(), 'and what came')
+  }
+})
+
+t.test('persisted history of all regions, whoever masters it by now', async (t) => {
+  const scene = sceneOf('persisted', ['eu', 'us'])
+  const { abroad, regions, clients } = scene
+  attachAll(scene, KEPT)
+  const said = say(scene, KEPT, 10)
+  for (const region of regions) region.crash(region.running[0]!, 1_000, 3_000)
+  abroad.world.run(10_000)
+  said.push(...say(scene, KEPT, 3))
+  abroad.world.run(150_000)
+  said.push(...say(scene, KEPT, 3))
+  abroad.world.run(3_000)
+  readAlike(t, regions, KEPT, said, 9)
+  const [first] = new WorldReader(regions[1]!).pages(KEPT, 'limit=1&direction=forwards')
+  const { serial, data } = first!.items[0]!
+  const found = regions.map((region) =>
+    new WorldReader(region).ask(`/channels/${KEPT}/messages/${serial}`).value.data)
+  t.same(found, [data, data], 'a message is found by its serial, wherever it was born')
+  for (const client of clients) client.detach(KEPT)
+  abroad.world.run(400_000)
+  readAlike(t, regions, KEPT, said, 9)
+})
+
+t.test('who came and went is read everywhere', async (t) => {
+  const scene = sceneOf('presence read', ['eu', 'us'])
+  const { abroad, regions, clients: [eu, , us] } = scene
+  eu!.members.enter('a', ['anna', 'bert'])
+  abroad.world.run(1_000)
+  us!.members.enter('a', ['carl'])
+  abroad.world.run(1_000)
+  eu!.members.leave('a', ['anna'])
+  abroad.world.run(2_000)
+  const read = regions.map((region) => {
+    const pages = new WorldReader(region).pages('a', 'direction=forwards&limit=2',
+      'presence/history')
+    return pages.flatMap(({ items }) => items.map(({ action, clientId }) => [action, clientId]))
+  })
+  t.same(read[0], [[2, 'anna'], [2, 'bert'], [2, 'carl'], [3, 'anna']])
+  t.same(read[1], read[0])
+})
+
+t.test('until an attachment: what was told before it, and nothing that it was told', async (t) => {
+  const scene = sceneOf('until', ['eu', 'us', 'ap'])
+  const { abroad, regions, clients } = scene
+  attachAll(scene, KEPT)
+  for (const channel of ['a', KEPT]) {
+    const said = say(scene, channel, 5)
+    for (const client of clients) said.push(...client.publish(channel))
+    abroad.world.run(50)
+    const late = new SimClient(regions[0]!, {
+      name: `late on ${channel}`, format: 'json', echo: true, hasOwnIds: false,
+      clientId: undefined, modes: undefined, params: undefined, hasTokens: false,
+      chatter: undefined, isComet: false
+    })
+    late.connect()
+    late.attach(channel)
+    let serial: string | undefined
+    for (let no = 0; no < 100; no++) {
+      for (const client of clients) said.push(...client.publish(channel))
+      abroad.world.run(20)
+      serial ??= late.channels.get(channel)!.channelSerial
+    }
+    abroad.world.run(3_000)
+    t.ok(serial)
+    const heard = late.heard.get(channel)!
+    const expected = said.filter((text) => !heard.includes(text)).toSorted()
+    t.ok(expected.length > 0)
+    for (const region of regions) {
+      for (const direction of ['backwards', 'forwards']) {
+        const query = `direction=${direction}&limit=10&from_serial=${encodeURIComponent(serial!)}`
+        const pages = new WorldReader(region).pages(channel, query)
+        t.same(textsOf(pages).toSorted(), expected, `${channel} in ${region.name} ${direction}`)
+        t.same(pages.filter(({ missing }) => missing !== undefined), [])
+      }
+    }
+  }
+})
