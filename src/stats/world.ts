@@ -22,7 +22,7 @@ export function addedPages(
   const isBefore = (id: string, other: string): boolean => isBackwards ? id > other : id < other
   const ids = [...counted.keys()].sort((a, b) => (isBefore(a, b) ? -1 : 1))
   // Where a page has more, nobody knows what of its region comes behind it.
-  const cut = pages.filter(({ hasMore }) => hasMore)
+  const cut = pages.filter(({ hasMore, intervals }) => hasMore && intervals.length > 0)
   const ends = cut.map(({ intervals }) => intervals.at(-1)!.id)
   const known = ids.filter((id) => ends.every((end) => id === end || isBefore(id, end)))
   const intervals = known.slice(0, limit)

@@ -19,6 +19,7 @@ class Bench {
   readonly asker = { isOver: false }
   master: Place | undefined = place('a')
   goneOne: string | undefined
+  readonly abroad = new Map<string, Place | undefined>()
   nowMs = 0
   readonly questions: Questions
 
@@ -28,7 +29,9 @@ class Bench {
       deadlines: this.deadlines,
       random: new Random('questions'),
       nowMs: () => this.nowMs,
-      masterPlace: () => this.master, region: 'here', regions: () => [],
+      region: 'here',
+      masterPlace: (_, region) => region === undefined ? this.master : this.abroad.get(region),
+      regions: () => [...this.abroad.keys()],
       places: () => [],
       isListed: ({ incarnation }) => incarnation !== this.goneOne,
       send: ({ incarnation }, message) => void this.sent.push({ to: incarnation, message })
@@ -141,3 +144,50 @@ t.test('[11] an answer to a worker that has died is none to its heir', async (t)
   former.answer(askNo)
   t.equal(former.answers.length, 1)
 })
+
+const STATUS = { kind: 'status' as const }
+
+t.test('other regions are asked at once, and left out after a second', async (t) => {
+  const bench = new Bench()
+  for (const name of ['eu', 'us', 'ap']) bench.abroad.set(name, place(name))
+  bench.abroad.set('none', undefined)
+  const told: string[][] = []
+  const asked = new Map(['eu', 'us', 'ap', 'none', 'unknown'].map((name) => [name, STATUS]))
+  bench.questions.askAbroad(bench.asker, 'app/c', asked, (answers) =>
+    void told.push([...answers.keys()]))
+  t.same(bench.said(), ['eu', 'us', 'ap'])
+  bench.answer(2)
+  bench.answer(1)
+  bench.pass(limits.askRetryMs * 1.5)
+  t.same(bench.said(), ['ap'], 'whose word may be lost is asked again')
+  bench.abroad.set('none', place('late'))
+  bench.questions.onView()
+  t.same(bench.said(), ['late'])
+  t.same(told, [], 'who is asked is waited for')
+  bench.pass(limits.regionAnswerMs)
+  t.same(told, [['us', 'eu']])
+  bench.answer(3)
+  t.same([told.length, bench.deadlines.size, bench.questions.count], [1, 0, 0])
+})
+
+t.test('a region that leaves the world is not waited for, nor is anybody for a caller who left',
+  async (t) => {
+    const bench = new Bench()
+    bench.abroad.set('eu', place('eu'))
+    const told: number[] = []
+    const ask = (): void => {
+      bench.questions.askAbroad(bench.asker, 'app/c', new Map([['eu', STATUS]]), (answers) =>
+        void told.push(answers.size))
+    }
+    ask()
+    bench.abroad.clear()
+    bench.questions.onView()
+    t.same(told, [0])
+    bench.questions.askAbroad(bench.asker, 'app/c', new Map(), () => void told.push(7))
+    t.same(told, [0, 7], 'nobody is asked')
+    bench.abroad.set('eu', place('eu'))
+    ask()
+    bench.asker.isOver = true
+    bench.pass(limits.regionAnswerMs)
+    t.same([told, bench.deadlines.size, bench.questions.count], [[0, 7], 0, 0])
+  })

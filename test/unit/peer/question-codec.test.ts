@@ -1,7 +1,7 @@
 import { decode, encode } from '@msgpack/msgpack'
 import t from 'tap'
 import { questionMessageFields, questionMessageFrom } from '../../../src/peer/question-codec.ts'
-import type { Question, QuestionMessage } from '../../../src/peer/question-message.ts'
+import type { Answer, Question, QuestionMessage } from '../../../src/peer/question-message.ts'
 
 const owner = { incarnation: 'n', worker: 0, generation: 1, claim: 2 }
 const until = { lineage: 'l', seq: 1, epoch: 2, entry: 3 }
@@ -32,7 +32,33 @@ const questions: Question[] = [
     isExact: false
   },
   { kind: 'presence', clientId: 'a', connectionId: 'c', after: 'c:a', countMax: 1, isExact: true },
-  { kind: 'status' }
+  { kind: 'status' },
+  {
+    kind: 'history', of: 'messages', isBackwards: true, startMs: undefined, endMs: undefined,
+    from: { ms: 3, counter: 4, isIncluded: true, mark: 7 }, until, countMax: 3, isOfWorld: true
+  },
+  {
+    kind: 'stats', unit: 'hour', startMs: 1, endMs: 2, isBackwards: true, after: undefined, limit: 3
+  },
+  {
+    kind: 'stats', unit: 'day', startMs: 1, endMs: 2, isBackwards: false, after: '2026-01-01',
+    limit: 3
+  }
+]
+
+const history = {
+  kind: 'history' as const, publications: [publication], lineage: 'l', isWhole: false
+}
+const origin = { region: 'eu', ...until }
+const entries = { 'messages.inbound.rest.messages.count': 3 }
+const answers: Answer[] = [
+  { ...history, marks: [0] },
+  { ...history, elsewhere: { origins: [origin], isExact: true, nextMs: undefined } },
+  { ...history, marks: [5], elsewhere: { origins: [], isExact: false, nextMs: 9 } },
+  { ...history, marks: [5], isOfLast: true },
+  { ...history, elsewhere: { origins: [], isExact: false, nextMs: 9 }, isOfLast: true },
+  { kind: 'stats', intervals: [{ id: '2026', entries }], hasMore: true, lastMinuteMs: 5 },
+  { kind: 'stats', intervals: undefined, hasMore: false, lastMinuteMs: undefined }
 ]
 
 const messages: QuestionMessage[] = [
@@ -50,6 +76,9 @@ const messages: QuestionMessage[] = [
     answer: { kind: 'presence', members: [member], isWhole: true }
   },
   { kind: 'answered', channel: 'app/c', askNo: 1, answer: { kind: 'status', occupancy } },
+  ...answers.map((answer) => ({
+    kind: 'answered' as const, channel: 'app/c', askNo: 1, answer
+  })),
   { kind: 'enumerate', askNo: 1, prefix: 'app/', after: 'app/a', countMax: 3 },
   { kind: 'enumerated', askNo: 1, channels: ['app/b'], isWhole: false }
 ]
