@@ -39,13 +39,15 @@ export class PartitionChannels {
   #letGo: Birth = emptyState.letGo
 
   readonly #activity: Activity
+  readonly #askAbroad: PartitionPorts['askAbroad']
 
   /** The ports are told which channels have become active, or are so no more. */
   constructor(
     ports: MasterPorts & { readonly archiving: PartitionArchiving },
-    { onActivity, onUsed }: Pick<PartitionPorts, 'onActivity' | 'onUsed'>
+    { onActivity, onUsed, askAbroad }: Pick<PartitionPorts, 'onActivity' | 'onUsed' | 'askAbroad'>
   ) {
     this.#ports = ports
+    this.#askAbroad = askAbroad
     this.#activity = new Activity(onActivity, (channel, isActive, isNew) => {
       if (channel.includes(`/${META_PREFIX}`)) return
       onUsed(channel, isActive, isNew)
@@ -268,7 +270,8 @@ export class PartitionChannels {
     }
     const key = `${placeKey(place)} ${clientId} ${requestNo}`
     const asked = { ...this.#persisted(channel, kept, now), here: master.here() }
-    rewindPersisted(key, asked, rewind, page, { archiving, later }, (whole) => {
+    const ports = { archiving, later, askAbroad: this.#askAbroad }
+    rewindPersisted(key, asked, rewind, page, ports, (whole) => {
       master.sayBackfilled(place, ask, whole)
     })
   }

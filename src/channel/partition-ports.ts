@@ -12,6 +12,7 @@ import type { LogOutbox } from '../log/port.ts'
 import type { LogRoom } from '../log/room.ts'
 import type { MemberOwner, PeerMessage } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
+import type { HistoryAnswer, HistoryQuestion } from '../peer/question-message.ts'
 import type { RelayAsk } from '../peer/relay-message.ts'
 import type { Backlog } from './backlog.ts'
 import type { Keeping } from './channel-archive.ts'
@@ -49,6 +50,11 @@ export interface PartitionPorts {
   countAbroad(channel: string, isWanted: boolean): void
   /** Asks the channel's masters in all other regions; returns how many these are. */
   toRegions(ask: RelayAsk): number
+  /** The same about the past; `onAnswers` is called once, with what comes within a second. */
+  askAbroad(
+    channel: string, questionTo: (region: string) => HistoryQuestion,
+    onAnswers: (answers: ReadonlyMap<string, HistoryAnswer>) => void
+  ): void
   /** Where the nodes of the view have their parts of this partition. */
   homes(): readonly Place[]
   /** False for a life of a worker that has surely ended. */

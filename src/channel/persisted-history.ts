@@ -48,7 +48,9 @@ export function tellPersisted(
 }
 
 /** True if it is asked what was said last (protocol 7.11): the page has one more than is told. */
-function wantsLast({ of, isBackwards, countMax, startMs, endMs, from, until }: HistoryQuestion) {
+function wantsLast(question: HistoryQuestion): boolean {
+  const { of, isBackwards, countMax, startMs, endMs, from, until } = question
+  if (question.wantsLast === true) return true
   return of === 'messages' && isBackwards && countMax <= 2 &&
     [startMs, endMs, from, until].every((bound) => bound === undefined)
 }
@@ -58,8 +60,11 @@ function tellLast(
   key: string, { partition, channel, here, lineage, wallMs }: Persisted,
   question: HistoryQuestion, archiving: PartitionArchiving, onAnswer: OnAnswer
 ): void {
+  const { until, endMs = Infinity } = question
   const owed = here?.archive?.waitingOf('last').at(-1)
-  if (owed !== undefined) {
+  const isLater = owed !== undefined &&
+    (owed.timestamp > endMs || owed.seq > (until?.seq ?? Infinity))
+  if (owed !== undefined && !isLater) {
     const isOfLast = question.isOfWorld === true
     onAnswer({
       kind: 'history', publications: [owed], lineage, isWhole: true, ...(isOfLast && { isOfLast })

@@ -1,28 +1,31 @@
 /**
  * A rewind of a persisted channel that goes back further than what is held (protocol 7.5): the page
  * with which it begins is preceded by what the archive owes, and that by what the archive has, from
- * lineages that are over, too.
+ * lineages that are over, too. In a world other regions are asked what they have of that.
  *
  * One that rewinds waits for the archive a while and no longer: where that cannot be read, it is
- * told what is held.
+ * told what is held; and for other regions a second.
  *
- * Cost: one reading of the archive, backwards, for all attachments of a node that come together.
+ * Cost: one reading of the archive, backwards, for all attachments of a node that come together,
+ * and one question to each other region.
  */
 
 import { archiveLimits } from '../base/archive-limits.ts'
 import { limits } from '../base/limits.ts'
 import type { OlderPart, Publication } from '../peer/message.ts'
-import type { HistoryPlace, HistoryQuestion } from '../peer/question-message.ts'
+import type { HistoryAnswer, HistoryPlace, HistoryQuestion } from '../peer/question-message.ts'
 import type { Rewind } from '../wire/params.ts'
 import type { ArchivePart } from './archive-reading.ts'
 import type { Here, Page } from './page.ts'
 import type { PartitionArchiving } from './partition-archiving.ts'
+import type { PartitionPorts } from './partition-ports.ts'
 import { owedBefore, type Persisted } from './persisted-history.ts'
+import { joinedPasts, type OwnPast, questionTo } from './rewound-abroad.ts'
 import { bytesOf, lastingCount } from './tail.ts'
 
 const RETRY_MS = 100
 
-export interface RewindPorts {
+export interface RewindPorts extends Pick<PartitionPorts, 'askAbroad'> {
   readonly archiving: PartitionArchiving
   /** Calls back, unless the channel or its mastership is over by then. */
   later(afterMs: number, run: () => void): void
@@ -36,27 +39,43 @@ export function rewindPersisted(
   key: string, place: Rewound, rewind: Rewind, page: Page, ports: RewindPorts,
   onPage: (page: Page) => void
 ): void {
-  const { here, lineage, kept, wallMs } = place
+  const { channel, here, lineage, kept, wallMs } = place
   const sinceMs = wallMs - (rewind.forMs ?? Infinity)
   const owed = owedBefore(here, kept.keptMs === undefined ? 'last' : 'messages')
   // With the page it is one message, of a page and a half and one publication at most.
   const bytes = bytesOf(page.publications) - limits.backlogPageBytesMax / 2
-  const held = takeLast(owed, rewind.count - heldCount(here, rewind.count), sinceMs, bytes)
+  const count = rewind.count - heldCount(here, rewind.count)
+  const held = takeLast(owed, count, sinceMs, bytes)
   const older = held.publications.length === 0 ? []
     : [{ lineage, publications: held.publications }]
-  const tell = (archived: readonly OlderPart[]): void => {
-    const all = [...archived, ...older]
+  const tell = (all: readonly OlderPart[]): void => {
     onPage(all.length === 0 ? page : { ...page, older: all })
   }
-  if (held.missing <= 0 || held.isCut || reachesBack(here, sinceMs)) {
-    tell([])
+  // Where something may be missing in what is held, nobody goes back beyond that.
+  const isBroken = page.startsAfter > here.tail.trimmedThrough
+  if (held.missing <= 0 || held.isCut || isBroken || reachesBack(here, sinceMs)) {
+    tell(older)
     return
   }
   const endSeq = owed[0]?.seq ?? here.tail.trimmedThrough + 1
   const { missing } = held
   const wantsLast = kept.isLastKept === true && missing === rewind.count
   const wanted = { sinceMs, endSeq, missing, wantsLast, bytes: held.bytes }
-  new Rewinding(key, place, wanted, ports).begin(tell)
+  const asked = { count, bytesMax: limits.backlogPageBytesMax - bytes, sinceMs, wantsLast }
+  let own: OwnPast | undefined
+  let far: ReadonlyMap<string, HistoryAnswer> | undefined
+  const join = (): void => {
+    if (own === undefined || far === undefined) return
+    tell(far.size === 0 ? own.parts : joinedPasts(own, [...far.values()], asked))
+  }
+  new Rewinding(key, place, wanted, ports).begin((past) => {
+    own = { ...past, parts: [...past.parts, ...older] }
+    join()
+  })
+  ports.askAbroad(channel, (region) => questionTo(region, count, here, wallMs), (answers) => {
+    far = answers
+    join()
+  })
 }
 
 interface Wanted {
@@ -81,7 +100,8 @@ class Rewinding {
   #of: 'messages' | 'last' = 'messages'
   #missing: number
   #bytes: number
-  #onDone: ((parts: readonly OlderPart[]) => void) | undefined
+  #isWhole = true
+  #onDone: ((past: OwnPast) => void) | undefined
 
   constructor(key: string, place: Rewound, wanted: Wanted, ports: RewindPorts) {
     this.#key = key
@@ -92,9 +112,12 @@ class Rewinding {
     this.#bytes = wanted.bytes
   }
 
-  begin(onDone: (parts: readonly OlderPart[]) => void): void {
+  begin(onDone: (past: OwnPast) => void): void {
     this.#onDone = onDone
-    this.#ports.later(archiveLimits.archiveSilentMs, () => this.#end())
+    this.#ports.later(archiveLimits.archiveSilentMs, () => {
+      this.#isWhole = false
+      this.#end()
+    })
     if (this.#place.kept.keptMs === undefined) this.#endShelf()
     else this.#read(undefined)
   }
@@ -130,8 +153,10 @@ class Rewinding {
     }
     const isOver = isWhole || last === undefined || this.#missing <= 0 ||
       this.#bytes > limits.backlogPageBytesMax
-    if (isOver) this.#endShelf()
-    else {
+    if (isOver) {
+      this.#isWhole = isWhole
+      this.#endShelf()
+    } else {
       const { timestamp: ms, counter } = last
       this.#read({ ms, counter, isIncluded: false, mark: marks.at(-1)! })
     }
@@ -148,7 +173,8 @@ class Rewinding {
   }
 
   #end(): void {
-    this.#onDone?.(this.#parts)
+    const isOfLast = this.#of === 'last'
+    this.#onDone?.({ parts: this.#parts, isWhole: this.#isWhole, isOfLast })
     this.#onDone = undefined
     this.#parts = []
     this.#ports.archiving.cease(this.#key)

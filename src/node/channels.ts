@@ -153,6 +153,10 @@ export class Channels {
       },
       onUsed: (channel, isUsed, isNew) => this.relays.onUsed(channel, isUsed, isNew),
       toRegions: (ask) => this.relays.askAll(ask),
+      askAbroad: (channel, questionTo, onAnswers) => {
+        const asked = new Map(this.relays.names.map((name) => [name, questionTo(name)]))
+        this.questions.askAbroad({ isOver: false }, channel, asked, onAnswers)
+      },
       countAbroad: (channel, isWanted) => this.relays.count(channel, isWanted)
     })
     this.relays = relaysOf(options, ports, this, (to, message) => this.#send(to, message),

@@ -21,6 +21,7 @@ import { Backlog } from '../channel/backlog.ts'
 import type { Keeping } from '../channel/channel-archive.ts'
 import type { Fate } from '../channel/claims.ts'
 import { PartitionMaster } from '../channel/partition.ts'
+import type { PartitionPorts } from '../channel/partition-ports.ts'
 import { TailPool } from '../channel/tail.ts'
 import type { ChannelMaster } from '../channel/master.ts'
 import type { UsedChannels } from '../channel/used-channels.ts'
@@ -62,6 +63,8 @@ export interface PartitionsPorts {
   countAbroad(channel: string, isWanted: boolean): void
   /** Asks the channel's masters in all other regions; returns how many these are. */
   toRegions(ask: RelayAsk): number
+  /** The same about the past; see channel/partition-ports.ts. */
+  askAbroad: PartitionPorts['askAbroad']
 }
 
 export class Partitions {
@@ -303,6 +306,9 @@ export class Partitions {
       onActivity: (channel, isActive) => this.#ports.onActivity(channel, isActive),
       onUsed: (channel, isUsed, isNew) => this.#ports.onUsed(channel, isUsed, isNew),
       toRegions: (ask) => this.#ports.toRegions(ask),
+      askAbroad: (channel, questionTo, onAnswers) => {
+        this.#ports.askAbroad(channel, questionTo, onAnswers)
+      },
       countAbroad: (channel, isWanted) => this.#ports.countAbroad(channel, isWanted),
       homes: () => mastership.homes(partition),
       isAlive: (owner) => mastership.isAlive(owner),

@@ -41,11 +41,13 @@ function questionFields(question: Question): Fields {
 }
 
 function historyFields(question: HistoryQuestion): Fields {
-  const { of, isBackwards, startMs, endMs, from, until, countMax, isOfWorld } = question
+  const { of, isBackwards, startMs, endMs, from, until, countMax } = question
+  const { isOfWorld, wantsLast } = question
   const place = from === undefined ? null : [from.ms, from.counter, from.isIncluded,
     from.mark ?? null]
   const fields = [of === 'presence', isBackwards, startMs ?? null, endMs ?? null, place,
     standingFields(until), countMax]
+  if (wantsLast === true) return [...fields, isOfWorld === true, wantsLast]
   return isOfWorld === true ? [...fields, isOfWorld] : fields
 }
 
@@ -57,7 +59,7 @@ function historyFrom(f: readonly never[]): HistoryQuestion {
     kind: 'history', of: f[0]! ? 'presence' : 'messages', isBackwards: f[1]!,
     startMs: f[2] ?? undefined, endMs: f[3] ?? undefined, from,
     until: f[5] === null ? undefined : standingFrom(f[5]), countMax: f[6]!,
-    ...(f[7] === undefined ? {} : { isOfWorld: f[7] })
+    ...(f[7] === true && { isOfWorld: true }), ...(f[8] === true && { wantsLast: true })
   }
 }
 

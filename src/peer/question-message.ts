@@ -38,6 +38,8 @@ export interface HistoryQuestion {
   readonly countMax: number
   /** Other regions are asked, too: each tells what was born in it. */
   readonly isOfWorld?: true
+  /** What was said last and is kept for that, where nothing else is left. */
+  readonly wantsLast?: true
 }
 
 /** Who is present, in order of member keys. */

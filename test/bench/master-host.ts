@@ -132,6 +132,7 @@ export class MasterHost {
       onActivity: () => undefined,
       onUsed: () => undefined,
       toRegions: () => 0, countAbroad: () => undefined,
+      askAbroad: (_channel, _question, onAnswers) => onAnswers(new Map()),
       region: 'here',
       fateOf: () => 'listed',
       mayReadAhead: () => true,

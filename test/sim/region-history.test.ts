@@ -226,3 +226,34 @@ t.test('until an attachment: what was told before it, and nothing that it was to
     }
   }
 })
+
+t.test('a rewind of a persisted channel goes back to what all regions keep', async (t) => {
+  const scene = sceneOf('rewound', ['eu', 'us'])
+  const { abroad, regions, clients } = scene
+  attachAll(scene, KEPT)
+  const said = say(scene, KEPT, 4)
+  abroad.world.run(150_000)
+  const rewinding = (name: string, region: Region): SimClient => {
+    const client = new SimClient(region, {
+      name, format: 'json', echo: true, hasOwnIds: false, clientId: undefined, modes: undefined,
+      params: { rewind: '10' }, hasTokens: false, chatter: undefined, isComet: false
+    })
+    client.connect()
+    client.attach(KEPT)
+    abroad.world.run(4_000)
+    return client
+  }
+  const inOrder = textsOf(new WorldReader(regions[0]!).pages(KEPT, 'direction=forwards'))
+  for (const region of regions) {
+    t.same(rewinding(`late in ${region.name}`, region).heard.get(KEPT), inOrder.slice(-10))
+  }
+  said.push(...say(scene, KEPT, 1))
+  abroad.world.run(1_000)
+  for (const region of regions) {
+    const { heard } = rewinding(`later in ${region.name}`, region)
+    const [old, held] = [heard.get(KEPT)!.slice(0, 6), heard.get(KEPT)!.slice(6)]
+    t.same(old, inOrder.slice(-6))
+    t.same(held.toSorted(), said.slice(-4).toSorted(), 'and then what is held, as it was heard')
+  }
+  t.equal(clients.every(({ lossCount }) => lossCount === 0), true)
+})

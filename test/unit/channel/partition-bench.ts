@@ -85,6 +85,7 @@ export class PartitionBench {
       onActivity: () => undefined,
       onUsed: () => undefined,
       toRegions: () => 0, countAbroad: () => undefined,
+      askAbroad: (_channel, _question, onAnswers) => onAnswers(new Map()),
       region: 'here',
       isAlive: () => true,
       wantsFlush: () => {

@@ -88,6 +88,7 @@ export class Life {
       onActivity: () => undefined,
       onUsed: () => undefined,
       toRegions: () => 0, countAbroad: () => undefined,
+      askAbroad: (_channel, _question, onAnswers) => onAnswers(new Map()),
       region: 'here',
       isAlive: ({ incarnation }) => !world.gone.has(incarnation),
       wantsFlush: () => {

@@ -124,6 +124,12 @@ t.test('what is kept as the last that was said is told as that, in a world', asy
   t.equal(rig.ask({ countMax: 2 }).isOfLast, undefined, 'while it is held it is one of others')
   rig.pass()
   t.match(rig.ask({ countMax: 2 }), { publications: [{ seq: 1 }], isOfLast: true })
+  const { standing: until } = rig.life.master.channelOf(CHANNEL)!.here()
+  t.match(rig.ask({ until, wantsLast: true }), { publications: [{ seq: 1 }], isOfLast: true },
+    'who rewinds elsewhere wants it, whatever else')
+  t.match(rig.ask({ until: { ...until, seq: 0, entry: 0 }, wantsLast: true }), {
+    publications: [], isOfLast: undefined
+  })
   const { isOfWorld: _, ...alone } = question
   const asked = { ...alone, countMax: 2, isOfWorld: undefined as never }
   t.match(rig.ask(asked), { publications: [{ seq: 1 }], isOfLast: undefined })

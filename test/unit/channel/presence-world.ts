@@ -121,6 +121,7 @@ export class PresenceLife {
       onActivity: () => undefined,
       onUsed: () => undefined,
       toRegions: () => 0, countAbroad: () => undefined,
+      askAbroad: (_channel, _question, onAnswers) => onAnswers(new Map()),
       region: 'here',
       fateOf: (incarnation) => world.unheard.has(incarnation) ? 'unheard' : 'listed',
       mayReadAhead: () => true,

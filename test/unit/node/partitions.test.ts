@@ -41,6 +41,7 @@ class Rig {
       now: () => ({ monoMs: this.nowMs, wallMs: this.nowMs }),
       send: (_, message) => void this.sent.push(message),
       onActivity: () => undefined, onUsed: () => undefined, toRegions: () => 0,
+      askAbroad: (_channel, _question, onAnswers) => onAnswers(new Map()),
       countAbroad: () => undefined,
       fateOf: () => 'listed'
     })

@@ -38,6 +38,10 @@ const questions: Question[] = [
     from: { ms: 3, counter: 4, isIncluded: true, mark: 7 }, until, countMax: 3, isOfWorld: true
   },
   {
+    kind: 'history', of: 'messages', isBackwards: true, startMs: undefined, endMs: undefined,
+    from: undefined, until, countMax: 3, isOfWorld: true, wantsLast: true
+  },
+  {
     kind: 'stats', unit: 'hour', startMs: 1, endMs: 2, isBackwards: true, after: undefined, limit: 3
   },
   {
