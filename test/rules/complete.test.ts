@@ -14,8 +14,10 @@ t.test('every rule has a test, and every test a rule', async (t) => {
     const source = readFileSync(join(ROOT, path), 'utf8')
     for (const [, id] of source.matchAll(/\brule\(\s*'([A-Z]\d+)'/g)) tested.add(id!)
   }
-  const browser = readFileSync(join(ROOT, 'test', 'system', 'browser.test.ts'), 'utf8')
-  for (const [, id] of browser.matchAll(/'\[([A-Z]\d+)\] /g)) tested.add(id!)
+  for (const path of ['system/browser.test.ts', 'sim/region-history.test.ts']) {
+    const source = readFileSync(join(ROOT, 'test', path), 'utf8')
+    for (const [, id] of source.matchAll(/'\[([A-Z]\d+)\] /g)) tested.add(id!)
+  }
   t.same(stated.filter((id) => !tested.has(id)), [], 'rules without a test')
   t.same([...tested].filter((id) => !stated.includes(id)), [], 'tests without a rule')
 })

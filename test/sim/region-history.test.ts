@@ -47,14 +47,14 @@ function attachAll({ abroad, clients }: Scene, channel: string): void {
   abroad.world.run(3_000)
 }
 
-t.test('history is read everywhere, once, in one order', async (t) => {
+t.test('[W1] history is read everywhere, once, in one order', async (t) => {
   const scene = sceneOf('read anywhere', ['eu', 'us', 'ap'])
   const said = talk(scene, 3_000)
   scene.abroad.world.run(3_000)
   for (const channel of CHANNELS) readAlike(t, scene.regions, channel, said.get(channel)!)
 })
 
-t.test('while a cable is cut what can be asked is told, and what cannot is named', async (t) => {
+t.test('[W2] while a cable is cut what can be asked is told, the rest named', async (t) => {
   const scene = sceneOf('read while cut', ['eu', 'us', 'ap'])
   const { abroad, regions: [eu, us, ap], clients } = scene
   const said = talk(scene, 1_000)
@@ -81,7 +81,7 @@ t.test('while a cable is cut what can be asked is told, and what cannot is named
   }
 })
 
-t.test('a region that comes or goes between two pages is named where it is missing', async (t) => {
+t.test('[W2] a region that comes or goes between pages is named where it lacks', async (t) => {
   const scene = sceneOf('come and go', ['eu', 'us'])
   const { abroad, regions: [eu, us] } = scene
   const said = say(scene, 'a', 12)
@@ -113,7 +113,7 @@ t.test('a region that comes or goes between two pages is named where it is missi
   }
 })
 
-t.test('a region that is out of the world is named by links that were read there', async (t) => {
+t.test('[W2] a region that is out of the world is named by links of before', async (t) => {
   const scene = sceneOf('out of it', ['eu', 'us'])
   const { abroad, regions: [eu, us] } = scene
   const said = say(scene, 'a', 6)
@@ -130,7 +130,7 @@ t.test('a region that is out of the world is named by links that were read there
   t.equal(reader.page('a', 'limit=1').missing, undefined, 'who reads anew knows of no other')
 })
 
-t.test('links lead on while messages arrive', async (t) => {
+t.test('[W1] links lead on while messages arrive', async (t) => {
   const scene = sceneOf('meanwhile', ['eu', 'us'])
   const said = say(scene, 'a', 8)
   scene.abroad.world.run(2_000)
@@ -150,7 +150,7 @@ t.test('links lead on while messages arrive', async (t) => {
   }
 })
 
-t.test('persisted history of all regions, whoever masters it by now', async (t) => {
+t.test('[W1] persisted history of all regions, whoever masters it by now', async (t) => {
   const scene = sceneOf('persisted', ['eu', 'us'])
   const { abroad, regions, clients } = scene
   attachAll(scene, KEPT)
@@ -172,7 +172,7 @@ t.test('persisted history of all regions, whoever masters it by now', async (t) 
   readAlike(t, regions, KEPT, said, 9)
 })
 
-t.test('who came and went is read everywhere', async (t) => {
+t.test('[W1] who came and went is read everywhere', async (t) => {
   const scene = sceneOf('presence read', ['eu', 'us'])
   const { abroad, regions, clients: [eu, , us] } = scene
   eu!.members.enter('a', ['anna', 'bert'])
@@ -190,7 +190,7 @@ t.test('who came and went is read everywhere', async (t) => {
   t.same(read[1], read[0])
 })
 
-t.test('until an attachment: what was told before it, and nothing that it was told', async (t) => {
+t.test('[W3] until an attachment: what came before it, and nothing it was told', async (t) => {
   const scene = sceneOf('until', ['eu', 'us', 'ap'])
   const { abroad, regions, clients } = scene
   attachAll(scene, KEPT)
@@ -227,7 +227,7 @@ t.test('until an attachment: what was told before it, and nothing that it was to
   }
 })
 
-t.test('a rewind of a persisted channel goes back to what all regions keep', async (t) => {
+t.test('[W4] a rewind of a persisted channel goes back to what all regions keep', async (t) => {
   const scene = sceneOf('rewound', ['eu', 'us'])
   const { abroad, regions, clients } = scene
   attachAll(scene, KEPT)
@@ -256,4 +256,20 @@ t.test('a rewind of a persisted channel goes back to what all regions keep', asy
     t.same(held.toSorted(), said.slice(-4).toSorted(), 'and then what is held, as it was heard')
   }
   t.equal(clients.every(({ lossCount }) => lossCount === 0), true)
+})
+
+t.test('[W5] statistics are those of all regions', async (t) => {
+  const scene = sceneOf('counted', ['eu', 'us'])
+  const { abroad, regions: [eu, us] } = scene
+  const said = say(scene, 'a', 10)
+  abroad.world.run(15_000)
+  const read = (region: Region): [number, string | undefined] => {
+    const { value, headers } = new WorldReader(region).ask('/stats?unit=month&limit=1&v=5')
+    const count = value[0].entries['messages.inbound.realtime.messages.count']
+    return [count, headers['x-ringcast-regions-missing']]
+  }
+  for (const region of [eu!, us!]) t.same(read(region), [said.length, undefined])
+  abroad.cut(eu!, us!)
+  t.same(read(eu!), [said.length / 2, 'us'])
+  t.same(read(us!), [said.length / 2, 'eu'])
 })

@@ -50,7 +50,8 @@ t.test('[C1] what regions have is told in one order, as parts of one lineage', a
 t.test('it goes back as far as nobody may have more between', async (t) => {
   t.same(joined(own(ours), theirs([3, 6], { isWhole: false })),
     [['U', 3], ['O', 5], ['U', 6], ['O', 7]])
-  t.same(joined(own([ours[1]!], { isWhole: false }), theirs([3, 6])), [['O', 5], ['U', 6], ['O', 7]])
+  t.same(joined(own([ours[1]!], { isWhole: false }), theirs([3, 6])),
+    [['O', 5], ['U', 6], ['O', 7]])
   t.same(joined(own([], { isWhole: false }), theirs([3, 6])), [], 'an archive that did not answer')
 })
 

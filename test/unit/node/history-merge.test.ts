@@ -31,7 +31,8 @@ t.test('a page is what a sort of everything would begin with, in either order', 
     })
     const all = stretches.flatMap(({ items }) => items)
       .sort((a, b) => (a.serial < b.serial === isBackwards ? 1 : -1))
-    const ends = stretches.filter(({ isWhole }) => !isWhole).map(({ items }) => items.at(-1)!.serial)
+    const cut = stretches.filter(({ isWhole }) => !isWhole)
+    const ends = cut.map(({ items }) => items.at(-1)!.serial)
     const known = all.filter(({ serial }) => ends.every((end) =>
       serial === end || (isBackwards ? serial > end : serial < end)))
     const page = mergeStretches(stretches, isBackwards, limit)

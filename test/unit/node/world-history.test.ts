@@ -250,7 +250,7 @@ t.test('what was there is asked of who knows the place, then of the others', asy
   t.same(world.read({ until: place('U', 1) }).names, ['E1', 'U2'], 'also of one that has moved')
 })
 
-t.test('a place that nobody knows is refused; one that others forgot leaves them out', async (t) => {
+t.test('a place that nobody knows is refused; whose log is another is left out', async (t) => {
   const [eu, us] = [new Master(log('E', [1])), new Master(log('U', [2]))]
   const world = new World({ eu, us })
   t.same(world.read({ until: place('X', 1) }), { names: undefined, next: undefined, missing: [] })
