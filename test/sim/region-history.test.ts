@@ -72,6 +72,13 @@ t.test('[W2] while a cable is cut what can be asked is told, the rest named', as
     t.same(textsOf(pages).toSorted(), of(names), `what ${region.name} can ask for`)
     t.same(new Set(pages.map((page) => page.missing)), new Set([missing]), 'on every page')
   }
+  const { serial } = new WorldReader(us!).page('a', 'limit=1').items[0]!
+  const sought = new WorldReader(eu!).ask(`/channels/a/messages/${serial}`)
+  t.match(sought, { status: 404, headers: { 'x-ringcast-regions-missing': 'us' } })
+  const place = encodeURIComponent(clients[2]!.channels.get('a')!.channelSerial!)
+  const asked = new WorldReader(eu!).ask(`/channels/a/messages?from_serial=${place}`)
+  t.match(asked, { status: 400, value: { error: { code: 90008 } } })
+  t.equal(asked.headers['x-ringcast-regions-missing'], 'us', 'who may know of it')
   abroad.heal()
   abroad.world.run(20_000)
   readAlike(t, scene.regions, 'a', said.get('a')!)
