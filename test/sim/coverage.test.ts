@@ -44,7 +44,15 @@ t.test('[26] it executes nine tenths of the core', async (t) => {
   const { simulate } = await import('./simulate.ts')
   const { sceneOf, talk } = await import('./scenes.ts')
   for (let seed = 1; seed <= SEED_COUNT; seed++) simulate({ seed: 10_000 + seed })
-  talk(sceneOf('coverage', ['eu', 'us']), 4_000)
+  const { WorldReader } = await import('./world-reader.ts')
+  const scene = sceneOf('coverage', ['eu', 'us'])
+  talk(scene, 4_000)
+  const reader = new WorldReader(scene.regions[0]!)
+  const place = encodeURIComponent(scene.clients[0]!.channels.get('a')!.channelSerial!)
+  for (const query of ['limit=30', `direction=forwards&from_serial=${place}`]) {
+    reader.pages('a', query)
+  }
+  reader.ask('/stats?unit=month')
   for (const { name, total, executed, left } of coverage.rooms()) {
     const share = executed / total
     const lines = [...left].map(([file, at]) => `${file}: ${at.join(' ')}`)

@@ -202,7 +202,10 @@ t.test('[W3] until an attachment: what came before it, and nothing it was told',
   const { abroad, regions, clients } = scene
   attachAll(scene, KEPT)
   for (const channel of ['a', KEPT]) {
-    const said = say(scene, channel, 5)
+    const said = say(scene, channel, 3)
+    for (const region of regions) region.crash(region.running[0]!, 1_000, 3_000)
+    abroad.world.run(10_000)
+    said.push(...say(scene, channel, 2))
     for (const client of clients) said.push(...client.publish(channel))
     abroad.world.run(50)
     const late = new SimClient(regions[0]!, {
@@ -231,8 +234,30 @@ t.test('[W3] until an attachment: what came before it, and nothing it was told',
         t.same(pages.filter(({ missing }) => missing !== undefined), [])
       }
     }
+    if (channel === KEPT) laterUntil(t, scene, serial!, { expected, heard })
   }
 })
+
+/** Long after, so that only the archive has what came then: at least what was there is told. */
+function laterUntil(
+  t: Test, { abroad, regions }: Scene, serial: string,
+  { expected, heard }: { readonly expected: readonly string[]; readonly heard: readonly string[] }
+): void {
+  abroad.world.run(150_000)
+  const reader = new WorldReader(regions[0]!)
+  const all = reader.pages(KEPT, 'direction=forwards&limit=100').flatMap(({ items }) => items)
+  const atMs = new Map(all.map(({ data, timestamp }) => [data as string, timestamp!]))
+  const nextMs = Math.min(...heard.filter((text) => text.startsWith('eu'))
+    .map((text) => atMs.get(text)!))
+  for (const direction of ['backwards', 'forwards']) {
+    const query = `direction=${direction}&limit=10&from_serial=${encodeURIComponent(serial)}`
+    const texts = textsOf(reader.pages(KEPT, query))
+    t.same(expected.filter((text) => !texts.includes(text)), [], 'nothing is left out')
+    const more = texts.filter((text) => !expected.includes(text))
+    t.ok(more.every((text) => atMs.get(text)! <= nextMs && !text.startsWith('eu')),
+      'and nothing from after the next one that was born there', { more })
+  }
+}
 
 t.test('[W4] a rewind of a persisted channel goes back to what all regions keep', async (t) => {
   const scene = sceneOf('rewound', ['eu', 'us'])
