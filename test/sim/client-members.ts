@@ -40,6 +40,8 @@ interface OnChannel {
   readonly inherited: Set<string>
   /** Who was refused, and not said again yet. */
   readonly refused: Set<string>
+  /** When it was attached last. */
+  lostAtMs: number
 }
 
 /** Whom a client had entered on a channel that it has left. */
@@ -56,7 +58,6 @@ export class ClientMembers {
   /** By channel: whom it had entered when it left, until it was told that they left, too. */
   readonly #former = new Map<string, Former>()
   #retryCount = 0
-  #lostAtMs = 0
 
   constructor(ports: MemberPorts) {
     this.#ports = ports
@@ -110,7 +111,7 @@ export class ClientMembers {
     on.map.onAttached(hasPresence)
     const connectionId = this.#ports.connectionId()
     const known = [...on.wanted].filter(([who]) => !on.inherited.has(who) || on.own.has(who))
-    const isLate = this.#ports.nowMs() - this.#lostAtMs > SOON_MS
+    const isLate = this.#ports.nowMs() - on.lostAtMs > SOON_MS
     if (!isResumed || isLate) this.#enterInherited(channel, on)
     const items = known.map(([clientId, data]): WirePresence => {
       const own = on.own.get(clientId)
@@ -180,8 +181,11 @@ export class ClientMembers {
     }
   }
 
+  /** Its socket is gone, and with it what it was attached to. */
   onLost(): void {
-    this.#lostAtMs = this.#ports.nowMs()
+    for (const [channel, on] of this.#channels) {
+      if (this.#ports.isAttached(channel)) on.lostAtMs = this.#ports.nowMs()
+    }
   }
 
   /**
@@ -254,7 +258,7 @@ export class ClientMembers {
     if (on === undefined) {
       on = {
         map: new PresenceMap(), wanted: new Map(), unwanted: new Set(), own: new Map(),
-        inherited: new Set(), refused: new Set()
+        inherited: new Set(), refused: new Set(), lostAtMs: 0
       }
       const { connectionId, members } = this.#former.get(channel) ?? {}
       if (connectionId === this.#ports.connectionId()) {

@@ -104,7 +104,7 @@ export class SimClient implements SocketClient {
 
   detach(channel: string): void {
     const held = this.channels.get(channel)
-    if (held === undefined) return
+    if (held === undefined || held.state === 'detaching') return
     this.members.forget(channel)
     this.#region.world.cancel(held.timer)
     held.state = 'detaching'

@@ -229,6 +229,11 @@ export class Ledger {
     return truth?.losses.some(({ lineage }) => lineage === truth.lineage) === true
   }
 
+  /** Who has written the channel's partition last, as its epoch names it. */
+  writerOf(channel: string): string {
+    return this.#partitions.get(partitionOf(channel, this.#partitionCount))?.claimant ?? ''
+  }
+
   /** Everything of a channel in one lineage, in order. */
   of(lineage: string, channel: string): readonly Committed[] {
     return this.#channels.get(`${lineage} ${channel}`) ?? []

@@ -28,6 +28,8 @@ export interface View {
   wish: string
   /** It asked once more before it was answered: a server that stood still answers twice. */
   isAskedAgain: boolean
+  /** It has asked to be detached, and was not told so yet. */
+  isOwed: boolean
 }
 
 /** How many messages an attach wants to be told first. Time is no bound: it is the tail's. */

@@ -46,7 +46,7 @@ export class Continuity implements Check {
     const { action, channel, channelSerial, params, flags = 0 } = message
     let views = this.#sockets.get(socket)
     if (action === Does.AUTH) for (const view of views?.values() ?? []) view.mayChange = true
-    if (action === Does.DETACH) this.#mayEnd(views?.get(channel!))
+    if (action === Does.DETACH) this.#mayEnd(views?.get(channel!), true)
     if (action !== Does.ATTACH) return
     if (views === undefined) {
       views = new Map()
@@ -63,9 +63,10 @@ export class Continuity implements Check {
     // One who waited too long asks again, and may be told of the first while that is on its way.
     const asked = channelSerial === undefined ? former?.at ?? null : pointOf(channelSerial)
     const rewindCount = former?.at !== undefined ? 0 : rewindCountOf(params)
-    const isAskedAgain = former !== undefined && former.at === undefined
+    const isAskedAgain = former !== undefined && (former.at === undefined || former.isOwed)
     views.set(channel!, { asked, at: undefined, modes: 0, isDerived: isDerived(channel!),
-      rewindCount, rewinding: undefined, mayChange: false, wish, isAskedAgain })
+      rewindCount, rewinding: undefined, mayChange: false, wish, isAskedAgain,
+      isOwed: false })
   }
 
   onServerSays(socket: SimSocket, message: Wire): void {
@@ -116,8 +117,8 @@ export class Continuity implements Check {
   }
 
   /** What ends it next is the last that it is told. */
-  #mayEnd(view: View | undefined): void {
-    if (view !== undefined) view.isAskedAgain = false
+  #mayEnd(view: View | undefined, isOwed = view?.isOwed): void {
+    if (view !== undefined) Object.assign(view, { isAskedAgain: false, isOwed })
   }
 
   #onAttached(socket: SimSocket, view: View | undefined, message: Wire): void {

@@ -17,6 +17,7 @@ import type { SimSocket } from '../sockets.ts'
 import { Does, Mode, type Point, pointOf, type Wire } from '../wire.ts'
 import { Violation } from '../world.ts'
 import type { Check } from './check.ts'
+import { isMastered } from './mastered.ts'
 
 const HAS_BACKLOG = 2
 
@@ -110,7 +111,8 @@ export class Presence implements Check {
       // What the log has lost, nobody finds out before it is used again; nor that a former master
       // writes, whom it lets believe itself the master: who left was told to him, and whoever
       // reads it next begins a lineage where nobody is present.
-      if (present.size === 0 || ledger.wasRolledBack(channel) || ledger.hasStrays(channel)) continue
+      const isDoubtful = ledger.wasRolledBack(channel) || ledger.hasStrays(channel)
+      if (present.size === 0 || isDoubtful || !isMastered(this.#region, channel)) continue
       throw new Violation('ghost', `${channel} still has ${words(present).join(', ')}`)
     }
   }
@@ -171,7 +173,8 @@ export class Presence implements Check {
       }
     }
     const isKnown = (key: string): boolean => ![...this.#standings(key)].some((at) =>
-      ledger.isLost(key, at)) && (living.has(key) || !ledger.wasRolledBack(key))
+      ledger.isLost(key, at)) && (living.has(key) ||
+        (!ledger.wasRolledBack(key) && isMastered(this.#region, key)))
     for (const [key, present] of ledger.present()) {
       if (!isKnown(key)) continue
       const wanted = living.get(key) ?? new Set()

@@ -20,6 +20,7 @@ import type { Details, MemberFilter, SurveyWitness } from '../surveyor.ts'
 import { Does, type Wire } from '../wire.ts'
 import { Violation } from '../world.ts'
 import type { Check } from './check.ts'
+import { isMastered } from './mastered.ts'
 import { metricWords, type Occupancy } from './occupancy.ts'
 
 /** Clocks differ, and what is on its way takes a moment. */
@@ -227,10 +228,10 @@ export class Survey implements Check, SurveyWitness {
     return names
   }
 
-  /** True if the log has lost something of it, or a former master writes it. */
+  /** True if the log has lost something of it, or a former master writes it, or nobody does. */
   #isDoubtful(key: string): boolean {
     const { ledger } = this.#region
-    return ledger.wasRolledBack(key) || ledger.hasStrays(key)
+    return ledger.wasRolledBack(key) || ledger.hasStrays(key) || !isMastered(this.#region, key)
   }
 
   #onChange(key: string): void {
