@@ -14,6 +14,7 @@ import { queryOf, type RawRequest, type Response, wantedFormat } from '../node/r
 import { isTls } from './opening.ts'
 import { decodeBody } from '../wire/codec.ts'
 import { type ErrorInfo, errors, type ProtocolError } from '../wire/errors.ts'
+import { hearOut } from './unread.ts'
 
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']
 
@@ -116,6 +117,9 @@ export function useRestConventions(server: FastifyInstance, note: (text: string)
   server.setErrorHandler((error, request, reply) => {
     const { statusCode } = error as { statusCode?: number }
     if (statusCode === 413) {
+      // Not even for who asks for that: it may be sending still.
+      reply.header('connection', 'keep-alive')
+      hearOut(request.raw)
       return answerError(request, reply, errors.frameTooLarge(limits.requestBodyBytesMax).info)
     }
     if (statusCode !== undefined && statusCode < 500) {

@@ -50,6 +50,7 @@ export async function startEdge(options: EdgeOptions, ports: EdgePorts): Promise
     http: {
       maxHeaderSize: limits.requestHeadBytesMax,
       headersTimeout: limits.requestHeadMs,
+      shouldUpgradeCallback: isForWebSocket,
       connectionsCheckingInterval: limits.requestHeadMs / 4
     },
     // Connection keys stand in the paths of comet requests.
@@ -93,6 +94,11 @@ export async function startEdge(options: EdgeOptions, ports: EdgePorts): Promise
   const address = server.server.address()
   const bound = typeof address === 'object' && address !== null ? address.port : port
   return { port: bound, close: () => server.close() }
+}
+
+/** Some clients of HTTP offer with a request to go on in HTTP/2; it is answered as any other. */
+function isForWebSocket({ headers: { upgrade } }: IncomingMessage): boolean {
+  return upgrade?.toLowerCase() === 'websocket'
 }
 
 function serveSockets(server: FastifyInstance, ports: EdgePorts): void {

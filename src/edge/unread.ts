@@ -1,10 +1,11 @@
 /**
  * Requests that cannot be read at all: a head that is too large, that does not come, or that makes
  * no sense. No route has them, so that their answer is written as it goes over the wire; it has the
- * shape of all others, and browsers may read it.
+ * shape of all others, and browsers may read it. And requests whose bodies nobody wants to read to
+ * their end.
  */
 
-import { STATUS_CODES } from 'node:http'
+import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import { limits } from '../base/limits.ts'
 import { errorHeaders } from '../node/call.ts'
@@ -21,10 +22,25 @@ function errorOf(code: string | undefined): ErrorInfo {
   return { ...info, statusCode }
 }
 
+/** Those of requests that have their answer, and are still being sent. */
+const answered = new WeakSet<Socket>()
+
+/**
+ * Takes in the rest of a request that is refused before it is whole, and keeps nothing of it: who
+ * is still sending does not hear an answer that comes with the end of its connection. It may last
+ * as long as any request.
+ */
+export function hearOut(request: IncomingMessage): void {
+  const { socket } = request
+  answered.add(socket)
+  request.once('end', () => answered.delete(socket))
+  request.resume()
+}
+
 /** Answers what Node's parser gave up, and closes the connection. */
 export function refuseUnread({ code }: Error & { code?: string }, socket: Socket): void {
   // Who has gone hears nothing; and what was answered already must not be answered twice.
-  if (code === 'ECONNRESET' || !socket.writable) {
+  if (code === 'ECONNRESET' || !socket.writable || answered.has(socket)) {
     socket.destroy()
     return
   }

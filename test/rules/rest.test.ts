@@ -17,6 +17,19 @@ function refusalOfAnnounced(on: Stage, bytes: number): Promise<(number | undefin
   })
 }
 
+/** What is told to a request that is sent whole, on a connection that is to end with it. */
+function refusalOfSent(on: Stage, body: string): Promise<(number | undefined)[]> {
+  const options = { method: 'POST', agent: false, headers: { connection: 'close' } }
+  return new Promise((resolve, reject) => {
+    const asked = request(`${on.url(0)}/time`, options, (told) => {
+      resolve([told.statusCode, Number(told.headers['x-ably-errorcode'])])
+      asked.destroy()
+    })
+    asked.once('error', reject)
+    asked.end(body)
+  })
+}
+
 ruleFile('rest', (rule) => {
   rule('R1', 'answers and errors are in the format that was asked for', async (t, on) => {
     const type = TYPES[on.format]
@@ -84,6 +97,30 @@ ruleFile('rest', (rule) => {
     t.equal(head.status, 200)
     t.equal(await head.text(), '')
   })
+
+  rule('R2', 'who sends a body that is too large hears so, and is heard out', async (t, on) => {
+    const length = limits.requestBodyBytesMax + 1
+    const head = 'POST /channels/x/messages HTTP/1.1\r\nhost: a\r\n'
+    const body = 'x'.repeat(length)
+    const chunk = `${length.toString(16)}\r\n${body}\r\n`
+    const next = 'GET /time HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n'
+    const cases = [
+      [`${head}content-length: ${length}\r\n\r\n`, `${body}${next}`],
+      [`${head}transfer-encoding: chunked\r\n\r\n${chunk}`, `${chunk}0\r\n\r\n${next}`]
+    ] as const
+    for (const [text, then] of cases) {
+      const answer = await answerTo(on.url(0), text, then)
+      t.match(answer, /^HTTP\/1.1 413 .*"code":40009.*HTTP\/1.1 200 .*\[\d+\]$/s)
+    }
+    t.same(await refusalOfSent(on, body.repeat(4)), [413, 40009], 'also who wants to end with it')
+  }, ['json'])
+
+  rule('R2', 'an offer to go on in HTTP/2 is nothing to a request', async (t, on) => {
+    const offer = 'connection: Upgrade, HTTP2-Settings, close\r\nupgrade: h2c\r\n'
+    for (const [path, told] of [['/time', /^HTTP\/1.1 200 /], ['/', /"code":40400/]] as const) {
+      t.match(await answerTo(on.url(0), `GET ${path} HTTP/1.1\r\nhost: a\r\n${offer}\r\n`), told)
+    }
+  }, ['json'])
 
   rule('R2', 'browsers may read all of it', async (t, on) => {
     const preflight = await fetch(`${on.url(0)}/channels/x/messages`, { method: 'OPTIONS' })

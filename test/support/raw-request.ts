@@ -13,14 +13,15 @@ export function rawRequest(
   return answerTo(url, `${lines.join('\r\n')}\r\n\r\n`)
 }
 
-/** The whole answer to any text. */
-export function answerTo(url: string, text: string): Promise<string> {
+/** The whole answer to any text; to what is said `then`, once there is one, too. */
+export function answerTo(url: string, text: string, then?: string): Promise<string> {
   const { hostname, port } = new URL(url)
   return new Promise((resolve, reject) => {
     let answer = ''
     const socket = connect(Number(port), hostname, () => {
       socket.write(text)
     })
+    if (then !== undefined) socket.once('data', () => socket.write(then))
     socket.on('data', (data) => {
       answer += data.toString('latin1')
     })
