@@ -56,6 +56,9 @@ export const CONTENT_TYPES: Readonly<Record<Format, string>> = {
 /** Params whose values never hold a space, so that one is a plus sign that nobody escaped. */
 const SPACELESS: ReadonlySet<string> = new Set(['key', 'access_token', 'accessToken'])
 
+/** Some say with the path whom they ask, as if we were a proxy (RFC 9112, 3.2.2). */
+const ORIGIN = /^https?:\/\/[^/?]*/i
+
 /** Reads a request; one whose path is not percent-encoded as it should be is 40000. */
 export function readRequest(
   { target, ...rest }: RawRequest
@@ -70,7 +73,7 @@ export function readRequest(
 }
 
 function pathOf(target: string): string[] | undefined {
-  const [path] = target.split('?', 1)
+  const [path] = target.replace(ORIGIN, '').split('?', 1)
   const segments = path!.split('/').slice(1)
   if (segments.at(-1) === '') segments.pop()
   try {

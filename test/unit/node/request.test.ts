@@ -10,6 +10,9 @@ t.test('paths are split, then decoded, once', async (t) => {
   const rows: [string, readonly string[] | number][] = [
     ['/', []],
     ['/channels/a/messages', ['channels', 'a', 'messages']],
+    ['http://some.host:80/channels/a?limit=1', ['channels', 'a']],
+    ['HTTPS://some.host', []],
+    ['/http://x/a', ['http:', '', 'x', 'a']],
     ['/channels/a/messages/?limit=1', ['channels', 'a', 'messages']],
     ['/channels/a%2Fb%20c/messages', ['channels', 'a/b c', 'messages']],
     ['/channels/100%2525/messages', ['channels', '100%25', 'messages']],
