@@ -19,6 +19,7 @@ import type { PodFact, RingReading, RingWriting } from '../node/member-ports.ts'
 import type { RingStore } from '../ops/member-pump.ts'
 import type { Logger } from '../ops/notes.ts'
 import { statusFromView, type View, viewFromStatus } from '../ring/view.ts'
+import { appsJsonIn } from '../operator/apps.ts'
 import { annotations } from '../operator/names.ts'
 import { PODS, RINGS, SECRETS } from './kube-access.ts'
 import type { PodWatch, RingIdentity } from './node-runtime.ts'
@@ -246,13 +247,12 @@ function lastEndOf(containers: readonly ContainerStatus[]): number | undefined {
 function appsOf(
   secret: Secret, known: readonly AppConfig[], logger: Logger
 ): readonly AppConfig[] | undefined {
-  const encoded = secret.data?.['apps.json']
-  if (encoded === undefined) {
+  const text = appsJsonIn(secret.data)
+  if (text === undefined) {
     logger.warn({ secret: secret.metadata.name }, 'the Secret has no apps.json')
     return undefined
   }
   try {
-    const text = Buffer.from(encoded, 'base64').toString('utf8')
     const read = wholeAppsOf(JSON.parse(text), known)
     if (read === undefined) logger.warn('apps.json has no list of apps; the last apps stand')
     else if (read.problems.length > 0) {

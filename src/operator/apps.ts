@@ -4,6 +4,7 @@ what got lost with the Secret is taken back from what the nodes were last given.
 */
 
 import { createHash } from 'node:crypto'
+import { gunzipSync, gzipSync } from 'node:zlib'
 import type { AppSpec, KeySpec } from './spec.ts'
 
 /** One key as the nodes read it in `apps.json`. */
@@ -159,6 +160,44 @@ function compileKey (key: KeySpec, entry: string): CompiledKey {
 export function appsJsonOf (apps: CompiledApp[]): string {
   const sorted = apps.toSorted((a, b) => (a.name < b.name ? -1 : 1))
   return JSON.stringify({ apps: sorted } satisfies AppsFile)
+}
+
+/** A Secret may hold 1 MiB; base64 and the rest of the object need their share. */
+const secretBytesMax = 700 * 1024
+/** What is compressed has no more in it. */
+const appsJsonBytesMax = 16 * secretBytesMax
+
+/**
+ * How a Secret holds the text, for nodes to read: as it is, or compressed where it is too long for
+ * that; its values are base64.
+ */
+export function appsData (appsJson: string): Record<string, string> {
+  const text = Buffer.from(appsJson)
+  return text.byteLength <= secretBytesMax
+    ? { 'apps.json': text.toString('base64') }
+    : { 'apps.json.gz': gzipSync(text).toString('base64') }
+}
+
+/** How much the text has beyond what a Secret can hold; undefined: it fits. */
+export function appsExcess (appsJson: string): string | undefined {
+  const length = Buffer.byteLength(appsJson)
+  if (length > appsJsonBytesMax) return `${length} of ${appsJsonBytesMax} bytes`
+  const taken = Buffer.byteLength(Object.values(appsData(appsJson)).join(''), 'base64')
+  return taken > secretBytesMax ? `${taken} of ${secretBytesMax} bytes` : undefined
+}
+
+/** The text that a Secret holds; empty where it cannot be read, undefined where there is none. */
+export function appsJsonIn (data: Record<string, string> = {}): string | undefined {
+  const { 'apps.json': plain, 'apps.json.gz': compressed } = data
+  if (plain !== undefined) return Buffer.from(plain, 'base64').toString('utf8')
+  if (compressed === undefined) return undefined
+  try {
+    const bytes = Buffer.from(compressed, 'base64')
+    return gunzipSync(bytes, { maxOutputLength: appsJsonBytesMax }).toString('utf8')
+  } catch {
+    // Somebody has edited the Secret by hand, as below.
+    return ''
+  }
 }
 
 /** What the nodes were last given; nothing when the text is not ours. */

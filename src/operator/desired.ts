@@ -6,6 +6,7 @@ that the spec leaves open, to manifests. Nothing here asks, waits or draws rando
 import { apiVersionOf } from '../kube/resource.ts'
 import type { KubeObject, OwnerReference, Resource } from '../kube/resource.ts'
 import { nodeAccess } from './access.ts'
+import { appsData } from './apps.ts'
 import { digestOf } from './digest.ts'
 import { globalmasterManifests } from './globalmaster-manifests.ts'
 import type { Manifest } from './manifest.ts'
@@ -63,7 +64,7 @@ export function desiredManifests (
   const manifests = [
     ring(context),
     ...nodeAccess(name, namespace),
-    secret(name, namespace, 'apps', { 'apps.json': facts.appsJson }),
+    { ...secret(name, namespace, 'apps', {}), data: appsData(facts.appsJson) },
     ...natsObjects(context, facts),
     ...nodeServices(context),
     nodeDisruptionBudget(context),

@@ -5,7 +5,7 @@ this: that of the app, which makes the keys, and that of the region, which hands
 
 import type { KubeObject } from '../kube/resource.ts'
 import {
-  appIdOf, compileApp, entriesOfCompiled, keyProblems, ownsAppId, parseAppsJson
+  appIdOf, appsJsonIn, compileApp, entriesOfCompiled, keyProblems, ownsAppId, parseAppsJson
 } from './apps.ts'
 import type { Claim, CompiledApp } from './apps.ts'
 import { secretEntries } from './desired.ts'
@@ -60,8 +60,10 @@ export async function publishedApps (
   writer: Writer, namespace: string, region: string
 ): Promise<CompiledApp[]> {
   const name = regionNames(region).apps
-  const secret = await writer.find<KubeObject>(secretResource, { metadata: { name, namespace } })
-  return parseAppsJson(secretEntries(secret)['apps.json'])
+  const secret = await writer.find<KubeObject & { data?: Record<string, string> }>(
+    secretResource, { metadata: { name, namespace } }
+  )
+  return parseAppsJson(appsJsonIn(secret?.data))
 }
 
 /**

@@ -8,7 +8,7 @@ last thing written, and the next pass starts from the world as it then is.
 */
 
 import type { KubeObject } from '../kube/resource.ts'
-import { appsJsonOf } from './apps.ts'
+import { appsExcess, appsJsonOf } from './apps.ts'
 import { onRegion } from './conditions.ts'
 import { desiredManifests, natsSecretOf, secretEntries } from './desired.ts'
 import type { Facts } from './desired.ts'
@@ -30,9 +30,6 @@ import type { RealtimeRegion, RegionSpec, RegionStatus } from './spec.ts'
 import { refusedStatus, regionStatus } from './status.ts'
 import { takeStep } from './steps.ts'
 import { gatherWorld } from './world-facts.ts'
-
-/** A Secret may hold 1 MiB; base64 and the rest of the object need their share. */
-const appsJsonBytesMax = 700 * 1024
 
 /** Moves one region one step towards its spec. Throws when the API server could not be asked. */
 export async function reconcileRegion (
@@ -137,9 +134,10 @@ async function gatherFacts (
   const { name = '', namespace = '' } = region.metadata
   const apps = await compileApps(writer, inventory, namespace, name)
   const appsJson = appsJsonOf(apps)
-  if (Buffer.byteLength(appsJson) > appsJsonBytesMax) {
+  const excess = appsExcess(appsJson)
+  if (excess !== undefined) {
     return refusal('AppsTooLarge', `the ${apps.length} apps of the region do not fit in one ` +
-      `Secret (${Buffer.byteLength(appsJson)} of ${appsJsonBytesMax} bytes); use another region`)
+      `Secret (${excess}); use another region`)
   }
   const replicas = replicasOf(situationOf(context, region, spec))
   const world = spec.world === undefined

@@ -14,6 +14,7 @@ import { RINGS, SECRETS } from '../../src/commands/kube-access.ts'
 import type { KubeClient } from '../../src/kube/client.ts'
 import type { KubeObject } from '../../src/kube/resource.ts'
 import { nodeAccess } from '../../src/operator/access.ts'
+import { appsData } from '../../src/operator/apps.ts'
 import { resourceOf } from '../../src/operator/desired.ts'
 import { podResource, regionNames } from '../../src/operator/names.ts'
 import { nodeStatefulSet, ring } from '../../src/operator/node-manifests.ts'
@@ -191,9 +192,9 @@ export class NodeRig {
 
   /** What the nodes are given to know of apps, as the operator writes it. */
   async #writeApps(apps: readonly object[]): Promise<void> {
-    const stringData = { 'apps.json': JSON.stringify({ apps }) }
+    const data = { 'apps.json': null, 'apps.json.gz': null, ...appsData(JSON.stringify({ apps })) }
     const { apps: name } = regionNames(this.region)
-    await this.#client.mergePatch(SECRETS, { namespace: this.#namespace, name }, { stringData })
+    await this.#client.mergePatch(SECRETS, { namespace: this.#namespace, name }, { data })
   }
 
   /** Asks the pod's node to drain, or no longer, as a person would: by annotation. */

@@ -3,6 +3,7 @@ Real nodes, their log on a real nats-server: tokens that are revoked, and keys t
 node, and on those that start afterwards; token requests that were used; and what is not served.
 */
 
+import { randomBytes } from 'node:crypto'
 import type * as Ably from 'ably'
 import t, { type Test } from 'tap'
 import { digestOf } from '../../src/auth/proof.ts'
@@ -38,6 +39,7 @@ t.test('tokens and keys', { skip, timeout: 180_000 }, async (t) => {
   const region: Region = { rig, nodes }
   await t.test('keys are live: added, changed and taken away on every node', (t) =>
     testKeys(t, region))
+  await t.test('10,000 keys', (t) => testManyKeys(t, region))
   await t.test('an app that makes no sense is no trouble of the others', (t) =>
     testBrokenApp(t, region))
   await t.test('a revocation reaches every node, and later ones', (t) =>
@@ -94,6 +96,19 @@ async function testKeys(t: Test, { rig, nodes }: Region): Promise<void> {
     { error: { code: 40143 } })
   await untilTold(t, nodes, `chat00.${added.id}:ofAChangedOne`, 40101)
   for (const bystander of bystanders!) t.notOk(bystander.isEnded)
+}
+
+/** More than fit into the Secret as they are. */
+async function testManyKeys(t: Test, { rig, nodes }: Region): Promise<void> {
+  const many = Array.from({ length: 10_000 }, (_, no) => ({
+    id: `k${no}`, name: `key-${no}`, secret: randomBytes(24).toString('base64url'), ...everything
+  }))
+  const last = many.at(-1)!
+  await rig.giveKeys([main, ...many])
+  await untilTold(t, nodes, `chat00.${last.id}:${last.secret}`, undefined)
+  await rig.giveKeys([main])
+  await untilTold(t, nodes, `chat00.${last.id}:${last.secret}`, 40101)
+  await untilTold(t, nodes, rig.key, undefined)
 }
 
 async function testBrokenApp(t: Test, { rig, nodes }: Region): Promise<void> {

@@ -1,8 +1,9 @@
+import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { wholeAppsOf } from '../../../src/auth/app.ts'
 import {
-  appIdOf, appsJsonOf, compileApp, entriesOfCompiled, identifierOf, keyEntries, keyPartsOf,
-  keyProblems, ownsAppId, parseAppsJson
+  appIdOf, appsData, appsExcess, appsJsonIn, appsJsonOf, compileApp,
+  entriesOfCompiled, identifierOf, keyEntries, keyPartsOf, keyProblems, ownsAppId, parseAppsJson
 } from '../../../src/operator/apps.ts'
 import { parseApp } from '../../../src/operator/spec.ts'
 import type { AppSpec } from '../../../src/operator/spec.ts'
@@ -89,6 +90,27 @@ t.test('apps.json is the same whatever the order, and read back', async t => {
   t.same(parseAppsJson('{"apps":'), [])
   t.same(parseAppsJson('{"apps":1}'), [])
   t.same(parseAppsJson(undefined), [])
+})
+
+t.test('10,000 keys fit in one Secret, and are read back', async t => {
+  const keys = Array.from({ length: 100 }, (_, no) => ({ name: `key-${no}` }))
+  const spec = specOf({ keys })
+  const random = () => `k${randomBytes(24).toString('base64url')}`
+  const apps = Array.from({ length: 100 }, (_, no) => {
+    const appId = `App${String(no).padStart(3, '0')}`
+    return compileApp(`app-${no}`, spec, appId, keyEntries(spec, appId, {}, {}, random))
+  })
+  const text = appsJsonOf(apps)
+  t.same(Object.keys(appsData(text)), ['apps.json.gz'])
+  t.equal(appsExcess(text), undefined)
+  t.equal(appsJsonIn(appsData(text)), text)
+  t.same(parseAppsJson(appsJsonIn({ 'apps.json.gz': 'eyJhcHBzIjpbXX0=' })), [], 'what is no gzip')
+  const few = appsJsonOf(apps.slice(0, 1))
+  t.same(appsData(few), { 'apps.json': Buffer.from(few).toString('base64') })
+  t.equal(appsJsonIn(appsData(few)), few)
+  t.equal(appsJsonIn(undefined), undefined)
+  t.match(appsExcess(randomBytes(1024 * 1024).toString('base64')), / of 716800 bytes$/)
+  t.match(appsExcess('x'.repeat(12 * 1024 * 1024)), '12582912 of 11468800 bytes')
 })
 
 t.test('what is compiled is what nodes can read', async t => {

@@ -198,6 +198,12 @@ t.test('new credentials restart the nodes; new apps and more nodes do not', asyn
   t.not(templateOf({ natsSecret: { user: 'ringcast', password: 'other' } }), before)
 })
 
+t.test('apps that are too long as they are are compressed', async t => {
+  const appsJson = JSON.stringify({ apps: [], filler: 'x'.repeat(1024 * 1024) })
+  const secret = manifestsOf({}, { appsJson }).find(({ metadata }) => metadata.name === 'eu-apps')
+  t.same(Object.keys(secret?.data as object), ['apps.json.gz'])
+})
+
 function podSpecsAndAnnotations (manifests: Manifest[]): unknown[] {
   return manifests.filter(({ kind }) => kind === 'StatefulSet')
     .map(({ spec }) => (spec as any).template)
