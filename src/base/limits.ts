@@ -26,6 +26,13 @@ export const limits = {
   messagesPerPublishMax: 1_000,
   /** Attachments of one session; above: channel ERROR 90010. */
   attachmentsPerSessionMax: 200,
+  /** The id of a message or a presence item, which is free of the sizes above; above: 40031. */
+  messageIdLengthMax: 1_024,
+  /** Its encoding, which is free, too; above: 40013. */
+  encodingLengthMax: 1_024,
+  /** What is said at once as it stands in logs and on the mesh, with all that is implied or claimed
+   * of each item; above: 40009. */
+  submissionBytesMax: 524_288,
   /** Publishes of one session that wait for their answers; above: NACK 42911. No fewer than it may
    * say in a second: a client that was offline says all that it has at once. */
   unansweredPerSessionMax: 10_000,
@@ -346,7 +353,7 @@ export const limits = {
 
 assert(limits.frameBytesMax > limits.messageBytesMax, 'a frame holds a largest publish')
 assert(
-  limits.batchBytesMax + limits.frameBytesMax < 1024 * 1024,
+  limits.batchBytesMax + Math.max(limits.frameBytesMax, limits.submissionBytesMax) < 1024 * 1024,
   'a batch that one more message overfills stays below NATS max_payload'
 )
 assert(

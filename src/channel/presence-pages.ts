@@ -5,6 +5,7 @@
 
 import { limits } from '../base/limits.ts'
 import type { Declare, Declared, PresenceMember, Members } from '../peer/message.ts'
+import { messageSize } from '../wire/message.ts'
 
 /** Cuts a list into parts within both bounds of a page; an empty list is one empty part. */
 export function pagesOf<T>(items: readonly T[], bytesOf: (item: T) => number): T[][] {
@@ -28,12 +29,8 @@ export function pagesOf<T>(items: readonly T[], bytesOf: (item: T) => number): T
 }
 
 /** About how many bytes an item, a member or an event, takes. */
-export function itemBytes(item: {
-  readonly data?: string | Uint8Array
-  readonly extras?: object
-}): number {
-  const extras = item.extras === undefined ? 0 : JSON.stringify(item.extras).length
-  return 200 + (item.data?.length ?? 0) + extras
+export function itemBytes(item: Parameters<typeof messageSize>[0]): number {
+  return 200 + messageSize(item)
 }
 
 /** A presence set for a ChannelClient, in parts. */

@@ -5,6 +5,7 @@
 
 import type { Now } from '../base/clock.ts'
 import type { Deadlines } from '../base/deadlines.ts'
+import { limits } from '../base/limits.ts'
 import type { MeterSource } from '../base/meter.ts'
 import type { Tally } from '../base/tally.ts'
 import { encodeMessages, standingOf } from '../channel/encoding.ts'
@@ -16,6 +17,7 @@ import type { Place } from '../peer/place.ts'
 import type { AdmittedPresence, AdmittedPublish, ChannelDoor, Departure, Ears, Outcome, Start
 }
   from '../session/door.ts'
+import { type ErrorInfo, errors } from '../wire/errors.ts'
 import { publishSize } from '../wire/message.ts'
 import type { ChannelSerial } from '../wire/serial.ts'
 import type { MetaEvent } from './meta-events.ts'
@@ -40,6 +42,12 @@ export interface GroupsPorts {
 }
 
 const NOTHING = new Uint8Array()
+
+/** Why it is too much to be said at once, if it is, whatever its client said of that (6.5). */
+function excessOf({ byteLength }: Uint8Array): ErrorInfo | undefined {
+  const { submissionBytesMax: bytesMax } = limits
+  return byteLength > bytesMax ? errors.messageTooLarge(byteLength, bytesMax).info : undefined
+}
 
 export class Groups implements ChannelDoor {
   readonly #options: GroupsOptions
@@ -86,13 +94,14 @@ export class Groups implements ChannelDoor {
   submit(channel: string, publish: AdmittedPublish, onOutcome: (outcome: Outcome) => void): void {
     const { id, idSpace, connectionId, msgSerial, messages, ephemeralCount, rateMax } = publish
     const messageCount = messages.length
-    const { isRest = false, ifNew } = publish
+    const { isRest = false } = publish
+    const payload = publish.ifNew === undefined ? encodeMessages(messages) : NOTHING
+    const ifNew = publish.ifNew ?? excessOf(payload)
     if (ifNew !== undefined) {
       const op = { id, idSpace, connectionId, msgSerial, messageCount, payload: NOTHING, ifNew }
       this.#group(channel).submit(op, onOutcome)
       return
     }
-    const payload = encodeMessages(messages)
     const said = { count: messageCount, bytes: publishSize(messages), isRest }
     const op = { id, idSpace, connectionId, msgSerial, messageCount, payload, said }
     const isPlain = (ephemeralCount ?? 0) === 0 && rateMax === undefined
@@ -100,7 +109,10 @@ export class Groups implements ChannelDoor {
   }
 
   present(channel: string, said: AdmittedPresence, onOutcome: (outcome: Outcome) => void): void {
-    this.#group(channel).submit(this.#presenceOps.opOf(said), onOutcome)
+    const op = this.#presenceOps.opOf(said)
+    const error = excessOf(op.payload)
+    if (error === undefined) this.#group(channel).submit(op, onOutcome)
+    else onOutcome({ kind: 'refused', error })
   }
 
   /** Publishes what this node says of itself, on a metachannel. */

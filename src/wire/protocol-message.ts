@@ -10,6 +10,7 @@
  * client has no say in. Unknown fields and unknown actions pass unread (ably-protocol 3).
  */
 
+import { limits } from '../base/limits.ts'
 import { Action } from './actions.ts'
 import type { ErrorInfo, ErrorScope, ProtocolError } from './errors.ts'
 import { errors, inScope } from './errors.ts'
@@ -257,9 +258,23 @@ function readState(fields: Fields, reader: Reader): Fields {
   return fields
 }
 
-const wrongId = () => errors.invalidMessageId('The id of a message must be a string')
+const wrongId = () => errors.invalidMessageId(
+  `The id of a message must be a string of at most ${limits.messageIdLengthMax} characters`)
 const wrongClientId = () => errors.clientIdMismatch('The clientId must be a string')
-const wrongEncoding = () => errors.invalidData('The encoding must be a string')
+const wrongEncoding = () => errors.invalidData(
+  `The encoding must be a string of at most ${limits.encodingLengthMax} characters`)
+
+/** What the sizes of messages leave out is short. */
+function readShort(
+  fields: Fields, key: string, lengthMax: number, wrong: () => ProtocolError, reader: Reader
+): string | undefined {
+  const text = reader.text(fields, key, wrong)
+  return text === undefined || text.length <= lengthMax ? text : reader.refuse(wrong())
+}
+
+function readId(fields: Fields, reader: Reader): string | undefined {
+  return readShort(fields, 'id', limits.messageIdLengthMax, wrongId, reader)
+}
 
 function readExtras(fields: Fields, reader: Reader): Extras | undefined {
   return reader.map(fields, 'extras', errors.invalidExtras)
@@ -267,7 +282,8 @@ function readExtras(fields: Fields, reader: Reader): Extras | undefined {
 
 /** Reads data and encoding into `item`, in canonical form. */
 function readPayload<T extends Payload>(fields: Fields, item: T, reader: Reader): T {
-  const payload = canonicalPayload(fields['data'], reader.text(fields, 'encoding', wrongEncoding))
+  const encoding = readShort(fields, 'encoding', limits.encodingLengthMax, wrongEncoding, reader)
+  const payload = canonicalPayload(fields['data'], encoding)
   if (!payload.ok) {
     reader.refuse(errors.invalidData(payload.problem))
     return item
@@ -279,7 +295,7 @@ function readPayload<T extends Payload>(fields: Fields, item: T, reader: Reader)
 
 function readMessage(fields: Fields, reader: Reader): Message {
   return readPayload(fields, {
-    id: reader.text(fields, 'id', wrongId),
+    id: readId(fields, reader),
     name: reader.text(fields, 'name', errors.invalidMessageName),
     data: undefined,
     encoding: undefined,
@@ -311,7 +327,7 @@ function readVersion(fields: Fields, reader: Reader): MessageVersion | undefined
 
 function readPresence(fields: Fields, reader: Reader): PresenceMessage {
   return readPayload(fields, {
-    id: reader.text(fields, 'id', wrongId),
+    id: readId(fields, reader),
     action: reader.count(fields, 'action'),
     data: undefined,
     encoding: undefined,
@@ -324,7 +340,7 @@ function readPresence(fields: Fields, reader: Reader): PresenceMessage {
 
 function readAnnotation(fields: Fields, reader: Reader): Annotation {
   return readPayload(fields, {
-    id: reader.text(fields, 'id', wrongId),
+    id: readId(fields, reader),
     action: reader.count(fields, 'action'),
     data: undefined,
     encoding: undefined,

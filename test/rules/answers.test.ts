@@ -145,6 +145,8 @@ ruleFile('answers', (rule) => {
       [[{ data: 'x', name: 5 }], 40016], [[{ data: 'x', name: ['n'] }], 40016],
       [[{ data: 'x', extras: 'x' }], 40032], [[{ data: 'x', extras: [1] }], 40032],
       [many, 40034], [[{ data: 'x' }, { data: 5 }], 40013],
+      [[{ data: 'x', id: 'x'.repeat(1_025) }], 40031],
+      [[{ data: 'x', encoding: 'x'.repeat(1_025) }], 40013],
       ...[1, 2, 3, 4, 5].map((action): [unknown, number] =>
         [[{ action, serial: 'x', data: 'y' }], 93002])
     ]

@@ -2,6 +2,7 @@ import type * as Ably from 'ably'
 import type { Test } from 'tap'
 import { limits } from '../../src/base/limits.ts'
 import { cutOff, errorOf, until } from '../support/ably-clients.ts'
+import { jwtOf, type JwtOptions } from '../support/tokens.ts'
 import { ask, basic, pathOf, refusalOf, TYPES, valueOf } from './support/rest-kit.ts'
 import { ruleFile, type Stage } from './support/rule.ts'
 
@@ -110,10 +111,23 @@ ruleFile('rest-publish', (rule) => {
     t.same(await put({ name: 7 }), [400, 40016])
     t.same(await put({ data: 7 }), [400, 40013])
     t.same(await put({ extras: 7 }), [400, 40032])
+    t.same(await put({ id: 'x'.repeat(limits.requestBodyBytesMax / 2) }), [400, 40031])
+    t.same(await put({ encoding: 'x'.repeat(limits.requestBodyBytesMax / 2) }), [400, 40013])
     const malformed = { method: 'POST', body: '{', headers: { 'content-type': TYPES.json } }
     t.same(await refusalOf(ask(on, pathOf('sizes', '/messages'), malformed)), [400, 40001])
     const empty = { method: 'POST' }
     t.same(await refusalOf(ask(on, pathOf('sizes', '/messages'), empty)), [400, 40001])
+  })
+
+  rule('R6', 'what is said of each message counts, too', async (t, on) => {
+    const path = pathOf(on.name('claimed'), '/messages')
+    const value = Array.from({ length: 1_000 }, () => ({ data: 'x' }))
+    const put = (options: JwtOptions) => refusalOf(ask(on, path, {
+      value, headers: { authorization: `Bearer ${jwtOf(on.key, options)}` }
+    }))
+    t.same(await put({ claims: { 'ably.channel.*': 'x'.repeat(1_024) } }), [413, 40009])
+    t.same(await put({ clientId: 'x'.repeat(4_096) }), [413, 40009])
+    t.same(await put({ clientId: 'ann', claims: { 'ably.channel.*': 'x' } }), [201, 0])
   })
 
   rule('R6', 'no more than the channel takes in a second', async (t, on) => {

@@ -4,7 +4,7 @@ import { limits } from '../../../src/base/limits.ts'
 import type { PeerMessage } from '../../../src/peer/message.ts'
 import type { Place } from '../../../src/peer/place.ts'
 import { masterOf } from '../../../src/ring/view.ts'
-import type { Ears } from '../../../src/session/door.ts'
+import type { Ears, Outcome } from '../../../src/session/door.ts'
 import { parseChannelSerial } from '../../../src/wire/serial.ts'
 import { after } from '../ring/regions.ts'
 import { other, peer, Rig } from './channels-rig.ts'
@@ -80,6 +80,30 @@ t.test('what is local needs no link: attach, publish, hear', async (t) => {
   t.same(two.told, ['resumed', 'frame'], 'one that was away gets what it missed')
   t.same(rig.said(), [])
   t.match(rig.channels.counts(), { groups: 1, clients: 1, partitions: 1, attachments: 2 })
+})
+
+t.test('what is too much for one entry is refused, unless it was taken before', async (t) => {
+  const rig = new Rig()
+  const channel = rig.channelOf('n0')
+  const outcomes: unknown[] = []
+  const note = (outcome: Outcome): void => {
+    outcomes.push(outcome.kind === 'refused' ? outcome.error.code : outcome.kind)
+  }
+  const clientId = 'x'.repeat(limits.submissionBytesMax / 100)
+  const messages = Array.from({ length: 100 }, () => ({ clientId }))
+  const hundred = { ...publishOf('a'), messages: messages.map(() => ({ data: 'x' })) }
+  rig.channels.groups.submit(channel, hundred, note)
+  rig.settle()
+  rig.channels.groups.submit(channel, { ...hundred, messages }, note)
+  rig.channels.groups.submit(channel, { ...publishOf('b'), messages }, note)
+  const items = messages.map((_, no) => ({ action: 2, clientId, id: `c:0:${no}`, data: undefined }))
+  const said = { id: 'c:0', connectionId: 'c', claim: 0, items, membersMax: undefined }
+  rig.channels.groups.present(channel, said, note)
+  rig.settle()
+  t.same(outcomes.toSorted(), [40009, 40009, 'committed', 'committed'])
+  rig.channels.groups.submit(channel, publishOf('c'), note)
+  rig.settle()
+  t.equal(outcomes.at(-1), 'committed', 'the channel goes on')
 })
 
 t.test('[14] who moved is joined anew, who did not is left alone', async (t) => {

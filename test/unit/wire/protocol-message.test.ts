@@ -1,4 +1,5 @@
 import t from 'tap'
+import { limits } from '../../../src/base/limits.ts'
 import { Action } from '../../../src/wire/actions.ts'
 import { checkMessages, checkProtocolMessage } from '../../../src/wire/protocol-message.ts'
 
@@ -21,6 +22,15 @@ function item(item: unknown) {
   const [message] = read({ ...publish, messages: [item] }).messages ?? []
   return message
 }
+
+t.test('ids and encodings are taken up to their bounds', async t => {
+  const longest = {
+    id: 'x'.repeat(limits.messageIdLengthMax), encoding: 'x'.repeat(limits.encodingLengthMax)
+  }
+  t.match(item({ ...longest, data: 'x' }), longest)
+  const presence = [{ action: 2, id: `${longest.id}x` }]
+  t.match(refused({ ...publish, action: Action.PRESENCE, presence }).error, { info: { code: 40031 } })
+})
 
 t.test('what some clients leave out, or say of nothing, is understood', async t => {
   t.equal(read({}).action, Action.HEARTBEAT)
@@ -74,6 +84,8 @@ t.test('a publish of wrong form is answered by its msgSerial with its own code',
     [[{ data: {}, encoding: 'json' }], 40013], [[{ data: 'x', encoding: 1 }], 40013],
     [[{ data: deep }], 40013], [[{ data: { a: Uint8Array.of(1) } }], 40013],
     [[{ clientId: 1 }], 40012], [[{ id: 1 }], 40031],
+    [[{ id: 'x'.repeat(limits.messageIdLengthMax + 1) }], 40031],
+    [[{ data: 'x', encoding: 'x'.repeat(limits.encodingLengthMax + 1) }], 40013],
     [[{ extras: 'x' }], 40032], [[{ extras: [1] }], 40032], [[{ extras: deep }], 40032],
     [[{ extras: { a: Uint8Array.of(1) } }], 40032],
     [[{ extras: JSON.parse('{"__proto__":{}}') }], 40032],
