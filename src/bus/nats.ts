@@ -21,6 +21,8 @@ const RECONNECT_JITTER_MS = 500
 /** The client dials the server that it lost first: one that hangs must not hold it for long. */
 const CONNECT_TIMEOUT_MS = 1_500
 const CONNECT_RETRY_MAX_MS = 5_000
+/** What is said at once is less; NATS takes so much where its configuration does not say. */
+const PAYLOAD_BYTES_MIN = 1024 * 1024
 
 /** How NATS is reached and who we are there. */
 export interface NatsSettings {
@@ -53,7 +55,8 @@ export class NatsMesh implements Mesh {
 
   /**
    * Connects, for as long as it takes: a node that starts while NATS is away waits unready
-   * (rule 10). Rejects only when `signal` aborts, or when NATS refuses our credentials.
+   * (rule 10), and so does one whose NATS takes smaller messages than it has to say. Rejects only
+   * when `signal` aborts.
    */
   static async connect(
     settings: NatsSettings,
@@ -79,12 +82,12 @@ export class NatsMesh implements Mesh {
     }
     for (let attempt = 0; ; attempt++) {
       try {
-        const mesh = new NatsMesh(await connect(options), events)
+        const mesh = new NatsMesh(await connected(options), events)
         events.onUp()
         return mesh
       } catch (error) {
         const cause = error instanceof Error ? error.message : String(error)
-        events.note(`NATS at ${servers.join(', ')} cannot be reached: ${cause}`)
+        events.note(`NATS at ${servers.join(', ')} cannot be used: ${cause}`)
         await pause(Math.min(CONNECT_RETRY_MAX_MS, 250 * 2 ** attempt), signal)
       }
     }
@@ -128,6 +131,16 @@ export class NatsMesh implements Mesh {
       }
     }
   }
+}
+
+/** Throws an Error that says what is wrong with it. */
+async function connected(options: ConnectionOptions): Promise<NatsConnection> {
+  const connection = await connect(options)
+  const takenMax = connection.info?.max_payload ?? PAYLOAD_BYTES_MIN
+  if (takenMax >= PAYLOAD_BYTES_MIN) return connection
+  await connection.close()
+  throw new Error(
+    `its max_payload is ${takenMax} bytes, and at least ${PAYLOAD_BYTES_MIN} are needed`)
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

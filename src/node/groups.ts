@@ -14,9 +14,9 @@ import type { AskMembers } from '../channel/legacies.ts'
 import type { UsedChannels } from '../channel/used-channels.ts'
 import type { ToClientFromGroup, ToGroup, Variant } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
-import type { AdmittedPresence, AdmittedPublish, ChannelDoor, Departure, Ears, Outcome, Start
-}
-  from '../session/door.ts'
+import type {
+  AdmittedPresence, AdmittedPublish, ChannelDoor, Departure, Ears, Outcome, Start
+} from '../session/door.ts'
 import { type ErrorInfo, errors } from '../wire/errors.ts'
 import { publishSize } from '../wire/message.ts'
 import type { ChannelSerial } from '../wire/serial.ts'

@@ -109,7 +109,7 @@ async function testNatsAway(t: Test, { rig, nodes }: Region): Promise<void> {
   t.ok(unreadyBecause)
   await testGivingUp(t, rig)
   await until('all patience has run out', () => performance.now() > awaySinceMs + AWAY_MS)
-  t.match(starting.log(), /NATS at \S+ cannot be reached/)
+  t.match(starting.log(), /NATS at \S+ cannot be used/)
   t.equal((await rig.view())?.version, view.version, 'nobody wrote anything')
 
   const during = publishAll('during')
