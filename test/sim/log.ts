@@ -9,9 +9,11 @@ import type { Random } from '../../src/base/random.ts'
 import type { AppendOutcome, LogAnswer, LogRecord, LogRequest } from '../../src/log/port.ts'
 import type { LogFill } from '../../src/log/room.ts'
 import { pageOf, PartitionRecords } from '../support/partition-records.ts'
-import type { World } from './world.ts'
+import { Violation, type World } from './world.ts'
 
 export const STREAM_COUNT = 3
+/** NATS takes so much at once, where nobody says otherwise. */
+const PAYLOAD_BYTES_MAX = 1024 * 1024
 const PAGE_RECORDS = 16
 const ANSWER_MS = 0.4
 const UNKNOWN_AFTER_MS = 2_000
@@ -199,6 +201,9 @@ export class SimLog {
     onAnswer: (answer: LogAnswer) => void
   ): void {
     const { faults } = this
+    if (bytes.length > PAYLOAD_BYTES_MAX) {
+      throw new Violation('record', `partition ${partition}: a record of ${bytes.length} bytes`)
+    }
     const say = (outcome: AppendOutcome, afterMs: number): void => {
       this.#world.mix(`append ${partition} ${outcome.kind}`)
       this.#world.after(afterMs, () => onAnswer({ kind: 'append', ticket, outcome }))
