@@ -108,9 +108,9 @@ export class Agreement implements Check {
     const held = running.map(({ life }) => life?.adopted?.view.version ?? 0)
     const isKnown = Math.max(0, ...held) >= version
     const beganAtMs = nodes.get(writer)?.life?.beganAtMs ?? world.nowMs
-    const isHeard = world.nowMs - beganAtMs > HEARD_MS + WRITE_MS &&
-      world.nowMs - this.#disturbedAtMs > WRITE_MS
-    const isRemembered = Math.max(0, ...held) >= this.#version
+    const isQuiet = world.nowMs - this.#disturbedAtMs > WRITE_MS
+    const isHeard = isQuiet && world.nowMs - beganAtMs > HEARD_MS + WRITE_MS
+    const isRemembered = isQuiet && Math.max(0, ...held) >= this.#version
     if (version > this.#version ? isRemembered : isKnown && isHeard) return
     this.#version = Math.min(this.#version, version - 1)
     this.#removed.clear()
