@@ -11,6 +11,8 @@ export const worldLimits = {
   announceAskMs: 3_000,
   /** One that was not heard of for so long is out of the world, until it is heard again. */
   regionSilenceMs: 120_000,
+  /** No clients are sent to one that was not heard of for so long. */
+  regionAwayMs: 30_000,
   /** Regions that are heard at once, those of the same name too; of more nothing is kept. */
   worldRegionsMax: 32,
   /** What a region says of itself at once; more is not sent, and not listened to. */
@@ -24,6 +26,11 @@ export const worldLimits = {
 assert(
   worldLimits.regionSilenceMs > 3 * (worldLimits.announceMs + worldLimits.announceAskMs),
   'a lost word is no silence'
+)
+assert(
+  worldLimits.regionAwayMs > 2 * (worldLimits.announceMs + worldLimits.announceAskMs) &&
+    worldLimits.regionAwayMs < worldLimits.regionSilenceMs,
+  'nor is it away because of one'
 )
 assert(worldLimits.announceAskMs < worldLimits.announceMs, 'who missed something asks in time')
 assert(worldLimits.announcementBytesMax < 1024 * 1024, 'it stays below NATS max_payload')

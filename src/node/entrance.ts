@@ -88,10 +88,14 @@ export class Entrance implements AdmissionsOwner {
     this.#admissions.onClosed(socket)
   }
 
-  /** Nobody is let in any more. */
+  /** Nobody is let in any more, unless it is opened again. */
   close(because: ErrorInfo): void {
     this.#closedBecause = because
     this.#admissions.turnAwayAll(because)
+  }
+
+  open(): void {
+    this.#closedBecause = undefined
   }
 
   letIn(newcomer: Newcomer): void {

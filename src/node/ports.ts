@@ -10,6 +10,7 @@ import type { AppendOutcome, LogAnswer, ReadOutcome } from '../log/port.ts'
 import type { LogRoom } from '../log/room.ts'
 import type { LinkFrame } from '../peer/link.ts'
 import type { Place } from '../peer/place.ts'
+import type { WorldTerms } from '../region/terms.ts'
 import type { Foreign, ForeignRegion } from '../region/world.ts'
 import type { View } from '../ring/view.ts'
 import type { PutOutcome, StatsAnswer, StatsRecord } from '../stats/port.ts'
@@ -107,6 +108,8 @@ export type WorkerInput =
     }
   /** All that is known of the other regions of the world. */
   | { readonly kind: 'world'; readonly foreign: readonly Foreign[] }
+  /** What follows from the world that the region is in. */
+  | { readonly kind: 'terms'; readonly terms: WorldTerms }
   | { readonly kind: 'apps'; readonly directory: AppDirectory }
   | { readonly kind: 'logRoom'; readonly room: LogRoom }
   | { readonly kind: 'stats'; readonly answer: StatsAnswer }

@@ -6,6 +6,7 @@ import type { Deadlines } from '../base/deadlines.ts'
 import type { MeterSource } from '../base/meter.ts'
 import type { Random } from '../base/random.ts'
 import type { Tally } from '../base/tally.ts'
+import type { RegionEndpoint } from '../region/terms.ts'
 import type { ChannelDoor } from '../session/door.ts'
 import type { AtOnce } from './at-once.ts'
 import type { ClientEvents } from './client-events.ts'
@@ -35,5 +36,7 @@ export interface RequestPorts {
   readonly connectionKeys: ConnectionKeys
   readonly tally: Tally
   readonly meters: MeterSource
+  /** Where clients reach the regions, our own first; undefined where it is in no world. */
+  endpoints(): readonly RegionEndpoint[] | undefined
   now(): Now
 }

@@ -12,6 +12,7 @@ import { listChannels, readChannel } from './rest-channels.ts'
 import { readMessage, readMessages, readPresenceHistory } from './rest-history.ts'
 import { publish } from './rest-publish.ts'
 import { readPresence } from './rest-presence.ts'
+import { tellRegions } from './rest-regions.ts'
 import { revokeTokens } from './rest-revocation.ts'
 import { tellStats } from './rest-stats.ts'
 import { tellTime } from './rest-time.ts'
@@ -31,6 +32,7 @@ export interface Route {
 
 export const ROUTES: readonly Route[] = [
   { method: 'GET', pattern: '/time', isOpen: true, handle: tellTime },
+  { method: 'GET', pattern: '/.well-known/ringcast/regions', isOpen: true, handle: tellRegions },
   { method: 'POST', pattern: '/keys/*/requestToken', isOpen: true, isThere: isKey,
     appOf: ofKey, handle: requestToken },
   { method: 'POST', pattern: '/messages', handle: publishBatch },

@@ -27,6 +27,7 @@ import { Beats } from './beats.ts'
 import { type ClaimDecision, ClaimDesk, type Holder } from './claims.ts'
 import type { ClientEvents } from './client-events.ts'
 import { Connected, type ConnectedOwner } from './connected.ts'
+import { Departures, type Door } from './departures.ts'
 import { Entrance, type EntranceOwner } from './entrance.ts'
 import type { Connection, Gatekeeper, Review } from './gatekeeper.ts'
 import type { EarlyFrames, Newcomer } from './newcomer.ts'
@@ -34,10 +35,6 @@ import type { Outbox, Socket } from './outbox.ts'
 import { Overload, type Strain } from './overload.ts'
 import type { SocketOpening } from './ports.ts'
 import { resumeRefusal, Resumes, type ResumesOwner, type Resuming } from './resumes.ts'
-
-const DRAIN_STEP_MS = 100
-
-const LEAVING = 'The node is leaving; connect again'
 
 const HEARTBEATS = {
   json: encodeFrame({ action: Action.HEARTBEAT }, 'json'),
@@ -75,7 +72,7 @@ interface Identity extends Connection {
   readonly past: Past
 }
 
-export class Sessions implements Holder, ResumesOwner, EntranceOwner, ConnectedOwner {
+export class Sessions implements Holder, ResumesOwner, EntranceOwner, ConnectedOwner, Door {
   /** What every session is given. */
   readonly sessionPorts: SessionPorts
   readonly #options: SessionsOptions
@@ -90,7 +87,8 @@ export class Sessions implements Holder, ResumesOwner, EntranceOwner, ConnectedO
   readonly #entrance: Entrance
   readonly #apps: AppConnections
   readonly #overload = new Overload()
-  #isDraining = false
+  /** How clients are sent elsewhere. */
+  readonly departures: Departures
 
   constructor(options: SessionsOptions, ports: SessionsPorts) {
     this.#options = options
@@ -118,6 +116,9 @@ export class Sessions implements Holder, ResumesOwner, EntranceOwner, ConnectedO
     this.#resumes = new Resumes(this, this.#desk)
     this.#apps = new AppConnections(options.workers, ports)
     this.#entrance = new Entrance(this, { ...ports, apps: this.#apps, overload: this.#overload })
+    this.departures = new Departures(this, {
+      deadlines, now, sessions: () => [...this.#connected.values()].map(({ session }) => session)
+    })
   }
 
   get count(): number {
@@ -263,15 +264,13 @@ export class Sessions implements Holder, ResumesOwner, EntranceOwner, ConnectedO
     this.#entrance.turnAway(newcomer, error)
   }
 
-  /** Asks everybody to go elsewhere, evenly over `withinMs`; newcomers are refused. */
-  drain(withinMs: number): void {
-    if (this.#isDraining) return
-    this.#isDraining = true
-    this.#resumes.turnAwayAll(errors.unavailable(LEAVING).info)
-    this.#entrance.close(errors.unavailable(LEAVING).info)
-    const stepCount = Math.max(1, Math.floor(withinMs / DRAIN_STEP_MS))
-    const perStep = Math.ceil(this.#connected.size / stepCount)
-    this.#drainStep(Math.max(1, perStep))
+  close(because: ErrorInfo): void {
+    this.#resumes.turnAwayAll(because)
+    this.#entrance.close(because)
+  }
+
+  open(): void {
+    this.#entrance.open()
   }
 
   /** End of a turn: sends the answers that have become ready. */
@@ -384,17 +383,5 @@ export class Sessions implements Holder, ResumesOwner, EntranceOwner, ConnectedO
       if (session.wantsHeartbeats) slot.write(HEARTBEATS[session.format])
       slot.socket.ping()
     }
-  }
-
-  #drainStep(perStep: number): void {
-    const error = errors.unavailable(LEAVING).info
-    let count = 0
-    for (const { session } of [...this.#connected.values()]) {
-      if (count++ >= perStep) break
-      session.disconnect(error)
-    }
-    if (this.#connected.size === 0) return
-    const atMs = this.#ports.now().monoMs + DRAIN_STEP_MS
-    this.#ports.deadlines.at(atMs, () => this.#drainStep(perStep))
   }
 }

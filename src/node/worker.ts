@@ -21,6 +21,7 @@ import { weightOf } from '../peer/codec.ts'
 import { type LinkFrame, Links } from '../peer/link.ts'
 import type { Life } from '../peer/claim-message.ts'
 import type { Place } from '../peer/place.ts'
+import type { WorldTerms } from '../region/terms.ts'
 import { AtOnce } from './at-once.ts'
 import { Channels } from './channels.ts'
 import { ClientEvents } from './client-events.ts'
@@ -33,8 +34,8 @@ import type { WorkerInput } from './ports.ts'
 import { Requests } from './requests.ts'
 import { RevocationDesk } from './revocations.ts'
 import { Sessions } from './sessions.ts'
-import { statsChannel } from './stats-desk.ts'
-import { Keeper } from '../stats/keeper.ts'
+import { statsKeeperOf } from './stats-keeper.ts'
+import type { Keeper } from '../stats/keeper.ts'
 import { Recorder } from '../stats/recorder.ts'
 
 export interface WorkerOptions {
@@ -92,6 +93,8 @@ export class Worker {
   readonly #comet: Comet
   readonly #recorder: Recorder
   readonly #keeper: Keeper
+  /** Undefined where the region is in no world. */
+  #terms: WorldTerms | undefined
   #now: Now = { monoMs: 0, wallMs: 0 }
 
   constructor(options: WorkerOptions, outbox: Outbox, random: Random) {
@@ -160,7 +163,9 @@ export class Worker {
     })
     this.#comet = this.#newComet({ ...self, generation }, options.connectionKeys, now)
     this.#requests = this.#requestsOf(options, random)
-    this.#keeper = this.#newKeeper(random)
+    this.#keeper = statsKeeperOf(this.#channels, this.#gate, {
+      store: outbox, deadlines: this.#deadlines, random: random.fork('keeper'), now
+    })
   }
 
   #newGate(self: Life, connectionKeys: ConnectionKeys): Gatekeeper {
@@ -176,22 +181,6 @@ export class Worker {
       deadlines: this.#deadlines,
       now: () => this.#now,
       isKnown: (appId) => this.#gate.directory?.app(appId) !== undefined
-    })
-  }
-
-  #newKeeper(random: Random): Keeper {
-    return new Keeper({
-      store: this.#outbox,
-      deadlines: this.#deadlines,
-      random: random.fork('keeper'),
-      now: () => this.#now,
-      apps: () => {
-        const apps = this.#gate.directory?.apps.map(({ appId }) => appId) ?? []
-        return apps.filter((appId) => this.#channels.isMine(statsChannel(appId)))
-      },
-      tell: (appId, data) => {
-        this.#channels.groups.tell(statsChannel(appId), { name: 'update', data })
-      }
     })
   }
 
@@ -262,10 +251,9 @@ export class Worker {
         this.#onPeerFrame(input.frame)
         break
       case 'log':
-        this.#outbox.onLogAnswer(input.answer)
-        break
       case 'archive':
-        this.#outbox.onArchiveAnswer(input.answer)
+      case 'stats':
+        this.#onStored(input)
         break
       case 'view':
         this.#channels.onView(input.view, input.generations, input.gone)
@@ -278,9 +266,6 @@ export class Worker {
       case 'apps':
         this.#onApps(input.directory)
         break
-      case 'stats':
-        this.#outbox.onStatsAnswer(input.answer)
-        break
       case 'flush':
         this.#recorder.flush(() => this.#outbox.flushed())
         break
@@ -291,7 +276,11 @@ export class Worker {
         this.#sessions.onStrain(input.strain)
         break
       case 'drain':
-        this.#sessions.drain(input.withinMs)
+        this.#sessions.departures.leave(input.withinMs)
+        break
+      case 'terms':
+        this.#terms = input.terms
+        this.#sessions.departures.evacuate(input.terms.departuresPerSecond)
         break
       case 'deadline':
         this.#deadlines.fire(now.monoMs)
@@ -368,6 +357,7 @@ export class Worker {
       connectionKeys,
       tally,
       meters: this.#recorder,
+      endpoints: () => this.#terms?.endpoints,
       now: () => this.#now
     })
   }
@@ -378,6 +368,12 @@ export class Worker {
     const review = this.#gate.onApps(directory)
     if (review !== undefined) this.#sessions.review(review)
     this.#revocations.onApps(directory)
+  }
+
+  #onStored(input: WorkerInput & { readonly kind: 'log' | 'archive' | 'stats' }): void {
+    if (input.kind === 'log') this.#outbox.onLogAnswer(input.answer)
+    else if (input.kind === 'archive') this.#outbox.onArchiveAnswer(input.answer)
+    else this.#outbox.onStatsAnswer(input.answer)
   }
 
   #onPeerFrame(frame: LinkFrame): void {

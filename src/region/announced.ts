@@ -45,7 +45,8 @@ export function areSame(some: Generations, others: Generations): boolean {
 
 /** 32 bits that differ, surely enough, between two announcements; `view` is the announced one. */
 export function digestIn(announcement: Announcement, view: View): number {
-  const { name, prefix, endpoint, madeAtMs, generations } = announcement
+  const { name, prefix, endpoint, madeAtMs, generations, isToDrain } = announcement
   const said = [name, prefix, endpoint, madeAtMs, digestOf(view), generations]
-  return hash32(JSON.stringify(said))
+  // Of one that is not to drain the digest is what nodes of former releases make it.
+  return hash32(JSON.stringify(isToDrain === true ? [...said, isToDrain] : said))
 }

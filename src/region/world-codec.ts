@@ -55,10 +55,12 @@ function stillFrom(value: Record<string, unknown>): WorldMessage | undefined {
 }
 
 function identityFrom(value: Record<string, unknown>): RegionIdentity | undefined {
-  const { name, ownName, uid, madeAtMs, prefix, endpoint } = value
+  const { name, ownName, uid, madeAtMs, prefix, endpoint, isToDrain } = value
   if (!isName(name) || !isName(ownName) || !isName(uid) || !isCount(madeAtMs)) return undefined
   if (!isName(prefix) || !PREFIX.test(prefix) || !isText(endpoint)) return undefined
-  return { name, ownName, uid, madeAtMs, prefix, endpoint }
+  return {
+    name, ownName, uid, madeAtMs, prefix, endpoint, ...(isToDrain === true && { isToDrain })
+  }
 }
 
 function askFrom({ uid }: Record<string, unknown>): WorldMessage | undefined {

@@ -33,6 +33,8 @@ export interface RegionIdentity {
   readonly prefix: string
   /** Where clients reach it from anywhere; empty where nobody said. */
   readonly endpoint: string
+  /** It is to send its clients to others, whether it can or not. */
+  readonly isToDrain?: boolean
 }
 
 /** A region says who is there. */
@@ -67,7 +69,7 @@ export interface WorldRoster {
   readonly formatVersion: number
   /** When it was made, in ms since the Unix epoch: a later one takes the place of an earlier. */
   readonly madeAtMs: number
-  /** The uids of their rings; our own may be among them, or not. */
+  /** The uids of their rings, the nearest first; our own may be among them, or not. */
   readonly uids: readonly string[]
 }
 

@@ -31,6 +31,10 @@ import {
 } from './world-message.ts'
 import { recordOf, type View } from '../ring/view.ts'
 import { areSame, digestIn, type Generations, generationsOf, viewOf } from './announced.ts'
+import { endpointOrNone } from './endpoint.ts'
+import {
+  type Neighbour, termsEndMs, termsOf, usualSettings, type WorldSettings, type WorldTerms
+} from './terms.ts'
 
 /** Another region, as far as it has told who is there. */
 export interface Foreign {
@@ -46,8 +50,10 @@ export interface ForeignRegion extends Foreign {
   readonly uid: string
   /** What the subjects of its mesh begin with. */
   readonly prefix: string
-  /** Where clients reach it; may be empty. */
+  /** Where clients reach it: a host or host:port; may be empty. */
   readonly endpoint: string
+  /** It is to send its clients to others. */
+  readonly isToDrain: boolean
 }
 
 /** What a node believes of its own region. */
@@ -64,6 +70,7 @@ export type WorldInput =
   /** Something was said on the subject of all regions, or by our globalmaster on our own. */
   | { readonly kind: 'heard'; readonly message: WorldMessage }
   | { readonly kind: 'adopted'; readonly adopted: Adopted }
+  | { readonly kind: 'settings'; readonly settings: WorldSettings }
   /** What was said while it was down reached nobody. */
   | { readonly kind: 'meshUp' }
   /** The time that `nextDeadlineMs` named has come. */
@@ -74,6 +81,8 @@ export type WorldOutput =
   | { readonly kind: 'say'; readonly message: RegionMessage }
   /** All other regions, by name; given again after every change. */
   | { readonly kind: 'world'; readonly regions: readonly ForeignRegion[] }
+  /** What follows for our workers; given again after every change. */
+  | { readonly kind: 'terms'; readonly terms: WorldTerms }
   | {
     readonly kind: 'note'
     readonly level: 'info' | 'warn'
@@ -95,7 +104,7 @@ interface Heard {
 }
 
 export class KnownWorld {
-  readonly #own: RegionIdentity
+  #own: RegionIdentity
   readonly #outbox: WorldOutbox
   /** By the uid of its ring. */
   readonly #heard = new Map<string, Heard>()
@@ -103,7 +112,11 @@ export class KnownWorld {
   readonly #asks = new Map<string, number>()
   #roster: { readonly uids: ReadonlySet<string>; madeAtMs: number; atMs: number } | undefined
   #adopted: Adopted | undefined
+  #settings = usualSettings
   #world: readonly ForeignRegion[] = []
+  /** The terms that were given last, and when others follow though nothing is heard. */
+  #terms = ''
+  #termsEndMs = Infinity
   #saidAtMs = -Infinity
   /** It is to be announced: something has changed, or somebody asks. */
   #hasNews = true
@@ -122,6 +135,9 @@ export class KnownWorld {
       case 'adopted':
         this.#onAdopted(input.adopted)
         break
+      case 'settings':
+        this.#onSettings(input.settings)
+        break
       case 'meshUp':
         this.#hasNews = true
         break
@@ -130,13 +146,14 @@ export class KnownWorld {
     }
     this.#forgetSilent(nowMs)
     this.#tell()
+    this.#tellTerms(nowMs)
     this.#askAgain(nowMs)
     if (nowMs >= this.#announceAtMs()) this.#announce(nowMs)
   }
 
   /** When something is to be said, or somebody to be forgotten; Infinity: never. */
   nextDeadlineMs(): number {
-    let nextMs = Math.min(this.#announceAtMs(), ...this.#asks.values())
+    let nextMs = Math.min(this.#announceAtMs(), this.#termsEndMs, ...this.#asks.values())
     for (const { atMs } of this.#heard.values()) {
       nextMs = Math.min(nextMs, atMs + limits.regionSilenceMs)
     }
@@ -171,7 +188,7 @@ export class KnownWorld {
   }
 
   #onRegion(announcement: Announcement, nowMs: number): void {
-    const { name, uid, prefix, madeAtMs, endpoint } = announcement
+    const { name, uid, prefix, madeAtMs, isToDrain = false } = announcement
     this.#asks.delete(uid)
     const known = this.#heard.get(uid)
     if (known === undefined && !this.#hasRoom(name)) return
@@ -183,8 +200,9 @@ export class KnownWorld {
     const digest = digestIn(announcement, view)
     const generations = generationsOf(view, announcement, former?.generations)
     const isSame = former !== undefined && known?.digest === digest
+    const endpoint = endpointOrNone(announcement.endpoint)
     const region = isSame ? former
-      : Object.freeze({ region: name, uid, prefix, endpoint, view, generations })
+      : Object.freeze({ region: name, uid, prefix, endpoint, isToDrain, view, generations })
     this.#heard.set(uid, { region, madeAtMs, digest, atMs: nowMs })
     if (known === undefined) this.#onAppeared(region)
   }
@@ -239,6 +257,13 @@ export class KnownWorld {
     if (!isSame) this.#hasNews = true
   }
 
+  #onSettings(settings: WorldSettings): void {
+    const { isToDrain } = settings
+    if (isToDrain !== this.#settings.isToDrain) this.#hasNews = true
+    this.#settings = settings
+    this.#own = { ...this.#own, isToDrain }
+  }
+
   #isOnRoster(uid: string): boolean {
     return this.#roster === undefined || this.#roster.uids.has(uid)
   }
@@ -279,6 +304,26 @@ export class KnownWorld {
     if (isSame) return
     this.#world = world
     this.#outbox.push({ kind: 'world', regions: world })
+  }
+
+  /** Gives the terms where they differ from what was given last. */
+  #tellTerms(nowMs: number): void {
+    const { view, gone } = this.#adopted ?? { gone: new Set() }
+    const living = view?.members.filter(({ incarnation }) => !gone.has(incarnation)) ?? []
+    const facts = {
+      own: this.#own,
+      settings: this.#settings,
+      workerCount: living.reduce((sum, { workers }) => sum + workers, 0),
+      neighbours: this.#world.map((region): Neighbour =>
+        ({ ...region, heardAtMs: this.#heard.get(region.uid)!.atMs })),
+      nearness: [...this.#roster?.uids ?? []]
+    }
+    this.#termsEndMs = termsEndMs(facts, nowMs)
+    const terms = termsOf(facts, nowMs)
+    const text = JSON.stringify(terms)
+    if (text === this.#terms) return
+    this.#terms = text
+    this.#outbox.push({ kind: 'terms', terms })
   }
 
   /** Of each name the region that was made last; nobody where one has ours that was made later. */

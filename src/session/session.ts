@@ -94,6 +94,9 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
 
   get attachmentCount(): number { return this.#attachments?.size ?? 0 }
 
+  /** Frames that want an answer and have none yet. */
+  get owedCount(): number { return this.#debts?.length ?? 0 }
+
   get mayHaveLegacies(): boolean {
     const ageMs = this.#ports.now().monoMs - this.#openedAtMs
     return this.claim > 0 && ageMs < limits.connectionStateTtlMs
@@ -212,9 +215,8 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
   }
 
   describe(): string {
-    const { connectionId, format } = this.#options
-    const owed = this.#debts?.length ?? 0
-    return `session ${connectionId} ${format} ${this.attachmentCount} attached, ${owed} owed`
+    const { connectionId: id, format } = this.#options
+    return `session ${id} ${format} ${this.attachmentCount} attached, ${this.owedCount} owed`
   }
 
   #onMessage(message: ProtocolMessage, bytes: number): void {
@@ -370,15 +372,14 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
   }
 
   #owe(msgSerial: number, bytes = 0): Owed {
-    const { deadlines, now } = this.#ports
-    const { monoMs } = now()
+    const { monoMs } = this.#ports.now()
     this.#debts ??= new Debts(this.#options.past, monoMs, {
       onAnswersReady: () => this.#ports.answersReady(this),
       onOverdue: () => {
         this.flushAnswers()
         this.disconnect(errors.timeout().info)
       }
-    }, deadlines)
+    }, this.#ports.deadlines)
     return this.#debts.owe(msgSerial, bytes, monoMs)
   }
 
