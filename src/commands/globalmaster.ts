@@ -9,7 +9,6 @@ import { NatsMesh } from '../bus/nats.ts'
 import type { KubeClient } from '../kube/client.ts'
 import { Elector } from '../kube/elector.ts'
 import { ListWatch } from '../kube/list-watch.ts'
-import type { KubeObject, Resource } from '../kube/resource.ts'
 import {
   type Environment, globalmasterConfig, type GlobalmasterConfig, kubeConfig
 } from '../ops/config.ts'
@@ -21,17 +20,9 @@ import { worldEntry } from '../operator/globalmaster-manifests.ts'
 import type { PeerReport } from '../region/globalmaster-ports.ts'
 import { GlobalmasterMeter } from './globalmaster-meter.ts'
 import { serveHealth } from './health.ts'
-import { kubeClient } from './kube-access.ts'
+import { CONFIG_MAPS, type ConfigMap, kubeClient } from './kube-access.ts'
 import { natsOptions } from './nats-access.ts'
 import { formerPeersOf, PeerStatusWriter } from './peer-status.ts'
-
-const CONFIG_MAPS: Resource = {
-  group: '', version: 'v1', plural: 'configmaps', kind: 'ConfigMap', namespaced: true
-}
-
-interface ConfigMap extends KubeObject {
-  data?: Record<string, string>
-}
 
 /**
  * Runs until SIGTERM or SIGINT, or until leadership is lost. Throws an Error that names what is

@@ -6,7 +6,7 @@
 import { KubeClient } from '../kube/client.ts'
 import type { KubeClientOptions } from '../kube/client.ts'
 import { inClusterCredentials, kubeconfigCredentials } from '../kube/credentials.ts'
-import type { Resource } from '../kube/resource.ts'
+import type { KubeObject, Resource } from '../kube/resource.ts'
 import type { KubeConfig } from '../ops/config.ts'
 
 export const PODS: Resource = {
@@ -15,12 +15,19 @@ export const PODS: Resource = {
 export const SECRETS: Resource = {
   group: '', version: 'v1', plural: 'secrets', kind: 'Secret', namespaced: true
 }
+export const CONFIG_MAPS: Resource = {
+  group: '', version: 'v1', plural: 'configmaps', kind: 'ConfigMap', namespaced: true
+}
 export const RINGS: Resource = {
   group: 'ringcast.dev',
   version: 'v1alpha1',
   plural: 'realtimerings',
   kind: 'RealtimeRing',
   namespaced: true
+}
+
+export interface ConfigMap extends KubeObject {
+  data?: Record<string, string>
 }
 
 /** A client of the API server; throws an Error that says where it looked. */

@@ -21,7 +21,10 @@ import type { Logger } from '../ops/notes.ts'
 import { statusFromView, type View, viewFromStatus } from '../ring/view.ts'
 import { appsJsonIn } from '../operator/apps.ts'
 import { annotations } from '../operator/names.ts'
-import { PODS, RINGS, SECRETS } from './kube-access.ts'
+import { worldSettingsEntry } from '../operator/world.ts'
+import { readWorldSettings } from '../ops/world-settings.ts'
+import type { WorldSettings } from '../region/terms.ts'
+import { CONFIG_MAPS, type ConfigMap, PODS, RINGS, SECRETS } from './kube-access.ts'
 import type { PodWatch, RingIdentity } from './node-runtime.ts'
 
 /** The container of a pod that runs `ringcast node`. */
@@ -63,6 +66,8 @@ export interface KubeScope {
   readonly region: string
   readonly ring: string
   readonly appsSecret: string
+  /** The ConfigMap of the region's part in the world. */
+  readonly worldSettings?: string | undefined
   /** Written into the ring's status as `updatedBy`. */
   readonly node: string
 }
@@ -213,6 +218,36 @@ export function watchApps(
     // One that is there and makes no sense does not say that there are none.
     if (!isThere) onApps([])
   })
+  return () => watch.stop()
+}
+
+/** Watches the one ConfigMap that says what part the region has in the world. */
+export function watchWorldSettings(
+  client: KubeClient,
+  { namespace, worldSettings }: KubeScope,
+  logger: Logger,
+  onSettings: (settings: WorldSettings) => void
+): () => void {
+  const watch = new ListWatch<ConfigMap>({
+    client,
+    resource: CONFIG_MAPS,
+    namespace,
+    fieldSelector: `metadata.name=${worldSettings}`,
+    onChange: ({ type, object: { data } }) => {
+      // What is gone is somebody's mistake: what was said last stands.
+      if (type === 'DELETED') return
+      try {
+        onSettings(readWorldSettings(data?.[worldSettingsEntry] ?? ''))
+      } catch (error) {
+        const cause = String((error as Error).message)
+        logger.warn(`${worldSettingsEntry} is not understood; what it said last stands: ${cause}`)
+      }
+    },
+    onProblem: ({ during, error }) => {
+      logger.warn({ during }, `watching the ConfigMap: ${String((error as Error).message ?? error)}`)
+    }
+  })
+  watch.start()
   return () => watch.stop()
 }
 

@@ -25,6 +25,7 @@ import type {
   ProvisionRequest,
   WorkerStatus
 } from '../ops/thread-messages.ts'
+import type { WorldTerms } from '../region/terms.ts'
 import { masterOf, type View } from '../ring/view.ts'
 import type { NodeOptions } from './node-runtime.ts'
 
@@ -234,6 +235,11 @@ export class NodeLife {
   /** Tells every worker, and their heirs, which other regions there are. */
   tellWorld(regions: readonly ForeignRegion[]): void {
     this.#supervisor.tellAll({ kind: 'world', regions })
+  }
+
+  /** Tells every worker what follows from the world. */
+  tellTerms(terms: WorldTerms): void {
+    this.#supervisor.tellAll({ kind: 'terms', terms })
   }
 
   /**

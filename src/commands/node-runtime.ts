@@ -29,7 +29,14 @@ import type {
 import { WorldPump } from '../ops/world-pump.ts'
 import type { PodFact } from '../node/member-ports.ts'
 import type { ForeignRegion } from '../node/ports.ts'
+import type { Drain, WorldSettings, WorldTerms } from '../region/terms.ts'
 import { NodeLife } from './node-life.ts'
+
+const DRAIN_NOTES: Readonly<Record<Drain, string>> = {
+  none: 'the region keeps its clients',
+  draining: 'the region sends its clients to others',
+  alone: 'the region is to send its clients to others, and there is no other one: it serves on'
+}
 
 export interface NodeOptions {
   readonly region: string
@@ -94,6 +101,8 @@ export interface NodePorts<M extends Mesh = Mesh> {
   workerMesh(): { settings: MeshSettings; transfer: Transferable[] }
   watchPods(onPods: (pods: readonly PodFact[]) => void, onAway: () => void): PodWatch
   watchApps(onApps: (apps: readonly AppConfig[]) => void): Stop
+  /** In a world: what people say of the region's part in it; absent where nobody can. */
+  watchSettings?(onSettings: (settings: WorldSettings) => void): Stop
   /** Dev mode: the sandbox API. Resolves once every node knows. */
   provision?(request: ProvisionRequest): Promise<ProvisionAnswer>
 }
@@ -113,6 +122,7 @@ export class NodeRuntime<M extends Mesh = Mesh> {
   #pods: readonly PodFact[] | undefined
   #worldPump: WorldPump | undefined
   #world: readonly ForeignRegion[] | undefined
+  #terms: WorldTerms | undefined
   #restartCount = 0
   #isDraining = false
   #waitsFor = 'the ring object'
@@ -157,7 +167,7 @@ export class NodeRuntime<M extends Mesh = Mesh> {
       this.#worldPump?.onMesh(isUp)
     }
     this.#mesh = await this.#ports.connectMesh(onUpOrDown, signal)
-    if (this.#options.world !== undefined) this.#worldPump = this.#newWorldPump(ring, this.#mesh)
+    if (this.#options.world !== undefined) this.#joinWorld(ring, this.#mesh)
     void this.#ports.prepareStats?.(this.#mesh, this.#prefix, signal)
     this.#waitsFor = 'a place in the ring'
     this.#podWatch = this.#ports.watchPods(
@@ -218,24 +228,37 @@ export class NodeRuntime<M extends Mesh = Mesh> {
       viewVersion: life?.view?.version ?? 0,
       standing: life?.standing ?? 'waiting',
       connections: life?.connectionCount ?? 0,
+      drain: this.#terms?.drain ?? 'none',
       unreadyBecause: unready,
       notLivingBecause: life?.notLivingBecause,
       noRestartBecause: unready ?? life?.unsettledBecause
     }
   }
 
-  #newWorldPump(ring: RingIdentity, mesh: Mesh): WorldPump {
+  #joinWorld(ring: RingIdentity, mesh: Mesh): void {
     const { siteCode, region, endpoint } = this.#options
     const own = { ...ring, name: siteCode, ownName: region, prefix: this.#prefix, endpoint }
-    return new WorldPump(own, {
+    const pump = new WorldPump(own, {
       clock: systemClock,
       mesh,
       onWorld: (regions) => {
         this.#world = regions
         this.#life?.tellWorld(regions)
       },
+      onTerms: (terms) => this.#onTerms(terms),
       note: (level, text, fields) => this.#ports.logger[level](fields, text)
     })
+    this.#worldPump = pump
+    const stop = this.#ports.watchSettings?.((settings) => pump.onSettings(settings))
+    if (stop !== undefined) this.#stops.push(stop)
+  }
+
+  #onTerms(terms: WorldTerms): void {
+    const { drain } = terms
+    const former = this.#terms?.drain ?? 'none'
+    if (drain !== former) this.#ports.logger.info({ drain }, DRAIN_NOTES[drain])
+    this.#terms = terms
+    this.#life?.tellTerms(terms)
   }
 
   #begin(): void {
@@ -267,6 +290,7 @@ export class NodeRuntime<M extends Mesh = Mesh> {
     )
     this.#life = life
     life.start()
+    if (this.#terms !== undefined) life.tellTerms(this.#terms)
     if (this.#apps !== undefined) life.tellApps(this.#apps)
     if (this.#world !== undefined) life.tellWorld(this.#world)
     if (this.#pods !== undefined) life.onPods(this.#pods)

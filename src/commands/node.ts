@@ -11,7 +11,7 @@ import { JetStreamScale } from '../store/jetstream-fill.ts'
 import { keepStatsStream } from '../store/jetstream-stats.ts'
 import { JetStreamStreams } from '../store/jetstream-streams.ts'
 import { kubeClient } from './kube-access.ts'
-import { KubeRingStore, watchApps, watchPods } from './kube-ports.ts'
+import { KubeRingStore, watchApps, watchPods, watchWorldSettings } from './kube-ports.ts'
 import { natsOptions } from './nats-access.ts'
 import { type NodePorts, NodeRuntime } from './node-runtime.ts'
 
@@ -27,6 +27,7 @@ export async function nodeCommand(environment: Environment): Promise<void> {
     region,
     ring: config.RINGCAST_RING,
     appsSecret: config.RINGCAST_APPS_SECRET,
+    worldSettings: config.RINGCAST_WORLD_SETTINGS,
     node
   }
   const nats = await natsOptions(config)
@@ -60,7 +61,10 @@ export async function nodeCommand(environment: Environment): Promise<void> {
       ringIdentity: (signal) => ringStore.identity(signal, logger),
       ...natsPorts(config, nats, logger),
       watchPods: (onPods, onAway) => watchPods(client, scope, logger, onPods, onAway),
-      watchApps: (onApps) => watchApps(client, scope, logger, onApps)
+      watchApps: (onApps) => watchApps(client, scope, logger, onApps),
+      ...scope.worldSettings !== undefined && {
+        watchSettings: (onSettings) => watchWorldSettings(client, scope, logger, onSettings)
+      }
     }
   )
   const stopped = stopSignal()

@@ -252,6 +252,7 @@ async function run(): Promise<void> {
         return
       case 'flush':
       case 'logRoom':
+      case 'terms':
         pump.input(message)
         return
       case 'drain':

@@ -1,13 +1,13 @@
 /*
 What the nodes of a region may do: watch their peers, keep their ring, and read the one Secret that
-the operator compiles for them.
+the operator compiles for them; in a world, the ConfigMap that says what part they have in it.
 */
 
 import type { Manifest } from './manifest.ts'
 import { group, objectLabels, regionNames } from './names.ts'
 
 /** ServiceAccount, Role and RoleBinding of the nodes. */
-export function nodeAccess (name: string, namespace: string): Manifest[] {
+export function nodeAccess (name: string, namespace: string, isInWorld: boolean): Manifest[] {
   const names = regionNames(name)
   const metadata = { name: names.account, namespace, labels: objectLabels(name, 'node') }
   return accessOf(metadata, [
@@ -28,7 +28,15 @@ export function nodeAccess (name: string, namespace: string): Manifest[] {
       resources: ['secrets'],
       resourceNames: [names.apps],
       verbs: ['get', 'list', 'watch']
-    }
+    },
+    ...(isInWorld
+      ? [{
+          apiGroups: [''],
+          resources: ['configmaps'],
+          resourceNames: [names.world],
+          verbs: ['get', 'list', 'watch']
+        }]
+      : [])
   ])
 }
 

@@ -23,6 +23,7 @@ import type { NatsCredentials, NodeContext } from './node-manifests.ts'
 import { relayConfiguration, relayManifests, relaySecretEntries } from './relay-manifests.ts'
 import type { RelayContext } from './relay-manifests.ts'
 import type { RealtimeApp, RealtimeRegion, RegionSpec } from './spec.ts'
+import { worldSettings } from './world.ts'
 import type { WorldFacts } from './world.ts'
 
 /** What a region gets when its spec does not say: the versions this operator was made for. */
@@ -63,7 +64,7 @@ export function desiredManifests (
   }
   const manifests = [
     ring(context),
-    ...nodeAccess(name, namespace),
+    ...nodeAccess(name, namespace, spec.world !== undefined),
     { ...secret(name, namespace, 'apps', {}), data: appsData(facts.appsJson) },
     ...natsObjects(context, facts),
     ...nodeServices(context),
@@ -116,10 +117,13 @@ function relayObjects (context: NodeContext, { world: facts }: Facts): Manifest[
 }
 
 function worldObjects (context: NodeContext, { world: facts }: Facts): Manifest[] {
-  const { world } = context.spec
+  const { name, namespace, spec: { world } } = context
   return world === undefined || facts === undefined
     ? []
-    : globalmasterManifests({ ...context, world, facts })
+    : [
+        worldSettings(name, namespace, world),
+        ...globalmasterManifests({ ...context, world, facts })
+      ]
 }
 
 function secret (

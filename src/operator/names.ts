@@ -89,6 +89,8 @@ export interface RegionNames {
   relayGateway: string
   /** Deployment, ServiceAccount, Role, RoleBinding, Lease and ConfigMap of the globalmaster. */
   globalmaster: string
+  /** ConfigMap with what nodes are told of their part in the world. */
+  world: string
 }
 
 export function regionNames (region: string): RegionNames {
@@ -102,7 +104,8 @@ export function regionNames (region: string): RegionNames {
     natsSecret: `${region}-nats`,
     relay: `${region}-relay`,
     relayGateway: `${region}-relay-gateway`,
-    globalmaster: `${region}-globalmaster`
+    globalmaster: `${region}-globalmaster`,
+    world: `${region}-world`
   }
 }
 

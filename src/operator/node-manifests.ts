@@ -134,7 +134,12 @@ function nodeEnvironment (context: NodeContext): object[] {
     { name: 'RINGCAST_REDUNDANCY', value: String(spec.redundancy) },
     { name: 'RINGCAST_LOG_LEVEL', value: spec.logLevel },
     { name: 'RINGCAST_DRAIN_MS', value: String(spec.drain.timeoutSeconds * 1000) },
-    ...(spec.world === undefined ? [] : [{ name: 'RINGCAST_WORLD', value: spec.world.name }]),
+    ...(spec.world === undefined
+      ? []
+      : [
+          { name: 'RINGCAST_WORLD', value: spec.world.name },
+          { name: 'RINGCAST_WORLD_SETTINGS', value: names.world }
+        ]),
     ...(spec.world?.endpoint === undefined
       ? []
       : [{ name: 'RINGCAST_ENDPOINT', value: spec.world.endpoint }]),

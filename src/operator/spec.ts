@@ -77,10 +77,15 @@ export interface WorldSpec {
   secretName: string
   peers?: Array<{ region: string, address?: string }>
   endpoint?: string
+  isDraining: boolean
   /** Never absent here with a managed NATS. */
   relay?: RelaySpec
   globalmaster: { replicas: number, resources: Resources }
-  limits: { unreachableAfterSeconds: number }
+  limits: {
+    unreachableAfterSeconds: number
+    drainedClientsPerSecond: number
+    lostRegionGraceSeconds: number
+  }
 }
 
 export interface RegionSpec {

@@ -101,6 +101,8 @@ export function worldSchema (): RecordSchema {
       'the other regions are told of it.', {
       pattern: '^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:[1-9][0-9]{0,4})?$', maxLength: 259
     }),
+    isDraining: flag('Whether the region sends its clients to the others, and takes no new ones, ' +
+      'as long as another region is there for them. Its channels go on.', { default: false }),
     relay: relaySchema,
     globalmaster: record('The controller that keeps the list of regions.', {
       replicas: integer('How many there are; one of them acts.',
@@ -110,7 +112,11 @@ export function worldSchema (): RecordSchema {
     }, { default: {} }),
     limits: record('Bounds.', {
       unreachableAfterSeconds: integer('After how long a silence a region counts as unreachable.',
-        { minimum: 10, maximum: 600, default: 20 })
+        { minimum: 10, maximum: 600, default: 20 }),
+      drainedClientsPerSecond: integer('How many clients a second are sent to other regions while ' +
+        'isDraining is set, of all nodes together.', { minimum: 1, maximum: 100_000, default: 500 }),
+      lostRegionGraceSeconds: integer('How long presence members of another region stay present ' +
+        'here once it is lost.', { minimum: 0, maximum: 3600, default: 60 })
     }, { default: {} })
   }, { required: ['name', 'secretName'] })
 }

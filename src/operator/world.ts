@@ -8,7 +8,8 @@ import type { KubeObject } from '../kube/resource.ts'
 import type { CompiledApp } from './apps.ts'
 import { canonical } from './digest.ts'
 import type { Inventory } from './inventory.ts'
-import { regionResource, ringResource } from './names.ts'
+import type { Manifest } from './manifest.ts'
+import { objectLabels, regionNames, regionResource, ringResource } from './names.ts'
 import { relayAddress } from './relay-manifests.ts'
 import { parseRegion } from './spec.ts'
 import type { RealtimeRegion, RegionSpec, WorldSpec } from './spec.ts'
@@ -129,6 +130,25 @@ export function appDigestsOf (apps: CompiledApp[], password: string): Record<str
       }))
       .digest('hex').slice(0, 16)]
   ))
+}
+
+/** Entry of the ConfigMap that nodes read. */
+export const worldSettingsEntry = 'settings.json'
+
+/** What nodes are told of their part in the world, and follow while they run. */
+export function worldSettings (name: string, namespace: string, world: WorldSpec): Manifest {
+  const { drainedClientsPerSecond, lostRegionGraceSeconds } = world.limits
+  const settings = {
+    isToDrain: world.isDraining,
+    drainedPerSecond: drainedClientsPerSecond,
+    lostRegionGraceMs: lostRegionGraceSeconds * 1000
+  }
+  return {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: regionNames(name).world, namespace, labels: objectLabels(name, 'node') },
+    data: { [worldSettingsEntry]: JSON.stringify(settings) }
+  }
 }
 
 /** What the globalmaster reads. */

@@ -4,6 +4,7 @@
  */
 
 import { z } from 'zod'
+import { endpointOrNone } from '../region/endpoint.ts'
 
 const portNumber = z.coerce.number().int().min(0).max(65_535)
 const level = z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
@@ -35,7 +36,10 @@ const nodeSchema = z.object({
   /** The world that the region is part of; without one it neither speaks nor listens to others. */
   RINGCAST_WORLD: z.string().min(1).max(63).optional(),
   /** Where clients reach the region from anywhere: other regions are told. */
-  RINGCAST_ENDPOINT: z.string().max(512).default(''),
+  RINGCAST_ENDPOINT: z.string().default('')
+    .refine((text) => endpointOrNone(text) === text, 'is no host or host:port'),
+  /** The ConfigMap that says what part it has in the world; none: the usual one. */
+  RINGCAST_WORLD_SETTINGS: z.string().min(1).optional(),
   RINGCAST_HOST: z.string().default('0.0.0.0'),
   RINGCAST_PORT: portNumber.default(8080),
   RINGCAST_PRIVATE_PORT: portNumber.default(8081),

@@ -6,6 +6,7 @@
 
 import fastify, { type FastifyInstance } from 'fastify'
 import type { Registry } from 'prom-client'
+import type { Drain } from '../region/terms.ts'
 
 /** What the private port shows of its node. */
 export interface NodeFacts {
@@ -14,6 +15,8 @@ export interface NodeFacts {
   readonly viewVersion: number
   readonly standing: string
   readonly connections: number
+  /** Whether its region sends its clients to others. */
+  readonly drain: Drain
   /** Why the node cannot take clients, or undefined when it can. */
   readonly unreadyBecause: string | undefined
   /** Why its event loops are not what they should be, or undefined. */
@@ -72,6 +75,10 @@ function serveHealth(server: FastifyInstance, ports: PrivateServerPorts): void {
   verdict('/livez', (facts) => facts.notLivingBecause, 503)
   verdict('/readyz', (facts) => facts.unreadyBecause, 503)
   verdict('/admin/can-restart', (facts) => facts.noRestartBecause, 409)
+  server.get('/admin/clients', async () => {
+    const { connections, drain } = ports.facts()
+    return { connections, drain }
+  })
   server.get('/probe', async () => {
     const { incarnation, isMeshUp, viewVersion, standing, connections } = ports.facts()
     return { incarnation, isMeshUp, viewVersion, standing, connections }

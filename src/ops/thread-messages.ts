@@ -8,6 +8,7 @@ import type { LogRoom } from '../log/room.ts'
 import type { ErrorInfo } from '../wire/errors.ts'
 import type { ForeignRegion } from '../node/ports.ts'
 import type { WorkerCounts } from '../node/worker.ts'
+import type { WorldTerms } from '../region/terms.ts'
 import type { View } from '../ring/view.ts'
 
 /** How a worker thread reaches other nodes. */
@@ -61,6 +62,8 @@ export type ToWorker =
     }
   /** All other regions that are known. */
   | { readonly kind: 'world'; readonly regions: readonly ForeignRegion[] }
+  /** What follows from the world that the region is in. */
+  | { readonly kind: 'terms'; readonly terms: WorldTerms }
   /** Answered with `appsKnown`. */
   | { readonly kind: 'apps'; readonly apps: readonly AppConfig[]; readonly ticket: number }
   | { readonly kind: 'logRoom'; readonly room: LogRoom }

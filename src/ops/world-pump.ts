@@ -8,6 +8,7 @@ import type { Mesh } from '../bus/mesh.ts'
 import { rosterSubject, worldSubject } from '../bus/subjects.ts'
 import { decodeWorldMessage, encodeWorldMessage } from '../region/world-codec.ts'
 import type { RegionIdentity, RegionMessage, WorldMessage } from '../region/world-message.ts'
+import type { WorldSettings, WorldTerms } from '../region/terms.ts'
 import {
   type Adopted, type ForeignRegion, KnownWorld, type WorldInput, type WorldOutput
 } from '../region/world.ts'
@@ -17,6 +18,8 @@ export interface WorldPumpPorts {
   readonly mesh: Mesh
   /** Who the other regions are, after every change. */
   onWorld(regions: readonly ForeignRegion[]): void
+  /** What follows for our workers, after every change. */
+  onTerms(terms: WorldTerms): void
   note(level: 'info' | 'warn', text: string, fields: object): void
 }
 
@@ -38,6 +41,11 @@ export class WorldPump {
   /** What the node believes of its own region. */
   onAdopt(adopted: Adopted): void {
     this.#input({ kind: 'adopted', adopted })
+  }
+
+  /** What people say of the region's part in the world. */
+  onSettings(settings: WorldSettings): void {
+    this.#input({ kind: 'settings', settings })
   }
 
   onMesh(isUp: boolean): void {
@@ -82,6 +90,9 @@ export class WorldPump {
         return
       case 'world':
         this.#ports.onWorld(output.regions)
+        return
+      case 'terms':
+        this.#ports.onTerms(output.terms)
         return
       case 'note':
         this.#ports.note(output.level, output.text, output.fields)

@@ -226,7 +226,7 @@ async function makeObjects(client: KubeClient, spec: RegionSpec): Promise<void> 
     metadata: { name: regionNames(REGION).apps, namespace: NAMESPACE },
     stringData: { 'apps.json': JSON.stringify(APPS) }
   }
-  const manifests = [...nodeAccess(REGION, NAMESPACE), ring(contextOf(spec)), apps]
+  const manifests = [...nodeAccess(REGION, NAMESPACE, false), ring(contextOf(spec)), apps]
   for (const manifest of manifests as KubeObject[]) {
     await client.create(resourceOf(manifest), manifest)
   }

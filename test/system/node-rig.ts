@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type * as Ably from 'ably'
 import { partitionOf } from '../../src/base/hash.ts'
-import { RINGS, SECRETS } from '../../src/commands/kube-access.ts'
+import { CONFIG_MAPS, RINGS, SECRETS } from '../../src/commands/kube-access.ts'
 import type { KubeClient } from '../../src/kube/client.ts'
 import type { KubeObject } from '../../src/kube/resource.ts'
 import { nodeAccess } from '../../src/operator/access.ts'
@@ -19,6 +19,7 @@ import { resourceOf } from '../../src/operator/desired.ts'
 import { podResource, regionNames } from '../../src/operator/names.ts'
 import { nodeStatefulSet, ring } from '../../src/operator/node-manifests.ts'
 import { parseRegion } from '../../src/operator/spec.ts'
+import { worldSettings, worldSettingsEntry } from '../../src/operator/world.ts'
 import { masterOf, type View, viewFromStatus } from '../../src/ring/view.ts'
 import { ablyClient, type AblyOptions } from '../support/ably-clients.ts'
 import { type ApiServer, startApiServer } from '../support/api-server.ts'
@@ -62,8 +63,10 @@ export interface RigOptions {
   readonly region?: string
   /** Different for regions that are there at once. */
   readonly no?: number
-  /** What the nodes are told besides. */
-  readonly env?: Readonly<Record<string, string>>
+  /** Where its nodes listen, for clients and else; regions that share them have other hosts. */
+  readonly ports?: readonly [number, number]
+  /** The world that it is part of. */
+  readonly world?: string
 }
 
 export class NodeRig {
@@ -72,7 +75,7 @@ export class NodeRig {
   readonly region: string
   readonly #namespace: string
   readonly #no: number
-  readonly #env: Readonly<Record<string, string>>
+  readonly #world: string | undefined
   readonly api: ApiServer
   readonly #client: KubeClient
   readonly #folder: string
@@ -91,7 +94,7 @@ export class NodeRig {
     this.#t = t
     this.region = options.region ?? 'eu'
     this.#namespace = options.namespace ?? 'default'
-    this.#env = options.env ?? {}
+    this.#world = options.world
     this.#no = options.no ?? 0
     this.api = parts.api
     this.#client = parts.client
@@ -116,9 +119,9 @@ export class NodeRig {
     t.teardown(() => apiGate.shut())
     const client = await clientOf(api)
     t.teardown(() => client.close())
-    const [publicPort = 0, privatePort = 0] = await freePorts(2)
+    const ports = options.ports ?? await freePorts(2) as [number, number]
     const rig = new NodeRig(t, options, {
-      api, client, nats, apiGate, folder, ports: [publicPort, privatePort],
+      api, client, nats, apiGate, folder, ports,
       kubeconfigPath: join(folder, 'kubeconfig')
     })
     t.teardown(() => rig.nats.stop())
@@ -203,6 +206,13 @@ export class NodeRig {
     await this.#client.mergePatch(podResource, this.#podOf(index), { metadata: { annotations } })
   }
 
+  /** Asks the region to send its clients to others, so many a second, or no longer. */
+  async drainRegion(isToDrain: boolean, drainedPerSecond: number): Promise<void> {
+    const data = { [worldSettingsEntry]: JSON.stringify({ isToDrain, drainedPerSecond }) }
+    const target = { namespace: this.#namespace, name: regionNames(this.region).world }
+    await this.#client.mergePatch(CONFIG_MAPS, target, { data })
+  }
+
   /** The view as the RealtimeRing has it; undefined before the first. */
   async view(): Promise<View | undefined> {
     interface Ring extends KubeObject { spec: { partitionCount: number }, status?: object }
@@ -258,7 +268,7 @@ export class NodeRig {
     const fallbackHosts = among.filter((other) => other !== index)
       .map((other) => this.hostOf(other))
     const url = `http://${this.hostOf(index)}:${this.#ports[0]}`
-    return ablyClient(t, url, this.key, { ...options, fallbackHosts })
+    return ablyClient(t, url, this.key, { fallbackHosts, ...options })
   }
 
   stopNats = async (): Promise<void> => await this.nats.stop()
@@ -315,16 +325,21 @@ export class NodeRig {
 
   /** What the operator makes before there are nodes. */
   async #makeRegion(): Promise<void> {
-    const parsed = parseRegion(regionObject(this.#namespace, this.region))
+    const world = this.#world === undefined ? {}
+      : { world: { name: this.#world, secretName: 'of-the-world' } }
+    const parsed = parseRegion(regionObject(this.#namespace, this.region, world))
     if (!parsed.isValid) throw new Error(JSON.stringify(parsed.violations))
+    const { spec } = parsed
     const names = regionNames(this.region)
     const apps = {
       apiVersion: 'v1', kind: 'Secret', metadata: { name: names.apps, namespace: this.#namespace },
       stringData: { 'apps.json': JSON.stringify(APPS) }
     }
     const manifests = [
-      ...nodeAccess(this.region, this.#namespace), apps,
-      ring({ ...this.#context(), spec: parsed.spec })
+      ...nodeAccess(this.region, this.#namespace, spec.world !== undefined), apps,
+      ring({ ...this.#context(), spec }),
+      ...spec.world === undefined ? []
+        : [worldSettings(this.region, this.#namespace, spec.world)]
     ]
     for (const manifest of manifests as KubeObject[]) {
       await this.#client.create(resourceOf(manifest), manifest)
@@ -344,6 +359,16 @@ export class NodeRig {
     writeFileSync(this.kubeconfigPath, JSON.stringify(kubeconfig), { mode: 0o600 })
   }
 
+  /** Clients from anywhere reach the region by its first node. */
+  #worldEnvironment(): Record<string, string> {
+    if (this.#world === undefined) return {}
+    return {
+      RINGCAST_WORLD: this.#world,
+      RINGCAST_WORLD_SETTINGS: regionNames(this.region).world,
+      RINGCAST_ENDPOINT: `${this.hostOf(0)}:${this.#ports[0]}`
+    }
+  }
+
   #run(pod: Pod, name: string, host: string): NodeProcess {
     const [publicPort, privatePort] = this.#ports
     const logFile = join(this.#folder, `${name}-${++this.#startCount}.log`)
@@ -354,7 +379,7 @@ export class NodeRig {
       RINGCAST_HOST: host,
       RINGCAST_PORT: String(publicPort),
       RINGCAST_PRIVATE_PORT: String(privatePort),
-      ...this.#env
+      ...this.#worldEnvironment()
     }
     const node = startNodeProcess({ name, host, publicPort, privatePort, logFile, env })
     this.#t.teardown(() => node.process.kill())

@@ -8,6 +8,7 @@ import type { Test } from 'tap'
 import type { AblyOptions } from '../support/ably-clients.ts'
 import { startApiServer } from '../support/api-server.ts'
 import { NatsRegions } from '../support/nats-regions.ts'
+import { freePorts } from '../support/server-process.ts'
 import { type NodeProcess, NodeRig, type Teardowns, until } from './node-rig.ts'
 import { createNamespace } from './operator-rig.ts'
 
@@ -38,12 +39,12 @@ export class RegionsRig {
     t.teardown(() => nats.stop())
     const api = await startApiServer({ crds: ['crds'] })
     t.teardown(() => api.stop())
+    const ports = await freePorts(2) as [number, number]
     const regions: RigRegion[] = []
     for (const [no, name] of names.entries()) {
       await createNamespace(api, name)
       const rig = await NodeRig.start(t, {
-        api, nats: nats.serverOf(name), namespace: name, region: name, no,
-        env: { RINGCAST_WORLD: 'earth' }
+        api, nats: nats.serverOf(name), namespace: name, region: name, no, ports, world: 'earth'
       })
       regions.push({ name, rig, nodes: [] })
     }

@@ -7,8 +7,11 @@ import { readWorldFile } from '../../../src/ops/world-file.ts'
 const world: WorldSpec = {
   name: 'acme',
   secretName: 'acme-world',
+  isDraining: false,
   globalmaster: { replicas: 1, resources: {} },
-  limits: { unreachableAfterSeconds: 30 }
+  limits: {
+    unreachableAfterSeconds: 30, drainedClientsPerSecond: 500, lostRegionGraceSeconds: 60
+  }
 }
 const facts: WorldFacts = {
   peers: [

@@ -10,6 +10,7 @@ import { systemClock } from '../../../src/ops/system-clock.ts'
 import { WorldPump } from '../../../src/ops/world-pump.ts'
 import { encodeWorldMessage } from '../../../src/region/world-codec.ts'
 import type { WorldRoster } from '../../../src/region/world-message.ts'
+import { usualSettings, type WorldTerms } from '../../../src/region/terms.ts'
 import { membersOf, viewOf } from '../ring/regions.ts'
 
 interface Main {
@@ -19,11 +20,13 @@ interface Main {
   /** The names of all others, each time they were given. */
   readonly worlds: string[]
   readonly notes: string[]
+  /** What follows for its workers, each time that was given. */
+  readonly terms: WorldTerms[]
 }
 
 /** The main thread of a region's first node, which has adopted its first view. */
 function mainOf(t: Test, hub: Hub, name: string, endpoint = ''): Main {
-  const [worlds, notes]: [string[], string[]] = [[], []]
+  const [worlds, notes, terms]: [string[], string[], WorldTerms[]] = [[], [], []]
   const mesh = hub.mesh()
   const prefix = `ringcast.${name}.uid-${name}`
   const own = { name, ownName: name, uid: `uid-${name}`, madeAtMs: 0, prefix, endpoint }
@@ -31,6 +34,7 @@ function mainOf(t: Test, hub: Hub, name: string, endpoint = ''): Main {
     clock: systemClock,
     mesh,
     onWorld: (regions) => void worlds.push(regions.map(({ region }) => region).join()),
+    onTerms: (each) => void terms.push(each),
     note: (level, text) => void notes.push(`${level} ${text}`)
   })
   t.teardown(() => pump.stop())
@@ -38,7 +42,7 @@ function mainOf(t: Test, hub: Hub, name: string, endpoint = ''): Main {
   pump.onAdopt({
     incarnation: `${name}0`, view: viewOf(members, 16, 1), generations: new Map(), gone: new Set()
   })
-  return { pump, prefix, mesh, worlds, notes }
+  return { pump, prefix, mesh, worlds, notes, terms }
 }
 
 t.test('regions hear of each other, the first of the later ones too', async (t) => {
@@ -82,4 +86,20 @@ t.test('one that was stopped hears nothing', async (t) => {
   mainOf(t, hub, 'ap')
   while (us.worlds.at(-1) !== 'ap,eu') await immediate()
   t.same(eu.worlds, [])
+})
+
+t.test('what people say of a region is followed there, and known in the others', async (t) => {
+  const hub = new Hub()
+  const [eu, us] = [mainOf(t, hub, 'eu', 'eu.example'), mainOf(t, hub, 'us', 'us.example')]
+  while (us.worlds.length < 1 || eu.worlds.length < 1) await immediate()
+  t.same(us.terms.at(-1)?.endpoints, [
+    { region: 'us', endpoint: 'us.example', isDraining: false },
+    { region: 'eu', endpoint: 'eu.example', isDraining: false }
+  ])
+  eu.pump.onSettings({ ...usualSettings, isToDrain: true })
+  t.match(eu.terms.at(-1), { drain: 'draining', endpoints: [{ isDraining: true }, {}] })
+  while (us.terms.at(-1)?.endpoints[1]?.isDraining !== true) {
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  t.equal(us.terms.at(-1)?.drain, 'none')
 })
