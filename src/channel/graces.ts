@@ -11,6 +11,12 @@ import { regionOf } from '../peer/relay-message.ts'
 export class Graces {
   /** By owner, when its grace is over: monotonic, in ms. */
   readonly #endsMs = new Map<string, number>()
+  readonly #regionGraceMs: () => number
+
+  /** `regionGraceMs` is the grace of a region, as it is now. */
+  constructor(regionGraceMs: () => number) {
+    this.#regionGraceMs = regionGraceMs
+  }
 
   /** When the first of them is over; Infinity: there is none. */
   get firstMs(): number {
@@ -24,7 +30,7 @@ export class Graces {
     const graces = new Map<string, number | undefined>()
     for (const owner of owners) {
       const key = ownerKey(owner)
-      if (!graces.has(key)) graces.set(key, isAlive(owner) ? undefined : graceOf(owner))
+      if (!graces.has(key)) graces.set(key, isAlive(owner) ? undefined : this.#graceOf(owner))
     }
     for (const key of this.#endsMs.keys()) {
       if (graces.get(key) === undefined) this.#endsMs.delete(key)
@@ -38,10 +44,10 @@ export class Graces {
   isOver(owner: MemberOwner, nowMs: number): boolean {
     return (this.#endsMs.get(ownerKey(owner)) ?? Infinity) <= nowMs
   }
-}
 
-function graceOf(owner: MemberOwner): number {
-  return regionOf(owner) === undefined ? limits.presenceGraceMs : limits.regionGraceMs
+  #graceOf(owner: MemberOwner): number {
+    return regionOf(owner) === undefined ? limits.presenceGraceMs : this.#regionGraceMs()
+  }
 }
 
 function ownerKey({ incarnation, worker, generation }: MemberOwner): string {

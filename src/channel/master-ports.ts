@@ -39,6 +39,8 @@ export interface MasterPorts {
   readonly beganLineage: boolean
   /** False for a life of a worker that has surely ended. */
   isAlive(owner: MemberOwner): boolean
+  /** So long members of a region stay that nobody listens to any more. */
+  regionGraceMs(): number
   /** Adds the publication to what waits for the log. */
   append(channel: string, op: Omit<Publication, 'entry'>): void
   own(entry: OwnershipEntry | RelayEntry): void
@@ -129,6 +131,10 @@ export class PartitionMasterPorts implements MasterPorts {
     if (this.#ports.isAlive(owner)) return true
     const isBehind = viewVersionOf(this.epoch) > this.#viewVersion()
     return isBehind && this.#ports.fateOf(owner.incarnation) === 'unheard'
+  }
+
+  regionGraceMs(): number {
+    return this.#ports.regionGraceMs()
   }
 
   get meters(): MeterSource {

@@ -354,6 +354,7 @@ export class ChannelMaster {
         if (region === undefined) return ports.isAlive(owner)
         return this.#abroad?.relaying.speaksFor(region) === true
       },
+      regionGraceMs: () => ports.regionGraceMs(),
       publish: (op) => this.#sequencer.publish(op, this.#abroad?.relaying.originOf(op.owner)),
       own: (entry) => ports.own({ kind: 'ownership', channel, ...entry }),
       followMs: (ms) => this.#sequencer.followTick({ ms, counter: 0 }),

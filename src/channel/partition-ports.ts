@@ -59,6 +59,8 @@ export interface PartitionPorts {
   homes(): readonly Place[]
   /** False for a life of a worker that has surely ended. */
   isAlive(owner: MemberOwner): boolean
+  /** So long members of a region stay that nobody listens to any more. */
+  regionGraceMs(): number
   /** Something waits for the log: `flush` at the end of the turn. */
   wantsFlush(master: PartitionMaster): void
   /** The mastership ended because another one writes the log: the one of this Epoch, if known. */

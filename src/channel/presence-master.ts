@@ -56,6 +56,8 @@ export interface PresencePorts {
   beganLineage(): boolean
   /** False for a life of a worker that has surely ended. */
   isAlive(owner: MemberOwner): boolean
+  /** So long members of a region stay that nobody listens to any more. */
+  regionGraceMs(): number
   /** Gives the next place in the channel's order to a publication; returns it. */
   publish(op: PublishOp): Omit<Publication, 'entry'>
   /** Adds an entry without a place in the order. */
@@ -80,7 +82,7 @@ export class MasterPresence {
   /** What was decided, and of it what the log has. */
   readonly #decided = new MemberMap()
   readonly #shown = new MemberMap()
-  readonly #graces = new Graces()
+  readonly #graces: Graces
   /** Declarations that have not come to their end. */
   readonly #lists = new Map<string, { readonly place: Place; readonly members: ListedMember[] }>()
   /** The Joins that wait to be told who is present, by place. */
@@ -92,6 +94,7 @@ export class MasterPresence {
   constructor(channel: string, ports: PresencePorts) {
     this.#channel = channel
     this.#ports = ports
+    this.#graces = new Graces(() => ports.regionGraceMs())
   }
 
   /** Nobody is present, and nobody is about to be. */

@@ -240,11 +240,11 @@ export function watchWorldSettings(
         onSettings(readWorldSettings(data?.[worldSettingsEntry] ?? ''))
       } catch (error) {
         const cause = String((error as Error).message)
-        logger.warn(`${worldSettingsEntry} is not understood; what it said last stands: ${cause}`)
+        logger.warn(`${worldSettingsEntry} is not understood, its last text stands: ${cause}`)
       }
     },
     onProblem: ({ during, error }) => {
-      logger.warn({ during }, `watching the ConfigMap: ${String((error as Error).message ?? error)}`)
+      logger.warn({ during }, `watching ${worldSettings}: ${String((error as Error).message)}`)
     }
   })
   watch.start()

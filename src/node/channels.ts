@@ -85,6 +85,7 @@ export class Channels {
   /** What requests ask of channels. */
   readonly questions: Questions
   rules = noRules
+  regionGraceMs: number = limits.regionGraceMs
   readonly #options: ChannelsOptions
   readonly #ports: ChannelsPorts
   readonly #clients: Clients
@@ -144,8 +145,7 @@ export class Channels {
       keeping: () => this.rules,
       deadlines,
       random: ports.random,
-      meters,
-      now,
+      meters, now,
       send: (to, message) => this.#send(to, message),
       fateOf: (incarnation) => this.registers.fateOf(incarnation),
       onActivity: (channel, isActive) => {
@@ -157,7 +157,8 @@ export class Channels {
         const asked = new Map(this.relays.names.map((name) => [name, questionTo(name)]))
         this.questions.askAbroad({ isOver: false }, channel, asked, onAnswers)
       },
-      countAbroad: (channel, isWanted) => this.relays.count(channel, isWanted)
+      countAbroad: (channel, isWanted) => this.relays.count(channel, isWanted),
+      regionGraceMs: () => this.regionGraceMs
     })
     this.relays = relaysOf(options, ports, this, (to, message) => this.#send(to, message),
       (channel) => this.#partitions.channelOf(channel))

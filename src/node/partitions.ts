@@ -65,6 +65,8 @@ export interface PartitionsPorts {
   toRegions(ask: RelayAsk): number
   /** The same about the past; see channel/partition-ports.ts. */
   askAbroad: PartitionPorts['askAbroad']
+  /** So long members of a region stay that nobody listens to any more. */
+  regionGraceMs(): number
 }
 
 export class Partitions {
@@ -312,6 +314,7 @@ export class Partitions {
       countAbroad: (channel, isWanted) => this.#ports.countAbroad(channel, isWanted),
       homes: () => mastership.homes(partition),
       isAlive: (owner) => mastership.isAlive(owner),
+      regionGraceMs: () => this.#ports.regionGraceMs(),
       wantsFlush: (which) => this.#dirty.add(which),
       mayReadAhead: () => this.#mayReadAhead(),
       onDeposed: (master, by) => {

@@ -279,8 +279,7 @@ export class Worker {
         this.#sessions.departures.leave(input.withinMs)
         break
       case 'terms':
-        this.#terms = input.terms
-        this.#sessions.departures.evacuate(input.terms.departuresPerSecond)
+        this.#onTerms(input.terms)
         break
       case 'deadline':
         this.#deadlines.fire(now.monoMs)
@@ -368,6 +367,12 @@ export class Worker {
     const review = this.#gate.onApps(directory)
     if (review !== undefined) this.#sessions.review(review)
     this.#revocations.onApps(directory)
+  }
+
+  #onTerms(terms: WorldTerms): void {
+    this.#terms = terms
+    this.#channels.regionGraceMs = terms.lostRegionGraceMs
+    this.#sessions.departures.evacuate(terms.departuresPerSecond)
   }
 
   #onStored(input: WorkerInput & { readonly kind: 'log' | 'archive' | 'stats' }): void {

@@ -113,8 +113,9 @@ export function worldSchema (): RecordSchema {
     limits: record('Bounds.', {
       unreachableAfterSeconds: integer('After how long a silence a region counts as unreachable.',
         { minimum: 10, maximum: 600, default: 20 }),
-      drainedClientsPerSecond: integer('How many clients a second are sent to other regions while ' +
-        'isDraining is set, of all nodes together.', { minimum: 1, maximum: 100_000, default: 500 }),
+      drainedClientsPerSecond: integer('How many clients a second are sent to other regions ' +
+        'while isDraining is set, of all nodes together.',
+      { minimum: 1, maximum: 100_000, default: 500 }),
       lostRegionGraceSeconds: integer('How long presence members of another region stay present ' +
         'here once it is lost.', { minimum: 0, maximum: 3600, default: 60 })
     }, { default: {} })

@@ -133,6 +133,7 @@ export class MasterHost {
       onUsed: () => undefined,
       toRegions: () => 0, countAbroad: () => undefined,
       askAbroad: (_channel, _question, onAnswers) => onAnswers(new Map()),
+      regionGraceMs: () => limits.regionGraceMs,
       region: 'here',
       fateOf: () => 'listed',
       mayReadAhead: () => true,

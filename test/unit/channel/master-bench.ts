@@ -4,6 +4,7 @@
  */
 
 import { Deadlines } from '../../../src/base/deadlines.ts'
+import { limits } from '../../../src/base/limits.ts'
 import { Random } from '../../../src/base/random.ts'
 import { Backlog } from '../../../src/channel/backlog.ts'
 import { keepsNothing } from '../../../src/channel/channel-archive.ts'
@@ -32,6 +33,7 @@ export class MasterBench {
   monoMs = 0
   wallMs = 1_000_000
   hasRoom = true
+  regionGraceMs: number = limits.regionGraceMs
   /** What was appended and is not in the log yet. */
   waiting: Publication[] = []
   readonly owned: OwnershipEntry[] = []
@@ -64,6 +66,7 @@ export class MasterBench {
       isRollOpen: false,
       beganLineage: false,
       isAlive: () => true,
+      regionGraceMs: () => this.regionGraceMs,
       countAbroad: (_, isWanted) => {
         this.isCountingAbroad = isWanted
       },

@@ -4,6 +4,7 @@
  */
 
 import { Deadlines } from '../../../src/base/deadlines.ts'
+import { limits } from '../../../src/base/limits.ts'
 import { Random } from '../../../src/base/random.ts'
 import { PartitionMaster } from '../../../src/channel/partition.ts'
 import { Backlog } from '../../../src/channel/backlog.ts'
@@ -122,6 +123,7 @@ export class PresenceLife {
       onUsed: () => undefined,
       toRegions: () => 0, countAbroad: () => undefined,
       askAbroad: (_channel, _question, onAnswers) => onAnswers(new Map()),
+      regionGraceMs: () => limits.regionGraceMs,
       region: 'here',
       fateOf: (incarnation) => world.unheard.has(incarnation) ? 'unheard' : 'listed',
       mayReadAhead: () => true,

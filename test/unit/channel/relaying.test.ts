@@ -220,6 +220,21 @@ t.test('members of another region are present, and leave as it says', async (t) 
     t.same(shown(), [])
     t.match(left, [{ origin: { region: 'there' } }])
   })
+  t.test('for as long as it was said when it was lost', async (t) => {
+    const members = [member('carl', 'e:0:0')]
+    bench.master.relaying.onRelay('there', true)
+    bench.master.relaying.take('there', relayed(3, 2, { members }))
+    bench.commit()
+    t.same(shown(), ['carl'])
+    bench.regionGraceMs = 5_000
+    bench.master.relaying.onRelay('there', false)
+    bench.regionGraceMs = 60_000
+    bench.pass(4_000)
+    t.same(bench.waiting, [])
+    bench.pass(2_000)
+    bench.commit()
+    t.same(shown(), [])
+  })
 })
 
 t.test('relays are told who is present here, in this region', async (t) => {

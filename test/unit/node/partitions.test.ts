@@ -42,7 +42,7 @@ class Rig {
       send: (_, message) => void this.sent.push(message),
       onActivity: () => undefined, onUsed: () => undefined, toRegions: () => 0,
       askAbroad: (_channel, _question, onAnswers) => onAnswers(new Map()),
-      countAbroad: () => undefined,
+      countAbroad: () => undefined, regionGraceMs: () => 0,
       fateOf: () => 'listed'
     })
   }
