@@ -42,6 +42,14 @@ const regionCatalogue = {
     WorldNameTaken: 'terminal',
     Refused: 'terminal'
   },
+  /** Of regions in a world. */
+  Draining: {
+    NotAsked: 'settled',
+    NotHeardYet: 'transient',
+    ClientsLeave: 'transient',
+    Drained: 'settled',
+    NoOtherRegion: 'terminal'
+  },
   Paused: { PausedByAnnotation: 'terminal', NotPaused: 'settled' }
 } as const satisfies Record<string, Record<string, Persistence>>
 
@@ -101,11 +109,13 @@ export interface Judgement<Type extends string = string> {
 
 type ReasonOf<Table, Type extends keyof Table> = keyof Table[Type] & string
 
-/** A judgement on a region, with a reason of the catalogue. */
+/** A judgement on a region, with a reason of the catalogue; `isTrue` undefined: nobody knows. */
 export function onRegion<Type extends RegionConditionType> (
-  type: Type, isTrue: boolean, reason: ReasonOf<Catalogue['region'], Type>, message: string
+  type: Type, isTrue: boolean | undefined, reason: ReasonOf<Catalogue['region'], Type>,
+  message: string
 ): Judgement<Type> {
-  return { type, status: isTrue ? 'True' : 'False', reason, message }
+  const status = isTrue === undefined ? 'Unknown' : isTrue ? 'True' : 'False'
+  return { type, status, reason, message }
 }
 
 /** A judgement on an app, with a reason of the catalogue. */

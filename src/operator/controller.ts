@@ -19,13 +19,14 @@ import { WorkQueue } from '../kube/work-queue.ts'
 import type { WorkQueueMetrics } from '../kube/work-queue.ts'
 import { reconcileApp } from './app-pass.ts'
 import type { OperatorDefaults } from './desired.ts'
-import { askRestart } from './gate.ts'
+import { askClients, askRestart } from './gate.ts'
 import { Inventory, isStatusOnly } from './inventory.ts'
 import { appsOf } from './keyring.ts'
 import {
   appResource, deploymentResource, group, labels, leaseResource, podResource, regionNames,
   regionResource, ringResource, secretResource, statefulSetResource
 } from './names.ts'
+import { NamedSecrets, secretNamesOf } from './named-secrets.ts'
 import type { PassContext } from './pass.ts'
 import { reconcileRegion } from './region-pass.ts'
 import { worldNameOf } from './world.ts'
@@ -61,6 +62,7 @@ export interface OperatorOptions {
   /** Regions and apps handled at once. */
   workerCount?: number
   askRestart?: PassContext['askRestart']
+  askClients?: PassContext['askClients']
   metrics?: OperatorMetrics
 }
 
@@ -77,6 +79,7 @@ export interface ElectionDurations {
 export class OperatorController {
   readonly #options: OperatorOptions
   readonly #inventory: Inventory
+  readonly #secrets: NamedSecrets
   readonly #queue: WorkQueue
   readonly #events: EventRecorder
   readonly #elector: Elector | undefined
@@ -96,6 +99,15 @@ export class OperatorController {
         `cannot ${during} ${resource.plural}: ${messageOf(error)}; trying again`
       ),
       metricsOf: resource => metrics?.watchOf?.(resource) ?? {}
+    })
+    this.#secrets = new NamedSecrets({
+      client,
+      onChange: (namespace, region) => this.#queue.add(`region/${namespace}/${region}`),
+      onProblem: (during, error) => log.warn(
+        { resource: secretResource.plural, during, reason: messageOf(error) },
+        `cannot ${during} a Secret that a region names: ${messageOf(error)}; trying again`
+      ),
+      metrics: metrics?.watchOf?.(secretResource) ?? {}
     })
     this.#events = new EventRecorder({
       client,
@@ -131,6 +143,7 @@ export class OperatorController {
     this.#isStopped = true
     await this.#queue.stop()
     this.#inventory.stop()
+    this.#secrets.stop()
     await this.#events.stop()
     await this.#elector?.stop()
   }
@@ -172,6 +185,7 @@ export class OperatorController {
       }),
       defaults,
       askRestart: this.#options.askRestart ?? askRestart,
+      askClients: this.#options.askClients ?? askClients,
       tell: (regarding, type, reason, action, note) => {
         this.#options.log.info(
           { kind: regarding.kind, key: keyOfObject(regarding), reason }, note
@@ -225,6 +239,10 @@ export class OperatorController {
     const { object } = event
     const { namespace = '', name = '' } = object.metadata
     if (resource === regionResource) {
+      const isGone = event.type === 'DELETED'
+      if (!this.#isStopped) {
+        this.#secrets.follow(namespace, name, isGone ? [] : secretNamesOf(object))
+      }
       this.#queue.add(`region/${namespace}/${name}`)
       this.#addAppsOf(namespace, name)
       this.#addWorld(worldNameOf(object))

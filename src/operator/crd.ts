@@ -85,6 +85,13 @@ const definitions: Definition[] = [{
       priority: 1
     },
     {
+      name: 'Draining',
+      type: 'string',
+      jsonPath: ".status.conditions[?(@.type=='Draining')].status",
+      description: 'Whether its clients are sent to other regions.',
+      priority: 1
+    },
+    {
       name: 'Updated',
       type: 'integer',
       jsonPath: '.status.updatedNodeCount',

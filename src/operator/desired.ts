@@ -66,6 +66,7 @@ export function desiredManifests (
     ring(context),
     ...nodeAccess(name, namespace, spec.world !== undefined),
     { ...secret(name, namespace, 'apps', {}), data: appsData(facts.appsJson) },
+    ...(spec.world === undefined ? [] : [worldSettings(name, namespace, spec.world)]),
     ...natsObjects(context, facts),
     ...nodeServices(context),
     nodeDisruptionBudget(context),
@@ -117,13 +118,10 @@ function relayObjects (context: NodeContext, { world: facts }: Facts): Manifest[
 }
 
 function worldObjects (context: NodeContext, { world: facts }: Facts): Manifest[] {
-  const { name, namespace, spec: { world } } = context
+  const { world } = context.spec
   return world === undefined || facts === undefined
     ? []
-    : [
-        worldSettings(name, namespace, world),
-        ...globalmasterManifests({ ...context, world, facts })
-      ]
+    : globalmasterManifests({ ...context, world, facts })
 }
 
 function secret (

@@ -1,9 +1,9 @@
 /*
-Asks a node over its private port whether it may restart now. It alone knows whether it is in the
-middle of handing over, or whether a log would lose its majority.
+Asks a node over its private port: whether it may restart now, for it alone knows whether it is in
+the middle of handing over, or whether a log would lose its majority; and how many clients it has.
 */
 
-import type { RestartAnswer } from './pass.ts'
+import type { ClientsAnswer, RestartAnswer } from './pass.ts'
 import type { Pod } from './plan.ts'
 import { privatePort } from './node-manifests.ts'
 
@@ -14,9 +14,8 @@ interface ContainerPorts { ports?: Array<{ name?: string, containerPort: number 
 /** The node's answer. No answer is a no: a pod that serves is not taken down on a guess. */
 export async function askRestart (pod: Pod): Promise<RestartAnswer> {
   const { name } = pod.metadata
-  const host = pod.status?.podIP
-  if (host === undefined) return { isAllowed: false, reason: `${name} has no address` }
-  const url = `http://${host.includes(':') ? `[${host}]` : host}:${privatePortOf(pod)}`
+  const url = privateUrlOf(pod)
+  if (url === undefined) return { isAllowed: false, reason: `${name} has no address` }
   try {
     const response = await fetch(
       `${url}/admin/can-restart`, { signal: AbortSignal.timeout(answerTimeoutMs) }
@@ -30,6 +29,28 @@ export async function askRestart (pod: Pod): Promise<RestartAnswer> {
     const detail = cause instanceof Error ? cause.message : String(cause)
     return { isAllowed: false, reason: `${name} did not answer: ${detail}` }
   }
+}
+
+/** How many clients the node has; undefined where it does not say. */
+export async function askClients (pod: Pod): Promise<ClientsAnswer | undefined> {
+  const url = privateUrlOf(pod)
+  if (url === undefined) return undefined
+  try {
+    const signal = AbortSignal.timeout(answerTimeoutMs)
+    const response = await fetch(`${url}/admin/clients`, { signal })
+    const { connections, drain } = await response.json() as Partial<ClientsAnswer>
+    return typeof connections === 'number' && drain !== undefined
+      ? { connections, drain }
+      : undefined
+  } catch {
+    return undefined // It is asked again soon, and the condition says how many have answered.
+  }
+}
+
+function privateUrlOf (pod: Pod): string | undefined {
+  const host = pod.status?.podIP
+  if (host === undefined) return undefined
+  return `http://${host.includes(':') ? `[${host}]` : host}:${privatePortOf(pod)}`
 }
 
 function privatePortOf (pod: Pod): number {

@@ -13,12 +13,17 @@ import type { Writer } from './writer.ts'
 /** The answer of a node to "may you restart now?". */
 export type RestartAnswer = { isAllowed: true } | { isAllowed: false, reason: string }
 
+/** What a node says of its clients, and whether its region sends them away. */
+export interface ClientsAnswer { connections: number, drain: 'none' | 'draining' | 'alone' }
+
 export interface PassContext {
   inventory: Inventory
   writer: Writer
   defaults: OperatorDefaults
   /** Asks a node over its private port. Never throws: no answer is a no. */
   askRestart: (pod: Pod) => Promise<RestartAnswer>
+  /** Asks a node likewise. Never throws; undefined: no answer. */
+  askClients: (pod: Pod) => Promise<ClientsAnswer | undefined>
   /** Records an event. */
   tell: (
     about: KubeObject, type: 'Normal' | 'Warning', reason: string, action: string, note: string

@@ -13,6 +13,7 @@ import { onRegion } from './conditions.ts'
 import { desiredManifests, natsSecretOf, secretEntries } from './desired.ts'
 import type { Facts } from './desired.ts'
 import { digestOf } from './digest.ts'
+import { askAll } from './draining.ts'
 import { compileApps } from './keyring.ts'
 import type { Manifest } from './manifest.ts'
 import {
@@ -30,6 +31,9 @@ import type { RealtimeRegion, RegionSpec, RegionStatus } from './spec.ts'
 import { refusedStatus, regionStatus } from './status.ts'
 import { takeStep } from './steps.ts'
 import { gatherWorld } from './world-facts.ts'
+
+/** Nobody tells the operator how many clients are left. */
+const drainingLookMs = 5_000
 
 /** Moves one region one step towards its spec. Throws when the API server could not be asked. */
 export async function reconcileRegion (
@@ -85,6 +89,7 @@ async function advance (
     globalmaster: inventory.get<Deployment>(
       deploymentResource, { namespace, name: regionNames(name).globalmaster }
     ),
+    drain: await askAll(context, situation.pods, spec.world),
     ...(taken.refusal === undefined ? {} : { refusal: taken.refusal })
   }
   const status: RegionStatus = {
@@ -95,7 +100,9 @@ async function advance (
     tellOfReadiness(context, region, status)
   }
   if (spec.world === undefined) await writer.forgetPeers(region)
-  return { afterMs: taken.afterMs }
+  return {
+    afterMs: seen.drain === undefined ? taken.afterMs : Math.min(taken.afterMs, drainingLookMs)
+  }
 }
 
 function inForceOf (
@@ -172,7 +179,7 @@ async function externalNatsOf (
     const lack = secret === undefined
       ? 'does not exist'
       : 'has neither user and password, nor token, nor nats.creds'
-    return { ...refusal('NatsSecretMissing', `Secret ${secretName} ${lack}`), afterMs: 5_000 }
+    return refusal('NatsSecretMissing', `Secret ${secretName} ${lack}`)
   }
   return { credentials, digest: digestOf(entries) }
 }

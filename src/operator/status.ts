@@ -5,11 +5,13 @@ same status, byte for byte, so that writing it can be left out when nothing chan
 
 import { mergeConditions, onRegion } from './conditions.ts'
 import type { Judgement } from './conditions.ts'
+import { drainingOf } from './draining.ts'
+import type { DrainSeen } from './draining.ts'
 import { regionNames, selectorLabels, selectorText } from './names.ts'
 import { isLeaving, isOutdated, isReady, revisionOf } from './plan.ts'
 import type { Deployment, Pod, StatefulSet, Step } from './plan.ts'
 import type {
-  NodeStatus, RealtimeRegion, RegionSpec, RegionStatus, WorldStatus
+  Condition, NodeStatus, RealtimeRegion, RegionSpec, RegionStatus, WorldStatus
 } from './spec.ts'
 
 /** Pods listed in a status; a hundred are some 30 kB. */
@@ -23,6 +25,8 @@ export interface Seen {
   /** The StatefulSet of the relay and the Deployment of the globalmaster, in a world. */
   relay?: StatefulSet | undefined
   globalmaster?: Deployment | undefined
+  /** While it is to send its clients to others: how far that has come. */
+  drain?: DrainSeen | undefined
   step: Step
   /** What came of a step that had to ask: why not, for people. */
   refusal?: string
@@ -41,7 +45,7 @@ export function regionStatus (
     ...operatorPart(region.status),
     observedGeneration: generation,
     conditions: mergeConditions(
-      region.status?.conditions, judge(spec, seen, readyCount), generation, now
+      formerConditions(region, spec), judge(spec, seen, readyCount), generation, now
     ),
     nodeCount: pods.filter(pod => !isLeaving(pod)).length,
     readyNodeCount: readyCount,
@@ -55,6 +59,15 @@ export function regionStatus (
     endpoint: `http://${regionNames(name).node}.${namespace}.svc${port}`,
     nodes: nodesOf(pods)
   }
+}
+
+/** Those of before, without what is said of regions in a world alone. */
+function formerConditions (
+  { status }: RealtimeRegion, { world }: RegionSpec
+): Condition[] | undefined {
+  return world === undefined
+    ? status?.conditions?.filter(({ type }) => type !== 'Draining')
+    : status?.conditions
 }
 
 /** The status after a pass that could not apply the spec: only conditions change. */
@@ -94,6 +107,7 @@ function judge (spec: RegionSpec, seen: Seen, readyCount: number): Judgement[] {
     progressing,
     degraded,
     onRegion('ConfigApplied', true, 'Applied', 'every object is as the spec says'),
+    ...(spec.world === undefined ? [] : [drainingOf(seen.drain)]),
     onRegion('Paused', false, 'NotPaused', '')
   ]
 }

@@ -13,9 +13,6 @@ import type { RealtimeRegion, RegionSpec, WorldSpec } from './spec.ts'
 import { appDigestsOf, namesakeOf, ringOf, worldPeersOf } from './world.ts'
 import type { WorldFacts } from './world.ts'
 
-/** Nobody tells the operator when a Secret that is not its own changes. */
-const askAgainMs = 5_000
-
 /** It stands in addresses and in configurations: nothing in it may mean anything there. */
 const passwordPattern = /^[A-Za-z0-9_-]{16,256}$/
 
@@ -39,8 +36,7 @@ export async function gatherWorld (
   const entries = secretEntries(secret)
   const lack = secret === undefined ? 'does not exist' : lackOf(entries, world)
   if (lack !== undefined) {
-    const message = `Secret ${world.secretName} ${lack}`
-    return { ...refusal('WorldSecretUnusable', message), afterMs: askAgainMs }
+    return refusal('WorldSecretUnusable', `Secret ${world.secretName} ${lack}`)
   }
   const own = await writer.find<KubeObject>(
     secretResource, { metadata: { name: regionNames(name).relay, namespace } }

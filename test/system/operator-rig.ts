@@ -9,7 +9,7 @@ import type { KubeObject, Resource } from '../../src/kube/resource.ts'
 import { OperatorController } from '../../src/operator/controller.ts'
 import type { OperatorOptions } from '../../src/operator/controller.ts'
 import { appResource, regionResource } from '../../src/operator/names.ts'
-import type { RestartAnswer } from '../../src/operator/pass.ts'
+import type { ClientsAnswer, RestartAnswer } from '../../src/operator/pass.ts'
 import type { Condition } from '../../src/operator/spec.ts'
 import type { ApiServer } from '../support/api-server.ts'
 
@@ -27,6 +27,8 @@ export interface Rig {
   lost: string[]
   /** What nodes answer; change it at will. */
   gate: { answer: RestartAnswer, askedCount: number }
+  /** What each node says of its clients. */
+  clients: { answer: ClientsAnswer | undefined }
 }
 
 export async function clientOf (
@@ -52,6 +54,7 @@ export async function makeRig (
   const passes = { done: 0, failed: 0 }
   const lost: string[] = []
   const gate: Rig['gate'] = { answer: { isAllowed: true }, askedCount: 0 }
+  const clients: Rig['clients'] = { answer: undefined }
   const { url, ...rest } = options
   const write = (_fields: object, message: string) => { lines.push(message) }
   const controller = new OperatorController({
@@ -64,10 +67,11 @@ export async function makeRig (
       gate.askedCount++
       return gate.answer
     },
+    askClients: async () => clients.answer,
     metrics: { onPass: (_kind, outcome) => { passes[outcome]++ } },
     ...rest
   })
-  return { controller, writes, lines, passes, lost, gate }
+  return { controller, writes, lines, passes, lost, gate, clients }
 }
 
 /** Waits until `look` returns something, asking again until then. */

@@ -8,8 +8,8 @@ import type { Test } from 'tap'
 import type { KubeClient } from '../../src/kube/client.ts'
 import type { KubeObject } from '../../src/kube/resource.ts'
 import {
-  deploymentResource, globalmasterManager, leaseResource, ownedResources, ringResource,
-  secretResource
+  deploymentResource, globalmasterManager, leaseResource, ownedResources, podResource,
+  ringResource, secretResource, statefulSetResource
 } from '../../src/operator/names.ts'
 import { apiServerTools } from '../support/api-server.ts'
 import type { ApiServer } from '../support/api-server.ts'
@@ -35,6 +35,9 @@ t.test('a world', { skip, timeout: 180_000 }, async t => {
   await t.test('regions of two namespaces find each other', t => testMates(t, server, client))
   await t.test('a name is one region\'s', t => testNamesake(t, server, client))
   await t.test('what the globalmaster writes is left to it', t => testStatus(t, client, rig))
+  await t.test('another Secret is noticed at once, by whoever names it', t =>
+    testOtherSecret(t, client, rig))
+  await t.test('how far a region drains is told', t => testDraining(t, client, rig))
   await t.test('a Lease that is renewed wakes nobody', t => testLease(t, client, rig))
   await t.test('a globalmaster that is gone is told', t => testDegraded(t, client))
   await t.test('a region that leaves keeps nothing of it, and the others forget it', t =>
@@ -179,6 +182,62 @@ async function untilQuiet (rig: Rig): Promise<void> {
     if (rig.passes.done !== count) [count, sinceMs] = [rig.passes.done, performance.now()]
     return performance.now() - sinceMs > 500
   })
+}
+
+async function testOtherSecret (t: Test, client: KubeClient, rig: Rig): Promise<void> {
+  await untilQuiet(rig)
+  const digestOf = async (): Promise<string> => {
+    const relay = await client.get<StatusObject>(
+      statefulSetResource, { namespace: 'one', name: 'eu-relay' })
+    return `${relay?.spec?.template.metadata.annotations['ringcast.dev/configuration']}`
+  }
+  const before = await digestOf()
+  await putSecret(client, 'one', { password: 'm'.repeat(24) })
+  await until('the relay is another', async () => await digestOf() !== before)
+  t.match(await dataOf(client, 'one', 'eu-globalmaster', 'world.json'), /"apps"/)
+  await untilQuiet(rig)
+  const { done } = rig.passes
+  await client.create(secretResource, {
+    apiVersion: 'v1', kind: 'Secret', metadata: { namespace: 'one', name: 'somebody-s' }
+  } as KubeObject)
+  await putSecret(client, 'one', { password: 'm'.repeat(24) })
+  await untilQuiet(rig)
+  t.equal(rig.passes.done, done, 'what nobody names, and what says the same, wakes nobody')
+  await client.remove(secretResource, { namespace: 'one', name: world.secretName })
+  await untilCondition(
+    client, regionResource, 'one', 'eu', 'ConfigApplied', 'False', 'WorldSecretUnusable')
+  await putSecret(client, 'one', { password: 'k'.repeat(24) })
+  await untilCondition(client, regionResource, 'one', 'eu', 'Ready', 'True')
+  t.equal(await digestOf(), before)
+}
+
+async function testDraining (t: Test, client: KubeClient, rig: Rig): Promise<void> {
+  const target = { namespace: 'one', name: 'eu' }
+  const settings = async () =>
+    JSON.parse(await dataOf(client, 'one', 'eu-world', 'settings.json'))
+  t.same(await settings(), { isToDrain: false, drainedPerSecond: 500, lostRegionGraceMs: 60_000 })
+  const podsOf = async () => (await client.list<KubeObject>(podResource, {
+    namespace: 'one', labelSelector: 'ringcast.dev/region=eu'
+  })).items.map(({ metadata }) => metadata.uid).sort()
+  const before = await podsOf()
+  rig.clients.answer = { connections: 40, drain: 'draining' }
+  await client.mergePatch(regionResource, target, { spec: {
+    world: { isDraining: true, limits: { drainedClientsPerSecond: 20 } }
+  } })
+  const region = await untilCondition(
+    client, regionResource, 'one', 'eu', 'Draining', 'True', 'ClientsLeave')
+  t.match(region.status?.conditions?.find(({ type }) => type === 'Draining'), {
+    message: '120 clients are left; 3 of 3 nodes send theirs away'
+  })
+  t.match(await settings(), { isToDrain: true, drainedPerSecond: 20 })
+  rig.clients.answer = { connections: 0, drain: 'draining' }
+  await untilCondition(client, regionResource, 'one', 'eu', 'Draining', 'True', 'Drained')
+  rig.clients.answer = { connections: 0, drain: 'alone' }
+  await untilCondition(client, regionResource, 'one', 'eu', 'Draining', 'False', 'NoOtherRegion')
+  await client.mergePatch(regionResource, target, { spec: { world: { isDraining: false } } })
+  await untilCondition(client, regionResource, 'one', 'eu', 'Draining', 'False', 'NotAsked')
+  t.match(await settings(), { isToDrain: false })
+  t.same(await podsOf(), before, 'no pod was made anew for it')
 }
 
 async function testLease (t: Test, client: KubeClient, rig: Rig): Promise<void> {

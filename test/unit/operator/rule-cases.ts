@@ -179,6 +179,12 @@ export const ruleCases: RuleCase[] = [
   region('spec.world.relay.advertise', 'spec.world.relay.advertise',
     { world: { ...world, relay } },
     { world: { ...world, relay: { advertise: 'relay.eu.example' } } }),
+  ...([['drainedClientsPerSecond', 1, 0], ['lostRegionGraceSeconds', 0, 3_601]] as const)
+    .map(([name, good, bad]) => region(`spec.world.limits.${name}`, `spec.world.limits.${name}`,
+      { world: { ...world, limits: { [name]: good } } },
+      { world: { ...world, limits: { [name]: bad } } })),
+  region('spec.world.isDraining', 'spec.world.isDraining',
+    { world: { ...world, isDraining: true } }, { world: { ...world, isDraining: 'yes' } }),
   app('spec.keys[1]', 'spec.keys[1]', { regionRef, keys: [{ name: 'a' }, { name: 'b' }] },
     { regionRef, keys: [{ name: 'a' }, { name: 'a' }] }),
   app('spec.keys[0].capability.a[0]', 'spec.keys[0].capability.a[0]',

@@ -78,6 +78,20 @@ t.test('all is well', async t => {
   })
 })
 
+t.test('whether it drains is said of regions in a world alone', async t => {
+  const world = { name: 'acme', secretName: 'acme-world' }
+  const inWorld = { ...region, spec: { nodes: 2, world } }
+  const relayed = { relay: set(2), globalmaster: set(1) as Deployment }
+  const status = statusOf(relayed, inWorld)
+  t.match(told(status), { Draining: 'False NotAsked', Ready: 'True AsSpecified' })
+  const draining = { spec: { nodes: 2, world: { ...world, isDraining: true } } }
+  const drain = { answers: [{ connections: 4, drain: 'draining' } as const], askedCount: 2 }
+  const next = statusOf({ ...relayed, drain }, { ...region, ...draining, status })
+  t.match(told(next), { Draining: 'True ClientsLeave', Ready: 'True AsSpecified' })
+  const alone = statusOf({}, { ...region, status: next })
+  t.notOk('Draining' in told(alone), 'it has left the world')
+})
+
 t.test('a pod whose image cannot be had is named', async t => {
   const status = statusOf({
     pods: [pod(0, true), pod(1, false, 'ImagePullBackOff')],
