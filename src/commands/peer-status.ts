@@ -41,7 +41,7 @@ function statusOf({ conditions = [] }: PeerStatus, type: string): string | undef
 function peerStatusOf(
   report: PeerReport, former: PeerStatus | undefined, { generation, wallMs }: Judged
 ): PeerStatus {
-  const { region, object, ringUid, endpoint, isInWorld } = report
+  const { region, object, ringUid, endpoint, isDraining, isInWorld } = report
   const { heardAgoMs, roundTripMs, lagMs } = report
   const conditions = former?.conditions ?? []
   const judgements = report.judgements.filter(({ type, reason }) =>
@@ -53,6 +53,7 @@ function peerStatusOf(
     ...(object !== undefined && { object }),
     ...(ringUid !== undefined && { ringUID: ringUid }),
     ...(endpoint !== '' && { endpoint }),
+    ...(isDraining && { isDraining }),
     isInWorld,
     ...(lastHeardTime !== undefined && { lastHeardTime }),
     ...(roundTripMs !== undefined && { roundTripMs }),

@@ -160,6 +160,7 @@ export interface PeerStatus {
   object?: string
   ringUID?: string
   endpoint?: string
+  isDraining?: boolean
   isInWorld?: boolean
   lastHeardTime?: string
   roundTripMs?: number

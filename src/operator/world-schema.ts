@@ -138,6 +138,7 @@ export const peersStatusFields = {
     object: text('Its RealtimeRegion, as namespace/name, if that is in this cluster.'),
     ringUID: text('Uid of its ring; a region that was made anew has another one.'),
     endpoint: text('Where clients reach it from anywhere, as it says.'),
+    isDraining: flag('Whether it says that its clients are to go to other regions.'),
     isInWorld: flag('Whether the nodes of this region are told of it.'),
     lastHeardTime: text('When it was last heard, to some minutes while it is reachable.',
       { format: 'date-time' }),

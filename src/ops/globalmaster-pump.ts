@@ -6,6 +6,7 @@
 import type { Mesh } from '../bus/mesh.ts'
 import { globalmasterSubject, rosterSubject, subjectPrefix, worldSubject } from '../bus/subjects.ts'
 import type { Clock } from '../base/clock.ts'
+import { endpointOrNone } from '../region/endpoint.ts'
 import { decodeGlobalmaster, encodeGlobalmaster } from '../region/globalmaster-codec.ts'
 import { decodeWorldMessage, encodeWorldMessage } from '../region/world-codec.ts'
 import { type RegionIdentity, WORLD_FORMAT_VERSION } from '../region/world-message.ts'
@@ -83,8 +84,10 @@ export class GlobalmasterPump {
     clearTimeout(this.#timer)
   }
 
-  #onRegion({ name: region, uid, madeAtMs, endpoint }: RegionIdentity): void {
-    this.#input({ kind: 'announced', ring: { region, uid, madeAtMs, endpoint } })
+  #onRegion({ name: region, uid, madeAtMs, endpoint: said, isToDrain }: RegionIdentity): void {
+    const endpoint = endpointOrNone(said)
+    const ring = { region, uid, madeAtMs, endpoint, ...(isToDrain === true && { isToDrain }) }
+    this.#input({ kind: 'announced', ring })
   }
 
   #input(input: GlobalmasterInput): void {

@@ -20,8 +20,10 @@ export interface AnnouncedRing {
   readonly uid: string
   /** In ms since the Unix epoch, by the clock of its API server. */
   readonly madeAtMs: number
-  /** Where clients reach it from anywhere; may be empty. */
+  /** Where clients reach it from anywhere: a host or host:port; may be empty. */
   readonly endpoint: string
+  /** It is to send its clients to others. */
+  readonly isToDrain?: boolean
 }
 
 /** Its globalmaster, as last heard. */
@@ -48,6 +50,7 @@ export class FarRing {
   region: string
   madeAtMs: number
   endpoint = ''
+  isToDrain = false
   master: FarMaster | undefined
   #roundTripMs: number | undefined
   #lagMs = 0
@@ -77,10 +80,13 @@ export class FarRing {
     return this.#lagMs
   }
 
-  onAnnounced({ region, madeAtMs, endpoint }: AnnouncedRing, nowMs: number): void {
+  onAnnounced(
+    { region, madeAtMs, endpoint, isToDrain = false }: AnnouncedRing, nowMs: number
+  ): void {
     this.region = region
     this.madeAtMs = madeAtMs
     this.endpoint = endpoint
+    this.isToDrain = isToDrain
     this.nodesHeardAtMs = nowMs
     this.firstHeardAtMs = Math.min(this.firstHeardAtMs, nowMs)
   }

@@ -63,6 +63,8 @@ export interface PeerReport {
   readonly object: string | undefined
   readonly ringUid: string | undefined
   readonly endpoint: string
+  /** It is to send its clients to others. */
+  readonly isDraining: boolean
   readonly isInWorld: boolean
   /** How long ago it was heard; undefined for never. */
   readonly heardAgoMs: number | undefined
@@ -87,7 +89,7 @@ export type GlobalmasterInput =
 
 export type GlobalmasterOutput =
   | { readonly kind: 'hello'; readonly hello: GlobalmasterHello }
-  /** For our nodes. */
+  /** For our nodes; the nearest first, our own before all. */
   | { readonly kind: 'roster'; readonly madeAtMs: number; readonly uids: readonly string[] }
   /** All other regions, by name. */
   | { readonly kind: 'report'; readonly peers: readonly PeerReport[] }

@@ -247,7 +247,16 @@ export class Globalmaster {
     this.#rosterAtMs = nowMs
     // A later one takes the place of an earlier, and clocks are set back, and differ.
     this.#rosterMadeAtMs = Math.max(this.#rosterMadeAtMs + 1, wallMs)
-    this.#outbox.push({ kind: 'roster', madeAtMs: this.#rosterMadeAtMs, uids })
+    this.#outbox.push({
+      kind: 'roster', madeAtMs: this.#rosterMadeAtMs, uids: this.#nearestFirst(uids)
+    })
+  }
+
+  /** As was last reported; whose way nobody knows comes last. */
+  #nearestFirst(uids: readonly string[]): string[] {
+    const wayTo = (uid: string): number =>
+      uid === this.#config!.ringUid ? -1 : this.#shown.get(uid)?.roundTripMs ?? MS_MAX
+    return uids.toSorted((a, b) => wayTo(a) - wayTo(b))
   }
 
   #report(peers: readonly Peer[], nowMs: number): void {
@@ -275,6 +284,7 @@ export class Globalmaster {
       object: this.#config!.peers.find((peer) => peer.region === region)?.object,
       ringUid: ring?.uid,
       endpoint: ring?.endpoint ?? '',
+      isDraining: ring?.isToDrain === true,
       isInWorld: participation === 'in' && ring !== undefined,
       heardAgoMs: heardAtMs === -Infinity ? undefined : nowMs - heardAtMs,
       ...this.#wayTo(ring, isExact),
@@ -337,6 +347,9 @@ export class Globalmaster {
     })
   }
 }
+
+/** No way takes so long. */
+const MS_MAX = Number.MAX_SAFE_INTEGER
 
 const PARTICIPATIONS: readonly Participation[] =
   ['nameTaken', 'in', 'otherWorld', 'unknown', 'notInAWorld']

@@ -61,7 +61,8 @@ t.test('globalmasters', { skip, timeout: 400_000 }, async t => {
       }
       const uids = voices.map(nodes => nodes.uid).sort()
       for (const nodes of voices) {
-        await until('the roster', () => nodes.roster.join() === uids.join(), UNTIL_MS)
+        await until('the roster', () => nodes.roster.toSorted().join() === uids.join(), UNTIL_MS)
+        t.equal(nodes.roster[0], nodes.uid, 'the own region is the nearest')
       }
     })
 
@@ -73,6 +74,9 @@ t.test('globalmasters', { skip, timeout: 400_000 }, async t => {
     t.match(conditionOfPeer(region, eu, 'Drift')?.message, /AbC123 is only there/)
     t.equal(conditionOfPeer(region, eu, 'Synced')?.status, 'True')
   })
+
+  await t.test('until they are, their keys too; and again when one is changed', t =>
+    testDrift(t, client))
 
   await t.test('one that is killed is missed, and goes on when it is started again', async t => {
     await ofUs.kill()
@@ -99,6 +103,35 @@ t.test('globalmasters', { skip, timeout: 400_000 }, async t => {
     t.equal(standingBy.ending(), undefined)
   })
 })
+
+async function testDrift (t: Test, client: KubeClient): Promise<void> {
+  const spec = { regionRef: { name: 'us' }, appId: 'AbC123', keysSecretName: 'keys-of-eu' }
+  const target = { namespace: 'two', name: 'chat-too' }
+  const { data: keys } = await until('the keys of eu', async () =>
+    await client.get<StatusObject>(secretResource, { namespace: 'one', name: 'chat-keys' }))
+  const other = Buffer.from('AbC123.k1y2z3:anothersecret').toString('base64')
+  const keysInUs = { namespace: 'two', name: 'keys-of-eu' }
+  await client.create(secretResource, {
+    apiVersion: 'v1', kind: 'Secret', metadata: keysInUs, data: { default: other }
+  } as StatusObject)
+  await client.create(appResource, appObject('two', target.name, spec))
+  await untilCondition(client, appResource, 'two', target.name, 'Ready', 'True')
+  const untilDrift = async (isThere: boolean): Promise<void> => {
+    for (const [place, peer] of [[eu, us], [us, eu]] as const) {
+      const region = isThere
+        ? await untilPeer(client, place, peer, 'Drift', 'True', 'AppsDiffer', /AbC123 differs/)
+        : await untilPeer(client, place, peer, 'Drift', 'False', 'AppsAgree')
+      t.equal(conditionOfPeer(region, peer, 'Synced')?.status, 'True')
+    }
+  }
+  await untilDrift(true)
+  await client.mergePatch(secretResource, keysInUs, { data: keys })
+  await untilDrift(false)
+  await client.mergePatch(appResource, target, { spec: { limits: { publishRateMax: 7 } } })
+  await untilDrift(true)
+  await client.mergePatch(appResource, target, { spec: { limits: null } })
+  await untilDrift(false)
+}
 
 async function makeRegion (
   server: ApiServer, client: KubeClient, { namespace, name }: Place, url: string
@@ -204,11 +237,14 @@ function conditionOfPeer ({ status }: StatusObject, peer: Place, type: string) {
 }
 
 async function untilPeer (
-  client: KubeClient, place: Place, peer: Place, type: string, status: string, reason: string
+  client: KubeClient, place: Place, peer: Place, type: string, status: string, reason: string,
+  message = /./
 ): Promise<StatusObject> {
   return await until(`${place.name} says of ${peer.name} ${type} ${status} ${reason}`, async () => {
     const region = await regionAt(client, place)
     const condition = conditionOfPeer(region, peer, type)
-    return condition?.status === status && condition.reason === reason && region
+    const isIt = condition?.status === status && condition.reason === reason &&
+      message.test(condition.message)
+    return isIt && region
   }, UNTIL_MS)
 }

@@ -22,8 +22,8 @@ const synced = [
 
 function report(region: string, change: Partial<PeerReport> = {}): PeerReport {
   return {
-    region, object: undefined, ringUid: `ring-${region}`, endpoint: '', isInWorld: true,
-    heardAgoMs: 1_500, roundTripMs: 80, lagMs: 0, judgements: synced, ...change
+    region, object: undefined, ringUid: `ring-${region}`, endpoint: '', isDraining: false,
+    isInWorld: true, heardAgoMs: 1_500, roundTripMs: 80, lagMs: 0, judgements: synced, ...change
   }
 }
 
@@ -51,6 +51,11 @@ t.test('a report becomes a status in the Kubernetes style', async (t) => {
     }],
     syncedPeers: '1/1'
   })
+})
+
+t.test('one that is to drain is told as such, others have nothing of it', async (t) => {
+  const { peers } = worldStatusOf([report('us', { isDraining: true }), report('ap')], [], judged)
+  t.same(peers?.map(({ isDraining }) => isDraining), [true, undefined])
 })
 
 t.test('those that take no part are not counted', async (t) => {

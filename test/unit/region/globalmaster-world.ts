@@ -36,7 +36,9 @@ export class Process {
   readonly madeAtMs: number
   readonly machine: Globalmaster
   isRunning = true
+  /** In order; and as it was told, the nearest first. */
   roster: readonly string[] | undefined
+  nearest: readonly string[] | undefined
   rosterMadeAtMs = 0
   reports: (readonly PeerReport[])[] = []
   helloCount = 0
@@ -98,7 +100,8 @@ export class Process {
         this.#world.cast(this, encodeGlobalmaster(output.hello)!)
         return
       case 'roster':
-        this.roster = asNodesReadIt(output.madeAtMs, output.uids)
+        this.nearest = asNodesReadIt(output.madeAtMs, output.uids)
+        this.roster = this.nearest?.toSorted()
         this.rosterMadeAtMs = output.madeAtMs
         this.#world.tellRoster(this, output.madeAtMs)
         return
@@ -126,6 +129,10 @@ export class World {
   /** Regions without nodes. */
   readonly nodeless = new Set<string>()
   delayMs = 40
+  /** By region, how much longer the ways to and from it take. */
+  readonly distanceMs = new Map<string, number>()
+  /** Regions whose nodes say that they are to drain. */
+  readonly draining = new Set<string>()
   #events: Event[] = []
   #no = 0
 
@@ -177,8 +184,9 @@ export class World {
     const { region, uid, madeAtMs } = process
     const isThere = !this.nodeless.has(region)
     if (isThere) {
+      const isToDrain = this.draining.has(region)
       this.#toOthers(process, (to) => to.turn({
-        kind: 'announced', ring: { region, uid, madeAtMs, endpoint: `${region}.example` }
+        kind: 'announced', ring: { region, uid, madeAtMs, endpoint: `${region}.example`, isToDrain }
       }))
     }
     this.#after(ANNOUNCE_MS, () => this.#announce(process))
@@ -187,7 +195,9 @@ export class World {
   #toOthers(from: Process, deliver: (to: Process) => void): void {
     for (const to of this.processes) {
       if (to === from || this.cut.has(`${from.region}>${to.region}`)) continue
-      this.#after(from.region === to.region ? 1 : this.delayMs, () => deliver(to))
+      const farMs = [from, to].map(({ region }) => this.distanceMs.get(region) ?? 0)
+      const delayMs = this.delayMs + Math.max(...farMs)
+      this.#after(from.region === to.region ? 1 : delayMs, () => deliver(to))
     }
   }
 

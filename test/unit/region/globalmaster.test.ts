@@ -32,6 +32,37 @@ t.test('a round trip is measured whatever anybody\'s clocks say', async (t) => {
   t.equal(eu.says('us', 'Synced'), 'True/InTouch')
 })
 
+t.test('its nodes are told who is near: ours first, then by the way', async (t) => {
+  const world = new World()
+  world.distanceMs.set('ap', 200).set('us', 40)
+  const [ap, eu, us, za] = ['ap', 'eu', 'us', 'za'].map((region) => world.start(region))
+  world.run(MINUTE_MS)
+  t.same(eu!.nearest, ['ring-eu', 'ring-za', 'ring-us', 'ring-ap'])
+  t.equal(ap!.nearest?.[0], 'ring-ap')
+  t.same([us!.nearest?.[0], us!.nearest?.at(-1)], ['ring-us', 'ring-ap'])
+  world.distanceMs.set('za', 400)
+  world.cutBoth('eu', 'ap')
+  world.run(5 * MINUTE_MS)
+  t.same(eu!.nearest, ['ring-eu', 'ring-us', 'ring-ap', 'ring-za'],
+    'who is silent stays where it was')
+  t.equal(za!.nearest?.[0], 'ring-za')
+})
+
+t.test('that a region is to drain is reported, and that it is not any more', async (t) => {
+  const world = new World()
+  const eu = world.start('eu')
+  world.start('us')
+  world.run(MINUTE_MS)
+  t.equal(eu.peer('us')?.isDraining, false)
+  world.draining.add('us')
+  world.run(MINUTE_MS)
+  t.equal(eu.peer('us')?.isDraining, true)
+  t.equal(eu.says('us', 'Synced'), 'True/InTouch', 'it takes part all the same')
+  world.draining.clear()
+  world.run(MINUTE_MS)
+  t.equal(eu.peer('us')?.isDraining, false)
+})
+
 t.test('what waits on the way is its lag', async (t) => {
   const world = new World()
   const eu = world.start('eu')
