@@ -17,4 +17,6 @@ export class Tally {
   appFullCount = 0
   /** Connections that were ended because they took too slowly what they were told. */
   slowCount = 0
+  /** Connections that were ended because the region sends its clients to others. */
+  sentAwayCount = 0
 }

@@ -15,6 +15,7 @@
 import type { Now } from '../base/clock.ts'
 import type { Deadline, Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
+import type { Tally } from '../base/tally.ts'
 import type { Session } from '../session/session.ts'
 import { type ErrorInfo, errors } from '../wire/errors.ts'
 
@@ -32,6 +33,7 @@ export interface Door {
 
 export interface DeparturesPorts {
   readonly deadlines: Deadlines
+  readonly tally: Tally
   now(): Now
   /** All who are there, who came first first. */
   sessions(): readonly Session[]
@@ -117,6 +119,7 @@ export class Departures {
       if (state.credit < 1) break
       if (!this.#mayGo(session, nowMs)) continue
       state.credit--
+      this.#ports.tally.sentAwayCount++
       session.disconnect(error)
     }
   }

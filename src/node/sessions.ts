@@ -117,7 +117,8 @@ export class Sessions implements Holder, ResumesOwner, EntranceOwner, ConnectedO
     this.#apps = new AppConnections(options.workers, ports)
     this.#entrance = new Entrance(this, { ...ports, apps: this.#apps, overload: this.#overload })
     this.departures = new Departures(this, {
-      deadlines, now, sessions: () => [...this.#connected.values()].map(({ session }) => session)
+      deadlines, tally, now,
+      sessions: () => [...this.#connected.values()].map(({ session }) => session)
     })
   }
 

@@ -97,7 +97,7 @@ async function advance (
     ...(taken.rollout === undefined ? {} : { rollout: taken.rollout })
   }
   if (await writer.status(regionResource, region, status)) {
-    tellOfReadiness(context, region, status)
+    tellOfChange(context, region, status)
   }
   if (spec.world === undefined) await writer.forgetPeers(region)
   return {
@@ -252,15 +252,22 @@ async function pause (context: PassContext, region: RealtimeRegion): Promise<Out
   return {}
 }
 
-function tellOfReadiness (
+/** Records events where the region is ready, or not any more, and of how far it drains. */
+function tellOfChange (
   context: PassContext, region: RealtimeRegion, status: RegionStatus
 ): void {
-  const readyIn = (of: RegionStatus | undefined) => of?.conditions?.find(
-    ({ type }) => type === 'Ready'
+  const conditionIn = (of: RegionStatus | undefined, wanted: string) => of?.conditions?.find(
+    ({ type }) => type === wanted
   )
-  const [before, after] = [readyIn(region.status), readyIn(status)]
-  if (after === undefined || before?.status === after.status) return
-  const isReady = after.status === 'True'
-  context.tell(region, isReady ? 'Normal' : 'Warning',
-    isReady ? 'Ready' : 'NotReady', 'Reconcile', after.message)
+  const [before, after] = [conditionIn(region.status, 'Ready'), conditionIn(status, 'Ready')]
+  if (after !== undefined && before?.status !== after.status) {
+    const isReady = after.status === 'True'
+    context.tell(region, isReady ? 'Normal' : 'Warning',
+      isReady ? 'Ready' : 'NotReady', 'Reconcile', after.message)
+  }
+  const [former, now] = [conditionIn(region.status, 'Draining'), conditionIn(status, 'Draining')]
+  if (now === undefined || now.status === 'Unknown') return
+  if (now.reason === (former?.reason ?? 'NotAsked')) return
+  const isHeld = now.reason === 'NoOtherRegion'
+  context.tell(region, isHeld ? 'Warning' : 'Normal', now.reason, 'Drain', now.message)
 }

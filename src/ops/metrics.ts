@@ -87,6 +87,8 @@ function addOverload({ registry, source, read, count, sum }: Meter): void {
     () => Math.max(0, ...source.statuses().map((s) => s?.strain.lagMs ?? 0)))
   count('ringcast_slow_consumers_total', 'Connections ended because they took too slowly',
     () => sum((s) => s.tally.slowCount ?? 0))
+  count('ringcast_clients_sent_away_total', 'Connections ended because the region drains',
+    () => sum((s) => s.tally.sentAwayCount ?? 0))
 }
 
 /** Metrics whose values are read when they are scraped. */

@@ -238,6 +238,10 @@ async function testDraining (t: Test, client: KubeClient, rig: Rig): Promise<voi
   await untilCondition(client, regionResource, 'one', 'eu', 'Draining', 'False', 'NotAsked')
   t.match(await settings(), { isToDrain: false })
   t.same(await podsOf(), before, 'no pod was made anew for it')
+  for (const line of ['120 clients are left; 3 of 3 nodes send theirs away', 'no client is left',
+    'the region keeps its clients']) {
+    t.equal(rig.lines.filter((each) => each === line).length, 1, 'each step is told once')
+  }
 }
 
 async function testLease (t: Test, client: KubeClient, rig: Rig): Promise<void> {

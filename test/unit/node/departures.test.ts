@@ -56,6 +56,7 @@ t.test('so many go a second, and no more in any of them', async (t) => {
     const wentCount = 100 - openCount()
     t.ok(wentCount >= wanted - 1 && wentCount <= wanted, `${perSecond}: ${wentCount} went`)
     for (const { received } of clients.slice(0, wentCount)) t.match(received.at(-1), sentAway)
+    t.equal(worker.tally.sentAwayCount, wentCount)
   }
 })
 
