@@ -122,6 +122,12 @@ ruleFile('rest', (rule) => {
     }
   }, ['json'])
 
+  rule('R21', 'a region that is in no world tells of none', async (t, on) => {
+    const path = '/.well-known/ringcast/regions'
+    t.same(await refusalOf(ask(on, path)), [404, 40400])
+    t.same(await refusalOf(fetch(`${on.url(2)}${path}`)), [404, 40400], 'whoever asks')
+  })
+
   rule('R2', 'browsers may read all of it', async (t, on) => {
     const preflight = await fetch(`${on.url(0)}/channels/x/messages`, { method: 'OPTIONS' })
     t.equal(preflight.status, 204)
