@@ -5,6 +5,7 @@
  */
 
 import type { Foreign } from '../../src/node/ports.ts'
+import { usualSettings, type WorldTerms } from '../../src/region/terms.ts'
 import type { Endpoint } from './bus.ts'
 import type { Region } from './region.ts'
 import type { World } from './world.ts'
@@ -24,6 +25,7 @@ export class Abroad {
   readonly #lastAtMs = new Map<string, number>()
   /** By region, and by region that it has heard of. */
   readonly #known = new Map<Region, Map<string, Foreign>>()
+  readonly #terms = new Map<Region, WorldTerms>()
 
   constructor(world: World) {
     this.world = world
@@ -48,6 +50,14 @@ export class Abroad {
 
   heal(): void {
     this.cuts.clear()
+  }
+
+  /** Each worker of the region sends so many clients away a second; undefined: none any more. */
+  drain(region: Region, departuresPerSecond: number | undefined): void {
+    const drain = departuresPerSecond === undefined ? 'none' : 'draining'
+    const { lostRegionGraceMs } = usualSettings
+    this.#terms.set(region, { endpoints: [], drain, departuresPerSecond, lostRegionGraceMs })
+    this.#tellTerms(region)
   }
 
   /** Two regions have not heard of each other for so long that neither counts with the other. */
@@ -80,7 +90,17 @@ export class Abroad {
     return this.cuts.has(wayOf(from, to))
   }
 
+  /** Again and again: nodes come and go. */
+  #tellTerms(region: Region): void {
+    const terms = this.#terms.get(region)
+    if (terms === undefined) return
+    for (const { life } of region.running) {
+      for (const thread of life?.threads ?? []) thread?.tellTerms(terms)
+    }
+  }
+
   #tell(region: Region): void {
+    this.#tellTerms(region)
     const lives = region.running.flatMap(({ life }) => life?.adopted === undefined ? [] : [life])
     const newest = lives.toSorted((a, b) =>
       b.adopted!.view.version - a.adopted!.view.version)[0]

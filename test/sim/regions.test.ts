@@ -2,6 +2,7 @@
 
 import t, { type Test } from 'tap'
 import type { SimClient } from './clients.ts'
+import type { Region } from './region.ts'
 import { type Scene, sceneOf, talk } from './scenes.ts'
 
 /** Everybody has heard all of it once, and what one client said in its order. */
@@ -130,6 +131,37 @@ t.test('a client that moves to another region goes on there', async (t) => {
   abroad.world.run(5_000)
   heardByAll(t, scene, said)
 })
+
+/** How many sockets a region's workers have. */
+function connectionsOf(region: Region): number {
+  const threads = region.running.flatMap(({ life }) => life?.threads ?? [])
+  return threads.reduce((sum, thread) => sum + (thread?.worker.counts().connections ?? 0), 0)
+}
+
+t.test('a region that drains: its clients go elsewhere, and nothing is lost or said twice',
+  async (t) => {
+    for (const [seed, deaths] of [['drained', 0], ['drained by death', 1]] as const) {
+      const scene = sceneOf(seed, ['eu', 'us'])
+      const { abroad, clients, regions: [eu, us] } = scene
+      const movers = clients.slice(0, 2)
+      const said = talk(scene, 1_000)
+      abroad.drain(eu!, 0.1)
+      if (deaths > 0) eu!.crash(eu!.running[0]!, 1_000, 3_000)
+      while (connectionsOf(eu!) > 0) {
+        for (const [channel, texts] of talk(scene, 200)) said.get(channel)!.push(...texts)
+        // What an SDK does that knows of another region.
+        for (const mover of movers) if (mover.state !== 'connected') mover.moveTo(us!)
+      }
+      for (const [channel, texts] of talk(scene, 1_000)) said.get(channel)!.push(...texts)
+      abroad.world.run(20_000)
+      t.equal(connectionsOf(us!), clients.length, 'they are all there')
+      heardByAll(t, scene, said)
+      abroad.drain(eu!, undefined)
+      movers[0]!.moveTo(eu!)
+      abroad.world.run(3_000)
+      t.equal(connectionsOf(eu!), 1, 'it takes clients again')
+    }
+  })
 
 t.test('also where all used the channel there have left, or none had come', async (t) => {
   const scene = sceneOf('last one', ['eu', 'us'])

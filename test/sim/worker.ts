@@ -19,6 +19,7 @@ import { Worker } from '../../src/node/worker.ts'
 import { PeerCodec } from '../../src/peer/codec.ts'
 import type { LinkFrame } from '../../src/peer/link.ts'
 import { type Place, placeKey } from '../../src/peer/place.ts'
+import type { WorldTerms } from '../../src/region/terms.ts'
 import { Endpoint } from './bus.ts'
 import type { MachineClock } from './clock.ts'
 import type { Asker } from './log.ts'
@@ -130,6 +131,10 @@ export class WorkerThread implements SocketServer, CometServer, Asker {
 
   tellWorld(foreign: readonly Foreign[]): void {
     this.loop.input({ kind: 'world', foreign })
+  }
+
+  tellTerms(terms: WorldTerms): void {
+    this.loop.input({ kind: 'terms', terms })
   }
 
   tellApps(directory: AppDirectory): void {
