@@ -35,8 +35,9 @@ export interface DeparturesPorts {
   readonly deadlines: Deadlines
   readonly tally: Tally
   now(): Now
-  /** All who are there, who came first first. */
-  sessions(): readonly Session[]
+  /** How many are there; and all of them, who came first first. */
+  count(): number
+  sessions(): Iterable<Session>
 }
 
 type State =
@@ -62,7 +63,7 @@ export class Departures {
   leave(withinMs: number): void {
     if (this.#state.kind === 'leaving') return
     const stepCount = Math.max(1, Math.floor(withinMs / STEP_MS))
-    const perStep = Math.max(1, Math.ceil(this.#ports.sessions().length / stepCount))
+    const perStep = Math.max(1, Math.ceil(this.#ports.count() / stepCount))
     this.#state = { kind: 'leaving', perStep }
     this.#door.close(errors.unavailable(LEAVING).info)
     this.#goOn()
@@ -92,14 +93,9 @@ export class Departures {
     this.#ports.deadlines.cancel(this.#step)
     const state = this.#state
     if (state.kind === 'staying') return
-    const sessions = this.#ports.sessions()
-    if (state.kind === 'leaving') {
-      const error = errors.unavailable(LEAVING).info
-      for (const session of sessions.slice(0, state.perStep)) session.disconnect(error)
-    } else {
-      this.#sendAway(sessions, state)
-    }
-    if (this.#ports.sessions().length > 0) this.#later()
+    if (state.kind === 'leaving') this.#letGo(state.perStep)
+    else this.#sendAway(state)
+    if (this.#ports.count() > 0) this.#later()
   }
 
   #later(): void {
@@ -107,15 +103,24 @@ export class Departures {
     this.#step = this.#ports.deadlines.at(atMs, () => this.#goOn())
   }
 
+  #letGo(countMax: number): void {
+    const error = errors.unavailable(LEAVING).info
+    let count = 0
+    for (const session of this.#ports.sessions()) {
+      if (count++ >= countMax) break
+      session.disconnect(error)
+    }
+  }
+
   /** Fractions count, so that any rate is kept; but a loop that stood still makes no rush of it. */
-  #sendAway(sessions: readonly Session[], state: State & { kind: 'evacuating' }): void {
+  #sendAway(state: State & { kind: 'evacuating' }): void {
     const nowMs = this.#ports.now().monoMs
     const creditMax = 1 + (STEP_MS * state.perSecond) / 1_000
     const gained = ((nowMs - state.countedAtMs) * state.perSecond) / 1_000
     state.credit = Math.min(creditMax, state.credit + gained)
     state.countedAtMs = nowMs
     const error = errors.unavailable(DRAINING).info
-    for (const session of sessions) {
+    for (const session of this.#ports.sessions()) {
       if (state.credit < 1) break
       if (!this.#mayGo(session, nowMs)) continue
       state.credit--

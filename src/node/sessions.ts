@@ -118,7 +118,8 @@ export class Sessions implements Holder, ResumesOwner, EntranceOwner, ConnectedO
     this.#entrance = new Entrance(this, { ...ports, apps: this.#apps, overload: this.#overload })
     this.departures = new Departures(this, {
       deadlines, tally, now,
-      sessions: () => [...this.#connected.values()].map(({ session }) => session)
+      count: () => this.#connected.size,
+      sessions: () => this.#sessions()
     })
   }
 
@@ -272,6 +273,10 @@ export class Sessions implements Holder, ResumesOwner, EntranceOwner, ConnectedO
 
   open(): void {
     this.#entrance.open()
+  }
+
+  *#sessions(): Generator<Session> {
+    for (const { session } of this.#connected.values()) yield session
   }
 
   /** End of a turn: sends the answers that have become ready. */

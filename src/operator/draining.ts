@@ -5,7 +5,6 @@ How far a region has come that is to send its clients to others, by what its nod
 import { onRegion } from './conditions.ts'
 import type { Judgement } from './conditions.ts'
 import type { ClientsAnswer, PassContext } from './pass.ts'
-import { isReady } from './plan.ts'
 import type { Pod } from './plan.ts'
 import type { WorldSpec } from './spec.ts'
 
@@ -15,12 +14,15 @@ const askedAtOnce = 32
 /** What nodes have answered, and how many were asked. */
 export interface DrainSeen { answers: ClientsAnswer[], askedCount: number }
 
-/** Asks every node that serves; nobody is asked while nobody is to be sent away. */
+/**
+ * Asks every node that runs, for one that is not ready may have clients all the same; nobody is
+ * asked while nobody is to be sent away.
+ */
 export async function askAll (
   { askClients }: Pick<PassContext, 'askClients'>, pods: Pod[], world: WorldSpec | undefined
 ): Promise<DrainSeen | undefined> {
   if (world?.isDraining !== true) return undefined
-  const asked = pods.filter(isReady)
+  const asked = pods.filter(({ status }) => status?.phase === 'Running')
   const answers: ClientsAnswer[] = []
   for (let at = 0; at < asked.length; at += askedAtOnce) {
     const some = await Promise.all(asked.slice(at, at + askedAtOnce).map(askClients))
