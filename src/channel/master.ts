@@ -347,8 +347,7 @@ export class ChannelMaster {
     return new MasterPresence(channel, {
       hasRoom: () => ports.hasRoom && (this.#keeper.archive === undefined ||
         ports.archiving.backlog.hasRoom),
-      isRollOpen: () => ports.isRollOpen,
-      beganLineage: () => ports.beganLineage,
+      isRollOpen: () => ports.isRollOpen, beganLineage: () => ports.beganLineage,
       isAlive: (owner) => {
         const region = regionOf(owner)
         if (region === undefined) return ports.isAlive(owner)

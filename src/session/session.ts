@@ -200,9 +200,7 @@ export class Session implements AttachmentsOwner, Parked, TenureOwner {
   }
 
   /** The socket is gone. */
-  onSocketClosed(): void {
-    this.#close('parked', false)
-  }
+  onSocketClosed(): void { this.#close('parked', false) }
 
   /** Sends what answers are contiguous by now. */
   flushAnswers(): void {
