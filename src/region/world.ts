@@ -167,10 +167,11 @@ export class KnownWorld {
 
   describe(): string[] {
     return [...this.#heard.values()].map(({ region }) => {
-      const { region: name, uid, view, endpoint } = region
+      const { region: name, uid, view, endpoint, isToDrain } = region
       const isKnown = this.#world.includes(region)
       return `region ${name} ${uid} view ${view.version} of ${view.members.length} nodes` +
-        `${endpoint && ` at ${endpoint}`}${isKnown ? '' : ', not listened to'}`
+        `${endpoint && ` at ${endpoint}`}${isToDrain ? ', to drain' : ''}` +
+        `${isKnown ? '' : ', not listened to'}`
     })
   }
 

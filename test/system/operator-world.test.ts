@@ -41,7 +41,7 @@ t.test('a world', { skip, timeout: 180_000 }, async t => {
   await t.test('a Lease that is renewed wakes nobody', t => testLease(t, client, rig))
   await t.test('a globalmaster that is gone is told', t => testDegraded(t, client))
   await t.test('a region that leaves keeps nothing of it, and the others forget it', t =>
-    testLeft(t, client))
+    testLeft(t, client, rig))
 })
 
 async function putSecret (
@@ -269,7 +269,7 @@ async function testDegraded (t: Test, client: KubeClient): Promise<void> {
   await untilCondition(client, regionResource, 'one', 'eu', 'Ready', 'True')
 }
 
-async function testLeft (t: Test, client: KubeClient): Promise<void> {
+async function testLeft (t: Test, client: KubeClient, rig: Rig): Promise<void> {
   await client.mergePatch(
     regionResource, { namespace: 'one', name: 'eu' }, { spec: { world: null } })
   const region = await until('its peers are forgotten', async () => {
@@ -290,4 +290,10 @@ async function testLeft (t: Test, client: KubeClient): Promise<void> {
   await until('us forgets it', async () =>
     JSON.parse(await dataOf(client, 'two', 'us-globalmaster', 'world.json')).peers.length === 0)
   t.notMatch(await dataOf(client, 'two', 'us-relay', 'nats.conf'), /relay-eu/)
+  t.equal(await client.get(configMaps, { namespace: 'one', name: 'eu-world' }), undefined)
+  await untilQuiet(rig)
+  const { done } = rig.passes
+  await putSecret(client, 'one', { password: 'n'.repeat(24) })
+  await untilQuiet(rig)
+  t.equal(rig.passes.done, done, 'its Secret is nobody\'s business any more')
 }

@@ -98,6 +98,7 @@ t.test('two that are to drain at once see it of each other, and both serve', asy
   drain(other)
   exchange()
   t.same([drainOf(eu), drainOf(other)], ['alone', 'alone'])
+  t.match(eu.world.describe(), [/at us\.example, to drain$/])
   drain(other, false)
   exchange()
   t.same([drainOf(eu), drainOf(other)], ['draining', 'none'])
