@@ -133,5 +133,8 @@ export function selectorText (selector: Record<string, string>): string {
   return Object.entries(selector).map(([key, value]) => `${key}=${value}`).join(',')
 }
 
-/** Watches see only what carries our label, so that foreign Secrets never enter our memory. */
+/**
+ * Watches see only what carries our label, so that foreign Secrets never enter our memory, but for
+ * those that a region names (named-secrets.ts).
+ */
 export const ownedSelector = `${labels.managedBy}=${fieldManager}`
