@@ -51,8 +51,8 @@ export class Departures {
   readonly #ports: DeparturesPorts
   #state: State = { kind: 'staying' }
   #step: Deadline | undefined
-  /** Since when somebody's turn was passed over, for what is owed to it. */
-  #owedSinceMs = new WeakMap<Session, number>()
+  /** Whose turn has come while something was owed to them, and when it came. */
+  readonly #called = new Map<Session, number>()
 
   constructor(door: Door, ports: DeparturesPorts) {
     this.#door = door
@@ -65,6 +65,7 @@ export class Departures {
     const stepCount = Math.max(1, Math.floor(withinMs / STEP_MS))
     const perStep = Math.max(1, Math.ceil(this.#ports.count() / stepCount))
     this.#state = { kind: 'leaving', perStep }
+    this.#called.clear()
     this.#door.close(errors.unavailable(LEAVING).info)
     this.#goOn()
   }
@@ -76,6 +77,7 @@ export class Departures {
     if (perSecond === undefined) {
       if (state.kind === 'staying') return
       this.#state = { kind: 'staying' }
+      this.#called.clear()
       this.#ports.deadlines.cancel(this.#step)
       this.#door.open()
     } else if (state.kind === 'evacuating') {
@@ -83,10 +85,18 @@ export class Departures {
     } else {
       const countedAtMs = this.#ports.now().monoMs
       this.#state = { kind: 'evacuating', perSecond, credit: 0, countedAtMs }
-      this.#owedSinceMs = new WeakMap()
       this.#door.close(errors.unavailable(DRAINING).info)
       this.#later()
     }
+  }
+
+  /** It was given its answers: whose turn has come goes before it says anything new. */
+  onAnswered(session: Session): void {
+    if (!this.#called.has(session) || session.owedCount > 0) return
+    const { deadlines, now } = this.#ports
+    deadlines.at(now().monoMs, () => {
+      if (this.#called.has(session) && session.owedCount === 0) this.#part(session)
+    })
   }
 
   #goOn(): void {
@@ -115,24 +125,26 @@ export class Departures {
   /** Fractions count, so that any rate is kept; but a loop that stood still makes no rush of it. */
   #sendAway(state: State & { kind: 'evacuating' }): void {
     const nowMs = this.#ports.now().monoMs
+    for (const [session, calledAtMs] of this.#called) {
+      if (!session.isOpen) this.#called.delete(session)
+      else if (nowMs >= calledAtMs + limits.departureWaitMs) this.#part(session)
+    }
     const creditMax = 1 + (STEP_MS * state.perSecond) / 1_000
     const gained = ((nowMs - state.countedAtMs) * state.perSecond) / 1_000
     state.credit = Math.min(creditMax, state.credit + gained)
     state.countedAtMs = nowMs
-    const error = errors.unavailable(DRAINING).info
     for (const session of this.#ports.sessions()) {
       if (state.credit < 1) break
-      if (!this.#mayGo(session, nowMs)) continue
+      if (this.#called.has(session)) continue
       state.credit--
-      this.#ports.tally.sentAwayCount++
-      session.disconnect(error)
+      if (session.owedCount === 0) this.#part(session)
+      else this.#called.set(session, nowMs)
     }
   }
 
-  #mayGo(session: Session, nowMs: number): boolean {
-    if (session.owedCount === 0) return true
-    const sinceMs = this.#owedSinceMs.get(session) ?? nowMs
-    this.#owedSinceMs.set(session, sinceMs)
-    return nowMs >= sinceMs + limits.departureWaitMs
+  #part(session: Session): void {
+    this.#called.delete(session)
+    this.#ports.tally.sentAwayCount++
+    session.disconnect(errors.unavailable(DRAINING).info)
   }
 }

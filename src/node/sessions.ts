@@ -281,7 +281,10 @@ export class Sessions implements Holder, ResumesOwner, EntranceOwner, ConnectedO
 
   /** End of a turn: sends the answers that have become ready. */
   flush(): void {
-    for (const session of this.#ready) session.flushAnswers()
+    for (const session of this.#ready) {
+      session.flushAnswers()
+      this.departures.onAnswered(session)
+    }
     this.#ready.clear()
   }
 

@@ -140,6 +140,28 @@ t.test('who waits for an answer goes when it is given, or after a while', async 
   t.equal(silent.ackCount, 0)
 })
 
+t.test('who publishes without a pause goes between two: nothing is said again', async (t) => {
+  const { world, node, worker } = scene('busy', 0, 2)
+  const other = world.nodes[1] as WorldNode
+  const channel = world.channelOf(other)
+  const busy = Array.from({ length: 8 }, () => world.client(node))
+  const hearer = world.client(other).attach(channel)
+  world.run(100)
+  evacuate(world, worker, 20)
+  let saidCount = 0
+  while (busy.some(({ isOpen }) => isOpen)) {
+    for (const client of busy) {
+      if (client.isOpen && client.pendingCount === 0) client.publish(channel, `m${saidCount++}`)
+    }
+    world.run(0.5)
+  }
+  world.run(1_000)
+  t.ok(world.nowMs < limits.departureWaitMs, 'nobody was waited for in vain')
+  const ackCount = busy.reduce((sum, client) => sum + client.ackCount, 0)
+  t.ok(ackCount > 100)
+  t.equal(hearer.messages(channel).length, ackCount, 'what was not answered was not said')
+})
+
 t.test('its masters go on: who is elsewhere hears everything', async (t) => {
   const { world, node, worker, clients } = scene('masters', 10, 2)
   const other = world.nodes[1] as WorldNode
