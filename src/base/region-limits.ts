@@ -15,7 +15,7 @@ export const regionLimits = {
   /** A region that has not answered by then is left out of what is read in all of them. */
   regionAnswerMs: 1_000,
   /** A client that is sent to another region waits so long for what is owed to it. */
-  departureWaitMs: 3_000,
+  departureWaitMs: 5_000,
   /** So often regions compare what is revoked; and so many revocations are one message. */
   revocationSyncMs: 30_000, revocationsPerPage: 500
 } as const

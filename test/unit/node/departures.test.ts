@@ -156,7 +156,7 @@ t.test('who publishes without a pause goes between two: nothing is said again', 
     world.run(0.5)
   }
   world.run(1_000)
-  t.ok(world.nowMs < limits.departureWaitMs, 'nobody was waited for in vain')
+  t.ok(world.nowMs < 3_000, 'nobody was waited for in vain')
   const ackCount = busy.reduce((sum, client) => sum + client.ackCount, 0)
   t.ok(ackCount > 100)
   t.equal(hearer.messages(channel).length, ackCount, 'what was not answered was not said')
