@@ -4,24 +4,20 @@ operator, and one real nats-server that both regions share. Their nodes are no m
 words here.
 */
 
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import t from 'tap'
-import type { Test } from 'tap'
 import { NatsMesh } from '../../src/bus/nats.ts'
 import { rosterSubject, subjectPrefix, worldSubject } from '../../src/bus/subjects.ts'
 import type { KubeClient } from '../../src/kube/client.ts'
 import { ringResource, secretResource } from '../../src/operator/names.ts'
-import type { PeerStatus } from '../../src/operator/spec.ts'
 import { decodeWorldMessage, encodeWorldMessage } from '../../src/region/world-codec.ts'
 import { WORLD_FORMAT_VERSION } from '../../src/region/world-message.ts'
 import { apiServerTools } from '../support/api-server.ts'
 import type { ApiServer } from '../support/api-server.ts'
 import { startNatsServer } from '../support/nats-server.ts'
-import { freePorts, startServer, waitUntilReady } from '../support/server-process.ts'
-import type { ServerProcess } from '../support/server-process.ts'
 import { missingTools } from '../support/tools.ts'
+import {
+  conditionOfPeer, type Place, regionAt, startGlobalmaster, untilPeer
+} from './globalmaster-process.ts'
 import {
   appObject, appResource, createNamespace, makeRig, regionObject, regionResource, until,
   untilCondition
@@ -32,9 +28,7 @@ import { startStandIn } from './operator-stand-in.ts'
 const skip = missingTools(...apiServerTools, 'nats-server')
 const UNTIL_MS = 90_000
 const ANNOUNCE_MS = 2_000
-const main = join(import.meta.dirname, '../../src/main.ts')
 
-interface Place { namespace: string, name: string }
 const eu: Place = { namespace: 'one', name: 'eu' }
 const us: Place = { namespace: 'two', name: 'us' }
 
@@ -81,8 +75,8 @@ t.test('globalmasters', { skip, timeout: 400_000 }, async t => {
   await t.test('one that is killed is missed, and goes on when it is started again', async t => {
     await ofUs.kill()
     await untilPeer(client, eu, us, 'Synced', 'Unknown', 'GlobalmasterSilent')
-    const { status } = await regionAt(client, eu)
-    t.equal(conditionOf(status?.peers, us, 'Unreachable')?.status, 'False')
+    const region = await regionAt(client, eu)
+    t.equal(conditionOfPeer(region, us, 'Unreachable')?.status, 'False')
     ofUs = await start(us)
     await untilPeer(client, eu, us, 'Synced', 'True', 'InTouch')
     await untilPeer(client, us, eu, 'Synced', 'True', 'InTouch')
@@ -189,62 +183,4 @@ class Nodes {
     clearInterval(this.#timer)
     await this.#mesh.close()
   }
-}
-
-async function startGlobalmaster (
-  t: Test, server: ApiServer, { namespace, name }: Place, url: string
-): Promise<ServerProcess> {
-  const folder = mkdtempSync(join(tmpdir(), 'ringcast-globalmaster-'))
-  const [port = 0] = await freePorts(1)
-  const process_ = startServer({
-    name: 'globalmaster',
-    command: process.execPath,
-    args: [main, 'globalmaster'],
-    logFile: join(folder, 'log'),
-    env: {
-      PATH: process.env.PATH,
-      KUBECONFIG: server.kubeconfigPath,
-      RINGCAST_REGION: name,
-      RINGCAST_NAMESPACE: namespace,
-      RINGCAST_POD_NAME: `${name}-globalmaster-${port}`,
-      RINGCAST_POD_UID: `uid-${port}`,
-      RINGCAST_GLOBALMASTER: `${name}-globalmaster`,
-      RINGCAST_NATS_URL: url,
-      RINGCAST_PRIVATE_PORT: String(port)
-    }
-  })
-  t.teardown(async () => {
-    await process_.stop()
-    rmSync(folder, { recursive: true })
-  })
-  const ready = async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).ok
-  await waitUntilReady(process_, ready, UNTIL_MS)
-  return process_
-}
-
-async function regionAt (client: KubeClient, place: Place): Promise<StatusObject> {
-  return await until('the region', async () =>
-    await client.get<StatusObject>(regionResource, { ...place }))
-}
-
-function conditionOf (peers: PeerStatus[] | undefined, peer: Place, type: string) {
-  return peers?.find(({ region }) => region === peer.name)?.conditions?.find(
-    condition => condition.type === type)
-}
-
-function conditionOfPeer ({ status }: StatusObject, peer: Place, type: string) {
-  return conditionOf(status?.peers, peer, type)
-}
-
-async function untilPeer (
-  client: KubeClient, place: Place, peer: Place, type: string, status: string, reason: string,
-  message = /./
-): Promise<StatusObject> {
-  return await until(`${place.name} says of ${peer.name} ${type} ${status} ${reason}`, async () => {
-    const region = await regionAt(client, place)
-    const condition = conditionOfPeer(region, peer, type)
-    const isIt = condition?.status === status && condition.reason === reason &&
-      message.test(condition.message)
-    return isIt && region
-  }, UNTIL_MS)
 }

@@ -67,6 +67,8 @@ export interface RigOptions {
   readonly ports?: readonly [number, number]
   /** The world that it is part of. */
   readonly world?: string
+  /** What its nodes are told besides. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 export class NodeRig {
@@ -76,6 +78,7 @@ export class NodeRig {
   readonly #namespace: string
   readonly #no: number
   readonly #world: string | undefined
+  readonly #env: Readonly<Record<string, string>>
   readonly api: ApiServer
   readonly #client: KubeClient
   readonly #folder: string
@@ -95,6 +98,7 @@ export class NodeRig {
     this.region = options.region ?? 'eu'
     this.#namespace = options.namespace ?? 'default'
     this.#world = options.world
+    this.#env = options.env ?? {}
     this.#no = options.no ?? 0
     this.api = parts.api
     this.#client = parts.client
@@ -379,7 +383,8 @@ export class NodeRig {
       RINGCAST_HOST: host,
       RINGCAST_PORT: String(publicPort),
       RINGCAST_PRIVATE_PORT: String(privatePort),
-      ...this.#worldEnvironment()
+      ...this.#worldEnvironment(),
+      ...this.#env
     }
     const node = startNodeProcess({ name, host, publicPort, privatePort, logFile, env })
     this.#t.teardown(() => node.process.kill())

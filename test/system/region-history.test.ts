@@ -8,7 +8,8 @@ import t, { type Test } from 'tap'
 import { apiServerTools } from '../support/api-server.ts'
 import { missingTools } from '../support/tools.ts'
 import { until } from './node-rig.ts'
-import { RegionsRig, Talk } from './regions-rig.ts'
+import { RegionsRig } from './regions-rig.ts'
+import { Talk } from './regions-talk.ts'
 
 const skip = missingTools(...apiServerTools, 'nats-server')
 if (skip !== false) console.log(`# ${skip}`)

@@ -1,14 +1,17 @@
 /*
 Three regions of real nodes that subscribe to each other, over ways that are slow, and are cut and
-mended within the time for which masters keep what was said.
+mended within the time for which masters keep what was said; and their globalmasters.
 */
 
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { apiServerTools } from '../support/api-server.ts'
 import { missingTools } from '../support/tools.ts'
+import { peerIn, untilPeer } from './globalmaster-process.ts'
 import { until } from './node-rig.ts'
-import { RegionsRig, Talk } from './regions-rig.ts'
+import { placeOf, RegionsGlobalmasters } from './regions-globalmasters.ts'
+import { RegionsRig } from './regions-rig.ts'
+import { Talk } from './regions-talk.ts'
 
 const skip = missingTools(...apiServerTools, 'nats-server')
 if (skip !== false) console.log(`# ${skip}`)
@@ -23,6 +26,7 @@ const SAID_MS = 200
 t.test('regions', { skip, timeout: 300_000 }, async (t) => {
   const rig = await RegionsRig.start(t, NAMES, (one, other) =>
     one === 'ap' || other === 'ap' ? FAR_MS : NEAR_MS)
+  const masters = await RegionsGlobalmasters.start(t, rig)
   await t.test('what is said in one region is heard in all, once, in order', (t) =>
     testHeard(t, rig))
   await t.test('what one region alone uses crosses nothing', (t) => testAlone(t, rig))
@@ -31,6 +35,10 @@ t.test('regions', { skip, timeout: 300_000 }, async (t) => {
   await t.test('a region whose node dies, and comes again as a new incarnation', (t) =>
     testRestarted(t, rig))
   await t.test('a way on which everything is lost without a word', (t) => testSwallowed(t, rig))
+  await t.test('globalmasters tell how the ways are, and which one works one way alone', (t) =>
+    testTold(t, rig, masters))
+  await t.test('a region that goes to another world is on no roster, until it comes again', (t) =>
+    testRoster(t, rig, masters))
   await t.test('a second node takes over half of a region while all talk', (t) =>
     testJoined(t, rig))
 })
@@ -126,6 +134,54 @@ async function testJoined(t: Test, rig: RegionsRig): Promise<void> {
   t.ok(names.some((name) => eu.isMaster(first, name, before!) && !eu.isMaster(first, name, view)),
     'some masters have moved')
   await talk.say(5)
+  await talk.wholeIn(t)
+}
+
+async function testTold(
+  t: Test, rig: RegionsRig, { client }: RegionsGlobalmasters
+): Promise<void> {
+  const says = (at: string, of: string, type: string, status: string, reason: string) =>
+    untilPeer(client, placeOf(at), placeOf(of), type, status, reason)
+  const areInTouch = async (): Promise<void> => {
+    for (const at of NAMES) {
+      for (const of of NAMES) {
+        if (of === at) continue
+        const region = await says(at, of, 'Synced', 'True', 'InTouch')
+        const leastMs = at === 'ap' || of === 'ap' ? FAR_MS : NEAR_MS
+        t.ok(peerIn(region, of)!.roundTripMs! >= leastMs, `${at} to ${of} and back`)
+      }
+    }
+  }
+  await areInTouch()
+  rig.nats.cut('us', 'ap', true)
+  await says('us', 'ap', 'Unreachable', 'True', 'HearsUsNot')
+  await says('us', 'ap', 'Synced', 'False', 'Unreachable')
+  await says('ap', 'us', 'Synced', 'Unknown', 'GlobalmasterSilent')
+  await says('eu', 'us', 'Synced', 'True', 'InTouch')
+  await says('eu', 'ap', 'Synced', 'True', 'InTouch')
+  rig.nats.heal()
+  await areInTouch()
+}
+
+async function testRoster(
+  t: Test, rig: RegionsRig, masters: RegionsGlobalmasters
+): Promise<void> {
+  const talk = await Talk.begin(t, rig, CHANNELS.map((name) => `${name}-roster`))
+  await talk.say(5)
+  await talk.wholeIn(t)
+  await masters.tell('ap', 'mars')
+  for (const name of ['eu', 'us']) {
+    await rig.untilListens(name, 'ap', false)
+    await rig.untilListens('ap', name, false)
+  }
+  await untilPeer(masters.client, placeOf('eu'), placeOf('ap'), 'NotParticipating', 'True',
+    'OtherWorld')
+  await talk.say(5)
+  await talk.untilHeard(['eu', 'us'])
+  t.notOk(NAMES.some((name) => name !== 'ap' && talk.hasHeard('ap', name)), 'ap hears nobody')
+  t.notOk(talk.hasHeard('eu', 'ap') || talk.hasHeard('us', 'ap'), 'nobody hears ap')
+  await masters.tell('ap', 'earth')
+  await rig.untilAcquainted()
   await talk.wholeIn(t)
 }
 
