@@ -88,7 +88,8 @@ export function relayConfiguration (context: Omit<RelayContext, 'configurationDi
     'server_name: $SERVER_NAME',
     // Nobody is a client of a relay.
     'listen: "127.0.0.1:4222"',
-    `http_port: ${monitorPort}`,
+    // The kubelet looks there; without a host it would be that of clients.
+    `http: "0.0.0.0:${monitorPort}"`,
     'max_payload: 8MB',
     'max_pending: 256MB',
     'write_deadline: "10s"',

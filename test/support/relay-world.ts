@@ -147,7 +147,9 @@ class Servers implements RelayWorld {
     const find = (kind: string, called: string): any => manifests.find(
       manifest => manifest.kind === kind && manifest.metadata.name === called)
     let text: string = find('ConfigMap', name).data['nats.conf']
-    const all = [...replacements, ['http_port: 8222', `http: "127.0.0.1:${monitor}"`] as const]
+    const [ofRelay, ofNats] = ['http: "0.0.0.0:8222"', 'http_port: 8222']
+    const all = [...replacements, [of === 'relay' ? ofRelay : ofNats,
+      `http: "127.0.0.1:${monitor}"`] as const]
     for (const [from, to] of all) text = text.replaceAll(from, to)
     const configFile = join(this.#folder, `${pod}.conf`)
     writeFileSync(configFile, this.#onLoopback(text))
