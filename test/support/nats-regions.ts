@@ -79,8 +79,8 @@ export class NatsRegions {
     for (const way of this.#ways.values()) way.mend()
   }
 
-  /** Calls `onPass` with everything that passes between regions. */
-  watch(onPass: (bytes: Buffer) => void): void {
+  /** Calls `onPass` with everything that passes between regions, and the socket it goes to. */
+  watch(onPass: (bytes: Buffer, to: object) => void): void {
     for (const way of this.#ways.values()) way.onPass = onPass
   }
 

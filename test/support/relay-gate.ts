@@ -15,8 +15,8 @@ export class Way {
   #isCut = false
   /** Connections stay, and nothing that is said on them arrives, either way. */
   isSwallowing = false
-  /** Sees everything that passes. */
-  onPass: (bytes: Buffer) => void = () => undefined
+  /** Sees everything that passes, and to whom. */
+  onPass: (bytes: Buffer, to: Socket) => void = () => undefined
 
   /** Everything takes `delayMs`, there and back. */
   constructor(delayMs: number) {
@@ -45,7 +45,7 @@ export class Way {
   /** Timers of one length fire in the order in which they were set. */
   carry(bytes: Buffer, to: Socket): void {
     if (this.isSwallowing) return
-    this.onPass(bytes)
+    this.onPass(bytes, to)
     setTimeout(() => to.write(bytes), this.#delayMs)
   }
 }

@@ -30,6 +30,7 @@ export interface RigRegion {
 export class RegionsRig {
   readonly nats: NatsRegions
   readonly regions: readonly RigRegion[]
+  readonly healedMs = HEALED_MS
 
   private constructor(nats: NatsRegions, regions: readonly RigRegion[]) {
     this.nats = nats

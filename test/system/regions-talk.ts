@@ -6,11 +6,18 @@ all of it, or all but what it was told to be lost.
 import { setTimeout as delay } from 'node:timers/promises'
 import type * as Ably from 'ably'
 import type { Test } from 'tap'
-import { until } from './node-rig.ts'
-import { HEALED_MS, type RegionsRig } from './regions-rig.ts'
+import { type Teardowns, until } from './node-rig.ts'
 
 /** How often something is said until it is heard; more than the slowest way takes. */
 const SAID_MS = 400
+
+/** Regions in which there can be clients. */
+export interface TalkGround {
+  readonly regions: readonly { readonly name: string }[]
+  /** What a whole outage of a way may take to be made good. */
+  readonly healedMs: number
+  client(t: Teardowns, name: string): Ably.Realtime
+}
 
 interface Heard {
   readonly text: string
@@ -32,21 +39,25 @@ interface Talker {
 /** A client in each region, and all of them talk on the same channels. */
 export class Talk {
   readonly #talkers: readonly Talker[]
+  readonly #healedMs: number
   /** By channel, then by region: what its client said, in order. */
   readonly #said = new Map<string, Map<string, string[]>>()
   #no = 0
 
-  private constructor(talkers: readonly Talker[], channels: readonly string[]) {
+  private constructor(
+    talkers: readonly Talker[], channels: readonly string[], healedMs: number
+  ) {
     this.#talkers = talkers
+    this.#healedMs = healedMs
     for (const channel of channels) {
       this.#said.set(channel, new Map(talkers.map(({ region }) => [region, []])))
     }
   }
 
   /** Resolves when all of them are attached to all channels. */
-  static async begin(t: Test, rig: RegionsRig, channels: readonly string[]): Promise<Talk> {
-    const talkers = rig.regions.map(({ name: region }): Talker => ({
-      region, client: rig.client(t, region), losses: [],
+  static async begin(t: Test, ground: TalkGround, channels: readonly string[]): Promise<Talk> {
+    const talkers = ground.regions.map(({ name: region }): Talker => ({
+      region, client: ground.client(t, region), losses: [],
       heard: new Map(channels.map((channel) => [channel, []]))
     }))
     await Promise.all(talkers.flatMap(({ client, heard, losses }) => channels.map(async (name) => {
@@ -59,7 +70,7 @@ export class Talk {
         if (!resumed) losses.push({ channel: name, code: reason?.code })
       })
     })))
-    return new Talk(talkers, channels)
+    return new Talk(talkers, channels, ground.healedMs)
   }
 
   /** Everybody says `count` more on every channel; resolves when all is acknowledged. */
@@ -99,7 +110,7 @@ export class Talk {
   async untilHeard(at: readonly string[], of: readonly string[] = at): Promise<void> {
     for (const here of at) {
       for (const there of of) {
-        await until(`${here} heard ${there}`, () => this.hasHeard(here, there), HEALED_MS)
+        await until(`${here} heard ${there}`, () => this.hasHeard(here, there), this.#healedMs)
       }
     }
   }
@@ -131,7 +142,7 @@ export class Talk {
       await this.say(1)
       await delay(SAID_MS)
       return names.every((at) => names.every((of) => this.#hasHeardLast(at, of)))
-    }, HEALED_MS)
+    }, this.#healedMs)
   }
 
   /** Waits until a region can tell nothing more of what was said in it. */
@@ -141,7 +152,7 @@ export class Talk {
       await until(`${region} forgets ${name}`, async () => {
         const { items } = await client.channels.get(name).history()
         return items.every(({ data }) => !String(data).startsWith(`${region} `))
-      }, HEALED_MS)
+      }, this.#healedMs)
     }
   }
 
