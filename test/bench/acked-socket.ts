@@ -17,12 +17,14 @@ export function heardOf<T>(child: ChildProcess): Promise<T> {
   return new Promise((resolve) => child.once('message', (message) => resolve(message as T)))
 }
 
-/** Starts log-server.ts over the NATS at `url`. */
+/** Starts log-server.ts over the NATS at `url`; `region`: what it is called, and the others. */
 export async function startLogServer(
-  url: string, prefix: string, plan: LogPlan
+  url: string, prefix: string, plan: LogPlan,
+  region?: { readonly name: string; readonly abroad: readonly object[] }
 ): Promise<LogServer> {
+  const place = region === undefined ? [] : [region.name, JSON.stringify(region.abroad)]
   const child = fork(join(import.meta.dirname, 'log-server.ts'),
-    [url, prefix, JSON.stringify(plan)])
+    [url, prefix, JSON.stringify(plan), ...place])
   return { child, ...await heardOf<{ port: number; key: string }>(child) }
 }
 

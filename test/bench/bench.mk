@@ -1,4 +1,5 @@
-.PHONY: bench bench-history bench-logs bench-presence bench-requests bench-resume bench-short
+.PHONY: bench bench-history bench-logs bench-presence bench-regions bench-requests bench-resume \
+  bench-short
 
 bench: $(INSTALLED) ## compare with a bare ws server in one run (minutes)
 	@node test/bench/main.ts
@@ -19,5 +20,9 @@ bench-presence: $(INSTALLED) ## large presence sets: SYNC of 10,000, and 1,000 e
 bench-requests: $(INSTALLED) ## REST publishes per second of CPU time, checks of credentials, 10,000 keys
 	@node test/bench/requests.ts
 
+bench-regions: $(INSTALLED) ## two regions: what relays add to the way, what a message costs on it
+	@node test/bench/regions.ts
+
 bench-short: $(INSTALLED) ## a small form of it that checks counts
 	@node test/bench/main.ts --short
+	@node test/bench/regions.ts --short

@@ -11,6 +11,9 @@ const DATA_BYTES = 128
 const ATTACH = 10
 const MESSAGE = 15
 
+/** What is to be known of a server. */
+export type Spoken = Pick<Server, 'isBare' | 'key'>
+
 /** The parts of a message before and after its stamp; `#` stands for its number. */
 export interface Template {
   readonly before: string
@@ -19,7 +22,7 @@ export interface Template {
 
 /** A socket that subscribes to the channel. */
 export function subscriberOf(
-  server: Server, channel: string, format: 'json' | 'msgpack' = 'json'
+  server: Spoken, channel: string, format: 'json' | 'msgpack' = 'json'
 ): SocketPlan {
   if (server.isBare) return { path: `/subscribe/${channel}`, hello: undefined, readyAfter: 0 }
   // Each frame says by its opcode what it is in, so the attach can be JSON for both.
@@ -28,7 +31,7 @@ export function subscriberOf(
 }
 
 /** A socket that publishes to the channel. */
-export function publisherOf(server: Server, channel: string): SocketPlan {
+export function publisherOf(server: Spoken, channel: string): SocketPlan {
   if (server.isBare) return { path: `/publish/${channel}`, hello: undefined, readyAfter: 0 }
   return { path: connectPath(server, 'json'), hello: undefined, readyAfter: 1 }
 }
@@ -46,7 +49,7 @@ export function relayTemplate(sample: string): Template {
   return aroundStamp(sample)
 }
 
-function connectPath(server: Server, format: 'json' | 'msgpack'): string {
+function connectPath(server: Spoken, format: 'json' | 'msgpack'): string {
   const key = encodeURIComponent(server.key)
   return `/?v=3&key=${key}&format=${format}&heartbeats=false`
 }

@@ -1,8 +1,9 @@
 /**
  * One worker of a region of one node, alone in its process, over a real NATS: everything that a
  * publish passes on its way into a replicated log and back. Arguments: the URL of NATS, the prefix
- * of subjects, and the plan of the log as JSON. Tells its parent the port and an API key, and when
- * it is asked, how often the archive was.
+ * of subjects, the plan of the log as JSON, and where there are other regions, the name of this one
+ * and as JSON what those are called and the prefixes of theirs. Tells its parent the port and an
+ * API key, and when it is asked, how often the archive was and how much CPU time it took.
  */
 
 import { AppDirectory, parseApps } from '../../src/auth/app.ts'
@@ -17,30 +18,24 @@ import { Outbox } from '../../src/node/outbox.ts'
 import { Worker } from '../../src/node/worker.ts'
 import { Pump } from '../../src/ops/pump.ts'
 import { systemClock } from '../../src/ops/system-clock.ts'
-import type { Member } from '../../src/peer/membership.ts'
-import { makeView } from '../../src/ring/view.ts'
+import { makeView, type View } from '../../src/ring/view.ts'
 import { JetStreamArchive } from '../../src/store/jetstream-archive.ts'
 import { JetStreamLog } from '../../src/store/jetstream.ts'
 import { JetStreamStats } from '../../src/store/jetstream-stats.ts'
 
 const PARTITIONS = 4_096
-const [url = '', prefix = '', planText = '{}'] = process.argv.slice(2)
+const [url = '', prefix = '', planText = '{}', name = 'bench', abroadText = '[]'] =
+  process.argv.slice(2)
 const plan = JSON.parse(planText) as LogPlan
+const abroad = JSON.parse(abroadText) as readonly { readonly region: string; prefix: string }[]
 const note = (text: string): void => void process.stderr.write(`log server: ${text}\n`)
 const nothing = (): void => undefined
 
-const self = { incarnation: 'bench', worker: 0 }
-const member: Member = {
-  node: 'bench', uid: 'bench', incarnation: 'bench', startedAt: 0, workers: 1, zone: '',
-  meshVersion: 1, host: '127.0.0.1', privatePort: 0, state: 'serving'
-}
-const view = makeView({
-  version: 1, partitionCount: PARTITIONS, successorCount: 0, members: [member], tombstones: [],
-  table: new Uint16Array(PARTITIONS), log: plan
-})
+const self = { incarnation: name, worker: 0 }
+const view = viewOf(name)
 const events = { onUp: nothing, onDown: nothing, note }
 const mesh = await NatsMesh.connect(
-  { servers: [url], name: 'bench' }, events, new AbortController().signal
+  { servers: [url], name }, events, new AbortController().signal
 )
 const log = new JetStreamLog(mesh.connection, prefix)
 log.use(plan)
@@ -66,19 +61,26 @@ archive.use(plan)
 const outbox = new Outbox()
 const worker = new Worker(
   {
-    self, generation: 1, workers: 1, serverId: 'bench', siteCode: 'bench',
+    self, generation: 1, workers: 1, serverId: name, siteCode: name,
     connectionKeys: new ConnectionKeys(new Uint8Array(32)),
     allocate: (bytes) => Buffer.allocUnsafeSlow(bytes), tally: new Tally()
   },
   outbox,
-  new Random('bench')
+  new Random(name)
 )
 const bus = new WorkerBus(self, prefix, mesh, (frame) => pump.input({ kind: 'peerFrame', frame }))
 const pump = new Pump(worker, outbox, {
   clock: systemClock, bus, log, archive, stats: new JetStreamStats(mesh.connection, prefix),
   onViewHeard: nothing, onSettled: nothing, onFlushed: nothing, note
 })
-pump.input({ kind: 'view', view, generations: new Map([['bench', [1]]]), gone: new Set() })
+pump.input({ kind: 'view', view, generations: new Map([[name, [1]]]), gone: new Set() })
+if (abroad.length > 0) {
+  const foreign = abroad.map(({ region, prefix: theirs }) => ({
+    region, prefix: theirs, view: viewOf(region), generations: new Map([[region, [1]]])
+  }))
+  bus.learn(foreign)
+  pump.input({ kind: 'world', foreign })
+}
 const keys = [{ id: 'k', secret: 's', capability: { '*': ['*'] } }]
 const namespaces = [{ id: 'kept', persisted: true }]
 const parsed = parseApps({ apps: [{ appId: 'bench', keys, namespaces, limits: {} }] })
@@ -89,5 +91,20 @@ const edge = await startEdge({ host: '127.0.0.1', port: 0, connectionsMax: Infin
   note
 })
 process.send?.({ port: edge.port, key: 'bench.k:s' })
-process.on('message', () => process.send?.({ archiveTrips }))
+process.on('message', () => {
+  const { user, system } = process.cpuUsage()
+  process.send?.({ archiveTrips, cpuSeconds: (user + system) / 1e6 })
+})
 process.on('disconnect', () => process.exit(0))
+
+/** Of a region that has one node, which is called like it. */
+function viewOf(node: string): View {
+  return makeView({
+    version: 1, partitionCount: PARTITIONS, successorCount: 0, tombstones: [], log: plan,
+    table: new Uint16Array(PARTITIONS),
+    members: [{
+      node, uid: node, incarnation: node, startedAt: 0, workers: 1, zone: '', meshVersion: 1,
+      host: '127.0.0.1', privatePort: 0, state: 'serving'
+    }]
+  })
+}
