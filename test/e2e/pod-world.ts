@@ -1,12 +1,21 @@
-/** A world of two regions of real pods, as small as they come, with clients in each. */
+/**
+ * A world of two regions of real pods, as small as they come, with clients in each. Their relays
+ * prove to each other who they are; that of `us` has two servers, as is usual.
+ */
 
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type * as Ably from 'ably'
-import { selectorLabels, selectorText, type Component } from '../../src/operator/names.ts'
+import {
+  type Component, regionNames, selectorLabels, selectorText
+} from '../../src/operator/names.ts'
 import type { PeerStatus } from '../../src/operator/spec.ts'
 import { until } from '../chaos/patience.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import { ablyClient, type Closing } from '../support/ably-clients.ts'
-import type { StatusObject } from '../system/operator-rig.ts'
+import { createAuthority } from '../support/pki.ts'
+import { conditionOf, type StatusObject } from '../system/operator-rig.ts'
 
 const KEY = 'World1.keyid0:secretOfTheWorld'
 const SMALL = { requests: { cpu: '20m', memory: '64Mi' } }
@@ -45,7 +54,8 @@ export class PodWorld {
   /** Applies both; resolves when each says that all is well with it and with the other. */
   static async start(t: Closing, cluster: Cluster): Promise<PodWorld> {
     const world = new PodWorld(cluster)
-    const items = NAMES.flatMap((name) => manifestsOf(name))
+    const secret = worldSecret()
+    const items = NAMES.flatMap((name) => manifestsOf(name, secret))
     await cluster.apply(JSON.stringify({ apiVersion: 'v1', kind: 'List', items }))
     for (const name of NAMES) {
       await world.untilSays(name, WELL)
@@ -79,10 +89,7 @@ export class PodWorld {
     const other = NAMES.find((each) => each !== name)!
     let said = ''
     await until(`${name} says ${JSON.stringify({ own, peer })}`, async () => {
-      const text = await this.#cluster.kubectl([
-        'get', 'realtimeregion', name, '--namespace', name, '--output', 'json'
-      ])
-      const { status = {} } = JSON.parse(text) as StatusObject
+      const { status = {} } = await this.#region(name)
       const peers: readonly PeerStatus[] = status.peers ?? []
       const ofPeer = peers.find(({ region }) => region === other)
       said = JSON.stringify([status.conditions, ofPeer])
@@ -93,9 +100,21 @@ export class PodWorld {
     }, () => said, READY_MS)
   }
 
+  /** Since when a region says that it is as it should be. */
+  async readySince(name: Name): Promise<string | undefined> {
+    const { status, lastTransitionTime } = conditionOf(await this.#region(name), 'Ready') ?? {}
+    return status === 'True' ? lastTransitionTime : undefined
+  }
+
   /** What `kubectl get realtimeregions` shows of both. */
   async table(): Promise<string> {
     return await this.#cluster.kubectl(['get', 'realtimeregions', '--all-namespaces'])
+  }
+
+  async #region(name: Name): Promise<StatusObject> {
+    return JSON.parse(await this.#cluster.kubectl([
+      'get', 'realtimeregion', name, '--namespace', name, '--output', 'json'
+    ])) as StatusObject
   }
 }
 
@@ -112,7 +131,24 @@ function says(
   })
 }
 
-function manifestsOf(name: Name): object[] {
+/** Password and certificates, the same in both. */
+function worldSecret(): object {
+  const folder = mkdtempSync(join(tmpdir(), 'ringcast-world-'))
+  try {
+    const authority = createAuthority(join(folder, 'ca'))
+    const { certFile, keyFile } = authority.issue({
+      name: 'relay', subject: '/CN=relay',
+      names: NAMES.map((name) => `DNS:${regionNames(name).relayGateway}.${name}.svc`)
+    })
+    const files = { 'tls.crt': certFile, 'tls.key': keyFile, 'ca.crt': authority.certFile }
+    const texts = Object.entries(files).map(([entry, file]) => [entry, readFileSync(file, 'utf8')])
+    return { password: 'thePasswordOfTheWorld', ...Object.fromEntries(texts) }
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+function manifestsOf(name: Name, world: object): object[] {
   const secret = (called: string, stringData: object): object => ({
     apiVersion: 'v1', kind: 'Secret', metadata: { namespace: name, name: called }, stringData
   })
@@ -122,7 +158,7 @@ function manifestsOf(name: Name): object[] {
   }
   return [
     { apiVersion: 'v1', kind: 'Namespace', metadata: { name } },
-    secret('acme-world', { password: 'thePasswordOfTheWorld' }),
+    secret('acme-world', world),
     secret('world-keys', { default: KEY }),
     {
       ...ringcast,
@@ -133,7 +169,8 @@ function manifestsOf(name: Name): object[] {
         nats: { type: 'Managed', managed },
         world: {
           name: 'acme', secretName: 'acme-world', limits: { unreachableAfterSeconds: 10 },
-          relay: { servers: 1, resources: SMALL }, globalmaster: { resources: SMALL }
+          relay: { servers: name === 'us' ? 2 : 1, resources: SMALL },
+          globalmaster: { resources: SMALL }
         }
       }
     },

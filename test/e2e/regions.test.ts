@@ -84,20 +84,23 @@ t.test('a world on a real cluster', options, async (t) => {
 async function lose(
   t: Test, world: PodWorld, talk: Talk, { component, eu, us, serves, isJoined }: Loss
 ): Promise<void> {
+  const readySince = await world.readySince('us')
+  const serving = serves ? ['eu', 'us'] : ['us']
   await world.kill('eu', component)
-  await talk.say(5, serves ? ['eu', 'us'] : ['us'])
-  await talk.untilHeard(['us'])
-  if (serves) await talk.untilHeard(['eu'])
-  if (isJoined) await talk.wholeIn(t)
+  await talk.say(5, serving)
   await world.untilSays('eu', eu)
   await world.untilSays('us', us)
   console.log(await world.table())
-  if (!isJoined) t.notOk(talk.hasHeard('eu', 'us'), 'what us said has not come to eu')
-  await talk.say(5, serves ? ['eu', 'us'] : ['us'])
+  await talk.say(5, serving)
+  for (const name of serving) await talk.untilHeard([name])
+  if (isJoined) await talk.wholeIn(t)
+  else t.notOk(talk.hasHeard('eu', 'us'), 'what us said has not come to eu')
   await world.replace()
   await world.untilSays('eu', WELL)
   await world.untilSays('us', WELL)
   await talk.wholeIn(t)
   await talk.say(5)
   await talk.wholeIn(t)
+  t.ok(readySince !== undefined)
+  t.equal(await world.readySince('us'), readySince, 'us was Ready all the time')
 }
