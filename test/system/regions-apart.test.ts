@@ -22,8 +22,8 @@ const CHANNELS = ['talk-a', 'talk-b', 'talk-c']
 const NEAR_MS = 80
 const FAR_MS = 200
 const LIMITS: Given = {
-  tailMs: 5_000, quietMs: 1_200,
-  announceMs: 600, announceChangeMs: 200, announceAskMs: 400, regionSilenceMs: 4_000,
+  tailMs: 6_000, quietMs: 1_500,
+  announceMs: 800, announceChangeMs: 200, announceAskMs: 400, regionSilenceMs: 6_000,
   regionGraceMs: 2_000, relaySilentMs: 3_000, revocationSyncMs: 2_000
 }
 const [DISCONNECTED, ERROR] = [6, 9]
