@@ -34,6 +34,8 @@ import { environmentOf, type Pod } from './pod-environment.ts'
 export type { NodeProcess, NodeState }
 export { until }
 
+/** A process starts within seconds, on a machine that has nothing else to do. */
+const STATE_MS = 60_000
 /** So many names are tried to find some of one master. */
 const NAMES_MAX = 10_000
 const KEY = 'chat00.app000:secretOfTheRig'
@@ -179,7 +181,7 @@ export class NodeRig {
       if (ending !== undefined) throw new Error(`${node.name} ${ending}\n${node.process.logTail()}`)
       const state = await node.state().catch(() => undefined)
       return state !== undefined && holds(state) && state
-    })
+    }, STATE_MS)
   }
 
   /** Takes the pod out of the API, as it is once its grace is over. */
