@@ -5,6 +5,7 @@ words here.
 */
 
 import t from 'tap'
+import type { Test } from 'tap'
 import { NatsMesh } from '../../src/bus/nats.ts'
 import { rosterSubject, subjectPrefix, worldSubject } from '../../src/bus/subjects.ts'
 import type { KubeClient } from '../../src/kube/client.ts'
