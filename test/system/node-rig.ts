@@ -30,6 +30,7 @@ import { TcpGate } from '../support/tcp-gate.ts'
 import { clientOf, regionObject, until } from './operator-rig.ts'
 import { type NodeProcess, type NodeState, startNodeProcess } from './node-process.ts'
 import { environmentOf, type Pod } from './pod-environment.ts'
+import { APPS, KEY } from './rig-app.ts'
 
 export type { NodeProcess, NodeState }
 export { until }
@@ -38,16 +39,6 @@ export { until }
 const STATE_MS = 60_000
 /** So many names are tried to find some of one master. */
 const NAMES_MAX = 10_000
-const KEY = 'chat00.app000:secretOfTheRig'
-const APPS = {
-  apps: [{
-    appId: 'chat00',
-    keys: [{ id: 'app000', secret: 'secretOfTheRig', capability: { '*': ['*'] } }],
-    namespaces: [{ id: 'kept', persisted: true }],
-    limits: {}
-  }]
-}
-
 export interface Teardowns {
   teardown(run: () => unknown): void
 }
