@@ -110,7 +110,9 @@ export class Revocations implements Check, RevokerWitness {
 
   #mustNotBeOver(socket: SimSocket): void {
     const revoked = this.#revocationOf(socket)
-    if (revoked === undefined || this.#isTroubled(socket.server.machine)) return
+    // Any machine may have been asked for what a comet client is told.
+    const machines = socket.isComet === true ? this.#region.nodes.keys() : [socket.server.machine]
+    if (revoked === undefined || machines.some((machine) => this.#isTroubled(machine))) return
     throw new Violation('revocations', `${socket.client.name} is served on ${socket.id} by ` +
       `${socket.server.life}, though ${revoked.target} was revoked`)
   }
