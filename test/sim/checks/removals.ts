@@ -133,7 +133,9 @@ export class Removals implements Check {
     const { how, atMs, longLost, isOutsider } = finding
     const alive = removed.filter((member) => !this.#isOver(member))
     if (alive.length === 0) return
-    const judgeCount = view.members.length - (removed.length - alive.length)
+    // Who has handed everything over was heard until then.
+    const ended = removed.filter((member) => this.#isOver(member) && member.state !== 'leaving')
+    const judgeCount = view.members.length - ended.length
     const needed = isOutsider ? 1 : Math.min(2, judgeCount - 1)
     for (const { incarnation } of alive) {
       const count = this.#failureCount(incarnation, atMs)
