@@ -255,9 +255,12 @@ export class LocalGroup {
     }
     this.#seats.delete(attached.attachId)
     const isPlaced = seat.rewind?.isPlaced === true && !attached.isResumed
+    const isFromElsewhere = attached.isResumed && seat.from !== undefined &&
+      seat.from.lineage !== standing.lineage
     this.#begin(seat, attached)
     for (const item of backlog) give(seat, item, this.#ports.meter.outboundRealtime)
-    if (isPlaced && backlog.length > 0) tellStanding(seat, standing)
+    // What it was told last may stand before things that it was told in another region's order.
+    if ((isPlaced || isFromElsewhere) && backlog.length > 0) tellStanding(seat, standing)
     if (hasMore === true) {
       this.#goOn(seat, standing)
       return

@@ -115,6 +115,15 @@ t.test('[T10] where its client goes on from any message, each carries its own', 
   t.same(member.take(), ['attached 7 resumed backlog', '8'], 'not where it goes on')
 })
 
+t.test('who comes from another region\'s log is told where it stands in ours', async (t) => {
+  const group = new GroupBench()
+  const member = new Listener()
+  group.group.attach(member, json, standing(7, { lineage: 'T1' }))
+  group.answer(ofKind(group.said(), 'attach')[0]!, 9, { isResumed: true, backlog: [item(8)] })
+  t.same(member.take(), ['attached 7 resumed backlog', '8', 'attached 9 resumed'],
+    'what it was told last may stand before what else it was told')
+})
+
 t.test('[C1, H6] what the archive has is told first, with the serials that it had', async (t) => {
   const { answer, attached } = rewinding(5, 5)
   const older = [
