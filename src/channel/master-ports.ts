@@ -46,8 +46,8 @@ export interface MasterPorts {
   own(entry: OwnershipEntry | RelayEntry): void
   /** Asks the other regions how many are attached there, or not any more. */
   countAbroad(channel: string, isWanted: boolean): void
-  /** Asks the channel's masters in all other regions; returns how many these are. */
-  toRegions(ask: RelayAsk): number
+  /** Asks the channel's masters in all other regions; returns which these are. */
+  toRegions(ask: RelayAsk): readonly string[]
   /** Where it is counted what becomes of channels. */
   readonly meters: MeterSource
   now(): Now
@@ -163,7 +163,7 @@ export class PartitionMasterPorts implements MasterPorts {
     this.#ports.countAbroad(channel, isWanted)
   }
 
-  toRegions(ask: RelayAsk): number {
+  toRegions(ask: RelayAsk): readonly string[] {
     return this.#ports.toRegions(ask)
   }
 

@@ -4,7 +4,11 @@
  * ours to add. So a client goes on without a gap or a repeat as long as that region can be reached
  * and holds what is missing; otherwise it is told that it may have missed something.
  *
- *   asked ──told, and what was born there is in our log as far as it was told──▶ answered
+ * What was born in a third region it was told there as far as that region had it. Ours must have
+ * come as far, or it would be told of that again; and must not have begun later, or there would be
+ * a gap between.
+ *
+ *   asked ──told, and what was born elsewhere is in our log as far as it was told──▶ answered
  *     └──nobody knows of it, or not in time──▶ refused
  */
 
@@ -24,8 +28,8 @@ export interface Moved extends Page {
 export interface MovingPorts {
   readonly epoch: number
   readonly region: string
-  /** Asks the channel's master in every other region; returns how many there are. */
-  toRegions(ask: RelayAsk): number
+  /** Asks the channel's master in every other region; returns which these are. */
+  toRegions(ask: RelayAsk): readonly string[]
   later(channel: string, afterMs: number, run: () => void): void
   send(place: Place, message: PeerMessage): void
 }
@@ -34,10 +38,11 @@ export interface MovingPorts {
 export interface MovingOwner {
   here(): Here
   readonly lastSeq: number
-  readonly relaying: Pick<Relaying, 'standingOf' | 'origins'>
+  readonly relaying: Pick<Relaying, 'standingOf' | 'origins' | 'follows'>
 }
 
 interface Pending {
+  readonly regions: readonly string[]
   unansweredCount: number
   told: RelayTold | undefined
   /** Our log must have come so far. */
@@ -65,12 +70,14 @@ export class Moving {
     const askId = `${epoch}/${++this.#count}`
     const ask = { kind: 'relayAsk' as const, channel: this.#channel, region, askId, from }
     const isTooMany = this.#pending.size >= limits.movingMax
-    const unansweredCount = isTooMany ? 0 : this.#ports.toRegions(ask)
+    const regions = isTooMany ? [] : this.#ports.toRegions(ask)
+    const unansweredCount = regions.length
     if (unansweredCount === 0) {
       say(undefined)
       return
     }
-    this.#pending.set(askId, { unansweredCount, told: undefined, untilSeq: undefined, say })
+    const none = { told: undefined, untilSeq: undefined }
+    this.#pending.set(askId, { regions, unansweredCount, say, ...none })
     this.#ports.later(this.#channel, limits.movingMs, () => this.#end(askId, undefined))
   }
 
@@ -114,6 +121,12 @@ export class Moving {
     const taken = relaying.standingOf(told.region)
     const isBehind = taken?.lineage !== standing.lineage || taken.seq < bornThrough
     if (bornThrough > 0 && isBehind) return
+    const third = this.#thirdsOf(pending, told)
+    if (third === 'later') return
+    if (third === 'never') {
+      this.#end(askId, undefined)
+      return
+    }
     pending.untilSeq ??= lastSeq
     const here = this.#owner.here()
     if (here.standing.seq < pending.untilSeq) return
@@ -130,6 +143,22 @@ export class Moving {
       ...NOTHING, standing: here.standing, startsAfter: here.standing.seq, publications: ours,
       older, isElsewhere: false
     })
+  }
+
+  /** Whether ours goes on where it was told of third regions, by now, later, or never. */
+  #thirdsOf({ regions }: Pending, told: RelayTold): ReturnType<Relaying['follows']> {
+    const { relaying } = this.#owner
+    const thirds = told.origins.filter(({ region }) =>
+      region !== told.region && region !== this.#ports.region)
+    const found = thirds.map((upTo) => {
+      const { region } = upTo
+      const first = told.publications.find(({ origin }) => origin?.region === region)
+      const follows = relaying.follows(first?.origin ?? upTo, upTo)
+      if (follows !== 'later' || regions.includes(region)) return follows
+      // It is not in the world: what it may still bring, if it returns, is told nobody twice.
+      return relaying.standingOf(region) === undefined ? 'now' : 'never'
+    })
+    return found.find((each) => each === 'never') ?? found.find((each) => each === 'later') ?? 'now'
   }
 
   #end(askId: string, moved: Moved | undefined): void {

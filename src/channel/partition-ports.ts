@@ -48,8 +48,8 @@ export interface PartitionPorts {
   onUsed(channel: string, isUsed: boolean, isNew: boolean): void
   /** Asks the other regions how many are attached to the channel there, or not any more. */
   countAbroad(channel: string, isWanted: boolean): void
-  /** Asks the channel's masters in all other regions; returns how many these are. */
-  toRegions(ask: RelayAsk): number
+  /** Asks the channel's masters in all other regions; returns which these are. */
+  toRegions(ask: RelayAsk): readonly string[]
   /** The same about the past; `onAnswers` is called once, with what comes within a second. */
   askAbroad(
     channel: string, questionTo: (region: string) => HistoryQuestion,

@@ -77,6 +77,10 @@ export class Relaying {
   readonly #listeners = new Map<string, Listener>()
   /** By region: the last of its publications that is written here, or is about to be. */
   readonly #taken = new Map<string, Standing>()
+  /** By region, of those that were new to this mastership: what came after this was taken. */
+  readonly #begun = new Map<string, Pick<Standing, 'lineage' | 'seq'>>()
+  /** Where nobody uses the channel. */
+  readonly #dormant = new Set<string>()
   /** By region: the last one that is written. */
   readonly #written = new Map<string, Origin>()
   /** The last seq that was born here; where that is not known, one before it. */
@@ -163,6 +167,21 @@ export class Relaying {
   /** Where we stand with what is born in a region; undefined if nothing of it was ever taken. */
   standingOf(region: string): Standing | undefined {
     return this.#taken.get(region)
+  }
+
+  /**
+   * Whether somebody can go on here who was told elsewhere what was born in another region: from
+   * `first` on here, or not yet; all before that, and up to `last`, elsewhere.
+   */
+  follows(first: Origin, last: Origin): 'now' | 'later' | 'never' {
+    const { region, lineage, seq } = first
+    const taken = this.#taken.get(region)
+    if (taken === undefined) return this.#dormant.has(region) ? 'now' : 'later'
+    const begun = this.#begun.get(region)
+    if (begun !== undefined && (begun.lineage !== last.lineage || begun.seq > last.seq)) {
+      return 'never'
+    }
+    return taken.lineage === lineage && taken.seq >= seq ? 'now' : 'later'
   }
 
   /** Answers a relay of another region, which is told from then on. */
@@ -277,7 +296,12 @@ export class Relaying {
   /** Takes what was born in a region. False: there is no room, and it is not taken. */
   take(region: string, { isBroken, publications, standing, members }: Relayed): boolean {
     if (!this.#ports.hasRoom) return false
+    this.#dormant.delete(region)
     const isFirst = !this.#taken.has(region)
+    if (isFirst || isBroken) {
+      const seq = (publications[0]?.seq ?? standing.seq + 1) - 1
+      this.#begun.set(region, { lineage: standing.lineage, seq })
+    }
     const next = this.#newOf(region, publications, standing)
     if (isBroken) this.#owner.breakOff({ region, ...standing })
     for (const publication of next) {
@@ -295,6 +319,7 @@ export class Relaying {
   takeNobody(region: string): boolean {
     const isAny = this.#owner.shown().some(({ owner }) => regionOf(owner) === region)
     if (isAny && !this.#ports.hasRoom) return false
+    this.#dormant.add(region)
     this.#owner.list(region, [])
     return true
   }

@@ -61,8 +61,8 @@ export interface PartitionsPorts {
   onUsed(channel: string, isUsed: boolean, isNew: boolean): void
   /** Asks the other regions how many are attached to the channel there, or not any more. */
   countAbroad(channel: string, isWanted: boolean): void
-  /** Asks the channel's masters in all other regions; returns how many these are. */
-  toRegions(ask: RelayAsk): number
+  /** Asks the channel's masters in all other regions; returns which these are. */
+  toRegions(ask: RelayAsk): readonly string[]
   /** The same about the past; see channel/partition-ports.ts. */
   askAbroad: PartitionPorts['askAbroad']
   /** So long members of a region stay that nobody listens to any more. */

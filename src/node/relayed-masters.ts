@@ -64,7 +64,12 @@ function relayedMasters(
     },
     onCount: (channel, region, count) => masterOf(channel)?.census.onAbroad(region, count),
     onTold: (told) => masterOf(told.channel)?.moving.onTold(told),
-    takeNobody: (channel, region) => masterOf(channel)?.relaying.takeNobody(region) !== false,
+    takeNobody: (channel, region) => {
+      const master = masterOf(channel)
+      const isTaken = master?.relaying.takeNobody(region) !== false
+      master?.moving.onProgress()
+      return isTaken
+    },
     onRelay: (channel, region, isThere) => masterOf(channel)?.relaying.onRelay(region, isThere),
     wait: (channel) => {
       const master = masterOf(channel)

@@ -180,16 +180,16 @@ export class Relays {
     for (const relay of used.relays.values()) relay.wantCount(isWanted)
   }
 
-  /** Asks the channel's master in every other region; returns how many there are. */
-  askAll(ask: RelayAsk): number {
-    let count = 0
-    for (const region of this.#regions.values()) {
+  /** Asks the channel's master in every other region; returns which these are. */
+  askAll(ask: RelayAsk): string[] {
+    const asked: string[] = []
+    for (const [name, region] of this.#regions) {
       const master = region.masterPlace(ask.channel)
       if (master === undefined) continue
       this.#ports.send(master, ask)
-      count++
+      asked.push(name)
     }
-    return count
+    return asked
   }
 
   /** What was said to `place` may be lost. */

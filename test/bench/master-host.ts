@@ -131,7 +131,7 @@ export class MasterHost {
       now: () => ({ monoMs: this.#nowMs, wallMs: Date.now() + this.#aheadMs }),
       onActivity: () => undefined,
       onUsed: () => undefined,
-      toRegions: () => 0, countAbroad: () => undefined,
+      toRegions: () => [], countAbroad: () => undefined,
       askAbroad: (_channel, _question, onAnswers) => onAnswers(new Map()),
       regionGraceMs: () => limits.regionGraceMs,
       region: 'here',

@@ -40,6 +40,8 @@ export class MasterBench {
   /** What other regions were asked. */
   readonly asked: RelayAsk[] = []
   /** Whether they are to count. */
+  /** The other regions. */
+  regions: readonly string[] = ['there']
   isCountingAbroad = false
   #entry = 100
   #sent: { to: string; message: PeerMessage }[] = []
@@ -72,7 +74,7 @@ export class MasterBench {
       },
       toRegions: (ask) => {
         this.asked.push(ask)
-        return 1
+        return this.regions
       },
       own: (entry) => {
         if (entry.kind === 'ownership') this.owned.push(entry)

@@ -98,6 +98,61 @@ t.test('what a third region said is told once', async (t) => {
   t.same(idsOf(answers[0]), ['third:7'], 'the other one is still on its way here')
 })
 
+/** A third region, which has brought its publications from one seq to another. */
+function third(bench: MasterBench, from: number, to: number): void {
+  bench.regions = ['there', 'third']
+  bench.master.relaying.take('third', {
+    isBroken: false, publications: publications(from, to),
+    standing: standing(to, { lineage: 'X' }), members: undefined
+  })
+  bench.commit()
+  bench.master.moving.onProgress()
+}
+
+function through(seq: number): RelayTold['origins'] {
+  return [{ region: 'here', ...standing(1) },
+    { region: 'third', ...standing(seq, { lineage: 'X' }) }]
+}
+
+t.test('it waits until we have what it was told there of a third region', async (t) => {
+  const bench = benchAt(3)
+  third(bench, 6, 7)
+  const answers = find(bench, 3)
+  tell(bench, { origins: through(8) })
+  t.same(answers, [], 'or it would be told of the eighth again')
+  third(bench, 8, 8)
+  t.equal(answers.length, 1)
+  t.same(idsOf(answers[0]), [])
+})
+
+t.test('it is refused where ours has begun after what it was told of a third region', async (t) => {
+  const bench = benchAt(3)
+  third(bench, 9, 9)
+  const answers = find(bench, 3)
+  tell(bench, { origins: through(7) })
+  t.same(answers, [undefined], 'nobody tells it of the eighth')
+})
+
+t.test('it goes on where nobody uses the channel in a third region', async (t) => {
+  const bench = benchAt(3)
+  bench.regions = ['there', 'third']
+  const waiting = find(bench, 3)
+  tell(bench, { origins: through(7) })
+  t.same(waiting, [], 'which that region has not said yet')
+  bench.master.relaying.takeNobody('third')
+  bench.master.moving.onProgress()
+  t.equal(waiting.length, 1)
+  bench.regions = ['there']
+  const answers = find(bench, 3)
+  tell(bench, { origins: [...through(7), { region: 'gone', ...standing(5, { lineage: 'Y' }) }] })
+  t.equal(answers.length, 1, 'nor does it wait for one that is not in the world')
+  third(bench, 6, 6)
+  bench.regions = ['there']
+  const behind = find(bench, 3)
+  tell(bench, { origins: through(7) })
+  t.same(behind, [undefined], 'which may bring it the seventh again, if it returns')
+})
+
 t.test('a page of more is told, and the rest is asked for from there', async (t) => {
   const bench = benchAt(3)
   const answers = find(bench, 0)

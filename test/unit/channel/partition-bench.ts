@@ -85,7 +85,7 @@ export class PartitionBench {
       homes: () => [],
       onActivity: () => undefined,
       onUsed: () => undefined,
-      toRegions: () => 0, countAbroad: () => undefined,
+      toRegions: () => [], countAbroad: () => undefined,
       askAbroad: (_channel, _question, onAnswers) => onAnswers(new Map()),
       regionGraceMs: () => limits.regionGraceMs,
       region: 'here',

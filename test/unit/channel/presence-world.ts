@@ -121,7 +121,7 @@ export class PresenceLife {
       send: (to, message) => void this.#said.push({ to: placeKey(to), message }),
       onActivity: () => undefined,
       onUsed: () => undefined,
-      toRegions: () => 0, countAbroad: () => undefined,
+      toRegions: () => [], countAbroad: () => undefined,
       askAbroad: (_channel, _question, onAnswers) => onAnswers(new Map()),
       regionGraceMs: () => limits.regionGraceMs,
       region: 'here',
