@@ -4,9 +4,11 @@
  * the others who is there now and then, as the main threads of nodes will.
  */
 
+import type { Random } from '../../src/base/random.ts'
 import type { Foreign } from '../../src/node/ports.ts'
 import { usualSettings, type WorldTerms } from '../../src/region/terms.ts'
 import type { Endpoint } from './bus.ts'
+import { STREAM_COUNT } from './log.ts'
 import type { Region } from './region.ts'
 import type { World } from './world.ts'
 
@@ -17,11 +19,16 @@ export class Abroad {
   readonly regions: Region[] = []
   /** The way from one region to another, in ms. */
   delayMs = 40
+  /** What comes on top of that, by way: `from>to`. */
+  readonly lateMs = new Map<string, number>()
+  /** So many frames are lost, though nothing is cut. */
+  lossChance = 0
   /** Ways that lead nowhere: `from>to`. */
   readonly cuts = new Set<string>()
   /** How many frames were carried, and how many bytes. */
   frames = 0
   bytes = 0
+  readonly #random: Random
   readonly #lastAtMs = new Map<string, number>()
   /** By region, and by region that it has heard of. */
   readonly #known = new Map<Region, Map<string, Foreign>>()
@@ -29,6 +36,7 @@ export class Abroad {
 
   constructor(world: World) {
     this.world = world
+    this.#random = world.fork('cables')
   }
 
   add(region: Region): void {
@@ -48,8 +56,31 @@ export class Abroad {
     if (!isOneWay) this.cuts.add(wayOf(to, from))
   }
 
+  /** Mends one way alone. */
+  mend(from: Region, to: Region): void {
+    this.cuts.delete(wayOf(from, to))
+  }
+
+  /** Makes one way slower by so much, or as it was. */
+  slow(from: Region, to: Region, byMs: number): void {
+    this.lateMs.set(wayOf(from, to), byMs)
+  }
+
   heal(): void {
     this.cuts.clear()
+    this.lateMs.clear()
+    this.lossChance = 0
+  }
+
+  /**
+   * Everything in a region is lost at once, its log and its ring as well: it is made anew under
+   * its name, and its nodes are back after `restartMs`.
+   */
+  makeAnew(region: Region, restartMs: number): void {
+    this.world.note(`region ${region.name} is made anew`)
+    for (const node of region.running) region.crash(node, 500, restartMs)
+    for (let stream = 0; stream < STREAM_COUNT; stream++) region.log.makeAnew(stream)
+    region.kube.restoreRing(Infinity)
   }
 
   /** Each worker of the region sends so many clients away a second; undefined: none any more. */
@@ -75,10 +106,12 @@ export class Abroad {
       region !== from && incarnation.startsWith(`${region.name}n`))
     if (target === undefined) return false
     if (!sender.isUp || sender.isClosed || this.#isCut(from, target)) return true
+    if (this.lossChance > 0 && this.#random.unit() < this.lossChance) return true
     this.frames++
     this.bytes += bytes.byteLength
     const key = `${sender.key} ${to}`
-    const atMs = Math.max(this.world.nowMs + this.delayMs, this.#lastAtMs.get(key) ?? 0)
+    const delayMs = this.delayMs + (this.lateMs.get(wayOf(from, target)) ?? 0)
+    const atMs = Math.max(this.world.nowMs + delayMs, this.#lastAtMs.get(key) ?? 0)
     this.#lastAtMs.set(key, atMs)
     this.world.at(atMs, () => {
       if (!this.#isCut(from, target)) target.mesh.receive(to, bytes)

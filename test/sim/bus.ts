@@ -64,10 +64,11 @@ export class SimMesh {
   readonly #lateRandom: Random
   readonly #endpoints = new Map<string, Endpoint>()
 
-  constructor(world: World) {
+  /** `of`: what its draws are named by, where there are several regions. */
+  constructor(world: World, of = '') {
     this.#world = world
-    this.#random = world.fork('mesh')
-    this.#lateRandom = world.fork('mesh late')
+    this.#random = world.fork(`${of}mesh`)
+    this.#lateRandom = world.fork(`${of}mesh late`)
   }
 
   open(endpoint: Endpoint): void {

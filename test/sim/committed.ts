@@ -3,6 +3,7 @@
 import { decode } from '@msgpack/msgpack'
 import { limits } from '../../src/base/limits.ts'
 import type { Append, PublicationEntry } from '../../src/log/entry.ts'
+import type { Origin } from '../../src/peer/message.ts'
 import type { Accepted } from './log.ts'
 import { memberKeyOf, memberWords, Presence, type Shown, shownIn } from './presence-map.ts'
 import type { WireItem, WirePresence } from './wire.ts'
@@ -24,6 +25,10 @@ export interface Committed {
   readonly bytes: number
   /** The engine's sequence of its record. */
   readonly logSeq: number
+  /** Where it was born, if that was in another region. */
+  readonly origin?: Origin | undefined
+  /** Something that was born there before may be missing here. */
+  readonly isBreak?: boolean | undefined
   /** The log has lost it since. */
   isLost: boolean
   /** The data of its messages; of presence, its events in words. */

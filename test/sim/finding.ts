@@ -5,6 +5,7 @@ import { nothingRare } from './mix.ts'
 import { plantedFaults } from './planted.ts'
 import type { Planted } from './planting.ts'
 import type { Region } from './region.ts'
+import { simulateRegions } from './simulate-regions.ts'
 import { simulate } from './simulate.ts'
 import { Violation } from './world.ts'
 
@@ -43,16 +44,18 @@ export function findWithout(name: string, seed: number): Error | undefined {
 
 function run(fault: Planted, seed: number, isPlanted: boolean): Error | undefined {
   const undo: (() => void)[] = []
-  const { violation } = simulate({
-    seed,
-    mix: { ...isPlain, ...fault.mix },
-    onRegion: (region: Region) => {
-      Object.assign(limits, fault.limits)
-      fault.weather?.(region)
-      const back = isPlanted ? fault.plant?.(region) : undefined
-      if (back !== undefined) undo.push(back)
-    }
-  })
+  const { cables, regionCount } = fault
+  const onRegion = (region: Region): void => {
+    Object.assign(limits, fault.limits)
+    fault.weather?.(region)
+    const back = isPlanted ? fault.plant?.(region) : undefined
+    if (back !== undefined) undo.push(back)
+  }
+  const mix = { ...isPlain, ...fault.mix }
+  const { violation } = cables === undefined ? simulate({ seed, mix, onRegion })
+    : simulateRegions({
+      seed, mix, cables, regionCount, onRegions: ({ regions: [first] }) => onRegion(first!)
+    })
   for (const back of undo) back()
   return violation
 }

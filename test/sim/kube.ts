@@ -84,10 +84,11 @@ export class SimKube {
   #listed: readonly PodFact[] = []
   #view: View | undefined
 
-  constructor(world: World, partitionCount: number) {
+  /** `of`: what its draws are named by, where there are several regions. */
+  constructor(world: World, partitionCount: number, of = '') {
     this.#world = world
-    this.#random = world.fork('kube')
-    this.#cutRandom = world.fork('kube cuts')
+    this.#random = world.fork(`${of}kube`)
+    this.#cutRandom = world.fork(`${of}kube cuts`)
     this.partitionCount = partitionCount
     world.every(RESYNC_MS, () => this.#resync())
   }

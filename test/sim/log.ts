@@ -96,9 +96,10 @@ export class SimLog {
   #streamBytesMax = Infinity
   #streamBytesLeast = Infinity
 
-  constructor(world: World) {
+  /** `of`: what its draws are named by, where there are several regions. */
+  constructor(world: World, of = '') {
     this.#world = world
-    this.#random = world.fork('log')
+    this.#random = world.fork(`${of}log`)
   }
 
   /** True while some do not reach it, or it takes nothing. */

@@ -11,6 +11,7 @@ import { ofHandovers } from './planted-handovers.ts'
 import { ofTheLog } from './planted-log.ts'
 import { ofMembers } from './planted-members.ts'
 import { ofPresence } from './planted-presence.ts'
+import { ofRegions } from './planted-regions.ts'
 import { ofRequests } from './planted-requests.ts'
 import { ofRevocations } from './planted-revocations.ts'
 import { ofSessions } from './planted-sessions.ts'
@@ -23,5 +24,5 @@ import type { Planted } from './planting.ts'
 export const plantedFaults: readonly Planted[] = [
   ...ofTheLog, ...ofTheWriter, ...ofTheArchive, ...ofHandovers, ...ofTheView, ...ofMembers,
   ...ofChannels, ...ofSessions, ...ofPresence, ...ofRequests, ...ofRevocations, ...ofBounds,
-  ...ofStats
+  ...ofStats, ...ofRegions
 ]

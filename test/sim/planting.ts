@@ -1,6 +1,7 @@
 /** How faults are planted: what one is, and the weathers in which most of them show. */
 
 import type { limits } from '../../src/base/limits.ts'
+import type { CableMix } from './cable-weather.ts'
 import type { Mix } from './mix.ts'
 import type { Region } from './region.ts'
 import type { Rewrite } from './rewriting.ts'
@@ -14,6 +15,10 @@ export interface Planted {
   readonly foundBy: readonly string[]
   /** The weather in which it shows. */
   readonly mix?: Partial<Mix>
+  /** It shows between regions only: what their cables are like. */
+  readonly cables?: Partial<CableMix>
+  /** How many there are then; each seed draws its own number otherwise. */
+  readonly regionCount?: number
   /** Bounds that are a part of this weather. */
   readonly limits?: Partial<Record<keyof typeof limits, number>>
   /** What happens besides, with the fault and without it. */

@@ -82,6 +82,8 @@ export class Region implements SocketWitness {
   readonly clients: SimClient[] = []
   readonly checks: Check[] = []
   readonly sockets = new Set<SimSocket>()
+  /** What draws are named by, where there are several regions. */
+  readonly #of: string
   readonly #random: Random
   readonly #wayRandom: Random
   readonly #requestRandom: Random
@@ -101,15 +103,16 @@ export class Region implements SocketWitness {
     this.#nextName = options.nodeCount
     this.world = abroad?.world ?? new World(options.seed)
     this.world.eventsPerSecondMax = EVENTS_PER_NODE_MAX * Math.max(5, options.nodeCount)
-    this.mesh = new SimMesh(this.world)
-    this.kube = new SimKube(this.world, options.partitionCount)
-    this.log = new SimLog(this.world)
+    const of = this.#of = name === '' ? '' : `${name} `
+    this.mesh = new SimMesh(this.world, of)
+    this.kube = new SimKube(this.world, options.partitionCount, of)
+    this.log = new SimLog(this.world, of)
     this.stats = new SimStats(this.world, this.log)
     this.archive = new SimArchive(this.world, this.log.cutOff)
     this.ledger = new Ledger(options.partitionCount)
-    this.#random = this.world.fork('region')
-    this.#wayRandom = this.world.fork('ways')
-    this.#requestRandom = this.world.fork('requests')
+    this.#random = this.fork('region')
+    this.#wayRandom = this.fork('ways')
+    this.#requestRandom = this.fork('requests')
     this.apps = theApp()
     this.log.onAccepted = (accepted) => {
       if (accepted.partition === REVOCATIONS_PARTITION) {
@@ -123,6 +126,11 @@ export class Region implements SocketWitness {
       if (partition !== REVOCATIONS_PARTITION) this.ledger.rollBack(partition, keptSeq)
       for (const check of this.checks) check.onRolledBack?.(partition, keptSeq)
     }
+  }
+
+  /** Draws of its own, whatever other regions draw. */
+  fork(label: string): Random {
+    return this.world.fork(this.#of + label)
   }
 
   // -- pods and processes ----------------------------------------------------------------------
@@ -305,7 +313,7 @@ export class Region implements SocketWitness {
   ): SimSocket | undefined {
     const server = this.#reached(on)
     if (server === undefined) return undefined
-    const id = `s${++this.#socketCount}`
+    const id = `${this.name}s${++this.#socketCount}`
     const options = { id, format, echo, random: this.world.fork(`socket ${id}`) }
     const reach = (): WorkerThread | undefined => this.#reached(on)
     const socket = isComet ? new CometLine(this.world, this, server, client, options, reach)

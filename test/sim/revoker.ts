@@ -28,7 +28,7 @@ export class Revoker {
 
   constructor(region: Region, witness: RevokerWitness) {
     this.#region = region
-    this.#random = region.world.fork('revoker')
+    this.#random = region.fork('revoker')
     this.#witness = witness
     this.#liveOn()
   }

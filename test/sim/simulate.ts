@@ -284,9 +284,10 @@ function isFair(mix: Mix): boolean {
     logCuts + streamAways + streamFulls + workerHangs + workerMeshDowns + splits === 0
 }
 
-function wordsOf(mix: Mix): string {
+/** What of a mix is not nothing, in words. */
+export function wordsOf(mix: object): string {
   return Object.entries(mix)
     .filter(([, value]) => value !== 0 && value !== false)
-    .map(([name, value]) => (value === true ? name : `${name} ${value}`))
+    .map(([name, value]) => (value === true ? name : `${name} ${String(value)}`))
     .join(', ')
 }

@@ -36,7 +36,7 @@ export class Weather {
     this.#region = region
     this.#world = region.world
     this.#mix = mix
-    this.#random = region.world.fork('weather')
+    this.#random = region.fork('weather')
   }
 
   rage(): void {

@@ -127,11 +127,15 @@ export class Acks implements Check {
   #onTaken(
     lineage: string,
     channel: string,
-    { id, idSpace }: { readonly id: string; readonly idSpace: string },
+    { id, idSpace, origin }: {
+      readonly id: string; readonly idSpace: string; readonly origin?: Committed['origin']
+    },
     mark: Mark
   ): void {
     const key = `${channel} ${idSpace} ${id}`
-    const inLineage = `${lineage} ${key}`
+    // A region whose log is lost may publish again what another region has of it.
+    const born = idSpace === 'client' || origin === undefined ? '' : ` ${origin.lineage}`
+    const inLineage = `${lineage}${born} ${key}`
     const atMs = this.#region.world.nowMs
     const known = this.#committedIds.get(inLineage)
     if (known?.mark.isLost === false && !isOutlived({ idSpace, atMs: known.atMs }, atMs)) {
@@ -176,8 +180,9 @@ export class Acks implements Check {
 }
 
 /** The serials of a publish, as its publisher must be told them. */
-export function serialsOf({ timestamp, counter, lineage, texts }: Committed): string {
+export function serialsOf({ timestamp, counter, lineage, origin, texts }: Committed): string {
   const digits = (value: number, width: number): string => String(value).padStart(width, '0')
   return texts.map((_, at) =>
-    `${digits(timestamp, 14)}-${digits(counter, 3)}@${lineage}:${digits(at, 3)}`).join(' ')
+    `${digits(timestamp, 14)}-${digits(counter, 3)}@${origin?.lineage ?? lineage}:` +
+    digits(at, 3)).join(' ')
 }

@@ -274,7 +274,9 @@ export class Continuity implements Check {
     if (this.#ledger.hasLostAfter(key, from)) return 'the log has lost what came after it'
     if (this.#ledger.hasStrays(key)) return 'a former master wrote, and a new lineage will follow'
     if (wasLetGo(this.#region, lineage, key, from.seq)) return 'it was let go meanwhile'
-    return whyLetGo(this.#region, this.#ledger.of(lineage, key).filter(({ seq }) => seq > from.seq))
+    const rest = this.#ledger.of(lineage, key).filter(({ seq }) => seq > from.seq)
+    if (rest.some(({ isBreak }) => isBreak)) return 'something of another region is missing'
+    return whyLetGo(this.#region, rest)
   }
 
   #onMessage(socket: SimSocket, view: View | undefined, message: Wire): void {
@@ -381,14 +383,10 @@ export class Continuity implements Check {
     throw new Violation('committed', `${who} stands at ${to.seq}, the log at ${last?.seq ?? 0}`)
   }
 
-  #nextVisible(
-    socket: SimSocket,
-    key: string,
-    from: Point,
-    view: View
-  ): Committed | undefined {
+  /** The next that it is shown; or a break, which it is told of as a loss. */
+  #nextVisible(socket: SimSocket, key: string, from: Point, view: View): Committed | undefined {
     let next = this.#ledger.after(from.lineage, key, from.seq)
-    while (next !== undefined && !isVisible(next, socket, view)) {
+    while (next !== undefined && !next.isBreak && !isVisible(next, socket, view)) {
       next = this.#ledger.after(from.lineage, key, next.seq)
     }
     return next

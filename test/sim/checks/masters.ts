@@ -57,7 +57,9 @@ export class Masters implements Check {
     }
     known.lastSeq = seq
     known.nextEntry += append.entries.length
-    for (const { channel, timestamp, counter } of committed) {
+    for (const { channel, timestamp, counter, origin } of committed) {
+      // What was born elsewhere keeps the serial that it has there.
+      if (origin !== undefined) continue
       const serial = `${timestamp} ${String(counter).padStart(3, '0')}`
       if (serial <= (known.serials.get(channel) ?? '')) {
         throw new Violation('masters', `${what}: a serial of ${channel} goes back`)

@@ -1,0 +1,181 @@
+/**
+ * What a client hears of a channel, in whatever region, as long as it is told of no loss: of each
+ * lineage in which messages were born a contiguous stretch, in order, each once. So it is for
+ * who stays and for who moves from one region to another. Once the weather has cleared everybody
+ * has heard the last of each region; and who is present is the same for all, and is who lives.
+ */
+
+import { channelKey } from '../app.ts'
+import type { Birth, Births } from '../births.ts'
+import { RESUMED, type SimClient } from '../clients.ts'
+import { memberKeyOf } from '../presence-map.ts'
+import type { Region } from '../region.ts'
+import type { SimSocket } from '../sockets.ts'
+import { Does, META, type Wire } from '../wire.ts'
+import { Violation } from '../world.ts'
+import type { Check } from './check.ts'
+import { usedIn } from './mirrors.ts'
+
+/** Who is attached has been told by then of what is born elsewhere. */
+const BEGUN_MS = 5_000
+
+/** From an attach, or a loss, to the next. */
+interface Stretch {
+  readonly sinceMs: number
+  /** By lineage of birth: the seq of the last that was heard. */
+  readonly heard: Map<string, number>
+  readonly ids: Set<string>
+}
+
+export class Journeys implements Check {
+  readonly #regions: readonly Region[]
+  readonly #births: Births
+  readonly #isMover: (client: object) => boolean
+  readonly #isFair: boolean
+  /** By client and channel. */
+  readonly #stretches = new Map<string, Stretch>()
+  heardCount = 0
+  lossCount = 0
+  movedCount = 0
+
+  /** `isFair`: nobody who stays may be told of a loss. */
+  constructor(
+    regions: readonly Region[], births: Births, isMover: (client: object) => boolean,
+    isFair: boolean
+  ) {
+    this.#regions = regions
+    this.#births = births
+    this.#isMover = isMover
+    this.#isFair = isFair
+  }
+
+  /** A client is about to take this. */
+  onTaking({ name, channels }: SimClient, socket: SimSocket, message: Wire): void {
+    const state = channels.get(message.channel ?? '')?.state
+    const key = `${name} ${message.channel}`
+    if (message.action === Does.DETACHED) this.#stretches.delete(key)
+    else if (message.action === Does.ATTACHED && (state === 'attaching' || state === 'attached')) {
+      this.#onAttached(socket, key, message)
+    } else if (message.action === Does.MESSAGE && state === 'attached') {
+      this.#onMessage(socket, key, message)
+    }
+  }
+
+  missing(): string[] {
+    return [...this.#unheard(), ...this.#wrongMembers()]
+  }
+
+  #onAttached({ client }: SimSocket, key: string, { flags = 0, error }: Wire): void {
+    const isKnown = this.#stretches.has(key)
+    if (isKnown && (flags & RESUMED) !== 0) {
+      if (this.#isMover(client)) this.movedCount++
+      return
+    }
+    if (error !== undefined) this.lossCount++
+    const isLoss = error !== undefined && this.#isFair && !this.#isMover(client)
+    if (isLoss) throw new Violation('journey', `${key} is told of a loss: ${error.message}`)
+    const { nowMs } = this.#regions[0]!.world
+    this.#stretches.set(key, { sinceMs: nowMs, heard: new Map(), ids: new Set() })
+  }
+
+  #onMessage(socket: SimSocket, key: string, { id, messages = [], channel }: Wire): void {
+    const stretch = this.#stretches.get(key)
+    const [first] = messages
+    if (stretch === undefined || first?.action === META || id === undefined) return
+    const texts = messages.map(({ data }) => data ?? '').join()
+    const births = this.#births.withId(channelKey(channel!), id)
+      .filter(({ committed }) => committed.texts.join() === texts)
+    if (births.length === 0 || stretch.ids.has(id)) {
+      throw new Violation('journey', `${key} (${socket.id}) hears ` +
+        `${births.length === 0 ? 'what nobody said' : 'once more'}: ${id} ${texts}`)
+    }
+    stretch.ids.add(id)
+    this.heardCount++
+    const [birth] = births
+    // Of what was said in two regions the one or the other is heard, in the order of that.
+    if (birth === undefined || births.length > 1) return
+    const problem = this.#problemOf(socket, stretch, birth)
+    if (problem !== undefined) {
+      throw new Violation('journey', `${key} (${socket.id}) hears ${texts} ${problem}`)
+    }
+    stretch.heard.set(birth.committed.lineage, birth.committed.seq)
+  }
+
+  /** Why this cannot be what is heard next. */
+  #problemOf(socket: SimSocket, { heard, ids }: Stretch, birth: Birth): string | undefined {
+    const { channel, lineage, seq } = birth.committed
+    const former = heard.get(lineage)
+    if (former === undefined) return undefined
+    if (seq <= former) return `as ${lineage}:${seq}, though it has heard ${former}`
+    const left = this.#births.between(channel, lineage, former, seq)
+      .filter((each) => isForEars(socket, each) && !ids.has(each.committed.id) &&
+        !this.#isSaidTwice(each))
+    if (left.length === 0) return undefined
+    return `as ${lineage}:${seq} after ${former}, without ${left.map(wordsOf).join(' ')}`
+  }
+
+  /** It may have been heard, or passed over, as what was born in another log. */
+  #isSaidTwice({ committed: { channel, id, idSpace } }: Birth): boolean {
+    return idSpace === 'client' && this.#births.withId(channel, id).length > 1
+  }
+
+  *#unheard(): Generator<string> {
+    for (const region of this.#regions) {
+      for (const socket of region.sockets) {
+        const client = socket.client as SimClient
+        if (client.socket !== socket) continue
+        for (const channel of client.channels.keys()) {
+          const stretch = this.#stretches.get(`${client.name} ${channel}`)
+          if (stretch !== undefined) yield* this.#unheardOf(socket, channel, stretch)
+        }
+      }
+    }
+  }
+
+  *#unheardOf(
+    socket: SimSocket, channel: string, { heard, sinceMs, ids }: Stretch
+  ): Generator<string> {
+    const key = channelKey(channel)
+    for (const region of this.#regions) {
+      const lineage = region.ledger.lineageOf(key)
+      const last = heard.get(lineage)
+      const left = this.#births.between(key, lineage, last ?? 0).find((each) =>
+        isForEars(socket, each) && !ids.has(each.committed.id) && !this.#isSaidTwice(each) &&
+        (last !== undefined || each.committed.atMs > sinceMs + BEGUN_MS))
+      if (left !== undefined) {
+        yield `${socket.client.name} has not heard of ${region.name} on ${channel}: ` +
+          wordsOf(left)
+      }
+    }
+  }
+
+  /** All maps of a channel, against those whom living clients want to be there. */
+  *#wrongMembers(): Generator<string> {
+    const clients = this.#regions.flatMap((region) => region.clients)
+    const channels = new Set(this.#regions.flatMap((region) => [...usedIn(region)]))
+    for (const channel of channels) {
+      const wanted = clients.flatMap(({ members, connectionId, channels: held }) =>
+        held.has(channel) ? [...members.wanted(channel)].map((who) => `${connectionId}:${who}`)
+          : [])
+      for (const client of clients) {
+        if (client.channels.get(channel)?.state !== 'attached') continue
+        const map = client.members.map(channel)
+        const seen = new Set(map?.members.map(memberKeyOf))
+        if (map?.isSyncing === true) yield `${client.name} waits for SYNC of ${channel}`
+        for (const who of wanted) {
+          if (!seen.delete(who)) yield `${client.name} does not see ${who} on ${channel}`
+        }
+        for (const who of seen) yield `${client.name} sees ${who} on ${channel}, who is not there`
+      }
+    }
+  }
+}
+
+/** What it said itself, on this connection or a former one, it need not hear. */
+function isForEars({ client, echo }: SimSocket, { committed: { texts } }: Birth): boolean {
+  return echo || texts[0]?.startsWith(`${client.name}.`) !== true
+}
+
+function wordsOf({ committed: { lineage, seq, texts } }: Birth): string {
+  return `${lineage}:${seq} "${texts.join(' ')}"`
+}

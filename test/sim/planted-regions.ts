@@ -1,0 +1,98 @@
+/** Faults of what crosses from region to region: relays, who moves, who is present elsewhere. */
+
+import { MasterPresence } from '../../src/channel/presence-master.ts'
+import { Relaying } from '../../src/channel/relaying.ts'
+import { Relays } from '../../src/node/relays.ts'
+import { RevocationSync } from '../../src/node/revocation-sync.ts'
+import { Relay } from '../../src/region/relay.ts'
+import { all, type Planted, replace } from './planting.ts'
+
+const RELAY = 'src/region/relay.ts'
+const RELAYING = 'src/channel/relaying.ts'
+const MOVING = 'src/channel/moving.ts'
+
+/** Cables that break, and nothing worse. */
+const cables = { cuts: 8, oneWayCuts: 5, loss: 0.03, losses: 0, resets: 0 }
+
+export const ofRegions: readonly Planted[] = [
+  {
+    name: 'a relay passes over a hole',
+    rule: '26',
+    foundBy: ['mirror', 'journey', 'whole'],
+    mix: { workerDeaths: 6, crashes: 3 },
+    cables: { ...cables, cuts: 12, isolations: 4 },
+    // What a cable loses for long is lost to its link, and both ends are told so.
+    limits: { linkBytesMax: 5_000 },
+    rewrites: [{ path: RELAY, from: 'if (after > seq) {', to: 'if (after < 0) {' }],
+    plant: () => all(
+      replace(Relays, 'onLinkReset', () => () => undefined),
+      replace(Relaying, 'onLinkReset', () => () => undefined)
+    )
+  },
+  {
+    name: 'a relay takes the first page for all that it missed',
+    rule: '26',
+    foundBy: ['mirror', 'journey', 'whole'],
+    cables,
+    limits: { backlogPageBytesMax: 300 },
+    rewrites: [{ path: RELAY, from: '    if (isWhole) {', to: '    if (isWhole || !isBroken) {' }]
+  },
+  {
+    name: 'a relay that rests is not woken',
+    rule: '26',
+    foundBy: ['journey', 'whole'],
+    cables: {},
+    plant: () => replace(Relay, 'wake', () => () => undefined)
+  },
+  {
+    name: 'who takes a channel over does not know how far its relays had come',
+    rule: '26',
+    foundBy: ['break', 'journey', 'mirror'],
+    mix: { workerDeaths: 6 },
+    cables,
+    plant: () => replace(Relaying, 'standingOf', () => () => undefined)
+  },
+  {
+    name: 'what came from a region is told to others',
+    rule: '26',
+    foundBy: ['mirror', 'once', 'journey', 'endless'],
+    cables: {},
+    rewrites: [{ path: RELAYING, from: 'return origin === undefined', to: 'return origin !== null' }]
+  },
+  {
+    name: 'who is not told of a break goes on',
+    rule: '19',
+    foundBy: ['mirror', 'journey'],
+    // Logs that refuse now and then excuse that something is lost.
+    mix: { logTrouble: 0.001 },
+    cables: { ...cables, cuts: 12 },
+    limits: { tailMs: 2_000 },
+    rewrites: [{
+      path: RELAYING, from: 'if (isBroken) this.#owner.breakOff({ region, ...standing })', to: ''
+    }]
+  },
+  {
+    name: 'who moves does not wait for what it was told elsewhere',
+    rule: '19',
+    foundBy: ['journey'],
+    cables: { ...cables, slows: 20 },
+    rewrites: [{ path: MOVING, from: 'if (bornThrough > 0 && isBehind) return', to: '' }]
+  },
+  {
+    name: 'the list of who is present elsewhere is not taken',
+    rule: '21',
+    foundBy: ['whole'],
+    cables: { ...cables, losses: 6 },
+    plant: () => replace(MasterPresence, 'onRegion', () => () => undefined)
+  },
+  {
+    name: 'what is revoked in a region others are not told',
+    rule: '26',
+    foundBy: ['whole'],
+    cables: {},
+    plant: () => all(
+      replace(RevocationSync, 'onFresh', () => () => undefined),
+      replace(RevocationSync, 'onMessage', () => () => undefined)
+    )
+  }
+]

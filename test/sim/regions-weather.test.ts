@@ -1,0 +1,52 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { simulateRegions } from './simulate-regions.ts'
+import type { RunResult } from './simulate.ts'
+
+/** More: `make sim SEEDS=200 SIM_ARGS='--regions 0'`. */
+const SEED_COUNT = 12
+t.setTimeout(550_000)
+
+function failureOf({ seed, violation, mix }: RunResult): string | undefined {
+  if (violation === undefined) return undefined
+  const words = violation.name === 'Violation' ? violation.message : violation.stack
+  return `seed ${seed}: ${words} (${mix}); ` +
+    `again: make sim SEEDS=1 FIRST_SEED=${seed} SIM_ARGS='--regions 0'`
+}
+
+/** All that there is between regions. */
+const KINDS = [
+  'cable loss', 'slow cables', 'cut cables', 'cables cut one way', 'isolations', 'lost regions',
+  'regions made anew', 'crashes', 'worker deaths', 'log made anew'
+]
+
+t.test('[26] in every weather between regions every promise is kept', async (t) => {
+  const failures: string[] = []
+  const seen = new Map<string, number>()
+  const weather = new Set<string>()
+  for (let seed = 1; seed <= SEED_COUNT; seed++) {
+    const result = simulateRegions({ seed })
+    const failure = failureOf(result)
+    if (failure !== undefined) failures.push(failure)
+    for (const kind of Object.keys(result.weather)) weather.add(kind)
+    for (const [what, count] of Object.entries(result.seen)) {
+      seen.set(what, (seen.get(what) ?? 0) + count)
+    }
+    if (seed > 1) continue
+    t.equal(simulateRegions({ seed }).fingerprint, result.fingerprint, 'one seed is one run')
+  }
+  t.same(failures, [])
+  for (const [what, least] of [
+    ['heard', 5_000], ['brought', 2_000], ['moves', 20], ['resumedElsewhere', 50], ['breaks', 5],
+    ['takeovers', 200], ['acknowledged', 2_000]
+  ] as const) t.ok(seen.get(what)! >= least, `${seen.get(what)} ${what}`)
+  t.same(KINDS.filter((kind) => !weather.has(kind)), [], 'no kind of weather is missing')
+})
+
+t.test('[26] seeds of regions that found something once find it no more', async (t) => {
+  const lines = readFileSync(join(import.meta.dirname, 'regions-seeds.txt'), 'utf8').split('\n')
+  const seeds = lines.filter((line) => /^\d/.test(line)).map((line) => Number(line.split(' ')[0]))
+  t.ok(seeds.length > 0)
+  t.same(seeds.flatMap((seed) => failureOf(simulateRegions({ seed })) ?? []), [])
+})
