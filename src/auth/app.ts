@@ -36,9 +36,13 @@ export interface NamespaceConfig {
   readonly pushEnabled: boolean
   readonly mutableMessages: boolean
   readonly exposeTimeserial: boolean
+  /** Global: a publish is acknowledged once a second region has it; absent: its own is enough. */
+  readonly acknowledge?: Acknowledge
   /** How the messages of a channel are put together before they are delivered, if they are. */
   readonly batching?: BatchingConfig
 }
+
+export type Acknowledge = 'region' | 'global'
 
 export interface BatchingConfig {
   readonly intervalMs: number
@@ -155,8 +159,18 @@ function readNamespace(value: unknown, path: string, problems: string[]): Namesp
     pushEnabled: flag('pushEnabled'),
     mutableMessages: flag('mutableMessages'),
     exposeTimeserial: flag('exposeTimeserial'),
+    acknowledge: acknowledgeAt(fields, path, problems),
     batching: batchingAt(fields, path, problems)
   }
+}
+
+function acknowledgeAt(
+  { acknowledge }: Fields, path: string, problems: string[]
+): Acknowledge | undefined {
+  if (acknowledge === undefined || acknowledge === null) return undefined
+  if (acknowledge === 'region' || acknowledge === 'global') return acknowledge
+  problems.push(`${path}.acknowledge: must be region or global`)
+  return undefined
 }
 
 /** `retention`: a count of seconds, minutes, hours or days, such as `72h`. */

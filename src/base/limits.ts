@@ -372,6 +372,7 @@ assert(
 )
 assert(limits.cometResponseBytesMax <= limits.frameBytesMax,
   'so does one that ends with the answer to a comet request, or with a part of a send')
+assert(limits.uncopiedAnswerMs < limits.publishOutcomeMs, 'a master answers before it is given up')
 assert(limits.cometIdleMs <= limits.maxIdleIntervalMs, 'a comet client hears us as often')
 assert(limits.cometIdleMs < limits.cometRecvAnswerMs, 'a home that is there answers in time')
 assert(limits.framesPerSecondMax > limits.owedPerSessionMax, 'what is sent again is no flood')

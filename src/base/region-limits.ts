@@ -16,6 +16,13 @@ export const regionLimits = {
   regionAnswerMs: 1_000,
   /** A client that is sent to another region waits so long for what is owed to it. */
   departureWaitMs: 5_000,
+  /**
+   * So many publishes of a channel wait for another region at once; after so long another one is
+   * asked to take what is born on it; and who was asked does so for this time.
+   */
+  uncopiedMax: 10_000, holdAgainMs: 1_500, heldAbroadMs: 60_000,
+  /** Their publishers wait so long; after `publishOutcomeMs` their connection would be given up. */
+  uncopiedAnswerMs: 6_000,
   /** So often regions compare what is revoked; and so many revocations are one message. */
   revocationSyncMs: 30_000, revocationsPerPage: 500
 } as const

@@ -5,7 +5,9 @@
 
 import { regionOwner } from '../peer/relay-message.ts'
 import type { Census } from './census.ts'
+import { Copying, type Uncopied } from './copying.ts'
 import type { Dedupe } from './dedupe.ts'
+import type { Keeper } from './keeper.ts'
 import type { MasterPorts } from './master-ports.ts'
 import { Moving } from './moving.ts'
 import type { Here } from './page.ts'
@@ -15,6 +17,7 @@ import type { Sequencer } from './sequencer.ts'
 
 /** The parts of the channel's master that are concerned. */
 interface Parts {
+  readonly keeper: Pick<Keeper, 'isGlobal'>
   readonly sequencer: Sequencer
   readonly dedupe: Dedupe
   readonly presence: MasterPresence
@@ -25,6 +28,7 @@ interface Parts {
 export class Abroad {
   readonly relaying: Relaying
   readonly moving: Moving
+  readonly copying: Copying
 
   /** Begins where the channel stands. */
   constructor(channel: string, ports: MasterPorts, parts: Parts, here: () => Here) {
@@ -33,19 +37,45 @@ export class Abroad {
     this.moving = new Moving(channel, ports, {
       here, relaying, get lastSeq() { return sequencer.lastSeq }
     })
+    this.copying = copyingOf(channel, ports, relaying, parts)
   }
 
-  /** The log has come so far, and everybody was told. */
-  onProgress(seq: number): void {
-    this.relaying.onSeq(seq)
+  /** The log has come so far, and everybody was told; up to `trimmedThrough` all is let go. */
+  onProgress(seq: number, trimmedThrough: number): void {
+    this.relaying.firstClients.onSeq(seq)
+    this.relaying.sayWritten()
     this.moving.onProgress()
+    this.copying.onTrimmed(trimmedThrough)
   }
+
+  /** It is committed, or was found so, and is acknowledged once another region has it. */
+  copy(publish: Uncopied, nowMs: number): void {
+    this.relaying.wantWritten()
+    this.copying.add(publish, nowMs)
+  }
+}
+
+function copyingOf(
+  channel: string, ports: MasterPorts, relaying: Relaying, { dedupe }: Parts
+): Copying {
+  return new Copying({
+    get epoch() { return ports.epoch },
+    get lineage() { return ports.lineage },
+    isHeard: () => relaying.isHeard,
+    askToHold: (since, turn) => {
+      return ports.askToHold({ kind: 'relayHold', channel, region: ports.region, since }, turn)
+    },
+    later: (afterMs, run) => ports.later(channel, afterMs, run)
+  }, {
+    onCopied: (publish) => dedupe.release(publish),
+    onLapsed: (publish) => dedupe.lapse(publish)
+  })
 }
 
 function relayingOf(
   channel: string, startSeq: number, ports: MasterPorts, parts: Parts
 ): Relaying {
-  const { sequencer, presence, census } = parts
+  const { sequencer, presence, census, keeper } = parts
   return new Relaying(channel, startSeq, ports, {
     bring: (transplant) => bring(transplant, parts),
     breakOff: (origin) => sequencer.breakOff(origin),
@@ -59,16 +89,20 @@ function relayingOf(
       presence.checkOwners(ports.now().monoMs)
       census.onRegion(region, isThere)
     },
-    listen: (region, tell) => census.listen(region, tell)
+    listen: (region, tell) => census.listen(region, tell),
+    get wantsWritten() { return keeper.isGlobal },
+    onBegun: (region, since) => ports.startRelay(channel, region, since),
+    onNews: (region, stretch) => ports.sayWritten(channel, region, stretch)
   })
 }
 
 /** Gives what was born elsewhere its place; what a client said in both regions is there already. */
-function bring(transplant: Transplant, { dedupe, presence, sequencer }: Parts): void {
+function bring(transplant: Transplant, { dedupe, presence, sequencer }: Parts): boolean {
   if (transplant.idSpace === 'client') {
-    if (dedupe.find(transplant) !== 'new') return
+    if (dedupe.find(transplant) !== 'new') return false
     dedupe.admit(transplant, () => undefined)
   }
   if (transplant.owner !== undefined) presence.bring(transplant)
   sequencer.bring(transplant)
+  return true
 }

@@ -24,12 +24,18 @@ export interface Kept {
   readonly isLastKept?: boolean | undefined
 }
 
-/** The rules of namespaces, as far as they say what is kept. */
+/** What is kept of a publish, and when it is acknowledged. */
+export interface PublishRule extends Kept {
+  /** Once another region has it. */
+  readonly isGlobal?: boolean | undefined
+}
+
+/** The rules of namespaces, as far as they say what is kept, and when it is acknowledged. */
 export interface Keeping {
   /** Another one says that the rules may have changed. */
   readonly version: number
-  /** What is kept of what is published on the channel. */
-  kept(channel: string): Kept
+  /** What is kept of what is published on the channel, and when that is acknowledged. */
+  kept(channel: string): PublishRule
 }
 
 /** As long as nobody has said anything. */

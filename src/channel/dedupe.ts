@@ -5,8 +5,9 @@
  *
  * A publish is `pending` from admission to commit; a repeat of it meanwhile waits for the same
  * outcome (rule 16). Once committed, a repeat is answered with the serials of the first. What is
- * to stand in the archive is `held` between: committed, and nobody is told so yet (rule 22). The
- * window begins anew whenever a frame is said again (docs/decisions/0017-said-again.md).
+ * to stand in the archive, or in another region, is `held` between: committed, and nobody is told
+ * so yet (rule 22); where no other region can have it any more it has `lapsed`. The window begins
+ * anew whenever a frame is said again (docs/decisions/0017-said-again.md).
  */
 
 import { limits } from '../base/limits.ts'
@@ -38,12 +39,16 @@ export interface KnownId extends Taken {
 
 type Op = Pick<PublishOp, 'id' | 'idSpace'> & Partial<Turn>
 
-/** Someone who waits for the outcome of a publish that is under way. */
-export type Waiter = (taken: Taken) => void
+/** Someone who waits for the outcome of a publish that is under way; undefined: it has lapsed. */
+export type Waiter = (taken: Taken | undefined) => void
 
 interface Known {
   taken: Taken | undefined
   waiters: Waiter[] | undefined
+  /** For how many things its waiters wait once it is committed. */
+  holdCount?: number
+  /** One of these will never be. */
+  isLapsed?: boolean
   /** Where the key does not tell it. */
   readonly turn: Turn | undefined
 }
@@ -73,10 +78,11 @@ export class Dedupe {
   }
 
   /** What is known of this publish: nothing, that it is under way, or what became of it. */
-  find(op: PublishOp): 'new' | 'pending' | 'held' | Taken {
+  find(op: PublishOp): 'new' | 'pending' | 'held' | 'lapsed' | Taken {
     const known = this.#known.get(keyOf(op))
     if (known === undefined) return 'new'
     if (known.taken === undefined) return 'pending'
+    if (known.isLapsed === true) return 'lapsed'
     return known.waiters === undefined ? known.taken : 'held'
   }
 
@@ -130,15 +136,36 @@ export class Dedupe {
     const key = keyOf(op)
     const waiters = this.#known.get(key)?.waiters ?? []
     this.#commit(key, takenOf(first), chosenTurn(op), nowMs, waiters)
+    this.holdMore(op)
   }
 
-  /** What was held is in the archive. */
-  release(op: Op): void {
+  /** What is committed waits for one thing more; for nothing, if it is not known. */
+  holdMore(op: Pick<Op, 'id' | 'idSpace'>): void {
     const known = this.#known.get(keyOf(op))
-    const { taken, waiters } = known ?? {}
+    if (known === undefined) return
+    known.waiters ??= []
+    known.holdCount = (known.holdCount ?? 0) + 1
+  }
+
+  /** One thing for which it was held has come. */
+  release(op: Pick<Op, 'id' | 'idSpace'>): void {
+    const known = this.#known.get(keyOf(op))
+    const { taken, waiters, holdCount = 1 } = known ?? {}
     if (known === undefined || taken === undefined || waiters === undefined) return
+    known.holdCount = holdCount - 1
+    if (known.holdCount > 0) return
     known.waiters = undefined
     for (const waiter of waiters) waiter(taken)
+  }
+
+  /** One thing for which it was held will never come: nobody is told that it is committed. */
+  lapse(op: Pick<Op, 'id' | 'idSpace'>): void {
+    const known = this.#known.get(keyOf(op))
+    if (known?.waiters === undefined) return
+    const { waiters } = known
+    known.isLapsed = true
+    known.waiters = []
+    for (const waiter of waiters) waiter(undefined)
   }
 
   /** Everything committed that is still known, oldest first. */
@@ -172,7 +199,8 @@ export class Dedupe {
       this.#expiries.shift()
       const { key } = oldest
       // What is held may still be asked for by whoever was never answered.
-      const isHeld = this.#known.get(key)?.waiters !== undefined
+      const { waiters, isLapsed } = this.#known.get(key) ?? {}
+      const isHeld = waiters !== undefined && isLapsed !== true
       if (isHeld || this.#isRepeated(key, countedMs)) {
         this.#expiries.push({ key, atMs: countedMs + limits.idKeptMs })
       } else this.#forget(key)

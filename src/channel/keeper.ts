@@ -7,7 +7,7 @@ import { errors } from '../wire/errors.ts'
 import type { ErrorInfo } from '../wire/protocol-message.ts'
 import type { IdSpace, Publication } from '../peer/message.ts'
 import {
-  type ArchiveOwner, ChannelArchive, isKept, type Kept, shelvesFor
+  type ArchiveOwner, ChannelArchive, isKept, type PublishRule, shelvesFor
 } from './channel-archive.ts'
 import type { MasterPorts } from './master-ports.ts'
 import type { Tail } from './tail.ts'
@@ -19,7 +19,7 @@ export class Keeper {
   readonly #isBorn: boolean
   readonly #owner: ArchiveOwner
   #archive: ChannelArchive | undefined
-  #kept: Kept = {}
+  #kept: PublishRule = {}
   #rulesVersion = -1
 
   constructor(channel: string, isBorn: boolean, ports: MasterPorts, owner: ArchiveOwner) {
@@ -34,12 +34,17 @@ export class Keeper {
     return this.#archive
   }
 
+  /** What is published is acknowledged once another region has it. */
+  get isGlobal(): boolean {
+    return this.#rules().isGlobal === true
+  }
+
   get isIdle(): boolean {
     return this.#archive?.isIdle !== false
   }
 
   /** What is said of the publication when it is written. */
-  ruleFor({ owner }: Pick<Publication, 'owner'>): Kept {
+  ruleFor({ owner }: Pick<Publication, 'owner'>): PublishRule {
     const rules = this.#rules()
     return owner === undefined ? rules : { keptMs: rules.keptMs }
   }
@@ -89,7 +94,7 @@ export class Keeper {
     return isKept(this.#rules())
   }
 
-  #rules(): Kept {
+  #rules(): PublishRule {
     const { keeping } = this.#ports
     if (keeping.version !== this.#rulesVersion) {
       this.#rulesVersion = keeping.version

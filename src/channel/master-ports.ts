@@ -9,7 +9,7 @@ import type { OwnershipEntry, RelayEntry } from '../log/entry.ts'
 import { viewVersionOf } from '../peer/epoch.ts'
 import type { MemberOwner, PeerMessage, Publication, Standing } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
-import type { RelayAsk } from '../peer/relay-message.ts'
+import type { RelayAsk, RelayHold, Stretch } from '../peer/relay-message.ts'
 import type { Archiving, Keeping } from './channel-archive.ts'
 import type { ChannelMaster } from './master.ts'
 import type { PartitionArchiving } from './partition-archiving.ts'
@@ -48,6 +48,12 @@ export interface MasterPorts {
   countAbroad(channel: string, isWanted: boolean): void
   /** Asks the channel's masters in all other regions; returns which these are. */
   toRegions(ask: RelayAsk): readonly string[]
+  /** Asks one of them, the next with every `turn`; false: there is none. */
+  askToHold(hold: RelayHold, turn: number): boolean
+  /** Says to a region how much of what was born there is written here. */
+  sayWritten(channel: string, region: string, stretch: Stretch): void
+  /** The relay to a region is to begin after this, if it has not begun yet. */
+  startRelay(channel: string, region: string, from: Standing): void
   /** Where it is counted what becomes of channels. */
   readonly meters: MeterSource
   now(): Now
@@ -165,6 +171,18 @@ export class PartitionMasterPorts implements MasterPorts {
 
   toRegions(ask: RelayAsk): readonly string[] {
     return this.#ports.toRegions(ask)
+  }
+
+  askToHold(hold: RelayHold, turn: number): boolean {
+    return this.#ports.askToHold(hold, turn)
+  }
+
+  sayWritten(channel: string, region: string, stretch: Stretch): void {
+    this.#ports.sayWritten(channel, region, stretch)
+  }
+
+  startRelay(channel: string, region: string, from: Standing): void {
+    this.#ports.startRelay(channel, region, from)
   }
 
   own(entry: OwnershipEntry | RelayEntry): void {

@@ -13,19 +13,23 @@ import { limits } from '../base/limits.ts'
 import type { Size } from '../base/sizes.ts'
 import type { Meter } from '../base/meter.ts'
 import type { OwnershipEntry } from '../log/entry.ts'
-import type { Backfill, Join, Publication, Publish, Standing } from '../peer/message.ts'
+import type {
+  Backfill, Join, MemberOwner, Publication, Publish, Standing
+} from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
-import { type RelayJoin, regionOf } from '../peer/relay-message.ts'
+import type { RelayJoin } from '../peer/relay-message.ts'
 import { Abroad } from './abroad.ts'
 import { Census } from './census.ts'
+import type { Copying, Uncopied } from './copying.ts'
 import { Dedupe, type Taken } from './dedupe.ts'
 import { Interests } from './interests.ts'
 import { Keeper } from './keeper.ts'
 import type { MasterPorts } from './master-ports.ts'
 import type { Moving } from './moving.ts'
-import { type Here, type Page, pageAfter, pageRewound } from './page.ts'
+import { backfilled, type Here, type Page, pageAfter, pageRewound } from './page.ts'
 import type { Birth, ChannelState } from './partition-state.ts'
-import { MasterPresence } from './presence-master.ts'
+import type { MasterPresence } from './presence-master.ts'
+import { presenceOf } from './presence-of.ts'
 import { PublishDesk } from './publish-desk.ts'
 import type { Relaying } from './relaying.ts'
 import { Sequencer } from './sequencer.ts'
@@ -71,7 +75,9 @@ export class ChannelMaster {
     this.meter = ports.meters.ofChannel(channel)
     this.#ports = ports
     this.#interests = new Interests((place, message) => ports.send(place, message))
-    this.presence = this.#makePresence()
+    this.presence = presenceOf(channel, ports, () => ({
+      sequencer: this.#sequencer, keeper: this.#keeper, relaying: this.#abroad?.relaying
+    }))
     this.census = new Census(channel, ports, this.#interests, this.presence)
     this.#sequencer = new Sequencer(channel, start.standing.seq, ports,
       (op) => this.#keeper.ruleFor(op))
@@ -94,13 +100,19 @@ export class ChannelMaster {
       lineage: ports.lineage,
       send: (place, message) => ports.send(place, message),
       publish: (op) => void this.#sequencer.publish(op),
-      refusal: ({ idSpace }) => this.#keeper.refusal(idSpace)
+      refusal: ({ idSpace, owner }) => this.#keeper.refusal(idSpace) ??
+        (this.#isGlobal(owner) ? this.copying.refusal() : undefined),
+      isGlobal: ({ owner }) => this.#isGlobal(owner),
+      later: (afterMs, run) => ports.later(channel, afterMs, run)
     })
     this.#keeper.begin()
   }
 
   get relaying(): Relaying { return this.#inTheWorld.relaying }
   get moving(): Moving { return this.#inTheWorld.moving }
+  get copying(): Copying { return this.#inTheWorld.copying }
+  /** Undefined as long as no other region has to do with the channel. */
+  get abroad(): Abroad | undefined { return this.#abroad }
 
   /** The highest seq that was given out; a channel born again starts above it (rule 5). */
   get lastSeq(): number { return this.#sequencer.lastSeq }
@@ -112,6 +124,7 @@ export class ChannelMaster {
     yield* this.#dedupe.sizes()
     yield* this.presence.sizes()
     yield* this.#keeper.archive?.sizes() ?? []
+    yield* this.#abroad?.copying.sizes() ?? []
   }
 
   /** The entry of the last publication. */
@@ -126,15 +139,16 @@ export class ChannelMaster {
     const members = this.presence.shown()
     const unarchived = this.#keeper.archive?.waiting() ?? []
     const origins = this.#abroad?.relaying.origins ?? []
+    const uncopied = this.#abroad?.copying.waiting ?? []
     const [birth, bornSeq] = [this.#birth, this.#bornSeq]
     return {
-      channel, seq, epoch, entry, birth, tick, ids, members, unarchived, origins, bornSeq
+      channel, seq, epoch, entry, birth, tick, ids, members, unarchived, origins, bornSeq, uncopied
     }
   }
 
   /** Goes on from a snapshot. */
   restoreState(state: ChannelState, nowMs: number): void {
-    const { tick, ids, members, unarchived, origins } = state
+    const { tick, ids, members, unarchived, origins, uncopied } = state
     for (const origin of origins) this.relaying.onWritten(origin)
     this.#bornSeq = state.bornSeq
     this.#tail.knowBorn(state.bornSeq)
@@ -142,6 +156,7 @@ export class ChannelMaster {
     this.#dedupe.restore(ids, nowMs)
     this.presence.restoreMembers(members)
     for (const publication of unarchived) this.#archiveLater(publication, nowMs)
+    for (const publish of uncopied) this.#copyLater(publish, nowMs)
   }
 
   /**
@@ -157,6 +172,7 @@ export class ChannelMaster {
     }
     if (isCovered) {
       this.#tail.push(publication, nowMs)
+      this.#abroad?.relaying.written.note(publication)
       return
     }
     const tick = { ms: publication.timestamp, counter: publication.counter }
@@ -177,7 +193,7 @@ export class ChannelMaster {
 
   onJoin(place: Place, join: Join, now: Now): void {
     this.#usedAtMs = now.monoMs
-    if (this.#abroad?.relaying.holds(place, join) === true) return
+    if (this.#abroad?.relaying.firstClients.holds(place, join) === true) return
     const page = pageAfter(this.here(), join.from)
     const { isContinuation, isWhole } = page
     const interest = this.#interests.join(place, join, isWhole)
@@ -209,7 +225,7 @@ export class ChannelMaster {
 
   onPart(place: Place, clientId: string): void {
     this.#interests.part(place, clientId)
-    this.#abroad?.relaying.onClientGone(place)
+    this.#abroad?.relaying.firstClients.forget(place)
     this.census.onGone()
   }
 
@@ -229,19 +245,7 @@ export class ChannelMaster {
   }
 
   sayBackfilled(place: Place, ask: Backfill, page: Page): void {
-    const { isContinuation, standing, publications, older, isElsewhere } = page
-    this.#ports.send(place, {
-      kind: 'backfilled',
-      channel: this.channel,
-      clientId: ask.clientId,
-      requestNo: ask.requestNo,
-      epoch: this.#ports.epoch,
-      isContinuation,
-      standing,
-      publications,
-      ...(older === undefined ? {} : { older }),
-      ...(isElsewhere === true ? { isElsewhere } : {})
-    })
+    this.#ports.send(place, backfilled(this.channel, ask, this.#ports.epoch, page))
   }
 
   /** Takes the client's next publish; a persisted channel's waits until its past is known. */
@@ -254,7 +258,7 @@ export class ChannelMaster {
   /** What its client said may be lost, a Part too, which nobody would say again of itself. */
   onLinkReset(place: Place): void {
     this.#interests.askAgain(this.channel, place)
-    this.#abroad?.relaying.onClientGone(place)
+    this.#abroad?.relaying.firstClients.forget(place)
     this.#abroad?.relaying.onLinkReset(place)
   }
 
@@ -268,7 +272,7 @@ export class ChannelMaster {
   end(): void {
     this.#keeper.stop()
     this.#tail.end()
-    this.#abroad?.relaying.forgetEarly()
+    this.#abroad?.relaying.firstClients.clear()
   }
 
   /** The entry is in the log: everybody is told. `deliver` is sent once per turn and channel. */
@@ -292,7 +296,7 @@ export class ChannelMaster {
     const { epoch } = this.#ports
     this.#interests.tell({ kind: 'deliver', channel, epoch, publications }, true)
     this.#abroad?.relaying.deliver(publications)
-    this.#abroad?.onProgress(this.#standing.seq)
+    this.#abroad?.onProgress(this.#standing.seq, this.#tail.trimmedThrough)
     this.#keeper.archive?.flush()
   }
 
@@ -313,6 +317,7 @@ export class ChannelMaster {
     this.#dedupe.postpone(stalledMs)
     this.#dedupe.expire(nowMs)
     const isTailEmpty = this.#tail.expire(nowMs)
+    this.#abroad?.copying.onTrimmed(this.#tail.trimmedThrough)
     return (
       isTailEmpty &&
       this.#interests.size === 0 &&
@@ -336,30 +341,15 @@ export class ChannelMaster {
     if (this.#standing.seq >= trimmedThrough) this.#tail.knowBorn(this.#bornSeq)
   }
 
-  get #inTheWorld(): Abroad {
-    const { channel, census, presence } = this
-    const parts = { sequencer: this.#sequencer, dedupe: this.#dedupe, presence, census }
-    return this.#abroad ??= new Abroad(channel, this.#ports, parts, () => this.here())
+  #isGlobal(owner: MemberOwner | undefined): boolean {
+    return owner === undefined && this.#keeper.isGlobal
   }
 
-  #makePresence(): MasterPresence {
-    const [ports, channel] = [this.#ports, this.channel]
-    return new MasterPresence(channel, {
-      hasRoom: () => ports.hasRoom && (this.#keeper.archive === undefined ||
-        ports.archiving.backlog.hasRoom),
-      isRollOpen: () => ports.isRollOpen, beganLineage: () => ports.beganLineage,
-      isAlive: (owner) => {
-        const region = regionOf(owner)
-        if (region === undefined) return ports.isAlive(owner)
-        return this.#abroad?.relaying.speaksFor(region) === true
-      },
-      regionGraceMs: () => ports.regionGraceMs(),
-      publish: (op) => this.#sequencer.publish(op, this.#abroad?.relaying.originOf(op.owner)),
-      own: (entry) => ports.own({ kind: 'ownership', channel, ...entry }),
-      followMs: (ms) => this.#sequencer.followTick({ ms, counter: 0 }),
-      later: (afterMs, run) => ports.later(channel, afterMs, run),
-      send: (place, message) => ports.send(place, message)
-    })
+  get #inTheWorld(): Abroad {
+    const { channel, census, presence } = this
+    const [sequencer, dedupe, keeper] = [this.#sequencer, this.#dedupe, this.#keeper]
+    const parts = { sequencer, dedupe, presence, census, keeper }
+    return this.#abroad ??= new Abroad(channel, this.#ports, parts, () => this.here())
   }
 
   #note(publication: Publication, epoch: number, nowMs: number): void {
@@ -368,15 +358,24 @@ export class ChannelMaster {
     this.#tail.push(publication, nowMs)
     const { idSpace, origin } = publication
     if (origin !== undefined) {
-      this.relaying.onWritten(origin)
+      this.relaying.onWritten(origin, publication)
       if (idSpace !== 'client') return
       this.#dedupe.commit(publication, { ...publication, bornIn: origin.lineage }, nowMs)
       return
     }
     this.#bornSeq = publication.seq
-    if (!this.#archiveLater(publication, nowMs) && idSpace !== 'master') {
+    const isArchived = this.#archiveLater(publication, nowMs)
+    if (publication.isGlobal !== true && !isArchived && idSpace !== 'master') {
       this.#dedupe.commit(publication, publication, nowMs)
     }
+    if (publication.isGlobal === true) this.#copyLater(publication, nowMs, isArchived)
+  }
+
+  /** Nobody is told that it is committed before another region has it, as well. */
+  #copyLater(publish: Publication | Uncopied, nowMs: number, isHeld = true): void {
+    if (isHeld || !('timestamp' in publish)) this.#dedupe.holdMore(publish)
+    else this.#dedupe.hold(publish, publish, nowMs)
+    this.#inTheWorld.copy(publish, nowMs)
   }
 
   /** Nobody is told that it is committed before it stands in the archive (rule 22). */
@@ -389,12 +388,12 @@ export class ChannelMaster {
   /** Where the channel stands, and what it has to show for it. */
   here(): Here {
     const { epoch } = this.#ports
-    const isKnown = (standing: Standing): boolean => this.#ports.isKnown(standing)
-    const isForgotten = (standing: Standing): boolean => this.#ports.isForgotten(standing)
-    const { archive } = this.#keeper
     return {
-      standing: this.#standing, birth: this.#birth, tail: this.#tail, epoch, isKnown, isForgotten,
-      archive, origins: this.#abroad?.relaying.origins
+      standing: this.#standing, birth: this.#birth, tail: this.#tail, epoch,
+      archive: this.#keeper.archive,
+      origins: this.#abroad?.relaying.origins,
+      isKnown: (standing) => this.#ports.isKnown(standing),
+      isForgotten: (standing) => this.#ports.isForgotten(standing)
     }
   }
 }

@@ -4,7 +4,9 @@
  */
 
 import { limits } from '../base/limits.ts'
-import type { Joined, OlderPart, Origin, Publication, Standing } from '../peer/message.ts'
+import type {
+  Backfill, Backfilled, Joined, OlderPart, Origin, Publication, Standing
+} from '../peer/message.ts'
 import type { Rewind } from '../wire/params.ts'
 import type { ChannelArchive } from './channel-archive.ts'
 import type { Birth } from './partition-state.ts'
@@ -142,6 +144,18 @@ function after(
   // far: then what follows on the place stands no later than what was shown there.
   const isAnothers = publications.length > 0 && publications[0]!.entry <= from.entry
   return isAnothers && !isBornSince ? undefined : { startsAfter, publications }
+}
+
+/** The page as the answer to who asked for it. */
+export function backfilled(
+  channel: string, { clientId, requestNo }: Backfill, epoch: number, page: Page
+): Backfilled {
+  const { isContinuation, standing, publications, older, isElsewhere } = page
+  return {
+    kind: 'backfilled', channel, clientId, requestNo, epoch, isContinuation, standing, publications,
+    ...(older === undefined ? {} : { older }),
+    ...(isElsewhere === true ? { isElsewhere } : {})
+  }
 }
 
 /** True if the backlog leads from `had` to where the master says, without a hole. */

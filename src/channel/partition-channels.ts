@@ -6,13 +6,16 @@
 
 import { exhaustive } from '../base/assert.ts'
 import type { Now } from '../base/clock.ts'
+import { limits } from '../base/limits.ts'
 import type { Meter } from '../base/meter.ts'
 import type { Size } from '../base/sizes.ts'
 import type { Entry } from '../log/entry.ts'
 import type { RecoveredLog } from '../log/replay.ts'
 import type { Backfill, Publication, ToMaster } from '../peer/message.ts'
 import { type Place, placeKey } from '../peer/place.ts'
-import type { RelayAsk, RelayCountWanted, RelayJoin, RelayPart } from '../peer/relay-message.ts'
+import type {
+  RelayAsk, RelayCountWanted, RelayHold, RelayJoin, RelayPart, RelayWritten
+} from '../peer/relay-message.ts'
 import { META_PREFIX } from '../wire/params.ts'
 import { Activity } from './activity.ts'
 import type { Answer, Ask } from '../peer/question-message.ts'
@@ -89,6 +92,10 @@ export class PartitionChannels {
       this.#onRelayJoin(from, message, now)
       return
     }
+    if (message.kind === 'relayHold') {
+      this.#onRelayHold(message, lastEntry, now)
+      return
+    }
     const { epoch } = this.#ports
     const known = this.#channels.get(message.channel)
     if (known === undefined && isOfRelays(message)) {
@@ -113,6 +120,9 @@ export class PartitionChannels {
         return
       case 'relayAsk':
         channel.moving.answer(from, message)
+        return
+      case 'relayWritten':
+        channel.copying.onWritten(message)
         return
       case 'publish':
         // An op of another epoch was numbered for another mastership; its client Joins again.
@@ -144,7 +154,7 @@ export class PartitionChannels {
       if (entry.kind === 'relay' && !isCovered) {
         const master = this.#channels.get(entry.channel) ??
           this.#born(entry.channel, this.#letGo, epoch, number, nowMs)
-        master.relaying.onWritten(entry.origin)
+        master.relaying.onBegun(entry.origin)
       }
       if (entry.kind === 'ownership' && !isCovered) {
         const master = this.#channels.get(entry.channel) ??
@@ -172,7 +182,9 @@ export class PartitionChannels {
     const byChannel = new Map<ChannelMaster, Publication[]>()
     for (const entry of entries) {
       if (entry.kind === 'relay') {
-        this.#channels.get(entry.channel)?.relaying.onWritten(entry.origin)
+        const relaying = this.#channels.get(entry.channel)?.relaying
+        relaying?.onBegun(entry.origin)
+        relaying?.sayWritten()
         continue
       }
       if (entry.kind !== 'ownership' && entry.kind !== 'publication') continue
@@ -216,7 +228,8 @@ export class PartitionChannels {
   expire(nowMs: number, stalledMs: number): void {
     for (const [name, channel] of this.#channels) {
       const isOver = channel.expire(nowMs, stalledMs)
-      this.#activity.judge(name, channel.census.isUsed, isOver, nowMs)
+      const isUsed = channel.census.isUsed || channel.abroad?.relaying.isHeld(nowMs) === true
+      this.#activity.judge(name, isUsed, isOver, nowMs)
       if (!isOver) continue
       const seq = Math.max(this.#letGo.seq, channel.lastSeq)
       this.#letGo = { seq, entry: Math.max(this.#letGo.entry, channel.lastEntry) }
@@ -232,7 +245,7 @@ export class PartitionChannels {
   }
 
   /** What another region says of a channel that is not there gives birth to nothing. */
-  #onUnknown(place: Place, message: RelayAsk | RelayPart | RelayCountWanted): void {
+  #onUnknown(place: Place, message: OfRelays): void {
     if (message.kind !== 'relayAsk') return
     const { channel, askId, from } = message
     this.#ports.send(place, {
@@ -241,7 +254,18 @@ export class PartitionChannels {
     })
   }
 
-  /** Nothing is born for another region. */
+  /** Another region wants what is born there to be held here: relays listen, as for clients. */
+  #onRelayHold(hold: RelayHold, lastEntry: number, now: Now): void {
+    if (!this.#ports.hasRoom) return
+    const { channel } = hold
+    const known = this.#channels.get(channel)
+    const master = known ??
+      this.#born(channel, this.#letGo, this.#ports.epoch, lastEntry, now.monoMs, true)
+    master.relaying.hold(hold, now.monoMs + limits.heldAbroadMs)
+    this.#activity.onUsed(channel, known !== undefined)
+  }
+
+  /** Nothing is born for another region that only listens. */
   #onRelayJoin(place: Place, join: RelayJoin, now: Now): void {
     const { channel, relayId, joinNo } = join
     const master = this.#channels.get(channel)
@@ -319,9 +343,12 @@ export class PartitionChannels {
   }
 }
 
-function isOfRelays(message: ToMaster): message is RelayAsk | RelayPart | RelayCountWanted {
+type OfRelays = RelayAsk | RelayPart | RelayCountWanted | RelayWritten
+
+function isOfRelays(message: ToMaster): message is OfRelays {
   const { kind } = message
-  return kind === 'relayAsk' || kind === 'relayPart' || kind === 'relayCountWanted'
+  return kind === 'relayAsk' || kind === 'relayPart' || kind === 'relayCountWanted' ||
+    kind === 'relayWritten'
 }
 
 /** What clients said counts when it is committed, by the master that wrote it: once. */

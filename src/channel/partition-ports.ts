@@ -10,10 +10,10 @@ import type { ArchiveOutbox } from '../log/archive.ts'
 import type { EpochEntry } from '../log/entry.ts'
 import type { LogOutbox } from '../log/port.ts'
 import type { LogRoom } from '../log/room.ts'
-import type { MemberOwner, PeerMessage } from '../peer/message.ts'
+import type { MemberOwner, PeerMessage, Standing } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
 import type { HistoryAnswer, HistoryQuestion } from '../peer/question-message.ts'
-import type { RelayAsk } from '../peer/relay-message.ts'
+import type { RelayAsk, RelayHold, Stretch } from '../peer/relay-message.ts'
 import type { Backlog } from './backlog.ts'
 import type { Keeping } from './channel-archive.ts'
 import type { Fate } from './claims.ts'
@@ -55,6 +55,12 @@ export interface PartitionPorts {
     channel: string, questionTo: (region: string) => HistoryQuestion,
     onAnswers: (answers: ReadonlyMap<string, HistoryAnswer>) => void
   ): void
+  /** Asks one of them, the next with every `turn`; false: there is none. */
+  askToHold(hold: RelayHold, turn: number): boolean
+  /** Says to a region how much of what was born there is written here. */
+  sayWritten(channel: string, region: string, stretch: Stretch): void
+  /** The relay to a region is to begin after this, if it has not begun yet. */
+  startRelay(channel: string, region: string, from: Standing): void
   /** Where the nodes of the view have their parts of this partition. */
   homes(): readonly Place[]
   /** False for a life of a worker that has surely ended. */

@@ -15,8 +15,9 @@ import { type NonceRecord, nonceRecordFields, nonceRecordFrom } from '../peer/no
 import {
   memberFields, memberFrom, originFields, originFrom, publicationFields, publicationFrom
 } from '../peer/fields.ts'
-import type { Origin, PresenceMember, Publication } from '../peer/message.ts'
+import type { IdSpace, Origin, PresenceMember, Publication } from '../peer/message.ts'
 import type { Tick } from '../wire/serial.ts'
+import type { Uncopied } from './copying.ts'
 import type { KnownId } from './dedupe.ts'
 
 const STATE_FORMAT_VERSION = 1
@@ -45,6 +46,8 @@ export interface ChannelState {
   readonly origins: readonly Origin[]
   /** The last one that was born here. */
   readonly bornSeq: number
+  /** Committed, to be acknowledged once another region has it, and not known to be there. */
+  readonly uncopied: readonly Uncopied[]
 }
 
 export interface PartitionState {
@@ -69,10 +72,14 @@ export function encodeState({ letGo, channels, claims, nonces }: PartitionState)
     const { channel, seq, epoch, entry, birth, tick, ids, members, unarchived, origins } = state
     const row = [channel, seq, epoch, entry, birth.seq, birth.entry, tick.ms, tick.counter,
       runsOf(ids), members.map(memberFields)]
-    if (origins.length === 0 && unarchived.length === 0) return row
+    const { uncopied } = state
+    const isAlone = origins.length + uncopied.length === 0
+    if (isAlone && unarchived.length === 0) return row
     const waiting = unarchived.map(publicationFields)
-    if (origins.length === 0) return [...row, waiting]
-    return [...row, waiting, origins.map(originFields), state.bornSeq]
+    if (isAlone) return [...row, waiting]
+    const abroad = [...row, waiting, origins.map(originFields), state.bornSeq]
+    if (uncopied.length === 0) return abroad
+    return [...abroad, uncopied.map(({ seq, id, idSpace }) => [seq, id, idSpace])]
   })
   const claimRows = claims.map(claimRecordFields)
   const nonceRows = nonces.map(nonceRecordFields)
@@ -97,7 +104,9 @@ export function decodeState(bytes: Uint8Array): PartitionState {
     members: (row[9]! as unknown[]).map(memberFrom),
     unarchived: ((row[10] ?? []) as unknown[]).map(publicationFrom),
     origins: ((row[11] ?? []) as unknown[]).map(originFrom),
-    bornSeq: row[12] ?? row[1]!
+    bornSeq: row[12] ?? row[1]!,
+    uncopied: ((row[13] ?? []) as [number, string, IdSpace][])
+      .map(([seq, id, idSpace]) => ({ seq, id, idSpace }))
   }))
   const claims = claimRows.map(claimRecordFrom)
   return { letGo: { seq, entry }, channels, claims, nonces: nonceRows.map(nonceRecordFrom) }

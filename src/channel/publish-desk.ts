@@ -12,9 +12,10 @@ import type { ErrorInfo } from '../wire/protocol-message.ts'
 import type { Dedupe, Taken } from './dedupe.ts'
 import { serialsOf } from './encoding.ts'
 import type { Interest, Interests } from './interests.ts'
+import { Patience, type PatiencePorts } from './patience.ts'
 import type { MasterPresence } from './presence-master.ts'
 
-export interface DeskPorts {
+export interface DeskPorts extends PatiencePorts {
   /** Of the mastership. */
   readonly epoch: number
   readonly lineage: string
@@ -23,6 +24,8 @@ export interface DeskPorts {
   publish(op: PublishOp): void
   /** Why nothing can be taken at present. */
   refusal(op: PublishOp): ErrorInfo | undefined
+  /** True if it is acknowledged once another region has it. */
+  isGlobal(op: PublishOp): boolean
 }
 
 interface Parts {
@@ -37,6 +40,7 @@ export class PublishDesk {
   readonly #interests: Interests
   readonly #presence: MasterPresence
   readonly #ports: DeskPorts
+  readonly #patience: Patience
   /** Where the app says how much a channel may take. */
   #rate: TokenBucket | undefined
 
@@ -46,6 +50,7 @@ export class PublishDesk {
     this.#interests = interests
     this.#presence = presence
     this.#ports = ports
+    this.#patience = new Patience(ports)
   }
 
   /** Takes the client's next publish; anything but the next is a repeat or comes too early. */
@@ -75,9 +80,15 @@ export class PublishDesk {
     nowMs: number
   ): void {
     const { op } = publish
-    const answer = (taken: Taken): void => {
+    const say = (taken: Taken | undefined): void => {
       // Whoever asked may be gone, or live anew and know nothing of it.
       if (this.#interests.get(placeKey(place)) !== interest) return
+      if (taken === undefined) {
+        const { info: error } = errors.timeout('No other region has it yet; say it again')
+        interest.refused.set(publish.opNo, error)
+        this.#answer(place, publish, { kind: 'refused', error })
+        return
+      }
       if (taken.messageCount !== op.messageCount) {
         // A part of it was never taken, so that no serials can be told of all.
         const { info: error } = errors.invalidMessageId('The id was used by another publish')
@@ -89,18 +100,20 @@ export class PublishDesk {
       const committed = { kind: 'committed' as const, serials }
       this.#answer(place, publish, op.owner ? { ...committed, timestamp } : committed)
     }
+    const answer = this.#ports.isGlobal(op) ? this.#patience.bounded(say, nowMs) : say
     const known = this.#dedupe.find(op)
     if (known !== 'new') this.#dedupe.onRepeated(op, nowMs)
     if (known === 'pending' || known === 'held') {
       this.#dedupe.wait(op, answer)
       return
     }
-    if (known !== 'new') {
+    if (known !== 'new' && known !== 'lapsed') {
       answer(known)
       return
     }
-    if (isRepeat) {
-      // It was decided once, and so long ago that nobody knows how: it must not be taken again.
+    if (isRepeat || known === 'lapsed') {
+      // It was decided once, and so long ago that nobody knows how, or nobody will ever know that
+      // another region has it: it must not be taken again.
       this.#answer(place, publish, { kind: 'refused', error: errors.timeout().info })
       return
     }

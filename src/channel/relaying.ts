@@ -13,10 +13,12 @@ import type {
 import type { Headcount } from '../peer/census-message.ts'
 import { isSamePlace, type Place, placeKey } from '../peer/place.ts'
 import {
-  type RelayCountWanted, type Relayed, type RelayJoin, type RelayJoined, type RelayPart, regionOf,
-  regionOwner
+  type RelayCountWanted, type Relayed, type RelayHold, type RelayJoin, type RelayJoined,
+  type RelayPart, regionOf, regionOwner, type Stretch
 } from '../peer/relay-message.ts'
 import { type Here, type Page, pageBornAfter, pageBornSince } from './page.ts'
+import { FirstClients } from './first-clients.ts'
+import { Written } from './written.ts'
 import { itemBytes, pagesOf } from './presence-pages.ts'
 
 /** A relay as the master knows it. */
@@ -27,13 +29,8 @@ interface Listener {
   readonly isLive: boolean
   /** It is to ask again once it is known who is present. */
   readonly wantsMembers: boolean
-}
-
-/** Clients that wait to be let in, until the log has come so far. */
-interface Early {
-  readonly clients: Map<string, { readonly place: Place; readonly join: Join }>
-  letIn(place: Place, join: Join): void
-  untilSeq: number
+  /** It says what of this is written there. */
+  readonly saysWritten: boolean
 }
 
 export interface RelayingPorts {
@@ -53,8 +50,8 @@ export type Transplant = Omit<Publication, 'seq' | 'entry'> & { readonly origin:
 
 /** The channel's master. */
 export interface RelayingOwner {
-  /** It follows on what is there. */
-  bring(transplant: Transplant): void
+  /** It follows on what is there; false: that was known already. */
+  bring(transplant: Transplant): boolean
   /** Something that was born elsewhere before that may be missing. */
   breakOff(origin: Origin): void
   /** These and nobody else are present in a region. */
@@ -67,6 +64,12 @@ export interface RelayingOwner {
   onRelay(region: string, isThere: boolean): void
   /** A region wants to be told how many are attached here; without `tell` not any more. */
   listen(region: string, tell?: (count: Headcount) => void): void
+  /** What is born here is acknowledged once another region has it. */
+  readonly wantsWritten: boolean
+  /** What came after this in a region is to be told. */
+  onBegun(region: string, since: Standing): void
+  /** So much of what was born in a region is written here now. */
+  onNews(region: string, stretch: Stretch): void
 }
 
 export class Relaying {
@@ -81,60 +84,30 @@ export class Relaying {
   readonly #begun = new Map<string, Pick<Standing, 'lineage' | 'seq'>>()
   /** Where nobody uses the channel. */
   readonly #dormant = new Set<string>()
-  /** By region: the last one that is written. */
-  readonly #written = new Map<string, Origin>()
+  /** How far what is born elsewhere is written here. */
+  readonly written = new Written()
+  /** By region: until when it wants us to hold what is born there. */
+  readonly #heldUntilMs = new Map<string, number>()
   /** The last seq that was born here; where that is not known, one before it. */
   #bornSeq: number
-  #standingSeq: number
   /** The regions to which there are relays. */
   readonly #regions = new Set<string>()
-  /** Clients who wait to be let in, while those of other regions have not answered. */
-  #early: Early | undefined
+  readonly firstClients: FirstClients
 
   constructor(
     channel: string, startSeq: number, ports: RelayingPorts, owner: RelayingOwner
   ) {
     this.#channel = channel
-    this.#bornSeq = this.#standingSeq = startSeq
+    this.#bornSeq = startSeq
+    this.firstClients = new FirstClients(startSeq)
     this.#ports = ports
     this.#owner = owner
   }
 
-  /**
-   * The first clients of a channel are let in once relays have been, and what these brought stands
-   * in the log: what is published elsewhere from then on they are told. `letIn` takes those that
-   * waited; what is returned ends the wait. Where the mastership ends before, they Join again.
-   */
-  wait(letIn: Early['letIn']): () => void {
-    this.#early = { clients: new Map(), letIn, untilSeq: Infinity }
-    return () => {
-      if (this.#early === undefined) return
-      this.#early.untilSeq = this.#owner.lastSeq
-      this.onSeq(this.#standingSeq)
-    }
-  }
-
-  /** Nobody is let in here any more. */
-  forgetEarly(): void { this.#early = undefined }
-
-  /** True if a client has to wait to be let in. */
-  holds(place: Place, join: Join): boolean {
-    this.#early?.clients.set(placeKey(place), { place, join })
-    return this.#early !== undefined
-  }
-
-  /** A client that waited has left. */
-  onClientGone(place: Place): void {
-    this.#early?.clients.delete(placeKey(place))
-  }
-
-  /** The log has come so far. */
-  onSeq(seq: number): void {
-    this.#standingSeq = seq
-    const early = this.#early
-    if (early === undefined || seq < early.untilSeq) return
-    this.#early = undefined
-    for (const { place, join } of early.clients.values()) early.letIn(place, join)
+  /** Clients wait to be let in; what is returned lets them in once the log has what was brought. */
+  wait(letIn: (place: Place, join: Join) => void): () => void {
+    const end = this.firstClients.wait(letIn)
+    return () => end(this.#owner.lastSeq)
   }
 
   /** A relay to a region begins; or ends, and nobody speaks for that region's members any more. */
@@ -161,7 +134,34 @@ export class Relaying {
 
   /** How far what was born in other regions is written here. */
   get origins(): readonly Origin[] {
-    return [...this.#written.values()]
+    return this.written.origins
+  }
+
+  /**
+   * A region wants what is born there to be held here, though nobody may use the channel. What came
+   * after `since` is to be told, if nothing of it ever was.
+   */
+  hold({ region, since }: RelayHold, untilMs: number): void {
+    this.#heldUntilMs.set(region, untilMs)
+    if (this.#taken.has(region)) return
+    this.#taken.set(region, since)
+    this.#begin({ region, ...since })
+    this.#owner.onBegun(region, since)
+  }
+
+  isHeld(nowMs: number): boolean {
+    for (const [region, untilMs] of this.#heldUntilMs) {
+      if (untilMs <= nowMs) this.#heldUntilMs.delete(region)
+    }
+    return this.#heldUntilMs.size > 0
+  }
+
+  /** The log has come further: regions that want to know are told what is written of theirs. */
+  sayWritten(): void {
+    for (const region of this.#regions) {
+      const news = this.written.newsOf(region)
+      if (news !== undefined) this.#owner.onNews(region, news)
+    }
   }
 
   /** Where we stand with what is born in a region; undefined if nothing of it was ever taken. */
@@ -187,21 +187,32 @@ export class Relaying {
   /** Answers a relay of another region, which is told from then on. */
   onJoin(place: Place, join: RelayJoin, here: Here, lastMs: number): void {
     const { channel, region, relayId, joinNo, from, sinceMs } = join
+    const { wantsWritten } = this.#owner
     const page = from === undefined ? pageBornSince(here, sinceMs, lastMs)
       : pageBornAfter(here, from)
     const members = this.#membersFor(join, page)
     const [isLive, wantsMembers] = [page.isWhole, members === 'later']
     this.onCountWanted({ ...join, kind: 'relayCountWanted', isWanted: join.wantsCount }, place)
     const former = this.#listeners.get(region)
-    this.#listeners.set(region, { place, relayId, isLive, wantsMembers })
+    this.#listeners.set(region, { place, relayId, isLive, wantsMembers, saysWritten: wantsWritten })
     // Two may Join for one region: a former master of it may not know that it is none any more.
     if (former !== undefined && former.relayId !== relayId) this.#sayAgain(former.place)
     if (members === 'told') this.#tellMembers(place, join)
     const { isContinuation, isWhole, standing, publications } = page
     this.#ports.send(place, {
       kind: 'relayJoined', channel, region: this.#ports.region, relayId, joinNo,
-      epoch: this.#ports.epoch, standing, isContinuation, isWhole, publications, members
+      epoch: this.#ports.epoch, standing, isContinuation, isWhole, publications, members,
+      wantsWritten
     })
+  }
+
+  /** What is born here waits to be written elsewhere: who was not told so yet asks again. */
+  wantWritten(): void {
+    for (const [region, listener] of this.#listeners) {
+      if (listener.saysWritten) continue
+      this.#listeners.set(region, { ...listener, saysWritten: true })
+      this.#sayAgain(listener.place)
+    }
   }
 
   /** Everybody has declared: relays that wait to hear who is present are to ask again. */
@@ -251,8 +262,7 @@ export class Relaying {
     for (const [region, { place }] of this.#listeners) {
       if (isGone(place)) this.#drop(region)
     }
-    const waiting = this.#early?.clients
-    for (const [key, { place }] of waiting ?? []) if (isGone(place)) waiting!.delete(key)
+    this.firstClients.forgetAll(isGone)
   }
 
   /** What was said to this place may be lost. */
@@ -286,7 +296,7 @@ export class Relaying {
 
   /** The mastership is over, or the channel is let go. */
   end(): void {
-    this.forgetEarly()
+    this.firstClients.clear()
     for (const [region, { place }] of this.#listeners) {
       this.#sayAgain(place)
       this.#drop(region)
@@ -304,12 +314,15 @@ export class Relaying {
     }
     const next = this.#newOf(region, publications, standing)
     if (isBroken) this.#owner.breakOff({ region, ...standing })
+    let isBrought = true
     for (const publication of next) {
       const { seq, entry, owner } = publication
       const origin = { region, ...standing, seq, entry }
       const theirs = owner && { owner: regionOwner(region, owner.claim) }
-      this.#owner.bring({ ...transplantOf(publication), ...theirs, origin })
+      isBrought = this.#owner.bring({ ...transplantOf(publication), ...theirs, origin })
     }
+    // What was passed over stands here as well, and nothing else says so.
+    if (!isBrought) this.#begin({ region, ...standing })
     if (members !== undefined) this.#owner.list(region, members)
     if (isFirst && !isBroken && next.length === 0) this.#begin({ region, ...standing })
     return true
@@ -340,10 +353,17 @@ export class Relaying {
     return isSame ? publications.filter((each) => each.seq > taken.seq) : publications
   }
 
-  /** It is written, or was found in the log. */
-  onWritten(origin: Origin): void {
+  /** That it has come so far stands in the log by itself. */
+  onBegun(origin: Origin): void {
+    this.written.begin(origin)
+    this.onWritten(origin)
+  }
+
+  /** It is written, or was found in the log; as this, or by itself. */
+  onWritten(origin: Origin, publication?: Publication): void {
     const { region } = origin
-    this.#written.set(region, origin)
+    this.written.onWritten(origin)
+    if (publication !== undefined) this.written.note(publication)
     const taken = this.#taken.get(region)
     const isBehind = taken?.lineage !== origin.lineage || taken.seq < origin.seq
     if (isBehind) this.#taken.set(region, origin)

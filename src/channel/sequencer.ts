@@ -6,12 +6,12 @@
 import { limits } from '../base/limits.ts'
 import type { Origin, Publication, PublishOp } from '../peer/message.ts'
 import { SerialClock, type Tick } from '../wire/serial.ts'
-import type { Kept } from './channel-archive.ts'
+import type { PublishRule } from './channel-archive.ts'
 import type { MasterPorts } from './master-ports.ts'
 import { BREAK, type Transplant } from './relaying.ts'
 
-/** What is kept of a publish for longer, by its namespace's rule. */
-export type RuleFor = (op: PublishOp) => Kept
+/** What is kept of a publish for longer, and when it is acknowledged, by its namespace's rule. */
+export type RuleFor = (op: PublishOp) => PublishRule
 
 export class Sequencer {
   readonly #channel: string
@@ -69,8 +69,8 @@ export class Sequencer {
     const seq = ++this.lastSeq
     const ownId = idSpace === 'master' ? `${this.#ports.lineage}:${seq}` : id
     const isLasting = owner !== undefined || messageCount > (ephemeralCount ?? 0)
-    const isKept = isLasting && of.origin === undefined
-    const kept = isKept ? this.#ruleFor(op) : {}
+    const { isGlobal, ...rule } = of.origin === undefined ? this.#ruleFor(op) : {}
+    const kept = { ...(isLasting && rule), ...(isGlobal === true && { isGlobal }) }
     const { connectionId, msgSerial, payload, said } = op
     const publication = { seq, id: ownId, idSpace, connectionId, msgSerial, timestamp, counter,
       messageCount, payload, ephemeralCount, owner, said, ...kept, ...of }

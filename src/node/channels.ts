@@ -40,7 +40,7 @@ import type { Outbox } from './outbox.ts'
 import { Partitions } from './partitions.ts'
 import type { Questions } from './questions.ts'
 import { Registers } from './registers.ts'
-import { relaysOf } from './relayed-masters.ts'
+import { relaysOf, toRelays } from './relayed-masters.ts'
 import type { Relays } from './relays.ts'
 import { Rolls } from './rolls.ts'
 
@@ -151,13 +151,11 @@ export class Channels {
       onActivity: (channel, isActive) => {
         tellActivity(this.events, channel, isActive, options.siteCode)
       },
-      onUsed: (channel, isUsed, isNew) => this.relays.onUsed(channel, isUsed, isNew),
-      toRegions: (ask) => this.relays.askAll(ask),
+      ...toRelays(() => this.relays),
       askAbroad: (channel, questionTo, onAnswers) => {
         const asked = new Map(this.relays.names.map((name) => [name, questionTo(name)]))
         this.questions.askAbroad({ isOver: false }, channel, asked, onAnswers)
       },
-      countAbroad: (channel, isWanted) => this.relays.count(channel, isWanted),
       regionGraceMs: () => this.regionGraceMs
     })
     this.relays = relaysOf(options, ports, this, (to, message) => this.#send(to, message),

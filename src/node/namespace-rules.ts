@@ -3,7 +3,7 @@
 import { type AppDirectory, type NamespaceConfig, namespaceOf } from '../auth/app.ts'
 import { limits } from '../base/limits.ts'
 import type { Batching } from '../channel/batching.ts'
-import { keepsNothing, type Keeping, type Kept } from '../channel/channel-archive.ts'
+import { keepsNothing, type Keeping, type PublishRule } from '../channel/channel-archive.ts'
 import { META_PREFIX } from '../wire/params.ts'
 
 /** What is kept for long, and what is told together. */
@@ -26,11 +26,12 @@ export class NamespaceRules implements ChannelRules {
     return this.#directory.version
   }
 
-  kept(channel: string): Kept {
+  kept(channel: string): PublishRule {
     const rules = this.#of(channel)
     if (rules === undefined) return {}
     const keptMs = rules.persisted ? rules.retentionMs ?? limits.retentionMs : undefined
-    return { keptMs, isLastKept: rules.persistLast }
+    const kept = { keptMs, isLastKept: rules.persistLast }
+    return rules.acknowledge === 'global' ? { ...kept, isGlobal: true } : kept
   }
 
   batching(channel: string): Batching | undefined {

@@ -27,9 +27,9 @@ import type { ChannelMaster } from '../channel/master.ts'
 import type { UsedChannels } from '../channel/used-channels.ts'
 import type { LogRoom } from '../log/room.ts'
 import type { ListenersAsked } from '../peer/listeners-message.ts'
-import type { HandedOver, PeerMessage, RollAnswered, ToMaster } from '../peer/message.ts'
+import type { HandedOver, PeerMessage, RollAnswered, Standing, ToMaster } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
-import type { RelayAsk } from '../peer/relay-message.ts'
+import type { RelayAsk, RelayHold, Stretch } from '../peer/relay-message.ts'
 import { Duels } from './duels.ts'
 import { EarlyJoins } from './early-joins.ts'
 import type { Mastership } from './mastership.ts'
@@ -67,6 +67,12 @@ export interface PartitionsPorts {
   askAbroad: PartitionPorts['askAbroad']
   /** So long members of a region stay that nobody listens to any more. */
   regionGraceMs(): number
+  /** Asks one of them, the next with every `turn`; false: there is none. */
+  askToHold(hold: RelayHold, turn: number): boolean
+  /** Says to a region how much of what was born there is written here. */
+  sayWritten(channel: string, region: string, stretch: Stretch): void
+  /** The relay to a region is to begin after this, if it has not begun yet. */
+  startRelay(channel: string, region: string, from: Standing): void
 }
 
 export class Partitions {
@@ -142,7 +148,7 @@ export class Partitions {
     const isJoin = message.kind === 'join'
     if (this.#mastership.isMine(partition)) {
       const isQuestion = message.kind === 'ask' || message.kind === 'relayJoin' ||
-        message.kind === 'relayAsk'
+        message.kind === 'relayAsk' || message.kind === 'relayHold'
       const isWanted = isJoin || isQuestion || this.isWanted(partition)
       if (isWanted) this.wanted(partition).onMessage(from, message)
       return
@@ -311,6 +317,9 @@ export class Partitions {
       askAbroad: (channel, questionTo, onAnswers) => {
         this.#ports.askAbroad(channel, questionTo, onAnswers)
       },
+      askToHold: (hold, turn) => this.#ports.askToHold(hold, turn),
+      sayWritten: (channel, region, stretch) => this.#ports.sayWritten(channel, region, stretch),
+      startRelay: (channel, region, from) => this.#ports.startRelay(channel, region, from),
       countAbroad: (channel, isWanted) => this.#ports.countAbroad(channel, isWanted),
       homes: () => mastership.homes(partition),
       isAlive: (owner) => mastership.isAlive(owner),

@@ -7,6 +7,7 @@ import type { Random } from '../base/random.ts'
 import type { PeerMessage } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
 import type { Questions } from './questions.ts'
+import type { PartitionsPorts } from './partitions.ts'
 import { type RelayedMasters, Relays, type RelaysPorts } from './relays.ts'
 
 /** What relays need of a worker, besides its channels. */
@@ -49,6 +50,21 @@ export function relaysOf(
   })
 }
 
+/** What masters want of the relays of their worker, and of other regions. */
+export function toRelays(relays: () => Relays): Pick<
+  PartitionsPorts,
+  'onUsed' | 'toRegions' | 'askToHold' | 'sayWritten' | 'startRelay' | 'countAbroad'
+> {
+  return {
+    onUsed: (channel, isUsed, isNew) => relays().onUsed(channel, isUsed, isNew),
+    toRegions: (ask) => relays().askAll(ask),
+    askToHold: (hold, turn) => relays().askOne(hold, turn),
+    sayWritten: (...said) => relays().sayWritten(...said),
+    startRelay: (...start) => relays().start(...start),
+    countAbroad: (channel, isWanted) => relays().count(channel, isWanted)
+  }
+}
+
 /** `masterOf` finds the master of a channel, if it serves here. */
 function relayedMasters(
   masterOf: (channel: string) => ChannelMaster | undefined, now: () => Now
@@ -62,6 +78,7 @@ function relayedMasters(
       master?.moving.onProgress()
       return isTaken
     },
+    writtenOf: (channel, region) => masterOf(channel)?.relaying.written.stretchOf(region),
     onCount: (channel, region, count) => masterOf(channel)?.census.onAbroad(region, count),
     onTold: (told) => masterOf(told.channel)?.moving.onTold(told),
     takeNobody: (channel, region) => {

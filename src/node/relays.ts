@@ -11,7 +11,9 @@ import type { Random } from '../base/random.ts'
 import type { Headcount } from '../peer/census-message.ts'
 import type { PeerMessage, Standing } from '../peer/message.ts'
 import { isSamePlace, type Place } from '../peer/place.ts'
-import type { RelayAsk, Relayed, RelayJoin, RelayTold, ToRelay } from '../peer/relay-message.ts'
+import type {
+  RelayAsk, Relayed, RelayHold, RelayJoin, RelayTold, Stretch, ToRelay
+} from '../peer/relay-message.ts'
 import { Relay, type RelayStart } from '../region/relay.ts'
 import type { Foreign } from './ports.ts'
 import { Mastership } from './mastership.ts'
@@ -26,6 +28,8 @@ export interface RelayedMasters {
   take(channel: string, region: string, relayed: Relayed): boolean
   /** Nobody uses the channel there; false: no room to say so. */
   takeNobody(channel: string, region: string): boolean
+  /** How much of what was born there is written here, without a gap. */
+  writtenOf(channel: string, region: string): Stretch | undefined
   /** So many are attached there. */
   onCount(channel: string, region: string, count: Headcount): void
   /** A question about a client that has moved is answered. */
@@ -192,6 +196,25 @@ export class Relays {
     return asked
   }
 
+  /** Asks the channel's master in one of them, another with every `turn`; false: there is none. */
+  askOne(hold: RelayHold, turn: number): boolean {
+    const masters = [...this.#regions].toSorted(([a], [b]) => a < b ? -1 : 1)
+      .flatMap(([, region]) => region.masterPlace(hold.channel) ?? [])
+    const master = masters[turn % masters.length]
+    if (master !== undefined) this.#ports.send(master, hold)
+    return master !== undefined
+  }
+
+  /** Says to a region how much of what was born there is written here, if it wants to know. */
+  sayWritten(channel: string, region: string, stretch: Stretch): void {
+    this.#used.get(channel)?.relays.get(region)?.sayWritten(stretch)
+  }
+
+  /** The relay to a region is to begin after this, if it has not begun yet. */
+  start(channel: string, region: string, from: Standing): void {
+    this.#used.get(channel)?.relays.get(region)?.startFrom(from)
+  }
+
   /** What was said to `place` may be lost. */
   onLinkReset(place: Place): void {
     for (const [name, region] of this.#regions) {
@@ -243,6 +266,7 @@ export class Relays {
       take: (relayed) => masters.take(channel, name, relayed),
       takeNobody: () => masters.takeNobody(channel, name),
       onCount: (count) => masters.onCount(channel, name, count),
+      written: () => masters.writtenOf(channel, name),
       onAnswered
     })
     if (used.relays === NO_RELAYS) used.relays = new Map()

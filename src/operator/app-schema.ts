@@ -95,6 +95,9 @@ const namespaceSchema = record('Rules for the channels of one namespace (the par
     { default: false }),
   exposeTimeserial: flag('Whether messages show their time serial. Kept for clients and tools; ' +
     'nothing follows from it in this version.', { default: false }),
+  acknowledge: text('When a publish is acknowledged: once the region holds it (region; when ' +
+    'absent), or once another region of the world does, too (global).',
+    { choices: ['region', 'global'] }),
   batchingEnabled: flag('Whether messages are put together before they are delivered: fewer and ' +
     'larger frames, which come later by up to batchingInterval.', { default: false }),
   batchingInterval: integer('Milliseconds over which messages are put together; 100 when absent.',

@@ -158,6 +158,7 @@ export function memberFrom(value: unknown): ListedMember {
 
 const KEPT_AT = 13
 const ORIGIN_AT = 15
+const GLOBAL_AT = 17
 
 /** A publication's fields in the order that logs and meshes keep. */
 export function publicationFields(publication: Publication): Fields {
@@ -166,6 +167,12 @@ export function publicationFields(publication: Publication): Fields {
   if (origin !== undefined) {
     while (fields.length < ORIGIN_AT) fields.push(null)
     return [...fields, originFields(origin), ...(publication.isBreak === true ? [true] : [])]
+  }
+  if (publication.isGlobal === true) {
+    while (fields.length < KEPT_AT) fields.push(null)
+    fields.push(keptMs ?? null, isLastKept ?? null)
+    while (fields.length < GLOBAL_AT) fields.push(null)
+    return [...fields, true]
   }
   if (keptMs === undefined && isLastKept !== true) return fields
   while (fields.length < KEPT_AT) fields.push(null)
@@ -186,12 +193,13 @@ export function originFrom(value: unknown): Origin {
 /** The inverse of `publicationFields`; throws a TypeError for what is not that. */
 export function publicationFrom(value: unknown): Publication {
   const [seq, entry, timestamp, counter, ...op] = value as [number, number, number, number]
-  const [keptMs, isLastKept, origin, isBreak] = (value as unknown[]).slice(KEPT_AT) as
-    [(number | null)?, boolean?, unknown?, true?]
+  const [keptMs, isLastKept, origin, isBreak, isGlobal] = (value as unknown[]).slice(KEPT_AT) as
+    [(number | null)?, (boolean | null)?, unknown?, (true | null)?, true?]
   if (keptMs !== undefined) withoutPadding(op)
   const { membersMax, rateMax, said, ifNew, ...rest } = opFrom(op)
-  const publication = { seq, entry, timestamp, counter, ...rest }
-  if (origin !== undefined) {
+  const global = isGlobal === true ? { isGlobal } : {}
+  const publication = { seq, entry, timestamp, counter, ...rest, ...global }
+  if (origin !== undefined && origin !== null) {
     return { ...publication, origin: originFrom(origin), ...(isBreak === true && { isBreak }) }
   }
   if (keptMs === undefined) return publication

@@ -126,6 +126,8 @@ export interface Publication extends Named {
   readonly keptMs?: number | undefined
   /** It is to stand there until another one is published. */
   readonly isLastKept?: boolean | undefined
+  /** It is acknowledged once another region has it. */
+  readonly isGlobal?: boolean | undefined
   /** Where it was born, if that was in another region. */
   readonly origin?: Origin
   /** It says nothing but that something before it may be missing, which was born there. */

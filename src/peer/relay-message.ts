@@ -77,6 +77,8 @@ export interface RelayJoined extends OfRelay {
    * nobody else is.
    */
   readonly members: 'kept' | 'later' | 'told'
+  /** What is born here is acknowledged once it is written there: that is to be said. */
+  readonly wantsWritten: boolean
 }
 
 /** Master → relay: nobody uses the channel here; whoever begins to will ask you. */
@@ -104,6 +106,27 @@ export interface RelayAgain extends OfRelay {
 export interface RelayPart extends OfRelay {
   readonly kind: 'relayPart'
   readonly relayId: string
+}
+
+/** A part of a region's log, of what was born there, without a gap. */
+export interface Stretch {
+  readonly lineage: string
+  /** It begins after this seq. */
+  readonly after: number
+  /** And ends with this one. */
+  readonly seq: number
+}
+
+/** Relay → master: this of what was born with you is in our log. */
+export interface RelayWritten extends OfRelay, Stretch {
+  readonly kind: 'relayWritten'
+}
+
+/** Master → master in another region: take what is born here, though nobody uses it with you. */
+export interface RelayHold extends OfRelay {
+  readonly kind: 'relayHold'
+  /** What came after this. */
+  readonly since: Standing
 }
 
 /** What a relay gives on at once. */
@@ -143,9 +166,9 @@ export interface RelayTold extends OfRelay {
   readonly bornThrough: number
 }
 
-export type RelayToMaster = RelayJoin | RelayPart | RelayCountWanted
+export type RelayToMaster = RelayJoin | RelayPart | RelayCountWanted | RelayWritten
 /** What is said to a master. */
-export type ToRelayed = RelayToMaster | RelayAsk
+export type ToRelayed = RelayToMaster | RelayAsk | RelayHold
 export type ToRelay =
   RelayJoined | RelayDormant | RelayDeliver | RelayAgain | RelayMembers | RelayCount
 export type RelayMessage = ToRelayed | ToRelay | RelayTold
@@ -156,7 +179,8 @@ const REGION_MARK = '@'
 /** Their kinds, in the order in which bytes name them; new ones come last. */
 export const RELAY_KINDS = [
   'relayJoin', 'relayJoined', 'relayDormant', 'relayDeliver', 'relayAgain', 'relayPart',
-  'relayMembers', 'relayAsk', 'relayTold', 'relayCountWanted', 'relayCount'
+  'relayMembers', 'relayAsk', 'relayTold', 'relayCountWanted', 'relayCount', 'relayWritten',
+  'relayHold'
 ] as const satisfies readonly RelayMessage['kind'][]
 
 export function isRelayKind(kind: string | undefined): kind is RelayMessage['kind'] {
@@ -167,8 +191,8 @@ export function isRelayMessage(message: { readonly kind: string }): message is R
   return isRelayKind(message.kind)
 }
 
-const TO_MASTERS: readonly string[] =
-  ['relayJoin', 'relayPart', 'relayCountWanted', 'relayAsk'] satisfies ToRelayed['kind'][]
+const TO_MASTERS: readonly string[] = ['relayJoin', 'relayPart', 'relayCountWanted', 'relayAsk',
+  'relayWritten', 'relayHold'] satisfies ToRelayed['kind'][]
 
 /** True for what is no word to a master. */
 export function isToRelay(message: { readonly kind: string }): message is ToRelay | RelayTold {
@@ -199,7 +223,8 @@ export function relayMessageFields(m: RelayMessage): Fields {
       return [channel, region, countFields(m.count)]
     case 'relayJoined':
       return [channel, region, m.relayId, m.joinNo, m.epoch, standingFields(m.standing),
-        m.isContinuation, m.isWhole, m.publications.map(publicationFields), m.members]
+        m.isContinuation, m.isWhole, m.publications.map(publicationFields), m.members,
+        m.wantsWritten]
     case 'relayMembers':
       return [channel, region, m.relayId, m.joinNo, m.members.map(memberFields)]
     case 'relayAsk':
@@ -215,6 +240,10 @@ export function relayMessageFields(m: RelayMessage): Fields {
       return [channel, region]
     case 'relayPart':
       return [channel, region, m.relayId]
+    case 'relayWritten':
+      return [channel, region, m.lineage, m.after, m.seq]
+    case 'relayHold':
+      return [channel, region, standingFields(m.since)]
   }
 }
 
@@ -234,7 +263,8 @@ export function relayMessageFrom(kind: RelayMessage['kind'], fields: Fields): Re
     case 'relayJoined':
       return { kind, ...said, relayId: f[0]!, joinNo: f[1]!, epoch: f[2]!,
         standing: standingFrom(f[3]), isContinuation: f[4]!, isWhole: f[5]!,
-        publications: (f[6]! as unknown[]).map(publicationFrom), members: f[7]! }
+        publications: (f[6]! as unknown[]).map(publicationFrom), members: f[7]!,
+        wantsWritten: f[8] === true }
     case 'relayMembers':
       return { kind, ...said, relayId: f[0]!, joinNo: f[1]!,
         members: (f[2]! as unknown[]).map(memberFrom) }
@@ -253,5 +283,9 @@ export function relayMessageFrom(kind: RelayMessage['kind'], fields: Fields): Re
       return { kind, ...said }
     case 'relayPart':
       return { kind, ...said, relayId: f[0]! }
+    case 'relayWritten':
+      return { kind, ...said, lineage: f[0]!, after: f[1]!, seq: f[2]! }
+    case 'relayHold':
+      return { kind, ...said, since: standingFrom(f[0]) }
   }
 }

@@ -21,7 +21,7 @@ import { Joining } from '../peer/joining.ts'
 import type { Headcount } from '../peer/census-message.ts'
 import type { PresenceMember, Standing } from '../peer/message.ts'
 import type {
-  RelayDeliver, Relayed, RelayJoined, RelayToMaster, ToRelay
+  RelayDeliver, Relayed, RelayJoined, RelayToMaster, Stretch, ToRelay
 } from '../peer/relay-message.ts'
 
 /** What a relay begins with. */
@@ -51,6 +51,8 @@ export interface RelayPorts {
   takeNobody(): boolean
   /** So many are attached there. */
   onCount(count: Headcount): void
+  /** How much of what was born there is written here, without a gap. */
+  written(): Stretch | undefined
   /** The other region has answered for the first time. */
   onAnswered(): void
 }
@@ -77,6 +79,8 @@ export class Relay {
   #state: State = { kind: 'joining' }
   #hasAnswer = false
   #wantsCount = false
+  /** It wants to be told what of its own is written here. */
+  #wantsWritten = false
   /** Somebody there has asked us since we asked. */
   #isWoken = false
   #isSilent = false
@@ -141,6 +145,20 @@ export class Relay {
     this.#ports.send({ kind: 'relayCountWanted', channel, region, relayId, isWanted })
   }
 
+  /** So much of what was born there is written here now. */
+  sayWritten(stretch: Stretch): void {
+    if (!this.#wantsWritten || this.#state.kind === 'closed') return
+    const [channel, region] = [this.#channel, this.#region]
+    this.#ports.send({ kind: 'relayWritten', channel, region, ...stretch })
+  }
+
+  /** It is to be told what came after this; nothing, if it was told anything before. */
+  startFrom(standing: Standing): void {
+    if (this.#start.kind === 'from') return
+    this.#start = { kind: 'from', standing }
+    if (this.#state.kind === 'joining') this.#joining.anew()
+  }
+
   /** Somebody uses the channel there. */
   wake(): void {
     this.#isWoken = true
@@ -179,8 +197,8 @@ export class Relay {
     this.#told.members.push(...members)
   }
 
-  #onJoined({ joinNo, epoch, standing, isContinuation, isWhole, publications, members }:
-  RelayJoined): void {
+  #onJoined(joined: RelayJoined): void {
+    const { joinNo, epoch, standing, isContinuation, isWhole, publications, members } = joined
     const isBroken = !isContinuation || (this.#start.kind === 'unknown' && publications.length > 0)
     const told = this.#told?.joinNo === joinNo ? this.#told.members : []
     this.#told = undefined
@@ -194,6 +212,9 @@ export class Relay {
     if (members === 'told') this.#wantsMembers = false
     this.#joining.letIn()
     this.#start = { kind: 'from', standing }
+    this.#wantsWritten = joined.wantsWritten
+    const written = this.#ports.written()
+    if (written !== undefined) this.sayWritten(written)
     if (isWhole) {
       this.#state = { kind: 'live', epoch }
       this.#answered()

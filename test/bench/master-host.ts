@@ -131,6 +131,7 @@ export class MasterHost {
       now: () => ({ monoMs: this.#nowMs, wallMs: Date.now() + this.#aheadMs }),
       onActivity: () => undefined,
       onUsed: () => undefined,
+      askToHold: () => false, sayWritten: () => undefined, startRelay: () => undefined,
       toRegions: () => [], countAbroad: () => undefined,
       askAbroad: (_channel, _question, onAnswers) => onAnswers(new Map()),
       regionGraceMs: () => limits.regionGraceMs,

@@ -16,6 +16,7 @@ const namespaces = [
   { ...rules, id: 'safe', tlsOnly: true },
   { ...rules, id: 'kept', persisted: true, persistLast: true },
   { ...rules, id: 'known', identified: true },
+  { ...rules, id: 'everywhere', acknowledge: 'global' as const },
   { ...rules, id: 'together', batching: { intervalMs: 300, policy: 'simple' as const } }
 ]
 

@@ -17,6 +17,21 @@ export class Births {
   /** By channel and id: more than one where a client said it in two regions. */
   readonly #byId = new Map<string, Birth[]>()
 
+  /** What another region's log has, or had, by channel, lineage of birth and seq. */
+  readonly #copies = new Set<string>()
+
+  /** It stands in another region's log. */
+  copy(channel: string, lineage: string, seq: number): void {
+    this.#copies.add(`${channel} ${lineage} ${seq}`)
+  }
+
+  /** True if two regions had it at some time. */
+  isCopied({ channel, lineage, seq, id, idSpace, origin }: Committed): boolean {
+    // What a client said in two regions was born in both.
+    return origin !== undefined || this.#copies.has(`${channel} ${lineage} ${seq}`) ||
+      (idSpace === 'client' && this.withId(channel, id).length > 1)
+  }
+
   take(region: Region, committed: readonly Committed[]): void {
     for (const each of committed) {
       if (each.origin !== undefined || each.events !== undefined) continue

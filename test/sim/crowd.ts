@@ -60,7 +60,9 @@ export class Crowd {
     this.#abroad = abroad
     this.#options = options
     this.#random = abroad.world.fork('crowd')
-    this.channels = Array.from({ length: options.channelCount }, (_, at) => `wide${at}`)
+    const isGlobal = this.#random.fork('global').below(2) === 0
+    this.channels = Array.from({ length: options.channelCount }, (_, at) =>
+      isGlobal && at % 2 === 0 ? `everywhere:${at}` : `wide${at}`)
   }
 
   /** True for one whose sockets may lead to any region. */

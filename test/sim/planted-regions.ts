@@ -57,7 +57,9 @@ export const ofRegions: readonly Planted[] = [
     rule: '26',
     foundBy: ['mirror', 'once', 'journey', 'endless'],
     cables: {},
-    rewrites: [{ path: RELAYING, from: 'return origin === undefined', to: 'return origin !== null' }]
+    rewrites: [{
+      path: RELAYING, from: 'return origin === undefined', to: 'return origin !== null'
+    }]
   },
   {
     name: 'who is not told of a break goes on',

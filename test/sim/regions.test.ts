@@ -205,3 +205,37 @@ t.test('nothing crosses the cables for what one region alone uses', async (t) =>
   t.equal(abroad.frames, before)
   t.equal(client!.heard.get('mine')?.length, 50)
 })
+
+t.test('where that is asked for, what is acknowledged stands in two regions', async (t) => {
+  const scene = sceneOf('global', ['eu', 'us'])
+  const { abroad, clients: [client], regions: [eu, us] } = scene
+  const channel = 'everywhere:a'
+  client!.attach(channel)
+  abroad.world.run(1_000)
+  const { acknowledged, refused } = client!.submissions
+  const isThere = (region: typeof eu, text: string): boolean =>
+    region!.ledger.withText(text).some((each) => each.channel === `app/${channel}`)
+  const first = [...client!.publish(channel), ...client!.publish(channel)]
+  abroad.world.run(1_000)
+  t.ok(first.every((text) => acknowledged.has(text)), 'though nobody uses the channel there')
+  t.ok(first.every((text) => isThere(us, text)))
+
+  abroad.cut(eu!, us!)
+  const [alone] = client!.publish(channel)
+  abroad.world.run(7_000)
+  t.equal(refused.get(alone!)?.code, 50003, 'nobody else has it')
+  t.ok(isThere(eu, alone!))
+  t.ok(client!.heard.get(channel)?.includes(alone!))
+
+  const [moved] = client!.publish(channel)
+  abroad.world.run(500)
+  t.ok(isThere(eu, moved!))
+  for (const node of eu!.running) eu!.crash(node, 500, 1_000)
+  abroad.world.run(2_500)
+  t.notOk(acknowledged.has(moved!), 'nor does the next master acknowledge it')
+  abroad.heal()
+  abroad.world.run(15_000)
+  t.ok(acknowledged.has(moved!), 'but when it is there')
+  t.ok(isThere(us, moved!) && isThere(us, alone!))
+  t.same(client!.heard.get(channel), [...first, alone, moved], 'each is one publish')
+})

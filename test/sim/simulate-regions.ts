@@ -38,7 +38,7 @@ const NAMES = ['eu', 'us', 'ap']
 /** Members of a region that was lost leave after a minute; revocations are told every half. */
 const WHOLE_MS = 180_000
 const FRESH_MS = 30_000
-const LET_GO_MS = 120_000
+const LET_GO_MS = 240_000
 const TICK_MS = 1_000
 
 /** What befalls each region is drawn by itself, and is milder than where there is but one. */
@@ -142,6 +142,7 @@ class Run {
         moves: this.#crowd.moveCount,
         resumedElsewhere: this.#journeys.movedCount,
         brought: sum(this.#mirrors.map(({ broughtCount }) => broughtCount)),
+        acknowledgedGlobally: sum(this.#mirrors.map(({ globalCount }) => globalCount)),
         breaks: sum(this.#mirrors.map(({ breakCount }) => breakCount)),
         acknowledged: sum(this.#acks.map(({ ackedCount }) => ackedCount)),
         takeovers: sum(this.#masters.map(({ takeoverCount }) => takeoverCount)),
@@ -168,6 +169,7 @@ class Run {
   #watch(region: Region, isMover: (client: object) => boolean, isFair: boolean): void {
     const mirrors = new Mirrors({ region, births: this.#births, isFair })
     const [masters, acks] = [new Masters(), new Acks(region)]
+    acks.onAcknowledged = (committed) => mirrors.onAcknowledged(committed)
     const bounds = new Bounds(region, false)
     this.#mirrors.push(mirrors)
     this.#masters.push(masters)

@@ -2,7 +2,8 @@
  * What a region's log has of other regions. Everything in it was born there, as it stands there;
  * of each origin it has a contiguous stretch, in order, each once, but for ids that it knew
  * already; where something is left out a break says so, and there only where it may be. What one
- * region alone uses crosses no cable. Once the weather has cleared every region that uses a channel
+ * region alone uses crosses no cable. What is acknowledged where that means so, another region has.
+ * Once the weather has cleared every region that uses a channel
  * has all that was born in the others that do, and all have revoked the same.
  */
 
@@ -19,6 +20,9 @@ import type { Accepted } from '../log.ts'
 import type { Region } from '../region.ts'
 import { Violation } from '../world.ts'
 import type { Check } from './check.ts'
+
+/** The channels of the namespace where two regions have to have what is acknowledged. */
+const GLOBAL = 'app/everywhere:'
 
 export interface MirrorsOptions {
   readonly region: Region
@@ -42,6 +46,7 @@ export class Mirrors implements Check {
   readonly #revoked = new Map<string, number>()
   broughtCount = 0
   breakCount = 0
+  globalCount = 0
 
   constructor(options: MirrorsOptions) {
     this.#options = options
@@ -50,14 +55,12 @@ export class Mirrors implements Check {
   onAppended({ append, committed, lineage, isStray }: Taken): void {
     if (isStray) return
     this.#options.births.take(this.#options.region, committed)
+    const publications = committed.values()
     for (const entry of append.entries) {
-      if (entry.kind !== 'relay') continue
-      const { channel, origin } = entry
-      this.#reach(lineage, channel, origin.lineage, origin.seq)
-    }
-    for (const each of committed) {
-      if (each.origin !== undefined) this.#onBrought(each, each.origin)
-      if (each.events === undefined) this.#idsOf(each.lineage, each.channel).add(each.id)
+      if (entry.kind === 'relay') {
+        const { channel, origin } = entry
+        this.#reach(lineage, channel, origin.lineage, origin.seq)
+      } else if (entry.kind === 'publication') this.#onPublication(publications.next().value!)
     }
   }
 
@@ -85,8 +88,23 @@ export class Mirrors implements Check {
     }
   }
 
+  /** Its publisher is told that it is published. */
+  onAcknowledged(committed: Committed): void {
+    const { channel, texts } = committed
+    if (!channel.startsWith(GLOBAL)) return
+    this.globalCount++
+    if (this.#options.births.isCopied(committed)) return
+    throw new Violation('global', `${texts} is acknowledged on ${channel}, and in one region alone`)
+  }
+
   missing(): string[] {
     return [...this.#notBrought(), ...this.#notRevoked()]
+  }
+
+  #onPublication(committed: Committed): void {
+    const { origin, events, lineage, channel, id } = committed
+    if (origin !== undefined) this.#onBrought(committed, origin)
+    if (events === undefined) this.#idsOf(lineage, channel).add(id)
   }
 
   #onBrought(committed: Committed, { region: from, lineage, seq }: NonNullable<Committed['origin']>)
@@ -102,6 +120,7 @@ export class Mirrors implements Check {
     }
     if (events !== undefined) return
     this.broughtCount++
+    births.copy(channel, lineage, seq)
     const birth = births.at(channel, lineage, seq)
     if (birth === undefined || !isSame(birth.committed, committed)) {
       throw new Violation('mirror', `${who} has ${committed.texts} as ${lineage}:${seq}, ` +

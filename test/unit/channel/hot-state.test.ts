@@ -67,7 +67,7 @@ t.test('[25] all tails of a worker have a bound together: the growing one is cut
 
 t.test('[B2] a repeat of a publish under way waits for the outcome of the first', async (t) => {
   const dedupe = new Dedupe()
-  const told: Taken[] = []
+  const told: (Taken | undefined)[] = []
   dedupe.admit(op('c:1'), (taken) => told.push(taken))
   t.equal(dedupe.find(op('c:1')), 'pending')
   dedupe.wait(op('c:1'), (taken) => told.push(taken))

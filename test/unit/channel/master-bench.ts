@@ -7,10 +7,10 @@ import { Deadlines } from '../../../src/base/deadlines.ts'
 import { limits } from '../../../src/base/limits.ts'
 import { Random } from '../../../src/base/random.ts'
 import { Backlog } from '../../../src/channel/backlog.ts'
-import { keepsNothing } from '../../../src/channel/channel-archive.ts'
+import type { PublishRule } from '../../../src/channel/channel-archive.ts'
 import { TailPool } from '../../../src/channel/tail.ts'
 import { ChannelMaster } from '../../../src/channel/master.ts'
-import type { OwnershipEntry } from '../../../src/log/entry.ts'
+import type { OwnershipEntry, RelayEntry } from '../../../src/log/entry.ts'
 import type {
   Join,
   PeerMessage,
@@ -20,7 +20,7 @@ import type {
   Standing
 } from '../../../src/peer/message.ts'
 import { type Place, placeKey } from '../../../src/peer/place.ts'
-import type { RelayAsk } from '../../../src/peer/relay-message.ts'
+import type { RelayAsk, RelayHold, Stretch } from '../../../src/peer/relay-message.ts'
 import { CHANNEL, LINEAGE, ofKind, op, standing } from './parts.ts'
 import { oneMeter } from '../../support/meters.ts'
 
@@ -39,20 +39,26 @@ export class MasterBench {
   readonly owned: OwnershipEntry[] = []
   /** What other regions were asked. */
   readonly asked: RelayAsk[] = []
-  /** Whether they are to count. */
   /** The other regions. */
   regions: readonly string[] = ['there']
+  /** One of them was asked to hold the channel. */
+  readonly holds: { readonly hold: RelayHold, readonly turn: number }[] = []
+  /** What they were told of what is written here. */
+  readonly written: (Stretch & { readonly region: string })[] = []
+  /** How far what is born there was said to be taken, where nothing of it is written. */
+  readonly begun: RelayEntry[] = []
+  /** Whether they are to count. */
   isCountingAbroad = false
   #entry = 100
   #sent: { to: string; message: PeerMessage }[] = []
 
-  constructor(start: Standing = standing(0), epoch = 7) {
+  constructor(start: Standing = standing(0), epoch = 7, rule: PublishRule = {}) {
     const bench = this
     this.master = new ChannelMaster(CHANNEL, { standing: start, birth: { seq: 0, entry: 0 } }, {
       epoch,
       lineage: LINEAGE,
       region: 'here',
-      keeping: keepsNothing,
+      keeping: { version: 1, kept: () => rule },
       archiving: {
         partition: 0, archive: { askArchive: () => undefined }, deadlines: new Deadlines(),
         random: new Random('archive'), backlog: new Backlog(), hasRoom: true, nowMs: () => 0,
@@ -72,12 +78,19 @@ export class MasterBench {
       countAbroad: (_, isWanted) => {
         this.isCountingAbroad = isWanted
       },
+      askToHold: (hold, turn) => {
+        this.holds.push({ hold, turn })
+        return this.regions.length > 0
+      },
+      startRelay: () => undefined,
+      sayWritten: (_, region, stretch) => void this.written.push({ region, ...stretch }),
       toRegions: (ask) => {
         this.asked.push(ask)
         return this.regions
       },
       own: (entry) => {
         if (entry.kind === 'ownership') this.owned.push(entry)
+        else this.begun.push(entry)
       },
       now: () => this.now(),
       later: (_, afterMs, run) => void this.deadlines.at(this.monoMs + afterMs, run),

@@ -85,6 +85,7 @@ export class PartitionBench {
       homes: () => [],
       onActivity: () => undefined,
       onUsed: () => undefined,
+      askToHold: () => false, sayWritten: () => undefined, startRelay: () => undefined,
       toRegions: () => [], countAbroad: () => undefined,
       askAbroad: (_channel, _question, onAnswers) => onAnswers(new Map()),
       regionGraceMs: () => limits.regionGraceMs,

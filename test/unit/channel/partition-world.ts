@@ -88,6 +88,7 @@ export class Life {
       homes: () => world.homes,
       onActivity: () => undefined,
       onUsed: () => undefined,
+      askToHold: () => false, sayWritten: () => undefined, startRelay: () => undefined,
       toRegions: () => [], countAbroad: () => undefined,
       askAbroad: (_channel, _question, onAnswers) => onAnswers(new Map()),
       regionGraceMs: () => limits.regionGraceMs,

@@ -121,6 +121,7 @@ export class PresenceLife {
       send: (to, message) => void this.#said.push({ to: placeKey(to), message }),
       onActivity: () => undefined,
       onUsed: () => undefined,
+      askToHold: () => false, sayWritten: () => undefined, startRelay: () => undefined,
       toRegions: () => [], countAbroad: () => undefined,
       askAbroad: (_channel, _question, onAnswers) => onAnswers(new Map()),
       regionGraceMs: () => limits.regionGraceMs,

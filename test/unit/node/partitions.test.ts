@@ -40,6 +40,7 @@ class Rig {
       meters: oneMeter(),
       now: () => ({ monoMs: this.nowMs, wallMs: this.nowMs }),
       send: (_, message) => void this.sent.push(message),
+      askToHold: () => false, sayWritten: () => undefined, startRelay: () => undefined,
       onActivity: () => undefined, onUsed: () => undefined, toRegions: () => [],
       askAbroad: (_channel, _question, onAnswers) => onAnswers(new Map()),
       countAbroad: () => undefined, regionGraceMs: () => 0,

@@ -36,7 +36,10 @@ const messages: readonly PeerMessage[] = [
     kind: 'join' as const, channel, joinNo: 2, clientId: 'x', viewVersion: 9, ...each
   })),
   ...[[], [{ lineage: 'old', publications: [{ ...publication, isLastKept: true as const }] },
-    { lineage: 'l', publications: [{ ...publication, keptMs: 5 }] }]].map((older) => ({
+    { lineage: 'l', publications: [{ ...publication, keptMs: 5 }] },
+    { lineage: 'l', publications: [{ ...publication, isGlobal: true as const },
+      { ...publication, keptMs: 5, isLastKept: true as const, isGlobal: true as const }] }]
+  ].map((older) => ({
     kind: 'backfilled' as const, channel, clientId: 'x', requestNo: 7, epoch: 4,
     isContinuation: true, standing: from, publications: [publication], older
   })),
@@ -59,7 +62,9 @@ const messages: readonly PeerMessage[] = [
   { ...relay, kind: 'relayJoined', epoch: 4, standing: from, isContinuation: true, isWhole: true,
     publications: [publication, { ...publication, origin: { region: 'eu', ...from } },
       { ...publication, origin: { region: 'eu', ...from }, isBreak: true as const }],
-    members: 'told' },
+    members: 'told', wantsWritten: true },
+  { kind: 'relayWritten', channel, region: 'us', lineage: 'L', after: 3, seq: 7 },
+  { kind: 'relayHold', channel, region: 'us', since: from },
   { ...relay, kind: 'relayDormant' },
   { kind: 'relayDeliver', channel, region: 'us', epoch: 4, after: 2, publications: [publication] },
   { kind: 'revokedAbroad', digest: 7, revocations: [revocation] },

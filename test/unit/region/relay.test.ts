@@ -6,7 +6,7 @@ import { limits } from '../../../src/base/limits.ts'
 import { Random } from '../../../src/base/random.ts'
 import type { PresenceMember } from '../../../src/peer/message.ts'
 import type {
-  Relayed, RelayJoin, RelayJoined, RelayToMaster
+  Relayed, RelayJoin, RelayJoined, RelayToMaster, Stretch
 } from '../../../src/peer/relay-message.ts'
 import { Relay, type RelayStart } from '../../../src/region/relay.ts'
 import { CHANNEL, publications, standing } from '../channel/parts.ts'
@@ -21,6 +21,8 @@ class RelayBench {
   /** Of connections. */
   readonly counts: number[] = []
   answeredCount = 0
+  /** What of what was born there is written here. */
+  written: Stretch | undefined
   #said: RelayToMaster[] = []
   #nowMs = 0
   readonly #deadlines = new Deadlines()
@@ -43,6 +45,7 @@ class RelayBench {
         return this.hasRoom
       },
       onCount: (count) => void this.counts.push(count.connections),
+      written: () => this.written,
       onAnswered: () => void this.answeredCount++
     })
     this.relay.begin()
@@ -60,7 +63,7 @@ class RelayBench {
     this.relay.onMessage({
       kind: 'relayJoined', channel: CHANNEL, region: 'there', relayId, joinNo, epoch: 7,
       standing: standing(5), isContinuation: true, isWhole: true, publications: [],
-      members: 'told', ...over
+      members: 'told', wantsWritten: false, ...over
     })
   }
 

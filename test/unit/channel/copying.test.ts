@@ -1,0 +1,219 @@
+/* Publishes that are acknowledged once another region has them, as both masters see them. */
+
+import t from 'tap'
+import { limits } from '../../../src/base/limits.ts'
+import { decodeState, emptyState, encodeState } from '../../../src/channel/partition-state.ts'
+import { publicationFields, publicationFrom } from '../../../src/peer/fields.ts'
+import type { RelayJoin } from '../../../src/peer/relay-message.ts'
+import { a, b, MasterBench } from './master-bench.ts'
+import { CHANNEL, LINEAGE, ofKind, publication, publications, standing } from './parts.ts'
+
+function globally(): MasterBench {
+  const bench = new MasterBench(standing(0), 7, { isGlobal: true })
+  bench.join(a)
+  return bench
+}
+
+/** A relay of another region comes, and is told what is born here. */
+function listen(bench: MasterBench, over: Partial<RelayJoin> = {}): void {
+  bench.master.onRelayJoin(b, {
+    kind: 'relayJoin', channel: CHANNEL, region: 'there', relayId: 'r', joinNo: 1, viewVersion: 1,
+    from: standing(0), sinceMs: 0, wantsMembers: false, wantsCount: false, ...over
+  }, bench.now())
+}
+
+/** It says that it has what came after one seq, up to another. */
+function written(bench: MasterBench, after: number, seq: number, lineage = LINEAGE): void {
+  bench.master.copying.onWritten({
+    kind: 'relayWritten', channel: CHANNEL, region: 'there', lineage, after, seq
+  })
+}
+
+function expire(bench: MasterBench, ms: number): boolean {
+  bench.pass(ms)
+  return bench.master.expire(bench.monoMs, 0)
+}
+
+t.test('a publish is acknowledged once another region has written it', async (t) => {
+  const bench = globally()
+  listen(bench)
+  t.match(ofKind(bench.sent(b), 'relayJoined'), [{ wantsWritten: true }])
+  bench.publish(a, 1, 'c:0')
+  bench.publish(a, 2, 'c:1')
+  bench.commit()
+  const told = bench.sent(a)
+  t.match(ofKind(told, 'deliver').flatMap(({ publications: all }) => all), [{ seq: 1 }, { seq: 2 }],
+    'subscribers are told at once')
+  t.same(ofKind(told, 'result'), [])
+  t.match(ofKind(bench.sent(b), 'relayDeliver').flatMap((each) => each.publications),
+    [{ seq: 1 }, { seq: 2 }])
+  written(bench, 0, 1)
+  t.match(bench.outcomes(a), [/^1: /])
+  written(bench, 0, 1)
+  written(bench, 0, 2, 'another lineage')
+  written(bench, 2, 9)
+  t.same(bench.outcomes(a), [], 'said again, of another log, or of what came after a break')
+  bench.publish(a, 3, 'c:1')
+  t.same(bench.outcomes(a), [], 'a repeat waits for the same')
+  written(bench, 0, 2)
+  t.match(bench.outcomes(a), [/^2: /, /^3: /])
+  bench.publish(a, 4, 'c:0')
+  t.match(bench.outcomes(a), [/^4: /], 'and is known from then on')
+  t.equal(bench.waiting.length, 0)
+})
+
+t.test('the rule of another namespace is another', async (t) => {
+  const bench = new MasterBench()
+  bench.join(a)
+  listen(bench)
+  t.match(ofKind(bench.sent(b), 'relayJoined'), [{ wantsWritten: false }])
+  bench.publish(a, 1, 'c:0')
+  bench.commit()
+  t.match(bench.outcomes(a), [/^1: /])
+  t.same(bench.holds, [])
+})
+
+t.test('where no region listens one is asked to, and the next when it says nothing', async (t) => {
+  const bench = globally()
+  bench.publish(a, 1, 'c:0')
+  bench.commit()
+  t.match(bench.holds, [{ turn: 0, hold: { region: 'here', since: { lineage: LINEAGE, seq: 0 } } }])
+  bench.pass(limits.holdAgainMs)
+  t.match(bench.holds.map(({ turn }) => turn), [0, 1])
+  written(bench, 0, 1)
+  bench.pass(10 * limits.holdAgainMs)
+  t.equal(bench.holds.length, 2, 'nobody is asked for what is there')
+  listen(bench)
+  bench.publish(a, 2, 'c:1')
+  bench.commit()
+  bench.pass(limits.holdAgainMs)
+  t.equal(bench.holds.length, 3, 'who listens may be silent')
+})
+
+t.test('what no region can be told any more is never acknowledged', async (t) => {
+  const bench = globally()
+  bench.publish(a, 1, 'c:0')
+  bench.commit()
+  bench.pass(limits.uncopiedAnswerMs)
+  t.same(bench.outcomes(a), ['1: 50003'])
+  bench.publish(a, 1, 'c:0')
+  t.same(bench.outcomes(a), ['1: 50003'], 'also where that was lost')
+  expire(bench, limits.tailMs)
+  written(bench, 0, 1)
+  bench.publish(a, 2, 'c:0')
+  t.same(bench.outcomes(a), ['2: 50003'], 'nor is it published again while its id is known')
+  t.equal(bench.waiting.length, 0)
+  bench.master.onPart(a, 'of a')
+  expire(bench, limits.idKeptMs)
+  t.ok(expire(bench, limits.idKeptMs + limits.idleChannelMs), 'and it keeps nothing here for ever')
+})
+
+t.test('who says it again is told what becomes of the first', async (t) => {
+  const bench = globally()
+  bench.publish(a, 1, 'c:0')
+  bench.publish(a, 2, 'c:1')
+  bench.commit()
+  bench.pass(limits.uncopiedAnswerMs)
+  t.same(bench.outcomes(a), ['1: 50003', '2: 50003'])
+  bench.publish(a, 3, 'c:0')
+  bench.pass(limits.uncopiedAnswerMs - 1)
+  t.same(bench.outcomes(a), [])
+  written(bench, 0, 1)
+  t.match(bench.outcomes(a), [/^3: /])
+  bench.publish(a, 4, 'c:1')
+  bench.pass(limits.uncopiedAnswerMs)
+  t.same(bench.outcomes(a), ['4: 50003'], 'in time')
+  t.equal(bench.waiting.length, 0, 'and it is one publish')
+})
+
+t.test('who takes the channel over waits for the same', async (t) => {
+  const bench = globally()
+  bench.publish(a, 1, 'c:0')
+  bench.publish(a, 2, 'c:1')
+  const [first, second] = bench.commit()
+  written(bench, 0, 1)
+  bench.sent(a)
+  const { channels: [state] } = decodeState(encodeState({
+    ...emptyState, channels: [bench.master.state()]
+  }))
+  const heir = globally()
+  heir.master.restoreState(state!, 0)
+  for (const covered of [first!, second!]) heir.master.restore(covered, 6, true, 0)
+  const later = publicationFrom(publicationFields({ ...second!, seq: 3, entry: 103, id: 'c:2' }))
+  heir.master.restore(later, 6, false, 0)
+  heir.publish(a, 1, 'c:0')
+  heir.publish(a, 2, 'c:1')
+  heir.publish(a, 3, 'c:2')
+  t.match(heir.outcomes(a), [/^1: /], 'it knows what another region has')
+  written(heir, 0, 3)
+  t.match(heir.outcomes(a), [/^2: /, /^3: /], 'and of the rest that it has not')
+  t.equal(heir.waiting.length, 0)
+})
+
+t.test('what waits is bounded', async (t) => {
+  const { uncopiedMax } = limits
+  Object.assign(limits, { uncopiedMax: 2 })
+  t.teardown(() => void Object.assign(limits, { uncopiedMax }))
+  const bench = globally()
+  for (const no of [1, 2, 3]) {
+    bench.publish(a, no, `c:${no}`)
+    bench.commit()
+  }
+  t.same(bench.outcomes(a), ['3: 50005'])
+})
+
+t.test('a region says what it has written, as a stretch without a gap', async (t) => {
+  const bench = new MasterBench()
+  const { relaying } = bench.master
+  relaying.onRelay('there', true)
+  const take = (from: number, to: number, isBroken = false): void => {
+    relaying.take('there', {
+      isBroken, publications: isBroken ? [] : publications(from, to),
+      standing: standing(to, { lineage: 'T1' }), members: undefined
+    })
+  }
+  take(41, 42)
+  t.same(bench.written, [], 'nothing before it stands in the log')
+  bench.commit()
+  t.same(bench.written.splice(0), [{ region: 'there', lineage: 'T1', after: 40, seq: 42 }])
+  take(43, 43)
+  const [third] = bench.commit()
+  t.same(bench.written.splice(0), [{ region: 'there', lineage: 'T1', after: 40, seq: 43 }])
+  take(50, 50, true)
+  bench.commit()
+  t.same(bench.written.splice(0), [{ region: 'there', lineage: 'T1', after: 50, seq: 50 }])
+  const heir = new MasterBench()
+  heir.master.restore({ ...third!, seq: 1 }, 6, false, 0)
+  t.same(heir.master.relaying.written.stretchOf('there'), { lineage: 'T1', after: 42, seq: 43 },
+    'of what it can still read')
+})
+
+t.test('an id that is known here already stands in both regions', async (t) => {
+  const bench = new MasterBench()
+  bench.join(a)
+  const { relaying } = bench.master
+  relaying.take('there', { isBroken: false, publications: [], members: undefined,
+    standing: standing(6, { lineage: 'T1' }) })
+  t.match(bench.begun.splice(0), [{ origin: { region: 'there', seq: 6 } }])
+  bench.publish(a, 1, { ...publication(1), id: 'own', idSpace: 'client' })
+  bench.commit()
+  const known = { ...publication(7), id: 'own', idSpace: 'client' as const }
+  relaying.take('there', { isBroken: false, publications: [known], members: undefined,
+    standing: standing(7, { lineage: 'T1' }) })
+  t.equal(bench.waiting.length, 0)
+  t.match(bench.begun, [{ origin: { region: 'there', seq: 7 } }], 'the log says so all the same')
+})
+
+t.test('who is asked to hold a channel begins where it is told', async (t) => {
+  const bench = new MasterBench()
+  const since = standing(8, { lineage: 'T1' })
+  const hold = { kind: 'relayHold' as const, channel: CHANNEL, region: 'there', since }
+  bench.master.relaying.hold(hold, 1_000)
+  t.match(bench.begun, [{ origin: { region: 'there', lineage: 'T1', seq: 8 } }])
+  t.match(bench.master.relaying.standingOf('there'), since)
+  t.ok(bench.master.relaying.isHeld(999))
+  bench.master.relaying.hold({ ...hold, since: standing(20, { lineage: 'T1' }) }, 2_000)
+  t.match(bench.master.relaying.standingOf('there'), since, 'or goes on from where it is')
+  t.ok(bench.master.relaying.isHeld(1_999))
+  t.notOk(bench.master.relaying.isHeld(2_000))
+})
