@@ -10,6 +10,7 @@ import { all, type Planted, replace } from './planting.ts'
 const RELAY = 'src/region/relay.ts'
 const RELAYING = 'src/channel/relaying.ts'
 const MOVING = 'src/channel/moving.ts'
+const COPYING = 'src/channel/copying.ts'
 
 /** Cables that break, and nothing worse. */
 const cables = { cuts: 8, oneWayCuts: 5, loss: 0.03, losses: 0, resets: 0 }
@@ -84,7 +85,7 @@ export const ofRegions: readonly Planted[] = [
     name: 'the list of who is present elsewhere is not taken',
     rule: '21',
     foundBy: ['whole'],
-    cables: { ...cables, losses: 6 },
+    cables: { ...cables, resets: 4 },
     plant: () => replace(MasterPresence, 'onRegion', () => () => undefined)
   },
   {
@@ -96,5 +97,32 @@ export const ofRegions: readonly Planted[] = [
       replace(RevocationSync, 'onFresh', () => () => undefined),
       replace(RevocationSync, 'onMessage', () => () => undefined)
     )
+  },
+  {
+    name: 'what another region has received counts as written there',
+    rule: '3',
+    foundBy: ['global'],
+    mix: { logTrouble: 0.1 },
+    cables: {},
+    rewrites: [{
+      path: RELAYING,
+      from: 'const next = this.#newOf(region, publications, standing)',
+      to: `const next = this.#newOf(region, publications, standing)
+        this.written.begin({ region, ...standing, seq: 0 })
+        this.written.onWritten({ region, ...standing })
+        this.sayWritten()`
+    }]
+  },
+  {
+    name: 'what another region has written it has of all that came before',
+    rule: '3',
+    foundBy: ['global'],
+    mix: { logTrouble: 0.001 },
+    cables: { ...cables, resets: 4 },
+    rewrites: [{
+      path: COPYING,
+      from: 'this.#waiting.filter(({ seq }) => seq > after && seq <= through)',
+      to: 'this.#waiting.filter(({ seq }) => seq > after * 0)'
+    }]
   }
 ]

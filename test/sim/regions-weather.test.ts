@@ -39,7 +39,7 @@ t.test('[26] in every weather between regions every promise is kept', async (t) 
   t.same(failures, [])
   for (const [what, least] of [
     ['heard', 5_000], ['brought', 2_000], ['moves', 20], ['resumedElsewhere', 50], ['breaks', 5],
-    ['takeovers', 200], ['acknowledged', 2_000]
+    ['takeovers', 200], ['acknowledged', 2_000], ['acknowledgedGlobally', 500]
   ] as const) t.ok(seen.get(what)! >= least, `${seen.get(what)} ${what}`)
   t.same(KINDS.filter((kind) => !weather.has(kind)), [], 'no kind of weather is missing')
 })
