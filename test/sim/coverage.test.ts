@@ -5,6 +5,7 @@ import { Coverage, ROOMS } from './coverage.ts'
 
 const ROOT = resolve(import.meta.dirname, '..', '..')
 const SEED_COUNT = 45
+const REGIONS_SEED_COUNT = 5
 const SHARE = 0.9
 /** What stands for the world outside must not be the shell's own. */
 const SHELL = ['bus', 'edge', 'store', 'kube', 'operator', 'ops', 'commands']
@@ -44,6 +45,8 @@ t.test('[26] it executes nine tenths of the core', async (t) => {
   const { simulate } = await import('./simulate.ts')
   const { sceneOf, talk } = await import('./scenes.ts')
   for (let seed = 1; seed <= SEED_COUNT; seed++) simulate({ seed: 10_000 + seed })
+  const { simulateRegions } = await import('./simulate-regions.ts')
+  for (let seed = 1; seed <= REGIONS_SEED_COUNT; seed++) simulateRegions({ seed })
   const { WorldReader } = await import('./world-reader.ts')
   const scene = sceneOf('coverage', ['eu', 'us'])
   talk(scene, 4_000)
