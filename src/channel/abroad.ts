@@ -102,7 +102,8 @@ function bring(transplant: Transplant, { dedupe, presence, sequencer }: Parts): 
     if (dedupe.find(transplant) !== 'new') return false
     dedupe.admit(transplant, () => undefined)
   }
-  if (transplant.owner !== undefined) presence.bring(transplant)
-  sequencer.bring(transplant)
+  const { owner } = transplant
+  const timestamp = owner === undefined ? transplant.timestamp : presence.bring(transplant)
+  sequencer.bring({ ...transplant, timestamp })
   return true
 }

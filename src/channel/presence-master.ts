@@ -213,9 +213,20 @@ export class MasterPresence {
     this.checkOwners(nowMs)
   }
 
-  /** What was born in another region is on its way to the log. */
-  bring(publication: Omit<Publication, 'seq' | 'entry'>): void {
-    this.#decided.apply(publication, decodeItems(publication.payload))
+  /**
+   * What was born in another region is on its way to the log. Returns when it is said to have been:
+   * not before what is known of its members, of whom a list may have been written here since, for
+   * clients would take a leave that is older than that for nothing (protocol 8.1).
+   */
+  bring(publication: Omit<Publication, 'seq' | 'entry'>): number {
+    const items = decodeItems(publication.payload)
+    const { connectionId = '' } = publication
+    const timestamp = items.reduce((latest, { clientId }) => {
+      const known = this.#decided.get(memberKey(connectionId, clientId))
+      return Math.max(latest, known?.timestamp ?? 0)
+    }, publication.timestamp)
+    this.#decided.apply({ ...publication, timestamp }, items)
+    return timestamp
   }
 
   /** All who are present in another region, for which `owner` speaks. */

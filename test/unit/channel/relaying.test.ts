@@ -7,7 +7,7 @@ import { EMPTY } from '../../../src/channel/occupancy.ts'
 import { encodeItems } from '../../../src/channel/presence.ts'
 import { a, b, MasterBench } from './master-bench.ts'
 import { CHANNEL, ofKind, publication, publications, standing } from './parts.ts'
-import { ENTER, member, ownerOf } from './presence-world.ts'
+import { ENTER, LEAVE, member, ownerOf } from './presence-world.ts'
 
 const THERE = 'T1'
 
@@ -235,6 +235,22 @@ t.test('members of another region are present, and leave as it says', async (t) 
     bench.commit()
     t.same(shown(), [])
   })
+})
+
+t.test('a leave is not older than what was listed of its member', async (t) => {
+  const bench = new MasterBench()
+  bench.master.relaying.onRelay('there', true)
+  bench.master.relaying.take('there', relayed(1, 0, { members: [member('bert', 'd:0:0')] }))
+  const [listed] = bench.commit()
+  const [shown] = bench.master.presence.shown()
+  t.ok(listed!.timestamp > publication(1).timestamp, 'it was listed after it was decided there')
+  const leave = publication(1, {
+    messageCount: 0, owner: ownerOf('n9', { claim: 4 }), connectionId: shown!.connectionId,
+    payload: encodeItems([{ action: LEAVE, clientId: 'bert' }])
+  })
+  bench.master.relaying.take('there', relayed(1, 1, { publications: [leave] }))
+  t.match(bench.commit(), [{ timestamp: listed!.timestamp }], 'or clients would not believe it')
+  t.same(bench.master.presence.shown(), [])
 })
 
 t.test('relays are told who is present here, in this region', async (t) => {
