@@ -29,7 +29,7 @@ import {
 import type { Confirmation, LinkFrame, Stream } from './link.ts'
 import { LISTENERS_KINDS, type ListenersMessage } from './listeners-message.ts'
 import {
-  isRelayKind, isRelayMessage, RELAY_KINDS, type RelayMessage, relayMessageFields,
+  COPY_KINDS, isRelayKind, isRelayMessage, RELAY_KINDS, type RelayMessage, relayMessageFields,
   relayMessageFrom
 } from './relay-message.ts'
 import {
@@ -70,6 +70,10 @@ export type MeshMessage =
   ToMaster | ToClientFromMaster | RollMessage | HandedOver | ClaimMessage | ListenersMessage |
   CometMessage | NonceMessage | QuestionMessage | RevocationMessage | RelayMessage
 
+/**
+ * A message's number is its place here: nodes and regions of another release know it by that, so
+ * what is new stands last.
+ */
 const KINDS = [
   'join',
   'part',
@@ -94,7 +98,8 @@ const KINDS = [
   ...QUESTION_KINDS,
   'revoked',
   ...RELAY_KINDS,
-  ...REVOCATION_KINDS
+  ...REVOCATION_KINDS,
+  ...COPY_KINDS
 ] as const satisfies readonly MeshMessage['kind'][]
 
 const FRAME_KINDS = ['batch', 'confirm', 'ask', 'unknownStream'] as const
@@ -138,6 +143,8 @@ export class PeerCodec {
   /**
    * A frame from bytes of the bus; undefined for what is not a frame of a version we speak (the
    * sender is told nothing: a link asks again, and members speak the lowest version of the View).
+   * A message that only a later release knows is let pass: whoever waits for its answer does not
+   * get one, and the rest of the link's talk goes on.
    */
   decodeFrame(bytes: Uint8Array): LinkFrame | undefined {
     try {
@@ -241,9 +248,7 @@ function frameFromFields(fields: Fields): LinkFrame {
   switch (kind) {
     case 'batch': {
       const confirms = body[3] === null ? undefined : confirmationFrom(body[3] as Fields)
-      const messages = (body[4] as Uint8Array[]).map(
-        (bytes) => messageFromFields(decoder.decode(bytes) as Fields)
-      )
+      const messages = (body[4] as Uint8Array[]).flatMap(messagesFrom)
       return { ...head, kind, stream, batchNo: body[2] as number, confirms, messages }
     }
     case 'confirm':
@@ -254,6 +259,16 @@ function frameFromFields(fields: Fields): LinkFrame {
       return { ...head, kind, stream }
     default:
       throw new RangeError(`unknown frame kind ${kindNo}`)
+  }
+}
+
+/** One message, or none that we know. */
+function messagesFrom(bytes: Uint8Array): MeshMessage[] {
+  const fields = decoder.decode(bytes) as Fields
+  try {
+    return [messageFromFields(fields)]
+  } catch {
+    return []
   }
 }
 

@@ -158,7 +158,9 @@ export function memberFrom(value: unknown): ListedMember {
 
 const KEPT_AT = 13
 const ORIGIN_AT = 15
-const GLOBAL_AT = 17
+/** Where it says whether it is the last one that is kept: what former releases do not read. */
+const GLOBAL = 2
+const GLOBAL_AND_LAST = 3
 
 /** A publication's fields in the order that logs and meshes keep. */
 export function publicationFields(publication: Publication): Fields {
@@ -170,9 +172,7 @@ export function publicationFields(publication: Publication): Fields {
   }
   if (publication.isGlobal === true) {
     while (fields.length < KEPT_AT) fields.push(null)
-    fields.push(keptMs ?? null, isLastKept ?? null)
-    while (fields.length < GLOBAL_AT) fields.push(null)
-    return [...fields, true]
+    return [...fields, keptMs ?? null, isLastKept === true ? GLOBAL_AND_LAST : GLOBAL]
   }
   if (keptMs === undefined && isLastKept !== true) return fields
   while (fields.length < KEPT_AT) fields.push(null)
@@ -193,18 +193,18 @@ export function originFrom(value: unknown): Origin {
 /** The inverse of `publicationFields`; throws a TypeError for what is not that. */
 export function publicationFrom(value: unknown): Publication {
   const [seq, entry, timestamp, counter, ...op] = value as [number, number, number, number]
-  const [keptMs, isLastKept, origin, isBreak, isGlobal] = (value as unknown[]).slice(KEPT_AT) as
-    [(number | null)?, (boolean | null)?, unknown?, (true | null)?, true?]
+  const [keptMs, last, origin, isBreak] = (value as unknown[]).slice(KEPT_AT) as
+    [(number | null)?, (true | number | null)?, unknown?, true?]
   if (keptMs !== undefined) withoutPadding(op)
   const { membersMax, rateMax, said, ifNew, ...rest } = opFrom(op)
-  const global = isGlobal === true ? { isGlobal } : {}
+  const global = last === GLOBAL || last === GLOBAL_AND_LAST ? { isGlobal: true as const } : {}
   const publication = { seq, entry, timestamp, counter, ...rest, ...global }
   if (origin !== undefined && origin !== null) {
     return { ...publication, origin: originFrom(origin), ...(isBreak === true && { isBreak }) }
   }
   if (keptMs === undefined) return publication
   const kept = keptMs === null ? publication : { ...publication, keptMs }
-  return isLastKept === true ? { ...kept, isLastKept } : kept
+  return last === true || last === GLOBAL_AND_LAST ? { ...kept, isLastKept: true } : kept
 }
 
 /** The fields of what a rewind is told first. */

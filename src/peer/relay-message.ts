@@ -179,12 +179,18 @@ const REGION_MARK = '@'
 /** Their kinds, in the order in which bytes name them; new ones come last. */
 export const RELAY_KINDS = [
   'relayJoin', 'relayJoined', 'relayDormant', 'relayDeliver', 'relayAgain', 'relayPart',
-  'relayMembers', 'relayAsk', 'relayTold', 'relayCountWanted', 'relayCount', 'relayWritten',
-  'relayHold'
+  'relayMembers', 'relayAsk', 'relayTold', 'relayCountWanted', 'relayCount'
 ] as const satisfies readonly RelayMessage['kind'][]
 
+/** Their numbers on the mesh are behind all others. */
+export const COPY_KINDS = [
+  'relayWritten', 'relayHold'
+] as const satisfies readonly RelayMessage['kind'][]
+
+const KINDS: readonly (string | undefined)[] = [...RELAY_KINDS, ...COPY_KINDS]
+
 export function isRelayKind(kind: string | undefined): kind is RelayMessage['kind'] {
-  return (RELAY_KINDS as readonly (string | undefined)[]).includes(kind)
+  return KINDS.includes(kind)
 }
 
 export function isRelayMessage(message: { readonly kind: string }): message is RelayMessage {

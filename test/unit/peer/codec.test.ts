@@ -1,6 +1,8 @@
+import { decode, encode } from '@msgpack/msgpack'
 import t from 'tap'
 import { EMPTY } from '../../../src/channel/occupancy.ts'
 import { PeerCodec } from '../../../src/peer/codec.ts'
+import { publicationFields } from '../../../src/peer/fields.ts'
 import type { PeerMessage, PublishOp } from '../../../src/peer/message.ts'
 
 const channel = 'app/c'
@@ -81,13 +83,51 @@ const messages: readonly PeerMessage[] = [
   { kind: 'relayPart', channel, region: 'us', relayId: 'r' }
 ]
 
-t.test('questions and publishes cross the mesh as they are', async (t) => {
-  const codec = new PeerCodec()
-  const from = { incarnation: 'n0-1', worker: 0 }
-  const bytes = codec.encodeFrame({
-    kind: 'batch', formatVersion: 1, from, to: { incarnation: 'n1-1', worker: 1 }, viewVersion: 9,
+/** By number, as nodes and regions of other releases know them: what is new stands last. */
+const NUMBERED = ('join part publish backfill joined notMaster result deliver backfilled ' +
+  'joinAgain members declare rollCalled rollAnswered claim claimGranted claimRefused stillHeld ' +
+  'holding superseded prove proved handedOver occupancyWanted censusWanted census occupancy ' +
+  'listenersAsked listenersTold cometAsked cometAnswered cometLeft spend spent ask answered ' +
+  'enumerate enumerated revoked relayJoin relayJoined relayDormant relayDeliver relayAgain ' +
+  'relayPart relayMembers relayAsk relayTold relayCountWanted relayCount revokedAbroad ' +
+  'revokedDiffers revokedAll relayWritten relayHold').split(' ')
+
+const codec = new PeerCodec()
+
+function batchOf(messages: readonly PeerMessage[]): Uint8Array {
+  return codec.encodeFrame({
+    kind: 'batch', formatVersion: 1, from: { incarnation: 'n0-1', worker: 0 },
+    to: { incarnation: 'n1-1', worker: 1 }, viewVersion: 9,
     stream: { generation: 1, number: 1 }, batchNo: 1, confirms: undefined, messages
   })
-  const frame = codec.decodeFrame(bytes)
+}
+
+t.test('questions and publishes cross the mesh as they are', async (t) => {
+  const frame = codec.decodeFrame(batchOf(messages))
   t.same(frame?.kind === 'batch' && frame.messages, messages)
+})
+
+t.test('a message keeps its number for ever', async (t) => {
+  const encoded = (decode(batchOf(messages)) as unknown[]).at(-1) as Uint8Array[]
+  for (const [at, { kind }] of messages.entries()) {
+    const [number] = decode(encoded[at]!) as number[]
+    t.equal(NUMBERED[number!], kind)
+  }
+})
+
+t.test('what a later release says is let pass, and the rest is heard', async (t) => {
+  const fields = decode(batchOf(messages.slice(0, 2))) as unknown[]
+  const encoded = fields.at(-1) as Uint8Array[]
+  encoded.splice(1, 0, encode([250, 'app/c']), encode([NUMBERED.indexOf('ask'), 'c', 1, [99]]))
+  const frame = codec.decodeFrame(encode(fields))
+  t.same(frame?.kind === 'batch' && frame.messages, messages.slice(0, 2))
+})
+
+t.test('what is held in two regions is told where former releases see nothing', async (t) => {
+  const global = { ...publication, isGlobal: true as const }
+  for (const each of [global, { ...global, keptMs: 5, isLastKept: true as const }]) {
+    const fields = publicationFields(each)
+    t.equal(fields.length, 15, 'an origin would be behind')
+    t.ok(typeof fields.at(-1) === 'number')
+  }
 })
