@@ -14,17 +14,10 @@ import { CENSUS_KINDS, isCensusKind, isCensusMessage } from './census-message.ts
 import { claimMessageFields, claimMessageFrom } from './claim-codec.ts'
 import { CLAIM_KINDS, type ClaimMessage, isClaimKind, isClaimMessage } from './claim-message.ts'
 import { cometMessageFields, cometMessageFrom } from './comet-codec.ts'
-import {
-  COMET_KINDS,
-  type CometMessage,
-  cometWeight,
-  isCometKind,
-  isCometMessage
-} from './comet-message.ts'
+import { COMET_KINDS, type CometMessage, isCometKind, isCometMessage } from './comet-message.ts'
 import { questionMessageFields, questionMessageFrom } from './question-codec.ts'
 import {
-  type Answer, isQuestionKind, isQuestionMessage, QUESTION_KINDS, type QuestionMessage,
-  statsWeight
+  isQuestionKind, isQuestionMessage, QUESTION_KINDS, type QuestionMessage
 } from './question-message.ts'
 import type { Confirmation, LinkFrame, Stream } from './link.ts'
 import { LISTENERS_KINDS, type ListenersMessage } from './listeners-message.ts'
@@ -57,9 +50,7 @@ import {
 } from './fields.ts'
 import type {
   HandedOver,
-  PresenceMember,
   PeerMessage,
-  Publication,
   RollMessage,
   ToClientFromMaster,
   ToMaster
@@ -165,60 +156,6 @@ export class PeerCodec {
     }
     return bytes
   }
-}
-
-/** About how many bytes `message` takes on a link: for bounds, not for billing. */
-export function weightOf(message: PeerMessage): number {
-  if (isCometMessage(message)) return cometWeight(message)
-  switch (message.kind) {
-    case 'publish':
-    case 'submit':
-      return 160 + message.op.payload.byteLength
-    case 'deliver':
-    case 'relayDeliver':
-    case 'relayJoined':
-    case 'relayTold':
-      return publicationsWeight(message.publications)
-    case 'joined':
-      return publicationsWeight(message.backlog)
-    case 'backfilled': {
-      const { publications, older = [] } = message
-      return older.reduce((sum, part) => sum + publicationsWeight(part.publications),
-        publicationsWeight(publications))
-    }
-    case 'answered':
-      return answerWeight(message.answer)
-    case 'enumerated':
-      return 160 + 100 * message.channels.length
-    case 'broadcast':
-      return 100 + 100 * message.items.length
-    case 'members':
-    case 'declare':
-    case 'declared':
-    case 'relayMembers':
-      return membersWeight(message.members)
-    default:
-      return 160
-  }
-}
-
-/** About how many bytes the members take. */
-export function membersWeight(members: readonly PresenceMember[]): number {
-  let bytes = 160
-  for (const { data } of members) bytes += 200 + (data?.length ?? 0)
-  return bytes
-}
-
-function answerWeight(answer: Answer): number {
-  if (answer.kind === 'history') return publicationsWeight(answer.publications ?? [])
-  if (answer.kind === 'presence') return membersWeight(answer.members)
-  return answer.kind === 'stats' ? statsWeight(answer.intervals ?? []) : 160
-}
-
-function publicationsWeight(publications: readonly Publication[]): number {
-  let bytes = 100
-  for (const publication of publications) bytes += 160 + publication.payload.byteLength
-  return bytes
 }
 
 function streamFields(stream: Stream): Fields {

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { PeerCodec, weightOf } from '../../../src/peer/codec.ts'
+import { PeerCodec } from '../../../src/peer/codec.ts'
+import { weightOf } from '../../../src/peer/weight.ts'
 import { COMET_KINDS, type CometMessage } from '../../../src/peer/comet-message.ts'
 import type { LinkFrame } from '../../../src/peer/link.ts'
 
