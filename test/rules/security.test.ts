@@ -105,7 +105,7 @@ ruleFile('security', (rule) => {
       .map(({ method, pattern }) => `${method} ${pattern}`)
     t.same(Object.keys(guarded).sort(), closed.sort())
     const open = ROUTES.filter(({ isOpen }) => isOpen === true).map(({ pattern }) => pattern)
-    t.same(open, ['/time', '/keys/*/requestToken'])
+    t.same(open, ['/time', '/.well-known/ringcast/regions', '/keys/*/requestToken'])
   }, ['json'])
 
   rule('G1', 'who shows nothing, or nothing good, is refused on every route', async (t, on) => {

@@ -60,6 +60,8 @@ export interface RigOptions {
   readonly ports?: readonly [number, number]
   /** The world that it is part of. */
   readonly world?: string
+  /** So many seconds members of a lost region stay, if not as long as elsewhere. */
+  readonly lostRegionGraceS?: number | undefined
   /** What its nodes are told besides. */
   readonly env?: Readonly<Record<string, string>>
 }
@@ -70,7 +72,7 @@ export class NodeRig {
   readonly region: string
   readonly #namespace: string
   readonly #no: number
-  readonly #world: string | undefined
+  readonly #world: ReturnType<typeof worldOf>
   readonly #env: Readonly<Record<string, string>>
   readonly api: ApiServer
   readonly #client: KubeClient
@@ -90,7 +92,7 @@ export class NodeRig {
     this.#t = t
     this.region = options.region ?? 'eu'
     this.#namespace = options.namespace ?? 'default'
-    this.#world = options.world
+    this.#world = worldOf(options)
     this.#env = options.env ?? {}
     this.#no = options.no ?? 0
     this.api = parts.api
@@ -322,12 +324,9 @@ export class NodeRig {
 
   /** What the operator makes before there are nodes. */
   async #makeRegion(): Promise<void> {
-    const world = this.#world === undefined ? {}
-      : { world: { name: this.#world, secretName: 'of-the-world' } }
-    const parsed = parseRegion(regionObject(this.#namespace, this.region, world))
+    const parsed = parseRegion(regionObject(this.#namespace, this.region, { world: this.#world }))
     if (!parsed.isValid) throw new Error(JSON.stringify(parsed.violations))
-    const { spec } = parsed
-    const names = regionNames(this.region)
+    const [{ spec }, names] = [parsed, regionNames(this.region)]
     const apps = {
       apiVersion: 'v1', kind: 'Secret', metadata: { name: names.apps, namespace: this.#namespace },
       stringData: { 'apps.json': JSON.stringify(APPS) }
@@ -360,7 +359,7 @@ export class NodeRig {
   #worldEnvironment(): Record<string, string> {
     if (this.#world === undefined) return {}
     return {
-      RINGCAST_WORLD: this.#world,
+      RINGCAST_WORLD: this.#world.name,
       RINGCAST_WORLD_SETTINGS: regionNames(this.region).world,
       RINGCAST_ENDPOINT: `${this.hostOf(0)}:${this.#ports[0]}`
     }
@@ -383,6 +382,11 @@ export class NodeRig {
     this.#t.teardown(() => node.process.kill())
     return node
   }
+}
+
+function worldOf({ world: name, lostRegionGraceS }: RigOptions) {
+  const limits = { lostRegionGraceSeconds: lostRegionGraceS ?? 60 }
+  return name === undefined ? undefined : { name, secretName: 'of-the-world', limits }
 }
 
 const nowText = (): string => new Date().toISOString()

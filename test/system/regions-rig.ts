@@ -56,7 +56,8 @@ export class RegionsRig {
       await createNamespace(api, name)
       const rig = await NodeRig.start(t, {
         api, nats: nats.serverOf(name), namespace: name, region: name, no, ports,
-        world: 'earth', env: environmentFor(given)
+        world: 'earth', lostRegionGraceS: given?.regionGraceMs && given.regionGraceMs / 1_000,
+        env: environmentFor(given)
       })
       regions.push({ name, rig, nodes: [] })
     }
