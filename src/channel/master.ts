@@ -392,6 +392,7 @@ export class ChannelMaster {
       standing: this.#standing, birth: this.#birth, tail: this.#tail, epoch,
       archive: this.#keeper.archive,
       origins: this.#abroad?.relaying.origins,
+      uncopied: this.#abroad?.copying.waiting,
       isKnown: (standing) => this.#ports.isKnown(standing),
       isForgotten: (standing) => this.#ports.isForgotten(standing)
     }

@@ -36,6 +36,8 @@ export interface Here {
   readonly archive?: ChannelArchive | undefined
   /** How far what was born in other regions is written here. */
   readonly origins?: readonly Origin[] | undefined
+  /** What waits to be written in another region, in order of seq. */
+  readonly uncopied?: readonly Pick<Publication, 'seq'>[] | undefined
   /** False for a standing whose epoch is forgotten, or did not reach so far (rule 4). */
   isKnown(standing: Standing): boolean
   /** True for a standing whose epoch is forgotten, and may have reached so far. */
@@ -73,15 +75,31 @@ export function pageAfter(at: Here, from: Standing | undefined): Page {
 /** What was born here after `from`, for another region. */
 export function pageBornAfter(at: Here, from: Standing): Page {
   const found = after(at, from, true)
-  return found === undefined ? nothingHere(at, false) : firstPage(at, found)
+  return found === undefined ? brokenPage(at, from) : firstPage(at, found)
 }
 
 /** What was born here since a time, for a region that was never told anything of the channel. */
 export function pageBornSince(at: Here, sinceMs: number, lastMs: number): Page {
   const found = at.tail.since(sinceMs, at.birth.seq, lastMs)
-  if (found === undefined) return nothingHere(at, false)
+  if (found === undefined) return brokenPage(at)
   const startsAfter = found[0] === undefined ? at.standing.seq : found[0].seq - 1
   return firstPage(at, { startsAfter, publications: found })
+}
+
+/**
+ * For another region that cannot go on from where it stood: it goes on where the channel stands, or
+ * before what waits to be written in another region and still can be told.
+ */
+function brokenPage(at: Here, from?: Standing): Page {
+  const { tail, epoch, uncopied = [], standing: { lineage } } = at
+  const first = uncopied.find(({ seq }) => seq > tail.trimmedThrough)
+  if (first === undefined) return nothingHere(at, false)
+  const seq = first.seq - 1
+  const standing = { lineage, seq, epoch, entry: tail.entryOf(seq) ?? 0 }
+  // Where it has come further in a log of this lineage, it would pass over what follows.
+  const isFurther = from?.lineage === lineage && from.seq > seq
+  if (isFurther || after(at, standing, true) === undefined) return nothingHere(at, false)
+  return { standing, startsAfter: seq, publications: [], isWhole: false, isContinuation: false }
 }
 
 function nothingHere({ standing }: Here, isContinuation: boolean): Page {

@@ -217,3 +217,46 @@ t.test('who is asked to hold a channel begins where it is told', async (t) => {
   t.ok(bench.master.relaying.isHeld(1_999))
   t.notOk(bench.master.relaying.isHeld(2_000))
 })
+
+t.test('a region that cannot go on from where it stood is told what waits', async (t) => {
+  const bench = globally()
+  listen(bench)
+  for (const opNo of [1, 2, 3]) {
+    if (opNo === 3) expire(bench, limits.tailMs)
+    bench.publish(a, opNo, `c:${opNo}`)
+    bench.commit()
+    if (opNo < 3) written(bench, 0, opNo)
+  }
+  bench.publish(a, 4, 'c:4')
+  bench.commit()
+  bench.sent(b)
+  listen(bench, { from: standing(1) })
+  const [broken] = ofKind(bench.sent(b), 'relayJoined')
+  t.match(broken, { isContinuation: false, isWhole: false, standing: { seq: 2 }, members: 'later' })
+  listen(bench, { from: broken!.standing, joinNo: 2, wantsMembers: true })
+  const [joined] = ofKind(bench.sent(b), 'relayJoined')
+  t.match(joined, { isContinuation: true, isWhole: true, members: 'told' })
+  t.same(joined!.publications.map(({ seq }) => seq), [3, 4])
+  t.test('so that it can say so', async (t) => {
+    const there = new MasterBench()
+    const { relaying } = there.master
+    const members = undefined
+    relaying.onRelay('here', true)
+    relaying.take('here', { isBroken: false, publications: [], standing: standing(1), members })
+    relaying.take('here',
+      { isBroken: true, publications: [], standing: broken!.standing, members })
+    const { publications: told, standing: end } = joined!
+    relaying.take('here', { isBroken: false, publications: told, standing: end, members })
+    there.commit()
+    t.match(there.written, [{ region: 'here', after: 2, seq: 4 }])
+  })
+  t.test('one that has come further is not, nor where nothing of it can be told', async (t) => {
+    listen(bench, { from: standing(9) })
+    t.match(ofKind(bench.sent(b), 'relayJoined'), [{ standing: { seq: 4 }, isWhole: true }])
+    listen(bench, { from: undefined, sinceMs: 0 })
+    t.match(ofKind(bench.sent(b), 'relayJoined'), [{ standing: { seq: 2 }, isWhole: false }])
+    written(bench, 2, 4)
+    listen(bench, { from: standing(1) })
+    t.match(ofKind(bench.sent(b), 'relayJoined'), [{ standing: { seq: 4 }, isWhole: true }])
+  })
+})
