@@ -40,12 +40,11 @@ export class Abroad {
     this.copying = copyingOf(channel, ports, relaying, parts)
   }
 
-  /** The log has come so far, and everybody was told; up to `trimmedThrough` all is let go. */
-  onProgress(seq: number, trimmedThrough: number): void {
+  /** The log has come so far, and everybody was told. */
+  onProgress(seq: number): void {
     this.relaying.firstClients.onSeq(seq)
     this.relaying.sayWritten()
     this.moving.onProgress()
-    this.copying.onTrimmed(trimmedThrough)
   }
 
   /** It is committed, or was found so, and is acknowledged once another region has it. */

@@ -4,7 +4,7 @@
  * has said that its log has them, too. Subscribers are told at once.
  *
  *   committed here ──a region has written it──▶ released
- *      │  └──let go of here, so that no region can be told it any more──▶ lapsed: never released
+ *      │  └──let go of here and old, so that no region can be told it──▶ lapsed: never released
  *      └──no region takes what is born here, or none says so in time: the next one is asked to
  *
  * A region says what it has as a stretch of our log: `after` this, and up to that, without a gap.
@@ -25,6 +25,10 @@ export interface Uncopied {
   readonly seq: number
   readonly id: string
   readonly idSpace: IdSpace
+}
+
+interface Waiting extends Uncopied {
+  readonly sinceMs: number
 }
 
 export interface CopyingPorts {
@@ -52,7 +56,7 @@ export class Copying {
   readonly #ports: CopyingPorts
   readonly #owner: CopyingOwner
   /** In order of seq. */
-  #waiting: Uncopied[] = []
+  #waiting: Waiting[] = []
   #turn = 0
   #isAsking = false
   /** When a region was last asked to hold the channel. */
@@ -80,7 +84,7 @@ export class Copying {
 
   /** It is committed here, or was found so. */
   add({ seq, id, idSpace }: Uncopied, nowMs: number): void {
-    this.#waiting.push({ seq, id, idSpace })
+    this.#waiting.push({ seq, id, idSpace, sinceMs: nowMs })
     const isStale = nowMs - this.#askedAtMs > limits.heldAbroadMs / 2
     if (this.#ports.isHeard() && !isStale) this.#askLater()
     else this.#ask(nowMs)
@@ -95,12 +99,17 @@ export class Copying {
     for (const publish of copied) this.#owner.onCopied(publish)
   }
 
-  /** Nothing up to this seq can be read here any more. */
-  onTrimmed(throughSeq: number): void {
-    const first = this.#waiting[0]
-    if (first === undefined || first.seq > throughSeq) return
-    const lapsed = this.#waiting.filter(({ seq }) => seq <= throughSeq)
-    this.#waiting = this.#waiting.slice(lapsed.length)
+  /**
+   * Nothing up to this seq can be read here any more. What is let go of for its size alone may have
+   * been told before, and is waited for as long as all.
+   */
+  onTrimmed(throughSeq: number, nowMs: number): void {
+    const horizonMs = nowMs - limits.tailMs
+    const kept = this.#waiting.findIndex(({ seq, sinceMs }) => {
+      return seq > throughSeq || sinceMs > horizonMs
+    })
+    if (kept === 0) return
+    const lapsed = this.#waiting.splice(0, kept === -1 ? this.#waiting.length : kept)
     for (const publish of lapsed) this.#owner.onLapsed(publish)
   }
 

@@ -296,7 +296,7 @@ export class ChannelMaster {
     const { epoch } = this.#ports
     this.#interests.tell({ kind: 'deliver', channel, epoch, publications }, true)
     this.#abroad?.relaying.deliver(publications)
-    this.#abroad?.onProgress(this.#standing.seq, this.#tail.trimmedThrough)
+    this.#abroad?.onProgress(this.#standing.seq)
     this.#keeper.archive?.flush()
   }
 
@@ -317,7 +317,7 @@ export class ChannelMaster {
     this.#dedupe.postpone(stalledMs)
     this.#dedupe.expire(nowMs)
     const isTailEmpty = this.#tail.expire(nowMs)
-    this.#abroad?.copying.onTrimmed(this.#tail.trimmedThrough)
+    this.#abroad?.copying.onTrimmed(this.#tail.trimmedThrough, nowMs)
     return (
       isTailEmpty &&
       this.#interests.size === 0 &&

@@ -108,6 +108,27 @@ t.test('what no region can be told any more is never acknowledged', async (t) =>
   t.ok(expire(bench, limits.idKeptMs + limits.idleChannelMs), 'and it keeps nothing here for ever')
 })
 
+t.test('what is let go of for its size may have been told', async (t) => {
+  const { tailBytesMax } = limits
+  Object.assign(limits, { tailBytesMax: 250 })
+  t.teardown(() => void Object.assign(limits, { tailBytesMax }))
+  const bench = globally()
+  listen(bench)
+  for (const opNo of [1, 2, 3]) bench.publish(a, opNo, `c:${opNo}`)
+  bench.commit()
+  expire(bench, 1)
+  written(bench, 0, 2)
+  t.match(bench.outcomes(a), [/^1: .*@/, /^2: .*@/])
+  bench.publish(a, 4, 'c:4')
+  bench.commit()
+  expire(bench, limits.tailMs - 2)
+  bench.sent(a)
+  bench.publish(a, 5, 'c:3')
+  t.same(bench.outcomes(a), [], 'it is waited for')
+  expire(bench, 1)
+  t.same(bench.outcomes(a), ['5: 50003'], 'as long as all')
+})
+
 t.test('who says it again is told what becomes of the first', async (t) => {
   const bench = globally()
   bench.publish(a, 1, 'c:0')
