@@ -35,6 +35,8 @@ export interface KnownId extends Taken {
   readonly key: string
   /** Where the key does not tell it. */
   readonly turn?: Turn
+  /** Nobody is told that it is committed. */
+  readonly isLapsed?: boolean
 }
 
 type Op = Pick<PublishOp, 'id' | 'idSpace'> & Partial<Turn>
@@ -171,15 +173,19 @@ export class Dedupe {
   /** Everything committed that is still known, oldest first. */
   committed(): KnownId[] {
     const ids: KnownId[] = []
-    for (const [key, { taken, turn }] of this.#known) {
-      if (taken !== undefined) ids.push({ key, ...taken, ...(turn && { turn }) })
+    for (const [key, { taken, turn, isLapsed }] of this.#known) {
+      if (taken === undefined) continue
+      ids.push({ key, ...taken, ...(turn && { turn }), ...(isLapsed && { isLapsed }) })
     }
     return ids
   }
 
   /** Takes over what a former master knew; the time counts in full again. */
   restore(ids: readonly KnownId[], nowMs: number): void {
-    for (const id of ids) this.#commit(id.key, takenOf(id), id.turn, nowMs)
+    for (const id of ids) {
+      this.#commit(id.key, takenOf(id), id.turn, nowMs)
+      if (id.isLapsed === true) this.#known.get(id.key)!.isLapsed = true
+    }
   }
 
   /**
@@ -219,7 +225,8 @@ export class Dedupe {
     nowMs: number,
     waiters?: Waiter[]
   ): void {
-    this.#known.set(key, { taken, waiters, turn })
+    const isLapsed = this.#known.get(key)?.isLapsed
+    this.#known.set(key, { taken, waiters, turn, ...(isLapsed && { isLapsed }) })
     this.#raise(turn ?? derivedTurn(key), taken.messageCount)
     this.#expiries.push({ key, atMs: nowMs - this.#postponedMs + limits.idKeptMs })
   }

@@ -73,13 +73,15 @@ export function encodeState({ letGo, channels, claims, nonces }: PartitionState)
     const row = [channel, seq, epoch, entry, birth.seq, birth.entry, tick.ms, tick.counter,
       runsOf(ids), members.map(memberFields)]
     const { uncopied } = state
-    const isAlone = origins.length + uncopied.length === 0
+    const lapsed = ids.filter(({ isLapsed }) => isLapsed === true).map(({ key }) => key)
+    const isAlone = origins.length + uncopied.length + lapsed.length === 0
     if (isAlone && unarchived.length === 0) return row
     const waiting = unarchived.map(publicationFields)
     if (isAlone) return [...row, waiting]
     const abroad = [...row, waiting, origins.map(originFields), state.bornSeq]
-    if (uncopied.length === 0) return abroad
-    return [...abroad, uncopied.map(({ seq, id, idSpace }) => [seq, id, idSpace])]
+    if (uncopied.length + lapsed.length === 0) return abroad
+    const uncopiedRows = uncopied.map(({ seq, id, idSpace }) => [seq, id, idSpace])
+    return lapsed.length === 0 ? [...abroad, uncopiedRows] : [...abroad, uncopiedRows, lapsed]
   })
   const claimRows = claims.map(claimRecordFields)
   const nonceRows = nonces.map(nonceRecordFields)
@@ -100,7 +102,7 @@ export function decodeState(bytes: Uint8Array): PartitionState {
     entry: row[3]!,
     birth: { seq: row[4]!, entry: row[5]! },
     tick: { ms: row[6]!, counter: row[7]! },
-    ids: idsOf(row[8]!),
+    ids: withLapsed(idsOf(row[8]!), row[14] ?? []),
     members: (row[9]! as unknown[]).map(memberFrom),
     unarchived: ((row[10] ?? []) as unknown[]).map(publicationFrom),
     origins: ((row[11] ?? []) as unknown[]).map(originFrom),
@@ -162,4 +164,10 @@ function idsOf([runs, others]: [Run[], Other[]]): KnownId[] {
     }
   }
   return ids
+}
+
+function withLapsed(ids: KnownId[], keys: readonly string[]): KnownId[] {
+  if (keys.length === 0) return ids
+  const lapsed = new Set(keys)
+  return ids.map((id) => lapsed.has(id.key) ? { ...id, isLapsed: true } : id)
 }

@@ -22,6 +22,16 @@ function listen(bench: MasterBench, over: Partial<RelayJoin> = {}): void {
   }, bench.now())
 }
 
+/** Who takes the channel over from a snapshot. */
+function heirOf(bench: MasterBench): MasterBench {
+  const { channels: [state] } = decodeState(encodeState({
+    ...emptyState, channels: [bench.master.state()]
+  }))
+  const heir = globally()
+  heir.master.restoreState(state!, 0)
+  return heir
+}
+
 /** It says that it has what came after one seq, up to another. */
 function written(bench: MasterBench, after: number, seq: number, lineage = LINEAGE): void {
   bench.master.copying.onWritten({
@@ -103,6 +113,12 @@ t.test('what no region can be told any more is never acknowledged', async (t) =>
   bench.publish(a, 2, 'c:0')
   t.same(bench.outcomes(a), ['2: 50003'], 'nor is it published again while its id is known')
   t.equal(bench.waiting.length, 0)
+  const heir = heirOf(heirOf(bench))
+  heir.master.endRestore(0)
+  heir.publish(a, 1, 'c:0')
+  t.same(heir.outcomes(a), ['1: 50003'], 'nor does a later master acknowledge it')
+  t.same(heir.waiting, [])
+  t.same(heir.holds, [], 'or ask for it')
   bench.master.onPart(a, 'of a')
   expire(bench, limits.idKeptMs)
   t.ok(expire(bench, limits.idKeptMs + limits.idleChannelMs), 'and it keeps nothing here for ever')
@@ -154,11 +170,7 @@ t.test('who takes the channel over waits for the same', async (t) => {
   const [first, second] = bench.commit()
   written(bench, 0, 1)
   bench.sent(a)
-  const { channels: [state] } = decodeState(encodeState({
-    ...emptyState, channels: [bench.master.state()]
-  }))
-  const heir = globally()
-  heir.master.restoreState(state!, 0)
+  const heir = heirOf(bench)
   for (const covered of [first!, second!]) heir.master.restore(covered, 6, true, 0)
   const later = publicationFrom(publicationFields({ ...second!, seq: 3, entry: 103, id: 'c:2' }))
   heir.master.restore(later, 6, false, 0)
