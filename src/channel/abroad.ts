@@ -29,15 +29,24 @@ export class Abroad {
   readonly relaying: Relaying
   readonly moving: Moving
   readonly copying: Copying
+  readonly #keeper: Parts['keeper']
 
   /** Begins where the channel stands. */
   constructor(channel: string, ports: MasterPorts, parts: Parts, here: () => Here) {
     const { sequencer } = parts
-    const relaying = this.relaying = relayingOf(channel, here().standing.seq, ports, parts)
+    this.#keeper = parts.keeper
+    const wantsWritten = (): boolean => this.wantsWritten
+    const relaying = this.relaying =
+      relayingOf(channel, here().standing.seq, ports, parts, wantsWritten)
     this.moving = new Moving(channel, ports, {
       here, relaying, get lastSeq() { return sequencer.lastSeq }
     })
     this.copying = copyingOf(channel, ports, relaying, parts)
+  }
+
+  /** Something that was born here waits for another region, or will: the rule may be gone since. */
+  get wantsWritten(): boolean {
+    return this.#keeper.isGlobal || this.copying.waiting.length > 0
   }
 
   /** The log has come so far, and everybody was told. */
@@ -72,9 +81,9 @@ function copyingOf(
 }
 
 function relayingOf(
-  channel: string, startSeq: number, ports: MasterPorts, parts: Parts
+  channel: string, startSeq: number, ports: MasterPorts, parts: Parts, wantsWritten: () => boolean
 ): Relaying {
-  const { sequencer, presence, census, keeper } = parts
+  const { sequencer, presence, census } = parts
   return new Relaying(channel, startSeq, ports, {
     bring: (transplant) => bring(transplant, parts),
     breakOff: (origin) => sequencer.breakOff(origin),
@@ -89,7 +98,7 @@ function relayingOf(
       census.onRegion(region, isThere)
     },
     listen: (region, tell) => census.listen(region, tell),
-    get wantsWritten() { return keeper.isGlobal },
+    get wantsWritten() { return wantsWritten() },
     onBegun: (region, since) => ports.startRelay(channel, region, since),
     onNews: (region, stretch) => ports.sayWritten(channel, region, stretch)
   })

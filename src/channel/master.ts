@@ -103,6 +103,7 @@ export class ChannelMaster {
       refusal: ({ idSpace, owner }) => this.#keeper.refusal(idSpace) ??
         (this.#isGlobal(owner) ? this.copying.refusal() : undefined),
       isGlobal: ({ owner }) => this.#isGlobal(owner),
+      isOwedAbroad: ({ owner }) => owner === undefined && this.#abroad?.wantsWritten === true,
       later: (afterMs, run) => ports.later(channel, afterMs, run)
     })
     this.#keeper.begin()
@@ -132,9 +133,8 @@ export class ChannelMaster {
 
   /** What a snapshot keeps of this channel: what is committed, and nothing else. */
   state(): ChannelState {
-    const { seq, epoch, entry } = this.#standing
     const { channel } = this
-    const { tick } = this.#sequencer
+    const [{ seq, epoch, entry }, { tick }] = [this.#standing, this.#sequencer]
     const ids = this.#dedupe.committed()
     const members = this.presence.shown()
     const unarchived = this.#keeper.archive?.waiting() ?? []

@@ -5,12 +5,12 @@
 
 import { limits } from '../base/limits.ts'
 import { Queue } from '../base/queue.ts'
-import type { Waiter } from './dedupe.ts'
+import type { Taken, Waiter } from './dedupe.ts'
 
 interface Waiting {
   readonly untilMs: number
-  readonly waiter: Waiter
-  isAnswered: boolean
+  /** Undefined: it is answered. */
+  waiter: Waiter | undefined
 }
 
 export interface PatiencePorts {
@@ -29,14 +29,10 @@ export class Patience {
   /** The waiter, which is told once, and in time: of nothing, where nothing is known by then. */
   bounded(waiter: Waiter, nowMs: number): Waiter {
     this.#forgetAnswered()
-    const waiting = { untilMs: nowMs + limits.uncopiedAnswerMs, waiter, isAnswered: false }
+    const waiting: Waiting = { untilMs: nowMs + limits.uncopiedAnswerMs, waiter }
     this.#waiting.push(waiting)
     this.#look(nowMs)
-    return (taken) => {
-      if (waiting.isAnswered) return
-      waiting.isAnswered = true
-      waiter(taken)
-    }
+    return (taken) => answer(waiting, taken)
   }
 
   #look(nowMs: number): void {
@@ -54,13 +50,23 @@ export class Patience {
       this.#forgetAnswered()
       const first = this.#waiting.peek()
       if (first === undefined || first.untilMs > nowMs) break
-      first.isAnswered = true
-      first.waiter(undefined)
+      answer(first, undefined)
     }
     this.#look(nowMs)
   }
 
   #forgetAnswered(): void {
-    while (this.#waiting.peek()?.isAnswered === true) this.#waiting.shift()
+    for (;;) {
+      const first = this.#waiting.peek()
+      if (first === undefined || first.waiter !== undefined) return
+      this.#waiting.shift()
+    }
   }
+}
+
+/** Lets go of the waiter, which knows all that its publish says. */
+function answer(waiting: Waiting, taken: Taken | undefined): void {
+  const { waiter } = waiting
+  waiting.waiter = undefined
+  waiter?.(taken)
 }

@@ -26,6 +26,8 @@ export interface DeskPorts extends PatiencePorts {
   refusal(op: PublishOp): ErrorInfo | undefined
   /** True if it is acknowledged once another region has it. */
   isGlobal(op: PublishOp): boolean
+  /** True if something of its kind waits for another region: the rule may have been another. */
+  isOwedAbroad(op: PublishOp): boolean
 }
 
 interface Parts {
@@ -100,15 +102,15 @@ export class PublishDesk {
       const committed = { kind: 'committed' as const, serials }
       this.#answer(place, publish, op.owner ? { ...committed, timestamp } : committed)
     }
-    const answer = this.#ports.isGlobal(op) ? this.#patience.bounded(say, nowMs) : say
     const known = this.#dedupe.find(op)
     if (known !== 'new') this.#dedupe.onRepeated(op, nowMs)
     if (known === 'pending' || known === 'held') {
-      this.#dedupe.wait(op, answer)
+      const isBounded = this.#ports.isGlobal(op) || this.#ports.isOwedAbroad(op)
+      this.#dedupe.wait(op, isBounded ? this.#patience.bounded(say, nowMs) : say)
       return
     }
     if (known !== 'new' && known !== 'lapsed') {
-      answer(known)
+      say(known)
       return
     }
     if (isRepeat || known === 'lapsed') {
@@ -127,7 +129,8 @@ export class PublishDesk {
       this.#answer(place, publish, { kind: 'refused', error: refusal })
       return
     }
-    this.#dedupe.admit(op, answer)
+    const isBounded = this.#ports.isGlobal(op)
+    this.#dedupe.admit(op, isBounded ? this.#patience.bounded(say, nowMs) : say)
     if (changes?.kind === 'taken') this.#presence.write(op, changes, nowMs)
     else this.#ports.publish(op)
   }

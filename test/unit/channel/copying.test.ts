@@ -145,6 +145,41 @@ t.test('what is let go of for its size may have been told', async (t) => {
   t.same(bench.outcomes(a), ['5: 50003'], 'as long as all')
 })
 
+t.test('a refusal is the only answer', async (t) => {
+  const bench = globally()
+  bench.hasRoom = false
+  bench.publish(a, 1, 'c:0')
+  t.same(bench.outcomes(a), ['1: 50005'])
+  t.equal(bench.deadlines.size, 0, 'nothing is waited for')
+  bench.pass(limits.uncopiedAnswerMs)
+  t.same(bench.outcomes(a), [])
+})
+
+t.test('what waits when the rule is taken away is waited for all the same', async (t) => {
+  const bench = globally()
+  bench.publish(a, 1, 'c:0')
+  bench.publish(a, 2, 'c:1')
+  bench.commit()
+  bench.pass(limits.uncopiedAnswerMs)
+  bench.rule = {}
+  bench.ruleVersion++
+  listen(bench)
+  t.match(ofKind(bench.sent(b), 'relayJoined'), [{ wantsWritten: true }])
+  bench.sent(a)
+  bench.publish(a, 3, 'c:0')
+  bench.publish(a, 4, 'c:1')
+  written(bench, 0, 1)
+  t.match(bench.outcomes(a), [/^3: .*@/])
+  bench.pass(limits.uncopiedAnswerMs)
+  t.same(bench.outcomes(a), ['4: 50003'], 'in time')
+  bench.publish(a, 5, 'c:5')
+  bench.commit()
+  t.match(bench.outcomes(a), [/^5: .*@/], 'and what comes is acknowledged by the new one')
+  written(bench, 0, 2)
+  listen(bench, { joinNo: 2 })
+  t.match(ofKind(bench.sent(b), 'relayJoined'), [{ wantsWritten: false }])
+})
+
 t.test('who says it again is told what becomes of the first', async (t) => {
   const bench = globally()
   bench.publish(a, 1, 'c:0')

@@ -30,6 +30,9 @@ export const b: Place = { incarnation: 'b', worker: 0 }
 export class MasterBench {
   readonly deadlines = new Deadlines()
   readonly master: ChannelMaster
+  /** What holds of the channel, and the number of what holds. */
+  rule: PublishRule
+  ruleVersion = 1
   monoMs = 0
   wallMs = 1_000_000
   hasRoom = true
@@ -54,11 +57,12 @@ export class MasterBench {
 
   constructor(start: Standing = standing(0), epoch = 7, rule: PublishRule = {}) {
     const bench = this
+    this.rule = rule
     this.master = new ChannelMaster(CHANNEL, { standing: start, birth: { seq: 0, entry: 0 } }, {
       epoch,
       lineage: LINEAGE,
       region: 'here',
-      keeping: { version: 1, kept: () => rule },
+      keeping: { get version() { return bench.ruleVersion }, kept: () => bench.rule },
       archiving: {
         partition: 0, archive: { askArchive: () => undefined }, deadlines: new Deadlines(),
         random: new Random('archive'), backlog: new Backlog(), hasRoom: true, nowMs: () => 0,
