@@ -338,8 +338,9 @@ export class PartitionChannels {
     const { channel, seq, epoch, entry, birth } = state
     const standing = { lineage: this.#ports.lineage, seq, epoch, entry }
     const master = new ChannelMaster(channel, { standing, birth }, this.#ports, nowMs)
-    master.restoreState(state, nowMs)
+    // What it puts off is its own only where it is known by then.
     this.#channels.set(channel, master)
+    master.restoreState(state, nowMs)
   }
 }
 

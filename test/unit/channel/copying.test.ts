@@ -3,9 +3,11 @@
 import t from 'tap'
 import { limits } from '../../../src/base/limits.ts'
 import { decodeState, emptyState, encodeState } from '../../../src/channel/partition-state.ts'
+import { decodeAppend } from '../../../src/log/entry.ts'
 import { publicationFields, publicationFrom } from '../../../src/peer/fields.ts'
 import type { RelayJoin } from '../../../src/peer/relay-message.ts'
 import { a, b, MasterBench } from './master-bench.ts'
+import { World } from './partition-world.ts'
 import { CHANNEL, LINEAGE, ofKind, publication, publications, standing } from './parts.ts'
 
 function globally(): MasterBench {
@@ -216,6 +218,26 @@ t.test('who takes the channel over waits for the same', async (t) => {
   written(heir, 0, 3)
   t.match(heir.outcomes(a), [/^2: /, /^3: /], 'and of the rest that it has not')
   t.equal(heir.waiting.length, 0)
+})
+
+t.test('who takes it over from a snapshot goes on asking', async (t) => {
+  const { snapshotEveryBytes } = limits
+  Object.assign(limits, { snapshotEveryBytes: 1_000 })
+  t.teardown(() => void Object.assign(limits, { snapshotEveryBytes }))
+  const world = new World()
+  world.keeping = { ...world.keeping, kept: () => ({ isGlobal: true }) }
+  const first = world.master()
+  first.join()
+  first.publish('c:0')
+  const kinds = world.log.records.flatMap(({ bytes }) => {
+    return decodeAppend(bytes)!.entries.map(({ kind }) => kind)
+  })
+  t.equal(kinds.at(-1), 'snapshotEnd')
+  t.same(first.holds, [0])
+  const heir = world.master()
+  t.same(heir.holds, [0])
+  world.pass(3 * limits.holdAgainMs, heir)
+  t.same(heir.holds.slice(0, 3), [0, 1, 2])
 })
 
 t.test('what waits is bounded', async (t) => {

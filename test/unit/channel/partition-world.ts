@@ -59,6 +59,8 @@ export class Life {
   readonly world: World
   readonly said: PeerMessage[] = []
   readonly notes: string[] = []
+  /** Another region was asked to hold a channel, by turn. */
+  readonly holds: number[] = []
   readonly master: PartitionMaster
   readonly client: Place = { incarnation: 'client', worker: 0 }
   isDeposed = false
@@ -88,7 +90,11 @@ export class Life {
       homes: () => world.homes,
       onActivity: () => undefined,
       onUsed: () => undefined,
-      askToHold: () => false, sayWritten: () => undefined, startRelay: () => undefined,
+      askToHold: (_, turn) => {
+        this.holds.push(turn)
+        return true
+      },
+      sayWritten: () => undefined, startRelay: () => undefined,
       toRegions: () => [], countAbroad: () => undefined,
       askAbroad: (_channel, _question, onAnswers) => onAnswers(new Map()),
       regionGraceMs: () => limits.regionGraceMs,
