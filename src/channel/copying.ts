@@ -41,7 +41,7 @@ export interface CopyingPorts {
    * place, whether anybody uses the channel there or not; false: there is none.
    */
   askToHold(since: Standing, turn: number): boolean
-  later(afterMs: number, run: () => void): void
+  later(afterMs: number, run: (nowMs: number) => void): void
 }
 
 /** The channel's master. */
@@ -86,8 +86,8 @@ export class Copying {
   add({ seq, id, idSpace }: Uncopied, nowMs: number): void {
     this.#waiting.push({ seq, id, idSpace, sinceMs: nowMs })
     const isStale = nowMs - this.#askedAtMs > limits.heldAbroadMs / 2
-    if (this.#ports.isHeard() && !isStale) this.#askLater()
-    else this.#ask(nowMs)
+    if (this.#ports.isHeard() ? isStale : !this.#isAsking) this.#ask(nowMs)
+    else this.#askLater()
   }
 
   /** A region has what was born here after one place, up to another. */
@@ -117,15 +117,15 @@ export class Copying {
   #askLater(): void {
     if (this.#isAsking) return
     this.#isAsking = true
-    this.#ports.later(limits.holdAgainMs, () => this.#again())
+    this.#ports.later(limits.holdAgainMs, (nowMs) => this.#again(nowMs))
   }
 
-  #again(): void {
+  #again(nowMs: number): void {
     this.#isAsking = false
     if (this.#waiting.length === 0) return
     this.#turn++
     this.#askedAtMs = -Infinity
-    this.#ask(0)
+    this.#ask(nowMs)
   }
 
   #ask(nowMs: number): void {

@@ -102,6 +102,30 @@ t.test('where no region listens one is asked to, and the next when it says nothi
   t.equal(bench.holds.length, 3, 'who listens may be silent')
 })
 
+t.test('nobody is asked again by each publish', async (t) => {
+  const bench = globally()
+  for (const opNo of [1, 2, 3]) {
+    bench.publish(a, opNo, `c:${opNo}`)
+    bench.commit()
+  }
+  t.same(bench.holds.map(({ turn }) => turn), [0])
+  expire(bench, limits.heldAbroadMs)
+  const { length } = bench.holds
+  listen(bench)
+  for (const opNo of [4, 5, 6]) {
+    bench.publish(a, opNo, `c:${opNo}`)
+    bench.commit()
+  }
+  t.equal(bench.holds.length, length, 'it was asked just now')
+  written(bench, 0, 6)
+  expire(bench, limits.heldAbroadMs)
+  for (const opNo of [7, 8, 9]) {
+    bench.publish(a, opNo, `c:${opNo}`)
+    bench.commit()
+  }
+  t.equal(bench.holds.length, length + 1, 'and once more when it was long ago')
+})
+
 t.test('what no region can be told any more is never acknowledged', async (t) => {
   const bench = globally()
   bench.publish(a, 1, 'c:0')
