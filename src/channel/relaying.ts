@@ -18,7 +18,7 @@ import {
 } from '../peer/relay-message.ts'
 import { type Here, type Page, pageBornAfter, pageBornSince } from './page.ts'
 import { FirstClients } from './first-clients.ts'
-import { Written } from './written.ts'
+import { placeBefore, Written } from './written.ts'
 import { itemBytes, pagesOf } from './presence-pages.ts'
 
 /** A relay as the master knows it. */
@@ -309,8 +309,9 @@ export class Relaying {
     this.#dormant.delete(region)
     const isFirst = !this.#taken.has(region)
     if (isFirst || isBroken) {
-      const seq = (publications[0]?.seq ?? standing.seq + 1) - 1
+      const { seq, entry } = placeBefore(publications) ?? standing
       this.#begun.set(region, { lineage: standing.lineage, seq })
+      if (!isBroken) this.#begin({ region, ...standing, seq, entry })
     }
     const next = this.#newOf(region, publications, standing)
     if (isBroken) this.#owner.breakOff({ region, ...standing })
@@ -324,7 +325,6 @@ export class Relaying {
     // What was passed over stands here as well, and nothing else says so.
     if (!isBrought) this.#begin({ region, ...standing })
     if (members !== undefined) this.#owner.list(region, members)
-    if (isFirst && !isBroken && next.length === 0) this.#begin({ region, ...standing })
     return true
   }
 

@@ -4,7 +4,7 @@
  * how far it has come, whoever takes the channel over goes on.
  */
 
-import type { Origin, Publication } from '../peer/message.ts'
+import type { Origin, Publication, Standing } from '../peer/message.ts'
 import type { Stretch } from '../peer/relay-message.ts'
 
 export class Written {
@@ -13,7 +13,7 @@ export class Written {
   /** By region: all that was born after this is written, as far as the last one. */
   readonly #after = new Map<string, { readonly lineage: string; readonly seq: number }>()
   /** By region: what was said of it last. */
-  readonly #said = new Map<string, string>()
+  readonly #said = new Map<string, Stretch>()
 
   get origins(): readonly Origin[] {
     return [...this.#last.values()]
@@ -48,9 +48,18 @@ export class Written {
   /** The same where it was not said yet. */
   newsOf(region: string): Stretch | undefined {
     const stretch = this.stretchOf(region)
-    const words = JSON.stringify(stretch)
-    if (stretch === undefined || this.#said.get(region) === words) return undefined
-    this.#said.set(region, words)
+    const said = this.#said.get(region)
+    const isSaid = said?.seq === stretch?.seq && said?.after === stretch?.after &&
+      said?.lineage === stretch?.lineage
+    if (stretch === undefined || isSaid) return undefined
+    this.#said.set(region, stretch)
     return stretch
   }
+}
+
+/** What comes after it in their log begins with them. */
+export function placeBefore(
+  [first]: readonly Publication[]
+): Pick<Standing, 'seq' | 'entry'> | undefined {
+  return first && { seq: first.seq - 1, entry: first.entry - 1 }
 }

@@ -318,6 +318,25 @@ t.test('an id that is known here already stands in both regions', async (t) => {
   t.match(bench.begun, [{ origin: { region: 'there', seq: 7 } }], 'the log says so all the same')
 })
 
+t.test('so it does where that id is the first that ever came from there', async (t) => {
+  const bench = new MasterBench()
+  const { relaying } = bench.master
+  bench.join(a)
+  relaying.onRelay('there', true)
+  bench.publish(a, 1, { ...publication(1), id: 'own', idSpace: 'client' })
+  bench.commit()
+  const known = { ...publication(7), id: 'own', idSpace: 'client' as const }
+  relaying.take('there', { isBroken: false, publications: [known, publication(8)],
+    members: undefined, standing: standing(8, { lineage: 'T1' }) })
+  t.match(bench.begun, [{ origin: { region: 'there', lineage: 'T1', seq: 6, entry: 6 } }])
+  for (const { origin } of bench.begun) relaying.onBegun(origin)
+  bench.commit()
+  t.match(bench.written.at(-1), { after: 6, seq: 8 })
+  const { length } = bench.written
+  relaying.sayWritten()
+  t.equal(bench.written.length, length, 'what was said is not said again')
+})
+
 t.test('who is asked to hold a channel begins where it is told', async (t) => {
   const bench = new MasterBench()
   const since = standing(8, { lineage: 'T1' })
