@@ -73,15 +73,13 @@ export function encodeState({ letGo, channels, claims, nonces }: PartitionState)
     const row = [channel, seq, epoch, entry, birth.seq, birth.entry, tick.ms, tick.counter,
       runsOf(ids), members.map(memberFields)]
     const { uncopied } = state
-    const lapsed = ids.filter(({ isLapsed }) => isLapsed === true).map(({ key }) => key)
-    const isAlone = origins.length + uncopied.length + lapsed.length === 0
+    const isAlone = origins.length + uncopied.length === 0
     if (isAlone && unarchived.length === 0) return row
     const waiting = unarchived.map(publicationFields)
     if (isAlone) return [...row, waiting]
     const abroad = [...row, waiting, origins.map(originFields), state.bornSeq]
-    if (uncopied.length + lapsed.length === 0) return abroad
-    const uncopiedRows = uncopied.map(({ seq, id, idSpace }) => [seq, id, idSpace])
-    return lapsed.length === 0 ? [...abroad, uncopiedRows] : [...abroad, uncopiedRows, lapsed]
+    if (uncopied.length === 0) return abroad
+    return [...abroad, uncopied.map(({ seq, id, idSpace }) => [seq, id, idSpace])]
   })
   const claimRows = claims.map(claimRecordFields)
   const nonceRows = nonces.map(nonceRecordFields)
@@ -102,7 +100,7 @@ export function decodeState(bytes: Uint8Array): PartitionState {
     entry: row[3]!,
     birth: { seq: row[4]!, entry: row[5]! },
     tick: { ms: row[6]!, counter: row[7]! },
-    ids: withLapsed(idsOf(row[8]!), row[14] ?? []),
+    ids: idsOf(row[8]!),
     members: (row[9]! as unknown[]).map(memberFrom),
     unarchived: ((row[10] ?? []) as unknown[]).map(publicationFrom),
     origins: ((row[11] ?? []) as unknown[]).map(originFrom),
@@ -124,10 +122,15 @@ type Other = [
 
 const DERIVED = /^([^~].*):(0|[1-9][0-9]{0,14})$/
 
-function runsOf(ids: readonly KnownId[]): [Run[], Other[]] {
+/** Those alone that have lapsed are named once more. */
+type Ids = [runs: Run[], others: Other[], lapsed?: string[]]
+
+function runsOf(ids: readonly KnownId[]): Ids {
   const runs = new Map<string, { numbers: number[]; serial: number; ms: number }>()
   const others: Other[] = []
-  for (const { key, timestamp, counter, messageCount, turn, bornIn } of ids) {
+  const lapsed: string[] = []
+  for (const { key, timestamp, counter, messageCount, turn, bornIn, isLapsed } of ids) {
+    if (isLapsed === true) lapsed.push(key)
     const match = DERIVED.exec(key)
     if (match === null) {
       const said = turn === undefined ? [] as const : [turn.connectionId, turn.msgSerial] as const
@@ -143,10 +146,11 @@ function runsOf(ids: readonly KnownId[]): [Run[], Other[]] {
     run.serial = serial
     run.ms = timestamp
   }
-  return [[...runs].map(([connectionId, { numbers }]): Run => [connectionId, numbers]), others]
+  const rows = [...runs].map(([connectionId, { numbers }]): Run => [connectionId, numbers])
+  return lapsed.length === 0 ? [rows, others] : [rows, others, lapsed]
 }
 
-function idsOf([runs, others]: [Run[], Other[]]): KnownId[] {
+function idsOf([runs, others, lapsed = []]: Ids): KnownId[] {
   const ids = others.map(([key, timestamp, counter, messageCount, ...more]) => {
     const [connectionId, msgSerial, bornIn] = more
     const id: KnownId = { key, timestamp, counter, messageCount, ...(bornIn && { bornIn }) }
@@ -163,11 +167,7 @@ function idsOf([runs, others]: [Run[], Other[]]): KnownId[] {
       ids.push({ key: `${connectionId}:${serial}`, timestamp, counter, messageCount })
     }
   }
-  return ids
-}
-
-function withLapsed(ids: KnownId[], keys: readonly string[]): KnownId[] {
-  if (keys.length === 0) return ids
-  const lapsed = new Set(keys)
-  return ids.map((id) => lapsed.has(id.key) ? { ...id, isLapsed: true } : id)
+  if (lapsed.length === 0) return ids
+  const keys = new Set(lapsed)
+  return ids.map((id) => keys.has(id.key) ? { ...id, isLapsed: true } : id)
 }

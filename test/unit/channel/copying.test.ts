@@ -8,7 +8,7 @@ import { publicationFields, publicationFrom } from '../../../src/peer/fields.ts'
 import type { RelayJoin } from '../../../src/peer/relay-message.ts'
 import { a, b, MasterBench } from './master-bench.ts'
 import { World } from './partition-world.ts'
-import { CHANNEL, LINEAGE, ofKind, publication, publications, standing } from './parts.ts'
+import { CHANNEL, LINEAGE, ofKind, op, publication, publications, standing } from './parts.ts'
 
 function globally(): MasterBench {
   const bench = new MasterBench(standing(0), 7, { isGlobal: true })
@@ -128,21 +128,24 @@ t.test('nobody is asked again by each publish', async (t) => {
 
 t.test('what no region can be told any more is never acknowledged', async (t) => {
   const bench = globally()
+  const own = op('own', { idSpace: 'client' })
   bench.publish(a, 1, 'c:0')
+  bench.publish(a, 2, own)
   bench.commit()
   bench.pass(limits.uncopiedAnswerMs)
-  t.same(bench.outcomes(a), ['1: 50003'])
+  t.same(bench.outcomes(a), ['1: 50003', '2: 50003'])
   bench.publish(a, 1, 'c:0')
   t.same(bench.outcomes(a), ['1: 50003'], 'also where that was lost')
   expire(bench, limits.tailMs)
   written(bench, 0, 1)
-  bench.publish(a, 2, 'c:0')
-  t.same(bench.outcomes(a), ['2: 50003'], 'nor is it published again while its id is known')
+  bench.publish(a, 3, 'c:0')
+  t.same(bench.outcomes(a), ['3: 50003'], 'nor is it published again while its id is known')
   t.equal(bench.waiting.length, 0)
   const heir = heirOf(heirOf(bench))
   heir.master.endRestore(0)
   heir.publish(a, 1, 'c:0')
-  t.same(heir.outcomes(a), ['1: 50003'], 'nor does a later master acknowledge it')
+  heir.publish(a, 2, own)
+  t.same(heir.outcomes(a), ['1: 50003', '2: 50003'], 'nor does a later master acknowledge it')
   t.same(heir.waiting, [])
   t.same(heir.holds, [], 'or ask for it')
   bench.master.onPart(a, 'of a')
