@@ -1,16 +1,18 @@
 /**
  * Regions joined by relays as the operator makes them: the nats-servers of their manifests on the
  * loopback, each with the configuration and environment that its pod would have. Only hosts and
- * ports are others; a Service is the first of its servers.
+ * ports are others; a Service is the first of its servers, and reached in its own cluster alone.
  */
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { desiredManifests, natsSecretOf, relaySecretOf } from '../../src/operator/desired.ts'
+import type { Inventory } from '../../src/operator/inventory.ts'
 import type { Manifest } from '../../src/operator/manifest.ts'
-import { relayAddress } from '../../src/operator/relay-manifests.ts'
 import { parseRegion } from '../../src/operator/spec.ts'
+import type { RealtimeRegion, RegionSpec } from '../../src/operator/spec.ts'
+import { worldPeersOf } from '../../src/operator/world.ts'
 import { createAuthority } from './pki.ts'
 import { freePorts, startServer, waitUntilReady } from './server-process.ts'
 import type { ServerProcess } from './server-process.ts'
@@ -20,8 +22,10 @@ const START_MS = 60_000
 
 export interface WorldRegion {
   readonly name: string
-  /** Regions whose relays it is told of. */
+  /** Regions that it is told of: their objects, where these are in its cluster, else by `peers`. */
   readonly knows: readonly string[]
+  /** Where it is; one for all when absent. Where there are several, every relay advertises. */
+  readonly cluster?: string
   /** Of the world; that of all others when absent. */
   readonly password?: string
   /** Of its relay; one when absent. */
@@ -63,7 +67,9 @@ export async function startRelayWorld (regions: readonly WorldRegion[]): Promise
 
 class Servers implements RelayWorld {
   readonly #folder = mkdtempSync(join(tmpdir(), 'ringcast-relays-'))
-  readonly #regions = new Map<string, { manifests: Manifest[], world: Record<string, string> }>()
+  readonly #regions = new Map<string, {
+    manifests: Manifest[], world: Record<string, string>, cluster: string | undefined
+  }>()
   /** By pod. */
   readonly #ports = new Map<string, Ports>()
   readonly #running = new Map<string, ServerProcess>()
@@ -77,12 +83,13 @@ class Servers implements RelayWorld {
     const take = (names: readonly string[]): Ports =>
       Object.fromEntries(names.map(name => [name, ports.pop()])) as unknown as Ports
     for (const region of regions) {
-      const { name, password = 'k0123456789abcdef', relayServers = 1 } = region
+      const { name, password = 'k0123456789abcdef', relayServers = 1, cluster } = region
       this.#ports.set(`${name}-nats-0`, take(NATS_PORTS))
       for (let no = 0; no < relayServers; no++) {
         this.#ports.set(`${name}-relay-${no}`, take(RELAY_PORTS))
       }
-      this.#regions.set(name, { manifests: manifestsOf(region), world: { ...files, password } })
+      const manifests = manifestsOf(region, regions)
+      this.#regions.set(name, { manifests, world: { ...files, password }, cluster })
     }
   }
 
@@ -152,7 +159,7 @@ class Servers implements RelayWorld {
       `http: "127.0.0.1:${monitor}"`] as const]
     for (const [from, to] of all) text = text.replaceAll(from, to)
     const configFile = join(this.#folder, `${pod}.conf`)
-    writeFileSync(configFile, this.#onLoopback(text))
+    writeFileSync(configFile, this.#onLoopback(text, region))
     const [container] = find('StatefulSet', name).spec.template.spec.containers
     const secretOf = (secret: string, key: string): string => secret === 'acme-world'
       ? world[key]!
@@ -161,7 +168,7 @@ class Servers implements RelayWorld {
       name: pod,
       command: toolPath('nats-server') ?? '',
       args: ['--config', configFile],
-      env: { ...process.env, ...this.#environment(pod, container.env, secretOf) },
+      env: { ...process.env, ...this.#environment(region, pod, container.env, secretOf) },
       logFile: join(this.#folder, `${pod}.log`)
     })
     this.#running.set(pod, server)
@@ -171,7 +178,8 @@ class Servers implements RelayWorld {
 
   /** Variables as the kubelet makes them. */
   #environment (
-    pod: string, variables: any[], secretOf: (name: string, key: string) => string
+    region: string, pod: string, variables: any[],
+    secretOf: (name: string, key: string) => string
   ): Record<string, string> {
     const made: Record<string, string> = {}
     for (const { name, value, valueFrom } of variables) {
@@ -180,16 +188,20 @@ class Servers implements RelayWorld {
         ? secretOf(secretKeyRef.name, secretKeyRef.key)
         : value === undefined
           ? pod
-          : this.#onLoopback(value).replaceAll(/\$\((\w+)\)/g, (_, of) => made[of] ?? '')
+          : this.#onLoopback(value, region).replaceAll(/\$\((\w+)\)/g, (_, of) => made[of] ?? '')
     }
     return made
   }
 
-  /** Services of a cluster as ports of this machine. */
-  #onLoopback (text: string): string {
+  /** Names that a region knows, as ports of this machine: those of its cluster, and public ones. */
+  #onLoopback (text: string, by: string): string {
     const first = (region: string): Ports | undefined => this.#ports.get(`${region}-relay-0`)
+    const isNear = (region: string): boolean =>
+      this.#regions.get(region)?.cluster === this.#regions.get(by)?.cluster
     return text
       .replaceAll(/([a-z]+)-relay-gateway\.chat\.svc:7222/g,
+        (name, region) => isNear(region) ? `127.0.0.1:${first(region)?.gateway}` : name)
+      .replaceAll(/relay\.([a-z]+)\.example\.com:30722/g,
         (_, region) => `127.0.0.1:${first(region)?.gateway}`)
       .replaceAll(/([a-z]+-relay-\d)\.[a-z]+-relay\.chat\.svc:6222/g,
         (_, pod) => `127.0.0.1:${this.#ports.get(pod)?.route}`)
@@ -198,26 +210,55 @@ class Servers implements RelayWorld {
   }
 }
 
-function manifestsOf ({ name, knows, relayServers = 1 }: WorldRegion): Manifest[] {
-  const region = {
+/** Where relays of other clusters reach that of a region. */
+const publicAddressOf = (region: string): string => `relay.${region}.example.com:30722`
+
+/** What a person writes for the region. */
+function objectOf (
+  { name, knows, relayServers = 1, cluster }: WorldRegion, all: readonly WorldRegion[]
+): RealtimeRegion {
+  const far = all.filter(other => other.cluster !== cluster)
+  const peers = far.filter(other => knows.includes(other.name))
+    .map(other => ({ region: other.name, address: publicAddressOf(other.name) }))
+  return {
     apiVersion: 'ringcast.dev/v1alpha1',
     kind: 'RealtimeRegion',
     metadata: { name, namespace: 'chat', uid: name },
     spec: {
       redundancy: 1,
       nats: { managed: { servers: 1, storage: { type: 'Ephemeral', size: '1Gi' } } },
-      world: { name: 'acme', secretName: 'acme-world', relay: { servers: relayServers } }
+      world: {
+        name: 'acme',
+        secretName: 'acme-world',
+        ...(peers.length === 0 ? {} : { peers }),
+        relay: {
+          servers: relayServers, ...(far.length === 0 ? {} : { advertise: publicAddressOf(name) })
+        }
+      }
     }
   }
+}
+
+function specOf (region: RealtimeRegion): RegionSpec {
   const parsed = parseRegion(region)
   if (!parsed.isValid) throw new Error(JSON.stringify(parsed.violations))
-  return desiredManifests(region, parsed.spec, {
+  return parsed.spec
+}
+
+function manifestsOf (region: WorldRegion, all: readonly WorldRegion[]): Manifest[] {
+  const { name, knows, cluster } = region
+  const object = objectOf(region, all)
+  const spec = specOf(object)
+  const mates = all.filter(other => other.cluster === cluster && knows.includes(other.name))
+    .map(mate => objectOf(mate, all))
+  const inventory = { list: () => mates, get: () => undefined } as unknown as Inventory
+  return desiredManifests(object, spec, {
     replicas: 1,
     appsJson: '',
     natsSecret: natsSecretOf({}, () => `k-${name}`),
     externalNats: { credentials: 'none', digest: '' },
     world: {
-      peers: knows.map(peer => ({ region: peer, address: relayAddress(peer, 'chat') })),
+      peers: worldPeersOf(inventory, object, spec, spec.world!),
       generation: 1,
       apps: {},
       relaySecret: relaySecretOf({}, () => `k-relay-${name}`),

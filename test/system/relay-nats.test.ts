@@ -109,6 +109,34 @@ t.test('relays', { skip, timeout: 240_000 }, async t => {
   })
 })
 
+t.test('relays of different clusters', { skip, timeout: 240_000 }, async t => {
+  // eu and us see each other's objects; ap is told of eu alone, and nobody of ap.
+  const world = await startRelayWorld([
+    { name: 'eu', knows: ['us'], cluster: 'near' },
+    { name: 'us', knows: ['eu'], cluster: 'near' },
+    { name: 'ap', knows: ['eu'], cluster: 'far' }
+  ])
+  t.teardown(() => world.stop())
+  const regions: Region[] = []
+  t.teardown(() => Promise.all(regions.map(region => region.close())))
+  for (const name of ['eu', 'us', 'ap']) regions.push(await Region.open(world, name))
+  const hearAll = async () => {
+    for (const to of regions) {
+      for (const from of regions) await to.untilHears(from)
+    }
+  }
+
+  await t.test('one that each knows is enough for all to hear each other', hearAll)
+
+  await t.test('a relay that is gone is found again where it advertises', async () => {
+    for (const name of ['ap', 'eu']) {
+      await world.killRelay(name)
+      await world.startRelay(name)
+      await hearAll()
+    }
+  })
+})
+
 class Region {
   readonly connection: NatsConnection
   readonly name: string
