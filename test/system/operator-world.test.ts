@@ -8,14 +8,14 @@ import type { Test } from 'tap'
 import type { KubeClient } from '../../src/kube/client.ts'
 import type { KubeObject } from '../../src/kube/resource.ts'
 import {
-  deploymentResource, globalmasterManager, leaseResource, ownedResources, podResource,
+  appResource, deploymentResource, globalmasterManager, leaseResource, ownedResources, podResource,
   ringResource, secretResource, statefulSetResource
 } from '../../src/operator/names.ts'
 import { apiServerTools } from '../support/api-server.ts'
 import type { ApiServer } from '../support/api-server.ts'
 import { missingTools } from '../support/tools.ts'
 import {
-  createNamespace, makeRig, regionObject, regionResource, until, untilCondition
+  appObject, createNamespace, makeRig, regionObject, regionResource, until, untilCondition
 } from './operator-rig.ts'
 import type { Rig, StatusObject } from './operator-rig.ts'
 import { startStandIn } from './operator-stand-in.ts'
@@ -33,6 +33,8 @@ t.test('a world', { skip, timeout: 180_000 }, async t => {
   await t.test('without its Secret nothing is begun, and a person is told', t =>
     testSecret(t, server, client))
   await t.test('regions of two namespaces find each other', t => testMates(t, server, client))
+  await t.test('an app with the keys of another region is the same app', t =>
+    testSameApp(t, client))
   await t.test('a name is one region\'s', t => testNamesake(t, server, client))
   await t.test('what the globalmaster writes is left to it', t => testStatus(t, client, rig))
   await t.test('another Secret is noticed at once, by whoever names it', t =>
@@ -122,6 +124,39 @@ async function testMates (t: Test, server: ApiServer, client: KubeClient): Promi
     t.match(relay, new RegExp(`gateways: \\[\\s+{ name: "relay-${mate}"`))
     t.notMatch(relay, /relay-ap/)
     t.match(await dataOf(client, namespace, `${own}-nats`, 'nats.conf'), /leafnodes/)
+  }
+}
+
+async function testSameApp (t: Test, client: KubeClient): Promise<void> {
+  const spec = { keys: [{ name: 'server' }, { name: 'client' }], keysSecretName: 'shared-keys' }
+  await client.create(appResource, appObject('one', 'chat', { ...spec, regionRef: { name: 'eu' } }))
+  const first = await untilCondition(client, appResource, 'one', 'chat', 'Ready', 'True')
+  const made = await client.get<StatusObject>(
+    secretResource, { namespace: 'one', name: 'shared-keys' })
+  const copy = { namespace: 'two', name: 'shared-keys' }
+  await client.create(secretResource, {
+    apiVersion: 'v1', kind: 'Secret', metadata: copy, data: made?.data
+  } as KubeObject)
+  await client.create(appResource, appObject('two', 'chat', { ...spec, regionRef: { name: 'us' } }))
+  const second = await untilCondition(client, appResource, 'two', 'chat', 'Ready', 'True')
+  t.ok(first.status?.appId)
+  t.equal(second.status?.appId, first.status?.appId)
+  t.same((await client.get<StatusObject>(secretResource, copy))?.data, made?.data)
+  const digestsOf = async (namespace: string, region: string) =>
+    JSON.parse(await dataOf(client, namespace, `${region}-globalmaster`, 'world.json')).apps
+  const digests = await until('globalmasters compare it', async () => {
+    const found = await Promise.all([digestsOf('one', 'eu'), digestsOf('two', 'us')])
+    return found.every(apps => apps?.[`${first.status?.appId}`] !== undefined) && found
+  })
+  t.same(digests[1], digests[0], 'no drift')
+  // Without them it is another app.
+  await client.create(appResource, appObject('two', 'other', { regionRef: { name: 'us' } }))
+  await client.create(appResource, appObject('one', 'other', { regionRef: { name: 'eu' } }))
+  const others = await Promise.all(['one', 'two'].map(namespace =>
+    untilCondition(client, appResource, namespace, 'other', 'Ready', 'True')))
+  t.not(others[0]?.status?.appId, others[1]?.status?.appId)
+  for (const namespace of ['one', 'two']) {
+    for (const name of ['chat', 'other']) await client.remove(appResource, { namespace, name })
   }
 }
 
