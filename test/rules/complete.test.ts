@@ -14,7 +14,10 @@ t.test('every rule has a test, and every test a rule', async (t) => {
     const source = readFileSync(join(ROOT, path), 'utf8')
     for (const [, id] of source.matchAll(/\brule\(\s*'([A-Z]\d+)'/g)) tested.add(id!)
   }
-  for (const path of ['system/browser.test.ts', 'sim/region-history.test.ts']) {
+  const others = [
+    'system/browser', 'system/regions-apart', 'sim/region-history', 'sim/regions'
+  ]
+  for (const path of others.map((name) => `${name}.test.ts`)) {
     const source = readFileSync(join(ROOT, 'test', path), 'utf8')
     for (const [, id] of source.matchAll(/'\[([A-Z]\d+)\] /g)) tested.add(id!)
   }

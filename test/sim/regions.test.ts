@@ -22,14 +22,14 @@ function heardByAll(
   }
 }
 
-t.test('two regions hear each other', async (t) => {
+t.test('[W6] two regions hear each other', async (t) => {
   const scene = sceneOf('two regions', ['eu', 'us'])
   const said = talk(scene, 4_000)
   scene.abroad.world.run(3_000)
   heardByAll(t, scene, said)
 })
 
-t.test('three regions, the cables of one are cut, and one way of another', async (t) => {
+t.test('[W6] three regions, the cables of one are cut, and one way of another', async (t) => {
   const scene = sceneOf('three regions', ['eu', 'us', 'ap'])
   const { abroad, regions: [eu, us, ap] } = scene
   const said = talk(scene, 2_000)
@@ -45,7 +45,7 @@ t.test('three regions, the cables of one are cut, and one way of another', async
   heardByAll(t, scene, said)
 })
 
-t.test('masters die on both sides', async (t) => {
+t.test('[W6] masters die on both sides', async (t) => {
   const scene = sceneOf('deaths', ['eu', 'us'])
   const { abroad, regions } = scene
   const said = talk(scene, 2_000)
@@ -75,7 +75,7 @@ function presentForAll(
   }
 }
 
-t.test('who is present in one region is present in all, and leaves in all', async (t) => {
+t.test('[W7] who is present in one region is present in all, and leaves in all', async (t) => {
   const scene = sceneOf('members', ['eu', 'us', 'ap'])
   const { abroad, clients } = scene
   const [eu, , us, , ap] = clients
@@ -101,7 +101,7 @@ t.test('who is present in one region is present in all, and leaves in all', asyn
   })
 })
 
-t.test('members of a region that is lost leave after a time, and return with it', async (t) => {
+t.test('[W7] members of a lost region leave after a time, and return with it', async (t) => {
   const scene = sceneOf('lost', ['eu', 'us'])
   const { abroad, regions: [eu, us], clients: [inEu, , inUs] } = scene
   inEu!.members.enter('a', ['anna'])
@@ -119,7 +119,7 @@ t.test('members of a region that is lost leave after a time, and return with it'
   presentForAll(t, scene, 'a', ['anna', 'bert'])
 })
 
-t.test('a client that moves to another region goes on there', async (t) => {
+t.test('[W8] a client that moves to another region goes on there', async (t) => {
   const scene = sceneOf('moves', ['eu', 'us', 'ap'])
   const { abroad, clients: [mover], regions: [, us, ap] } = scene
   const said = talk(scene, 2_000)
@@ -138,7 +138,7 @@ function connectionsOf(region: Region): number {
   return threads.reduce((sum, thread) => sum + (thread?.worker.counts().connections ?? 0), 0)
 }
 
-t.test('a region that drains: its clients go elsewhere, and nothing is lost or said twice',
+t.test('[W10] a region that drains: its clients go elsewhere, and nothing is lost or said twice',
   async (t) => {
     for (const [seed, deaths] of [['drained', 0], ['drained by death', 1]] as const) {
       const scene = sceneOf(seed, ['eu', 'us'])
@@ -163,7 +163,7 @@ t.test('a region that drains: its clients go elsewhere, and nothing is lost or s
     }
   })
 
-t.test('also where all used the channel there have left, or none had come', async (t) => {
+t.test('[W8] also where all used the channel there have left, or none had come', async (t) => {
   const scene = sceneOf('last one', ['eu', 'us'])
   const { abroad, clients: [mover, other], regions: [, us] } = scene
   for (const client of [mover!, other!]) client.attach('quiet')
@@ -181,7 +181,7 @@ t.test('also where all used the channel there have left, or none had come', asyn
   t.equal(mover!.lossCount, 0)
 })
 
-t.test('who comes from a region that cannot be reached is told so', async (t) => {
+t.test('[W9] who comes from a region that cannot be reached is told so', async (t) => {
   const scene = sceneOf('unreachable', ['eu', 'us'])
   const { abroad, clients: [mover], regions: [eu, us] } = scene
   talk(scene, 1_000)

@@ -38,9 +38,10 @@ t.test('regions apart', { skip, timeout: 300_000 }, async (t) => {
     one === 'ap' || other === 'ap' ? FAR_MS : NEAR_MS, LIMITS)
   await t.test('whoever is present anywhere is present everywhere, until its region is lost', (t) =>
     testPresent(t, rig))
-  await t.test('a region that is alone for long: what is lost is told', (t) => testAlone(t, rig))
-  await t.test('a way that is cut one way alone, for long', (t) => testOneWay(t, rig))
-  await t.test('what is revoked in one region is revoked in all', (t) => testRevoked(t, rig))
+  await t.test('[W11] a region that is alone for long: what is lost is told', (t) =>
+    testAlone(t, rig))
+  await t.test('[W12] a way that is cut one way alone, for long', (t) => testOneWay(t, rig))
+  await t.test('[W13] what is revoked in one region is revoked in all', (t) => testRevoked(t, rig))
 })
 
 /** A member of each region, and what the others are told of it. */
