@@ -1,9 +1,11 @@
 /* Several regions that subscribe to each other: what is said in one is heard in all, once. */
 
 import t, { type Test } from 'tap'
-import type { SimClient } from './clients.ts'
+import { SimClient } from './clients.ts'
 import type { Region } from './region.ts'
 import { type Scene, sceneOf, talk } from './scenes.ts'
+import type { SimSocket } from './sockets.ts'
+import type { Wire } from './wire.ts'
 
 /** Everybody has heard all of it once, and what one client said in its order. */
 function heardByAll(
@@ -117,6 +119,60 @@ t.test('[W7] members of a lost region leave after a time, and return with it', a
   abroad.heal()
   abroad.world.run(10_000)
   presentForAll(t, scene, 'a', ['anna', 'bert'])
+})
+
+/** A client that is told how many are attached to a channel. */
+class Counter extends SimClient {
+  connections = 0
+
+  constructor(region: Region) {
+    super(region, {
+      name: `counter in ${region.name}`, format: 'json', echo: true, hasOwnIds: false,
+      clientId: undefined, modes: undefined, params: { occupancy: 'metrics' }, hasTokens: false,
+      chatter: undefined, isComet: false
+    })
+  }
+
+  override onSocketMessage(socket: SimSocket, message: Wire | undefined): void {
+    for (const { name, data } of message?.messages ?? []) {
+      if (name !== '[meta]occupancy') continue
+      this.connections = JSON.parse(data as string).metrics.connections
+    }
+    super.onSocketMessage(socket, message)
+  }
+}
+
+t.test('occupancy is that of all regions, as far as they are heard', async (t) => {
+  const { abroad, clients: [first, , other], regions } = sceneOf('occupancy', ['eu', 'us'])
+  const [eu, us] = regions
+  const counters = regions.map((region) => new Counter(region))
+  for (const counter of counters) {
+    counter.connect()
+    counter.attach('a')
+  }
+  const told = (forMs: number): number[] => {
+    abroad.world.run(forMs)
+    return counters.map(({ connections }) => connections)
+  }
+  t.same(told(8_000), [6, 6])
+  first!.detach('a')
+  t.same(told(8_000), [5, 5])
+  abroad.cut(eu!, us!)
+  abroad.lose(eu!, us!)
+  t.same(told(8_000), [2, 3], 'each its own')
+  other!.detach('a')
+  t.same(told(8_000), [2, 2])
+  abroad.heal()
+  t.same(told(20_000), [4, 4])
+  for (const counter of counters) counter.detach('a')
+  abroad.world.run(8_000)
+  const before = abroad.frames
+  for (let no = 0; no < 20; no++) {
+    if (no % 2 === 0) first!.attach('a')
+    else first!.detach('a')
+    abroad.world.run(2_000)
+  }
+  t.ok(abroad.frames - before < 20, 'where nobody wants to know it, it does not cross')
 })
 
 t.test('[W8] a client that moves to another region goes on there', async (t) => {
