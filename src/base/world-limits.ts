@@ -11,6 +11,8 @@ export const worldLimits = {
   announceAskMs: 3_000,
   /** One that was not heard of for so long is out of the world, until it is heard again. */
   regionSilenceMs: 120_000,
+  /** Without a roster its name is kept until it was silent for so long. */
+  regionForgottenMs: 86_400_000,
   /** No clients are sent to one that was not heard of for so long. */
   regionAwayMs: 30_000,
   /** Regions that are heard at once, those of the same name too; of more nothing is kept. */
@@ -32,5 +34,6 @@ assert(
     worldLimits.regionAwayMs < worldLimits.regionSilenceMs,
   'nor is it away because of one'
 )
+assert(worldLimits.regionForgottenMs > worldLimits.regionSilenceMs, 'who is silent is named')
 assert(worldLimits.announceAskMs < worldLimits.announceMs, 'who missed something asks in time')
 assert(worldLimits.announcementBytesMax < 1024 * 1024, 'it stays below NATS max_payload')

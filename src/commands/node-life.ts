@@ -8,7 +8,7 @@ import type { AppConfig } from '../auth/app.ts'
 import type { Mesh } from '../bus/mesh.ts'
 import type { Adopt, PodFact, Standing } from '../node/member-ports.ts'
 import { MemberNode } from '../node/member.ts'
-import type { ForeignRegion } from '../node/ports.ts'
+import type { OtherRegions } from '../node/ports.ts'
 import { Asking } from '../ops/asking.ts'
 import { Flushing } from '../ops/flushing.ts'
 import { LogGauge, type LogScale } from '../ops/log-gauge.ts'
@@ -233,8 +233,8 @@ export class NodeLife {
   }
 
   /** Tells every worker, and their heirs, which other regions there are. */
-  tellWorld(regions: readonly ForeignRegion[]): void {
-    this.#supervisor.tellAll({ kind: 'world', regions })
+  tellWorld(world: OtherRegions): void {
+    this.#supervisor.tellAll({ kind: 'world', ...world })
   }
 
   /** Tells every worker what follows from the world. */

@@ -28,7 +28,7 @@ import type {
 } from '../ops/thread-messages.ts'
 import { WorldPump } from '../ops/world-pump.ts'
 import type { PodFact } from '../node/member-ports.ts'
-import type { ForeignRegion } from '../node/ports.ts'
+import type { OtherRegions } from '../node/ports.ts'
 import type { Drain, WorldSettings, WorldTerms } from '../region/terms.ts'
 import { NodeLife } from './node-life.ts'
 
@@ -121,7 +121,7 @@ export class NodeRuntime<M extends Mesh = Mesh> {
   #apps: readonly AppConfig[] | undefined
   #pods: readonly PodFact[] | undefined
   #worldPump: WorldPump | undefined
-  #world: readonly ForeignRegion[] | undefined
+  #world: OtherRegions | undefined
   #terms: WorldTerms | undefined
   #restartCount = 0
   #isDraining = false
@@ -241,9 +241,9 @@ export class NodeRuntime<M extends Mesh = Mesh> {
     const pump = new WorldPump(own, {
       clock: systemClock,
       mesh,
-      onWorld: (regions) => {
-        this.#world = regions
-        this.#life?.tellWorld(regions)
+      onWorld: (world) => {
+        this.#world = world
+        this.#life?.tellWorld(world)
       },
       onTerms: (terms) => this.#onTerms(terms),
       note: (level, text, fields) => this.#ports.logger[level](fields, text)

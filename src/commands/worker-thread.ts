@@ -243,7 +243,7 @@ async function run(): Promise<void> {
       }
       case 'world':
         bus.learn(message.regions)
-        pump.input({ kind: 'world', foreign: message.regions })
+        pump.input({ kind: 'world', foreign: message.regions, absent: message.absent })
         return
       case 'apps':
         pump.input({ kind: 'apps', directory: new AppDirectory(message.apps, ++appsVersion) })

@@ -19,7 +19,7 @@ export function questionsOf(
   { generation, siteCode }: { readonly generation: number; readonly siteCode: string },
   { deadlines, random, now }: AskingPorts,
   mastership: Mastership,
-  relays: () => Pick<Relays, 'names' | 'masterIn'>,
+  relays: () => Pick<Relays, 'names' | 'absent' | 'masterIn'>,
   send: (to: Place, message: PeerMessage) => void
 ): Questions {
   return new Questions({
@@ -33,6 +33,7 @@ export function questionsOf(
     places: () => mastership.places(),
     isListed: (place) => mastership.isListed(place),
     regions: () => relays().names,
+    absent: () => relays().absent,
     send
   })
 }

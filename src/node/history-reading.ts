@@ -160,12 +160,13 @@ export function findMessage(
       onFound(own, [])
       return
     }
-    const { regions } = questions
+    const { regions, absent } = questions
     const asked = new Map(regions.map((region) => [region, question]))
     questions.askAbroad(asker, channel, asked, (answers) => {
       const found = [...answers.values()].map((each) => messageIn(each, place))
         .find((message) => message !== undefined)
-      onFound(found, found === undefined ? regions.filter((name) => !answers.has(name)) : [])
+      const silent = regions.filter((name) => !answers.has(name))
+      onFound(found, found === undefined ? [...silent, ...absent].sort() : [])
     })
   })
 }

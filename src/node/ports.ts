@@ -11,7 +11,7 @@ import type { LogRoom } from '../log/room.ts'
 import type { LinkFrame } from '../peer/link.ts'
 import type { Place } from '../peer/place.ts'
 import type { WorldTerms } from '../region/terms.ts'
-import type { Foreign, ForeignRegion } from '../region/world.ts'
+import type { Foreign, ForeignRegion, OtherRegions } from '../region/world.ts'
 import type { View } from '../ring/view.ts'
 import type { PutOutcome, StatsAnswer, StatsRecord } from '../stats/port.ts'
 import type { CometRequest, CometResponder } from './comet-ports.ts'
@@ -19,7 +19,7 @@ import type { Socket } from './outbox.ts'
 import type { Strain } from './overload.ts'
 import type { RawRequest, Responder } from './request.ts'
 
-export type { Clock, Foreign, ForeignRegion, Now, Place, Socket }
+export type { Clock, Foreign, ForeignRegion, Now, OtherRegions, Place, Socket }
 
 /**
  * Sends to a place: at most once, in order per sender, silent loss possible; nothing else is
@@ -107,7 +107,12 @@ export type WorkerInput =
       readonly gone: ReadonlySet<string>
     }
   /** All that is known of the other regions of the world. */
-  | { readonly kind: 'world'; readonly foreign: readonly Foreign[] }
+  | {
+      readonly kind: 'world'
+      readonly foreign: readonly Foreign[]
+      /** The names of those that are not heard any more, and belong to it still. */
+      readonly absent: readonly string[]
+    }
   /** What follows from the world that the region is in. */
   | { readonly kind: 'terms'; readonly terms: WorldTerms }
   | { readonly kind: 'apps'; readonly directory: AppDirectory }

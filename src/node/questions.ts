@@ -33,6 +33,8 @@ export interface QuestionsPorts {
   masterPlace(channel: string, region?: string): Place | undefined
   /** The names of the other regions of the world. */
   regions(): readonly string[]
+  /** The names of those that cannot be asked, for nothing is heard of them. */
+  absent(): readonly string[]
   /** Every worker of the region. */
   places(): readonly Place[]
   /** True for one of them. */
@@ -76,6 +78,11 @@ export class Questions {
   /** The names of the other regions: whom `askAbroad` can ask. */
   get regions(): readonly string[] {
     return this.#ports.regions()
+  }
+
+  /** The names of those that cannot be asked, for nothing is heard of them. */
+  get absent(): readonly string[] {
+    return this.#ports.absent()
   }
 
   /** Every worker of the region: whom `enumerate` can ask. */

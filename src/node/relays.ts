@@ -77,6 +77,7 @@ export class Relays {
   readonly #used = new Map<string, Used>()
   /** Regions that left a question unanswered, and have not been heard since. */
   readonly #silent = new Set<string>()
+  #absent: readonly string[] = []
 
   constructor(ports: RelaysPorts) {
     this.#ports = ports
@@ -99,6 +100,11 @@ export class Relays {
     return [...this.#regions.keys()]
   }
 
+  /** The names of others that belong to the world, and of which nothing is heard. */
+  get absent(): readonly string[] {
+    return this.#absent
+  }
+
   /** Where the channel's master is in another region, if anybody is known to be it. */
   masterIn(region: string, channel: string): Place | undefined {
     return this.#regions.get(region)?.masterPlace(channel)
@@ -110,7 +116,8 @@ export class Relays {
   }
 
   /** What is known of the other regions has changed. */
-  onWorld(foreign: readonly Foreign[]): void {
+  onWorld(foreign: readonly Foreign[], absent: readonly string[]): void {
+    this.#absent = absent
     for (const [name, region] of this.#regions) {
       if (foreign.some((each) => each.region === name)) continue
       for (const place of region.places()) this.#ports.onPlaceEnded(place)

@@ -63,7 +63,8 @@ function read(call: Call, { questions, meters }: RequestPorts, of: HistoryReques
     return
   }
   const request = asked.value
-  const isAlone = questions.regions.length === 0 && !isOfWorld(request.cursor)
+  const isAlone = questions.regions.length + questions.absent.length === 0 &&
+    !isOfWorld(request.cursor)
   const Reading = isAlone ? HistoryReading : WorldHistory
   new Reading(channel.key, request, questions, call, (page, missing: readonly string[] = []) => {
     const headers = missingHeaders(missing)

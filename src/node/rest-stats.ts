@@ -54,9 +54,9 @@ function readAll(
 ): void {
   const { appId } = call.caller.credentials
   readStats(new Shelf(appId, outbox), range, now().wallMs, (own) => {
-    const { regions } = questions
+    const { regions, absent } = questions
     if (own === undefined || regions.length === 0) {
-      onPage(own, [])
+      onPage(own, absent)
       return
     }
     const asked = new Map(regions.map((region) =>
@@ -64,7 +64,8 @@ function readAll(
     questions.askAbroad(call, statsChannel(appId), asked, (answers) => {
       const pages = [...answers].flatMap(([region, { intervals, hasMore, lastMinuteMs }]) =>
         intervals === undefined ? [] : [{ region, intervals, hasMore, lastMinuteMs }])
-      const missing = regions.filter((name) => !pages.some(({ region }) => region === name))
+      const silent = regions.filter((name) => !pages.some(({ region }) => region === name))
+      const missing = [...silent, ...absent].sort()
       onPage(addedPages([own, ...pages], range.isBackwards, range.limit), missing)
     })
   })

@@ -261,7 +261,7 @@ export class Worker {
         this.#nonces.onView()
         break
       case 'world':
-        this.#channels.relays.onWorld(input.foreign)
+        this.#channels.relays.onWorld(input.foreign, input.absent)
         break
       case 'apps':
         this.#onApps(input.directory)

@@ -36,6 +36,7 @@ export class WorldHistory {
   readonly #onPage: OnPage
   readonly #own: string
   readonly #others: readonly string[]
+  readonly #absent: readonly string[]
   readonly #cursors: Cursors
   readonly #answers = new Map<string, HistoryAnswer>()
   readonly #asked = new Map<string, HistoryQuestion>()
@@ -54,6 +55,7 @@ export class WorldHistory {
     this.#onPage = onPage
     this.#own = questions.region
     this.#others = questions.regions
+    this.#absent = questions.absent
     this.#cursors = cursorsOf(request.cursor, this.#own)
   }
 
@@ -76,7 +78,7 @@ export class WorldHistory {
     this.#askFor(this.#others, () => ({ until, endMs }), () => {
       const home = this.#others.find((region) => this.#knows(region))
       if (home !== undefined) this.#askRest(home)
-      else this.#onPage(undefined, this.#others.filter((region) => !this.#answers.has(region)))
+      else this.#onPage(undefined, this.#missingBut(this.#answers))
     })
   }
 
@@ -152,10 +154,14 @@ export class WorldHistory {
     }
     const { told, reached, isWhole } = mergeStretches(stretches, isBackwards, limit)
     const read = new Set(stretches.map(({ region }) => region))
-    const missing = [this.#own, ...this.#others, ...this.#cursors.keys()]
-      .filter((region) => !read.has(region))
     const next = isWhole ? undefined : this.#nextCursor(read, reached)
-    this.#onPage({ items: told.map(({ item }) => item), next }, [...new Set(missing)].sort())
+    this.#onPage({ items: told.map(({ item }) => item), next }, this.#missingBut(read))
+  }
+
+  /** Whoever may have something, but for these. */
+  #missingBut(read: { has(region: string): boolean }): string[] {
+    const all = [this.#own, ...this.#others, ...this.#absent, ...this.#cursors.keys()]
+    return [...new Set(all.filter((region) => !read.has(region)))].sort()
   }
 
   /**

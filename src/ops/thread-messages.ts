@@ -6,7 +6,7 @@ import type { MessagePort } from 'node:worker_threads'
 import type { AppConfig } from '../auth/app.ts'
 import type { LogRoom } from '../log/room.ts'
 import type { ErrorInfo } from '../wire/errors.ts'
-import type { ForeignRegion } from '../node/ports.ts'
+import type { OtherRegions } from '../node/ports.ts'
 import type { WorkerCounts } from '../node/worker.ts'
 import type { WorldTerms } from '../region/terms.ts'
 import type { View } from '../ring/view.ts'
@@ -60,8 +60,7 @@ export type ToWorker =
       readonly generations: ReadonlyMap<string, readonly number[]>
       readonly gone: ReadonlySet<string>
     }
-  /** All other regions that are known. */
-  | { readonly kind: 'world'; readonly regions: readonly ForeignRegion[] }
+  | ({ readonly kind: 'world' } & OtherRegions)
   /** What follows from the world that the region is in. */
   | { readonly kind: 'terms'; readonly terms: WorldTerms }
   /** Answered with `appsKnown`. */

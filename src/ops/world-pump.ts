@@ -10,14 +10,14 @@ import { decodeWorldMessage, encodeWorldMessage } from '../region/world-codec.ts
 import type { RegionIdentity, RegionMessage, WorldMessage } from '../region/world-message.ts'
 import type { WorldSettings, WorldTerms } from '../region/terms.ts'
 import {
-  type Adopted, type ForeignRegion, KnownWorld, type WorldInput, type WorldOutput
+  type Adopted, KnownWorld, type OtherRegions, type WorldInput, type WorldOutput
 } from '../region/world.ts'
 
 export interface WorldPumpPorts {
   readonly clock: Clock
   readonly mesh: Mesh
   /** Who the other regions are, after every change. */
-  onWorld(regions: readonly ForeignRegion[]): void
+  onWorld(world: OtherRegions): void
   /** What follows for our workers, after every change. */
   onTerms(terms: WorldTerms): void
   note(level: 'info' | 'warn', text: string, fields: object): void
@@ -89,7 +89,7 @@ export class WorldPump {
         this.#say(output.message)
         return
       case 'world':
-        this.#ports.onWorld(output.regions)
+        this.#ports.onWorld({ regions: output.regions, absent: output.absent })
         return
       case 'terms':
         this.#ports.onTerms(output.terms)

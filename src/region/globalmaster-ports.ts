@@ -23,7 +23,7 @@ export const globalmasterLimits = {
   /** Reports are at least so far apart. */
   reportChangeMs: 2_000,
   /** A ring that was silent for so long is out of the world, unless its object is there. */
-  forgottenAfterMs: 86_400_000,
+  forgottenAfterMs: limits.regionForgottenMs,
   /** Rings that are known at once; of more, those that are in the world are kept. */
   farRingsMax: limits.worldRegionsMax - 1
 } as const

@@ -19,7 +19,8 @@
  * decides otherwise: who is not on it is not heard at all.
  *
  * A roster is kept until a later one comes, however long its globalmaster is silent: without it
- * regions go on as they are.
+ * regions go on as they are. Of who is silent the name is kept as long as it belongs to the world
+ * (region/absent.ts).
  */
 
 import { hash32 } from '../base/hash.ts'
@@ -30,8 +31,10 @@ import {
   type WorldMessage, type WorldRoster
 } from './world-message.ts'
 import { recordOf, type View } from '../ring/view.ts'
+import { AbsentRegions } from './absent.ts'
 import { areSame, digestIn, type Generations, generationsOf, viewOf } from './announced.ts'
 import { endpointOrNone } from './endpoint.ts'
+import { latestOfNames } from './namesakes.ts'
 import {
   type Neighbour, termsEndMs, termsOf, usualSettings, type WorldSettings, type WorldTerms
 } from './terms.ts'
@@ -54,6 +57,14 @@ export interface ForeignRegion extends Foreign {
   readonly endpoint: string
   /** It is to send its clients to others. */
   readonly isToDrain: boolean
+}
+
+/** All other regions of the world. */
+export interface OtherRegions {
+  /** Those that are heard, by name. */
+  readonly regions: readonly ForeignRegion[]
+  /** The names of those that are not heard any more, and belong to it still. */
+  readonly absent: readonly string[]
 }
 
 /** What a node believes of its own region. */
@@ -79,8 +90,8 @@ export type WorldInput =
 export type WorldOutput =
   /** To the nodes of all regions. */
   | { readonly kind: 'say'; readonly message: RegionMessage }
-  /** All other regions, by name; given again after every change. */
-  | { readonly kind: 'world'; readonly regions: readonly ForeignRegion[] }
+  /** Given again after every change. */
+  | ({ readonly kind: 'world' } & OtherRegions)
   /** What follows for our workers; given again after every change. */
   | { readonly kind: 'terms'; readonly terms: WorldTerms }
   | {
@@ -108,12 +119,14 @@ export class KnownWorld {
   readonly #outbox: WorldOutbox
   /** By the uid of its ring. */
   readonly #heard = new Map<string, Heard>()
+  readonly #absent = new AbsentRegions()
   /** By uid, when a region is to be asked to announce itself again. */
   readonly #asks = new Map<string, number>()
   #roster: { readonly uids: ReadonlySet<string>; madeAtMs: number; atMs: number } | undefined
   #adopted: Adopted | undefined
   #settings = usualSettings
   #world: readonly ForeignRegion[] = []
+  #absentNames: readonly string[] = []
   /** The terms that were given last, and when others follow though nothing is heard. */
   #terms = ''
   #termsEndMs = Infinity
@@ -154,6 +167,7 @@ export class KnownWorld {
   /** When something is to be said, or somebody to be forgotten; Infinity: never. */
   nextDeadlineMs(): number {
     let nextMs = Math.min(this.#announceAtMs(), this.#termsEndMs, ...this.#asks.values())
+    if (this.#roster === undefined) nextMs = Math.min(nextMs, this.#absent.nextMs())
     for (const { atMs } of this.#heard.values()) {
       nextMs = Math.min(nextMs, atMs + limits.regionSilenceMs)
     }
@@ -163,16 +177,18 @@ export class KnownWorld {
   *sizes(): Generator<Size> {
     yield ['worldRegionsMax', this.#heard.size]
     yield ['worldRegionsMax', this.#asks.size]
+    yield* this.#absent.sizes()
   }
 
   describe(): string[] {
-    return [...this.#heard.values()].map(({ region }) => {
+    const heard = [...this.#heard.values()].map(({ region }) => {
       const { region: name, uid, view, endpoint, isToDrain } = region
       const isKnown = this.#world.includes(region)
       return `region ${name} ${uid} view ${view.version} of ${view.members.length} nodes` +
         `${endpoint && ` at ${endpoint}`}${isToDrain ? ', to drain' : ''}` +
         `${isKnown ? '' : ', not listened to'}`
     })
+    return [...heard, ...this.#absent.describe()]
   }
 
   #onMessage(message: WorldMessage, nowMs: number): void {
@@ -205,6 +221,7 @@ export class KnownWorld {
     const region = isSame ? former
       : Object.freeze({ region: name, uid, prefix, endpoint, isToDrain, view, generations })
     this.#heard.set(uid, { region, madeAtMs, digest, atMs: nowMs })
+    this.#absent.delete(uid)
     if (known === undefined) this.#onAppeared(region)
   }
 
@@ -245,6 +262,7 @@ export class KnownWorld {
     if (known !== undefined && madeAtMs < known.madeAtMs &&
       nowMs < known.atMs + limits.regionSilenceMs) return
     this.#roster = { uids: new Set(uids), madeAtMs, atMs: nowMs }
+    this.#absent.keepOnly(this.#roster.uids)
     for (const { region } of [...this.#heard.values()]) {
       if (!this.#isOnRoster(region.uid)) this.#forget(region, 'a region is not on the roster')
     }
@@ -287,9 +305,11 @@ export class KnownWorld {
 
   #forgetSilent(nowMs: number): void {
     for (const { region, atMs } of [...this.#heard.values()]) {
-      const isSilent = nowMs >= atMs + limits.regionSilenceMs
-      if (isSilent) this.#forget(region, 'a region is not heard of any more')
+      if (nowMs < atMs + limits.regionSilenceMs) continue
+      this.#forget(region, 'a region is not heard of any more')
+      this.#absent.add(region.uid, region.region, atMs)
     }
+    if (this.#roster === undefined) this.#absent.forgetSilent(nowMs)
   }
 
   #forget({ region: name, uid }: ForeignRegion, text: string): void {
@@ -300,11 +320,15 @@ export class KnownWorld {
   /** Gives the world where it differs from what was given last. */
   #tell(): void {
     const world = this.#listenedTo()
+    const names = [this.#own.name, ...world.map(({ region }) => region)]
+    const absent = this.#absent.namesBut(names)
     const isSame = world.length === this.#world.length &&
-      world.every((region, at) => region === this.#world[at])
+      world.every((region, at) => region === this.#world[at]) &&
+      JSON.stringify(absent) === JSON.stringify(this.#absentNames)
     if (isSame) return
     this.#world = world
-    this.#outbox.push({ kind: 'world', regions: world })
+    this.#absentNames = absent
+    this.#outbox.push({ kind: 'world', regions: world, absent })
   }
 
   /** Gives the terms where they differ from what was given last. */
@@ -327,20 +351,10 @@ export class KnownWorld {
     this.#outbox.push({ kind: 'terms', terms })
   }
 
-  /** Of each name the region that was made last; nobody where one has ours that was made later. */
   #listenedTo(): ForeignRegion[] {
-    const { name, uid, madeAtMs } = this.#own
-    const own = { region: { uid }, madeAtMs }
-    const latest = new Map<string, Heard>()
-    for (const heard of this.#heard.values()) {
-      const { region } = heard.region
-      const other = region === name ? own : latest.get(region)
-      if (other !== undefined && !isLater(heard, other)) continue
-      if (region === name) return []
-      latest.set(region, heard)
-    }
-    return [...latest.values()].map(({ region }) => region)
-      .sort((a, b) => a.region < b.region ? -1 : 1)
+    const { name: region, uid, madeAtMs } = this.#own
+    const own = { region: { region, uid }, madeAtMs }
+    return latestOfNames(this.#heard.values(), own).map((heard) => heard.region)
   }
 
   #announceAtMs(): number {
@@ -382,15 +396,4 @@ function speakerOf({ view, gone }: Adopted): string | undefined {
   const speaker = there.find(({ state }) => state === 'serving') ??
     there.find(({ state }) => state === 'leaving')
   return speaker?.incarnation
-}
-
-interface Made {
-  readonly region: { readonly uid: string }
-  readonly madeAtMs: number
-}
-
-/** Rings that were made in the same second are told apart all the same. */
-function isLater(one: Made, other: Made): boolean {
-  if (one.madeAtMs !== other.madeAtMs) return one.madeAtMs > other.madeAtMs
-  return one.region.uid > other.region.uid
 }

@@ -79,7 +79,7 @@ if (abroad.length > 0) {
     region, prefix: theirs, view: viewOf(region), generations: new Map([[region, [1]]])
   }))
   bus.learn(foreign)
-  pump.input({ kind: 'world', foreign })
+  pump.input({ kind: 'world', foreign, absent: [] })
 }
 const keys = [{ id: 'k', secret: 's', capability: { '*': ['*'] } }]
 const namespaces = [{ id: 'kept', persisted: true }]

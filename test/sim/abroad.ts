@@ -32,6 +32,8 @@ export class Abroad {
   readonly #lastAtMs = new Map<string, number>()
   /** By region, and by region that it has heard of. */
   readonly #known = new Map<Region, Map<string, Foreign>>()
+  /** By region, the names of those that it has not heard of for long. */
+  readonly #absent = new Map<Region, Set<string>>()
   readonly #terms = new Map<Region, WorldTerms>()
 
   constructor(world: World) {
@@ -42,12 +44,18 @@ export class Abroad {
   add(region: Region): void {
     this.regions.push(region)
     this.#known.set(region, new Map())
+    this.#absent.set(region, new Set())
     this.world.every(TELL_MS, () => this.#tell(region))
   }
 
   /** What a region has heard of the others. */
   knownBy(region: Region): readonly Foreign[] {
     return [...this.#known.get(region)?.values() ?? []]
+  }
+
+  /** The names of those that it knows and does not hear. */
+  absentFor(region: Region): readonly string[] {
+    return [...this.#absent.get(region) ?? []].sort()
   }
 
   /** Nothing gets from one region to the other, or, with `isOneWay`, not that way. */
@@ -94,7 +102,7 @@ export class Abroad {
   /** Two regions have not heard of each other for so long that neither counts with the other. */
   lose(one: Region, other: Region): void {
     for (const [region, lost] of [[one, other], [other, one]] as const) {
-      this.#known.get(region)!.delete(lost.name)
+      if (this.#known.get(region)!.delete(lost.name)) this.#absent.get(region)!.add(lost.name)
       this.#tellWorkers(region)
     }
   }
@@ -154,13 +162,14 @@ export class Abroad {
     const isSame = former?.view === news.view && former.generations === news.generations
     if (isSame) return
     known.set(news.region, news)
+    this.#absent.get(region)!.delete(news.region)
     this.#tellWorkers(region)
   }
 
   #tellWorkers(region: Region): void {
-    const foreign = this.knownBy(region)
+    const [foreign, absent] = [this.knownBy(region), this.absentFor(region)]
     for (const { life } of region.running) {
-      for (const thread of life?.threads ?? []) thread?.tellWorld(foreign)
+      for (const thread of life?.threads ?? []) thread?.tellWorld(foreign, absent)
     }
   }
 }

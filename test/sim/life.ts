@@ -239,7 +239,10 @@ export class Life {
     this.#post(thread, () => thread.tellApps(this.#region.apps))
     if (adopted !== undefined) this.#post(thread, () => thread.tellView(adopted))
     const foreign = this.#region.abroad?.knownBy(this.#region) ?? []
-    if (foreign.length > 0) this.#post(thread, () => thread.tellWorld(foreign))
+    const absent = this.#region.abroad?.absentFor(this.#region) ?? []
+    if (foreign.length + absent.length > 0) {
+      this.#post(thread, () => thread.tellWorld(foreign, absent))
+    }
     const room = this.#room
     if (room !== ampleRoom) this.#post(thread, () => thread.tellLogRoom(room))
     if (this.#isDraining) this.#post(thread, () => thread.tellDrain(DRAIN_MS / 2))

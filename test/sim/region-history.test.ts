@@ -120,13 +120,14 @@ t.test('[W2] a region that comes or goes between pages is named where it lacks',
   }
 })
 
-t.test('[W2] a region that is out of the world is named by links of before', async (t) => {
+t.test('[W2] a region that is not heard for long is named, to who reads anew, too', async (t) => {
   const scene = sceneOf('out of it', ['eu', 'us'])
   const { abroad, regions: [eu, us] } = scene
   const said = say(scene, 'a', 6)
   abroad.world.run(2_000)
   const reader = new WorldReader(eu!)
   const first = reader.page('a', 'direction=forwards&limit=5')
+  const { serial } = new WorldReader(us!).page('a', 'limit=1').items[0]!
   abroad.cut(eu!, us!)
   abroad.lose(eu!, us!)
   abroad.world.run(1_000)
@@ -134,7 +135,19 @@ t.test('[W2] a region that is out of the world is named by links of before', asy
   t.same(rest.map(({ missing }) => missing), ['us', 'us'])
   t.same(textsOf([first, ...rest]).filter((text) => text.startsWith('eu')).toSorted(),
     said.filter((text) => text.startsWith('eu')).toSorted())
-  t.equal(reader.page('a', 'limit=1').missing, undefined, 'who reads anew knows of no other')
+  t.equal(reader.page('a', 'limit=1').missing, 'us', 'and for who reads anew')
+  abroad.world.run(200_000)
+  const stats = (): string | undefined =>
+    reader.ask('/stats?unit=month&limit=1').headers['x-ringcast-regions-missing']
+  t.same([reader.page('a', '').missing, stats()], ['us', 'us'], 'however long')
+  eu!.crash(eu!.running[0]!, 500, 1_000)
+  abroad.world.run(15_000)
+  t.same([reader.page('a', '').missing, stats()], ['us', 'us'], 'of workers that began since, too')
+  t.match(reader.ask(`/channels/a/messages/${serial!.replace(/-\d+@/, '-099@')}`),
+    { status: 404, headers: { 'x-ringcast-regions-missing': 'us' } })
+  abroad.heal()
+  abroad.world.run(20_000)
+  t.same([reader.page('a', '').missing, stats()], [undefined, undefined], 'until it is there again')
 })
 
 t.test('[W1] links lead on while messages arrive', async (t) => {

@@ -129,8 +129,8 @@ export class WorkerThread implements SocketServer, CometServer, Asker {
     this.loop.input({ kind: 'view', view, generations, gone })
   }
 
-  tellWorld(foreign: readonly Foreign[]): void {
-    this.loop.input({ kind: 'world', foreign })
+  tellWorld(foreign: readonly Foreign[], absent: readonly string[]): void {
+    this.loop.input({ kind: 'world', foreign, absent })
   }
 
   tellTerms(terms: WorldTerms): void {

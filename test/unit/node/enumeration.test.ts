@@ -18,7 +18,7 @@ function pageOf(
     deadlines: new Deadlines(),
     random: new Random('enumeration'),
     nowMs: () => 0,
-    masterPlace: () => undefined, region: 'here', regions: () => [],
+    masterPlace: () => undefined, region: 'here', regions: () => [], absent: () => [],
     places: () => workers.map((_, worker) => ({ incarnation: 'a', worker })),
     isListed: () => true,
     send: ({ worker }, message) => {
@@ -82,7 +82,7 @@ function living(channels: Map<string, string[] | undefined>) {
     deadlines: new Deadlines(),
     random: new Random('leaving'),
     nowMs: () => 0,
-    masterPlace: () => undefined, region: 'here', regions: () => [],
+    masterPlace: () => undefined, region: 'here', regions: () => [], absent: () => [],
     places: () => [...channels.keys()].map((incarnation) => ({ incarnation, worker: 0 })),
     isListed: ({ incarnation }) => channels.has(incarnation),
     send: ({ incarnation }, message) => {

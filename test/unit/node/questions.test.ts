@@ -32,6 +32,7 @@ class Bench {
       region: 'here',
       masterPlace: (_, region) => region === undefined ? this.master : this.abroad.get(region),
       regions: () => [...this.abroad.keys()],
+      absent: () => [],
       places: () => [],
       isListed: ({ incarnation }) => incarnation !== this.goneOne,
       send: ({ incarnation }, message) => void this.sent.push({ to: incarnation, message })

@@ -63,6 +63,8 @@ class Master {
 class World {
   readonly masters: Map<string, Master>
   readonly region: string
+  /** Other regions that belong to the world, and are not heard. */
+  absent: readonly string[] = []
   /** How often other regions were asked. */
   roundCount = 0
 
@@ -208,6 +210,21 @@ t.test('a region that does not answer is left out, and named', async (t) => {
   t.same(missing(late), ['us', '', ''])
   const rest = new World({ eu: new Master(log('E', [1])), us })
   t.same(missing(rest.readAll({ limit: 9 }, downIn(0))), ['us'], 'no link leads to what is missing')
+})
+
+t.test('who is absent from the world is named on every page, and asked nothing', (t) => {
+  const world = new World({ eu: new Master(log('E', [1, 3])), us: new Master(log('U', [2])) })
+  world.absent = ['sa', 'ap']
+  const pages = world.readAll({ limit: 2 })
+  t.same(pages.map(({ names, missing }) => [names, missing]),
+    [[['E1', 'U2'], ['ap', 'sa']], [['E3'], ['ap', 'sa']]])
+  t.same(world.read({ until: place('A', 1) }),
+    { names: undefined, next: undefined, missing: ['ap', 'sa'] }, 'who may know of the place')
+  const alone = new World({ eu: new Master(log('E', [1])) })
+  alone.absent = ['us']
+  t.same(alone.readAll({}), [{ names: ['E1'], next: undefined, missing: ['us'] }])
+  t.equal(alone.roundCount, 0)
+  t.end()
 })
 
 t.test('what arrives meanwhile is not told backwards, and is told forwards', async (t) => {

@@ -33,7 +33,10 @@ function mainOf(t: Test, hub: Hub, name: string, endpoint = ''): Main {
   const pump = new WorldPump(own, {
     clock: systemClock,
     mesh,
-    onWorld: (regions) => void worlds.push(regions.map(({ region }) => region).join()),
+    onWorld: ({ regions, absent }) => {
+      worlds.push([...regions.map(({ region }) => region), ...absent.map((name) => `no ${name}`)]
+        .join())
+    },
     onTerms: (each) => void terms.push(each),
     note: (level, text) => void notes.push(`${level} ${text}`)
   })

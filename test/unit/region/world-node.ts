@@ -97,6 +97,11 @@ export class Node {
     return this.take('world').at(-1)?.regions.map(({ region, uid, view }) =>
       `${region} ${uid} ${view.version}`)
   }
+
+  /** Who is absent, as it was given last; undefined if it was not given since. */
+  absent(): readonly string[] | undefined {
+    return this.take('world').at(-1)?.absent
+  }
 }
 
 /** Has a node hear what another one says, until neither has anything to say for a while. */

@@ -6,7 +6,7 @@ import { WORLD_FORMAT_VERSION, type WorldMessage } from '../../../src/region/wor
 import { after, memberNo, viewOf } from '../ring/regions.ts'
 import { converse, Node, nodesOf, regionOf, saidBy } from './world-node.ts'
 
-const { announceMs, announceChangeMs, announceAskMs, regionSilenceMs } = limits
+const { announceMs, announceChangeMs, announceAskMs, regionForgottenMs, regionSilenceMs } = limits
 
 t.test('the first serving member speaks: at once, after changes, every ten seconds', async (t) => {
   const node = new Node(regionOf('eu', { endpoint: 'https://eu.example' }))
@@ -97,7 +97,6 @@ t.test('a region that is silent for two minutes is out, and returns', async (t) 
   t.equal(node.given(), undefined, 'it is there')
   node.pass(1)
   t.same(node.given(), [])
-  t.equal(node.world.nextDeadlineMs(), Infinity)
   node.hear(saidBy(us, view))
   t.same(node.given(), ['us uid-us 2'])
 })
@@ -109,7 +108,7 @@ t.test('who missed an announcement asks for it, and is told all of it', async (t
   speaker.said()
   const node = new Node()
   t.same(converse(node, speaker, announceMs + announceAskMs), ['still', 'ask', 'region'])
-  t.same([...node.world.sizes()], [['worldRegionsMax', 1], ['worldRegionsMax', 0]])
+  t.same([...node.world.sizes()], [1, 0, 0].map((size) => ['worldRegionsMax', size]))
   t.same(new Set(converse(node, speaker, 2 * regionSilenceMs)), new Set(['still']))
   t.equal(node.world.sizes().next().value?.[1], 1, 'it is not silent')
 
@@ -248,6 +247,59 @@ t.test('the roster decides who is in the world; without one whoever announces is
   t.same(node.given(), ['sa uid-sa 1'], 'a clock went back, and nobody says the other one')
 })
 
+t.test('who is silent is absent for a day where there is no roster', async (t) => {
+  const node = new Node()
+  const [us, ap] = ['us', 'ap'].map((name) => saidBy(regionOf(name), nodesOf(name)))
+  node.hear(us!)
+  node.pass(announceMs)
+  node.hear(ap!)
+  node.pass(regionSilenceMs - 1)
+  t.same(node.absent(), ['us'])
+  node.pass(1)
+  t.same(node.absent(), ['ap', 'us'])
+  t.match(node.world.describe(), ['nothing is heard of region us', 'nothing is heard of region ap'])
+  node.hear(us!)
+  t.same(node.absent(), ['ap'], 'it is heard')
+  node.pass(regionSilenceMs)
+  t.same(node.absent(), ['ap', 'us'], 'and again is not')
+  node.pass(regionForgottenMs - 2 * regionSilenceMs - 1)
+  t.equal(node.absent(), undefined)
+  node.pass(1)
+  t.same(node.absent(), ['us'], 'each has its day')
+  node.pass(regionForgottenMs)
+  t.same(node.absent(), [])
+  t.equal(node.world.nextDeadlineMs(), Infinity)
+})
+
+t.test('who is silent is absent as long as the roster lists it', async (t) => {
+  const node = new Node()
+  for (const name of ['us', 'ap']) node.hear(saidBy(regionOf(name), nodesOf(name)))
+  node.hearRoster(['uid-us', 'uid-ap'], 1)
+  node.pass(2 * regionForgottenMs)
+  t.same(node.absent(), ['ap', 'us'])
+  t.equal(node.world.nextDeadlineMs(), Infinity)
+  node.hearRoster(['uid-us'], 2)
+  t.same(node.absent(), ['us'], 'the other one has left the world')
+  node.hear(saidBy(regionOf('us'), nodesOf('us')))
+  node.hearRoster(['uid-eu'], 3)
+  t.same(node.take('world').map(({ regions, absent }) => [regions.length, absent]),
+    [[1, []], [0, []]], 'nor is one absent that leaves while it is heard')
+})
+
+t.test('a name is absent once, and not while a region has it', async (t) => {
+  const node = new Node()
+  const [old, anew] = [regionOf('us', { uid: 'a' }), regionOf('us', { uid: 'b', madeAtMs: 2_000 })]
+  for (const each of [old, regionOf('eu', { uid: 'x', madeAtMs: 500 })]) {
+    node.hear(saidBy(each, nodesOf(each.uid)))
+  }
+  node.pass(regionSilenceMs)
+  t.same(node.absent(), ['us'], 'nor is who once had our own')
+  node.hear(saidBy(anew, nodesOf('b')))
+  t.same(node.absent(), [], 'it was made anew')
+  node.pass(regionSilenceMs)
+  t.same(node.absent(), ['us'])
+})
+
 t.test('of two of our name the roster may choose ours', async (t) => {
   const node = new Node()
   node.hearRoster(['uid-eu', 'uid-us'], 1)
@@ -291,4 +343,7 @@ t.test('no more regions are kept than the limit says, and it is told once', asyn
   node.pass(regionSilenceMs)
   for (const each of said.slice(-3)) node.hear(each)
   t.equal(node.given()?.length, 3, 'who is silent makes room')
+  node.pass(regionSilenceMs)
+  t.equal(node.absent()?.length, limits.worldRegionsMax)
+  t.equal([...node.world.sizes()][2]?.[1], limits.worldRegionsMax, 'and later ones take it there')
 })
