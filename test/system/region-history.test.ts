@@ -1,6 +1,6 @@
 /*
-History, statistics and rewinds of two regions of real nodes, read through the published SDK in
-either, also while the way between them is cut.
+History and statistics of two regions of real nodes, read through the published SDK in either, also
+while the way between them is cut; and publishes that are acknowledged once both have them.
 */
 
 import type * as Ably from 'ably'
@@ -8,7 +8,7 @@ import t, { type Test } from 'tap'
 import { apiServerTools } from '../support/api-server.ts'
 import { missingTools } from '../support/tools.ts'
 import { until } from './node-rig.ts'
-import { RegionsRig } from './regions-rig.ts'
+import { HEALED_MS, RegionsRig } from './regions-rig.ts'
 import { Talk } from './regions-talk.ts'
 
 const skip = missingTools(...apiServerTools, 'nats-server')
@@ -29,6 +29,7 @@ t.test('history of regions', { skip, timeout: 300_000 }, async (t) => {
   await t.test('until an attachment is what that was not told', (t) => testUntil(t, rig, talk))
   await t.test('while the way is cut names who is missing', (t) => testCut(t, rig, talk))
   await t.test('statistics are added', (t) => testStats(t, rig))
+  await t.test('what is acknowledged globally is in two regions', (t) => testGlobal(t, rig))
 })
 
 /** All pages, by the SDK's own links. */
@@ -114,4 +115,19 @@ async function testStats(t: Test, rig: RegionsRig): Promise<void> {
       await countIn(region) === saidCount, 60_000)
   }
   t.equal(await countIn('eu'), saidCount)
+}
+
+async function testGlobal(t: Test, rig: RegionsRig): Promise<void> {
+  const channel = rig.client(t, 'eu').channels.get('everywhere:talk')
+  const heard: string[] = []
+  await channel.subscribe(({ data }) => void heard.push(data))
+  await channel.publish('n', 'in both')
+  t.same(heard, ['in both'], 'acknowledged, though nobody uses the channel elsewhere')
+  rig.nats.cut('eu', 'us')
+  await t.rejects(channel.publish('n', 'in one'), { code: 50003 })
+  t.equal(heard.at(-1), 'in one', 'it is told all the same')
+  rig.nats.heal()
+  await until('a publish is acknowledged again', async () => {
+    return await channel.publish('n', 'in both again').then(() => true, () => false)
+  }, HEALED_MS)
 }

@@ -13,6 +13,7 @@ import { jwtOf } from '../support/tokens.ts'
 import { until } from './node-rig.ts'
 import { type Given, HEALED_MS, RegionsRig } from './regions-rig.ts'
 import { Talk } from './regions-talk.ts'
+import { KEY as APP_KEY } from './rig-app.ts'
 
 const skip = missingTools(...apiServerTools, 'nats-server')
 if (skip !== false) console.log(`# ${skip}`)
@@ -112,6 +113,7 @@ async function testAlone(t: Test, rig: RegionsRig): Promise<void> {
   rig.nats.cut('us', 'ap')
   await rig.untilListens('eu', 'ap', false)
   await rig.untilListens('ap', 'eu', false)
+  t.same([await missingIn(rig, 'eu'), await missingIn(rig, 'ap')], ['ap', 'eu, us'])
   await talkUntilForgotten(talk)
   rig.nats.heal()
   await rig.untilAcquainted()
@@ -124,6 +126,14 @@ async function testAlone(t: Test, rig: RegionsRig): Promise<void> {
   }
   await quiet.say(1)
   await quiet.wholeIn(t)
+}
+
+/** The regions that statistics name as missing, which are read in one. */
+async function missingIn({ regions }: RegionsRig, name: string): Promise<string | null> {
+  const { nodes: [node] } = regions.find((region) => region.name === name)!
+  const authorization = `Basic ${Buffer.from(APP_KEY).toString('base64')}`
+  const { headers } = await fetch(`${node!.url}/stats`, { headers: { authorization } })
+  return headers.get('x-ringcast-regions-missing')
 }
 
 async function testOneWay(t: Test, rig: RegionsRig): Promise<void> {

@@ -5,7 +5,7 @@ export const APPS = {
   apps: [{
     appId: 'chat00',
     keys: [{ id: 'app000', secret: 'secretOfTheRig', capability: { '*': ['*'] } }],
-    namespaces: [{ id: 'kept', persisted: true }],
+    namespaces: [{ id: 'kept', persisted: true }, { id: 'everywhere', acknowledge: 'global' }],
     limits: {}
   }]
 }
