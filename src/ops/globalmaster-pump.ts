@@ -111,9 +111,9 @@ export class GlobalmasterPump {
         this.#publish(globalmasterSubject, encodeGlobalmaster(output.hello))
         return
       case 'roster': {
-        const { madeAtMs, uids } = output
+        const { madeAtMs, uids, names } = output
         this.#publish(rosterSubject(this.#prefix), encodeWorldMessage({
-          kind: 'roster', formatVersion: WORLD_FORMAT_VERSION, madeAtMs, uids
+          kind: 'roster', formatVersion: WORLD_FORMAT_VERSION, madeAtMs, uids, names
         }))
         return
       }

@@ -90,7 +90,13 @@ export type GlobalmasterInput =
 export type GlobalmasterOutput =
   | { readonly kind: 'hello'; readonly hello: GlobalmasterHello }
   /** For our nodes; the nearest first, our own before all. */
-  | { readonly kind: 'roster'; readonly madeAtMs: number; readonly uids: readonly string[] }
+  | {
+      readonly kind: 'roster'
+      readonly madeAtMs: number
+      readonly uids: readonly string[]
+      /** In the same order. */
+      readonly names: readonly string[]
+    }
   /** All other regions, by name. */
   | { readonly kind: 'report'; readonly peers: readonly PeerReport[] }
 

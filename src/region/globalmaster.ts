@@ -247,9 +247,9 @@ export class Globalmaster {
     this.#rosterAtMs = nowMs
     // A later one takes the place of an earlier, and clocks are set back, and differ.
     this.#rosterMadeAtMs = Math.max(this.#rosterMadeAtMs + 1, wallMs)
-    this.#outbox.push({
-      kind: 'roster', madeAtMs: this.#rosterMadeAtMs, uids: this.#nearestFirst(uids)
-    })
+    const nearest = this.#nearestFirst(uids)
+    const names = nearest.map((uid) => this.#rings.get(uid)?.region ?? this.#config!.region)
+    this.#outbox.push({ kind: 'roster', madeAtMs: this.#rosterMadeAtMs, uids: nearest, names })
   }
 
   /** As was last reported; whose way nobody knows comes last. */

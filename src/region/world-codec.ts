@@ -67,11 +67,14 @@ function askFrom({ uid }: Record<string, unknown>): WorldMessage | undefined {
   return isName(uid) ? { kind: 'ask', formatVersion: WORLD_FORMAT_VERSION, uid } : undefined
 }
 
-function rosterFrom({ madeAtMs, uids }: Record<string, unknown>): WorldMessage | undefined {
+function rosterFrom({ madeAtMs, uids, names }: Record<string, unknown>): WorldMessage | undefined {
   if (!isCount(madeAtMs) || !Array.isArray(uids) || !uids.every(isName)) return undefined
   // All others that are listened to, and the own one.
   if (uids.length > limits.worldRegionsMax + 1) return undefined
-  return { kind: 'roster', formatVersion: WORLD_FORMAT_VERSION, madeAtMs, uids }
+  const roster = { kind: 'roster' as const, formatVersion: WORLD_FORMAT_VERSION, madeAtMs, uids }
+  if (names === undefined) return roster
+  const isOfAll = Array.isArray(names) && names.length === uids.length && names.every(isName)
+  return isOfAll ? { ...roster, names } : undefined
 }
 
 function isGenerations(value: unknown): value is [string, number[]] {

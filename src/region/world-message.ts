@@ -71,6 +71,8 @@ export interface WorldRoster {
   readonly madeAtMs: number
   /** The uids of their rings, the nearest first; our own may be among them, or not. */
   readonly uids: readonly string[]
+  /** The names of their regions, in the same order; globalmasters of earlier releases say none. */
+  readonly names?: readonly string[]
 }
 
 /** What is said to the nodes of all regions. */

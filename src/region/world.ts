@@ -19,8 +19,7 @@
  * decides otherwise: who is not on it is not heard at all.
  *
  * A roster is kept until a later one comes, however long its globalmaster is silent: without it
- * regions go on as they are. Of who is silent the name is kept as long as it belongs to the world
- * (region/absent.ts).
+ * regions go on as they are. Who belongs to the world and is silent is named (region/absent.ts).
  */
 
 import { hash32 } from '../base/hash.ts'
@@ -256,13 +255,15 @@ export class KnownWorld {
       { name, uid, rival, own: this.#own.uid })
   }
 
-  #onRoster({ madeAtMs, uids }: WorldRoster, nowMs: number): void {
+  #onRoster(roster: WorldRoster, nowMs: number): void {
+    const { madeAtMs, uids } = roster
     const known = this.#roster
     // One that was made by who leads no more may come late.
     if (known !== undefined && madeAtMs < known.madeAtMs &&
       nowMs < known.atMs + limits.regionSilenceMs) return
     this.#roster = { uids: new Set(uids), madeAtMs, atMs: nowMs }
-    this.#absent.keepOnly(this.#roster.uids)
+    const isHeard = (uid: string): boolean => uid === this.#own.uid || this.#heard.has(uid)
+    this.#absent.onRoster(roster, isHeard, nowMs)
     for (const { region } of [...this.#heard.values()]) {
       if (!this.#isOnRoster(region.uid)) this.#forget(region, 'a region is not on the roster')
     }
@@ -353,8 +354,8 @@ export class KnownWorld {
 
   #listenedTo(): ForeignRegion[] {
     const { name: region, uid, madeAtMs } = this.#own
-    const own = { region: { region, uid }, madeAtMs }
-    return latestOfNames(this.#heard.values(), own).map((heard) => heard.region)
+    return latestOfNames(this.#heard.values(), { region: { region, uid }, madeAtMs })
+      .map((heard) => heard.region)
   }
 
   #announceAtMs(): number {

@@ -7,7 +7,7 @@ import {
   decodeGlobalmaster, encodeGlobalmaster
 } from '../../../src/region/globalmaster-codec.ts'
 import { decodeWorldMessage, encodeWorldMessage } from '../../../src/region/world-codec.ts'
-import { WORLD_FORMAT_VERSION } from '../../../src/region/world-message.ts'
+import { WORLD_FORMAT_VERSION, type WorldRoster } from '../../../src/region/world-message.ts'
 import { Globalmaster } from '../../../src/region/globalmaster.ts'
 import type {
   FormerPeer, GlobalmasterOutput, PeerReport, WorldConfig
@@ -38,6 +38,8 @@ export class Process {
   isRunning = true
   /** In order; and as it was told, the nearest first. */
   roster: readonly string[] | undefined
+  /** The names in the last one, in its order. */
+  names: readonly string[] | undefined
   nearest: readonly string[] | undefined
   rosterMadeAtMs = 0
   reports: (readonly PeerReport[])[] = []
@@ -100,7 +102,8 @@ export class Process {
         this.#world.cast(this, encodeGlobalmaster(output.hello)!)
         return
       case 'roster':
-        this.nearest = asNodesReadIt(output.madeAtMs, output.uids)
+        this.nearest = asNodesReadIt(output)?.uids
+        this.names = asNodesReadIt(output)?.names
         this.roster = this.nearest?.toSorted()
         this.rosterMadeAtMs = output.madeAtMs
         this.#world.tellRoster(this, output.madeAtMs)
@@ -111,12 +114,12 @@ export class Process {
   }
 }
 
-function asNodesReadIt(madeAtMs: number, uids: readonly string[]): readonly string[] | undefined {
-  const bytes = encodeWorldMessage({
-    kind: 'roster', formatVersion: WORLD_FORMAT_VERSION, madeAtMs, uids
-  })
+function asNodesReadIt(
+  output: Extract<GlobalmasterOutput, { kind: 'roster' }>
+): WorldRoster | undefined {
+  const bytes = encodeWorldMessage({ ...output, formatVersion: WORLD_FORMAT_VERSION })
   const message = bytes && decodeWorldMessage(bytes)
-  return message?.kind === 'roster' ? message.uids : undefined
+  return message?.kind === 'roster' ? message : undefined
 }
 
 interface Event { readonly atMs: number, readonly no: number, run(): void }

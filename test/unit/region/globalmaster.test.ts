@@ -11,6 +11,7 @@ t.test('regions that hear each other are in each other\'s world', async (t) => {
   world.run(MINUTE_MS)
   for (const process of [eu, us, ap]) {
     t.same(process.roster, ['ring-ap', 'ring-eu', 'ring-us'])
+    t.same(process.names?.map((name) => `ring-${name}`), process.nearest, 'with their names')
     t.equal(process.peer(process.region), undefined, 'it is no peer of itself')
   }
   t.equal(eu.says('us', 'Synced'), 'True/InTouch')

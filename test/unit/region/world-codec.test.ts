@@ -27,7 +27,8 @@ function uidsOf(count: number): string[] {
 
 t.test('what is said is what is heard', async (t) => {
   const full = { ...roster, uids: uidsOf(limits.worldRegionsMax + 1) }
-  for (const message of [announcement, still, ask, roster, full]) {
+  const named = { ...roster, names: ['eu', 'us'] }
+  for (const message of [announcement, still, ask, roster, full, named]) {
     const bytes = encodeWorldMessage(message)!
     t.same(decodeWorldMessage(bytes), message)
     const later = encode({ ...decode(bytes) as object, more: 1 })
@@ -51,7 +52,7 @@ t.test('what is not well formed is nothing', async (t) => {
     [announcement, { generations: [[5, [1]]] }], [announcement, { generations: [['n', [1.5]]] }],
     [still, { uid: '' }], [still, { viewVersion: '7' }], [still, { digest: 0.5 }],
     [ask, { uid: undefined }], [roster, { madeAtMs: undefined }], [roster, { uids: 'u-1' }],
-    [roster, { uids: [''] }],
+    [roster, { uids: [''] }], [roster, { names: ['eu'] }], [roster, { names: ['eu', 5] }],
     [roster, { uids: uidsOf(limits.worldRegionsMax + 2) }]
   ]
   for (const [message, fields] of wrong) {

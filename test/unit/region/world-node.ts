@@ -55,9 +55,9 @@ export class Node {
     this.input({ kind: 'heard', message })
   }
 
-  hearRoster(uids: readonly string[], madeAtMs: number): void {
-    const formatVersion = WORLD_FORMAT_VERSION
-    this.input({ kind: 'heard', message: { kind: 'roster', formatVersion, uids, madeAtMs } })
+  hearRoster(uids: readonly string[], madeAtMs: number, names?: readonly string[]): void {
+    const roster = { kind: 'roster', formatVersion: WORLD_FORMAT_VERSION, uids, madeAtMs } as const
+    this.hear(names === undefined ? roster : { ...roster, names })
   }
 
   adopt(view: View, generations = new Map<string, number[]>(), gone = nobody): void {

@@ -286,6 +286,22 @@ t.test('who is silent is absent as long as the roster lists it', async (t) => {
     [[1, []], [0, []]], 'nor is one absent that leaves while it is heard')
 })
 
+t.test('who was never heard is absent where a roster names it', async (t) => {
+  const node = new Node()
+  node.hear(saidBy(regionOf('us'), nodesOf('us')))
+  const names = ['eu', 'us', 'ap']
+  node.hearRoster(['uid-eu', 'uid-us', 'uid-ap'], 1, names)
+  t.same(node.absent(), ['ap'])
+  t.equal([...node.world.sizes()][2]?.[1], 1, 'our own is not')
+  node.hearRoster(['uid-eu', 'uid-us', 'uid-ap'], 2, names)
+  t.equal(node.absent(), undefined)
+  node.hear(saidBy(regionOf('ap'), nodesOf('ap')))
+  t.same(node.absent(), [])
+  node.hearRoster(['uid-eu', 'uid-sa'], 3, ['eu', 'sa'])
+  node.hearRoster(['uid-eu'], 4, ['eu'])
+  t.same(node.take('world').map(({ absent }) => absent), [['sa'], []])
+})
+
 t.test('a name is absent once, and not while a region has it', async (t) => {
   const node = new Node()
   const [old, anew] = [regionOf('us', { uid: 'a' }), regionOf('us', { uid: 'b', madeAtMs: 2_000 })]
