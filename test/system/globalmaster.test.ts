@@ -58,6 +58,7 @@ t.test('globalmasters', { skip, timeout: 400_000 }, async t => {
       for (const nodes of voices) {
         await until('the roster', () => nodes.roster.toSorted().join() === uids.join(), UNTIL_MS)
         t.equal(nodes.roster[0], nodes.uid, 'the own region is the nearest')
+        t.same(nodes.names, nodes === voices[0] ? [eu.name, us.name] : [us.name, eu.name])
       }
     })
 
@@ -150,6 +151,8 @@ async function makeRegion (
 class Nodes {
   readonly uid: string
   roster: readonly string[] = []
+  /** In the same order. */
+  names: readonly string[] | undefined
   readonly #mesh: NatsMesh
   readonly #timer: NodeJS.Timeout
 
@@ -159,7 +162,9 @@ class Nodes {
     const prefix = subjectPrefix(place.name, uid)
     mesh.subscribe(rosterSubject(prefix), bytes => {
       const message = decodeWorldMessage(bytes)
-      if (message?.kind === 'roster') this.roster = message.uids
+      if (message?.kind !== 'roster') return
+      this.roster = message.uids
+      this.names = message.names
     })
     const view = {
       version: 1, partitionCount: 1, successorCount: 0, members: [], tombstones: [], assignment: ''
