@@ -377,11 +377,9 @@ assert(limits.cometIdleMs <= limits.maxIdleIntervalMs, 'a comet client hears us 
 assert(limits.cometIdleMs < limits.cometRecvAnswerMs, 'a home that is there answers in time')
 assert(limits.framesPerSecondMax > limits.owedPerSessionMax, 'what is sent again is no flood')
 assert(limits.owedPerSessionMax > limits.unansweredPerSessionMax, 'refusals can be told, too')
-assert(
-  limits.unansweredPerSessionMax >= limits.messagesPerSecondMax &&
-    limits.unansweredPerClientMax >= limits.unansweredPerSessionMax,
-  'what may be said in a second may be said at once'
-)
+assert(limits.unansweredPerSessionMax >= limits.messagesPerSecondMax &&
+  limits.unansweredPerClientMax >= limits.unansweredPerSessionMax,
+'what may be said in a second may be said at once')
 assert(limits.idKeptMs >= limits.connectionStateTtlMs + 60_000, 'ids outlive re-sends (rule 17)')
 assert(limits.admissionWaitMs < 10_000, 'who waits is answered before the client gives up')
 assert(limits.calmLagMs < limits.strainedLagMs && limits.calmMemoryShare <
@@ -390,6 +388,7 @@ assert(3 * limits.quietMs < limits.tailMs, 'who is told nothing stands within th
 assert(limits.claimAnswerMs < 10_000, 'a resume is answered before the client gives up')
 assert(2 * limits.holderAnswerMs < limits.claimAnswerMs, 'a silent home leaves time to answer')
 assert(limits.attachAnswerMs < 10_000, 'an attach is answered before the client gives up')
+assert(limits.relayWaitMs + limits.movingMs < limits.attachAnswerMs, 'who moves is told in time')
 assert(limits.detachAnswerMs < 10_000, 'a detach is answered before the client gives up')
 assert(limits.behalfAnswerMs < limits.batchAnswerMs, 'there is time to publish, too')
 assert(limits.batchAnswerMs < limits.requestAnswerMs, 'a batch tells what it has')

@@ -11,7 +11,11 @@ export const regionLimits = {
    */
   regionGraceMs: 60_000, relaySilentMs: 60_000,
   /** So long, and so many of a channel, clients wait that come from another region. */
-  movingMs: 2_000, movingMax: 1_000,
+  movingMs: 6_000, movingMax: 1_000,
+  /** So often that region's master is looked up anew; and one that is the same asked again. */
+  movingLookMs: 500, movingAskMs: 2_000,
+  /** They wait so long where none of the regions has been heard that may know of them. */
+  movingAwayMs: 1_000,
   /** A region that has not answered by then is left out of what is read in all of them. */
   regionAnswerMs: 1_000,
   /** A client that is sent to another region waits so long for what is owed to it. */

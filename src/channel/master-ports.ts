@@ -12,6 +12,7 @@ import type { Place } from '../peer/place.ts'
 import type { RelayAsk, RelayHold, Stretch } from '../peer/relay-message.ts'
 import type { Archiving, Keeping } from './channel-archive.ts'
 import type { ChannelMaster } from './master.ts'
+import type { AskedRegions } from './moving.ts'
 import type { PartitionArchiving } from './partition-archiving.ts'
 import type { PartitionPorts } from './partition-ports.ts'
 import type { Serving } from './serving.ts'
@@ -46,8 +47,8 @@ export interface MasterPorts {
   own(entry: OwnershipEntry | RelayEntry): void
   /** Asks the other regions how many are attached there, or not any more. */
   countAbroad(channel: string, isWanted: boolean): void
-  /** Asks the channel's masters in all other regions; returns which these are. */
-  toRegions(ask: RelayAsk): readonly string[]
+  /** Asks the channel's masters in all other regions, but for those that were asked before. */
+  toRegions(ask: RelayAsk, former: AskedRegions): AskedRegions
   /** Asks one of them, the next with every `turn`; false: there is none. */
   askToHold(hold: RelayHold, turn: number): boolean
   /** Says to a region how much of what was born there is written here. */
@@ -169,8 +170,8 @@ export class PartitionMasterPorts implements MasterPorts {
     this.#ports.countAbroad(channel, isWanted)
   }
 
-  toRegions(ask: RelayAsk): readonly string[] {
-    return this.#ports.toRegions(ask)
+  toRegions(ask: RelayAsk, former: AskedRegions): AskedRegions {
+    return this.#ports.toRegions(ask, former)
   }
 
   askToHold(hold: RelayHold, turn: number): boolean {

@@ -9,7 +9,11 @@
  * a gap between.
  *
  *   asked ──told, and what was born elsewhere is in our log as far as it was told──▶ answered
- *     └──nobody knows of it, or not in time──▶ refused
+ *   │  ▲ └──nobody knows of it, or nobody who may is heard, or not in time──▶ refused
+ *   └──┘ the master is another one, or silent
+ *
+ * Who moves does so mostly because something has failed there: the question comes to a place that
+ * has just died, and the next master can answer it. So that is looked up again and again.
  */
 
 import { limits } from '../base/limits.ts'
@@ -25,11 +29,25 @@ export interface Moved extends Page {
   readonly isElsewhere: boolean
 }
 
+/** What is known of another region that is asked. */
+export interface AskedRegion {
+  /** The life that masters the channel there. */
+  readonly master: string
+  /** Nobody there has said anything for so long since it was asked that it is waited for less. */
+  readonly isAway: boolean
+}
+
+/** By name. */
+export type AskedRegions = ReadonlyMap<string, AskedRegion>
+
 export interface MovingPorts {
   readonly epoch: number
   readonly region: string
-  /** Asks the channel's master in every other region; returns which these are. */
-  toRegions(ask: RelayAsk): readonly string[]
+  /**
+   * Asks the channel's master in every other region, if it is another one than was asked before;
+   * returns which these are.
+   */
+  toRegions(ask: RelayAsk, former: AskedRegions): AskedRegions
   later(channel: string, afterMs: number, run: () => void): void
   send(place: Place, message: PeerMessage): void
 }
@@ -42,8 +60,12 @@ export interface MovingOwner {
 }
 
 interface Pending {
-  readonly regions: readonly string[]
-  unansweredCount: number
+  readonly ask: RelayAsk
+  /** As they were when they were looked up last. */
+  regions: AskedRegions
+  lookCount: number
+  /** Regions that know nothing of it. */
+  readonly denials: Set<string>
   told: RelayTold | undefined
   /** Our log must have come so far. */
   untilSeq: number | undefined
@@ -69,16 +91,30 @@ export class Moving {
     const { epoch, region } = this.#ports
     const askId = `${epoch}/${++this.#count}`
     const ask = { kind: 'relayAsk' as const, channel: this.#channel, region, askId, from }
-    const isTooMany = this.#pending.size >= limits.movingMax
-    const regions = isTooMany ? [] : this.#ports.toRegions(ask)
-    const unansweredCount = regions.length
-    if (unansweredCount === 0) {
+    if (this.#pending.size >= limits.movingMax) {
       say(undefined)
       return
     }
-    const none = { told: undefined, untilSeq: undefined }
-    this.#pending.set(askId, { regions, unansweredCount, say, ...none })
+    this.#pending.set(askId, {
+      ask, regions: new Map(), lookCount: 0, denials: new Set(), told: undefined,
+      untilSeq: undefined, say
+    })
+    this.#look(askId)
+    if (!this.#pending.has(askId)) return
     this.#ports.later(this.#channel, limits.movingMs, () => this.#end(askId, undefined))
+  }
+
+  /** Asks whoever masters the channel elsewhere by now, as long as nobody has told anything. */
+  #look(askId: string): void {
+    const pending = this.#pending.get(askId)
+    if (pending === undefined || pending.told !== undefined) return
+    const { ask, lookCount } = pending
+    const waitedMs = lookCount * limits.movingLookMs
+    const isAgain = waitedMs % limits.movingAskMs === 0
+    pending.regions = this.#ports.toRegions(ask, isAgain ? new Map() : pending.regions)
+    pending.lookCount++
+    if (isHopeless(pending, waitedMs)) this.#end(askId, undefined)
+    else this.#ports.later(this.#channel, limits.movingLookMs, () => this.#look(askId))
   }
 
   /** Answers another region's master about a client that has moved there. */
@@ -96,9 +132,11 @@ export class Moving {
   onTold(told: RelayTold): void {
     const pending = this.#pending.get(told.askId)
     if (pending === undefined || pending.told !== undefined) return
-    pending.unansweredCount--
     if (told.isContinuation) pending.told = told
-    else if (pending.unansweredCount === 0) this.#end(told.askId, undefined)
+    else {
+      pending.denials.add(told.region)
+      if (isHopeless(pending, 0)) this.#end(told.askId, undefined)
+    }
     this.onProgress()
   }
 
@@ -154,7 +192,7 @@ export class Moving {
       const { region } = upTo
       const first = told.publications.find(({ origin }) => origin?.region === region)
       const follows = relaying.follows(first?.origin ?? upTo, upTo)
-      if (follows !== 'later' || regions.includes(region)) return follows
+      if (follows !== 'later' || regions.has(region)) return follows
       // It is not in the world: what it may still bring, if it returns, is told nobody twice.
       return relaying.standingOf(region) === undefined ? 'now' : 'never'
     })
@@ -166,6 +204,12 @@ export class Moving {
     this.#pending.delete(askId)
     pending?.say(moved)
   }
+}
+
+/** True if nobody is left who may know of it, or after a while nobody who is heard. */
+function isHopeless({ regions, denials }: Pending, waitedMs: number): boolean {
+  const awaited = [...regions].filter(([region]) => !denials.has(region))
+  return awaited.every(([, { isAway }]) => isAway && waitedMs >= limits.movingAwayMs)
 }
 
 const NOTHING = { publications: [], isContinuation: true, isWhole: true }

@@ -17,6 +17,7 @@ import type { RelayAsk, RelayHold, Stretch } from '../peer/relay-message.ts'
 import type { Backlog } from './backlog.ts'
 import type { Keeping } from './channel-archive.ts'
 import type { Fate } from './claims.ts'
+import type { AskedRegions } from './moving.ts'
 import type { PartitionMaster } from './partition.ts'
 import type { TailPool } from './tail.ts'
 
@@ -49,7 +50,7 @@ export interface PartitionPorts {
   /** Asks the other regions how many are attached to the channel there, or not any more. */
   countAbroad(channel: string, isWanted: boolean): void
   /** Asks the channel's masters in all other regions; returns which these are. */
-  toRegions(ask: RelayAsk): readonly string[]
+  toRegions(ask: RelayAsk, former: AskedRegions): AskedRegions
   /** The same about the past; `onAnswers` is called once, with what comes within a second. */
   askAbroad(
     channel: string, questionTo: (region: string) => HistoryQuestion,

@@ -20,6 +20,7 @@ import type { Random } from '../base/random.ts'
 import { Backlog } from '../channel/backlog.ts'
 import type { Keeping } from '../channel/channel-archive.ts'
 import type { Fate } from '../channel/claims.ts'
+import type { AskedRegions } from '../channel/moving.ts'
 import { PartitionMaster } from '../channel/partition.ts'
 import type { PartitionPorts } from '../channel/partition-ports.ts'
 import { TailPool } from '../channel/tail.ts'
@@ -62,7 +63,7 @@ export interface PartitionsPorts {
   /** Asks the other regions how many are attached to the channel there, or not any more. */
   countAbroad(channel: string, isWanted: boolean): void
   /** Asks the channel's masters in all other regions; returns which these are. */
-  toRegions(ask: RelayAsk): readonly string[]
+  toRegions(ask: RelayAsk, former: AskedRegions): AskedRegions
   /** The same about the past; see channel/partition-ports.ts. */
   askAbroad: PartitionPorts['askAbroad']
   /** So long members of a region stay that nobody listens to any more. */
@@ -313,7 +314,7 @@ export class Partitions {
       send: (to, message) => this.#ports.send(to, message),
       onActivity: (channel, isActive) => this.#ports.onActivity(channel, isActive),
       onUsed: (channel, isUsed, isNew) => this.#ports.onUsed(channel, isUsed, isNew),
-      toRegions: (ask) => this.#ports.toRegions(ask),
+      toRegions: (...asked) => this.#ports.toRegions(...asked),
       askAbroad: (channel, questionTo, onAnswers) => {
         this.#ports.askAbroad(channel, questionTo, onAnswers)
       },

@@ -57,7 +57,7 @@ export function toRelays(relays: () => Relays): Pick<
 > {
   return {
     onUsed: (channel, isUsed, isNew) => relays().onUsed(channel, isUsed, isNew),
-    toRegions: (ask) => relays().askAll(ask),
+    toRegions: (...asked) => relays().askAll(...asked),
     askToHold: (hold, turn) => relays().askOne(hold, turn),
     sayWritten: (...said) => relays().sayWritten(...said),
     startRelay: (...start) => relays().start(...start),

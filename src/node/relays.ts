@@ -8,6 +8,7 @@ import type { Now } from '../base/clock.ts'
 import type { Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
 import type { Random } from '../base/random.ts'
+import type { AskedRegion, AskedRegions } from '../channel/moving.ts'
 import type { Headcount } from '../peer/census-message.ts'
 import type { PeerMessage, Standing } from '../peer/message.ts'
 import { isSamePlace, type Place } from '../peer/place.ts'
@@ -78,6 +79,8 @@ export class Relays {
   /** Regions that left a question unanswered, and have not been heard since. */
   readonly #silent = new Set<string>()
   #absent: readonly string[] = []
+  /** Since when regions are asked about clients that moved, and have not said anything, in ms. */
+  readonly #unheardSinceMs = new Map<string, number>()
 
   constructor(ports: RelaysPorts) {
     this.#ports = ports
@@ -90,8 +93,10 @@ export class Relays {
 
   /** The life `generation` of `place` has spoken to us. */
   hear(place: Place, generation: number): void {
-    for (const region of this.#regions.values()) {
-      if (!region.isStranger(place)) region.hear(place, generation)
+    for (const [name, region] of this.#regions) {
+      if (region.isStranger(place)) continue
+      region.hear(place, generation)
+      this.#unheardSinceMs.delete(name)
     }
   }
 
@@ -123,6 +128,7 @@ export class Relays {
       for (const place of region.places()) this.#ports.onPlaceEnded(place)
       this.#regions.delete(name)
       this.#silent.delete(name)
+      this.#unheardSinceMs.delete(name)
       for (const [channel, { relays }] of this.#used) {
         relays.get(name)?.close()
         if (relays.delete(name)) this.#ports.masters.onRelay(channel, name, false)
@@ -191,14 +197,20 @@ export class Relays {
     for (const relay of used.relays.values()) relay.wantCount(isWanted)
   }
 
-  /** Asks the channel's master in every other region; returns which these are. */
-  askAll(ask: RelayAsk): string[] {
-    const asked: string[] = []
+  /**
+   * Asks the channel's master in every other region, if it is another one than was asked before;
+   * returns which these are. Where nobody is it somebody will be.
+   */
+  askAll(ask: RelayAsk, former: AskedRegions): AskedRegions {
+    const nowMs = this.#ports.now().monoMs
+    const asked = new Map<string, AskedRegion>()
     for (const [name, region] of this.#regions) {
-      const master = region.masterPlace(ask.channel)
-      if (master === undefined) continue
-      this.#ports.send(master, ask)
-      asked.push(name)
+      const place = region.masterPlace(ask.channel)
+      const master = region.masterLife(ask.channel)
+      if (place !== undefined && former.get(name)?.master !== master) this.#ports.send(place, ask)
+      const sinceMs = this.#unheardSinceMs.get(name) ?? nowMs
+      this.#unheardSinceMs.set(name, sinceMs)
+      asked.set(name, { master, isAway: nowMs - sinceMs >= limits.movingMs })
     }
     return asked
   }

@@ -1,9 +1,10 @@
 /* Several regions that subscribe to each other: what is said in one is heard in all, once. */
 
 import t, { type Test } from 'tap'
+import { limits } from '../../src/base/limits.ts'
 import { SimClient } from './clients.ts'
 import type { Region } from './region.ts'
-import { type Scene, sceneOf, talk } from './scenes.ts'
+import { CHANNELS, type Scene, sceneOf, talk } from './scenes.ts'
 import type { SimSocket } from './sockets.ts'
 import type { Wire } from './wire.ts'
 
@@ -246,6 +247,41 @@ t.test('[W9] who comes from a region that cannot be reached is told so', async (
   abroad.world.run(10_000)
   t.ok(mover!.lossCount > 0)
   t.equal(mover!.channels.get('a')?.state, 'attached')
+})
+
+t.test('who comes from a master that has just died goes on', async (t) => {
+  const scene = sceneOf('dead at home', ['eu', 'us'])
+  const { abroad, clients: [mover], regions: [eu, us] } = scene
+  const said = talk(scene, 1_000)
+  mover!.stayAway(2_000)
+  for (const [channel, texts] of talk(scene, 1_000)) said.get(channel)!.push(...texts)
+  mover!.moveTo(us!)
+  abroad.world.run(900)
+  for (const node of eu!.running) eu!.crash(node, 500, 2_000)
+  abroad.world.run(30_000)
+  heardByAll(t, scene, said)
+})
+
+t.test('where a region says nothing who comes from there soon does not wait for it', async (t) => {
+  const scene = sceneOf('silent', ['eu', 'us'])
+  const { abroad, clients: [first, second], regions: [eu, us] } = scene
+  talk(scene, 1_000)
+  abroad.cut(eu!, us!)
+  const waitOf = (mover: SimClient): number => {
+    const lossCount = mover.lossCount
+    mover.moveTo(us!)
+    const beganMs = abroad.world.nowMs
+    abroad.world.runUntil(() => mover.lossCount === lossCount + CHANNELS.length, 20_000)
+    return abroad.world.nowMs - beganMs
+  }
+  t.ok(waitOf(first!) >= limits.movingMs)
+  t.ok(waitOf(second!) < limits.movingMs)
+  abroad.heal()
+  const said = talk(scene, 20_000)
+  second!.moveTo(eu!)
+  abroad.world.run(10_000)
+  t.equal(second!.lossCount, CHANNELS.length, 'it is waited for again')
+  t.ok(said.get('a')!.every((text) => second!.heard.get('a')!.includes(text)))
 })
 
 t.test('nothing crosses the cables for what one region alone uses', async (t) => {

@@ -44,6 +44,10 @@ export class MasterBench {
   readonly asked: RelayAsk[] = []
   /** The other regions. */
   regions: readonly string[] = ['there']
+  /** Who masters the channel in them. */
+  masterAbroad = 'first'
+  /** Nobody hears anything of them. */
+  isAllAway = false
   /** One of them was asked to hold the channel. */
   readonly holds: { readonly hold: RelayHold, readonly turn: number }[] = []
   /** What they were told of what is written here. */
@@ -88,9 +92,10 @@ export class MasterBench {
       },
       startRelay: () => undefined,
       sayWritten: (_, region, stretch) => void this.written.push({ region, ...stretch }),
-      toRegions: (ask) => {
-        this.asked.push(ask)
-        return this.regions
+      toRegions: (ask, former) => {
+        const [master, isAway] = [this.masterAbroad, this.isAllAway]
+        if (this.regions.some((name) => former.get(name)?.master !== master)) this.asked.push(ask)
+        return new Map(this.regions.map((name) => [name, { master, isAway }]))
       },
       own: (entry) => {
         if (entry.kind === 'ownership') this.owned.push(entry)

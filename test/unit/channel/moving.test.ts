@@ -173,6 +173,100 @@ t.test('it is refused where nobody knows of its place, or not in time', async (t
   t.same(late, [undefined])
   tell(bench)
   t.equal(late.length, 1, 'a late answer is none')
+  const askedCount = bench.asked.length
+  bench.pass(limits.movingMs)
+  t.equal(bench.asked.length, askedCount, 'and nobody is asked any more')
+})
+
+/** Passes so many of the times at which the other master is looked up. */
+function look(bench: MasterBench, count = 1): void {
+  for (let no = 0; no < count; no++) bench.pass(limits.movingLookMs)
+}
+
+t.test('the next master of a region is asked the same', async (t) => {
+  const bench = benchAt(3)
+  const answers = find(bench, 2)
+  look(bench)
+  t.equal(bench.asked.length, 1, 'one that lives has the question')
+  bench.masterAbroad = 'second'
+  look(bench)
+  t.equal(bench.asked.length, 2)
+  t.equal(bench.asked[1]?.askId, bench.asked[0]?.askId)
+  tell(bench, { publications: publications(3, 3) })
+  t.same(answers.map(idsOf), [['pub:3']])
+  tell(bench, { publications: publications(3, 3) })
+  t.equal(answers.length, 1, 'the answer to the first question comes late')
+  bench.masterAbroad = 'third'
+  look(bench)
+  t.equal(bench.asked.length, 2, 'nobody is asked any more')
+})
+
+t.test('a master that says nothing is asked again now and then', async (t) => {
+  const bench = benchAt(3)
+  find(bench, 2)
+  const lookCount = limits.movingMs / limits.movingLookMs - 1
+  look(bench, lookCount)
+  const askCount = Math.ceil(limits.movingMs / limits.movingAskMs)
+  t.equal(bench.asked.length, askCount, 'not each time')
+  t.equal(new Set(bench.asked.map(({ askId }) => askId)).size, 1)
+})
+
+t.test('nobody is asked any more once it has told something', async (t) => {
+  const bench = benchAt(1)
+  const answers = find(bench, 3)
+  tell(bench)
+  bench.masterAbroad = 'second'
+  look(bench, 4)
+  t.equal(bench.asked.length, 1)
+  t.same(answers, [], 'what it was told there is on its way here')
+})
+
+t.test('a region that denies twice is one that does', async (t) => {
+  const bench = benchAt(3)
+  bench.regions = ['there', 'third']
+  const answers = find(bench, 2)
+  tell(bench, { region: 'third', isContinuation: false })
+  tell(bench, { region: 'third', isContinuation: false })
+  t.same(answers, [], 'the other one may know')
+  tell(bench, { publications: publications(3, 3) })
+  t.same(answers.map(idsOf), [['pub:3']])
+})
+
+t.test('a region that goes out of the world is not waited for', async (t) => {
+  const bench = benchAt(3)
+  bench.regions = ['there', 'third']
+  const answers = find(bench, 2)
+  tell(bench, { region: 'third', isContinuation: false })
+  bench.regions = ['third']
+  look(bench)
+  t.same(answers, [undefined])
+  bench.regions = []
+  t.same(find(bench, 2), [undefined])
+})
+
+t.test('where regions have said nothing for long it waits a little', async (t) => {
+  const bench = benchAt(3)
+  bench.isAllAway = true
+  const answers = find(bench, 2)
+  look(bench)
+  tell(bench, { publications: publications(3, 3) })
+  t.same(answers.map(idsOf), [['pub:3']], 'one is back')
+  const refused = find(bench, 2)
+  const lookCount = limits.movingAwayMs / limits.movingLookMs
+  look(bench, lookCount - 1)
+  t.same(refused, [])
+  look(bench)
+  t.same(refused, [undefined])
+})
+
+t.test('so many at once ask', async (t) => {
+  const bench = benchAt(3)
+  const usual = limits.movingMax
+  Object.assign(limits, { movingMax: 1 })
+  t.teardown(() => Object.assign(limits, { movingMax: usual }))
+  const first = find(bench, 2)
+  t.same(find(bench, 2), [undefined])
+  t.same([first, bench.asked.length], [[], 1])
 })
 
 t.test('it is refused where something may be gone', async (t) => {

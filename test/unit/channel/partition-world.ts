@@ -95,7 +95,7 @@ export class Life {
         return true
       },
       sayWritten: () => undefined, startRelay: () => undefined,
-      toRegions: () => [], countAbroad: () => undefined,
+      toRegions: () => new Map(), countAbroad: () => undefined,
       askAbroad: (_channel, _question, onAnswers) => onAnswers(new Map()),
       regionGraceMs: () => limits.regionGraceMs,
       region: 'here',

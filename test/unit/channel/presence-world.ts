@@ -122,7 +122,7 @@ export class PresenceLife {
       onActivity: () => undefined,
       onUsed: () => undefined,
       askToHold: () => false, sayWritten: () => undefined, startRelay: () => undefined,
-      toRegions: () => [], countAbroad: () => undefined,
+      toRegions: () => new Map(), countAbroad: () => undefined,
       askAbroad: (_channel, _question, onAnswers) => onAnswers(new Map()),
       regionGraceMs: () => limits.regionGraceMs,
       region: 'here',

@@ -41,7 +41,7 @@ class Rig {
       now: () => ({ monoMs: this.nowMs, wallMs: this.nowMs }),
       send: (_, message) => void this.sent.push(message),
       askToHold: () => false, sayWritten: () => undefined, startRelay: () => undefined,
-      onActivity: () => undefined, onUsed: () => undefined, toRegions: () => [],
+      onActivity: () => undefined, onUsed: () => undefined, toRegions: () => new Map(),
       askAbroad: (_channel, _question, onAnswers) => onAnswers(new Map()),
       countAbroad: () => undefined, regionGraceMs: () => 0,
       fateOf: () => 'listed'
