@@ -29,6 +29,8 @@ export class Abroad {
   frames = 0
   bytes = 0
   readonly #random: Random
+  /** When a cable was cut or mended last. */
+  #changedAtMs = -Infinity
   readonly #lastAtMs = new Map<string, number>()
   /** By region, and by region that it has heard of. */
   readonly #known = new Map<Region, Map<string, Foreign>>()
@@ -58,14 +60,21 @@ export class Abroad {
     return [...this.#absent.get(region) ?? []].sort()
   }
 
+  /** True if no cable has been cut for so long. */
+  isWholeFor(ms: number): boolean {
+    return this.cuts.size === 0 && this.world.nowMs - this.#changedAtMs >= ms
+  }
+
   /** Nothing gets from one region to the other, or, with `isOneWay`, not that way. */
   cut(from: Region, to: Region, isOneWay = false): void {
+    this.#changedAtMs = this.world.nowMs
     this.cuts.add(wayOf(from, to))
     if (!isOneWay) this.cuts.add(wayOf(to, from))
   }
 
   /** Mends one way alone. */
   mend(from: Region, to: Region): void {
+    this.#changedAtMs = this.world.nowMs
     this.cuts.delete(wayOf(from, to))
   }
 
@@ -75,6 +84,7 @@ export class Abroad {
   }
 
   heal(): void {
+    if (this.cuts.size > 0) this.#changedAtMs = this.world.nowMs
     this.cuts.clear()
     this.lateMs.clear()
     this.lossChance = 0

@@ -109,6 +109,23 @@ export const nothingRare: Partial<Mix> = {
   ...Object.fromEntries(Object.keys(RARE).map((name) => [name, 0])), isBrief: false
 }
 
+/** While these last a region may have no master of a channel. */
+export const MASTERLESS = [
+  'partitions', 'oneWayCuts', 'meshDowns', 'pauses', 'machineLosses', 'apiAways', 'watchTrouble',
+  'ringTrouble', 'logTrouble', 'logLag', 'logAways', 'logAnews', 'strains'
+] as const
+
+/** After these others take over within seconds, and hold what was held. */
+export const DEATHS = ['workerDeaths', 'crashes', 'drains'] as const
+
+/** Masters live as long as the run. */
+export const deathless: Partial<Mix> = {
+  ...Object.fromEntries([...MASTERLESS, ...DEATHS].map((name) => [name, 0]))
+}
+
+/** They die, and others have what they had. */
+export const deathsAlone: Partial<Mix> = { ...deathless, workerDeaths: 4, crashes: 2 }
+
 /** What the seed draws. */
 export function drawMix(seed: string): Mix {
   const random = new Random(`${seed}/mix`)

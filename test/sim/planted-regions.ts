@@ -5,6 +5,8 @@ import { Relaying } from '../../src/channel/relaying.ts'
 import { Relays } from '../../src/node/relays.ts'
 import { RevocationSync } from '../../src/node/revocation-sync.ts'
 import { Relay } from '../../src/region/relay.ts'
+import { calmCables } from './cable-weather.ts'
+import { deathsAlone } from './mix.ts'
 import { all, type Planted, replace } from './planting.ts'
 
 const RELAY = 'src/region/relay.ts'
@@ -80,6 +82,18 @@ export const ofRegions: readonly Planted[] = [
     foundBy: ['journey'],
     cables: { ...cables, slows: 20 },
     rewrites: [{ path: MOVING, from: 'if (bornThrough > 0 && isBehind) return', to: '' }]
+  },
+  {
+    name: 'who moves is asked about once',
+    rule: '19',
+    foundBy: ['journey'],
+    mix: deathsAlone,
+    cables: calmCables,
+    rewrites: [{
+      path: MOVING,
+      from: 'else this.#ports.later(this.#channel, limits.movingLookMs, () => this.#look(askId))',
+      to: ''
+    }]
   },
   {
     name: 'the list of who is present elsewhere is not taken',

@@ -1,11 +1,14 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { calmCables } from './cable-weather.ts'
+import { deathless, deathsAlone } from './mix.ts'
 import { simulateRegions } from './simulate-regions.ts'
 import type { RunResult } from './simulate.ts'
 
 /** More: `make sim SEEDS=200 SIM_ARGS='--regions 0'`. */
 const SEED_COUNT = 12
+const MOVING_SEED_COUNT = 8
 t.setTimeout(550_000)
 
 function failureOf({ seed, violation, mix }: RunResult): string | undefined {
@@ -38,10 +41,25 @@ t.test('[26] in every weather between regions every promise is kept', async (t) 
   }
   t.same(failures, [])
   for (const [what, least] of [
-    ['heard', 5_000], ['brought', 2_000], ['moves', 20], ['resumedElsewhere', 50], ['breaks', 5],
+    ['heard', 5_000], ['brought', 2_000], ['moves', 20], ['resumedElsewhere', 10], ['breaks', 5],
     ['takeovers', 200], ['acknowledged', 2_000], ['acknowledgedGlobally', 500]
   ] as const) t.ok(seen.get(what)! >= least, `${seen.get(what)} ${what}`)
   t.same(KINDS.filter((kind) => !weather.has(kind)), [], 'no kind of weather is missing')
+})
+
+t.test('[19] who moves is told of no loss where masters die, or cables are slow', async (t) => {
+  const failures: string[] = []
+  let resumedCount = 0
+  for (let seed = 1; seed <= MOVING_SEED_COUNT; seed++) {
+    const [slows, mix] = seed % 2 === 0 ? [6, deathless] : [0, deathsAlone]
+    const result = simulateRegions({ seed, cables: { ...calmCables, slows }, mix })
+    const failure = failureOf(result)
+    if (failure !== undefined) failures.push(failure)
+    t.equal(result.seen['losses'], 0, `seed ${seed}`)
+    resumedCount += result.seen['resumedElsewhere']!
+  }
+  t.same(failures, [])
+  t.ok(resumedCount >= MOVING_SEED_COUNT, `${resumedCount}`)
 })
 
 t.test('[26] seeds of regions that found something once find it no more', async (t) => {

@@ -27,7 +27,7 @@ import { Stayers } from './checks/stayers.ts'
 import { Succession } from './checks/succession.ts'
 import { Crowd } from './crowd.ts'
 import { drawLimits } from './drawn-limits.ts'
-import { drawMix, type Mix, nothingRare } from './mix.ts'
+import { DEATHS, drawMix, MASTERLESS, type Mix, nothingRare } from './mix.ts'
 import { withoutRealTime } from './poison.ts'
 import { defaultRegion, Region } from './region.ts'
 import { type RunResult, wordsOf } from './simulate.ts'
@@ -105,7 +105,10 @@ class Run {
     const isMover = (client: object): boolean => this.#crowd.isMover(client)
     for (const name of NAMES.slice(0, count)) this.#add(name, random.fork(name))
     const isFair = this.#isFair()
-    this.#journeys = new Journeys(this.#abroad.regions, this.#births, isMover, isFair)
+    const isReachable = this.#isReachable()
+    this.#journeys = new Journeys(
+      this.#abroad.regions, this.#births, isMover, { isFair, isReachable }
+    )
     this.#crowd.onTaking = (...taking) => this.#journeys.onTaking(...taking)
     for (const region of this.#abroad.regions) this.#watch(region, isMover, isFair)
     drawLimits(seed, this.#mixes[0]!)
@@ -188,6 +191,15 @@ class Run {
     const trouble = this.#mixes.map(({ logAnews, logAways, logTrouble }) =>
       logAnews + logAways + logTrouble)
     return losses + resets === 0 && trouble.every((each) => each === 0)
+  }
+
+  /**
+   * True where a region is asked, and brings what it told, within seconds: it has its masters again
+   * by then, or has them all along where cables are slow.
+   */
+  #isReachable(): boolean {
+    const faults = this.#cables.slows === 0 ? MASTERLESS : [...MASTERLESS, ...DEATHS]
+    return this.#mixes.every((mix) => faults.every((fault) => mix[fault] === 0))
   }
 
   #play(): void {

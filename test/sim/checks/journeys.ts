@@ -1,8 +1,10 @@
 /**
  * What a client hears of a channel, in whatever region, as long as it is told of no loss: of each
  * lineage in which messages were born a contiguous stretch, in order, each once. So it is for
- * who stays and for who moves from one region to another. Once the weather has cleared everybody
- * has heard the last of each region; and who is present is the same for all, and is who lives.
+ * who stays and for who moves from one region to another; and who moves is told of a loss only
+ * where the region that it comes from may have been out of reach. Once the weather has cleared
+ * everybody has heard the last of each region; and who is present is the same for all, and is who
+ * lives.
  */
 
 import { channelKey } from '../app.ts'
@@ -19,8 +21,13 @@ import { usedIn } from './mirrors.ts'
 /** Who is attached has been told by then of what is born elsewhere. */
 const BEGUN_MS = 5_000
 
+/** After cables were cut, relays have caught up by then. */
+const CAUGHT_UP_MS = 20_000
+
 /** From an attach, or a loss, to the next. */
 interface Stretch {
+  /** Where it was attached last. */
+  region: Region | undefined
   readonly sinceMs: number
   /** By lineage of birth: the seq of the last that was heard. */
   readonly heard: Map<string, number>
@@ -32,21 +39,26 @@ export class Journeys implements Check {
   readonly #births: Births
   readonly #isMover: (client: object) => boolean
   readonly #isFair: boolean
+  readonly #isReachable: boolean
   /** By client and channel. */
   readonly #stretches = new Map<string, Stretch>()
   heardCount = 0
   lossCount = 0
   movedCount = 0
 
-  /** `isFair`: nobody who stays may be told of a loss. */
+  /**
+   * `isFair`: nobody who stays may be told of a loss; `isReachable`: nor may who moves, while no
+   * cable is cut.
+   */
   constructor(
     regions: readonly Region[], births: Births, isMover: (client: object) => boolean,
-    isFair: boolean
+    { isFair, isReachable }: { readonly isFair: boolean; readonly isReachable: boolean }
   ) {
     this.#regions = regions
     this.#births = births
     this.#isMover = isMover
     this.#isFair = isFair
+    this.#isReachable = isReachable
   }
 
   /** A client is about to take this. */
@@ -65,17 +77,26 @@ export class Journeys implements Check {
     return [...this.#unheard(), ...this.#wrongMembers()]
   }
 
-  #onAttached({ client }: SimSocket, key: string, { flags = 0, error }: Wire): void {
-    const isKnown = this.#stretches.has(key)
-    if (isKnown && (flags & RESUMED) !== 0) {
-      if (this.#isMover(client)) this.movedCount++
+  #onAttached(socket: SimSocket, key: string, { flags = 0, error }: Wire): void {
+    const known = this.#stretches.get(key)
+    const region = this.#regions.find(({ sockets }) => sockets.has(socket))
+    if (known !== undefined && (flags & RESUMED) !== 0) {
+      if (known.region !== region) this.movedCount++
+      known.region = region
       return
     }
     if (error !== undefined) this.lossCount++
-    const isLoss = error !== undefined && this.#isFair && !this.#isMover(client)
-    if (isLoss) throw new Violation('journey', `${key} is told of a loss: ${error.message}`)
+    if (error !== undefined && this.#mayNotLose(socket)) {
+      throw new Violation('journey', `${key} is told of a loss: ${error.message}`)
+    }
     const { nowMs } = this.#regions[0]!.world
-    this.#stretches.set(key, { sinceMs: nowMs, heard: new Map(), ids: new Set() })
+    this.#stretches.set(key, { region, sinceMs: nowMs, heard: new Map(), ids: new Set() })
+  }
+
+  /** True where all that it missed is held, and can be asked for. */
+  #mayNotLose({ client }: SimSocket): boolean {
+    if (!this.#isFair || !this.#isMover(client)) return this.#isFair
+    return this.#isReachable && this.#regions[0]!.abroad?.isWholeFor(CAUGHT_UP_MS) === true
   }
 
   #onMessage(socket: SimSocket, key: string, { id, messages = [], channel }: Wire): void {
