@@ -87,7 +87,7 @@ export const ofRegions: readonly Planted[] = [
     name: 'who moves is asked about once',
     rule: '19',
     foundBy: ['journey'],
-    mix: deathsAlone,
+    mix: { ...deathsAlone, workerDeaths: 14, crashes: 8 },
     cables: calmCables,
     rewrites: [{
       path: MOVING,
