@@ -25,7 +25,10 @@ export const archiveLimits = {
   archiveBackCount: 100,
   archiveBackBytes: 256 * 1024,
   /** Readings of the archive that one partition has under way; above: asked again, in turn. */
-  archiveReadingsMax: 64
+  archiveReadingsMax: 64,
+  /** Another region that has missed something waits so long for a page of it from the archive;
+   * then it is told that it is missing. */
+  archiveHoleMs: 20_000
 } as const
 
 assert(archiveLimits.archiveResumeShare < archiveLimits.archiveAdmissionShare &&

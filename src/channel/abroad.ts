@@ -9,11 +9,13 @@ import { Copying, type Uncopied } from './copying.ts'
 import type { Dedupe } from './dedupe.ts'
 import type { Keeper } from './keeper.ts'
 import type { MasterPorts } from './master-ports.ts'
+import { Holes } from './holes.ts'
 import { Moving } from './moving.ts'
 import type { Here } from './page.ts'
 import type { MasterPresence } from './presence-master.ts'
-import { Relaying, type Transplant } from './relaying.ts'
+import { Relaying } from './relaying.ts'
 import type { Sequencer } from './sequencer.ts'
+import type { Transplant } from './transplant.ts'
 
 /** The parts of the channel's master that are concerned. */
 interface Parts {
@@ -37,7 +39,7 @@ export class Abroad {
     this.#keeper = parts.keeper
     const wantsWritten = (): boolean => this.wantsWritten
     const relaying = this.relaying =
-      relayingOf(channel, here().standing.seq, ports, parts, wantsWritten)
+      relayingOf(channel, here, ports, parts, wantsWritten)
     this.moving = new Moving(channel, ports, {
       here, relaying, get lastSeq() { return sequencer.lastSeq }
     })
@@ -81,10 +83,11 @@ function copyingOf(
 }
 
 function relayingOf(
-  channel: string, startSeq: number, ports: MasterPorts, parts: Parts, wantsWritten: () => boolean
+  channel: string, here: () => Here, ports: MasterPorts, parts: Parts, wantsWritten: () => boolean
 ): Relaying {
   const { sequencer, presence, census } = parts
-  return new Relaying(channel, startSeq, ports, {
+  return new Relaying(channel, here().standing.seq, ports, {
+    holes: new Holes(channel, ports, here),
     bring: (transplant) => bring(transplant, parts),
     breakOff: (origin) => sequencer.breakOff(origin),
     list: (region, members) => {

@@ -13,12 +13,10 @@
  */
 
 import { limits } from '../base/limits.ts'
-import {
-  type ArchiveAsk, type Archived, type ArchiveOutbox, decodeArchived, type Shelf
-} from '../log/archive.ts'
-import type { LogRecord } from '../log/port.ts'
+import type { Archived, ArchiveOutbox, Shelf } from '../log/archive.ts'
 import type { Publication } from '../peer/message.ts'
 import type { HistoryQuestion } from '../peer/question-message.ts'
+import { type Found, ShelfReader } from './shelf-reader.ts'
 
 const PAGE_RECORDS = 256
 
@@ -47,36 +45,28 @@ export interface ArchiveBounds {
   readonly toldBytes: number
 }
 
-interface Found {
-  readonly seq: number
-  readonly archived: Archived
-}
-
 /** Where a publication stands to what is wanted, in the log's order. */
 type Side = 'before' | 'in' | 'after'
 
 export class ArchiveReading {
-  readonly #shelf: Shelf
   readonly #question: HistoryQuestion
   readonly #bounds: ArchiveBounds
-  readonly #archive: ArchiveOutbox
+  readonly #reader: ShelfReader
   readonly #onDone: (part: ArchivePart | undefined) => void
   readonly #publications: Publication[] = []
   readonly #marks: number[] = []
   #lineage: string | undefined
   #bytes: number
   #nextMs: number | undefined
-  #isOver = false
 
   /** `onDone` is told undefined where the archive could not be read. */
   constructor(
     shelf: Shelf, question: HistoryQuestion, bounds: ArchiveBounds, archive: ArchiveOutbox,
     onDone: (part: ArchivePart | undefined) => void
   ) {
-    this.#shelf = shelf
     this.#question = question
     this.#bounds = bounds
-    this.#archive = archive
+    this.#reader = new ShelfReader(shelf, archive, () => onDone(undefined))
     this.#onDone = onDone
     this.#bytes = bounds.toldBytes
     if (bounds.toldCount > 0) this.#lineage = bounds.lineage
@@ -90,49 +80,23 @@ export class ArchiveReading {
 
   /** Nobody waits for it any more. */
   stop(): void {
-    this.#isOver = true
+    this.#reader.stop()
   }
 
   #beginAt(last: Found): void {
     const { isBackwards, from } = this.#question
     if (isBackwards) {
-      this.#search(last, (each) => this.#beginningOf(each) !== 'after', (found) => {
+      this.#reader.search(last, (each) => this.#beginningOf(each) !== 'after', (found) => {
         if (found === undefined) this.#end(true)
         else this.#backwardsFrom(found)
       })
     } else if (from?.mark !== undefined) {
       this.#forwardsFrom(from.mark, last.seq, undefined)
     } else {
-      this.#search(last, (each) => this.#beginningOf(each) === 'before', (found) => {
+      this.#reader.search(last, (each) => this.#beginningOf(each) === 'before', (found) => {
         this.#forwardsFrom(found?.seq ?? 1, last.seq, undefined)
       })
     }
-  }
-
-  /** The last record of which `isSo`: it holds for all up to some place, and for none behind. */
-  #search(
-    last: Found, isSo: (record: Found) => boolean, onFound: (found: Found | undefined) => void
-  ): void {
-    if (isSo(last)) {
-      onFound(last)
-      return
-    }
-    const halve = (low: Found, high: number): void => {
-      if (high - low.seq <= 1) {
-        onFound(low)
-        return
-      }
-      const middle = (low.seq + high) >> 1
-      this.#next(middle, (found) => {
-        if (found === undefined || found.seq >= high) halve(low, middle)
-        else if (isSo(found)) halve(found, high)
-        else halve(low, middle)
-      })
-    }
-    this.#next(1, (first) => {
-      if (first === undefined || !isSo(first)) onFound(undefined)
-      else halve(first, last.seq)
-    })
   }
 
   #beginningOf({ archived }: Found): Side {
@@ -141,16 +105,16 @@ export class ArchiveReading {
 
   /** Goes on if nothing stands from `seq` on before the record: it has had its time. */
   #overHole(seq: number, record: Found, run: () => void): void {
-    this.#next(seq, (found) => {
+    this.#reader.next(seq, (found) => {
       if (found?.seq === record.seq) run()
-      else this.#fail()
+      else this.#reader.fail()
     })
   }
 
   #forwardsFrom(seq: number, lastSeq: number, before: number | undefined): void {
     const countMax = Math.min(PAGE_RECORDS, this.#question.countMax + 2)
-    this.#page(seq, countMax, (records) => {
-      if (records.length === 0) this.#fail()
+    this.#reader.page(seq, countMax, (records) => {
+      if (records.length === 0) this.#reader.fail()
       else this.#forwardsOver(records, lastSeq, before)
     })
   }
@@ -172,7 +136,7 @@ export class ArchiveReading {
   }
 
   #backwardsAt(seq: number): void {
-    this.#next(seq, (record) => {
+    this.#reader.next(seq, (record) => {
       // One whose time is over, and all before it.
       if (record?.seq === seq) this.#backwardsFrom(record)
       else this.#end(true)
@@ -186,7 +150,7 @@ export class ArchiveReading {
       this.#end(true)
       return
     }
-    this.#page(back, backCount, (records) => {
+    this.#reader.page(back, backCount, (records) => {
       const earlier = records.filter(({ seq }) => seq < record.seq)
       if (earlier.length === 0) this.#backwardsBefore(record)
       else this.#backwardsOver(earlier, record, before)
@@ -212,7 +176,7 @@ export class ArchiveReading {
 
   /** A page that is gone, or not there yet, may have others before it. */
   #backwardsBefore({ seq, archived }: Found): void {
-    this.#search({ seq, archived }, (each) => each.seq < seq, (found) => {
+    this.#reader.search({ seq, archived }, (each) => each.seq < seq, (found) => {
       if (found === undefined) this.#end(true)
       else this.#backwardsFrom(found)
     })
@@ -265,59 +229,18 @@ export class ArchiveReading {
   }
 
   #withLast(run: (last: Found) => void): void {
-    this.#record({ kind: 'last', shelf: this.#shelf }, (last) => {
+    this.#reader.last((last) => {
       if (last === undefined) this.#end(true)
       else run(last)
     })
   }
 
-  #next(from: number, run: (record: Found | undefined) => void): void {
-    this.#record({ kind: 'next', shelf: this.#shelf, from }, run)
-  }
-
-  #record(
-    request: ArchiveAsk & { kind: 'last' | 'next' }, run: (record: Found | undefined) => void
-  ): void {
-    this.#archive.askArchive(request, (answer) => {
-      if (this.#isOver || answer.kind !== 'record') return
-      const { outcome } = answer
-      if (outcome.kind === 'record' && outcome.record === undefined) {
-        run(undefined)
-        return
-      }
-      const found = outcome.kind === 'record' ? foundIn(outcome.record!) : undefined
-      if (found === undefined) this.#fail()
-      else run(found)
-    })
-  }
-
-  #page(from: number, countMax: number, run: (records: readonly Found[]) => void): void {
-    const request = { kind: 'page' as const, shelf: this.#shelf, from, countMax }
-    this.#archive.askArchive(request, (answer) => {
-      if (this.#isOver || answer.kind !== 'page') return
-      const { outcome } = answer
-      const found = outcome.kind === 'page' ? outcome.records.map(foundIn) : [undefined]
-      if (found.includes(undefined)) this.#fail()
-      else run(found as Found[])
-    })
-  }
-
-  #fail(): void {
-    this.#isOver = true
-    this.#onDone(undefined)
-  }
-
   #end(isWhole: boolean): void {
-    this.#isOver = true
+    this.#reader.stop()
     const [publications, marks] = [this.#publications, this.#marks]
     const [lineage, nextMs] = [this.#lineage, this.#nextMs]
     this.#onDone({ publications, marks, lineage, isWhole, nextMs })
   }
-}
-
-function foundIn({ seq, bytes }: LogRecord): Found | undefined {
-  const archived = decodeArchived(bytes)
-  return archived && { seq, archived }
 }
 
 /** The place at which a record begins. */

@@ -9,8 +9,10 @@ import type { IdSpace, Publication } from '../peer/message.ts'
 import {
   type ArchiveOwner, ChannelArchive, isKept, type PublishRule, shelvesFor
 } from './channel-archive.ts'
+import type { ChannelStart } from './master.ts'
 import type { MasterPorts } from './master-ports.ts'
-import type { Tail } from './tail.ts'
+import type { KeptSince } from './partition-state.ts'
+import { lastingCount, type Tail } from './tail.ts'
 
 export class Keeper {
   readonly #channel: string
@@ -21,17 +23,30 @@ export class Keeper {
   #archive: ChannelArchive | undefined
   #kept: PublishRule = {}
   #rulesVersion = -1
+  #keptSince: KeptSince
 
-  constructor(channel: string, isBorn: boolean, ports: MasterPorts, owner: ArchiveOwner) {
+  constructor(
+    channel: string, { isBorn, standing }: ChannelStart, ports: MasterPorts, owner: ArchiveOwner
+  ) {
     this.#channel = channel
     this.#ports = ports
-    this.#isBorn = isBorn
+    this.#isBorn = isBorn === true
+    this.#keptSince = { after: standing.seq, from: 0 }
     this.#owner = owner
   }
 
   /** Undefined as long as nothing was to be kept. */
   get archive(): ChannelArchive | undefined {
     return this.#archive
+  }
+
+  get keptSince(): KeptSince {
+    return this.#keptSince
+  }
+
+  /** What a snapshot knows of it. */
+  restoreKept(keptSince: KeptSince): void {
+    this.#keptSince = keptSince
   }
 
   /** What is published is acknowledged once another region has it. */
@@ -56,6 +71,7 @@ export class Keeper {
 
   /** False if it is not to be kept. */
   keep(publication: Publication): boolean {
+    if (lastingCount(publication) > 0) this.#note(publication)
     if (!isKept(publication)) return false
     this.#archiveOf().add(publication)
     return true
@@ -88,6 +104,12 @@ export class Keeper {
 
   stop(): void {
     this.#archive?.stop()
+  }
+
+  #note({ seq, keptMs }: Publication): void {
+    const { after, from } = this.#keptSince
+    if (keptMs === undefined) this.#keptSince = { after: Math.max(after, seq), from }
+    else if (from <= after) this.#keptSince = { after, from: seq }
   }
 
   get #isKeeping(): boolean {

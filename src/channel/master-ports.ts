@@ -11,6 +11,7 @@ import type { MemberOwner, PeerMessage, Publication, Standing } from '../peer/me
 import type { Place } from '../peer/place.ts'
 import type { RelayAsk, RelayHold, Stretch } from '../peer/relay-message.ts'
 import type { Archiving, Keeping } from './channel-archive.ts'
+import type { HoleArchive } from './holes.ts'
 import type { ChannelMaster } from './master.ts'
 import type { AskedRegions } from './moving.ts'
 import type { PartitionArchiving } from './partition-archiving.ts'
@@ -29,7 +30,7 @@ export interface MasterPorts {
   readonly hasRoom: boolean
   /** What the rules of namespaces say of what is kept for long, and where it is. */
   readonly keeping: Keeping
-  readonly archiving: Archiving
+  readonly archiving: Archiving & HoleArchive
   /** False for a standing whose epoch is forgotten, or did not reach so far (rule 4). */
   isKnown(standing: Standing): boolean
   /** True for a standing whose epoch is forgotten, and may have reached so far. */

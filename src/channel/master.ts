@@ -88,7 +88,7 @@ export class ChannelMaster {
     const isOfPublication = seq > start.birth.seq
     this.#tail = new Tail(seq, ports.tails, isOfPublication ? entry : undefined)
     this.#usedAtMs = nowMs
-    this.#keeper = new Keeper(channel, start.isBorn === true, ports, {
+    this.#keeper = new Keeper(channel, start, ports, {
       onStored: (publication) => {
         if (publication.idSpace !== 'master') this.#dedupe.release(publication)
       },
@@ -133,16 +133,16 @@ export class ChannelMaster {
 
   /** What a snapshot keeps of this channel: what is committed, and nothing else. */
   state(): ChannelState {
-    const { channel } = this
-    const [{ seq, epoch, entry }, { tick }] = [this.#standing, this.#sequencer]
+    const [{ channel }, { tick }] = [this, this.#sequencer]
     const ids = this.#dedupe.committed()
     const members = this.presence.shown()
     const unarchived = this.#keeper.archive?.waiting() ?? []
     const origins = this.#abroad?.relaying.origins ?? []
     const uncopied = this.#abroad?.copying.waiting ?? []
-    const [birth, bornSeq] = [this.#birth, this.#bornSeq]
+    const [birth, bornSeq, { keptSince }] = [this.#birth, this.#bornSeq, this.#keeper]
     return {
-      channel, seq, epoch, entry, birth, tick, ids, members, unarchived, origins, bornSeq, uncopied
+      ...this.#standing, channel, birth, tick, ids, members, unarchived, origins, bornSeq, uncopied,
+      keptSince
     }
   }
 
@@ -156,6 +156,7 @@ export class ChannelMaster {
     this.#dedupe.restore(ids, nowMs)
     this.presence.restoreMembers(members)
     for (const publication of unarchived) this.#archiveLater(publication, nowMs)
+    this.#keeper.restoreKept(state.keptSince)
     for (const publish of uncopied) this.#copyLater(publish, nowMs)
   }
 
@@ -390,9 +391,8 @@ export class ChannelMaster {
     const { epoch } = this.#ports
     return {
       standing: this.#standing, birth: this.#birth, tail: this.#tail, epoch,
-      archive: this.#keeper.archive,
-      origins: this.#abroad?.relaying.origins,
-      uncopied: this.#abroad?.copying.waiting,
+      archive: this.#keeper.archive, keptSince: this.#keeper.keptSince,
+      origins: this.#abroad?.relaying.origins, uncopied: this.#abroad?.copying.waiting,
       isKnown: (standing) => this.#ports.isKnown(standing),
       isForgotten: (standing) => this.#ports.isForgotten(standing)
     }

@@ -9,7 +9,7 @@ import type {
 } from '../peer/message.ts'
 import type { Rewind } from '../wire/params.ts'
 import type { ChannelArchive } from './channel-archive.ts'
-import type { Birth } from './partition-state.ts'
+import type { Birth, KeptSince } from './partition-state.ts'
 import { lastingCount, type Tail } from './tail.ts'
 
 /** A stretch of the channel. */
@@ -22,6 +22,8 @@ export interface Page {
   readonly isWhole: boolean
   /** What the archive has of a rewind, or another region's log of what was missed, before them. */
   readonly older?: readonly OlderPart[]
+  /** Of what is not held here any more it has the messages alone: who is present is to be told. */
+  readonly isFilled?: boolean
   /** `standing` is a place in that region's log. */
   readonly isElsewhere?: boolean
 }
@@ -34,6 +36,7 @@ export interface Here {
   readonly epoch: number
   /** What is kept of it for long, if anything is. */
   readonly archive?: ChannelArchive | undefined
+  readonly keptSince?: KeptSince | undefined
   /** How far what was born in other regions is written here. */
   readonly origins?: readonly Origin[] | undefined
   /** What waits to be written in another region, in order of seq. */
@@ -90,7 +93,7 @@ export function pageBornSince(at: Here, sinceMs: number, lastMs: number): Page {
  * For another region that cannot go on from where it stood: it goes on where the channel stands, or
  * before what waits to be written in another region and still can be told.
  */
-function brokenPage(at: Here, from?: Standing): Page {
+export function brokenPage(at: Here, from?: Standing): Page {
   const { tail, epoch, uncopied = [], standing: { lineage } } = at
   const first = uncopied.find(({ seq }) => seq > tail.trimmedThrough)
   if (first === undefined) return nothingHere(at, false)
@@ -118,7 +121,7 @@ export function pageRewound(at: Here, { count, forMs = Infinity }: Rewind, wallM
 }
 
 /** As much of it as one message takes. */
-function firstPage(
+export function firstPage(
   { standing, epoch }: Here,
   { startsAfter, publications }: Pick<Page, 'startsAfter' | 'publications'>
 ): Page {
@@ -150,18 +153,34 @@ function firstPage(
 function after(
   at: Here, from: Standing, isBornOnly = false
 ): Pick<Page, 'startsAfter' | 'publications'> | undefined {
-  const { standing, birth, tail } = at
+  const { tail } = at
+  const startsAfter = startAfter(at, from)
+  if (startsAfter === undefined) return undefined
+  const publications = isBornOnly ? tail.bornAfter(startsAfter) : tail.after(startsAfter)
+  if (publications === undefined || !follow(publications, from, startsAfter)) return undefined
+  return { startsAfter, publications }
+}
+
+/** The seq after which somebody goes on who stands there; undefined for a place of no use here. */
+export function startAfter(at: Here, from: Standing): number | undefined {
+  const { standing, birth } = at
   if (from.lineage !== standing.lineage || from.seq > standing.seq) return undefined
   if (!isOfThis(at, from)) return undefined
   // Before the channel was let go, and so late that nothing of it was there to be missed.
   const isBornSince = from.seq < birth.seq && from.entry >= birth.entry
-  const startsAfter = isBornSince ? birth.seq : from.seq
-  const publications = isBornOnly ? tail.bornAfter(startsAfter) : tail.after(startsAfter)
-  if (publications === undefined) return undefined
-  // A log that was rolled back may have begun an epoch of the same number again, and have come as
-  // far: then what follows on the place stands no later than what was shown there.
-  const isAnothers = publications.length > 0 && publications[0]!.entry <= from.entry
-  return isAnothers && !isBornSince ? undefined : { startsAfter, publications }
+  return isBornSince ? birth.seq : from.seq
+}
+
+/**
+ * False for what cannot come after the place. A log that was rolled back may have begun an epoch of
+ * the same number again, and have come as far: then what follows on the place stands no later than
+ * what was shown there.
+ */
+export function follow(
+  publications: readonly Publication[], from: Standing, startsAfter: number
+): boolean {
+  const [first] = publications
+  return first === undefined || startsAfter !== from.seq || first.entry > from.entry
 }
 
 /** The page as the answer to who asked for it. */

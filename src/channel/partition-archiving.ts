@@ -14,6 +14,8 @@ import type { HistoryQuestion } from '../peer/question-message.ts'
 import { type ArchiveBounds, type ArchivePart, ArchiveReading } from './archive-reading.ts'
 import { Backlog } from './backlog.ts'
 import type { Archiving } from './channel-archive.ts'
+import { type HoleBounds, type HolePart, HoleReading } from './hole-reading.ts'
+import type { HoleArchive } from './holes.ts'
 import type { PartitionPorts } from './partition-ports.ts'
 
 /** The partition's master. */
@@ -29,13 +31,19 @@ interface Confirmation {
   run(): void
 }
 
-export class PartitionArchiving implements Archiving {
+/** One under way. */
+interface Reading {
+  begin(): void
+  stop(): void
+}
+
+export class PartitionArchiving implements Archiving, HoleArchive {
   readonly partition: number
   readonly backlog: Backlog
   readonly #ports: PartitionPorts
   readonly #owner: MastershipOwner
   #confirmations: Confirmation[] = []
-  readonly #readings = new Map<string, ArchiveReading>()
+  readonly #readings = new Map<string, Reading>()
   /** Who waits for others' readings to end. */
   #waiting: (() => void)[] = []
 
@@ -97,9 +105,24 @@ export class PartitionArchiving implements Archiving {
     key: string, shelf: Shelf, question: HistoryQuestion, bounds: ArchiveBounds,
     onRead: (part: ArchivePart | undefined) => void
   ): boolean {
+    return this.#begin(key, onRead, (onDone) =>
+      new ArchiveReading(shelf, question, bounds, this.archive, onDone))
+  }
+
+  /** The same of what another region has missed. */
+  readHole(
+    key: string, shelf: Shelf, bounds: HoleBounds, onRead: (part: HolePart) => void
+  ): boolean {
+    return this.#begin(key, onRead, (onDone) =>
+      new HoleReading(shelf, bounds, this.archive, onDone))
+  }
+
+  #begin<Part>(
+    key: string, onRead: (part: Part) => void, make: (onDone: (part: Part) => void) => Reading
+  ): boolean {
     if (this.#readings.has(key)) return true
     if (this.#readings.size >= archiveLimits.archiveReadingsMax) return false
-    const reading = new ArchiveReading(shelf, question, bounds, this.archive, (part) => {
+    const reading = make((part) => {
       this.#readings.delete(key)
       onRead(part)
       this.#goOn()

@@ -29,6 +29,14 @@ export interface Birth {
   readonly entry: number
 }
 
+/** Since when all that was born on a channel, and outlasts its delivery, is kept for long. */
+export interface KeptSince {
+  /** After this seq. */
+  readonly after: number
+  /** This was the first one after that, if it is above. */
+  readonly from: number
+}
+
 export interface ChannelState {
   readonly channel: string
   readonly seq: number
@@ -48,6 +56,7 @@ export interface ChannelState {
   readonly bornSeq: number
   /** Committed, to be acknowledged once another region has it, and not known to be there. */
   readonly uncopied: readonly Uncopied[]
+  readonly keptSince: KeptSince
 }
 
 export interface PartitionState {
@@ -77,9 +86,9 @@ export function encodeState({ letGo, channels, claims, nonces }: PartitionState)
     if (isAlone && unarchived.length === 0) return row
     const waiting = unarchived.map(publicationFields)
     if (isAlone) return [...row, waiting]
-    const abroad = [...row, waiting, origins.map(originFields), state.bornSeq]
-    if (uncopied.length === 0) return abroad
-    return [...abroad, uncopied.map(({ seq, id, idSpace }) => [seq, id, idSpace])]
+    const copies = uncopied.map(({ seq, id, idSpace }) => [seq, id, idSpace])
+    const { bornSeq, keptSince: { after, from } } = state
+    return [...row, waiting, origins.map(originFields), bornSeq, copies, after, from]
   })
   const claimRows = claims.map(claimRecordFields)
   const nonceRows = nonces.map(nonceRecordFields)
@@ -106,7 +115,8 @@ export function decodeState(bytes: Uint8Array): PartitionState {
     origins: ((row[11] ?? []) as unknown[]).map(originFrom),
     bornSeq: row[12] ?? row[1]!,
     uncopied: ((row[13] ?? []) as [number, string, IdSpace][])
-      .map(([seq, id, idSpace]) => ({ seq, id, idSpace }))
+      .map(([seq, id, idSpace]) => ({ seq, id, idSpace })),
+    keptSince: { after: row[14] ?? row[1]!, from: row[15] ?? 0 }
   }))
   const claims = claimRows.map(claimRecordFrom)
   return { letGo: { seq, entry }, channels, claims, nonces: nonceRows.map(nonceRecordFrom) }

@@ -8,7 +8,7 @@
 
 import type { RelayEntry } from '../log/entry.ts'
 import type {
-  Join, MemberOwner, Origin, PeerMessage, PresenceMember, Publication, PublishOp, Standing
+  Join, MemberOwner, Origin, PeerMessage, PresenceMember, Publication, Standing
 } from '../peer/message.ts'
 import type { Headcount } from '../peer/census-message.ts'
 import { isSamePlace, type Place, placeKey } from '../peer/place.ts'
@@ -18,8 +18,10 @@ import {
 } from '../peer/relay-message.ts'
 import { type Here, type Page, pageBornAfter, pageBornSince } from './page.ts'
 import { FirstClients } from './first-clients.ts'
+import type { Holes } from './holes.ts'
 import { placeBefore, Written } from './written.ts'
 import { itemBytes, pagesOf } from './presence-pages.ts'
+import { isBornHere, type Transplant, transplantOf } from './transplant.ts'
 
 /** A relay as the master knows it. */
 interface Listener {
@@ -45,9 +47,6 @@ export interface RelayingPorts {
   send(place: Place, message: PeerMessage): void
 }
 
-/** Something that was born elsewhere, on its way into our log. */
-export type Transplant = Omit<Publication, 'seq' | 'entry'> & { readonly origin: Origin }
-
 /** The channel's master. */
 export interface RelayingOwner {
   /** It follows on what is there; false: that was known already. */
@@ -70,6 +69,8 @@ export interface RelayingOwner {
   onBegun(region: string, since: Standing): void
   /** So much of what was born in a region is written here now. */
   onNews(region: string, stretch: Stretch): void
+  /** What the archive has of what is not held any more. */
+  readonly holes: Pick<Holes, 'fill' | 'forget'>
 }
 
 export class Relaying {
@@ -184,19 +185,31 @@ export class Relaying {
     return taken.lineage === lineage && taken.seq >= seq ? 'now' : 'later'
   }
 
-  /** Answers a relay of another region, which is told from then on. */
+  /** Answers a relay of another region, now or later; it is told from then on. */
   onJoin(place: Place, join: RelayJoin, here: Here, lastMs: number): void {
-    const { channel, region, relayId, joinNo, from, sinceMs } = join
-    const { wantsWritten } = this.#owner
+    const { region, relayId, from, sinceMs } = join
     const page = from === undefined ? pageBornSince(here, sinceMs, lastMs)
       : pageBornAfter(here, from)
-    const members = this.#membersFor(join, page)
-    const [isLive, wantsMembers] = [page.isWhole, members === 'later']
     this.onCountWanted({ ...join, kind: 'relayCountWanted', isWanted: join.wantsCount }, place)
     const former = this.#listeners.get(region)
-    this.#listeners.set(region, { place, relayId, isLive, wantsMembers, saysWritten: wantsWritten })
+    const silent = { isLive: false, wantsMembers: false, saysWritten: true }
+    this.#listeners.set(region, { place, relayId, ...silent })
     // Two may Join for one region: a former master of it may not know that it is none any more.
     if (former !== undefined && former.relayId !== relayId) this.#sayAgain(former.place)
+    const { holes } = this.#owner
+    const isLater = from !== undefined && !page.isContinuation &&
+      holes.fill(region, from, (filled) => this.#answer(place, join, filled))
+    if (isLater) return
+    holes.forget(region)
+    this.#answer(place, join, page)
+  }
+
+  #answer(place: Place, join: RelayJoin, page: Page): void {
+    const { channel, region, relayId, joinNo } = join
+    const { wantsWritten } = this.#owner
+    const members = this.#membersFor(join, page)
+    const [isLive, wantsMembers] = [page.isWhole, members === 'later']
+    this.#listeners.set(region, { place, relayId, isLive, wantsMembers, saysWritten: wantsWritten })
     if (members === 'told') this.#tellMembers(place, join)
     const { isContinuation, isWhole, standing, publications } = page
     this.#ports.send(place, {
@@ -222,9 +235,9 @@ export class Relaying {
     }
   }
 
-  #membersFor({ wantsMembers }: RelayJoin, { isContinuation, isWhole }: Page):
+  #membersFor({ wantsMembers }: RelayJoin, { isContinuation, isWhole, isFilled }: Page):
   RelayJoined['members'] {
-    if (!wantsMembers && isContinuation) return 'kept'
+    if (!wantsMembers && isContinuation && isFilled !== true) return 'kept'
     return isWhole && !this.#ports.isRollOpen ? 'told' : 'later'
   }
 
@@ -254,6 +267,7 @@ export class Relaying {
 
   #drop(region: string): void {
     this.#listeners.delete(region)
+    this.#owner.holes.forget(region)
     this.#owner.listen(region)
   }
 
@@ -373,28 +387,4 @@ export class Relaying {
     const { region } = this.#ports
     this.#ports.send(place, { kind: 'relayAgain', channel: this.#channel, region })
   }
-}
-
-/** An empty list of messages. */
-const NOTHING = new Uint8Array([0x90])
-
-/** What a break is published as. */
-export const BREAK: PublishOp = {
-  id: '', idSpace: 'master', connectionId: undefined, messageCount: 0, payload: NOTHING
-}
-
-/**
- * What of a publication is the same in every region. Where its connection stands with its frames
- * only the region knows that has it; and each region keeps what was born in it.
- */
-export function transplantOf(publication: Publication): Omit<Publication, 'seq' | 'entry'> {
-  const { id, idSpace, connectionId, timestamp, counter, messageCount, payload } = publication
-  const { ephemeralCount } = publication
-  const same = { id, idSpace, connectionId, timestamp, counter, messageCount, payload }
-  return ephemeralCount === undefined ? same : { ...same, ephemeralCount }
-}
-
-/** False for what a relay has brought. */
-export function isBornHere({ origin }: Publication): boolean {
-  return origin === undefined
 }

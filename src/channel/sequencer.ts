@@ -8,7 +8,7 @@ import type { Origin, Publication, PublishOp } from '../peer/message.ts'
 import { SerialClock, type Tick } from '../wire/serial.ts'
 import type { PublishRule } from './channel-archive.ts'
 import type { MasterPorts } from './master-ports.ts'
-import { BREAK, type Transplant } from './relaying.ts'
+import { BREAK, type Transplant } from './transplant.ts'
 
 /** What is kept of a publish for longer, and when it is acknowledged, by its namespace's rule. */
 export type RuleFor = (op: PublishOp) => PublishRule

@@ -202,7 +202,7 @@ export class Relay {
     const isBroken = !isContinuation || (this.#start.kind === 'unknown' && publications.length > 0)
     const told = this.#told?.joinNo === joinNo ? this.#told.members : []
     this.#told = undefined
-    this.#wantsMembers ||= isBroken
+    this.#wantsMembers ||= isBroken || members === 'later'
     const relayed = {
       isBroken, standing,
       publications: isBroken ? [] : publications,
@@ -218,7 +218,10 @@ export class Relay {
     if (isWhole) {
       this.#state = { kind: 'live', epoch }
       this.#answered()
-    } else this.#join()
+    } else {
+      this.#heard()
+      this.#join()
+    }
   }
 
   #onDormant(): void {
@@ -263,9 +266,14 @@ export class Relay {
     this.#joining.begin()
   }
 
-  #answered(): void {
+  /** It is not silent: a page came. */
+  #heard(): void {
     this.#ports.deadlines.cancel(this.#silence)
     this.#silence = undefined
+  }
+
+  #answered(): void {
+    this.#heard()
     if (this.#isSilent) this.#ports.onSilent(this.#isSilent = false)
     if (this.#hasAnswer) return
     this.#hasAnswer = true

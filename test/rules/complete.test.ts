@@ -15,7 +15,8 @@ t.test('every rule has a test, and every test a rule', async (t) => {
     for (const [, id] of source.matchAll(/\brule\(\s*'([A-Z]\d+)'/g)) tested.add(id!)
   }
   const others = [
-    'system/browser', 'system/regions-apart', 'sim/region-history', 'sim/regions'
+    'system/browser', 'system/regions-apart', 'sim/region-history', 'sim/regions',
+    'sim/region-holes'
   ]
   for (const path of others.map((name) => `${name}.test.ts`)) {
     const source = readFileSync(join(ROOT, 'test', path), 'utf8')

@@ -25,6 +25,8 @@ export interface CrowdOptions {
   readonly publishRate: number
   /** Of one mover per minute. */
   readonly moves: number
+  /** What is said on those channels is kept for long. */
+  readonly isKept: boolean
 }
 
 /** The channel that nobody uses but the clients of a region. */
@@ -61,8 +63,9 @@ export class Crowd {
     this.#options = options
     this.#random = abroad.world.fork('crowd')
     const isGlobal = this.#random.fork('global').below(2) === 0
+    const wide = options.isKept ? 'kept:wide' : 'wide'
     this.channels = Array.from({ length: options.channelCount }, (_, at) =>
-      isGlobal && at % 2 === 0 ? `everywhere:${at}` : `wide${at}`)
+      isGlobal && at % 2 === 0 ? `everywhere:${at}` : `${wide}${at}`)
   }
 
   /** True for one whose sockets may lead to any region. */

@@ -12,6 +12,7 @@ import { all, type Planted, replace } from './planting.ts'
 const RELAY = 'src/region/relay.ts'
 const RELAYING = 'src/channel/relaying.ts'
 const MOVING = 'src/channel/moving.ts'
+const HOLES = 'src/channel/hole-reading.ts'
 const COPYING = 'src/channel/copying.ts'
 
 /** Cables that break, and nothing worse. */
@@ -39,6 +40,16 @@ export const ofRegions: readonly Planted[] = [
     cables,
     limits: { backlogPageBytesMax: 300 },
     rewrites: [{ path: RELAY, from: '    if (isWhole) {', to: '    if (isWhole || !isBroken) {' }]
+  },
+  {
+    name: 'of what a region missed the first is left out, where the archive has it',
+    rule: '26',
+    foundBy: ['mirror', 'whole'],
+    mix: { isKeeping: true },
+    cables: { ...cables, cuts: 12, isolations: 4, resets: 1 },
+    limits: { tailBytesMax: 1_500 },
+    rewrites: [{ path: HOLES, from: 'if (seq <= afterSeq) continue',
+      to: 'if (seq <= afterSeq + 1) continue' }]
   },
   {
     name: 'a relay that rests is not woken',

@@ -100,7 +100,8 @@ class Run {
     this.#stormMs = options.stormMs ?? 12_000 + random.below(14_000)
     this.#crowd = new Crowd(this.#abroad, {
       clientCount: 2 + random.below(3), channelCount: 1 + random.below(3),
-      publishRate: 1 + random.below(3), moves: random.below(3) === 0 ? 0 : 2 + random.below(8)
+      publishRate: 1 + random.below(3), moves: random.below(3) === 0 ? 0 : 2 + random.below(8),
+      isKept: options.mix?.isKeeping === true
     })
     const isMover = (client: object): boolean => this.#crowd.isMover(client)
     for (const name of NAMES.slice(0, count)) this.#add(name, random.fork(name))

@@ -160,7 +160,7 @@ t.test('[B4] what is new below what was taken was refused, and its refusal lost'
   const { letGo } = emptyState
   const channel = { channel: 'app/c', seq: 1, epoch: 1, entry: 1, birth: letGo,
     tick: { ms: 1, counter: 0 }, ids: dedupe.committed(), members: [], unarchived: [],
-    bornSeq: 0, origins: [], uncopied: [] }
+    bornSeq: 0, origins: [], uncopied: [], keptSince: { after: 0, from: 0 } }
   const kept = decodeState(encodeState({ ...emptyState, channels: [channel] }))
   heir.restore(kept.channels[0]!.ids, 0)
   t.ok(heir.isOvertaken(op('c:2')), 'of an id that tells nothing, too')

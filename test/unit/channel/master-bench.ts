@@ -70,7 +70,8 @@ export class MasterBench {
       archiving: {
         partition: 0, archive: { askArchive: () => undefined }, deadlines: new Deadlines(),
         random: new Random('archive'), backlog: new Backlog(), hasRoom: true, nowMs: () => 0,
-        confirm: () => undefined, disproves: () => false, onRolledBack: () => undefined
+        confirm: () => undefined, disproves: () => false, onRolledBack: () => undefined,
+        readHole: () => true, whenRoom: () => undefined, cease: () => undefined
       },
       tails: new TailPool(),
       meters: oneMeter(),

@@ -236,6 +236,21 @@ t.test('who is not answered for long does not know who is present there', async 
   t.same(bench.silences, [true, false])
 })
 
+t.test('a page of more is no silence, and may be without who came and went', async (t) => {
+  const bench = new RelayBench()
+  bench.joined()
+  bench.relay.onMasterUncertain()
+  t.match(bench.join(), { wantsMembers: false })
+  bench.pass(limits.relaySilentMs - 1_000)
+  const page = { isWhole: false, publications: publications(6, 7), standing: standing(7) }
+  bench.joined({ ...page, members: 'later' })
+  t.match(bench.join(), { from: standing(7), wantsMembers: true })
+  bench.pass(2_000)
+  t.same(bench.silences, [])
+  bench.joined({ standing: standing(8), publications: publications(8, 8), members: 'told' })
+  t.same(bench.seqs(), [6, 7, 8])
+})
+
 t.test('it asks again where it was asked while it was answered', async (t) => {
   const bench = new RelayBench()
   const { relayId, joinNo } = bench.join()
