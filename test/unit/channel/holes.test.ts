@@ -3,7 +3,7 @@
 import t from 'tap'
 import { archiveLimits } from '../../../src/base/archive-limits.ts'
 import { limits } from '../../../src/base/limits.ts'
-import type { Kept } from '../../../src/channel/channel-archive.ts'
+import type { PublishRule } from '../../../src/channel/channel-archive.ts'
 import { decodeState, emptyState, encodeState } from '../../../src/channel/partition-state.ts'
 import type { Standing } from '../../../src/peer/message.ts'
 import type { RelayJoined } from '../../../src/peer/relay-message.ts'
@@ -11,7 +11,7 @@ import { publications, standing } from './parts.ts'
 import { CHANNEL, type Life, World } from './partition-world.ts'
 import { TestArchive } from './test-archive.ts'
 
-const KEPT: Kept = { keptMs: 24 * 3_600_000 }
+const KEPT: PublishRule = { keptMs: 24 * 3_600_000 }
 const LONG_MS = 200_000
 
 class Rig {
@@ -32,7 +32,7 @@ class Rig {
   }
 
   /** The rules of the channel's namespace from now on. */
-  keep(kept: Kept): void {
+  keep(kept: PublishRule): void {
     this.world.keeping = { version: ++this.#version, kept: () => kept }
   }
 
@@ -285,6 +285,21 @@ t.test('something may be missing', async (t) => {
     rig.pass(archiveLimits.archiveHoleMs + 5_000)
     t.match(rig.answersTo(joinNo), [{ isContinuation: false, members: 'told' }])
   })
+})
+
+t.test('what is left out does not count as written, if that is waited for', async (t) => {
+  const { tailBytesMax } = limits
+  t.teardown(() => Object.assign(limits, { tailBytesMax }))
+  for (const ephemeralCount of [0, 1]) {
+    const rig = new Rig()
+    rig.keep({ ...KEPT, isGlobal: true })
+    Object.assign(limits, { tailBytesMax: 2_500 })
+    const from = rig.publish(1)
+    rig.life.publish('b:0', CHANNEL, { ephemeralCount })
+    rig.publish(3)
+    const [page] = rig.pages(from)
+    t.equal(page!.isContinuation, ephemeralCount === 0)
+  }
 })
 
 t.test('a copy that lags is asked again', async (t) => {

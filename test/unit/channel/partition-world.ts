@@ -12,7 +12,9 @@ import { type Keeping, keepsNothing } from '../../../src/channel/channel-archive
 import { TailPool } from '../../../src/channel/tail.ts'
 import type { ArchiveOutbox } from '../../../src/log/archive.ts'
 import { ampleRoom } from '../../../src/log/room.ts'
-import type { Joined, PeerMessage, Standing, ToMaster } from '../../../src/peer/message.ts'
+import type {
+  Joined, PeerMessage, PublishOp, Standing, ToMaster
+} from '../../../src/peer/message.ts'
 import type { Place } from '../../../src/peer/place.ts'
 import { TestLog } from '../log/test-log.ts'
 import { oneMeter } from '../../support/meters.ts'
@@ -141,7 +143,7 @@ export class Life {
     })
   }
 
-  publish(id: string, channel = CHANNEL): void {
+  publish(id: string, channel = CHANNEL, over: Partial<PublishOp> = {}): void {
     const opNo = (this.#opNos.get(channel) ?? 0) + 1
     this.#opNos.set(channel, opNo)
     this.tell({
@@ -153,7 +155,7 @@ export class Life {
       answeredThrough: opNo - 1,
       op: {
         id, idSpace: 'connection', connectionId: id.split(':')[0], messageCount: 1,
-        payload: new Uint8Array(1_000)
+        payload: new Uint8Array(1_000), ...over
       }
     })
     this.settle()
