@@ -219,6 +219,20 @@ async function untilQuiet (rig: Rig): Promise<void> {
   })
 }
 
+/** True if a change is followed by no pass; something else may cause one, but not every time. */
+async function wakesNobody (
+  rig: Rig, change: (no: number) => Promise<unknown>
+): Promise<boolean> {
+  for (const no of [1, 2, 3]) {
+    await untilQuiet(rig)
+    const { done } = rig.passes
+    await change(no)
+    await untilQuiet(rig)
+    if (rig.passes.done === done) return true
+  }
+  return false
+}
+
 async function testOtherSecret (t: Test, client: KubeClient, rig: Rig): Promise<void> {
   await untilQuiet(rig)
   const digestOf = async (): Promise<string> => {
@@ -230,14 +244,13 @@ async function testOtherSecret (t: Test, client: KubeClient, rig: Rig): Promise<
   await putSecret(client, 'one', { password: 'm'.repeat(24) })
   await until('the relay is another', async () => await digestOf() !== before)
   t.match(await dataOf(client, 'one', 'eu-globalmaster', 'world.json'), /"apps"/)
-  await untilQuiet(rig)
-  const { done } = rig.passes
-  await client.create(secretResource, {
-    apiVersion: 'v1', kind: 'Secret', metadata: { namespace: 'one', name: 'somebody-s' }
-  } as KubeObject)
-  await putSecret(client, 'one', { password: 'm'.repeat(24) })
-  await untilQuiet(rig)
-  t.equal(rig.passes.done, done, 'what nobody names, and what says the same, wakes nobody')
+  const change = async (no: number): Promise<void> => {
+    await client.create(secretResource, {
+      apiVersion: 'v1', kind: 'Secret', metadata: { namespace: 'one', name: `somebody-s-${no}` }
+    } as KubeObject)
+    await putSecret(client, 'one', { password: 'm'.repeat(24) })
+  }
+  t.ok(await wakesNobody(rig, change), 'what nobody names, and what says the same, wakes nobody')
   await client.remove(secretResource, { namespace: 'one', name: world.secretName })
   await untilCondition(
     client, regionResource, 'one', 'eu', 'ConfigApplied', 'False', 'WorldSecretUnusable')
@@ -326,9 +339,6 @@ async function testLeft (t: Test, client: KubeClient, rig: Rig): Promise<void> {
     JSON.parse(await dataOf(client, 'two', 'us-globalmaster', 'world.json')).peers.length === 0)
   t.notMatch(await dataOf(client, 'two', 'us-relay', 'nats.conf'), /relay-eu/)
   t.equal(await client.get(configMaps, { namespace: 'one', name: 'eu-world' }), undefined)
-  await untilQuiet(rig)
-  const { done } = rig.passes
-  await putSecret(client, 'one', { password: 'n'.repeat(24) })
-  await untilQuiet(rig)
-  t.equal(rig.passes.done, done, 'its Secret is nobody\'s business any more')
+  const change = (no: number) => putSecret(client, 'one', { password: `${no}`.repeat(24) })
+  t.ok(await wakesNobody(rig, change), 'its Secret is nobody\'s business any more')
 }
