@@ -72,7 +72,8 @@ export const ofRegions: readonly Planted[] = [
     foundBy: ['mirror', 'once', 'journey', 'endless'],
     cables: {},
     rewrites: [{
-      path: RELAYING, from: 'return origin === undefined', to: 'return origin !== null'
+      path: 'src/channel/transplant.ts', from: 'return origin === undefined',
+      to: 'return origin !== null'
     }]
   },
   {

@@ -107,7 +107,7 @@ export const ofTheWriter: readonly Planted[] = [
     rewrites: [
       {
         path: DESK, from: 'else this.#ports.publish(op)',
-        to: 'else answer(this.#ports.publish(op))'
+        to: 'else say(this.#ports.publish(op))'
       },
       { path: MASTER, from: '=> void this.#sequencer.publish(op)',
         to: '=> this.#sequencer.publish(op)' }
