@@ -17,6 +17,8 @@ import {
 const AT_ONCE = 12
 const FRAMES_PER_LIFE = 40
 /** However a life goes, it is over after this. */
+/** Workers have said once more how many connections they have. */
+const TOLD_MS = 4_000
 const LIFE_MS = 5_000
 const BYSTANDER_MS = 20
 /** So often a bystander is heard before the storm ends, however fast that goes. */
@@ -161,8 +163,13 @@ class Ports {
   async #left(): Promise<[connections: number, restarts: number, heapBytes: number]> {
     const { nodes } = this.#region
     const countOf = (): number => nodes.reduce((sum, node) => sum + node.facts().connections, 0)
-    // A comet client that asks no more is taken for gone after 15 s.
-    await until('all are gone', () => countOf() === 0, 45_000)
+    let seenAtMs = performance.now()
+    // A comet client that asks no more is taken for gone after 15 s; and workers say only now and
+    // then how many they have.
+    await until('all are gone', () => {
+      if (countOf() > 0) seenAtMs = performance.now()
+      return performance.now() - seenAtMs > TOLD_MS
+    }, 45_000)
     let restarts = 0
     for (const { privatePort } of nodes) {
       const text = await (await fetch(`http://127.0.0.1:${privatePort}/metrics`)).text()
