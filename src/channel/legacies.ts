@@ -15,7 +15,7 @@ import type { Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
 import type { MemberOwner, PresenceMember, PublishOp, PublishOutcome } from '../peer/message.ts'
 import { PresenceAction } from '../wire/actions.ts'
-import { decodeItems, encodeItems, type PresenceItem } from './presence.ts'
+import { decodeItems, opOfNode, type PresenceItem } from './presence.ts'
 import { itemBytes, pagesOf } from './presence-pages.ts'
 
 /**
@@ -134,7 +134,9 @@ export class Legacies {
     const legacy = this.#ask(connectionId, claim, () => {
       const members = legacy.members!.filter((each) => !legacy.isTaken(each) &&
         !legacy.isOpen(each))
-      this.#ports.sayLeaves(this.#opsOf(legacy, members, leaveOf), () => {
+      const pages = members.length === 0 ? [] : pagesOf(members, itemBytes)
+      const ops = pages.map((page) => this.#opOf(legacy, page.map(leaveOf)))
+      this.#ports.sayLeaves(ops, () => {
         deadlines.cancel(deadline)
         if (this.#ending.get(connectionId) === ending) this.#ending.delete(connectionId)
         for (const onEach of ending.onEnded) onEach()
@@ -185,12 +187,11 @@ export class Legacies {
     if (legacy.members === undefined || legacy.isSaying || legacy.isOver) return
     const left = legacy.members.filter((each) => !legacy.isTaken(each))
     const [page = []] = pagesOf(left.filter((each) => !legacy.isOpen(each)), itemBytes)
-    const [op] = this.#opsOf(legacy, page, enterOf)
     legacy.members = left
     if (left.length === 0) this.forget(legacy.connectionId)
-    if (op === undefined) return
+    if (page.length === 0) return
     legacy.isSaying = true
-    this.#ports.submit(op, ({ kind }) => {
+    this.#ports.submit(this.#opOf(legacy, page.map(enterOf)), ({ kind }) => {
       if (kind === 'committed') {
         legacy.members = legacy.members!.filter((each) => !page.includes(each))
         this.#sayOn(legacy)
@@ -206,16 +207,9 @@ export class Legacies {
     this.#sayNext(legacy)
   }
 
-  #opsOf(
-    { connectionId, claim }: Legacy, members: readonly PresenceMember[],
-    itemOf: (member: PresenceMember) => PresenceItem
-  ): PublishOp[] {
-    if (members.length === 0) return []
-    const owner = this.#ports.ownerBy(claim)
-    return pagesOf(members.map(itemOf), itemBytes).map((items) => {
-      const named = { id: this.#ports.nameOp(), idSpace: 'node' as const, messageCount: 0 }
-      return { ...named, connectionId, payload: encodeItems(items), owner }
-    })
+  #opOf({ connectionId, claim }: Legacy, items: readonly PresenceItem[]): PublishOp {
+    const { nameOp, ownerBy } = this.#ports
+    return opOfNode(nameOp(), connectionId, ownerBy(claim), items)
   }
 }
 

@@ -22,7 +22,9 @@ import type {
 import { PresenceAction } from '../wire/actions.ts'
 import { type AskMembers, Legacies } from './legacies.ts'
 import { type GracePorts, OwnGraces } from './own-graces.ts'
-import { decodeItems, encodeItems, isOlder, memberKey, type PresenceItem } from './presence.ts'
+import {
+  decodeItems, encodeItems, isOlder, memberKey, opOfNode, type PresenceItem
+} from './presence.ts'
 
 type OfConnection = Map<string, PresenceMember>
 
@@ -249,10 +251,7 @@ export class OwnMembers {
         const id = this.#latest(connectionId, itsId)
         return { action: PresenceAction.LEAVE, clientId, id, endsUnheard: true }
       })
-      const { owner } = ofOwner[0]!
-      const payload = encodeItems(items)
-      const named = { id: this.#ports.nameOp(), idSpace: 'node' as const, messageCount: 0 }
-      return { ...named, connectionId, payload, owner }
+      return opOfNode(this.#ports.nameOp(), connectionId, ofOwner[0]!.owner, items)
     })
     this.#submitLeaves([...ops], onLeft)
   }

@@ -9,7 +9,7 @@
  */
 
 import { Decoder, Encoder } from '@msgpack/msgpack'
-import type { PresenceMember, MemberOwner, Publication } from '../peer/message.ts'
+import type { PresenceMember, MemberOwner, Publication, PublishOp } from '../peer/message.ts'
 import { regionOf } from '../peer/relay-message.ts'
 import { PresenceAction } from '../wire/actions.ts'
 import { errors } from '../wire/errors.ts'
@@ -54,6 +54,13 @@ export interface Changes {
 /** The canonical bytes of presence items, as they stand in ops and publications. */
 export function encodeItems(items: readonly PresenceItem[]): Uint8Array {
   return encoder.encode(items)
+}
+
+/** What a node says of members by itself, under a name that it never gives again. */
+export function opOfNode(
+  id: string, connectionId: string, owner: MemberOwner, items: readonly PresenceItem[]
+): PublishOp {
+  return { id, idSpace: 'node', messageCount: 0, connectionId, payload: encodeItems(items), owner }
 }
 
 /** The inverse of `encodeItems`. */

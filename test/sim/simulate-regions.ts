@@ -6,7 +6,6 @@
  * `simulate.ts` nothing of this changes.
  */
 
-import { limits } from '../../src/base/limits.ts'
 import { Random } from '../../src/base/random.ts'
 import { Abroad } from './abroad.ts'
 import { Births } from './births.ts'
@@ -28,9 +27,8 @@ import { Succession } from './checks/succession.ts'
 import { Crowd } from './crowd.ts'
 import { drawLimits } from './drawn-limits.ts'
 import { DEATHS, drawMix, MASTERLESS, type Mix, nothingRare } from './mix.ts'
-import { withoutRealTime } from './poison.ts'
 import { defaultRegion, Region } from './region.ts'
-import { type RunResult, wordsOf } from './simulate.ts'
+import { apart, type RunResult, wordsOf } from './simulate.ts'
 import { Weather } from './weather.ts'
 import { Violation, World } from './world.ts'
 
@@ -63,12 +61,7 @@ export interface RegionsOptions {
 
 /** Runs one seed to its end. */
 export function simulateRegions(options: RegionsOptions): RunResult {
-  const former = { ...limits }
-  try {
-    return withoutRealTime(() => new Run(options).result())
-  } finally {
-    Object.assign(limits, former)
-  }
+  return apart(() => new Run(options).result())
 }
 
 class Run {

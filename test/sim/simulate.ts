@@ -81,9 +81,14 @@ export interface RunResult {
 
 /** Runs one seed to its end. */
 export function simulate(options: RunOptions): RunResult {
+  return apart(() => new Run(options).result())
+}
+
+/** Runs by simulated time alone; afterwards all limits are what they were. */
+export function apart(run: () => RunResult): RunResult {
   const former = { ...limits }
   try {
-    return withoutRealTime(() => new Run(options).result())
+    return withoutRealTime(run)
   } finally {
     Object.assign(limits, former)
   }
