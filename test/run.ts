@@ -56,10 +56,15 @@ const LOUD_GROUPS = new Set(['bench-short', 'chaos-short', 'e2e-short', 'e2e'])
 const DEFAULT_GROUPS = ['types', 'tidy', 'unit', 'stories', 'sim', 'fuzz', 'contract', 'system',
   'browser', 'rules', 'rules-nodes']
 
+/** Files above it are named with their group's time. */
+const SLOW_MS = 20_000
+
 interface Tally {
   passed: number
   failed: number
   readonly skips: string[]
+  /** How long each file took, in milliseconds. */
+  readonly tookMs: Map<string, number>
 }
 
 const { values } = parseArgs({
@@ -72,7 +77,7 @@ const { values } = parseArgs({
 
 const chosen = values.groups.split(',')
 const maySkip = new Set(values['may-skip'].split(','))
-const total: Tally = { passed: 0, failed: 0, skips: [] }
+const total: Tally = { passed: 0, failed: 0, skips: [], tookMs: new Map() }
 for (const name of chosen) {
   const group = GROUPS.find((each) => each.name === name)
   if (group === undefined) {
@@ -99,7 +104,7 @@ async function run(group: Group): Promise<Tally> {
   const startMs = performance.now()
   const found = group.files === undefined ? [] : globSync(group.files, { cwd: ROOT }).sort()
   const files = found.filter((path) => path !== group.except)
-  const tally: Tally = { passed: 0, failed: 0, skips: [] }
+  const tally: Tally = { passed: 0, failed: 0, skips: [], tookMs: new Map() }
   if (group.command !== undefined || files.length > 0) {
     const { code, output } = await execute(group, files)
     if (group.command === undefined) readTap(output, tally)
@@ -110,8 +115,16 @@ async function run(group: Group): Promise<Tally> {
   const tookS = ((performance.now() - startMs) / 1_000).toFixed(1)
   const skipped = tally.skips.length > 0 ? `, ${tally.skips.length} skipped` : ''
   const counts = `${tally.passed} passed, ${tally.failed} failed${skipped}`
-  console.log(`${group.name}: ${counts} (${tookS} s)`)
+  console.log(`${group.name}: ${counts} (${tookS} s)${slowestOf(tally)}`)
   return tally
+}
+
+/** The files that a group's time is made of, where it took long. */
+function slowestOf({ tookMs }: Tally): string {
+  const slow = [...tookMs].filter(([, ms]) => ms > SLOW_MS)
+    .sort(([, a], [, b]) => b - a).slice(0, 5)
+    .map(([file, ms]) => `${file.replace(/^test\/|\.test\.ts$/g, '')} ${Math.round(ms / 1_000)} s`)
+  return slow.length === 0 ? '' : `; slowest: ${slow.join(', ')}`
 }
 
 function execute(
@@ -157,6 +170,7 @@ function readTap(output: string, tally: Tally): void {
     const parent = /^(not ok|ok) \d+ - (\S+)/.exec(line)
     if (parent === null) continue
     file = parent[2]!
+    tally.tookMs.set(file, Number(/# time=([\d.]+)ms/.exec(line)?.[1] ?? 0))
     for (const { isOk, text } of open.splice(0)) {
       const skip = /# (?:SKIP|TODO)\s*(.*)$/i.exec(text)
       if (skip !== null) tally.skips.push(`${file}: ${text.replace(/ # .*/, '')}: ${skip[1]}`)

@@ -7,7 +7,7 @@ export const regionLimits = {
   relayLeadMs: 5_000,
   /**
    * So long members of a region stay that is not listened to any more; and after this nobody counts
-   * as listening who is not answered.
+   * as listening who is not answered, and nothing is said to a place that confirms nothing.
    */
   regionGraceMs: 60_000, relaySilentMs: 60_000,
   /** So long, and so many of a channel, clients wait that come from another region. */
@@ -25,6 +25,11 @@ export const regionLimits = {
    * asked to take what is born on it; and who was asked does so for this time.
    */
   uncopiedMax: 10_000, holdAgainMs: 1_500, heldAbroadMs: 60_000,
+  /**
+   * Of so many channels of a partition that were let go it is remembered how far they went, and of
+   * as many more to which no other region listened.
+   */
+  pastsMax: 100,
   /** Their publishers wait so long; after `publishOutcomeMs` their connection would be given up. */
   uncopiedAnswerMs: 6_000,
   /** So often regions compare what is revoked; and so many revocations are one message. */

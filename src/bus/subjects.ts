@@ -31,6 +31,11 @@ export function rosterSubject(prefix: string): string {
   return `${prefix}.world`
 }
 
+/** Where the nodes of a region tell its globalmaster how their relays are. */
+export function relayWordsSubject(prefix: string): string {
+  return `${prefix}.relays`
+}
+
 /** Where the globalmasters of all regions hear each other. */
 export const globalmasterSubject = 'ringcast.globalmasters'
 

@@ -3,6 +3,8 @@
  * the order, is known from then on, and speaks for the members that live there.
  */
 
+import type { Standing } from '../peer/message.ts'
+import type { Place } from '../peer/place.ts'
 import { regionOwner } from '../peer/relay-message.ts'
 import type { Census } from './census.ts'
 import { Copying, type Uncopied } from './copying.ts'
@@ -31,11 +33,13 @@ export class Abroad {
   readonly relaying: Relaying
   readonly moving: Moving
   readonly copying: Copying
+  readonly #ports: MasterPorts
   readonly #keeper: Parts['keeper']
 
   /** Begins where the channel stands. */
   constructor(channel: string, ports: MasterPorts, parts: Parts, here: () => Here) {
     const { sequencer } = parts
+    this.#ports = ports
     this.#keeper = parts.keeper
     const wantsWritten = (): boolean => this.wantsWritten
     const relaying = this.relaying =
@@ -51,16 +55,39 @@ export class Abroad {
     return this.#keeper.isGlobal || this.copying.waiting.length > 0
   }
 
-  /** The log has come so far, and everybody was told. */
-  onProgress(seq: number): void {
-    this.relaying.firstClients.onSeq(seq)
+  /** The log has come further, and everybody was told. */
+  onProgress(): void {
+    this.relaying.firstClients.onProgress()
     this.relaying.sayWritten()
     this.moving.onProgress()
   }
 
+  /** Whether nothing of other regions is missing to who stands before the channel was let go. */
+  goesOn(from: Standing): boolean {
+    return this.relaying.comeback?.admits(from, this.#ports.otherRegions()) === true
+  }
+
+  /** Places are gone: so are their relays, and their clients. */
+  onPlaceGone(isGone: (place: Place) => boolean): void {
+    this.relaying.listeners.forget(isGone)
+    this.relaying.firstClients.forgetAll(isGone)
+  }
+
+  /** What was said to this place, or by it, may be lost. */
+  onLinkReset(place: Place): void {
+    this.relaying.firstClients.forget(place)
+    this.relaying.listeners.onLinkReset(place)
+  }
+
+  /** The mastership is over, or the channel is let go. */
+  end(): void {
+    this.relaying.firstClients.clear()
+    this.relaying.listeners.end()
+  }
+
   /** It is committed, or was found so, and is acknowledged once another region has it. */
   copy(publish: Uncopied, nowMs: number): void {
-    this.relaying.wantWritten()
+    this.relaying.listeners.wantWritten()
     this.copying.add(publish, nowMs)
   }
 }
@@ -71,7 +98,7 @@ function copyingOf(
   return new Copying({
     get epoch() { return ports.epoch },
     get lineage() { return ports.lineage },
-    isHeard: () => relaying.isHeard,
+    isHeard: () => relaying.listeners.isHeard,
     askToHold: (since, turn) => {
       return ports.askToHold({ kind: 'relayHold', channel, region: ports.region, since }, turn)
     },
@@ -96,13 +123,14 @@ function relayingOf(
     },
     shown: () => presence.shown(),
     get lastSeq() { return sequencer.lastSeq },
+    get committedSeq() { return here().standing.seq },
     onRelay: (region, isThere) => {
       presence.checkOwners(ports.now().monoMs)
       census.onRegion(region, isThere)
     },
     listen: (region, tell) => census.listen(region, tell),
     get wantsWritten() { return wantsWritten() },
-    onBegun: (region, since) => ports.startRelay(channel, region, since),
+    wake: (region) => ports.wakeRelay(channel, region),
     onNews: (region, stretch) => ports.sayWritten(channel, region, stretch)
   })
 }

@@ -10,7 +10,9 @@
  * last messages before its place. Both are asked for alike: a rewind begins with a page whose
  * start the master chooses, and what came after that page is then missed like anything else; but
  * only when all of a rewind is there is it known what of it is told. One that cannot go on from
- * where it stood is told so, and rewinds if it wanted that where it begins anew (protocol 7.5).
+ * where it stood is told so, and rewinds if it wanted that where it begins anew (protocol 7.5);
+ * else it begins where the client was when it came, and misses nothing that came meanwhile: its own
+ * connection may have published at once. What comes from other regions it may have been told there.
  */
 
 import { limits } from '../base/limits.ts'
@@ -19,6 +21,7 @@ import type { Rewind } from '../wire/params.ts'
 import type {
   Attach, Backfill, Backfilled, OlderPart, Publication, Standing
 } from '../peer/message.ts'
+import { isBornHere } from './transplant.ts'
 
 /** One attachment on its way. */
 export interface Arrival {
@@ -34,6 +37,8 @@ export interface Arrival {
   readonly isRewinding: boolean
   /** It could not go on from where it stood, and has not been told so. */
   readonly hasLost?: true
+  /** Where the client was when it came. */
+  readonly since?: Standing
 }
 
 /** In which lineages older publications stand. */
@@ -51,8 +56,8 @@ export interface CatchUpPorts {
   sayPage(arrival: Arrival, upTo: Standing): void
   /** It is where the client is. */
   sayAttached(arrival: Arrival, here: Standing, isResumed: boolean): void
-  /** It cannot go on from where it stood, and is told nothing of what came before. */
-  refuseContinuation(arrival: Arrival, here: Standing): void
+  /** It cannot go on, and begins at `since`; `hasMore`: the client is further than that. */
+  refuseContinuation(arrival: Arrival, since: Standing, hasMore: boolean): void
   /** The master's word is ahead of the client, who must have missed something. */
   onAhead(): void
 }
@@ -64,6 +69,8 @@ export class CatchUp {
   #queued: Arrival[] = []
   readonly #asked = new Map<number, Arrival>()
   #requestNo = 0
+  /** The last that came from another region, as far as somebody was on its way in by then. */
+  #broughtAt: Standing | undefined
 
   constructor(ports: CatchUpPorts) {
     this.#ports = ports
@@ -93,6 +100,14 @@ export class CatchUp {
     for (const arrival of all) this.#seat(arrival)
   }
 
+  /** The client passes these on. */
+  onPassed(publications: readonly Publication[], lineage: string, epoch: number): void {
+    if (this.size === 0) return
+    const brought = publications.findLast((publication) => !isBornHere(publication))
+    if (brought === undefined) return
+    this.#broughtAt = { lineage, seq: brought.seq, epoch, entry: brought.entry }
+  }
+
   /** The master has answered. */
   onBackfilled(answer: Backfilled): void {
     const asked = this.#asked.get(answer.requestNo)
@@ -116,15 +131,18 @@ export class CatchUp {
     return this.#asked.size < limits.backfillsPerClientMax
   }
 
-  #seat(arrival: Arrival): void {
+  #seat(comer: Arrival): void {
     const here = this.#ports.here()
-    const { from, attach, isRewinding } = arrival
     if (here === undefined) {
-      this.#waiting.push(arrival)
-    } else if (from === undefined) {
+      this.#waiting.push(comer)
+      return
+    }
+    const arrival = isBehind(comer.since, here) ? comer : { ...comer, since: here }
+    const { from, attach, isRewinding } = arrival
+    if (from === undefined) {
       if (isRewinding) this.#ask(arrival)
       else this.#ports.sayAttached(arrival, here, false)
-    } else if (isSame(from, here) || (attach.hearsNothing === true && isPast(from, here))) {
+    } else if (isSame(from, here) || (attach.hearsNothing === true && isBehind(from, here))) {
       this.#ports.sayAttached(arrival, here, !isRewinding)
     } else {
       // Behind us: the master has what it missed. Ahead of us: what it saw is on its way here.
@@ -188,13 +206,20 @@ export class CatchUp {
   /** Who rewinds begins here in any case, and is told what there is to be told. */
   #onNoContinuation(arrival: Arrival, here: Standing): void {
     if (arrival.attach.rewind === undefined) {
-      this.#ports.refuseContinuation(arrival, here)
+      const since = this.#beginningOf(arrival, here)
+      this.#ports.refuseContinuation(arrival, since, since.seq < here.seq)
       return
     }
     const anew: Arrival = {
       ...arrival, from: undefined, missed: [], older: undefined, isRewinding: true
     }
     this.#ask(arrival.isRewinding ? anew : { ...anew, hasLost: true })
+  }
+
+  #beginningOf({ since }: Arrival, here: Standing): Standing {
+    if (!isBehind(since, here)) return here
+    const broughtAt = this.#broughtAt
+    return isBehind(broughtAt, here) && broughtAt.seq > since.seq ? broughtAt : since
   }
 
   /** Those in the queue who would ask the same: a crowd that rewinds costs one question a page. */
@@ -218,8 +243,8 @@ function wantedOf({ rewind, variant }: Attach): Rewind | undefined {
 }
 
 /** True of a place that is behind us, as far as numbers say: what came since may be long gone. */
-function isPast(from: Standing, here: Standing): boolean {
-  return from.lineage === here.lineage && from.seq <= here.seq
+function isBehind(place: Standing | undefined, here: Standing): place is Standing {
+  return place?.lineage === here.lineage && place.seq <= here.seq
 }
 
 function isSame(a: Standing, b: Standing): boolean {

@@ -32,7 +32,11 @@ export interface CensusPorts {
   countAbroad(channel: string, isWanted: boolean): void
 }
 
-type Asker = (occupancy: Occupancy) => void
+/** Who asks once; `isOfWorld`: for those of this region alone. */
+interface Asker {
+  readonly isOfWorld: boolean
+  readonly tell: (occupancy: Occupancy) => void
+}
 
 /** What all channels share with which no other region has to do. */
 const NO_REGIONS = new Map<string, Headcount | undefined>()
@@ -142,6 +146,7 @@ export class Census {
   /** The occupancy may be another one: of the presence set this is said from outside. */
   onChanged(): void {
     if (!this.#isCounting) return
+    if (this.#isWholeHere) this.#answer(({ isOfWorld }) => isOfWorld)
     if (this.#isWhole) {
       this.#answer()
       if (this.#told === undefined && !this.#mayReturn) this.#tell()
@@ -157,14 +162,19 @@ export class Census {
     })
   }
 
-  /** Asks for the occupancy: answered when all have reported, or with what is known by then. */
-  ask(asker: Asker): void {
+  /**
+   * Asks for the occupancy: answered when all have reported, or after a while with what is known.
+   * `isOfWorld`: whoever asks asks the other regions, too, so that it is that of ours alone.
+   */
+  ask(tell: (occupancy: Occupancy) => void, isOfWorld = false): void {
+    const asker = { isOfWorld, tell }
     this.#askers.push(asker)
     this.#begin()
     this.#askAbroad()
     this.onChanged()
     if (!this.#askers.includes(asker)) return
-    this.#ports.later(this.#channel, limits.censusMs, () => this.#answer())
+    const isIt = (other: Asker): boolean => other === asker
+    this.#ports.later(this.#channel, limits.censusMs, () => this.#answer(isIt))
   }
 
   #onWanted(place: Place, isWanted: boolean): void {
@@ -221,7 +231,7 @@ export class Census {
 
   /** Regions are asked for those who want to know here, and not for each other. */
   #askAbroad(): void {
-    const isWanted = this.#watchers.size + this.#askers.length > 0
+    const isWanted = this.#watchers.size > 0 || this.#askers.some(({ isOfWorld }) => !isOfWorld)
     if (isWanted === this.#isAskingAbroad) return
     this.#isAskingAbroad = isWanted
     for (const region of this.#abroad.keys()) this.#abroad.set(region, undefined)
@@ -244,12 +254,13 @@ export class Census {
     this.#ports.send(place, { kind: 'censusWanted', channel, epoch, isWanted })
   }
 
-  #answer(): void {
-    const askers = this.#askers
+  #answer(isIt: (asker: Asker) => boolean = () => true): void {
+    const askers = this.#askers.filter(isIt)
     if (askers.length === 0) return
-    this.#askers = []
-    const occupancy = this.#occupancy()
-    for (const asker of askers) asker(occupancy)
+    this.#askers = this.#askers.filter((asker) => !isIt(asker))
+    const all = this.#occupancy()
+    const born = { ...sumOf(this.#counts.values()), presenceMembers: this.#presence.bornCount }
+    for (const { isOfWorld, tell } of askers) tell(isOfWorld ? born : all)
     this.#endIfUnwanted()
   }
 

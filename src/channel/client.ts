@@ -231,8 +231,8 @@ export class ChannelClient {
       sayAttached: (arrival, here, isResumed) => {
         this.#doors.sayAttached(arrival, here, isResumed)
       },
-      refuseContinuation: ({ worker, attach }, here) => {
-        this.#doors.refuseContinuation(worker, attach, here)
+      refuseContinuation: (arrival, since, hasMore) => {
+        this.#doors.refuseContinuation(arrival, since, hasMore)
       },
       onAhead: () => this.onMasterUncertain()
     })
@@ -354,6 +354,7 @@ export class ChannelClient {
   }
 
   #broadcast(publications: readonly Publication[], lineage: string, epoch: number): void {
+    this.#catchUp.onPassed(publications, lineage, epoch)
     for (const { stretch, last } of stretchesOf(publications)) {
       const standing = { lineage, seq: last.seq, epoch, entry: last.entry }
       this.#standing = standing

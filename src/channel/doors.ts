@@ -58,6 +58,8 @@ export interface DoorPorts {
   toGroup(worker: number, message: PeerMessage): void
 }
 
+type Beginning = Pick<Attached, 'standing' | 'isResumed' | 'error' | 'backlog'>
+
 export class Doors {
   readonly #channel: string
   readonly #ports: DoorPorts
@@ -225,31 +227,28 @@ export class Doors {
 
   /** Answers an attach; without a word of the present where it does not want to know. */
   sayAttached(arrival: Omit<Arrival, 'from'>, standing: Standing, isResumed: boolean): void {
-    const { worker, attach, isRewinding, hasLost } = arrival
+    const { isRewinding, hasLost } = arrival
     this.#batcher.flush()
     this.#lastSeq = standing.seq
     const backlog = isRewinding ? this.#rewound(arrival, standing)
       : this.#backlog(arrival, standing)
     const error = hasLost === true ? errors.continuityLost().info : undefined
-    this.#answer(worker, attach, { standing, isResumed, error, backlog })
+    this.#answer(arrival, { standing, isResumed, error, backlog })
   }
 
   /** Tells a part of what it missed; who is present it is told at the end. */
   sayPage(arrival: Omit<Arrival, 'from'>, standing: Standing): void {
-    const { worker, attach: { attachId, variant, hearsPresence } } = arrival
     const backlog = this.#backlog(arrival, standing)
-    const isAnybody = hearsPresence === true && this.#replica.sync(variant) !== undefined
-    this.#ports.toGroup(worker, {
-      kind: 'attached', channel: this.#channel, attachId, standing, isResumed: true,
-      error: undefined, backlog, sync: isAnybody ? 'held' : undefined, hasMore: true
-    })
+    this.#answer(arrival, { standing, isResumed: true, error: undefined, backlog }, true)
   }
 
-  /** Answers an attach whose continuation is none. */
-  refuseContinuation(worker: number, attach: Attach, standing: Standing): void {
+  /** Answers an attach whose continuation is none; `hasMore`: we are further than it begins. */
+  refuseContinuation(
+    arrival: Pick<Arrival, 'worker' | 'attach'>, standing: Standing, hasMore: boolean
+  ): void {
     const error = errors.continuityLost().info
     this.#batcher.flush()
-    this.#answer(worker, attach, { standing, isResumed: false, error, backlog: [] })
+    this.#answer(arrival, { standing, isResumed: false, error, backlog: [] }, hasMore)
   }
 
   /** Tells every attachment that something may be missing, and who is present now. */
@@ -336,16 +335,23 @@ export class Doors {
     return items
   }
 
+  /** `hasMore`: it is not where we are, and asks for what comes next when it can take it. */
   #answer(
-    worker: number,
-    { attachId, variant, hearsPresence }: Attach,
-    beginning: Pick<Attached, 'standing' | 'isResumed' | 'error' | 'backlog'>
+    { worker, attach }: Pick<Arrival, 'worker' | 'attach'>, beginning: Beginning, hasMore = false
   ): void {
-    const channel = this.#channel
-    const sync = hearsPresence === true ? this.#noted(this.#replica.sync(variant)) : undefined
+    const { attachId, variant, hearsPresence } = attach
+    const present = hearsPresence === true ? this.#replica.sync(variant) : undefined
+    const attached = { kind: 'attached' as const, channel: this.#channel, attachId, ...beginning }
+    if (hasMore) {
+      // Who begins anew behind us may have seen them: that nobody is left is told at the end, too.
+      const isHeld = beginning.isResumed ? present !== undefined : hearsPresence === true
+      const sync = isHeld ? 'held' : undefined
+      this.#ports.toGroup(worker, { ...attached, sync, hasMore })
+      return
+    }
+    const sync = this.#noted(present)
     const occupancy = this.#occupancy.frame(variant, beginning.standing)
-    const attached = { channel, attachId, ...beginning, sync, occupancy }
-    this.#ports.toGroup(worker, { kind: 'attached', ...attached })
+    this.#ports.toGroup(worker, { ...attached, sync, occupancy })
   }
 
   #syncFor({ variants }: Door): ContinuityLost['sync'] {

@@ -18,10 +18,10 @@ interface Waiting {
 
 export class FirstClients {
   #waiting: Waiting | undefined
-  #seq: number
+  readonly #seq: () => number
 
-  /** Begins where the channel stands. */
-  constructor(seq: number) {
+  /** `seq` tells how far the log has come. */
+  constructor(seq: () => number) {
     this.#seq = seq
   }
 
@@ -34,7 +34,7 @@ export class FirstClients {
     return (untilSeq) => {
       if (this.#waiting === undefined) return
       this.#waiting.untilSeq = untilSeq
-      this.onSeq(this.#seq)
+      this.onProgress()
     }
   }
 
@@ -58,11 +58,10 @@ export class FirstClients {
     for (const [key, { place }] of clients ?? []) if (isGone(place)) clients!.delete(key)
   }
 
-  /** The log has come so far. */
-  onSeq(seq: number): void {
-    this.#seq = seq
+  /** The log has come further. */
+  onProgress(): void {
     const waiting = this.#waiting
-    if (waiting === undefined || seq < waiting.untilSeq) return
+    if (waiting === undefined || this.#seq() < waiting.untilSeq) return
     this.#waiting = undefined
     for (const { place, join } of waiting.clients.values()) waiting.letIn(place, join)
   }

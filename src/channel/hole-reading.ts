@@ -20,6 +20,8 @@ export interface HoleBounds {
   readonly lineage: string
   /** What was published after this seq of it. */
   readonly afterSeq: number
+  /** And at this time or later, in ms since the Unix epoch. */
+  readonly sinceMs: number
   /** Nothing that is kept stands between that and this. */
   readonly firstSeq: number
   /** From this seq on, somebody else tells. */
@@ -70,7 +72,7 @@ export class HoleReading {
   #reachesBack({ archived: { lineage, publications } }: Found): boolean {
     const [first] = publications
     return lineage !== this.#bounds.lineage || first === undefined ||
-      first.seq <= this.#bounds.firstSeq
+      first.seq <= this.#bounds.firstSeq || first.timestamp < this.#bounds.sinceMs
   }
 
   /** `before`: the record before that one, if it is known. */
@@ -111,10 +113,10 @@ export class HoleReading {
   /** False once that is the end. */
   #take({ archived: { lineage, publications } }: Found): boolean {
     if (lineage !== this.#bounds.lineage) return true
-    const { afterSeq, endSeq } = this.#bounds
+    const { afterSeq, sinceMs, endSeq } = this.#bounds
     for (const publication of publications) {
-      const { seq, payload } = publication
-      if (seq <= afterSeq) continue
+      const { seq, timestamp, payload } = publication
+      if (seq <= afterSeq || timestamp < sinceMs) continue
       if (seq >= endSeq) return false
       this.#bytes += payload.byteLength
       const isFull = this.#bytes > limits.backlogPageBytesMax

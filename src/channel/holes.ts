@@ -13,12 +13,15 @@
  */
 
 import { archiveLimits } from '../base/archive-limits.ts'
+import type { Now } from '../base/clock.ts'
 import type { Shelf } from '../log/archive.ts'
+import { joinWaitMaxMs } from '../peer/joining.ts'
 import type { Publication, Standing } from '../peer/message.ts'
 import { isBornHere } from './transplant.ts'
 import type { Keeping } from './channel-archive.ts'
 import type { HoleBounds, HolePart } from './hole-reading.ts'
 import { brokenPage, firstPage, follow, type Here, type Page, startAfter } from './page.ts'
+import { beginSeqOf } from './partition-state.ts'
 import { owedBefore } from './persisted-history.ts'
 
 const RETRY_MS = 100
@@ -38,22 +41,27 @@ export interface HolePorts {
   readonly keeping: Keeping
   readonly archiving: HoleArchive
   /** Calls back, unless the channel or its mastership is over by then. */
-  later(channel: string, afterMs: number, run: () => void): void
+  later(channel: string, afterMs: number, run: (nowMs: number) => void): void
+  now(): Now
 }
 
 interface Hole {
   readonly from: Standing
+  readonly sinceMs: number
   /** It is told up to here that nothing of it was published. */
   throughSeq: number
   onPage: (page: Page) => void
+  /** Then it is told that it is missing. */
+  readonly untilMs: number
 }
 
 export class Holes {
   readonly #channel: string
   readonly #ports: HolePorts
   readonly #here: () => Here
-  /** By region. */
+  /** By region, those first that have waited for longest. */
   readonly #holes = new Map<string, Hole>()
+  #isWatching = false
 
   constructor(channel: string, ports: HolePorts, here: () => Here) {
     this.#channel = channel
@@ -62,27 +70,36 @@ export class Holes {
   }
 
   /**
-   * Tells a region what comes behind its place, once; who asks again for the same is told instead.
+   * Tells a region what comes behind its place, once; who asks again for as much is told instead.
+   * One without any, which was never told anything, is told what was born since a time, in ms since
+   * the Unix epoch; where that is 0 nobody knows what it wants. It says how long ago that was, and
+   * counts in how long it may wait, so that it asks for more each time: it is read for that, too.
    * False: the archive cannot have it.
    */
-  fill(region: string, from: Standing, onPage: (page: Page) => void): boolean {
+  fill(
+    region: string, place: Standing | undefined, sinceMs: number, onPage: (page: Page) => void
+  ): boolean {
     const here = this.#here()
+    const from = place ?? (sinceMs > 0 ? beginningOf(here) : undefined)
+    if (from === undefined) return false
     const throughSeq = startAfter(here, from)
     const isKept = this.#ports.keeping.kept(this.#channel).keptMs !== undefined
     const { keptSince } = here
     if (!isKept || throughSeq === undefined || keptSince === undefined) return false
     if (throughSeq < keptSince.after) return false
     const former = this.#holes.get(region)
-    if (former !== undefined && isSame(former.from, from)) {
+    const since = place === undefined ? sinceMs : 0
+    if (former !== undefined && former.sinceMs <= since && isSame(former.from, from)) {
       former.onPage = onPage
       return true
     }
     this.forget(region)
-    const hole = { from, throughSeq, onPage }
+    const { monoMs } = this.#ports.now()
+    const untilMs = monoMs + archiveLimits.archiveHoleMs
+    const earliestMs = Math.max(0, since - joinWaitMaxMs())
+    const hole = { from, throughSeq, sinceMs: earliestMs, onPage, untilMs }
     this.#holes.set(region, hole)
-    this.#ports.later(this.#channel, archiveLimits.archiveHoleMs, () => {
-      this.#end(region, hole, brokenPage(this.#here(), from))
-    })
+    this.#watch(monoMs)
     this.#read(region, hole)
     return true
   }
@@ -92,10 +109,24 @@ export class Holes {
     if (this.#holes.delete(region)) this.#ports.archiving.cease(this.#keyOf(region))
   }
 
+  /** One deadline for all of them: a hole of many pages is many, each for a moment. */
+  #watch(nowMs: number): void {
+    const [first] = this.#holes.values()
+    if (first === undefined || this.#isWatching) return
+    this.#isWatching = true
+    this.#ports.later(this.#channel, Math.max(0, first.untilMs - nowMs), (atMs) => {
+      this.#isWatching = false
+      for (const [region, hole] of this.#holes) {
+        if (hole.untilMs <= atMs) this.#end(region, hole, brokenPage(this.#here(), hole.from))
+      }
+      this.#watch(atMs)
+    })
+  }
+
   #read(region: string, hole: Hole): void {
     if (this.#holes.get(region) !== hole) return
     const here = this.#here()
-    const { throughSeq } = hole
+    const { throughSeq, sinceMs } = hole
     const owed = owedBefore(here, 'messages')
     const held = heldAfter(here, owed, throughSeq)
     if (held !== undefined) {
@@ -106,8 +137,13 @@ export class Holes {
     const { partition } = archiving
     const shelf = { partition, channel: this.#channel, of: 'messages' as const }
     const endSeq = owed[0]?.seq ?? here.tail.trimmedThrough + 1
-    const firstSeq = Math.max(throughSeq + 1, here.keptSince?.from ?? 0)
-    const bounds = { lineage: here.standing.lineage, afterSeq: throughSeq, firstSeq, endSeq }
+    const firstSeq = Math.max(throughSeq + 1, firstKept(here))
+    if (firstSeq >= endSeq) {
+      this.#onRead(region, hole, [], endSeq)
+      return
+    }
+    const { lineage } = here.standing
+    const bounds = { lineage, afterSeq: throughSeq, sinceMs, firstSeq, endSeq }
     const isBegun = archiving.readHole(this.#keyOf(region), shelf, bounds, (part) => {
       this.#onRead(region, hole, part, endSeq)
     })
@@ -157,8 +193,19 @@ export class Holes {
   }
 }
 
+/** Before all that was said on the channel, as far as it is remembered. */
+function beginningOf({ standing: { lineage }, birth, epoch }: Here): Standing {
+  return { lineage, seq: beginSeqOf(birth), epoch, entry: 0 }
+}
+
 function isSame(one: Standing, other: Standing): boolean {
   return one.lineage === other.lineage && one.seq === other.seq && one.entry === other.entry
+}
+
+/** Nothing that is kept stands before this seq, since something was not. */
+function firstKept({ keptSince = { after: 0, from: 1 } }: Here): number {
+  const { after, from } = keptSince
+  return from > after ? from : Infinity
 }
 
 /**

@@ -9,9 +9,8 @@ import type { IdSpace, Publication } from '../peer/message.ts'
 import {
   type ArchiveOwner, ChannelArchive, isKept, type PublishRule, shelvesFor
 } from './channel-archive.ts'
-import type { ChannelStart } from './master.ts'
 import type { MasterPorts } from './master-ports.ts'
-import type { KeptSince } from './partition-state.ts'
+import type { ChannelStart, KeptSince } from './partition-state.ts'
 import { lastingCount, type Tail } from './tail.ts'
 
 export class Keeper {
@@ -26,12 +25,13 @@ export class Keeper {
   #keptSince: KeptSince
 
   constructor(
-    channel: string, { isBorn, standing }: ChannelStart, ports: MasterPorts, owner: ArchiveOwner
+    channel: string, { isBorn, standing, past }: ChannelStart, ports: MasterPorts,
+    owner: ArchiveOwner
   ) {
     this.#channel = channel
     this.#ports = ports
     this.#isBorn = isBorn === true
-    this.#keptSince = { after: standing.seq, from: 0 }
+    this.#keptSince = past?.keptSince ?? { after: standing.seq, from: 0 }
     this.#owner = owner
   }
 

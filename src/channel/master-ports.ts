@@ -15,7 +15,7 @@ import type { HoleArchive } from './holes.ts'
 import type { ChannelMaster } from './master.ts'
 import type { AskedRegions } from './moving.ts'
 import type { PartitionArchiving } from './partition-archiving.ts'
-import type { PartitionPorts } from './partition-ports.ts'
+import type { OtherRegions, PartitionPorts } from './partition-ports.ts'
 import type { Serving } from './serving.ts'
 import type { TailPool } from './tail.ts'
 
@@ -46,6 +46,10 @@ export interface MasterPorts {
   /** Adds the publication to what waits for the log. */
   append(channel: string, op: Omit<Publication, 'entry'>): void
   own(entry: OwnershipEntry | RelayEntry): void
+  /** Whether there are other regions, and all of them are heard, or this one is. */
+  others(region?: string): OtherRegions
+  /** The names of all of them. */
+  otherRegions(): readonly string[]
   /** Asks the other regions how many are attached there, or not any more. */
   countAbroad(channel: string, isWanted: boolean): void
   /** Asks the channel's masters in all other regions, but for those that were asked before. */
@@ -54,8 +58,8 @@ export interface MasterPorts {
   askToHold(hold: RelayHold, turn: number): boolean
   /** Says to a region how much of what was born there is written here. */
   sayWritten(channel: string, region: string, stretch: Stretch): void
-  /** The relay to a region is to begin after this, if it has not begun yet. */
-  startRelay(channel: string, region: string, from: Standing): void
+  /** A region that said that nobody uses the channel there is asked again. */
+  wakeRelay(channel: string, region: string): void
   /** Where it is counted what becomes of channels. */
   readonly meters: MeterSource
   now(): Now
@@ -167,6 +171,14 @@ export class PartitionMasterPorts implements MasterPorts {
     })
   }
 
+  others(region?: string): OtherRegions {
+    return this.#ports.others(region)
+  }
+
+  otherRegions(): readonly string[] {
+    return this.#ports.otherRegions()
+  }
+
   countAbroad(channel: string, isWanted: boolean): void {
     this.#ports.countAbroad(channel, isWanted)
   }
@@ -183,8 +195,8 @@ export class PartitionMasterPorts implements MasterPorts {
     this.#ports.sayWritten(channel, region, stretch)
   }
 
-  startRelay(channel: string, region: string, from: Standing): void {
-    this.#ports.startRelay(channel, region, from)
+  wakeRelay(channel: string, region: string): void {
+    this.#ports.wakeRelay(channel, region)
   }
 
   own(entry: OwnershipEntry | RelayEntry): void {

@@ -20,28 +20,22 @@ import type { Place } from '../peer/place.ts'
 import type { RelayJoin } from '../peer/relay-message.ts'
 import { Abroad } from './abroad.ts'
 import { Census } from './census.ts'
+import { partingOf } from './comeback.ts'
 import type { Copying, Uncopied } from './copying.ts'
 import { Dedupe, type Taken } from './dedupe.ts'
 import { Interests } from './interests.ts'
 import { Keeper } from './keeper.ts'
+import { bornAgain, type Left, pastOf } from './let-go.ts'
 import type { MasterPorts } from './master-ports.ts'
 import type { Moving } from './moving.ts'
 import { backfilled, type Here, type Page, pageAfter, pageRewound } from './page.ts'
-import type { Birth, ChannelState } from './partition-state.ts'
+import type { Birth, ChannelStart, ChannelState } from './partition-state.ts'
 import type { MasterPresence } from './presence-master.ts'
 import { presenceOf } from './presence-of.ts'
 import { PublishDesk } from './publish-desk.ts'
 import type { Relaying } from './relaying.ts'
 import { Sequencer } from './sequencer.ts'
 import { Tail } from './tail.ts'
-
-/** Where a channel stands when its master begins. */
-export interface ChannelStart {
-  readonly standing: Standing
-  readonly birth: Birth
-  /** True if nothing of it stood in the log. */
-  readonly isBorn?: boolean
-}
 
 /** What is known of an op that has no serials. */
 const UNSEEN: Taken = { timestamp: 0, counter: 0, messageCount: 0 }
@@ -62,6 +56,8 @@ export class ChannelMaster {
   readonly #sequencer: Sequencer
   /** Where the channel began, for the first time or after it had been let go. */
   #birth: Birth
+  /** See `Here`. */
+  readonly #bornEpoch: number | undefined
   /** The last seq that was born here; where that is not known, one after it. */
   #bornSeq: number
   /** Undefined as long as no other region has to do with the channel. */
@@ -83,10 +79,12 @@ export class ChannelMaster {
       (op) => this.#keeper.ruleFor(op))
     this.#standing = start.standing
     this.#birth = start.birth
-    this.#bornSeq = start.standing.seq
-    const { seq, entry } = start.standing
+    this.#bornEpoch = start.isNew === true ? ports.epoch : undefined
+    const { standing: { seq, entry }, past, parting } = start
+    this.#bornSeq = past?.bornSeq ?? seq
     const isOfPublication = seq > start.birth.seq
     this.#tail = new Tail(seq, ports.tails, isOfPublication ? entry : undefined)
+    if (past !== undefined) this.#tail.knowBorn(past.bornSeq, { ms: past.bornMs, through: seq })
     this.#usedAtMs = nowMs
     this.#keeper = new Keeper(channel, start, ports, {
       onStored: (publication) => {
@@ -107,18 +105,26 @@ export class ChannelMaster {
       later: (afterMs, run) => ports.later(channel, afterMs, run)
     })
     this.#keeper.begin()
+    if (past?.isSought === true) this.relaying.listeners.isSought = true
+    if (parting !== undefined) this.relaying.comeBack(parting)
   }
 
   get relaying(): Relaying { return this.#inTheWorld.relaying }
   get moving(): Moving { return this.#inTheWorld.moving }
   get copying(): Copying { return this.#inTheWorld.copying }
-  /** Undefined as long as no other region has to do with the channel. */
   get abroad(): Abroad | undefined { return this.#abroad }
 
   /** The highest seq that was given out; a channel born again starts above it (rule 5). */
   get lastSeq(): number { return this.#sequencer.lastSeq }
 
-  get tailBytes(): number { return this.#tail.bytes }
+  /** What is to be remembered of it once it is let go; `usedSinceMs`: see `partingOf`. */
+  left(wallMs: number, usedSinceMs: number): Left {
+    const [{ lastSeq }, { entry: lastEntry }, here] = [this, this.#standing, this.here()]
+    const { listeners, comeback } = this.#abroad?.relaying ?? {}
+    const born = { bornSeq: this.#bornSeq, isSought: listeners?.isSought === true, wallMs }
+    const parting = partingOf(here, comeback, this.#ports.otherRegions(), usedSinceMs)
+    return { lastSeq, lastEntry, past: pastOf(here, born), parting }
+  }
 
   *sizes(): Generator<Size> {
     yield* this.#tail.sizes()
@@ -127,9 +133,6 @@ export class ChannelMaster {
     yield* this.#keeper.archive?.sizes() ?? []
     yield* this.#abroad?.copying.sizes() ?? []
   }
-
-  /** The entry of the last publication. */
-  get lastEntry(): number { return this.#standing.entry }
 
   /** What a snapshot keeps of this channel: what is committed, and nothing else. */
   state(): ChannelState {
@@ -140,9 +143,11 @@ export class ChannelMaster {
     const origins = this.#abroad?.relaying.origins ?? []
     const uncopied = this.#abroad?.copying.waiting ?? []
     const [birth, bornSeq, { keptSince }] = [this.#birth, this.#bornSeq, this.#keeper]
+    const bornTrimmed = this.#ports.others() === 'none' ? undefined : this.#tail.bornTrimmed
+    const isSought = this.#abroad?.relaying.listeners.isSought === true
     return {
       ...this.#standing, channel, birth, tick, ids, members, unarchived, origins, bornSeq, uncopied,
-      keptSince
+      keptSince, bornTrimmed, isSought
     }
   }
 
@@ -151,7 +156,8 @@ export class ChannelMaster {
     const { tick, ids, members, unarchived, origins, uncopied } = state
     for (const origin of origins) this.relaying.onWritten(origin)
     this.#bornSeq = state.bornSeq
-    this.#tail.knowBorn(state.bornSeq)
+    this.#tail.knowBorn(state.bornSeq, state.bornTrimmed)
+    if (state.isSought === true) this.relaying.listeners.isSought = true
     this.#sequencer.followTick(tick)
     this.#dedupe.restore(ids, nowMs)
     this.presence.restoreMembers(members)
@@ -168,8 +174,8 @@ export class ChannelMaster {
     const { seq, entry } = publication
     if (seq !== this.#tail.lastSeq + 1) {
       // Older ones are trimmed; or the channel was let go meanwhile, and born again further on.
-      this.#beginTail(seq - 1)
-      if (!isCovered) this.#birth = { seq: seq - 1, entry }
+      this.#tail = this.#tail.beginAnew(seq - 1, this.#bornSeq)
+      if (!isCovered) this.#birth = bornAgain(this.#birth, { seq: seq - 1, entry })
     }
     if (isCovered) {
       this.#tail.push(publication, nowMs)
@@ -187,7 +193,7 @@ export class ChannelMaster {
   /** Everything is restored: a tail that does not lead up to where we stand is of no use. */
   endRestore(nowMs: number): void {
     const { seq } = this.#standing
-    if (this.#tail.lastSeq !== seq) this.#beginTail(seq)
+    if (this.#tail.lastSeq !== seq) this.#tail = this.#tail.beginAnew(seq, this.#bornSeq)
     this.presence.checkOwners(nowMs)
     this.#keeper.endRestore(this.#tail)
   }
@@ -221,7 +227,7 @@ export class ChannelMaster {
   /** Everybody has declared whose members live where. */
   onRollClosed(): void {
     this.presence.onRollClosed(this.#standing.seq)
-    this.#abroad?.relaying.onRollClosed()
+    this.#abroad?.relaying.listeners.onRollClosed()
   }
 
   onPart(place: Place, clientId: string): void {
@@ -233,7 +239,7 @@ export class ChannelMaster {
   /** A node or worker is gone: so is the interest of the client that lived there. */
   onPlaceGone(isGone: (place: Place) => boolean): void {
     this.#interests.forget(isGone)
-    this.#abroad?.relaying.forget(isGone)
+    this.#abroad?.onPlaceGone(isGone)
     this.census.onGone()
     this.presence.onPlaceGone(isGone)
   }
@@ -259,14 +265,14 @@ export class ChannelMaster {
   /** What its client said may be lost, a Part too, which nobody would say again of itself. */
   onLinkReset(place: Place): void {
     this.#interests.askAgain(this.channel, place)
-    this.#abroad?.relaying.firstClients.forget(place)
-    this.#abroad?.relaying.onLinkReset(place)
+    this.#abroad?.onLinkReset(place)
   }
 
-  /** Answers a relay of another region. */
-  onRelayJoin(place: Place, join: RelayJoin, now: Now): void {
-    this.#usedAtMs = now.monoMs
-    this.relaying.onJoin(place, join, this.here(), this.#sequencer.tick.ms)
+  /** Answers a relay of another region; `isBroken`: it may have missed what is forgotten. */
+  onRelayJoin(place: Place, join: RelayJoin, { monoMs, wallMs }: Now, isBroken = false): void {
+    this.#usedAtMs = monoMs
+    const lastMs = isBroken ? undefined : this.#sequencer.tick.ms
+    this.relaying.listeners.onJoin(place, join, this.here(), lastMs, wallMs)
   }
 
   /** The mastership is over. */
@@ -296,18 +302,18 @@ export class ChannelMaster {
     const { channel } = this
     const { epoch } = this.#ports
     this.#interests.tell({ kind: 'deliver', channel, epoch, publications }, true)
-    this.#abroad?.relaying.deliver(publications)
-    this.#abroad?.onProgress(this.#standing.seq)
+    this.#abroad?.relaying.listeners.deliver(publications)
+    this.#abroad?.onProgress()
     this.#keeper.archive?.flush()
   }
 
-  letGo(): void { this.#abroad?.relaying.end() }
+  letGo(): void { this.#abroad?.end() }
 
   /** Every client is to look for its master again. */
   sayJoinAgain(): void {
     const { channel } = this
     this.#interests.tell({ kind: 'joinAgain', channel }, false)
-    this.#abroad?.relaying.end()
+    this.#abroad?.end()
   }
 
   /**
@@ -322,7 +328,7 @@ export class ChannelMaster {
     return (
       isTailEmpty &&
       this.#interests.size === 0 &&
-      this.#abroad?.relaying.isHeard !== true &&
+      this.#abroad?.relaying.listeners.isHeard !== true &&
       this.#dedupe.size === 0 &&
       this.presence.isEmpty &&
       this.#keeper.isIdle &&
@@ -336,15 +342,7 @@ export class ChannelMaster {
     return `master ${this.channel} at ${lineage}:${seq} for ${this.#interests.describe()}`
   }
 
-  #beginTail(trimmedThrough: number): void {
-    this.#tail.end()
-    this.#tail = new Tail(trimmedThrough, this.#ports.tails)
-    if (this.#standing.seq >= trimmedThrough) this.#tail.knowBorn(this.#bornSeq)
-  }
-
-  #isGlobal(owner: MemberOwner | undefined): boolean {
-    return owner === undefined && this.#keeper.isGlobal
-  }
+  #isGlobal(owner?: MemberOwner): boolean { return owner === undefined && this.#keeper.isGlobal }
 
   get #inTheWorld(): Abroad {
     const { channel, census, presence } = this
@@ -388,11 +386,12 @@ export class ChannelMaster {
 
   /** Where the channel stands, and what it has to show for it. */
   here(): Here {
-    const { epoch } = this.#ports
+    const [{ epoch }, { archive, keptSince }] = [this.#ports, this.#keeper]
     return {
-      standing: this.#standing, birth: this.#birth, tail: this.#tail, epoch,
-      archive: this.#keeper.archive, keptSince: this.#keeper.keptSince,
+      standing: this.#standing, birth: this.#birth, tail: this.#tail, epoch, archive, keptSince,
       origins: this.#abroad?.relaying.origins, uncopied: this.#abroad?.copying.waiting,
+      hasOthers: this.#ports.others() !== 'none', bornEpoch: this.#bornEpoch,
+      goesOn: (from) => this.#abroad?.goesOn(from) === true,
       isKnown: (standing) => this.#ports.isKnown(standing),
       isForgotten: (standing) => this.#ports.isForgotten(standing)
     }

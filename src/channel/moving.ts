@@ -6,7 +6,7 @@
  *
  * What was born in a third region it was told there as far as that region had it. Ours must have
  * come as far, or it would be told of that again; and must not have begun later, or there would be
- * a gap between.
+ * a gap between. One that had nothing to tell us is asked once more.
  *
  *   asked ──told, and what was born elsewhere is in our log as far as it was told──▶ answered
  *   │  ▲ └──nobody knows of it, or nobody who may is heard, or not in time──▶ refused
@@ -56,7 +56,7 @@ export interface MovingPorts {
 export interface MovingOwner {
   here(): Here
   readonly lastSeq: number
-  readonly relaying: Pick<Relaying, 'standingOf' | 'origins' | 'follows'>
+  readonly relaying: Pick<Relaying, 'standingOf' | 'origins' | 'follows' | 'doubt'>
 }
 
 interface Pending {
@@ -132,8 +132,10 @@ export class Moving {
   onTold(told: RelayTold): void {
     const pending = this.#pending.get(told.askId)
     if (pending === undefined || pending.told !== undefined) return
-    if (told.isContinuation) pending.told = told
-    else {
+    if (told.isContinuation) {
+      pending.told = told
+      for (const { region } of told.origins) this.#owner.relaying.doubt(region)
+    } else {
       pending.denials.add(told.region)
       if (isHopeless(pending, 0)) this.#end(told.askId, undefined)
     }
@@ -173,9 +175,12 @@ export class Moving {
       this.#end(askId, undefined)
       return
     }
+    // What of third regions is taken and not written yet it is told behind its page.
+    const writtenOf = new Map(relaying.origins.map(({ region, seq }) => [region, seq]))
     const isHere = ({ origin }: Publication): boolean => origin === undefined ||
       origin.lineage === here.standing.lineage ||
-      origin.seq <= (relaying.standingOf(origin.region)?.seq ?? Infinity)
+      relaying.standingOf(origin.region) === undefined ||
+      origin.seq <= (writtenOf.get(origin.region) ?? 0)
     const older = [{ lineage: standing.lineage, publications: told.publications.filter(isHere) }]
     this.#end(askId, {
       ...NOTHING, standing: here.standing, startsAfter: here.standing.seq, publications: ours,

@@ -9,7 +9,7 @@ import type {
 } from '../peer/message.ts'
 import type { Rewind } from '../wire/params.ts'
 import type { ChannelArchive } from './channel-archive.ts'
-import type { Birth, KeptSince } from './partition-state.ts'
+import { beginSeqOf, type Birth, type KeptSince } from './partition-state.ts'
 import { lastingCount, type Tail } from './tail.ts'
 
 /** A stretch of the channel. */
@@ -39,6 +39,12 @@ export interface Here {
   readonly keptSince?: KeptSince | undefined
   /** How far what was born in other regions is written here. */
   readonly origins?: readonly Origin[] | undefined
+  /** True: others may have said something while the channel was let go here. */
+  readonly hasOthers?: boolean
+  /** The mastership that the channel was born with, if nobody knew of it then. */
+  readonly bornEpoch?: number | undefined
+  /** Whether nothing of theirs is missing to who stands before the channel was let go. */
+  goesOn?(from: Standing): boolean
   /** What waits to be written in another region, in order of seq. */
   readonly uncopied?: readonly Pick<Publication, 'seq'>[] | undefined
   /** False for a standing whose epoch is forgotten, or did not reach so far (rule 4). */
@@ -66,11 +72,13 @@ export function isOfThis(at: Here, from: Standing): boolean {
 
 /**
  * What came after `from`; nothing for one that begins here. Where something of another region may
- * be missing between, nobody continues.
+ * be missing between, nobody continues: nor who comes from before the channel was let go, unless it
+ * is known that what was said elsewhere from then on is told here (comeback.ts).
  */
 export function pageAfter(at: Here, from: Standing | undefined): Page {
   if (from === undefined) return nothingHere(at, true)
-  const found = after(at, from)
+  const found = at.hasOthers === true && isOfFormerLife(at, from) ? afterBirth(at, from)
+    : after(at, from)
   const isBroken = found?.publications.some(({ isBreak }) => isBreak === true)
   return found === undefined || isBroken ? nothingHere(at, false) : firstPage(at, found)
 }
@@ -83,7 +91,10 @@ export function pageBornAfter(at: Here, from: Standing): Page {
 
 /** What was born here since a time, for a region that was never told anything of the channel. */
 export function pageBornSince(at: Here, sinceMs: number, lastMs: number): Page {
-  const found = at.tail.since(sinceMs, at.birth.seq, lastMs)
+  const beginSeq = beginSeqOf(at.birth)
+  // What was said before it was let go may be newer than anything that is held.
+  const newestMs = beginSeq < at.birth.seq ? Infinity : lastMs
+  const found = at.tail.since(sinceMs, beginSeq, newestMs)
   if (found === undefined) return brokenPage(at)
   const startsAfter = found[0] === undefined ? at.standing.seq : found[0].seq - 1
   return firstPage(at, { startsAfter, publications: found })
@@ -94,15 +105,30 @@ export function pageBornSince(at: Here, sinceMs: number, lastMs: number): Page {
  * before what waits to be written in another region and still can be told.
  */
 export function brokenPage(at: Here, from?: Standing): Page {
-  const { tail, epoch, uncopied = [], standing: { lineage } } = at
-  const first = uncopied.find(({ seq }) => seq > tail.trimmedThrough)
-  if (first === undefined) return nothingHere(at, false)
-  const seq = first.seq - 1
-  const standing = { lineage, seq, epoch, entry: tail.entryOf(seq) ?? 0 }
+  const standing = beforeUncopied(at)
+  if (standing === undefined) return nothingHere(at, false)
+  const { lineage, seq } = standing
   // Where it has come further in a log of this lineage, it would pass over what follows.
   const isFurther = from?.lineage === lineage && from.seq > seq
   if (isFurther || after(at, standing, true) === undefined) return nothingHere(at, false)
   return { standing, startsAfter: seq, publications: [], isWhole: false, isContinuation: false }
+}
+
+/** The page for a region that was never told anything; with what waits to be written in one. */
+export function withUncopied(at: Here, page: Page): Page {
+  const standing = beforeUncopied(at)
+  if (!page.isContinuation || standing === undefined) return page
+  const found = standing.seq < page.startsAfter ? after(at, standing, true) : undefined
+  return found === undefined ? page : firstPage(at, found)
+}
+
+/** Before the first that waits to be written in another region, of those that can be told. */
+function beforeUncopied({ tail, epoch, uncopied = [], standing: { lineage } }: Here):
+Standing | undefined {
+  const first = uncopied.find(({ seq }) => seq > tail.trimmedThrough)
+  if (first === undefined) return undefined
+  const seq = first.seq - 1
+  return { lineage, seq, epoch, entry: tail.entryOf(seq) ?? 0 }
 }
 
 function nothingHere({ standing }: Here, isContinuation: boolean): Page {
@@ -159,6 +185,23 @@ function after(
   const publications = isBornOnly ? tail.bornAfter(startsAfter) : tail.after(startsAfter)
   if (publications === undefined || !follow(publications, from, startsAfter)) return undefined
   return { startsAfter, publications }
+}
+
+/**
+ * True for who was there before the channel was let go; or before a master ended who alone knew of
+ * it, for nothing had been said on it.
+ */
+function isOfFormerLife({ standing, birth, bornEpoch = 0 }: Here, from: Standing): boolean {
+  if (from.lineage !== standing.lineage) return false
+  return from.seq < birth.seq || (from.seq === birth.seq && from.epoch < bornEpoch)
+}
+
+/** Everything since the channel was born again, for who stood at its end before. */
+function afterBirth(at: Here, from: Standing): ReturnType<typeof after> {
+  if (!isOfThis(at, from) || at.goesOn?.(from) !== true) return undefined
+  const startsAfter = at.birth.seq
+  const publications = at.tail.after(startsAfter)
+  return publications && { startsAfter, publications }
 }
 
 /** The seq after which somebody goes on who stands there; undefined for a place of no use here. */

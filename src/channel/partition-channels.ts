@@ -7,20 +7,24 @@
 import { exhaustive } from '../base/assert.ts'
 import type { Now } from '../base/clock.ts'
 import { limits } from '../base/limits.ts'
-import type { Meter } from '../base/meter.ts'
 import type { Size } from '../base/sizes.ts'
 import type { Entry } from '../log/entry.ts'
 import type { RecoveredLog } from '../log/replay.ts'
 import type { Backfill, Publication, ToMaster } from '../peer/message.ts'
 import { type Place, placeKey } from '../peer/place.ts'
-import type {
-  RelayAsk, RelayCountWanted, RelayHold, RelayJoin, RelayPart, RelayWritten
+import {
+  type RelayAsk, type RelayCountWanted, type RelayHold, type RelayJoin, type RelayPart,
+  type RelayWritten, sinceOf
 } from '../peer/relay-message.ts'
 import { META_PREFIX } from '../wire/params.ts'
 import { Activity } from './activity.ts'
 import type { Answer, Ask } from '../peer/question-message.ts'
 import { answerTo } from './answers.ts'
 import { isKept, type Kept } from './channel-archive.ts'
+import { EVER_MS, type Parting } from './comeback.ts'
+import { count } from './counting.ts'
+import { FirstUsed } from './first-used.ts'
+import { birthsIn, LetGo } from './let-go.ts'
 import { ChannelMaster } from './master.ts'
 import type { MasterPorts } from './master-ports.ts'
 import type { PartitionArchiving } from './partition-archiving.ts'
@@ -28,19 +32,14 @@ import type { PartitionPorts } from './partition-ports.ts'
 import { type Persisted, tellPersisted } from './persisted-history.ts'
 import { rewindPersisted } from './persisted-rewind.ts'
 import type { UsedChannels } from './used-channels.ts'
-import {
-  type Birth,
-  type ChannelState,
-  emptyState,
-  type PartitionState
-} from './partition-state.ts'
+import type { Birth, ChannelState, PartitionState } from './partition-state.ts'
 
 export class PartitionChannels {
   readonly #ports: MasterPorts & { readonly archiving: PartitionArchiving }
   readonly #channels = new Map<string, ChannelMaster>()
   /** What the channels that were let go have used up: those born again start above (rule 5). */
-  #letGo: Birth = emptyState.letGo
-
+  readonly #letGo = new LetGo()
+  readonly #firstUsed = new FirstUsed()
   readonly #activity: Activity
   readonly #askAbroad: PartitionPorts['askAbroad']
 
@@ -53,9 +52,10 @@ export class PartitionChannels {
     this.#askAbroad = askAbroad
     this.#activity = new Activity(onActivity, (channel, isActive, isNew) => {
       if (channel.includes(`/${META_PREFIX}`)) return
-      onUsed(channel, isActive, isNew)
       const { channels } = ports.meters.ofChannel(channel)
       const { monoMs } = ports.now()
+      this.#firstUsed.onUsed(channel, monoMs)
+      onUsed(channel, isActive, isNew, this.#firstUsed.monoMs(channel))
       if (isActive) channels.enter(monoMs, isNew)
       else channels.leave(monoMs)
     })
@@ -72,6 +72,7 @@ export class PartitionChannels {
 
   *sizes(): Generator<Size> {
     for (const channel of this.#channels.values()) yield* channel.sizes()
+    yield* this.#letGo.sizes()
   }
 
   get(name: string): ChannelMaster | undefined {
@@ -89,7 +90,7 @@ export class PartitionChannels {
       return
     }
     if (message.kind === 'relayJoin') {
-      this.#onRelayJoin(from, message, now)
+      this.#onRelayJoin(from, message, lastEntry, now)
       return
     }
     if (message.kind === 'relayHold') {
@@ -102,8 +103,9 @@ export class PartitionChannels {
       this.#onUnknown(from, message)
       return
     }
+    const life = message.kind === 'join' && message.from !== undefined ? 'known' : 'born'
     const channel = known ??
-      this.#born(message.channel, this.#letGo, epoch, lastEntry, now.monoMs, true)
+      this.#born(message.channel, this.#letGo.birth, epoch, lastEntry, now.monoMs, life)
     switch (message.kind) {
       case 'join':
         this.#activity.onUsed(message.channel, message.from !== undefined)
@@ -113,10 +115,10 @@ export class PartitionChannels {
         channel.onPart(from, message.clientId)
         return
       case 'relayPart':
-        channel.relaying.onPart(from, message)
+        channel.relaying.listeners.onPart(from, message)
         return
       case 'relayCountWanted':
-        channel.relaying.onCountWanted(message, from)
+        channel.relaying.listeners.onCountWanted(message, from)
         return
       case 'relayAsk':
         channel.moving.answer(from, message)
@@ -144,25 +146,27 @@ export class PartitionChannels {
   }
 
   /** Takes what a takeover found: a state, and the entries since; returns the last one's number. */
-  restore({ letGo, channels }: PartitionState, found: RecoveredLog, nowMs: number): number {
+  restore(state: PartitionState, found: RecoveredLog, nowMs: number): number {
     let lastEntry = 0
-    this.#letGo = letGo
-    for (const channel of channels) this.#bornOf(channel, nowMs)
+    this.#letGo.restore(state, this.#ports.now().wallMs)
+    for (const channel of state.channels) this.#bornOf(channel, nowMs)
+    for (const { seq } of state.channels) this.#letGo.onFound(seq)
+    const births = birthsIn(found)
+    const masterOf = (channel: string, epoch: number, number: number): ChannelMaster =>
+      this.#channels.get(channel) ??
+      this.#born(channel, births.get(channel) ?? this.#letGo.birth, epoch, number, nowMs)
     for (const { entry, number, epoch } of found.entries) {
       lastEntry = number
       const isCovered = number <= found.asOf
       if (entry.kind === 'relay' && !isCovered) {
-        const master = this.#channels.get(entry.channel) ??
-          this.#born(entry.channel, this.#letGo, epoch, number, nowMs)
-        master.relaying.onBegun(entry.origin)
+        masterOf(entry.channel, epoch, number).relaying.onBegun(entry.origin)
       }
       if (entry.kind === 'ownership' && !isCovered) {
-        const master = this.#channels.get(entry.channel) ??
-          this.#born(entry.channel, this.#letGo, epoch, number, nowMs)
-        master.onOwned(entry, true, nowMs)
+        masterOf(entry.channel, epoch, number).onOwned(entry, true, nowMs)
       }
       if (entry.kind !== 'publication') continue
       const { channel, publication } = entry
+      if (!isCovered) this.#letGo.onFound(publication.seq)
       const known = this.#channels.get(channel)
       // The state has every channel but those that were let go, though the log may have more.
       if (known === undefined && isCovered) continue
@@ -172,6 +176,7 @@ export class PartitionChannels {
     }
     for (const [channel, master] of this.#channels) {
       master.endRestore(nowMs)
+      this.#firstUsed.onFound(channel)
       this.#activity.onUsed(channel, true)
     }
     return lastEntry
@@ -189,16 +194,14 @@ export class PartitionChannels {
       }
       if (entry.kind !== 'ownership' && entry.kind !== 'publication') continue
       const channel = this.#channels.get(entry.channel)
-      if (channel === undefined) continue
-      if (entry.kind === 'ownership') {
-        channel.onOwned(entry, false, nowMs)
-        continue
-      }
-      channel.onCommitted(entry.publication, nowMs)
-      count(channel.meter, entry.publication)
-      const publications = byChannel.get(channel)
-      if (publications === undefined) byChannel.set(channel, [entry.publication])
-      else publications.push(entry.publication)
+      if (entry.kind === 'ownership') channel?.onOwned(entry, false, nowMs)
+      if (entry.kind === 'ownership' || channel === undefined) continue
+      const { publication } = entry
+      channel.onCommitted(publication, nowMs)
+      count(channel.meter, publication)
+      const publications = byChannel.get(channel) ?? []
+      byChannel.set(channel, publications)
+      publications.push(publication)
     }
     for (const [channel, publications] of byChannel) channel.deliver(publications)
   }
@@ -221,20 +224,24 @@ export class PartitionChannels {
   /** What a snapshot holds. */
   state(): Omit<PartitionState, 'claims' | 'nonces'> {
     const channels = [...this.#channels.values()].map((channel) => channel.state())
-    return { letGo: this.#letGo, channels }
+    return { ...this.#letGo.state(), channels }
   }
 
   /** Lets go what has had its time; `stalledMs`: so long nobody could be answered. */
   expire(nowMs: number, stalledMs: number): void {
+    const others = this.#ports.others()
+    const { wallMs } = this.#ports.now()
+    if (others === 'heard') this.#letGo.settle()
     for (const [name, channel] of this.#channels) {
       const isOver = channel.expire(nowMs, stalledMs)
       const isUsed = channel.census.isUsed || channel.abroad?.relaying.isHeld(nowMs) === true
       this.#activity.judge(name, isUsed, isOver, nowMs)
       if (!isOver) continue
-      const seq = Math.max(this.#letGo.seq, channel.lastSeq)
-      this.#letGo = { seq, entry: Math.max(this.#letGo.entry, channel.lastEntry) }
+      const sinceMs = this.#firstUsed.wallMs(name, { monoMs: nowMs, wallMs })
+      this.#letGo.add(name, channel.left(wallMs, sinceMs), others)
       channel.letGo()
       this.#channels.delete(name)
+      this.#firstUsed.forget(name)
     }
   }
 
@@ -242,6 +249,7 @@ export class PartitionChannels {
     for (const channel of this.#channels.values()) channel.end()
     this.#channels.clear()
     this.#activity.clear()
+    this.#firstUsed.clear()
   }
 
   /** What another region says of a channel that is not there gives birth to nothing. */
@@ -260,18 +268,39 @@ export class PartitionChannels {
     const { channel } = hold
     const known = this.#channels.get(channel)
     const master = known ??
-      this.#born(channel, this.#letGo, this.#ports.epoch, lastEntry, now.monoMs, true)
-    master.relaying.hold(hold, now.monoMs + limits.heldAbroadMs)
+      this.#born(channel, this.#letGo.birth, this.#ports.epoch, lastEntry, now.monoMs, 'born')
+    master.relaying.hold(hold, now.monoMs + limits.heldAbroadMs, known === undefined)
     this.#activity.onUsed(channel, known !== undefined)
   }
 
-  /** Nothing is born for another region that only listens. */
-  #onRelayJoin(place: Place, join: RelayJoin, now: Now): void {
-    const { channel, relayId, joinNo } = join
+  /**
+   * Nothing is born for another region that only listens, but for one that has missed what the
+   * archive may have.
+   */
+  #onRelayJoin(place: Place, join: RelayJoin, lastEntry: number, now: Now): void {
+    const { channel, relayId, joinNo, from } = join
     const master = this.#channels.get(channel)
-    const { region } = this.#ports
-    if (master !== undefined) master.onRelayJoin(place, join, now)
-    else this.#ports.send(place, { kind: 'relayDormant', channel, region, relayId, joinNo })
+    if (master !== undefined) {
+      const isBroken = join.only !== undefined && this.#letGo.mayForget(sinceOf(join, now.wallMs))
+      master.onRelayJoin(place, join, now, from === undefined && isBroken)
+      return
+    }
+    const { region, lineage, epoch, keeping } = this.#ports
+    if (this.#ports.others() === 'heard') this.#letGo.settle()
+    const isBack = this.#ports.others(join.region) === 'silent'
+    const isOurs = from === undefined || (from.lineage === lineage &&
+      (this.#ports.isKnown(from) || this.#ports.isForgotten(from)))
+    const since = { channel, from, only: join.only, sinceMs: sinceOf(join, now.wallMs) }
+    const missed = isOurs ? this.#letGo.missed(since, isBack) : 'unknown'
+    const isLooked = join.only === undefined && keeping.kept(channel).keptMs !== undefined
+    if (missed === 'something' && isLooked) {
+      this.#born(channel, this.#letGo.birth, epoch, lastEntry, now.monoMs, 'born')
+        .onRelayJoin(place, join, now)
+      return
+    }
+    const { seq } = this.#letGo.birth
+    const anew = missed === 'nothing' ? undefined : { lineage, seq, epoch, entry: lastEntry }
+    this.#ports.send(place, { kind: 'relayDormant', channel, region, relayId, joinNo, anew })
   }
 
   /** One that rewinds a persisted channel may go back further than what is held. */
@@ -323,15 +352,26 @@ export class PartitionChannels {
     return { partition, channel, lineage, kept, wallMs }
   }
 
-  /** `isBorn`: not even the log knows of it. */
   #born(
-    name: string, birth: Birth, epoch: number, entry: number, nowMs: number, isBorn = false
+    name: string, birth: Birth, epoch: number, entry: number, nowMs: number, life: Life = 'found'
   ): ChannelMaster {
-    const { seq } = birth
-    const standing = { lineage: this.#ports.lineage, seq, epoch, entry }
-    const master = new ChannelMaster(name, { standing, birth, isBorn }, this.#ports, nowMs)
+    const { past, parting: known } = this.#letGo.take(name)
+    const standing = { lineage: this.#ports.lineage, seq: birth.seq, epoch, entry }
+    const start = {
+      standing, birth: { ...birth, beginSeq: past?.beginSeq }, past, isBorn: life !== 'found',
+      isNew: life === 'born', parting: life === 'born' ? known ?? this.#unknown(birth) : undefined
+    }
+    // Since when its clients are there nobody knows.
+    if (life === 'known') this.#firstUsed.onFound(name)
+    const master = new ChannelMaster(name, start, this.#ports, nowMs)
     this.#channels.set(name, master)
     return master
+  }
+
+  /** Of one that a former master may have had, though it left nothing of it in the log. */
+  #unknown({ seq: endSeq }: Birth): Parting | undefined {
+    const isSure = this.#ports.beganLineage || this.#ports.others() === 'none'
+    return isSure ? undefined : { endSeq, sinceMs: EVER_MS, origins: [] }
   }
 
   #bornOf(state: ChannelState, nowMs: number): void {
@@ -344,24 +384,13 @@ export class PartitionChannels {
   }
 }
 
+/** Found in the log; or that does not know of it: its clients do, or nobody does. */
+type Life = 'found' | 'known' | 'born'
+
 type OfRelays = RelayAsk | RelayPart | RelayCountWanted | RelayWritten
 
 function isOfRelays(message: ToMaster): message is OfRelays {
   const { kind } = message
   return kind === 'relayAsk' || kind === 'relayPart' || kind === 'relayCountWanted' ||
     kind === 'relayWritten'
-}
-
-/** What clients said counts when it is committed, by the master that wrote it: once. */
-function count(meter: Meter, publication: Publication): void {
-  const { said, owner, keptMs, ephemeralCount = 0 } = publication
-  if (said === undefined) return
-  if (keptMs !== undefined) {
-    const { persisted } = meter
-    const kept = owner === undefined ? persisted.messages : persisted.presence
-    kept.add(said.count - ephemeralCount, said.bytes)
-  }
-  const { messages, presence } = said.isRest ? meter.inboundRest : meter.inboundRealtime
-  const traffic = owner === undefined ? messages : presence
-  traffic.add(said.count, said.bytes)
 }

@@ -10,7 +10,7 @@ import type { ArchiveOutbox } from '../log/archive.ts'
 import type { EpochEntry } from '../log/entry.ts'
 import type { LogOutbox } from '../log/port.ts'
 import type { LogRoom } from '../log/room.ts'
-import type { MemberOwner, PeerMessage, Standing } from '../peer/message.ts'
+import type { MemberOwner, PeerMessage } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
 import type { HistoryAnswer, HistoryQuestion } from '../peer/question-message.ts'
 import type { RelayAsk, RelayHold, Stretch } from '../peer/relay-message.ts'
@@ -20,6 +20,9 @@ import type { Fate } from './claims.ts'
 import type { AskedRegions } from './moving.ts'
 import type { PartitionMaster } from './partition.ts'
 import type { TailPool } from './tail.ts'
+
+/** Silent: some of them, or one a while ago, may not hear what is said here. */
+export type OtherRegions = 'none' | 'heard' | 'silent'
 
 /** What a mastership needs from its worker. */
 export interface PartitionPorts {
@@ -45,8 +48,15 @@ export interface PartitionPorts {
   send(place: Place, message: PeerMessage): void
   /** A channel has become active, or is so no more. */
   onActivity(channel: string, isActive: boolean): void
-  /** The same of this mastership; `isNew`: with no other one it was active before. */
-  onUsed(channel: string, isUsed: boolean, isNew: boolean): void
+  /**
+   * The same of this mastership; `isNew`: with no other one it was active before. `sinceMs`: who is
+   * there may be there since then, in monotonic ms; undefined: nobody knows since when.
+   */
+  onUsed(channel: string, isUsed: boolean, isNew: boolean, sinceMs: number | undefined): void
+  /** Whether there are other regions, and all of them are heard, or this one is. */
+  others(region?: string): OtherRegions
+  /** The names of all of them. */
+  otherRegions(): readonly string[]
   /** Asks the other regions how many are attached to the channel there, or not any more. */
   countAbroad(channel: string, isWanted: boolean): void
   /** Asks the channel's masters in all other regions; returns which these are. */
@@ -60,8 +70,8 @@ export interface PartitionPorts {
   askToHold(hold: RelayHold, turn: number): boolean
   /** Says to a region how much of what was born there is written here. */
   sayWritten(channel: string, region: string, stretch: Stretch): void
-  /** The relay to a region is to begin after this, if it has not begun yet. */
-  startRelay(channel: string, region: string, from: Standing): void
+  /** A region that said that nobody uses the channel there is asked again. */
+  wakeRelay(channel: string, region: string): void
   /** Where the nodes of the view have their parts of this partition. */
   homes(): readonly Place[]
   /** False for a life of a worker that has surely ended. */

@@ -30,6 +30,7 @@ import type {
   PublishOp
 } from '../peer/message.ts'
 import { isSamePlace, type Place, placeKey } from '../peer/place.ts'
+import { regionOf } from '../peer/relay-message.ts'
 import { PresenceAction } from '../wire/actions.ts'
 import { Graces } from './graces.ts'
 import {
@@ -58,8 +59,11 @@ export interface PresencePorts {
   isAlive(owner: MemberOwner): boolean
   /** So long members of a region stay that nobody listens to any more. */
   regionGraceMs(): number
-  /** Gives the next place in the channel's order to a publication; returns it. */
-  publish(op: PublishOp): Omit<Publication, 'entry'>
+  /**
+   * Gives the next place in the channel's order to a publication, which is said to have been no
+   * earlier than that; returns it.
+   */
+  publish(op: PublishOp, earliestMs: number): Omit<Publication, 'entry'>
   /** Adds an entry without a place in the order. */
   own(entry: Omit<OwnershipEntry, 'kind' | 'channel'>): void
   /** No event of the channel is stamped earlier than this from now on. */
@@ -83,6 +87,8 @@ export class MasterPresence {
   readonly #decided = new MemberMap()
   readonly #shown = new MemberMap()
   readonly #graces: Graces
+  /** By other region: when the last event of its members is said to have been. */
+  readonly #saidMs = new Map<string, number>()
   /** Declarations that have not come to their end. */
   readonly #lists = new Map<string, { readonly place: Place; readonly members: ListedMember[] }>()
   /** The Joins that wait to be told who is present, by place. */
@@ -160,7 +166,7 @@ export class MasterPresence {
   onCommitted(publication: Omit<Publication, 'entry'>, isRestored: boolean): void {
     const events = decodeItems(publication.payload)
     this.#shown.apply(publication, events)
-    if (isRestored) this.#decided.apply(publication, events)
+    if (isRestored) this.#decide(publication, events)
   }
 
   /** A change of owner is in the log. */
@@ -215,17 +221,14 @@ export class MasterPresence {
 
   /**
    * What was born in another region is on its way to the log. Returns when it is said to have been:
-   * not before what is known of its members, of whom a list may have been written here since, for
-   * clients would take a leave that is older than that for nothing (protocol 8.1).
+   * not before what is known of its members, nor before what was said last of any of that region,
+   * for that may have been a list which was written here since, by our clock; clients take a leave
+   * that is older for nothing, and so what is older than a leave (protocol 8.1).
    */
   bring(publication: Omit<Publication, 'seq' | 'entry'>): number {
     const items = decodeItems(publication.payload)
-    const { connectionId = '' } = publication
-    const timestamp = items.reduce((latest, { clientId }) => {
-      const known = this.#decided.get(memberKey(connectionId, clientId))
-      return Math.max(latest, known?.timestamp ?? 0)
-    }, publication.timestamp)
-    this.#decided.apply({ ...publication, timestamp }, items)
+    const timestamp = Math.max(publication.timestamp, this.#earliestMs(publication, items))
+    this.#decide({ ...publication, timestamp }, items)
     return timestamp
   }
 
@@ -350,8 +353,30 @@ export class MasterPresence {
       const source = no === pages.length - 1 ? { id, idSpace, said } : OF_MASTER
       const payload = encodeItems(page)
       const op = { ...source, connectionId, messageCount: 0, payload, owner }
-      this.#decided.apply(this.#ports.publish(op), page)
+      this.#decide(this.#ports.publish(op, this.#earliestMs(op, page)), page)
     }
+  }
+
+  /** What is said of these members of another region is not said to have been before that. */
+  #earliestMs(
+    { connectionId, owner }: Pick<PublishOp, 'connectionId' | 'owner'>,
+    events: readonly PresenceItem[]
+  ): number {
+    const region = owner && regionOf(owner)
+    if (region === undefined) return 0
+    return events.reduce((latest, { clientId }) => {
+      const known = this.#decided.get(memberKey(connectionId!, clientId))
+      return Math.max(latest, known?.timestamp ?? 0)
+    }, this.#saidMs.get(region) ?? 0)
+  }
+
+  #decide(publication: Omit<Publication, 'seq' | 'entry'>, events: readonly PresenceItem[]): void {
+    const { owner, timestamp } = publication
+    const region = owner && regionOf(owner)
+    if (region !== undefined) {
+      this.#saidMs.set(region, Math.max(this.#saidMs.get(region) ?? 0, timestamp))
+    }
+    this.#decided.apply(publication, events)
   }
 }
 

@@ -29,9 +29,9 @@ export function presenceOf(
       return parts().relaying?.speaksFor(region) === true
     },
     regionGraceMs: () => ports.regionGraceMs(),
-    publish: (op) => {
+    publish: (op, earliestMs) => {
       const { sequencer, relaying } = parts()
-      return sequencer.publish(op, relaying?.originOf(op.owner))
+      return sequencer.publish(op, relaying?.originOf(op.owner), earliestMs)
     },
     own: (entry) => ports.own({ kind: 'ownership', channel, ...entry }),
     followMs: (ms) => parts().sequencer.followTick({ ms, counter: 0 }),

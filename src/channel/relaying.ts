@@ -1,6 +1,6 @@
 /**
- * Other regions in a channel's mastership (docs/decisions/0024-regions.md): the relays that are
- * told what is born here, and how far what was born elsewhere is written here.
+ * Other regions in a channel's mastership (docs/decisions/0024-regions.md): how far what was born
+ * elsewhere is written here, and the relays that are told what is born here.
  *
  * What is born elsewhere is taken once: whatever stands at or below what was taken of its origin is
  * a repeat. It is taken in the order in which it comes, which is that of its origin.
@@ -8,99 +8,74 @@
 
 import type { RelayEntry } from '../log/entry.ts'
 import type {
-  Join, MemberOwner, Origin, PeerMessage, PresenceMember, Publication, Standing
+  Join, MemberOwner, Origin, PresenceMember, Publication, Standing
 } from '../peer/message.ts'
-import type { Headcount } from '../peer/census-message.ts'
-import { isSamePlace, type Place, placeKey } from '../peer/place.ts'
+import type { Place } from '../peer/place.ts'
 import {
-  type RelayCountWanted, type Relayed, type RelayHold, type RelayJoin, type RelayJoined,
-  type RelayPart, regionOf, regionOwner, type Stretch
+  type Relayed, type RelayHold, regionOf, regionOwner, type Stretch
 } from '../peer/relay-message.ts'
-import { type Here, type Page, pageBornAfter, pageBornSince } from './page.ts'
+import { Comeback, type Parting } from './comeback.ts'
 import { FirstClients } from './first-clients.ts'
-import type { Holes } from './holes.ts'
+import { Listeners, type ListenersOwner, type ListenersPorts } from './listeners.ts'
+import { type Transplant, transplantOf } from './transplant.ts'
 import { placeBefore, Written } from './written.ts'
-import { itemBytes, pagesOf } from './presence-pages.ts'
-import { isBornHere, type Transplant, transplantOf } from './transplant.ts'
 
-/** A relay as the master knows it. */
-interface Listener {
-  readonly place: Place
-  readonly relayId: string
-  /** True: it has been told everything up to here. */
-  readonly isLive: boolean
-  /** It is to ask again once it is known who is present. */
-  readonly wantsMembers: boolean
-  /** It says what of this is written there. */
-  readonly saysWritten: boolean
-}
-
-export interface RelayingPorts {
-  readonly epoch: number
-  /** The name of the own region. */
-  readonly region: string
+export interface RelayingPorts extends ListenersPorts {
   /** False while the log takes nothing. */
   readonly hasRoom: boolean
-  /** True while nobody can say who is present. */
-  readonly isRollOpen: boolean
   own(entry: RelayEntry): void
-  send(place: Place, message: PeerMessage): void
 }
 
 /** The channel's master. */
-export interface RelayingOwner {
+export interface RelayingOwner extends ListenersOwner {
   /** It follows on what is there; false: that was known already. */
   bring(transplant: Transplant): boolean
   /** Something that was born elsewhere before that may be missing. */
   breakOff(origin: Origin): void
   /** These and nobody else are present in a region. */
   list(region: string, members: readonly PresenceMember[]): void
-  /** Who is present, as far as the log has it. */
-  shown(): readonly PresenceMember[]
   /** The last seq that was given out; what came before it may still wait for the log. */
   readonly lastSeq: number
+  /** The last one that the log has. */
+  readonly committedSeq: number
   /** A relay has begun, or ended: so has the life that speaks for that region's members. */
   onRelay(region: string, isThere: boolean): void
-  /** A region wants to be told how many are attached here; without `tell` not any more. */
-  listen(region: string, tell?: (count: Headcount) => void): void
-  /** What is born here is acknowledged once another region has it. */
-  readonly wantsWritten: boolean
-  /** What came after this in a region is to be told. */
-  onBegun(region: string, since: Standing): void
+  /** A region is asked again that said that nobody uses the channel there. */
+  wake(region: string): void
   /** So much of what was born in a region is written here now. */
   onNews(region: string, stretch: Stretch): void
-  /** What the archive has of what is not held any more. */
-  readonly holes: Pick<Holes, 'fill' | 'forget'>
 }
 
 export class Relaying {
   readonly #channel: string
   readonly #ports: RelayingPorts
   readonly #owner: RelayingOwner
-  /** By region. */
-  readonly #listeners = new Map<string, Listener>()
+  /** The relays that are told what is born here. */
+  readonly listeners: Listeners
   /** By region: the last of its publications that is written here, or is about to be. */
   readonly #taken = new Map<string, Standing>()
   /** By region, of those that were new to this mastership: what came after this was taken. */
   readonly #begun = new Map<string, Pick<Standing, 'lineage' | 'seq'>>()
+  /** By region that was given up: what had been written before the channel was let go. */
+  readonly #former = new Map<string, Standing>()
   /** Where nobody uses the channel. */
   readonly #dormant = new Set<string>()
   /** How far what is born elsewhere is written here. */
   readonly written = new Written()
   /** By region: until when it wants us to hold what is born there. */
   readonly #heldUntilMs = new Map<string, number>()
-  /** The last seq that was born here; where that is not known, one before it. */
-  #bornSeq: number
   /** The regions to which there are relays. */
   readonly #regions = new Set<string>()
   readonly firstClients: FirstClients
+  /** Where the channel had been let go: how it goes on. */
+  #comeback: Comeback | undefined
 
   constructor(
     channel: string, startSeq: number, ports: RelayingPorts, owner: RelayingOwner
   ) {
     this.#channel = channel
-    this.#bornSeq = startSeq
-    this.firstClients = new FirstClients(startSeq)
+    this.listeners = new Listeners(channel, startSeq, ports, owner)
+    this.firstClients = new FirstClients(() => owner.committedSeq)
     this.#ports = ports
     this.#owner = owner
   }
@@ -109,6 +84,38 @@ export class Relaying {
   wait(letIn: (place: Place, join: Join) => void): () => void {
     const end = this.firstClients.wait(letIn)
     return () => end(this.#owner.lastSeq)
+  }
+
+  /** The channel goes on that was let go. */
+  comeBack(parting: Parting): void {
+    this.#comeback = new Comeback(parting)
+    for (const origin of parting.origins) this.#taken.set(origin.region, origin)
+  }
+
+  get comeback(): Comeback | undefined { return this.#comeback }
+
+  /**
+   * A region that is to tell what came since the channel was let go is not waited for any more;
+   * false: it has told that, or is not to.
+   */
+  giveUp(region: string): boolean {
+    if (this.#comeback?.awaits(region) !== true) return false
+    const owed = this.#comeback.owed(region)
+    if (owed !== undefined) {
+      this.#taken.delete(region)
+      this.#former.set(region, owed)
+    }
+    this.#comeback.giveUp(region)
+    return true
+  }
+
+  /** A region tells something, or that there is nothing: it goes on from where it stood. */
+  #onTold(region: string, isBroken = false): void {
+    const origin = this.#comeback?.onTold(region)
+    if (origin === undefined || isBroken) return
+    this.#begun.set(region, origin)
+    this.written.onWritten(origin)
+    this.#begin(origin)
   }
 
   /** A relay to a region begins; or ends, and nobody speaks for that region's members any more. */
@@ -139,15 +146,16 @@ export class Relaying {
   }
 
   /**
-   * A region wants what is born there to be held here, though nobody may use the channel. What came
-   * after `since` is to be told, if nothing of it ever was.
+   * A region wants what is born there to be held here, though nobody may use the channel. One that
+   * is born for that (`isBorn`) is to be told what came after `since`. Who was on another may miss
+   * more than that; what is to be held is told with what its relay asks for.
    */
-  hold({ region, since }: RelayHold, untilMs: number): void {
+  hold({ region, since }: RelayHold, untilMs: number, isBorn: boolean): void {
     this.#heldUntilMs.set(region, untilMs)
-    if (this.#taken.has(region)) return
+    if (this.#taken.has(region) || !isBorn) return
+    this.giveUp(region)
     this.#taken.set(region, since)
     this.#begin({ region, ...since })
-    this.#owner.onBegun(region, since)
   }
 
   isHeld(nowMs: number): boolean {
@@ -170,12 +178,22 @@ export class Relaying {
     return this.#taken.get(region)
   }
 
+  /** Somebody was told of it elsewhere: that nobody uses it there may have been said before. */
+  doubt(region: string): void {
+    if (this.#taken.has(region) || !this.#dormant.delete(region)) return
+    this.#owner.wake(region)
+  }
+
   /**
    * Whether somebody can go on here who was told elsewhere what was born in another region: from
    * `first` on here, or not yet; all before that, and up to `last`, elsewhere.
    */
   follows(first: Origin, last: Origin): 'now' | 'later' | 'never' {
     const { region, lineage, seq } = first
+    const owed = this.#comeback?.owed(region)
+    if (owed !== undefined) {
+      return owed.lineage === last.lineage && owed.seq <= last.seq ? 'later' : 'never'
+    }
     const taken = this.#taken.get(region)
     if (taken === undefined) return this.#dormant.has(region) ? 'now' : 'later'
     const begun = this.#begun.get(region)
@@ -185,142 +203,16 @@ export class Relaying {
     return taken.lineage === lineage && taken.seq >= seq ? 'now' : 'later'
   }
 
-  /** Answers a relay of another region, now or later; it is told from then on. */
-  onJoin(place: Place, join: RelayJoin, here: Here, lastMs: number): void {
-    const { region, relayId, from, sinceMs } = join
-    const page = from === undefined ? pageBornSince(here, sinceMs, lastMs)
-      : pageBornAfter(here, from)
-    this.onCountWanted({ ...join, kind: 'relayCountWanted', isWanted: join.wantsCount }, place)
-    const former = this.#listeners.get(region)
-    const silent = { isLive: false, wantsMembers: false, saysWritten: true }
-    this.#listeners.set(region, { place, relayId, ...silent })
-    // Two may Join for one region: a former master of it may not know that it is none any more.
-    if (former !== undefined && former.relayId !== relayId) this.#sayAgain(former.place)
-    const { holes } = this.#owner
-    const isLater = from !== undefined && !page.isContinuation &&
-      holes.fill(region, from, (filled) => this.#answer(place, join, filled))
-    if (isLater) return
-    holes.forget(region)
-    this.#answer(place, join, page)
-  }
-
-  #answer(place: Place, join: RelayJoin, page: Page): void {
-    const { channel, region, relayId, joinNo } = join
-    const { wantsWritten } = this.#owner
-    const members = this.#membersFor(join, page)
-    const [isLive, wantsMembers] = [page.isWhole, members === 'later']
-    this.#listeners.set(region, { place, relayId, isLive, wantsMembers, saysWritten: wantsWritten })
-    if (members === 'told') this.#tellMembers(place, join)
-    const { isContinuation, isWhole, standing, publications } = page
-    this.#ports.send(place, {
-      kind: 'relayJoined', channel, region: this.#ports.region, relayId, joinNo,
-      epoch: this.#ports.epoch, standing, isContinuation, isWhole, publications, members,
-      wantsWritten
-    })
-  }
-
-  /** What is born here waits to be written elsewhere: who was not told so yet asks again. */
-  wantWritten(): void {
-    for (const [region, listener] of this.#listeners) {
-      if (listener.saysWritten) continue
-      this.#listeners.set(region, { ...listener, saysWritten: true })
-      this.#sayAgain(listener.place)
-    }
-  }
-
-  /** Everybody has declared: relays that wait to hear who is present are to ask again. */
-  onRollClosed(): void {
-    for (const { place, wantsMembers } of this.#listeners.values()) {
-      if (wantsMembers) this.#sayAgain(place)
-    }
-  }
-
-  #membersFor({ wantsMembers }: RelayJoin, { isContinuation, isWhole, isFilled }: Page):
-  RelayJoined['members'] {
-    if (!wantsMembers && isContinuation && isFilled !== true) return 'kept'
-    return isWhole && !this.#ports.isRollOpen ? 'told' : 'later'
-  }
-
-  #tellMembers(place: Place, { relayId, joinNo }: RelayJoin): void {
-    const born = this.#owner.shown().filter(({ owner }) => regionOf(owner) === undefined)
-    const [channel, { region }] = [this.#channel, this.#ports]
-    for (const members of pagesOf(born, itemBytes)) {
-      this.#ports.send(place, { kind: 'relayMembers', channel, region, relayId, joinNo, members })
-    }
-  }
-
-  /** A relay has ended; one that it does not name is whichever we have there. */
-  onPart(place: Place, { region, relayId }: RelayPart): void {
-    const listener = this.#listeners.get(region)
-    const isIt = listener !== undefined && (listener.relayId === relayId ||
-      (relayId === '' && isSamePlace(listener.place, place)))
-    if (isIt) this.#drop(region)
-  }
-
-  /** A relay's region wants to know how many are attached here, or not any more. */
-  onCountWanted({ region, isWanted }: RelayCountWanted, place: Place): void {
-    const [channel, { region: here }] = [this.#channel, this.#ports]
-    this.#owner.listen(region, isWanted ? (count) => {
-      this.#ports.send(place, { kind: 'relayCount', channel, region: here, count })
-    } : undefined)
-  }
-
-  #drop(region: string): void {
-    this.#listeners.delete(region)
-    this.#owner.holes.forget(region)
-    this.#owner.listen(region)
-  }
-
-  /** Places are gone: so are their relays. */
-  forget(isGone: (place: Place) => boolean): void {
-    for (const [region, { place }] of this.#listeners) {
-      if (isGone(place)) this.#drop(region)
-    }
-    this.firstClients.forgetAll(isGone)
-  }
-
-  /** What was said to this place may be lost. */
-  onLinkReset(place: Place): void {
-    const key = placeKey(place)
-    for (const { place: other } of this.#listeners.values()) {
-      if (placeKey(other) === key) this.#sayAgain(other)
-    }
-  }
-
-  /** Tells the relays what is committed and was born here; the same object to all. */
-  deliver(publications: readonly Publication[]): void {
-    const born = publications.filter(isBornHere)
-    const last = born.at(-1)
-    if (last === undefined) return
-    const after = this.#bornSeq
-    this.#bornSeq = last.seq
-    if (this.#listeners.size === 0) return
-    const channel = this.#channel
-    const { epoch, region } = this.#ports
-    const message = {
-      kind: 'relayDeliver' as const, channel, region, epoch, after, publications: born
-    }
-    for (const { place, isLive } of this.#listeners.values()) {
-      if (isLive) this.#ports.send(place, message)
-    }
-  }
-
-  /** True if other regions are told what is born here. */
-  get isHeard(): boolean { return this.#listeners.size > 0 }
-
-  /** The mastership is over, or the channel is let go. */
-  end(): void {
-    this.firstClients.clear()
-    for (const [region, { place }] of this.#listeners) {
-      this.#sayAgain(place)
-      this.#drop(region)
-    }
-  }
-
   /** Takes what was born in a region. False: there is no room, and it is not taken. */
-  take(region: string, { isBroken, publications, standing, members }: Relayed): boolean {
+  take(region: string, relayed: Relayed): boolean {
+    const { publications, standing, members } = relayed
     if (!this.#ports.hasRoom) return false
     this.#dormant.delete(region)
+    // Something was said there: who comes back has missed it, and whoever is here now has not.
+    const isOfOthers = this.#comeback?.begins(region)?.only === 'nothing'
+    const isBroken = relayed.isBroken && !isOfOthers
+    if (relayed.isBroken && isOfOthers) this.giveUp(region)
+    this.#onTold(region, isBroken)
     const isFirst = !this.#taken.has(region)
     if (isFirst || isBroken) {
       const { seq, entry } = placeBefore(publications) ?? standing
@@ -332,6 +224,10 @@ export class Relaying {
     let isBrought = true
     for (const publication of next) {
       const { seq, entry, owner } = publication
+      if (this.#stoodBefore(region, standing, seq)) {
+        isBrought = false
+        continue
+      }
       const origin = { region, ...standing, seq, entry }
       const theirs = owner && { owner: regionOwner(region, owner.claim) }
       isBrought = this.#owner.bring({ ...transplantOf(publication), ...theirs, origin })
@@ -342,10 +238,18 @@ export class Relaying {
     return true
   }
 
+  /** What waits there for another region may be told again, though it had been written here. */
+  #stoodBefore(region: string, { lineage }: Standing, seq: number): boolean {
+    const former = this.#former.get(region)
+    return former?.lineage === lineage && seq <= former.seq
+  }
+
   /** Nobody uses the channel in a region. False: there is no room to say so. */
   takeNobody(region: string): boolean {
     const isAny = this.#owner.shown().some(({ owner }) => regionOf(owner) === region)
-    if (isAny && !this.#ports.hasRoom) return false
+    const isOwed = this.#comeback?.owed(region) !== undefined
+    if ((isAny || isOwed) && !this.#ports.hasRoom) return false
+    this.#onTold(region)
     this.#dormant.add(region)
     this.#owner.list(region, [])
     return true
@@ -381,10 +285,5 @@ export class Relaying {
     const taken = this.#taken.get(region)
     const isBehind = taken?.lineage !== origin.lineage || taken.seq < origin.seq
     if (isBehind) this.#taken.set(region, origin)
-  }
-
-  #sayAgain(place: Place): void {
-    const { region } = this.#ports
-    this.#ports.send(place, { kind: 'relayAgain', channel: this.#channel, region })
   }
 }

@@ -170,7 +170,9 @@ export function tellBeginning(seat: Seat, attached: Attached): void {
   if (seat.state === 'joining') {
     // A backlog's frames carry their own serials; ATTACHED says where the attachment starts.
     const start = isResumed && backlog.length > 0 ? (seat.from ?? standing) : standing
-    const hasBacklog = hasMore === true || backlog.some((item) => hears(seat, item))
+    // What comes after the start of one that begins anew is none.
+    const hasPages = hasMore === true && isResumed
+    const hasBacklog = hasPages || backlog.some((item) => hears(seat, item))
     const channelSerial = serialOf(start)
     member.onAttached({ channelSerial, isResumed, hasBacklog, hasPresence, error })
   } else if (!isResumed) {

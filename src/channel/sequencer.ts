@@ -44,9 +44,9 @@ export class Sequencer {
     if (tick.ms <= this.#ports.now().wallMs + limits.relayLeadMs) this.#clock.followTick(tick)
   }
 
-  /** `origin`: what is decided here of another region's members. */
-  publish(op: PublishOp, origin?: Origin): Omit<Publication, 'entry'> {
-    return this.#append(op, origin === undefined ? {} : { origin })
+  /** `origin`: what is decided here of another region's members, whose clock may be ahead. */
+  publish(op: PublishOp, origin?: Origin, earliestMs = 0): Omit<Publication, 'entry'> {
+    return this.#append(op, origin === undefined ? {} : { origin }, earliestMs)
   }
 
   /** Something that was born elsewhere, before `origin`, may be missing from here on. */
@@ -62,10 +62,11 @@ export class Sequencer {
   }
 
   #append(
-    op: PublishOp, of: Pick<Publication, 'origin' | 'isBreak'>
+    op: PublishOp, of: Pick<Publication, 'origin' | 'isBreak'>, earliestMs = 0
   ): Omit<Publication, 'entry'> {
     const { id, idSpace, messageCount, ephemeralCount, owner } = op
-    const { ms: timestamp, counter } = this.#clock.next(this.#ports.now().wallMs)
+    const { ms, counter } = this.#clock.next(this.#ports.now().wallMs)
+    const timestamp = Math.max(ms, earliestMs)
     const seq = ++this.lastSeq
     const ownId = idSpace === 'master' ? `${this.#ports.lineage}:${seq}` : id
     const isLasting = owner !== undefined || messageCount > (ephemeralCount ?? 0)

@@ -16,6 +16,14 @@ interface Held {
 
 const OVERHEAD_BYTES = 200
 
+/** Of what was born on a channel and is held no longer. */
+export interface BornTrimmed {
+  /** The newest was then, or earlier, in ms since the Unix epoch. */
+  readonly ms: number
+  /** Of what stands up to this seq. */
+  readonly through: number
+}
+
 /** What the tails of one worker hold together. */
 export class TailPool {
   bytes = 0
@@ -29,7 +37,9 @@ export class Tail {
   #trimmedThrough: number
   /** The entry of that seq, where it is known. */
   #trimmedEntry: number | undefined
-  /** When it was said to have been; undefined where that is not known. */
+  /** What was known of that before the tail began. */
+  #bornBefore: BornTrimmed | undefined
+  /** When the newest of it is said to have been; undefined where that is not known. */
   #trimmedMs: number | undefined
   /** The highest seq no longer held of what was born here. */
   #bornTrimmedThrough: number
@@ -43,9 +53,34 @@ export class Tail {
     this.#trimmedEntry = trimmedEntry
   }
 
-  /** Of what was there before the tail began, this was the last that was born here. */
-  knowBorn(seq: number): void {
+  /**
+   * Of what was there before the tail began, `seq` was the last that was born here. What is known
+   * of its time is of use if nothing that was born after that is left out.
+   */
+  knowBorn(seq: number, before?: BornTrimmed): void {
     this.#bornTrimmedThrough = Math.min(this.#bornTrimmedThrough, seq)
+    this.#bornBefore = before
+    const isOfAll = before !== undefined && this.#bornTrimmedThrough <= before.through
+    this.#trimmedMs = isOfAll ? before.ms : undefined
+  }
+
+  /** One in its place that begins behind `trimmedThrough`; `bornSeq` was the last born here. */
+  beginAnew(trimmedThrough: number, bornSeq: number): Tail {
+    this.end()
+    const tail = new Tail(trimmedThrough, this.#pool)
+    tail.knowBorn(bornSeq, this.#bornBefore)
+    return tail
+  }
+
+  /** For whoever takes the channel over; undefined where nothing is known. */
+  get bornTrimmed(): BornTrimmed | undefined {
+    return this.#trimmedMs === undefined ? undefined
+      : { ms: this.#trimmedMs, through: this.#trimmedThrough }
+  }
+
+  /** When the newest that is no longer held and was born here was, or earlier; if that is known. */
+  get bornTrimmedMs(): number | undefined {
+    return this.#trimmedMs
   }
 
   /** The highest seq that cannot be read here any more. */
@@ -140,7 +175,7 @@ export class Tail {
     const all = this.after(this.#trimmedThrough) ?? []
     const born = all.filter(({ origin }) => origin === undefined)
     const found = born.filter(({ timestamp }) => timestamp >= sinceMs)
-    const isWhole = this.#trimmedThrough <= birthSeq || lastMs < sinceMs ||
+    const isWhole = this.#bornTrimmedThrough <= birthSeq || lastMs < sinceMs ||
       (this.#trimmedMs ?? Infinity) < sinceMs || found.length < born.length
     return isWhole ? found : undefined
   }

@@ -39,7 +39,7 @@ export class GlobalmasterMeter {
     })
     this.#lag = new Gauge({
       name: 'ringcast_globalmaster_lag_seconds_max',
-      help: 'Most that a round trip is above the least of the last minutes.',
+      help: 'Most that a round trip is above the least of the last minutes, or a relay behind.',
       registers
     })
     this.#requests = new Counter({

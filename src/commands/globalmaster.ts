@@ -21,6 +21,7 @@ import type { PeerReport } from '../region/globalmaster-ports.ts'
 import { GlobalmasterMeter } from './globalmaster-meter.ts'
 import { serveHealth } from './health.ts'
 import { CONFIG_MAPS, type ConfigMap, kubeClient } from './kube-access.ts'
+import { Leaving } from './leaving.ts'
 import { natsOptions } from './nats-access.ts'
 import { formerPeersOf, PeerStatusWriter } from './peer-status.ts'
 
@@ -67,6 +68,7 @@ class Master {
   readonly #elector: Elector
   readonly #writer: PeerStatusWriter
   readonly #watch: ListWatch<ConfigMap>
+  readonly #leaving: Leaving
   #mesh: NatsMesh | undefined
   #file: WorldFile | undefined
   #pump: GlobalmasterPump | undefined
@@ -91,6 +93,12 @@ class Master {
       note: (text) => log.warn(text),
       onWritten: () => meter.onWritten()
     })
+    this.#leaving = new Leaving({
+      client,
+      region: { namespace, name },
+      isInWorld: () => this.#file?.config !== undefined,
+      leave: () => this.#leave()
+    })
     this.#watch = new ListWatch<ConfigMap>({
       client,
       resource: CONFIG_MAPS,
@@ -98,7 +106,8 @@ class Master {
       fieldSelector: `metadata.name=${config.RINGCAST_GLOBALMASTER}`,
       onChange: ({ type, object }) => {
         // What is gone is somebody's mistake, or the end of us: what was told last stands.
-        if (type !== 'DELETED') this.#onConfigMap(object)
+        if (type === 'DELETED') void this.#leaving.onConfigMapGone()
+        else this.#onConfigMap(object)
       },
       onProblem: ({ during, error }) => {
         log.warn({ during }, `watching the ConfigMap: ${String((error as Error).message)}`)
@@ -130,12 +139,30 @@ class Master {
 
   async stop(): Promise<void> {
     this.#aborter.abort()
+    if (this.#elector.isLeader() && await this.#hasLeft()) this.#leave()
     this.#watch.stop()
     this.#pump?.stop()
     this.#health?.close()
     this.#health?.closeAllConnections()
     await this.#elector.stop()
     await this.#mesh?.close()
+  }
+
+  /** Who stands by says nothing any more, either. */
+  #leave(): void {
+    if (!this.#elector.isLeader()) return this.#pump?.stop()
+    this.#log.info('the region leaves its world')
+    this.#pump?.leave()
+  }
+
+  /**
+   * Mostly another one goes on. The ConfigMap goes with the region, and with its world; and before
+   * our pod does.
+   */
+  async #hasLeft(): Promise<boolean> {
+    if (this.#file?.config === undefined) return false
+    // While it asks, the watch may tell.
+    return await this.#writer.isGone() || this.#leaving.isConfigMapGone
   }
 
   #newElector(): Elector {
@@ -168,6 +195,8 @@ class Master {
   }
 
   #onConfigMap({ data }: ConfigMap): void {
+    this.#leaving.onConfigMap()
+    if (this.#leaving.hasLeft) return this.#end('the region is in a world again')
     try {
       this.#file = readWorldFile(data?.[worldEntry] ?? '')
     } catch (error) {
@@ -185,6 +214,7 @@ class Master {
     const config = this.#file?.config
     const mesh = this.#mesh
     if (this.#pump !== undefined || config === undefined || mesh === undefined) return
+    if (this.#leaving.hasLeft) return
     this.#pump = new GlobalmasterPump(this.#config.RINGCAST_REGION, this.#instance(), config, {
       clock: systemClock,
       mesh,
@@ -198,7 +228,7 @@ class Master {
   async #onElected(): Promise<void> {
     this.#log.info('this globalmaster acts')
     this.#meter.onElected()
-    const former = formerPeersOf(await this.#writer.read())
+    const former = formerPeersOf(await this.#writer.read(), systemClock.now().wallMs)
     this.#pump?.elected(this.#elector.term(), former)
   }
 

@@ -152,8 +152,11 @@ export class NodeLife {
   get unreadyBecause(): string | undefined {
     if (this.#failure !== undefined) return this.#failure
     if (this.#standing !== 'serving') return `${this.#standing} in the ring`
-    if (!this.#supervisor.isListening) return 'workers do not listen yet'
-    return this.#logKeeper?.unreadyBecause
+    const trouble = this.#logKeeper?.unreadyBecause
+    if (trouble !== undefined) return trouble
+    // Which the log tells them.
+    return this.#supervisor.isListening ? undefined
+      : 'workers do not listen yet: they wait for apps, or for what is revoked'
   }
 
   /** Why a worker's loop stands still, or undefined. */

@@ -26,6 +26,7 @@ import type {
   ProvisionAnswer,
   ProvisionRequest
 } from '../ops/thread-messages.ts'
+import { tellRelays } from '../ops/relay-telling.ts'
 import { WorldPump } from '../ops/world-pump.ts'
 import type { PodFact } from '../node/member-ports.ts'
 import type { OtherRegions } from '../node/ports.ts'
@@ -236,8 +237,11 @@ export class NodeRuntime<M extends Mesh = Mesh> {
   }
 
   #joinWorld(ring: RingIdentity, mesh: Mesh): void {
-    const { siteCode, region, endpoint } = this.#options
-    const own = { ...ring, name: siteCode, ownName: region, prefix: this.#prefix, endpoint }
+    const { siteCode, region, endpoint, world } = this.#options
+    const own = {
+      ...ring, name: siteCode, ownName: region, prefix: this.#prefix, endpoint,
+      ...world !== undefined && { world }
+    }
     const pump = new WorldPump(own, {
       clock: systemClock,
       mesh,
@@ -249,6 +253,12 @@ export class NodeRuntime<M extends Mesh = Mesh> {
       note: (level, text, fields) => this.#ports.logger[level](fields, text)
     })
     this.#worldPump = pump
+    this.#stops.push(tellRelays(mesh, this.#prefix, () => ({
+      incarnation: this.#life?.incarnation ?? '',
+      isFirst: this.#life?.view?.members[0]?.incarnation === this.#life?.incarnation,
+      regions: this.#world?.regions ?? [],
+      workers: (this.#life?.statuses ?? []).map((status) => status?.relays ?? [])
+    })))
     const stop = this.#ports.watchSettings?.((settings) => pump.onSettings(settings))
     if (stop !== undefined) this.#stops.push(stop)
   }

@@ -44,8 +44,11 @@ function peerStatusOf(
   const { region, object, ringUid, endpoint, isDraining, isInWorld } = report
   const { heardAgoMs, roundTripMs, lagMs } = report
   const conditions = former?.conditions ?? []
+  // That nobody judged is over, whatever is known yet.
+  const said = new Set(
+    conditions.filter(({ reason }) => reason !== 'NotJudged').map(({ type }) => type))
   const judgements = report.judgements.filter(({ type, reason }) =>
-    reason !== 'NotHeardYet' || !conditions.some((condition) => condition.type === type))
+    reason !== 'NotHeardYet' || !said.has(type))
   const lastHeardTime = heardAgoMs === undefined ? former?.lastHeardTime
     : timeOf(wallMs - heardAgoMs)
   return {
@@ -67,10 +70,14 @@ function timeOf(wallMs: number): string {
   return new Date(wallMs).toISOString().replace(/\.\d+Z$/, 'Z')
 }
 
-/** What a status says of the peers: where a new leader begins. */
-export function formerPeersOf({ peers = [] }: WorldStatus): FormerPeer[] {
-  return peers.map(({ region, object, ringUID, isInWorld }) =>
-    ({ region, object, ringUid: ringUID, isInWorld: isInWorld === true }))
+/** What a status says of the peers, at `wallMs`: where a new leader begins. */
+export function formerPeersOf({ peers = [] }: WorldStatus, wallMs: number): FormerPeer[] {
+  return peers.map(({ region, object, ringUID, isInWorld, lastHeardTime }) => {
+    const heardAtMs = Date.parse(lastHeardTime ?? '')
+    // Who wrote it may have had a clock that is ahead of ours.
+    const heardAgoMs = Number.isNaN(heardAtMs) ? undefined : Math.max(0, wallMs - heardAtMs)
+    return { region, object, ringUid: ringUID, isInWorld: isInWorld === true, heardAgoMs }
+  })
 }
 
 export interface PeerStatusPorts {
@@ -105,6 +112,20 @@ export class PeerStatusWriter {
       }
     }
     return {}
+  }
+
+  /**
+   * Whether the region is gone or being deleted, for certain. What it names as its world may be
+   * held, or not applied yet: its nodes go on in the former one.
+   */
+  async isGone(): Promise<boolean> {
+    try {
+      const live = await this.#region()
+      return live === undefined || live.metadata.deletionTimestamp !== undefined
+    } catch (error) {
+      this.#note('read', error)
+      return false
+    }
   }
 
   write(reports: readonly PeerReport[], generation: number): void {

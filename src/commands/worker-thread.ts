@@ -14,10 +14,10 @@ import type { Mesh } from '../bus/mesh.ts'
 import { NatsMesh } from '../bus/nats.ts'
 import { WorkerBus } from '../bus/worker-bus.ts'
 import { connectionsMaxOf } from '../edge/public-port.ts'
-import { type Edge, startEdge } from '../edge/server.ts'
+import { startEdge } from '../edge/server.ts'
 import type { LogPlan } from '../node/member-ports.ts'
 import { Outbox } from '../node/outbox.ts'
-import type { Archive, Log, Place, StatsStore, WorkerInput } from '../node/ports.ts'
+import type { Archive, Log, Place, StatsStore } from '../node/ports.ts'
 import { Worker } from '../node/worker.ts'
 import { heapUsedBytes, watchLoad } from '../ops/load-gauge.ts'
 import { NoteLimit } from '../ops/note-limit.ts'
@@ -38,6 +38,7 @@ import { JetStreamArchive } from '../store/jetstream-archive.ts'
 import { JetStreamLog } from '../store/jetstream.ts'
 import { JetStreamStats } from '../store/jetstream-stats.ts'
 import type { ErrorInfo } from '../wire/errors.ts'
+import { Opening } from './opening.ts'
 
 const STATUS_MS = 1_000
 
@@ -137,50 +138,27 @@ class Provisioning {
   }
 }
 
-/**
- * Listens once there is a view and a list of apps: before that nobody could be served. And masters
- * begin once there are apps: they say what is to be kept.
- */
-class Opening {
-  readonly #pump: Pump
-  readonly #provisioning: Provisioning
-  #view: WorkerInput | undefined
-  #hasApps = false
-  #edge: Promise<Edge> | undefined
+/** Listens, and says so. */
+function listen(pump: Pump, provisioning: Provisioning): void {
+  const { host, port, isDev } = start
+  const provisioner = isDev ? provisioning : undefined
+  startEdge(
+    { host, port, provisioner, connectionsMax: connectionsMaxOf(start.workers) },
+    {
+      input: (input) => pump.input(input),
+      note
+    }
+  ).then(
+    (edge) => say({ kind: 'listening', port: edge.port }),
+    (error: Error) => say({ kind: 'failed', reason: error.message })
+  )
+}
 
-  constructor(pump: Pump, provisioning: Provisioning) {
-    this.#pump = pump
-    this.#provisioning = provisioning
-  }
-
-  onView(view: WorkerInput): void {
-    this.#view = view
-    if (this.#hasApps) this.#pump.input(view)
-    this.#open()
-  }
-
-  onApps(): void {
-    if (!this.#hasApps && this.#view !== undefined) this.#pump.input(this.#view)
-    this.#hasApps = true
-    this.#open()
-  }
-
-  #open(): void {
-    if (this.#view === undefined || !this.#hasApps || this.#edge !== undefined) return
-    const { host, port, isDev } = start
-    const provisioner = isDev ? this.#provisioning : undefined
-    this.#edge = startEdge(
-      { host, port, provisioner, connectionsMax: connectionsMaxOf(start.workers) },
-      {
-        input: (input) => this.#pump.input(input),
-        note
-      }
-    )
-    this.#edge.then(
-      (edge) => say({ kind: 'listening', port: edge.port }),
-      (error: Error) => say({ kind: 'failed', reason: error.message })
-    )
-  }
+function newOpening(pump: Pump, provisioning: Provisioning): Opening {
+  return new Opening({
+    begin: (view) => pump.input(view),
+    listen: () => listen(pump, provisioning)
+  })
 }
 
 function newWorker(self: Place, outbox: Outbox, tally: Tally): Worker {
@@ -200,7 +178,9 @@ function newWorker(self: Place, outbox: Outbox, tally: Tally): Worker {
   )
 }
 
-function newPump(worker: Worker, outbox: Outbox, bus: WorkerBus, world: World): Pump {
+function newPump(
+  worker: Worker, outbox: Outbox, bus: WorkerBus, world: World, onRevokedKnown: () => void
+): Pump {
   const { log, archive, stats } = world
   return new Pump(worker, outbox, {
     clock: systemClock,
@@ -210,6 +190,7 @@ function newPump(worker: Worker, outbox: Outbox, bus: WorkerBus, world: World): 
     stats,
     onViewHeard: (version, from) => say({ kind: 'heardView', version, from }),
     onSettled: (viewVersion) => say({ kind: 'settled', viewVersion }),
+    onRevokedKnown,
     onFlushed: () => say({ kind: 'flushed' }),
     note
   })
@@ -225,9 +206,9 @@ async function run(): Promise<void> {
   const bus = new WorkerBus(self, start.prefix, mesh, (frame) => {
     pump.input({ kind: 'peerFrame', frame })
   })
-  const pump = newPump(worker, outbox, bus, world)
+  const pump = newPump(worker, outbox, bus, world, () => opening.onRevokedKnown())
   const provisioning = new Provisioning()
-  const opening = new Opening(pump, provisioning)
+  const opening = newOpening(pump, provisioning)
   let appsVersion = 0
   let isDraining = false
   main.on('message', (message: ToWorker) => {
@@ -274,8 +255,9 @@ async function run(): Promise<void> {
     const counts = worker.counts()
     const heapBytes = heapUsedBytes()
     const { isUp: isMeshUp } = mesh
+    const relays = worker.relayStandings()
     const status = {
-      turnCount, isMeshUp, isDraining, counts, tally: { ...tally }, heapBytes,
+      turnCount, isMeshUp, isDraining, counts, relays, tally: { ...tally }, heapBytes,
       strain: worker.strain()
     }
     say({ kind: 'status', status })

@@ -17,11 +17,15 @@ export function counts(results: readonly Result[]): object {
 }
 
 /** The list alone; 40020 with the list if anything went wrong. */
-export function answerFlat(call: Call, statusCode: number, results: readonly Result[]): void {
+export function answerFlat(
+  call: Call, statusCode: number, results: readonly Result[],
+  headers: Readonly<Record<string, string>> = {}
+): void {
   if (results.every(({ error }) => error === undefined)) {
-    call.answer(statusCode, results)
+    call.answer(statusCode, results, headers)
     return
   }
   const error = errors.batchFailed().info
-  call.answer(error.statusCode, { error, batchResponse: results }, errorHeaders(error))
+  const all = { ...headers, ...errorHeaders(error) }
+  call.answer(error.statusCode, { error, batchResponse: results }, all)
 }

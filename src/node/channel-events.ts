@@ -4,8 +4,9 @@ import { META_PREFIX } from '../wire/params.ts'
 import type { MetaEvents } from './meta-events.ts'
 
 /**
- * A channel has become active, or is so no more; metachannels are not told of. In one region it is
- * active there if it is at all, so both are told.
+ * A channel has become active in this region, or is so no more; metachannels are not told of. They
+ * stay in their region, so that both are told there, whatever goes on in others
+ * (docs/decisions/0024-regions.md).
  */
 export function tellActivity(
   events: MetaEvents, channel: string, isActive: boolean, region: string

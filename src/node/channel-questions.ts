@@ -19,7 +19,7 @@ export function questionsOf(
   { generation, siteCode }: { readonly generation: number; readonly siteCode: string },
   { deadlines, random, now }: AskingPorts,
   mastership: Mastership,
-  relays: () => Pick<Relays, 'names' | 'absent' | 'masterIn'>,
+  relays: () => Pick<Relays, 'names' | 'absent' | 'masterIn' | 'placesIn' | 'isListedIn'>,
   send: (to: Place, message: PeerMessage) => void
 ): Questions {
   return new Questions({
@@ -30,8 +30,9 @@ export function questionsOf(
     nowMs: () => now().monoMs,
     masterPlace: (channel, region) => region === undefined ? mastership.masterPlace(channel)
       : relays().masterIn(region, channel),
-    places: () => mastership.places(),
-    isListed: (place) => mastership.isListed(place),
+    places: (region) => region === undefined ? mastership.places() : relays().placesIn(region),
+    isListed: (place, region) => region === undefined ? mastership.isListed(place)
+      : relays().isListedIn(region, place),
     regions: () => relays().names,
     absent: () => relays().absent,
     send

@@ -280,7 +280,8 @@ export class Channels {
   /** Everything here in one line each, for /debug. */
   describe(): string[] {
     const clients = [...this.#clients.values()].map((client) => client.describe())
-    return [...this.#partitions.describe(), ...clients, ...this.groups.describe()]
+    const relays = this.relays.describe()
+    return [...this.#partitions.describe(), ...clients, ...this.groups.describe(), ...relays]
   }
 
   #dispatch(from: Place, message: PeerMessage): void {
@@ -292,11 +293,16 @@ export class Channels {
     else this.#toParts(from, message)
   }
 
-  /** Another region says something to a relay, or to a master. */
+  /**
+   * Another region says something to a relay, or to a master. Who is known not to be of it has its
+   * name and is another one, or is new there and asks again. A node that has just begun hears of
+   * regions seconds later, and answers meanwhile.
+   */
   #onRelayMessage(from: Place, message: RelayMessage): void {
+    if (!this.relays.mayBeOf(message.region, from)) return
     if (isToRelay(message)) this.relays.onMessage(from, message)
     else this.#partitions.onMessage(from, message)
-    if (message.kind === 'relayJoin') this.relays.wake(message)
+    if (message.kind === 'relayJoin' || message.kind === 'relayHold') this.relays.wake(message)
   }
 
   #toParts(

@@ -1,11 +1,17 @@
-/** Members of a channel, as its master knows them, asked for page by page. */
+/** Members of a channel, as its master or those of all regions know them, page by page. */
 
 import { limits } from '../base/limits.ts'
 import type { AskMembers } from '../channel/legacies.ts'
 import { memberKey } from '../channel/presence.ts'
 import { itemBytes } from '../channel/presence-pages.ts'
 import type { PresenceMember } from '../peer/message.ts'
-import type { Asker, Questions } from './questions.ts'
+import type { PresenceAnswer, PresenceQuestion } from '../peer/question-message.ts'
+import type { Questions } from './questions.ts'
+
+/** Who is asked: our region's master alone, or those of all regions (world-asking.ts). */
+export type MembersSource = (
+  channel: string, question: PresenceQuestion, onAnswer: (answer: PresenceAnswer) => void
+) => void
 
 /** Which members are asked for. */
 export interface MembersRequest {
@@ -24,12 +30,11 @@ export interface MembersPage {
   readonly next: string | undefined
 }
 
-/** Asks the master for members until a page is full, or there are no more. */
+/** Asks for members until a page is full, or there are no more. */
 export function readMembers(
   channel: string,
   { clientId, connectionId, after, limit, isExact = false }: MembersRequest,
-  questions: Questions,
-  asker: Asker,
+  source: MembersSource,
   onPage: (page: MembersPage) => void
 ): void {
   const members: PresenceMember[] = []
@@ -37,7 +42,7 @@ export function readMembers(
     const countMax = limit + 1 - members.length
     const whose = { clientId, connectionId, after: from, countMax, isExact }
     const question = { kind: 'presence' as const, ...whose }
-    questions.ask(asker, channel, question, (answer) => {
+    source(channel, question, (answer) => {
       members.push(...answer.members)
       const last = answer.members.at(-1)
       if (members.length <= limit && !answer.isWhole && last !== undefined) {
@@ -57,23 +62,19 @@ export interface Taking {
   readonly bytesMax: number
 }
 
-/**
- * Asks the master for all members, or for all of those; `onAll` is told undefined where that would
- * be too much.
- */
+/** Asks for all members, or for all of those; `onAll` is told undefined where it is too much. */
 export function readAllMembers(
   channel: string,
   those: Pick<MembersRequest, 'connectionId' | 'isExact'>,
   taking: Taking,
-  questions: Questions,
-  asker: Asker,
+  source: MembersSource,
   onAll: (members: readonly PresenceMember[] | undefined) => void
 ): void {
   const members: PresenceMember[] = []
   let bytes = 0
   const ask = (after: string | undefined): void => {
     const request = { ...those, after, limit: limits.pageItemsMax }
-    readMembers(channel, request, questions, asker, (page) => {
+    readMembers(channel, request, source, (page) => {
       members.push(...page.members)
       const pageBytes = page.members.reduce((sum, member) => sum + itemBytes(member), 0)
       bytes += pageBytes
@@ -95,7 +96,8 @@ export function readAllMembers(
 export function askMembersBy(questions: () => Questions): AskMembers {
   return (channel, connectionId, asker, onAll) => {
     const taking = { bytes: 0, bytesMax: limits.presenceBytesMax }
-    readAllMembers(channel, { connectionId, isExact: true }, taking, questions(), asker, onAll)
+    const source: MembersSource = (...asked) => questions().ask(asker, ...asked)
+    readAllMembers(channel, { connectionId, isExact: true }, taking, source, onAll)
   }
 }
 

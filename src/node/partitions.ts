@@ -22,13 +22,13 @@ import type { Keeping } from '../channel/channel-archive.ts'
 import type { Fate } from '../channel/claims.ts'
 import type { AskedRegions } from '../channel/moving.ts'
 import { PartitionMaster } from '../channel/partition.ts'
-import type { PartitionPorts } from '../channel/partition-ports.ts'
+import type { OtherRegions, PartitionPorts } from '../channel/partition-ports.ts'
 import { TailPool } from '../channel/tail.ts'
 import type { ChannelMaster } from '../channel/master.ts'
 import type { UsedChannels } from '../channel/used-channels.ts'
 import type { LogRoom } from '../log/room.ts'
 import type { ListenersAsked } from '../peer/listeners-message.ts'
-import type { HandedOver, PeerMessage, RollAnswered, Standing, ToMaster } from '../peer/message.ts'
+import type { HandedOver, PeerMessage, RollAnswered, ToMaster } from '../peer/message.ts'
 import type { Place } from '../peer/place.ts'
 import type { RelayAsk, RelayHold, Stretch } from '../peer/relay-message.ts'
 import { Duels } from './duels.ts'
@@ -59,7 +59,11 @@ export interface PartitionsPorts {
   /** A channel has become active, or is so no more. */
   onActivity(channel: string, isActive: boolean): void
   /** The same of one mastership (channel/partition-ports.ts). */
-  onUsed(channel: string, isUsed: boolean, isNew: boolean): void
+  onUsed(channel: string, isUsed: boolean, isNew: boolean, sinceMs: number | undefined): void
+  /** Whether there are other regions, and all of them are heard, or this one is. */
+  others(region?: string): OtherRegions
+  /** The names of all of them. */
+  otherRegions(): readonly string[]
   /** Asks the other regions how many are attached to the channel there, or not any more. */
   countAbroad(channel: string, isWanted: boolean): void
   /** Asks the channel's masters in all other regions; returns which these are. */
@@ -72,8 +76,8 @@ export interface PartitionsPorts {
   askToHold(hold: RelayHold, turn: number): boolean
   /** Says to a region how much of what was born there is written here. */
   sayWritten(channel: string, region: string, stretch: Stretch): void
-  /** The relay to a region is to begin after this, if it has not begun yet. */
-  startRelay(channel: string, region: string, from: Standing): void
+  /** A region that said that nobody uses the channel there is asked again. */
+  wakeRelay(channel: string, region: string): void
 }
 
 export class Partitions {
@@ -296,7 +300,7 @@ export class Partitions {
       workerGeneration: generation,
       restsUntilMs: isAwaited ? 0 : this.#duels.restsUntilMs(partition)
     }
-    return new PartitionMaster(claimant, {
+    const master: PartitionMaster = new PartitionMaster(claimant, {
       log: outbox,
       region: this.#options.siteCode,
       archive: outbox,
@@ -313,15 +317,21 @@ export class Partitions {
       fateOf: (incarnation) => this.#ports.fateOf(incarnation),
       send: (to, message) => this.#ports.send(to, message),
       onActivity: (channel, isActive) => this.#ports.onActivity(channel, isActive),
-      onUsed: (channel, isUsed, isNew) => this.#ports.onUsed(channel, isUsed, isNew),
+      onUsed: (channel, isUsed, ...more) => {
+        // One that is given away may end after another one has begun here.
+        const current = this.#masters.get(partition) ?? master
+        if (isUsed || current === master) this.#ports.onUsed(channel, isUsed, ...more)
+      },
       toRegions: (...asked) => this.#ports.toRegions(...asked),
       askAbroad: (channel, questionTo, onAnswers) => {
         this.#ports.askAbroad(channel, questionTo, onAnswers)
       },
       askToHold: (hold, turn) => this.#ports.askToHold(hold, turn),
       sayWritten: (channel, region, stretch) => this.#ports.sayWritten(channel, region, stretch),
-      startRelay: (channel, region, from) => this.#ports.startRelay(channel, region, from),
+      wakeRelay: (channel, region) => this.#ports.wakeRelay(channel, region),
       countAbroad: (channel, isWanted) => this.#ports.countAbroad(channel, isWanted),
+      others: (region) => this.#ports.others(region),
+      otherRegions: () => this.#ports.otherRegions(),
       homes: () => mastership.homes(partition),
       isAlive: (owner) => mastership.isAlive(owner),
       regionGraceMs: () => this.#ports.regionGraceMs(),
@@ -335,5 +345,6 @@ export class Partitions {
       onViewHeard: (viewVersion) => outbox.heardView(viewVersion, undefined),
       note: (text) => outbox.note(text)
     }, isAwaited)
+    return master
   }
 }

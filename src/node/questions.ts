@@ -35,10 +35,10 @@ export interface QuestionsPorts {
   regions(): readonly string[]
   /** The names of those that cannot be asked, for nothing is heard of them. */
   absent(): readonly string[]
-  /** Every worker of the region. */
-  places(): readonly Place[]
+  /** Every worker of the region, or of another one. */
+  places(region?: string): readonly Place[]
   /** True for one of them. */
-  isListed(place: Place): boolean
+  isListed(place: Place, region?: string): boolean
   send(to: Place, message: QuestionMessage): void
 }
 
@@ -47,7 +47,7 @@ interface Open {
   readonly message: QuestionMessage & { readonly kind: 'ask' | 'enumerate' }
   /** The place that is asked whatever the view says; undefined: the channel's master. */
   readonly place: Place | undefined
-  /** Another region, of whose master it is asked. */
+  /** Another region, of whose master or worker it is asked. */
   readonly region: string | undefined
   askedPlace: Place | undefined
   retryMs: number
@@ -85,9 +85,9 @@ export class Questions {
     return this.#ports.absent()
   }
 
-  /** Every worker of the region: whom `enumerate` can ask. */
-  places(): readonly Place[] {
-    return this.#ports.places()
+  /** Every worker of our region, or of another one: whom `enumerate` can ask. */
+  places(region?: string): readonly Place[] {
+    return this.#ports.places(region)
   }
 
   /** Asks the channel's master; `onAnswer` is called at most once, with an answer of that kind. */
@@ -126,17 +126,21 @@ export class Questions {
     }
   }
 
-  /** Asks one worker what it has; `onAnswer` is told undefined if it leaves the region before. */
+  /**
+   * Asks one worker what it has, of our region or another one; `onAnswer` is told undefined if it
+   * leaves the region before, and abroad after a second.
+   */
   enumerate(
     asker: Asker,
     place: Place,
     question: Omit<Enumerate, 'kind' | 'askNo'>,
-    onAnswer: (answer: Enumerated | undefined) => void
+    onAnswer: (answer: Enumerated | undefined) => void,
+    region?: string
   ): void {
     const askNo = ++this.#askNo
     const message = { kind: 'enumerate' as const, askNo, ...question }
     const take = onAnswer as Open['onAnswer']
-    this.#begin({ asker, message, place, region: undefined, onAnswer: take })
+    this.#begin({ asker, message, place, region, onAnswer: take })
   }
 
   onAnswer(answered: QuestionMessage & { readonly kind: 'answered' | 'enumerated' }): void {
@@ -196,8 +200,8 @@ export class Questions {
   }
 
   #isLost({ place, region }: Open): boolean {
-    if (region !== undefined) return !this.#ports.regions().includes(region)
-    return place !== undefined && !this.#ports.isListed(place)
+    if (region !== undefined && !this.#ports.regions().includes(region)) return true
+    return place !== undefined && !this.#ports.isListed(place, region)
   }
 
   #placeOf({ place, region, message }: Open): Place | undefined {

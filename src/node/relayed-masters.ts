@@ -53,14 +53,17 @@ export function relaysOf(
 /** What masters want of the relays of their worker, and of other regions. */
 export function toRelays(relays: () => Relays): Pick<
   PartitionsPorts,
-  'onUsed' | 'toRegions' | 'askToHold' | 'sayWritten' | 'startRelay' | 'countAbroad'
+  'onUsed' | 'others' | 'otherRegions' | 'toRegions' | 'askToHold' | 'sayWritten' | 'wakeRelay' |
+  'countAbroad'
 > {
   return {
-    onUsed: (channel, isUsed, isNew) => relays().onUsed(channel, isUsed, isNew),
+    onUsed: (...used) => relays().onUsed(...used),
+    others: (region) => relays().others(region),
+    otherRegions: () => relays().worldNames,
     toRegions: (...asked) => relays().askAll(...asked),
     askToHold: (hold, turn) => relays().askOne(hold, turn),
     sayWritten: (...said) => relays().sayWritten(...said),
-    startRelay: (...start) => relays().start(...start),
+    wakeRelay: (channel, region) => relays().wake({ channel, region }),
     countAbroad: (channel, isWanted) => relays().count(channel, isWanted)
   }
 }
@@ -71,6 +74,8 @@ function relayedMasters(
 ): RelayedMasters {
   return {
     standingOf: (channel, region) => masterOf(channel)?.relaying.standingOf(region),
+    begins: (channel, region) => masterOf(channel)?.relaying.comeback?.begins(region),
+    giveUp: (channel, region) => masterOf(channel)?.relaying.giveUp(region) === true,
     hasRoom: (channel) => masterOf(channel)?.relaying.hasRoom === true,
     take: (channel, region, relayed) => {
       const master = masterOf(channel)

@@ -8,21 +8,29 @@ import type { Now } from '../base/clock.ts'
 import type { Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
 import type { Random } from '../base/random.ts'
+import type { Begins } from '../channel/comeback.ts'
 import type { AskedRegion, AskedRegions } from '../channel/moving.ts'
+import type { OtherRegions } from '../channel/partition-ports.ts'
 import type { Headcount } from '../peer/census-message.ts'
 import type { PeerMessage, Standing } from '../peer/message.ts'
-import { isSamePlace, type Place } from '../peer/place.ts'
+import { isSamePlace, type Place, placeKey } from '../peer/place.ts'
 import type {
   RelayAsk, Relayed, RelayHold, RelayJoin, RelayTold, Stretch, ToRelay
 } from '../peer/relay-message.ts'
 import { Relay, type RelayStart } from '../region/relay.ts'
+import { RelayGauge, type RelayStanding } from '../region/relay-gauge.ts'
 import type { Foreign } from './ports.ts'
 import { Mastership } from './mastership.ts'
+import { RegionsHeard } from './regions-heard.ts'
 
 /** The masters of this worker, as relays need them. */
 export interface RelayedMasters {
   /** How far what was born in a region is written on a channel; undefined: nothing was. */
   standingOf(channel: string, region: string): Standing | undefined
+  /** It had been let go, and the region is to tell what came since; else undefined. */
+  begins(channel: string, region: string): Begins | undefined
+  /** That is not waited for any more; false: it has told that, or is not to. */
+  giveUp(channel: string, region: string): boolean
   /** False while the log takes nothing of a channel. */
   hasRoom(channel: string): boolean
   /** Gives on what was born there; false: there is no room, or no such channel. */
@@ -60,9 +68,8 @@ export interface RelaysPorts {
 
 /** The relays of one channel. */
 interface Used {
-  readonly isNew: boolean
-  /** When it began to be used. */
-  readonly sinceMs: number
+  /** When its clients may have begun to miss something; see `PartitionPorts`. */
+  readonly sinceMs: number | undefined
   /** True: somebody wants to know how many are attached in other regions. */
   isCounted: boolean
   /** By region; all channels without any share one. */
@@ -76,9 +83,11 @@ export class Relays {
   /** By region: who masters what there. */
   readonly #regions = new Map<string, Mastership>()
   readonly #used = new Map<string, Used>()
-  /** Regions that left a question unanswered, and have not been heard since. */
-  readonly #silent = new Set<string>()
+  readonly #gauge = new RelayGauge()
+  readonly #heard = new RegionsHeard()
   #absent: readonly string[] = []
+  /** Regions that were not heard of, though they belong to the world. */
+  readonly #lost = new Set<string>()
   /** Since when regions are asked about clients that moved, and have not said anything, in ms. */
   readonly #unheardSinceMs = new Map<string, number>()
 
@@ -91,13 +100,26 @@ export class Relays {
     return [...this.#regions.values()].some((region) => !region.isStranger(place))
   }
 
+  /** False for a place that is known not to be of this region. */
+  mayBeOf(region: string, place: Place): boolean {
+    return region !== this.#ports.region && this.#regions.get(region)?.isStranger(place) !== true
+  }
+
   /** The life `generation` of `place` has spoken to us. */
   hear(place: Place, generation: number): void {
     for (const [name, region] of this.#regions) {
       if (region.isStranger(place)) continue
       region.hear(place, generation)
       this.#unheardSinceMs.delete(name)
+      this.#gauge.onHeard(name, this.#ports.now().monoMs)
     }
+  }
+
+  /** How the relays stand to each of the other regions. */
+  standings(): RelayStanding[] {
+    const { masters, now } = this.#ports
+    const hasRoom = (channel: string): boolean => masters.hasRoom(channel)
+    return this.#gauge.standings(this.names, this.#used.size, hasRoom, now().monoMs)
   }
 
   /** The names of the other regions. */
@@ -106,13 +128,34 @@ export class Relays {
   }
 
   /** The names of others that belong to the world, and of which nothing is heard. */
-  get absent(): readonly string[] {
-    return this.#absent
+  get absent(): readonly string[] { return this.#absent }
+
+  /** The names of both. */
+  get worldNames(): string[] { return [...this.names, ...this.#absent] }
+
+  /**
+   * Whether there are other regions, and all of them, or the one that is named, have been heard and
+   * have heard us for long enough to have asked what they missed.
+   */
+  others(region?: string): OtherRegions {
+    const names = region === undefined ? this.worldNames : [region]
+    if (names.length === 0) return 'none'
+    return this.#heard.haveAsked(names, this.#ports.now().monoMs) ? 'heard' : 'silent'
   }
 
   /** Where the channel's master is in another region, if anybody is known to be it. */
   masterIn(region: string, channel: string): Place | undefined {
     return this.#regions.get(region)?.masterPlace(channel)
+  }
+
+  /** Every worker of another region. */
+  placesIn(region: string): Place[] {
+    return this.#regions.get(region)?.places() ?? []
+  }
+
+  /** True for one of them. */
+  isListedIn(region: string, place: Place): boolean {
+    return this.#regions.get(region)?.isListed(place) === true
   }
 
   /** The first worker of each other region, in the order of its view. */
@@ -123,14 +166,17 @@ export class Relays {
   /** What is known of the other regions has changed. */
   onWorld(foreign: readonly Foreign[], absent: readonly string[]): void {
     this.#absent = absent
+    for (const name of absent) this.#lost.add(name)
     for (const [name, region] of this.#regions) {
       if (foreign.some((each) => each.region === name)) continue
+      this.#lost.add(name)
       for (const place of region.places()) this.#ports.onPlaceEnded(place)
       this.#regions.delete(name)
-      this.#silent.delete(name)
+      this.#heard.end(name)
       this.#unheardSinceMs.delete(name)
+      this.#gauge.forget(name)
       for (const [channel, { relays }] of this.#used) {
-        relays.get(name)?.close()
+        relays.get(name)?.close(absent.includes(name))
         if (relays.delete(name)) this.#ports.masters.onRelay(channel, name, false)
       }
     }
@@ -138,54 +184,56 @@ export class Relays {
     this.#ports.onWorld()
   }
 
-  /** A channel that is mastered here is used from now on, or no more. */
-  onUsed(channel: string, isUsed: boolean, isNew: boolean): void {
-    if (!isUsed) {
-      const relays = this.#used.get(channel)?.relays ?? []
-      this.#used.delete(channel)
-      for (const [name, relay] of relays) {
-        relay.close()
-        this.#ports.masters.onRelay(channel, name, false)
-      }
-      return
+  /** A channel that is mastered here is used from now on, or no more; see `PartitionPorts`. */
+  onUsed(channel: string, isUsed: boolean, isNew: boolean, sinceMs: number | undefined): void {
+    const former = this.#used.get(channel)?.relays ?? []
+    this.#used.delete(channel)
+    for (const [name, relay] of former) {
+      relay.close()
+      this.#ports.masters.onRelay(channel, name, false)
     }
-    const sinceMs = this.#ports.now().wallMs
-    const used: Used = { isNew, sinceMs, isCounted: false, relays: NO_RELAYS }
+    if (!isUsed) return
+    const used = { sinceMs, isCounted: false, relays: NO_RELAYS }
     this.#used.set(channel, used)
     if (this.#regions.size === 0) return
-    const awaited = new Set([...this.#regions.keys()].filter((name) => !this.#silent.has(name)))
+    const awaited = new Set(this.names.filter((name) => !this.#heard.isSilent(name)))
     const letIn = isNew && awaited.size > 0 ? this.#ports.masters.wait(channel) : undefined
     for (const name of this.#regions.keys()) {
+      if (!awaited.has(name)) this.#giveUp(channel, used, name)
       this.#begin(channel, used, name, () => {
         if (awaited.delete(name) && awaited.size === 0) letIn?.()
       })
     }
     const { deadlines, now } = this.#ports
     deadlines.at(now().monoMs + limits.relayWaitMs, () => {
-      for (const name of awaited) this.#silent.add(name)
+      for (const name of awaited) {
+        this.#heard.onSilent(name)
+        this.#giveUp(channel, used, name)
+      }
       letIn?.()
     })
   }
 
-  /** A relay of another region Joins: the channel is used there. */
-  wake({ channel, region }: RelayJoin): void {
+  /** A region has something to tell, or may have: its relay Joins, or it wants that held. */
+  wake({ channel, region }: Pick<RelayJoin, 'channel' | 'region'>): void {
     this.#used.get(channel)?.relays.get(region)?.wake()
   }
 
   /** A master of another region says something. */
   onMessage(from: Place, message: ToRelay | RelayTold): void {
     const { channel, region } = message
-    this.#silent.delete(region)
-    if (message.kind === 'relayTold') {
-      this.#ports.masters.onTold(message)
+    this.#heard.onHeard(region, this.#ports.now().monoMs)
+    if (message.kind === 'relayTold') return this.#ports.masters.onTold(message)
+    if (message.kind === 'relayAgain' && channel === '') {
+      this.#relaysTo(from, (relay) => relay.onForgotten())
       return
     }
     const relay = this.#used.get(channel)?.relays.get(region)
     if (relay !== undefined) relay.onMessage(message)
     else if (message.kind === 'relayDeliver' || message.kind === 'relayAgain') {
       // It was told that the relay has ended, and that was lost.
-      const part = { kind: 'relayPart' as const, channel, region: this.#ports.region, relayId: '' }
-      this.#ports.send(from, part)
+      const { region: own } = this.#ports
+      this.#ports.send(from, { kind: 'relayPart', channel, region: own, relayId: '' })
     }
   }
 
@@ -229,20 +277,20 @@ export class Relays {
     this.#used.get(channel)?.relays.get(region)?.sayWritten(stretch)
   }
 
-  /** The relay to a region is to begin after this, if it has not begun yet. */
-  start(channel: string, region: string, from: Standing): void {
-    this.#used.get(channel)?.relays.get(region)?.startFrom(from)
+  /** What was said to or by `place` may be lost: that a channel is used there, too. */
+  onLinkReset(place: Place): void {
+    this.#relaysTo(place, (relay) => relay.onForgotten())
   }
 
-  /** What was said to `place` may be lost. */
-  onLinkReset(place: Place): void {
-    for (const [name, region] of this.#regions) {
-      for (const [channel, { relays }] of this.#used) {
-        const master = region.masterPlace(channel)
-        if (master !== undefined && isSamePlace(master, place)) {
-          relays.get(name)?.onMasterUncertain()
-        }
-      }
+  /** What is said to `place` is let go, as it confirms nothing; or no more. */
+  onMute(place: Place, isMute: boolean): void {
+    const key = placeKey(place)
+    if (!isMute) {
+      this.#heard.onUnmute(key, this.#ports.now().monoMs)
+      return
+    }
+    for (const [region, mastership] of this.#regions) {
+      if (!mastership.isStranger(place)) this.#heard.onMute(key, region)
     }
   }
 
@@ -255,26 +303,54 @@ export class Relays {
     const known = this.#regions.get(name)
     const region = known ?? new Mastership(this.#ports.self, 1)
     this.#regions.set(name, region)
+    if (known === undefined) this.#heard.begin(name, this.#ports.now().monoMs)
     const before = new Map([...this.#used.keys()].map((channel) =>
       [channel, known?.masterLife(channel)]))
     const { ended, anew, heardAnew } = region.learn(view, generations, new Set())
+    for (const place of ended) this.onMute(place, false)
     for (const place of ended) this.#ports.onPlaceEnded(place)
     for (const place of anew) this.#ports.onPeerRestarted(place)
     for (const place of heardAnew) this.#ports.onLinkReset(place)
+    if (known === undefined && this.#lost.delete(name)) this.#sayAgain(region)
     for (const [channel, used] of this.#used) {
       const relay = used.relays.get(name)
-      if (relay === undefined) this.#begin(channel, used, name, () => undefined)
-      else if (before.get(channel) !== region.masterLife(channel)) relay.onMasterUncertain()
+      if (relay === undefined) this.#beginLate(channel, used, name)
+      else if (before.get(channel) !== region.masterLife(channel)) relay.onForgotten()
     }
   }
 
-  #begin(channel: string, used: Used, name: string, onAnswered: () => void): void {
+  #relaysTo(place: Place, run: (relay: Relay) => void): void {
+    for (const [name, region] of this.#regions) {
+      for (const [channel, { relays }] of this.#used) {
+        const master = region.masterPlace(channel)
+        const relay = relays.get(name)
+        if (master !== undefined && isSamePlace(master, place) && relay !== undefined) run(relay)
+      }
+    }
+  }
+
+  /** It may have heard us all the time, and taken what was said to nobody for all there was. */
+  #sayAgain(region: Mastership): void {
+    const again = { kind: 'relayAgain' as const, channel: '', region: this.#ports.region }
+    for (const place of region.places()) this.#ports.send(place, again)
+  }
+
+  /** Its clients were let in without that region, so what came since then is for them, too. */
+  #beginLate(channel: string, used: Used, name: string): void {
+    this.#giveUp(channel, used, name)
+    this.#begin(channel, used, name)
+  }
+
+  #begin(channel: string, used: Used, name: string, onAnswered = (): void => undefined): void {
     const { deadlines, random, masters, now, send } = this.#ports
     const region = this.#regions.get(name)!
-    const relay = new Relay(channel, this.#ports.region, this.#startOf(channel, used, name), {
+    const gauge = this.#gauge
+    const start = this.#startOf(channel, used, name)
+    const relay: Relay = new Relay(channel, this.#ports.region, start, {
       deadlines,
       random,
       nowMs: () => now().monoMs,
+      wallMs: () => now().wallMs,
       viewVersion: () => region.viewVersion,
       send: (message) => {
         const master = region.masterPlace(channel)
@@ -282,6 +358,10 @@ export class Relays {
       },
       hasRoom: () => masters.hasRoom(channel),
       onSilent: (isSilent) => masters.onRelay(channel, name, !isSilent),
+      onBehind: (isBehind) => {
+        if (isBehind) gauge.onBehind(relay, { region: name, channel, sinceMs: now().monoMs })
+        else gauge.onAbreast(relay)
+      },
       take: (relayed) => masters.take(channel, name, relayed),
       takeNobody: () => masters.takeNobody(channel, name),
       onCount: (count) => masters.onCount(channel, name, count),
@@ -295,10 +375,21 @@ export class Relays {
     relay.begin()
   }
 
-  #startOf(channel: string, { isNew, sinceMs }: Used, name: string): RelayStart {
-    const standing = this.#ports.masters.standingOf(channel, name)
-    if (standing !== undefined) return { kind: 'from', standing }
-    if (isNew) return { kind: 'since', ms: sinceMs }
-    return { kind: 'unknown', ms: sinceMs - limits.tailMs }
+  #startOf(channel: string, { sinceMs }: Used, name: string): RelayStart {
+    const { masters, now } = this.#ports
+    const standing = masters.standingOf(channel, name)
+    const { sinceMs: backMs = 0, only } = masters.begins(channel, name) ?? {}
+    if (standing !== undefined) return { kind: 'from', standing, only }
+    const { monoMs, wallMs } = now()
+    if (backMs === 0) return { kind: 'since', monoMs: sinceMs, only }
+    // By a clock that was set back nobody knows how long ago that was.
+    if (wallMs < backMs && masters.giveUp(channel, name)) return { kind: 'since', monoMs: sinceMs }
+    return { kind: 'since', monoMs: monoMs - (wallMs - backMs) - limits.clockSkewMs, only }
+  }
+
+  /** A region is not heard: what came before its relay begins is not waited for. */
+  #giveUp(channel: string, used: Used, name: string): void {
+    if (this.#used.get(channel) !== used || !this.#ports.masters.giveUp(channel, name)) return
+    used.relays.get(name)?.startSince(used.sinceMs ?? this.#ports.now().monoMs)
   }
 }

@@ -13,10 +13,12 @@ import type { Call } from './call.ts'
 import { InTurns } from './in-turns.ts'
 import { readAllMembers } from './members-reading.ts'
 import type { Parsed } from './paging.ts'
+import { missingHeaders } from './regions-missing.ts'
 import type { RequestPorts } from './request-ports.ts'
 import { askedChannel } from './rest-channel.ts'
 import { countRead, membersAs } from './rest-presence.ts'
 import { countRefused, type Published, publishOn } from './rest-publish.ts'
+import { WorldAsking } from './world-asking.ts'
 
 /** What became of one channel of a batch. */
 type Result = { readonly channel: string; readonly error?: ErrorInfo }
@@ -74,7 +76,7 @@ export function publishBatch(call: Call, ports: RequestPorts): void {
   })
 }
 
-/** `GET /presence`: who is present on each of the channels. */
+/** `GET /presence`: who is present on each of the channels, in any region of the world. */
 export function readPresenceBatch(call: Call, ports: RequestPorts): void {
   const { query } = call.request
   const text = query.get('channels') ?? ''
@@ -84,13 +86,14 @@ export function readPresenceBatch(call: Call, ports: RequestPorts): void {
     return
   }
   const taking = { bytes: 0, bytesMax: limits.batchAnswerBytesMax }
+  const asking = new WorldAsking(ports.questions, call)
   const run = ({ channel }: { channel: string }, onResult: (result: Result) => void): void => {
     const asked = askedChannel(channel, ['subscribe', 'presence'], call.caller)
     if (!asked.ok) {
       onResult({ channel, error: asked.error.info })
       return
     }
-    readAllMembers(asked.key, {}, taking, ports.questions, call, (members) => {
+    readAllMembers(asked.key, {}, taking, asking.members, (members) => {
       if (members !== undefined) countRead(members, ports, call)
       const result = members === undefined ? { error: errors.answerTooLarge(taking.bytesMax).info }
         : { presence: membersAs(members, call.format) }
@@ -98,8 +101,9 @@ export function readPresenceBatch(call: Call, ports: RequestPorts): void {
     })
   }
   gather(channels, run, ports, (results) => {
-    if (call.version < COUNTED_VERSION_MIN) answerFlat(call, 200, results)
-    else call.answer(200, counts(results))
+    const headers = missingHeaders(asking.missing)
+    if (call.version < COUNTED_VERSION_MIN) answerFlat(call, 200, results, headers)
+    else call.answer(200, counts(results), headers)
   })
 }
 

@@ -1,7 +1,8 @@
 /**
- * Which channels there are, and how they are used (protocol 14.4). A channel is active while
- * somebody is attached or present: those are listed. Who asks for one is told of it in any case,
- * for it is there for whoever uses it; its metrics are zeros where nobody does.
+ * Which channels there are, and how they are used (protocol 14.4), in any region of the world. A
+ * channel is active while somebody is attached or present: those are listed. Who asks for one is
+ * told of it in any case, for it is there for whoever uses it; its metrics are zeros where nobody
+ * does.
  */
 
 import { allowsEverywhere } from '../auth/capability.ts'
@@ -11,8 +12,10 @@ import type { Call } from './call.ts'
 import { Enumeration, type NamesPage } from './enumeration.ts'
 import { InTurns } from './in-turns.ts'
 import { cursorOf, cursorText, limitOf, linksOf } from './paging.ts'
+import { missingHeaders } from './regions-missing.ts'
 import type { RequestPorts } from './request-ports.ts'
 import { askedChannel } from './rest-channel.ts'
+import { WorldAsking } from './world-asking.ts'
 
 /** Versions below tell the details of channels unless they are asked for names. */
 const NAMES_VERSION_MIN = 3
@@ -24,8 +27,9 @@ export function readChannel(call: Call, { questions }: RequestPorts): void {
     call.refuse(channel.error.info)
     return
   }
-  questions.ask(call, channel.key, { kind: 'status' }, ({ occupancy }) =>
-    call.answer(200, detailsOf(channel.name.base, occupancy)))
+  const asking = new WorldAsking(questions, call)
+  asking.status(channel.key, (occupancy) =>
+    call.answer(200, detailsOf(channel.name.base, occupancy), missingHeaders(asking.missing)))
 }
 
 /** `GET /channels`. Whoever asks is told of all, so the capability must be on `*`. */
@@ -52,18 +56,22 @@ export function listChannels(call: Call, { questions, enumerations }: RequestPor
   const request = {
     appId, prefix: query.get('prefix') ?? '', after: after.value ?? '', limit: limit.value
   }
-  new Enumeration(request, questions, call, ({ names, next }: NamesPage) => {
+  const asking = new WorldAsking(questions, call)
+  new Enumeration(request, questions, asking, call, ({ names, usedIn, next }: NamesPage) => {
     const cursor = next === undefined ? undefined : cursorText(next)
     const links = linksOf(call.request, { limit: String(limit.value), by }, cursor)
+    const answer = (told: readonly unknown[]): void =>
+      call.answer(200, told, { ...links, ...missingHeaders(asking.missing) })
     if (by === 'id') {
-      call.answer(200, names, links)
+      answer(names)
       return
     }
     new InTurns<string, object>(
       names,
-      (name, onResult) => questions.ask(call, `${appId}/${name}`, { kind: 'status' },
-        ({ occupancy }) => onResult(detailsOf(name, occupancy))),
-      (details) => call.answer(200, details, links)
+      (name, onResult) => asking.status(`${appId}/${name}`,
+        (occupancy) => onResult(detailsOf(name, occupancy)),
+        (region) => usedIn.get(name)!.has(region)),
+      answer
     ).begin()
   }).begin()
 }

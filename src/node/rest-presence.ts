@@ -1,4 +1,4 @@
-/** Who is present on a channel (protocol 8.6), by pages, as its master knows it. */
+/** Who is present on a channel (protocol 8.6), in any region of the world, by pages. */
 
 import { shownMember } from '../channel/sync-pages.ts'
 import type { PresenceMember } from '../peer/message.ts'
@@ -9,7 +9,9 @@ import type { Call } from './call.ts'
 import { type MembersRequest, readMembers } from './members-reading.ts'
 import { cursorOf, cursorText, limitOf, linksOf } from './paging.ts'
 import type { RequestPorts } from './request-ports.ts'
+import { missingHeaders } from './regions-missing.ts'
 import { askedChannel } from './rest-channel.ts'
+import { WorldAsking } from './world-asking.ts'
 
 /** `GET /channels/{c}/presence`. */
 export function readPresence(call: Call, ports: RequestPorts): void {
@@ -32,11 +34,14 @@ export function readPresence(call: Call, ports: RequestPorts): void {
     after: after.value,
     limit: limit.value
   }
-  readMembers(channel.key, request, ports.questions, call, ({ members, next }) => {
+  const asking = new WorldAsking(ports.questions, call)
+  readMembers(channel.key, request, asking.members, ({ members, next }) => {
     countRead(members, ports, call)
     const cursor = next === undefined ? undefined : cursorText(next)
     const links = linksOf(call.request, { limit: String(limit.value) }, cursor)
-    call.answer(200, membersAs(members, call.format), links)
+    call.answer(200, membersAs(members, call.format), {
+      ...links, ...missingHeaders(asking.missing)
+    })
   })
 }
 

@@ -19,7 +19,7 @@
 import {
   decodeRevocations, encodeRevocations, endOf, type Revocation, Revocations
 } from '../auth/revocation.ts'
-import { exhaustive } from '../base/assert.ts'
+import { assert, exhaustive } from '../base/assert.ts'
 import type { Now } from '../base/clock.ts'
 import type { Deadline, Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
@@ -133,6 +133,7 @@ export class RevocationLog {
   store(
     revocations: readonly Revocation[], onOutcome: (outcome: StoreOutcome) => void
   ): void {
+    assert(revocations.length <= limits.revokeTargetsMax, 'one append carries what is stored')
     const isFull = this.#waiting.length >= limits.revocationsWaitingMax ||
       this.#heldBytes >= limits.revocationLogBytesMax
     if (isFull) {

@@ -10,7 +10,7 @@
  *
  * A new revocation costs a look at every session of the worker, or two; sessions without a token,
  * or with another key's, cost a comparison. Until everything that was ever revoked is known, tokens
- * that could be revoked prove nothing: their clients are sent elsewhere.
+ * that could be revoked prove nothing: a worker does not listen yet, or sends their clients away.
  */
 
 import type { AppDirectory } from '../auth/app.ts'
@@ -82,6 +82,11 @@ export class RevocationDesk {
     return this.#log.beatCount + this.#sync.beatCount
   }
 
+  /** False: tokens that could be revoked prove nothing yet. It stays true. */
+  get isKnown(): boolean {
+    return this.#log.isKnown
+  }
+
   sizes(): Generator<Size> {
     return this.#log.sizes()
   }
@@ -112,8 +117,8 @@ export class RevocationDesk {
   }
 
   /**
-   * Revokes tokens of one key, in the whole region; `onOutcome` is called once that is stored, or
-   * cannot be. What is known already is not stored again.
+   * Revokes tokens of one key, in the whole region, at most `revokeTargetsMax`; `onOutcome` is
+   * called once that is stored, or cannot be. What is known already is not stored again.
    */
   revoke(
     keyName: string, revocations: readonly Revocation[],
@@ -134,11 +139,18 @@ export class RevocationDesk {
       store: (revocations) => {
         for (const [keyName, some] of Map.groupBy(revocations, (each) => each.keyName)) {
           const isKey = this.#ports.directory()?.key(keyName) !== undefined
-          // What could not be stored is told again.
-          if (isKey) this.revoke(keyName, some, () => undefined)
+          if (isKey) this.#storeAbroad(keyName, some)
         }
       }
     })
+  }
+
+  /** A page of another region has more than one append carries. */
+  #storeAbroad(keyName: string, revocations: readonly Revocation[]): void {
+    for (let at = 0; at < revocations.length; at += limits.revokeTargetsMax) {
+      // What could not be stored is told again.
+      this.revoke(keyName, revocations.slice(at, at + limits.revokeTargetsMax), () => undefined)
+    }
   }
 
   #onRevocations(fresh: readonly Revocation[]): void {

@@ -107,13 +107,14 @@ export class Worker {
       {
         sendFrame: (to, frame) => outbox.send(to, frame),
         onLinkReset: (place) => this.#channels.onLinkReset(place),
+        onMute: (...mute) => this.#channels.relays.onMute(...mute),
         onPeerRestarted: (place) => this.#channels.onPeerRestarted(place),
         onPeerMessage: (from, message) => this.#channels.onPeerMessage(from, message),
         isStranger: (place) => this.#channels.isStranger(place),
+        isForeign: (place) => this.#channels.relays.isForeign(place),
         onStrangerSilent: (place) => this.#channels.onPlaceEnded(place)
       },
-      this.#deadlines,
-      random.fork('links')
+      this.#deadlines, random.fork('links')
     )
     this.#channels = new Channels(
       { self, generation, workers, siteCode },
@@ -147,9 +148,7 @@ export class Worker {
         random: random.fork('ids'),
         gate: this.#gate,
         connectionKeys: options.connectionKeys,
-        tally: options.tally,
-        meters,
-        now,
+        tally: options.tally, meters, now,
         viewVersion: () => this.#channels.viewVersion,
         askRegister: (id, message) => this.#channels.registers.ask(id, message),
         answerRegister: (to, message) => this.#channels.registers.answer(to, message)
@@ -320,6 +319,11 @@ export class Worker {
       waiting: this.#sessions.waitingCount
     }
   }
+
+  /** All that was ever revoked is known: from then on everybody can be judged who comes. */
+  get knowsRevoked(): boolean { return this.#revocations.isKnown }
+
+  relayStandings() { return this.#channels.relays.standings() }
 
   /** Everything that grows here, against its bounds. */
   *sizes(): Generator<Size> {

@@ -200,15 +200,15 @@ export function appsJsonIn (data: Record<string, string> = {}): string | undefin
   }
 }
 
-/** What the nodes were last given; nothing when the text is not ours. */
-export function parseAppsJson (text: string | undefined): CompiledApp[] {
-  if (text === undefined) return []
+/** What the nodes were last given; undefined when the text is not ours. */
+export function appsIn (text: string | undefined): CompiledApp[] | undefined {
+  if (text === undefined) return undefined
   try {
-    const { apps } = JSON.parse(text) as Partial<AppsFile>
-    return Array.isArray(apps) ? apps : []
+    const { apps } = (JSON.parse(text) ?? {}) as Partial<AppsFile>
+    return Array.isArray(apps) ? apps : undefined
   } catch (error) {
     // Somebody has edited the Secret by hand; it is about to be written anew.
-    if (error instanceof SyntaxError) return []
+    if (error instanceof SyntaxError) return undefined
     throw error
   }
 }

@@ -67,7 +67,7 @@ const appCatalogue = {
   Paused: { PausedByAnnotation: 'terminal', NotPaused: 'settled' }
 } as const satisfies Record<string, Record<string, Persistence>>
 
-/** Of the regions in `status.peers`; their globalmaster reports them. */
+/** Of the regions in `status.peers`; the globalmaster reports them, while there is one. */
 const peerCatalogue = {
   Synced: {
     InTouch: 'settled',
@@ -75,19 +75,31 @@ const peerCatalogue = {
     NotParticipating: 'terminal',
     NodesNotHeard: 'transient',
     NotInItsWorld: 'transient',
+    RelaysNotHeard: 'terminal',
+    RelaysBehind: 'transient',
     NotHeardYet: 'transient',
-    GlobalmasterSilent: 'transient'
+    GlobalmasterSilent: 'transient',
+    NotJudged: 'transient'
   },
   Unreachable: {
-    Heard: 'settled', NotHeardYet: 'transient', Silent: 'transient', HearsUsNot: 'transient'
+    Heard: 'settled', NotHeardYet: 'transient', Silent: 'transient', HearsUsNot: 'transient',
+    NotJudged: 'transient'
   },
-  Drift: { AppsAgree: 'settled', AppsDiffer: 'terminal', NotHeardYet: 'transient' },
+  Drift: {
+    AppsAgree: 'settled',
+    AppsDiffer: 'terminal',
+    AppsUnknown: 'transient',
+    NotHeardYet: 'transient',
+    GlobalmasterSilent: 'transient',
+    NotJudged: 'transient'
+  },
   NotParticipating: {
     Participates: 'settled',
     NotHeardYet: 'transient',
     NotInAWorld: 'terminal',
     OtherWorld: 'terminal',
-    NameTaken: 'terminal'
+    NameTaken: 'terminal',
+    NotJudged: 'transient'
   }
 } as const satisfies Record<string, Record<string, Persistence>>
 

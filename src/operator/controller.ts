@@ -29,7 +29,8 @@ import {
 import { NamedSecrets, secretNamesOf } from './named-secrets.ts'
 import type { PassContext } from './pass.ts'
 import { reconcileRegion } from './region-pass.ts'
-import { worldNameOf } from './world.ts'
+import { LeaseAges, unjudgedAfterMs } from './unjudged.ts'
+import { worldNameOf, worldOfNodes } from './world.ts'
 import { NotLeaderError, Writer } from './writer.ts'
 
 /** Where the operator tells what it does. */
@@ -63,6 +64,7 @@ export interface OperatorOptions {
   workerCount?: number
   askRestart?: PassContext['askRestart']
   askClients?: PassContext['askClients']
+  peersUnjudgedAfterMs?: number
   metrics?: OperatorMetrics
 }
 
@@ -186,6 +188,8 @@ export class OperatorController {
       defaults,
       askRestart: this.#options.askRestart ?? askRestart,
       askClients: this.#options.askClients ?? askClients,
+      leases: new LeaseAges(() => performance.now()),
+      peersUnjudgedAfterMs: this.#options.peersUnjudgedAfterMs ?? unjudgedAfterMs,
       tell: (regarding, type, reason, action, note) => {
         this.#options.log.info(
           { kind: regarding.kind, key: keyOfObject(regarding), reason }, note
@@ -246,6 +250,9 @@ export class OperatorController {
       this.#queue.add(`region/${namespace}/${name}`)
       this.#addAppsOf(namespace, name)
       this.#addWorld(worldNameOf(object))
+      // One whose spec is invalid is a mate by its nodes.
+      const nodes = this.#inventory.get(statefulSetResource, { namespace, name })
+      this.#addWorld(nodes && worldOfNodes(nodes))
       if (event.type === 'MODIFIED') this.#addWorld(worldNameOf(event.previous))
       return
     }
@@ -264,9 +271,22 @@ export class OperatorController {
     const region = object.metadata.labels?.[labels.region] ?? ownerRegionOf(object)
     if (region === undefined) return
     this.#queue.add(`region/${namespace}/${region}`)
+    if (resource === statefulSetResource && name === regionNames(region).node) {
+      this.#onNodes(event)
+    }
     if (resource === secretResource && name === regionNames(region).apps) {
       this.#addAppsOf(namespace, region)
     }
+  }
+
+  /** Others hear of a region by the world of its nodes. */
+  #onNodes (event: ChangeEvent<KubeObject>): void {
+    const { previous } = event.type === 'MODIFIED' ? event : { previous: event.object }
+    const before = event.type === 'ADDED' ? undefined : worldOfNodes(previous)
+    const after = event.type === 'DELETED' ? undefined : worldOfNodes(event.object)
+    if (before === after) return
+    this.#addWorld(before)
+    this.#addWorld(after)
   }
 
   /** All regions of a world: each is told of the others. */

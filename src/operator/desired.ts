@@ -8,7 +8,7 @@ import type { KubeObject, OwnerReference, Resource } from '../kube/resource.ts'
 import { nodeAccess } from './access.ts'
 import { appsData } from './apps.ts'
 import { digestOf } from './digest.ts'
-import { globalmasterManifests } from './globalmaster-manifests.ts'
+import { globalmasterConfigMap, globalmasterManifests } from './globalmaster-manifests.ts'
 import type { Manifest } from './manifest.ts'
 import {
   annotations, apiVersion, objectLabels, ownedResources, regionNames
@@ -42,8 +42,12 @@ export interface Facts {
   natsSecret: Record<string, string>
   /** What the Secret of an external NATS holds, and a digest of it. */
   externalNats: { credentials: NatsCredentials, digest: string }
-  /** There if and only if the region is part of a world. */
+  /** Entries of the relay's own Secret: those that exist, or new ones; none without a relay. */
+  relaySecret: Record<string, string>
+  /** Absent: there is no world, or what the region has of relay and globalmaster stays. */
   world?: WorldFacts
+  /** Text of `world.json` where they stay; absent where there is none. */
+  heldWorldJson?: string
 }
 
 /** Every object of a region, owned by it, in the order in which they should appear. */
@@ -83,7 +87,7 @@ function natsObjects (context: NodeContext, facts: Facts): Manifest[] {
   const nats: Omit<NatsContext, 'configurationDigest'> = {
     name, namespace, spec, defaults, managed: spec.nats.managed
   }
-  const { leafPassword } = facts.world?.relaySecret ?? {}
+  const { leafPassword } = facts.relaySecret
   const configurationDigest = digestOf({
     configuration: natsConfiguration(nats),
     credentials: facts.natsSecret,
@@ -96,29 +100,31 @@ function natsObjects (context: NodeContext, facts: Facts): Manifest[] {
   ]
 }
 
-/** The relay comes before the NATS that connects to it. */
-function relayObjects (context: NodeContext, { world: facts }: Facts): Manifest[] {
+/** The relay comes before the NATS that connects to it, and does not start without its Secret. */
+function relayObjects (context: NodeContext, { relaySecret, world: facts }: Facts): Manifest[] {
   const { name, namespace, spec, defaults } = context
   const { world } = spec
-  if (world?.relay === undefined || facts === undefined) return []
+  if (world?.relay === undefined) return []
+  const own = secret(name, namespace, 'relay', relaySecret)
+  if (facts === undefined) return [own]
   const gateways = facts.peers.flatMap(
     ({ region, address }) => address === undefined ? [] : [{ region, address }]
   )
-  const { hasTls, relaySecret, secretDigest } = facts
+  const { hasTls, secretDigest } = facts
   const relay: Omit<RelayContext, 'configurationDigest'> = {
     name, namespace, spec, world, relay: world.relay, defaults, gateways, hasTls
   }
   const configurationDigest = digestOf({
     configuration: relayConfiguration(relay), gateways, relaySecret, secretDigest
   })
-  return [
-    secret(name, namespace, 'relay', relaySecret),
-    ...relayManifests({ ...relay, configurationDigest })
-  ]
+  return [own, ...relayManifests({ ...relay, configurationDigest })]
 }
 
-function worldObjects (context: NodeContext, { world: facts }: Facts): Manifest[] {
-  const { world } = context.spec
+function worldObjects (
+  context: NodeContext, { world: facts, heldWorldJson }: Facts
+): Manifest[] {
+  const { name, namespace, spec: { world } } = context
+  if (heldWorldJson !== undefined) return [globalmasterConfigMap(name, namespace, heldWorldJson)]
   return world === undefined || facts === undefined
     ? []
     : globalmasterManifests({ ...context, world, facts })

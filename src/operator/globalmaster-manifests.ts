@@ -36,16 +36,24 @@ export function globalmasterManifests (context: GlobalmasterContext): Manifest[]
   }
   return [
     ...globalmasterAccess(name, namespace),
-    {
-      apiVersion: 'v1',
-      kind: 'ConfigMap',
-      metadata,
-      data: { [worldEntry]: worldJsonOf(spec.region, world, facts) }
-    },
+    globalmasterConfigMap(name, namespace, worldJsonOf(spec.region, world, facts)),
     // Made here, so that the globalmaster needs no right to make Leases. Its fields are its own.
     { apiVersion: `${leaseResource.group}/v1`, kind: 'Lease', metadata },
     deployment(context, metadata)
   ]
+}
+
+/** The one with this text of `world.json`. */
+export function globalmasterConfigMap (
+  region: string, namespace: string, worldJson: string
+): Manifest {
+  const name = regionNames(region).globalmaster
+  return {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name, namespace, labels: objectLabels(region, 'globalmaster') },
+    data: { [worldEntry]: worldJson }
+  }
 }
 
 function globalmasterAccess (name: string, namespace: string): Manifest[] {

@@ -5,7 +5,7 @@ this: that of the app, which makes the keys, and that of the region, which hands
 
 import type { KubeObject } from '../kube/resource.ts'
 import {
-  appIdOf, appsJsonIn, compileApp, entriesOfCompiled, keyProblems, ownsAppId, parseAppsJson
+  appIdOf, appsIn, appsJsonIn, compileApp, entriesOfCompiled, keyProblems, ownsAppId
 } from './apps.ts'
 import type { Claim, CompiledApp } from './apps.ts'
 import { secretEntries } from './desired.ts'
@@ -59,11 +59,17 @@ export function appsOf (
 export async function publishedApps (
   writer: Writer, namespace: string, region: string
 ): Promise<CompiledApp[]> {
+  return appsIn(await publishedJson(writer, namespace, region)) ?? []
+}
+
+async function publishedJson (
+  writer: Writer, namespace: string, region: string
+): Promise<string | undefined> {
   const name = regionNames(region).apps
   const secret = await writer.find<KubeObject & { data?: Record<string, string> }>(
     secretResource, { metadata: { name, namespace } }
   )
-  return parseAppsJson(appsJsonIn(secret?.data))
+  return appsJsonIn(secret?.data)
 }
 
 /**
@@ -88,6 +94,23 @@ export async function compileApps (
   return compiled.filter((_, at) => {
     const claim = claims[at]
     return claim !== undefined && ownsAppId(claim, claims)
+  })
+}
+
+/**
+ * What nodes go on with while what they should serve (`wanted`) is more than they can be given:
+ * nothing is added to what they have, but apps and keys that were taken away go all the same.
+ * Undefined where nobody knows what they have.
+ */
+export async function keptApps (
+  writer: Writer, namespace: string, region: string, wanted: readonly CompiledApp[]
+): Promise<CompiledApp[] | undefined> {
+  const published = appsIn(await publishedJson(writer, namespace, region))
+  return published?.flatMap(app => {
+    const now = wanted.find(({ name, appId }) => name === app.name && appId === app.appId)
+    if (now === undefined) return []
+    const secrets = new Map(now.keys.map(({ id, secret }) => [id, secret]))
+    return [{ ...app, keys: app.keys.filter(({ id, secret }) => secrets.get(id) === secret) }]
   })
 }
 

@@ -51,20 +51,25 @@ export const ringResource: Resource = resource(group, 'RealtimeRing', 'realtimer
 /** A Lease changes every few seconds for as long as somebody holds it. */
 export const leaseResource: Resource = resource('coordination.k8s.io', 'Lease', 'leases')
 
-/** Every kind that the operator makes and looks after. */
+export const configMapResource: Resource = resource('', 'ConfigMap', 'configmaps')
+
+/**
+ * Every kind that the operator makes and looks after, in the order in which what is not wanted any
+ * more is deleted: a globalmaster goes before the Lease and the relay that it needs.
+ */
 export const ownedResources: Resource[] = [
   ringResource,
   resource('', 'ServiceAccount', 'serviceaccounts'),
   resource('rbac.authorization.k8s.io', 'Role', 'roles'),
   resource('rbac.authorization.k8s.io', 'RoleBinding', 'rolebindings'),
-  resource('', 'ConfigMap', 'configmaps'),
+  configMapResource,
   secretResource,
   resource('', 'Service', 'services'),
   resource('policy', 'PodDisruptionBudget', 'poddisruptionbudgets'),
   resource('networking.k8s.io', 'NetworkPolicy', 'networkpolicies'),
+  deploymentResource,
   leaseResource,
-  statefulSetResource,
-  deploymentResource
+  statefulSetResource
 ]
 
 /** Names of the objects of a region. */

@@ -18,6 +18,9 @@ import type { RegionSpec } from './spec.ts'
 export const publicPort = 8080
 export const privatePort = 8081
 
+/** Tells nodes in which world they are. */
+export const worldVariable = 'RINGCAST_WORLD'
+
 export interface NodeContext {
   name: string
   namespace: string
@@ -137,7 +140,7 @@ function nodeEnvironment (context: NodeContext): object[] {
     ...(spec.world === undefined
       ? []
       : [
-          { name: 'RINGCAST_WORLD', value: spec.world.name },
+          { name: worldVariable, value: spec.world.name },
           { name: 'RINGCAST_WORLD_SETTINGS', value: names.world }
         ]),
     ...(spec.world?.endpoint === undefined

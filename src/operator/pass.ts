@@ -8,6 +8,7 @@ import type { Judgement } from './conditions.ts'
 import type { OperatorDefaults } from './desired.ts'
 import type { Inventory } from './inventory.ts'
 import type { Pod } from './plan.ts'
+import type { LeaseAges } from './unjudged.ts'
 import type { Writer } from './writer.ts'
 
 /** The answer of a node to "may you restart now?". */
@@ -28,6 +29,9 @@ export interface PassContext {
   tell: (
     about: KubeObject, type: 'Normal' | 'Warning', reason: string, action: string, note: string
   ) => void
+  leases: LeaseAges
+  /** How long nobody judges peers before that is said. */
+  peersUnjudgedAfterMs: number
   /** Has a region looked at again, now: what it hands to its nodes is not what it should be. */
   wakeRegion: (namespace: string, name: string) => void
   /** A new secret: 32 random characters without `.`, `:` or white space, a letter first. */

@@ -24,7 +24,14 @@ export interface Pod extends KubeObject {
 }
 
 export interface StatefulSet extends KubeObject {
-  spec?: { replicas?: number }
+  spec?: {
+    replicas?: number
+    template?: {
+      spec?: {
+        containers?: Array<{ name: string, env?: Array<{ name: string, value?: string }> }>
+      }
+    }
+  }
   status?: {
     observedGeneration?: number
     updateRevision?: string

@@ -4,22 +4,29 @@ One look at one RealtimeRegion: apply what the spec says, take the one next step
     read ─▶ paused? ─▶ invalid? ─▶ facts ─▶ apply ─▶ prune ─▶ plan ─▶ step ─▶ status
 
 Each stage either goes on or ends the pass with a condition; whatever happens, the status is the
-last thing written, and the next pass starts from the world as it then is.
+last thing written, and the next pass starts from the world as it then is. A region that runs is
+not held up by what is wrong with its part in a world: relay and globalmaster stay as they are,
+and the condition says so. Only what apps there are is told on. Nor is it by apps that are too
+many: its nodes go on with those that they have, but for what was taken away.
 */
 
 import type { KubeObject } from '../kube/resource.ts'
 import { appsExcess, appsJsonOf } from './apps.ts'
+import type { CompiledApp } from './apps.ts'
 import { onRegion } from './conditions.ts'
-import { desiredManifests, natsSecretOf, secretEntries } from './desired.ts'
+import type { Judgement } from './conditions.ts'
+import { desiredManifests, natsSecretOf, relaySecretOf, secretEntries } from './desired.ts'
 import type { Facts } from './desired.ts'
 import { digestOf } from './digest.ts'
 import { askAll } from './draining.ts'
-import { compileApps } from './keyring.ts'
+import { inForceOf } from './in-force.ts'
+import { compileApps, keptApps } from './keyring.ts'
 import type { Manifest } from './manifest.ts'
 import {
-  annotations, deploymentResource, labels, podResource, regionNames, regionResource, ringResource,
-  secretResource, statefulSetResource
+  annotations, configMapResource, deploymentResource, labels, podResource, regionNames,
+  regionResource, secretResource, statefulSetResource
 } from './names.ts'
+import type { Component } from './names.ts'
 import { imageOfNodes } from './node-manifests.ts'
 import type { NatsCredentials } from './node-manifests.ts'
 import { refusal } from './pass.ts'
@@ -30,7 +37,8 @@ import { describeViolations, parseRegion } from './spec.ts'
 import type { RealtimeRegion, RegionSpec, RegionStatus } from './spec.ts'
 import { refusedStatus, regionStatus } from './status.ts'
 import { takeStep } from './steps.ts'
-import { gatherWorld } from './world-facts.ts'
+import { takeBackPeers } from './unjudged.ts'
+import { gatherHeldWorld, gatherWorld, withFormerWorld } from './world-facts.ts'
 
 /** Nobody tells the operator how many clients are left. */
 const drainingLookMs = 5_000
@@ -39,31 +47,42 @@ const drainingLookMs = 5_000
 export async function reconcileRegion (
   context: PassContext, namespace: string, name: string
 ): Promise<Outlook> {
-  const { inventory } = context
-  const region = inventory.get<RealtimeRegion>(regionResource, { namespace, name })
-  if (region === undefined || region.metadata.deletionTimestamp !== undefined) return {}
+  const region = context.inventory.get<RealtimeRegion>(regionResource, { namespace, name })
+  const isThere = region !== undefined && region.metadata.deletionTimestamp === undefined
+  const outlook = isThere ? await passOver(context, region).catch(async (error: unknown) => {
+    // Who judges no more does so too where nothing can be applied. The first error is told.
+    await takeBackPeers(context, namespace, name).catch(() => {})
+    throw error
+  }) : {}
+  const ofPeers = await takeBackPeers(context, namespace, name)
+  const looks = [outlook, ofPeers].flatMap(({ afterMs }) => afterMs ?? [])
+  return looks.length === 0 ? {} : { afterMs: Math.min(...looks) }
+}
+
+async function passOver (context: PassContext, region: RealtimeRegion): Promise<Outlook> {
   if (region.metadata.annotations?.[annotations.paused] === 'true') {
     return await pause(context, region)
   }
-  const parsed = parseRegion(region, inForceOf(context, region))
+  const parsed = parseRegion(region, inForceOf(context.inventory, region))
   if (!parsed.isValid) {
     return await refuse(context, region, refusal(
       'SpecInvalid', describeViolations(parsed.violations)
     ))
   }
-  const { spec } = parsed
-  const facts = await gatherFacts(context, region, spec)
-  if ('judgement' in facts) return await refuse(context, region, facts)
+  const gathered = await gather(context, region, parsed.spec)
+  if ('judgement' in gathered) return await refuse(context, region, gathered)
+  const { spec, facts, isWorldHeld } = gathered
   const build = (replicas: number) => desiredManifests(
     region, spec, { ...facts, replicas }, context.defaults
   )
-  const trouble = await applyAll(context, region, build(facts.replicas))
+  const kept: Component[] = isWorldHeld ? ['relay', 'globalmaster'] : []
+  const trouble = await applyAll(context, region, build(facts.replicas), kept)
   if (trouble !== undefined) return await refuse(context, region, trouble)
-  return await advance(context, region, spec, build)
+  return await advance(context, region, gathered, build)
 }
 
 async function advance (
-  context: PassContext, region: RealtimeRegion, spec: RegionSpec,
+  context: PassContext, region: RealtimeRegion, { spec, held }: Gathered,
   build: (replicas: number) => Manifest[]
 ): Promise<Outlook> {
   const { inventory, writer, defaults } = context
@@ -90,6 +109,7 @@ async function advance (
       deploymentResource, { namespace, name: regionNames(name).globalmaster }
     ),
     drain: await askAll(context, situation.pods, spec.world),
+    held,
     ...(taken.refusal === undefined ? {} : { refusal: taken.refusal })
   }
   const status: RegionStatus = {
@@ -102,21 +122,6 @@ async function advance (
   if (spec.world === undefined) await writer.forgetPeers(region)
   return {
     afterMs: seen.drain === undefined ? taken.afterMs : Math.min(taken.afterMs, drainingLookMs)
-  }
-}
-
-function inForceOf (
-  { inventory }: PassContext, region: RealtimeRegion
-): { region?: string, partitionCount?: number } {
-  const { name = '', namespace = '' } = region.metadata
-  const ring = inventory.get<KubeObject & { spec?: { partitionCount?: number } }>(
-    ringResource, { namespace, name }
-  )
-  const partitionCount = ring?.spec?.partitionCount
-  const identifier = region.status?.region
-  return {
-    ...(identifier === undefined ? {} : { region: identifier }),
-    ...(partitionCount === undefined ? {} : { partitionCount })
   }
 }
 
@@ -134,36 +139,113 @@ function situationOf (
   }
 }
 
-async function gatherFacts (
-  context: PassContext, region: RealtimeRegion, spec: RegionSpec
-): Promise<Facts | Refusal> {
-  const { writer, inventory } = context
-  const { name = '', namespace = '' } = region.metadata
-  const apps = await compileApps(writer, inventory, namespace, name)
-  const appsJson = appsJsonOf(apps)
-  const excess = appsExcess(appsJson)
-  if (excess !== undefined) {
-    return refusal('AppsTooLarge', `the ${apps.length} apps of the region do not fit in one ` +
-      `Secret (${excess}); use another region`)
-  }
-  const replicas = replicasOf(situationOf(context, region, spec))
-  const world = spec.world === undefined
+/** What a pass applies. */
+interface Gathered {
+  /** As people wrote it, but for a world that cannot be had: that is as it was before. */
+  spec: RegionSpec
+  facts: Facts
+  /** Relay and globalmaster stay as they are. */
+  isWorldHeld: boolean
+  /** What of the spec, or of the apps, is left out, and why. */
+  held?: Judgement<'ConfigApplied'>
+}
+
+async function gather (
+  context: PassContext, region: RealtimeRegion, wanted: RegionSpec
+): Promise<Gathered | Refusal> {
+  const situation = situationOf(context, region, wanted)
+  const gathered = await gatherApps(context, region)
+  if ('judgement' in gathered) return gathered
+  const { apps, excess } = gathered
+  const world = wanted.world === undefined
     ? undefined
-    : await gatherWorld(context, region, spec, spec.world, apps)
-  if (world !== undefined && 'judgement' in world) return world
-  const common = { replicas, appsJson, ...(world === undefined ? {} : { world }) }
-  const none = { credentials: 'none', digest: '' } as const
-  if (spec.nats.type === 'External') {
-    const externalNats = await externalNatsOf(context, namespace, spec.nats.external.secretName)
+    : await gatherWorld(context, region, wanted, wanted.world, apps)
+  const isRefused = world !== undefined && 'judgement' in world
+  // One that has not begun begins when it can be what it is to be.
+  if (isRefused && situation.statefulSet === undefined) return world
+  const spec = isRefused ? withFormerWorld(wanted, situation.statefulSet!) : wanted
+  const nats = await natsFactsOf(context, region, spec)
+  if ('judgement' in nats) return nats
+  const facts = { ...nats, replicas: replicasOf(situation), appsJson: appsJsonOf(apps) }
+  const tooMuch = excess === undefined ? [] : [excess.judgement]
+  if (isRefused) {
+    const heldWorldJson = spec.world === undefined
+      ? undefined
+      : await gatherHeldWorld(context, region, wanted.world!, apps)
+    return {
+      spec,
+      facts: heldWorldJson === undefined ? facts : { ...facts, heldWorldJson },
+      isWorldHeld: true,
+      ...heldBy([...tooMuch, worldHeld(world, spec)])
+    }
+  }
+  return {
+    spec,
+    facts: world === undefined ? facts : { ...facts, world },
+    isWorldHeld: false,
+    ...heldBy(tooMuch)
+  }
+}
+
+/**
+ * The apps that nodes are to be given now; `excess` where these are not all that people wrote.
+ * Where nobody knows what they have they must not be told that this is nothing.
+ */
+async function gatherApps (
+  { writer, inventory }: PassContext, { metadata }: RealtimeRegion
+): Promise<{ apps: CompiledApp[], excess?: Refusal } | Refusal> {
+  const { name = '', namespace = '' } = metadata
+  const apps = await compileApps(writer, inventory, namespace, name)
+  const bytes = appsExcess(appsJsonOf(apps))
+  if (bytes === undefined) return { apps }
+  const excess = refusal('AppsTooLarge', `the ${apps.length} apps of the region do not fit in ` +
+    `one Secret (${bytes}); use another region; until then nodes learn of nothing new, and only ` +
+    'what is taken away is')
+  const kept = await keptApps(writer, namespace, name, apps)
+  return kept === undefined ? excess : { apps: kept, excess }
+}
+
+/** One judgement that says what all of these say. */
+function heldBy (
+  judgements: readonly Judgement<'ConfigApplied'>[]
+): { held?: Judgement<'ConfigApplied'> } {
+  const [first, ...others] = judgements
+  if (first === undefined) return {}
+  const message = [first, ...others].map(each => each.message).join('; ')
+  return { held: { ...first, message } }
+}
+
+function worldHeld (
+  { judgement }: Refusal, { world }: RegionSpec
+): Judgement<'ConfigApplied'> {
+  const meanwhile = world === undefined
+    ? 'it goes on without a world'
+    : 'relay and globalmaster stay as they were'
+  return { ...judgement, message: `${judgement.message}; until then ${meanwhile}` }
+}
+
+type NatsFacts = Pick<Facts, 'natsSecret' | 'externalNats' | 'relaySecret'>
+
+async function natsFactsOf (
+  context: PassContext, { metadata }: RealtimeRegion, { nats, world }: RegionSpec
+): Promise<NatsFacts | Refusal> {
+  const { writer, random } = context
+  const { name = '', namespace = '' } = metadata
+  if (nats.type === 'External') {
+    const externalNats = await externalNatsOf(context, namespace, nats.external.secretName)
     return 'judgement' in externalNats
       ? externalNats
-      : { ...common, natsSecret: {}, externalNats }
+      : { natsSecret: {}, externalNats, relaySecret: {} }
   }
-  const existing = await writer.find<KubeObject>(
-    secretResource, { metadata: { name: regionNames(name).natsSecret, namespace } }
-  )
-  const natsSecret = natsSecretOf(secretEntries(existing), context.random)
-  return { ...common, natsSecret, externalNats: none }
+  const entriesOf = async (secretName: string) => secretEntries(await writer.find<KubeObject>(
+    secretResource, { metadata: { name: secretName, namespace } }
+  ))
+  const names = regionNames(name)
+  return {
+    natsSecret: natsSecretOf(await entriesOf(names.natsSecret), random),
+    externalNats: { credentials: 'none', digest: '' },
+    relaySecret: world === undefined ? {} : relaySecretOf(await entriesOf(names.relay), random)
+  }
 }
 
 async function externalNatsOf (
@@ -190,14 +272,16 @@ function credentialsIn (entries: Record<string, string>): NatsCredentials | unde
   return entries.token === undefined ? undefined : 'token'
 }
 
-/** Applies every manifest, then removes what is no longer among them. */
+/** Applies every manifest, and removes what is no longer among them and not of what is kept. */
 async function applyAll (
-  context: PassContext, region: RealtimeRegion, manifests: Manifest[]
+  context: PassContext, region: RealtimeRegion, manifests: Manifest[], kept: Component[]
 ): Promise<Refusal | undefined> {
   const { writer } = context
   const clashes: string[] = []
   const refused: string[] = []
   let isReplaced = false
+  // A globalmaster says that its region leaves when its ConfigMap goes: while NATS is as it was.
+  const removed = await writer.prune(region, manifests, kept, [configMapResource])
   for (const manifest of manifests) {
     const what = `${manifest.kind} ${manifest.metadata.name}`
     const applied = await writer.apply(manifest)
@@ -213,7 +297,8 @@ async function applyAll (
     if (applied.outcome === 'clash') clashes.push(what)
     if (applied.outcome === 'refused') refused.push(`${what}: ${applied.message}`)
   }
-  for (const object of await writer.prune(region, manifests)) {
+  removed.push(...await writer.prune(region, manifests, kept))
+  for (const object of removed) {
     context.tell(region, 'Normal', 'Removed', 'Prune',
       `removed ${object.kind} ${object.metadata.name}`)
   }
@@ -252,7 +337,7 @@ async function pause (context: PassContext, region: RealtimeRegion): Promise<Out
   return {}
 }
 
-/** Records events where the region is ready, or not any more, and of how far it drains. */
+/** Records events where the region is ready, or is not, what it lacks, and how far it drains. */
 function tellOfChange (
   context: PassContext, region: RealtimeRegion, status: RegionStatus
 ): void {
@@ -264,6 +349,10 @@ function tellOfChange (
     const isReady = after.status === 'True'
     context.tell(region, isReady ? 'Normal' : 'Warning',
       isReady ? 'Ready' : 'NotReady', 'Reconcile', after.message)
+  }
+  const [lackBefore, lack] = [region.status, status].map(of => conditionIn(of, 'ConfigApplied'))
+  if (lack?.status === 'False' && lack.message !== lackBefore?.message) {
+    context.tell(region, 'Warning', lack.reason, 'Apply', lack.message)
   }
   const [former, now] = [conditionIn(region.status, 'Draining'), conditionIn(status, 'Draining')]
   if (now === undefined || now.status === 'Unknown') return

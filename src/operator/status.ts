@@ -27,6 +27,8 @@ export interface Seen {
   globalmaster?: Deployment | undefined
   /** While it is to send its clients to others: how far that has come. */
   drain?: DrainSeen | undefined
+  /** What of the spec could not be applied, while the rest of it was. */
+  held?: Judgement<'ConfigApplied'> | undefined
   step: Step
   /** What came of a step that had to ask: why not, for people. */
   refusal?: string
@@ -100,20 +102,21 @@ function judge (spec: RegionSpec, seen: Seen, readyCount: number): Judgement[] {
   const degraded = degradedOf(spec, seen, readyCount)
   const progressing = progressingOf(spec, seen, readyCount)
   return [
-    readyOf(spec, degraded, progressing, readyCount),
+    readyOf(spec, seen, degraded, progressing, readyCount),
     readyCount > 0
       ? onRegion('Available', true, 'NodesServe', `${readyCount} nodes serve`)
       : onRegion('Available', false, 'NoNodeServes', 'no node serves yet'),
     progressing,
     degraded,
-    onRegion('ConfigApplied', true, 'Applied', 'every object is as the spec says'),
+    seen.held ?? onRegion('ConfigApplied', true, 'Applied', 'every object is as the spec says'),
     ...(spec.world === undefined ? [] : [drainingOf(seen.drain)]),
     onRegion('Paused', false, 'NotPaused', '')
   ]
 }
 
 function readyOf (
-  spec: RegionSpec, degraded: Judgement, progressing: Judgement, readyCount: number
+  spec: RegionSpec, { held }: Seen, degraded: Judgement, progressing: Judgement,
+  readyCount: number
 ): Judgement {
   if (readyCount < spec.nodes && degraded.status === 'True') {
     return onRegion('Ready', false, 'Degraded', degraded.message)
@@ -121,8 +124,11 @@ function readyOf (
   if (progressing.status === 'True') {
     return onRegion('Ready', false, 'Progressing', progressing.message)
   }
-  return degraded.status === 'True'
-    ? onRegion('Ready', false, 'Degraded', degraded.message)
+  if (degraded.status === 'True') {
+    return onRegion('Ready', false, 'Degraded', degraded.message)
+  }
+  return held !== undefined
+    ? onRegion('Ready', false, 'ConfigurationRefused', held.message)
     : onRegion('Ready', true, 'AsSpecified', `all ${spec.nodes} nodes serve`)
 }
 

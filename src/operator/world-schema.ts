@@ -12,6 +12,17 @@ import type { ListSchema, RecordSchema, Rule } from './schema.ts'
 export const regionIdPattern = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$'
 const addressPattern = '^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?:[1-9][0-9]{0,4}$'
 
+const portMax = 65_535
+
+/** Of a text that may end in a port; what else it is, its pattern says. */
+const portRule: Rule = {
+  cel: "!self.matches(':[1-9][0-9]{0,4}$') || " +
+    `int(self.substring(self.lastIndexOf(':') + 1)) <= ${portMax}`,
+  message: `the port is at most ${portMax}`,
+  holds: (self: string) =>
+    !self.includes(':') || Number(self.slice(self.lastIndexOf(':') + 1)) <= portMax
+}
+
 interface WorldShape {
   nats?: { type?: string }
   world?: { peers?: Array<{ address?: string }>, relay?: { advertise?: string } }
@@ -60,7 +71,7 @@ export const relaySchema: RecordSchema = record('The nats-servers through which 
   servers: integer('How many servers.', { choices: [1, 2, 3], default: 2 }),
   advertise: text('Address, as host:port, at which relays of other clusters reach it: the port ' +
     'is that of the relay Service as seen from there (7222, its nodePort).',
-  { pattern: addressPattern, maxLength: 259 }),
+  { pattern: addressPattern, maxLength: 259, rules: [portRule] }),
   service: relayService(),
   image: text('Image of nats-server; that of the operator when absent.',
     { minLength: 1, maxLength: 512 }),
@@ -99,7 +110,8 @@ export function worldSchema (): RecordSchema {
     peers: peersSchema(),
     endpoint: text('Where clients reach this region from anywhere: host or host:port. Clients of ' +
       'the other regions are told of it.', {
-      pattern: '^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:[1-9][0-9]{0,4})?$', maxLength: 259
+      pattern: '^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:[1-9][0-9]{0,4})?$', maxLength: 259,
+      rules: [portRule]
     }),
     isDraining: flag('Whether the region sends its clients to the others, and takes no new ones, ' +
       'as long as another region is there for them. Its channels go on.', { default: false }),
@@ -127,11 +139,11 @@ function peersSchema (): ListSchema {
     record('One region.', {
       region: text('Its identifier.', { pattern: regionIdPattern, maxLength: 40 }),
       address: text('Address of its relay, as host:port. Not needed with an external NATS.',
-        { pattern: addressPattern, maxLength: 259 })
+        { pattern: addressPattern, maxLength: 259, rules: [portRule] })
     }, { required: ['region'] }), { keys: ['region'], maxItems: 31 })
 }
 
-/** `status.peers` and what belongs to it: all of this is the globalmaster's. */
+/** `status.peers` and what belongs to it: all of this is the globalmaster's, while there is one. */
 export const peersStatusFields = {
   peers: list('The other regions of the world, and who else speaks there.', record('One region.', {
     region: text('Its identifier.'),
@@ -143,9 +155,10 @@ export const peersStatusFields = {
     lastHeardTime: text('When it was last heard, to some minutes while it is reachable.',
       { format: 'date-time' }),
     roundTripMs: integer('Round trip to its globalmaster, in milliseconds.'),
-    lagMs: integer('By how much that is above the least of the last minutes: what waits on the ' +
-      'way, in milliseconds.'),
+    lagMs: integer('The longer of two, in milliseconds: by how much that is above the least of ' +
+      'the last minutes, and for how long the relay that is behind for longest has been so.'),
     conditions: conditionsSchema()
   }, { required: ['region'] }), { keys: ['region'], maxItems: 64 }),
-  syncedPeers: text('Peers that are Synced and all that take part, as synced/all.')
+  syncedPeers: text('Peers that are Synced and all that take part, as synced/all; ?/all while ' +
+    'the globalmaster is away.')
 }

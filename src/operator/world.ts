@@ -1,15 +1,20 @@
 /*
-What a region's globalmaster and relay are told of the world: the regions of this cluster that name
-the same world, those that the spec lists, and a digest of every app.
+What a region's globalmaster and relay are told of the world: the regions of this cluster that are
+in the same one, those that the spec lists, and a digest of every app.
 */
 
 import { createHmac } from 'node:crypto'
 import type { KubeObject } from '../kube/resource.ts'
 import type { CompiledApp } from './apps.ts'
 import { canonical } from './digest.ts'
+import { inForceOf } from './in-force.ts'
 import type { Inventory } from './inventory.ts'
 import type { Manifest } from './manifest.ts'
-import { objectLabels, regionNames, regionResource, ringResource } from './names.ts'
+import {
+  objectLabels, regionNames, regionResource, ringResource, statefulSetResource
+} from './names.ts'
+import { worldVariable } from './node-manifests.ts'
+import type { StatefulSet } from './plan.ts'
 import { relayAddress } from './relay-manifests.ts'
 import { parseRegion } from './spec.ts'
 import type { RealtimeRegion, RegionSpec, WorldSpec } from './spec.ts'
@@ -38,8 +43,6 @@ export interface WorldFacts {
   generation: number
   /** By app id, a digest of all that clients could notice of it, its keys' secrets too. */
   apps: Record<string, string>
-  /** Entries of the relay's own Secret: those that exist, or new ones. */
-  relaySecret: Record<string, string>
   /** Whether the Secret of the world has certificates, and a digest of it. */
   hasTls: boolean
   secretDigest: string
@@ -50,16 +53,17 @@ export function worldPeersOf (
   inventory: Inventory, region: RealtimeRegion, spec: RegionSpec, world: WorldSpec
 ): WorldPeer[] {
   const peers = new Map<string, WorldPeer>()
-  for (const mate of matesOf(inventory, region, world.name)) {
+  for (const mate of matesOf(inventory, region)) {
+    if (mate.world !== world.name) continue
     const { name, namespace } = mate.object.metadata
-    const { nats, region: id } = mate.spec
+    const { region: id } = mate
     if (id === spec.region || peers.has(id)) continue
     const ring = ringOf(inventory, mate.object)
     peers.set(id, {
       region: id,
       object: `${namespace}/${name}`,
       ...(ring === undefined ? {} : { ring }),
-      ...(nats.type === 'Managed' ? { address: relayAddress(`${name}`, `${namespace}`) } : {})
+      ...(mate.hasRelay ? { address: relayAddress(`${name}`, `${namespace}`) } : {})
     })
   }
   for (const { region: id, address } of world.peers ?? []) {
@@ -77,12 +81,15 @@ export function ringOf (inventory: Inventory, { metadata }: RealtimeRegion): Rin
   return uid === undefined ? undefined : { uid, madeAtMs: Date.parse(creationTimestamp) || 0 }
 }
 
-/** Another region of the cluster that has the same identifier in the same world, before us. */
+/**
+ * Another region of the cluster that has the same identifier in the same world, or is to have it
+ * there, before us.
+ */
 export function namesakeOf (
   inventory: Inventory, region: RealtimeRegion, spec: RegionSpec, world: WorldSpec
 ): string | undefined {
-  const mate = matesOf(inventory, region, world.name).find(({ object, spec: { region: id } }) =>
-    id === spec.region && isOlder(object, region))
+  const mate = matesOf(inventory, region).find(({ object, region: id, wanted, world: inForce }) =>
+    id === spec.region && isOlder(object, region) && [wanted, inForce].includes(world.name))
   return mate && `${mate.object.metadata.namespace}/${mate.object.metadata.name}`
 }
 
@@ -93,19 +100,55 @@ export function worldNameOf (object: KubeObject | undefined): string | undefined
   return typeof world?.name === 'string' ? world.name : undefined
 }
 
-interface Mate { object: RealtimeRegion, spec: RegionSpec }
+/** The world that nodes are told of. */
+export function worldOfNodes (nodes: KubeObject): string | undefined {
+  const { spec } = nodes as StatefulSet
+  const container = spec?.template?.spec?.containers?.find(({ name }) => name === 'node')
+  return container?.env?.find(variable => variable.name === worldVariable)?.value
+}
 
-/** The other objects of the cluster that name this world, the oldest first. */
-function matesOf (inventory: Inventory, region: RealtimeRegion, world: string): Mate[] {
+/** Another region of the cluster that is in a world, or is to be. */
+interface Mate {
+  object: RealtimeRegion
+  /** Its identifier. */
+  region: string
+  /** The world that it is to be in, if its spec says so. */
+  wanted?: string
+  /** Of one that runs, that of its nodes, until the one that its spec names can be had. */
+  world: string | undefined
+  hasRelay: boolean
+}
+
+/** The oldest first. */
+function matesOf (inventory: Inventory, region: RealtimeRegion): Mate[] {
   return inventory.list<RealtimeRegion>(regionResource)
-    .filter(object => worldNameOf(object) === world &&
-      object.metadata.uid !== region.metadata.uid &&
-      object.metadata.deletionTimestamp === undefined)
+    .filter(({ metadata: { uid, deletionTimestamp } }) =>
+      uid !== region.metadata.uid && deletionTimestamp === undefined)
     .sort((a, b) => (isOlder(a, b) ? -1 : 1))
-    .flatMap(object => {
-      const parsed = parseRegion(object)
-      return parsed.isValid ? [{ object, spec: parsed.spec }] : []
-    })
+    .flatMap(object => mateOf(inventory, object) ?? [])
+}
+
+/** One that runs stays what it is while its spec is invalid: its own pass leaves all as it is. */
+function mateOf (inventory: Inventory, object: RealtimeRegion): Mate | undefined {
+  const { metadata: { name = '', namespace = '' }, status } = object
+  const parsed = parseRegion(object, inForceOf(inventory, object))
+  const nodes = inventory.get(statefulSetResource, { name, namespace })
+  if (parsed.isValid) {
+    const { region, nats, world } = parsed.spec
+    if (world === undefined) return undefined
+    return {
+      object,
+      region,
+      wanted: world.name,
+      world: nodes === undefined ? world.name : worldOfNodes(nodes),
+      hasRelay: nats.type === 'Managed'
+    }
+  }
+  if (nodes === undefined || status?.region === undefined) return undefined
+  const relay = inventory.get(statefulSetResource, { namespace, name: regionNames(name).relay })
+  return {
+    object, region: status.region, world: worldOfNodes(nodes), hasRelay: relay !== undefined
+  }
 }
 
 function isOlder (a: RealtimeRegion, b: RealtimeRegion): boolean {
@@ -160,6 +203,8 @@ export interface WorldFile {
   unreachableAfterMs: number
   peers: Array<Pick<WorldPeer, 'region' | 'object' | 'ring'>>
   apps: Record<string, string>
+  /** Whether these are what was there last. */
+  areAppsUnknown?: boolean
 }
 
 /** The text of `world.json`. */
@@ -174,4 +219,12 @@ export function worldJsonOf (region: string, world: WorldSpec, facts: WorldFacts
     peers: peers.map(({ address: _, ...peer }) => peer),
     apps
   } satisfies WorldFile)
+}
+
+/** The same with the apps that there are now; undefined: nobody can tell. */
+export function withApps (
+  { areAppsUnknown: _, ...file }: WorldFile, apps: Record<string, string> | undefined
+): string {
+  const held = apps === undefined ? { ...file, areAppsUnknown: true } : { ...file, apps }
+  return JSON.stringify(held satisfies WorldFile)
 }

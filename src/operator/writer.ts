@@ -5,17 +5,18 @@ the leader, left out when it would change nothing, and remembered in the invento
 
 import type { KubeClient } from '../kube/client.ts'
 import { KubeError } from '../kube/kube-error.ts'
-import type { KubeObject, Resource } from '../kube/resource.ts'
+import type { KubeObject, ObjectName, Resource } from '../kube/resource.ts'
 import { isContained } from './compare.ts'
 import { resourceOf } from './desired.ts'
 import { digestOf } from './digest.ts'
 import type { Inventory } from './inventory.ts'
 import type { Manifest } from './manifest.ts'
 import {
-  annotations, fieldManager, globalmasterManager, ownedResources, regionResource,
+  annotations, fieldManager, globalmasterManager, labels, ownedResources, regionResource,
   statefulSetResource
 } from './names.ts'
-import type { RealtimeRegion } from './spec.ts'
+import type { Component } from './names.ts'
+import type { RealtimeRegion, WorldStatus } from './spec.ts'
 import { operatorPart } from './status.ts'
 
 /** Another replica acts now; whatever was under way ends here. */
@@ -91,15 +92,30 @@ export class Writer {
       await client.get<T>(resource, { name, namespace })
   }
 
-  /** Deletes what `owner` has and does not want any more. Returns what was deleted. */
-  async prune (owner: KubeObject, wanted: Manifest[]): Promise<KubeObject[]> {
+  /** The object as the server has it, whatever the cache holds. */
+  async live<T extends KubeObject> (
+    resource: Resource, target: ObjectName
+  ): Promise<T | undefined> {
+    return await this.#options.client.get<T>(resource, target)
+  }
+
+  /**
+   * Deletes what `owner` has of these kinds and does not want any more, but for what is of a
+   * component that is kept as it is. Returns what was deleted.
+   */
+  async prune (
+    owner: KubeObject, wanted: Manifest[], kept: readonly Component[] = [],
+    resources: readonly Resource[] = ownedResources
+  ): Promise<KubeObject[]> {
     const { inventory } = this.#options
     const names = new Set(wanted.map(({ kind, metadata }) => `${kind}/${metadata.name}`))
+    const components: readonly string[] = kept
     const removed: KubeObject[] = []
-    for (const resource of ownedResources) {
+    for (const resource of resources) {
       for (const object of inventory.list(resource, `${owner.metadata.namespace}`)) {
         if (!isOwnedBy(object, owner.metadata.uid)) continue
         if (names.has(`${resource.kind}/${object.metadata.name}`)) continue
+        if (components.includes(`${object.metadata.labels?.[labels.component]}`)) continue
         if (object.metadata.deletionTimestamp !== undefined) continue
         await this.remove(resource, object, 'Background')
         removed.push(object)
@@ -141,11 +157,24 @@ export class Writer {
     await this.#applyStatus(regionResource, region, {}, globalmasterManager)
   }
 
+  /**
+   * Speaks for a globalmaster that does not: all of its part of a status. Throws `KubeError` where
+   * the region is not any more what was looked at.
+   */
+  async peers (region: RealtimeRegion, status: WorldStatus): Promise<void> {
+    const { resourceVersion } = region.metadata
+    await this.#applyStatus(
+      regionResource, region, status, globalmasterManager, { resourceVersion }
+    )
+  }
+
   async #applyStatus (
-    resource: Resource, object: KubeObject, status: object, manager: string
+    resource: Resource, object: KubeObject, status: object, manager: string,
+    precondition: { resourceVersion?: string | undefined } = {}
   ): Promise<void> {
     const { apiVersion, kind, metadata: { name, namespace } } = object
-    const patch = { apiVersion, kind, metadata: { name, namespace }, status } as KubeObject
+    const metadata = { name, namespace, ...precondition }
+    const patch = { apiVersion, kind, metadata, status } as KubeObject
     const written = await this.#client().apply<KubeObject>(
       resource, patch, { fieldManager: manager, force: true, subresource: 'status' }
     )

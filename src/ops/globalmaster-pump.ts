@@ -4,10 +4,14 @@
  */
 
 import type { Mesh } from '../bus/mesh.ts'
-import { globalmasterSubject, rosterSubject, subjectPrefix, worldSubject } from '../bus/subjects.ts'
+import {
+  globalmasterSubject, relayWordsSubject, rosterSubject, subjectPrefix, worldSubject
+} from '../bus/subjects.ts'
 import type { Clock } from '../base/clock.ts'
 import { endpointOrNone } from '../region/endpoint.ts'
-import { decodeGlobalmaster, encodeGlobalmaster } from '../region/globalmaster-codec.ts'
+import {
+  decodeGlobalmaster, decodeRelayWords, encodeGlobalmaster
+} from '../region/globalmaster-codec.ts'
 import { decodeWorldMessage, encodeWorldMessage } from '../region/world-codec.ts'
 import { type RegionIdentity, WORLD_FORMAT_VERSION } from '../region/world-message.ts'
 import { Globalmaster } from '../region/globalmaster.ts'
@@ -56,6 +60,10 @@ export class GlobalmasterPump {
       if (message?.kind !== 'roster') return
       this.#input({ kind: 'roster', madeAtMs: message.madeAtMs })
     })
+    mesh.subscribe(relayWordsSubject(this.#prefix), (bytes) => {
+      const words = decodeRelayWords(bytes)
+      if (words !== undefined) this.#input({ kind: 'relays', words })
+    })
     mesh.subscribe(globalmasterSubject, (bytes) => {
       const hello = decodeGlobalmaster(bytes)
       if (hello !== undefined) this.#input({ kind: 'hello', hello })
@@ -73,6 +81,14 @@ export class GlobalmasterPump {
   elected(term: number, former: readonly FormerPeer[]): void {
     this.#input({ kind: 'elected', term, former })
     this.#isElected = true
+  }
+
+  /** Tells the others that the region is in no world any more; nothing is said after that. */
+  leave(): void {
+    if (this.#isStopped) return
+    this.#machine.turn({ kind: 'leaving' }, this.#ports.clock.now())
+    for (const output of this.#outputs.splice(0)) this.#perform(output)
+    this.stop()
   }
 
   describe(): string[] {

@@ -4,6 +4,7 @@
  */
 
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
+import type { RelayStanding } from '../region/relay-gauge.ts'
 import type { WorkerStatus } from './thread-messages.ts'
 
 /** What metrics are read from at each scrape. */
@@ -43,6 +44,7 @@ export function nodeMetrics(source: MetricSource): Registry {
   count('ringcast_sockets_turned_away_total', 'Connections refused',
     () => sum((s) => s.tally.turnedAwayCount ?? 0))
   addOverload(meter)
+  addRelays(meter)
   read('ringcast_workers_with_mesh', 'Workers whose mesh connection is up',
     () => sum((s) => (s.isMeshUp ? 1 : 0)))
   read('ringcast_log_filled_ratio', 'How full the fullest stream of the log is, or its account',
@@ -89,6 +91,18 @@ function addOverload({ registry, source, read, count, sum }: Meter): void {
     () => sum((s) => s.tally.slowCount ?? 0))
   count('ringcast_clients_sent_away_total', 'Connections ended because the region drains',
     () => sum((s) => s.tally.sentAwayCount ?? 0))
+}
+
+/** How channels are kept one with those of other regions. */
+function addRelays({ read, sum, source }: Meter): void {
+  const sumOf = (pick: (relays: RelayStanding) => number) => () =>
+    sum(({ relays }) => relays.reduce((total, each) => total + pick(each), 0))
+  read('ringcast_relays', 'Relays of channels to other regions', sumOf((each) => each.channels))
+  read('ringcast_relays_behind', 'Relays that are not up to date with the other region',
+    sumOf((each) => each.behind))
+  read('ringcast_relay_lag_seconds_max', 'How long a relay has not been up to date, at most',
+    () => Math.max(0, ...source.statuses().flatMap((status) =>
+      (status?.relays ?? []).map(({ behindMs }) => behindMs / 1000))))
 }
 
 /** Metrics whose values are read when they are scraped. */

@@ -22,6 +22,8 @@ export interface PumpPorts {
   onViewHeard(version: number, from: string | undefined): void
   /** The worker has what the view of this version gave it, and has read ahead. */
   onSettled(viewVersion: number): void
+  /** The worker knows all that was ever revoked; said once. */
+  onRevokedKnown(): void
   /** What the worker has counted is written. */
   onFlushed(): void
   note(text: string): void
@@ -36,6 +38,7 @@ export class Pump {
   #timerAtMs = Infinity
   #turnCount = 0
   #heardVersion = 0
+  #knowsRevoked = false
 
   constructor(worker: Worker, outbox: Outbox, ports: PumpPorts) {
     this.#worker = worker
@@ -81,6 +84,7 @@ export class Pump {
     const settled = this.#outbox.takeSettled()
     if (settled !== undefined) this.#ports.onSettled(settled)
     if (this.#outbox.takeFlushed()) this.#ports.onFlushed()
+    this.#tellRevokedKnown()
     this.#arm(now.monoMs)
   }
 
@@ -89,6 +93,12 @@ export class Pump {
     if (heard === undefined || heard.version <= this.#heardVersion) return
     this.#heardVersion = heard.version
     this.#ports.onViewHeard(heard.version, heard.from)
+  }
+
+  #tellRevokedKnown(): void {
+    if (this.#knowsRevoked || !this.#worker.knowsRevoked) return
+    this.#knowsRevoked = true
+    this.#ports.onRevokedKnown()
   }
 
   /** One real timer, for the earliest deadline. */

@@ -47,6 +47,8 @@ interface Thread {
   generation: number
   thread: Worker | undefined
   port: number
+  /** It, or one before it. */
+  hasListened: boolean
   status: WorkerStatus | undefined
   heardAtMs: number
   /** Since when it is without mesh, though the main thread is not. */
@@ -77,6 +79,7 @@ export class Supervisor {
         generation: 0,
         thread: undefined,
         port: 0,
+        hasListened: false,
         status: undefined,
         heardAtMs: 0,
         aloneSinceMs: Infinity,
@@ -111,9 +114,9 @@ export class Supervisor {
     return this.#threads.filter(({ port }) => port > 0).map(({ worker }) => worker)
   }
 
-  /** True when every worker listens. */
+  /** True when every worker has listened, and one does: an heir's siblings listen meanwhile. */
   get isListening(): boolean {
-    return this.#threads.every((thread) => thread.port > 0)
+    return this.#threads.every(({ hasListened }) => hasListened) && this.listening.length > 0
   }
 
   start(): void {
@@ -188,6 +191,7 @@ export class Supervisor {
       thread.heardAtMs = performance.now()
     } else if (message.kind === 'listening') {
       thread.port = message.port
+      thread.hasListened = true
     }
     this.#events.onMessage(thread.worker, message)
   }

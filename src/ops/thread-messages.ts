@@ -8,6 +8,7 @@ import type { LogRoom } from '../log/room.ts'
 import type { ErrorInfo } from '../wire/errors.ts'
 import type { OtherRegions } from '../node/ports.ts'
 import type { WorkerCounts } from '../node/worker.ts'
+import type { RelayStanding } from '../region/relay-gauge.ts'
 import type { WorldTerms } from '../region/terms.ts'
 import type { View } from '../ring/view.ts'
 
@@ -93,6 +94,8 @@ export interface WorkerStatus {
   /** Clients are being asked to leave and newcomers are refused: their count only falls. */
   readonly isDraining: boolean
   readonly counts: WorkerCounts
+  /** How its relays stand to each other region. */
+  readonly relays: readonly RelayStanding[]
   /** Totals since the thread started. */
   readonly tally: Readonly<Record<string, number>>
   readonly heapBytes: number

@@ -18,7 +18,8 @@ const schema = z.object({
   peers: z.array(z.object({
     region: z.string().min(1), object: z.string().optional(), ring: ringSchema.optional()
   })),
-  apps: z.record(z.string(), z.string())
+  apps: z.record(z.string(), z.string()),
+  areAppsUnknown: z.boolean().optional()
 })
 
 export interface WorldFile {
@@ -29,7 +30,7 @@ export interface WorldFile {
 
 /** Throws an Error that says what is wrong with the text. */
 export function readWorldFile(text: string): WorldFile {
-  const { ring, generation, peers, apps, world, region, unreachableAfterMs } =
+  const { ring, generation, peers, apps, areAppsUnknown, world, region, unreachableAfterMs } =
     schema.parse(JSON.parse(text))
   const config: WorldConfig | undefined = ring && {
     world,
@@ -42,7 +43,8 @@ export function readWorldFile(text: string): WorldFile {
       ...(peer.object !== undefined && { object: peer.object }),
       ...(peer.ring && { ringUid: peer.ring.uid, madeAtMs: peer.ring.madeAtMs })
     })),
-    apps: new Map(Object.entries(apps))
+    apps: new Map(Object.entries(apps)),
+    ...areAppsUnknown && { areAppsUnknown }
   }
   return { config, generation }
 }

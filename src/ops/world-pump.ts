@@ -7,10 +7,11 @@ import type { Clock } from '../base/clock.ts'
 import type { Mesh } from '../bus/mesh.ts'
 import { rosterSubject, worldSubject } from '../bus/subjects.ts'
 import { decodeWorldMessage, encodeWorldMessage } from '../region/world-codec.ts'
+import type { Adopted } from '../region/announced.ts'
 import type { RegionIdentity, RegionMessage, WorldMessage } from '../region/world-message.ts'
 import type { WorldSettings, WorldTerms } from '../region/terms.ts'
 import {
-  type Adopted, KnownWorld, type OtherRegions, type WorldInput, type WorldOutput
+  KnownWorld, type OtherRegions, type WorldInput, type WorldOutput
 } from '../region/world.ts'
 
 export interface WorldPumpPorts {

@@ -19,7 +19,8 @@ import { questionMessageFields, questionMessageFrom } from './question-codec.ts'
 import {
   isQuestionKind, isQuestionMessage, QUESTION_KINDS, type QuestionMessage
 } from './question-message.ts'
-import type { Confirmation, LinkFrame, Stream } from './link.ts'
+import type { LinkFrame } from './link.ts'
+import type { Confirmation, Stream } from './link-state.ts'
 import { LISTENERS_KINDS, type ListenersMessage } from './listeners-message.ts'
 import {
   COPY_KINDS, isRelayKind, isRelayMessage, RELAY_KINDS, type RelayMessage, relayMessageFields,

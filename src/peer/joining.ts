@@ -9,6 +9,13 @@ import type { Deadline, Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
 import type { Random } from '../base/random.ts'
 
+const JITTER = 0.3
+
+/** The longest that one waits for an answer before it asks again, in ms. */
+export function joinWaitMaxMs(): number {
+  return limits.joinRetryMaxMs * (1 + JITTER)
+}
+
 export interface JoiningPorts {
   readonly deadlines: Deadlines
   readonly random: Random
@@ -21,6 +28,7 @@ export class Joining {
   readonly #ports: JoiningPorts
   #no = 0
   #pauseMs: number = limits.joinRetryMs
+  #waitMs = 0
   #letInAtMs = -Infinity
   #wait: Deadline | undefined
 
@@ -33,11 +41,17 @@ export class Joining {
     return this.#no
   }
 
+  /** So long an answer to it may take; then another one is said. */
+  get waitMs(): number {
+    return this.#waitMs
+  }
+
   /** One is said, of the number that is returned. */
   begin(): number {
     const { deadlines, random, nowMs } = this.#ports
     this.stop()
-    this.#wait = deadlines.at(nowMs() + random.jitter(this.#pauseMs, 0.3), () => this.#ports.join())
+    this.#waitMs = random.jitter(this.#pauseMs, JITTER)
+    this.#wait = deadlines.at(nowMs() + this.#waitMs, () => this.#ports.join())
     this.#pauseMs = Math.min(this.#pauseMs * 2, limits.joinRetryMaxMs)
     return ++this.#no
   }

@@ -15,7 +15,12 @@
  *                               │ asked for long, while no view lists the place: dropped
  *                               │ unknownStream: raise the stream, reset
  *                               │ too many bytes: raise the stream, rest, then reset
+ *                               │ of another region, silent for long: raise the stream, be mute
+ *             mute ──any answer: reset──▶ open
  *   receiver  unknown ──batch 1──▶ following ──repeat: confirm ──gap: confirm as gap──▶ …
+ *
+ * A way between regions may lead nowhere for as long as it likes, while the other way is good and
+ * both stay in the world. What is said into a mute link is let go; it is only asked for an answer.
  *
  * It must never deliver twice, out of order or with a hole inside one stream; and it must never
  * re-send into a newer stream, since what was said to a dead worker is not meant for its heir.
@@ -25,22 +30,11 @@ import type { Deadlines } from '../base/deadlines.ts'
 import { limits } from '../base/limits.ts'
 import type { Size } from '../base/sizes.ts'
 import type { Random } from '../base/random.ts'
-import { Link, type Unconfirmed } from './link-state.ts'
+import {
+  type Confirmation, isOlder, isSame, Link, type Stream, type Unconfirmed
+} from './link-state.ts'
 import { MESH_FORMAT_VERSION, type PeerMessage } from './message.ts'
 import { type Place, placeKey } from './place.ts'
-
-/** One direction of a link, for one life of its sender. */
-export interface Stream {
-  readonly generation: number
-  readonly number: number
-}
-
-/** What has arrived of a stream; `isGap`: something after it came, so send again. */
-export interface Confirmation {
-  readonly stream: Stream
-  readonly batchNo: number
-  readonly isGap: boolean
-}
 
 interface LinkFrameHead {
   readonly formatVersion: number
@@ -71,10 +65,14 @@ export interface LinkOwner {
   sendFrame(to: Place, frame: LinkFrame): void
   /** Something said to or by `place` may be lost for good: say and ask again what matters. */
   onLinkReset(place: Place, now: number): void
+  /** What is said to `place` is let go from now on, or no more. */
+  onMute(place: Place, isMute: boolean): void
   /** `place` is a new life: what it knew and what it was promised is gone. */
   onPeerRestarted(place: Place, now: number): void
   onPeerMessage(from: Place, message: PeerMessage): void
   isStranger(place: Place): boolean
+  /** True for a place that the view of another region lists. */
+  isForeign(place: Place): boolean
   /** No view has listed it, and it was silent, however often it was asked: `drop` it. */
   onStrangerSilent(place: Place): void
 }
@@ -108,7 +106,7 @@ export class Links {
   send(place: Place, message: PeerMessage, bytes: number, nowMs: number): void {
     this.#nowMs = nowMs
     const link = this.#link(place)
-    if (link.rest !== undefined) return
+    if (link.rest !== undefined || link.isMute) return
     if (link.pending.length === 0) this.#dirty.push(link)
     link.pending.push(message)
     link.pendingBytes += bytes
@@ -184,11 +182,8 @@ export class Links {
   }
 
   #sendBatch(link: Link): void {
-    const batch = {
-      batchNo: link.nextBatchNo++,
-      messages: link.pending,
-      bytes: link.pendingBytes
-    }
+    const { pending: messages, pendingBytes: bytes } = link
+    const batch = { batchNo: link.nextBatchNo++, messages, bytes }
     link.pending = []
     link.pendingBytes = 0
     link.unconfirmed.push(batch)
@@ -224,13 +219,14 @@ export class Links {
       (nowMs) => {
         this.#nowMs = nowMs
         link.askDeadline = undefined
-        if (link.unconfirmed.length === 0) return
+        if (link.unconfirmed.length === 0 && !link.isMute) return
         if (!this.#owner.isStranger(link.place)) link.strangerAsks = 0
         else if (link.strangerAsks++ >= limits.linkStrangerAsks) {
           this.#owner.onStrangerSilent(link.place)
           return
         }
         link.askMs = Math.min(link.askMs * 2, limits.linkAskMaxMs)
+        this.#askInVain(link)
         this.#owner.sendFrame(link.place, {
           ...this.#head(link),
           kind: 'ask',
@@ -242,8 +238,25 @@ export class Links {
     )
   }
 
+  /** Of another region, and silent for long: until it answers, what is said to it is let go. */
+  #askInVain(link: Link): void {
+    link.vainSinceMs ??= this.#nowMs
+    const isLong = this.#nowMs - link.vainSinceMs >= limits.relaySilentMs
+    if (!link.isMute && !(isLong && this.#owner.isForeign(link.place))) return
+    if (!link.isMute) {
+      this.#raise(link)
+      this.#owner.onMute(link.place, link.isMute = true)
+    }
+    link.askMs = limits.linkRestMs
+  }
+
   #onConfirmation(link: Link, confirms: Confirmation): void {
     if (!this.#isMine(link, confirms.stream)) return
+    link.vainSinceMs = undefined
+    if (link.isMute) {
+      this.#reset(link)
+      return
+    }
     let spent = 0
     while (spent < link.unconfirmed.length) {
       const batch = link.unconfirmed[spent]!
@@ -277,12 +290,7 @@ export class Links {
     }
   }
 
-  #onBatch(
-    link: Link,
-    stream: Stream,
-    batchNo: number,
-    messages: readonly PeerMessage[]
-  ): void {
+  #onBatch(link: Link, stream: Stream, batchNo: number, messages: readonly PeerMessage[]): void {
     const known = link.following
     if (known === undefined || isOlder(known, stream)) {
       if (batchNo !== 1) {
@@ -354,7 +362,9 @@ export class Links {
   }
 
   #reset(link: Link): void {
-    const hadSaid = link.nextBatchNo > 1 || link.pending.length > 0
+    const hadSaid = link.isMute || link.nextBatchNo > 1 || link.pending.length > 0
+    link.vainSinceMs = undefined
+    if (link.isMute) this.#owner.onMute(link.place, false)
     this.#raise(link)
     if (hadSaid && link.rest === undefined) this.#beginAgain(link)
   }
@@ -379,22 +389,8 @@ export class Links {
   }
 
   #raise(link: Link): void {
-    link.streamNumber = ++this.#streamCount
-    link.nextBatchNo = 1
-    link.pending = []
-    link.pendingBytes = 0
-    link.unconfirmed = []
-    link.unconfirmedBytes = 0
-    link.askMs = limits.linkAskMs
+    link.raise(++this.#streamCount)
     this.#deadlines.cancel(link.askDeadline)
     link.askDeadline = undefined
   }
-}
-
-function isSame(a: Stream, b: Stream): boolean {
-  return a.generation === b.generation && a.number === b.number
-}
-
-function isOlder(a: Stream, b: Stream): boolean {
-  return a.generation < b.generation || (a.generation === b.generation && a.number < b.number)
 }

@@ -29,15 +29,23 @@ function questionFields(question: Question): Fields {
       return [code, ...historyFields(question)]
     case 'presence':
       return [code, question.clientId ?? null, question.connectionId ?? null,
-        question.after ?? null, question.countMax, question.isExact]
+        question.after ?? null, question.countMax, question.isExact, ...worldFlag(question)]
     case 'status':
-      return [code]
+      return [code, ...worldFlag(question)]
     case 'stats':
       return [code, question.unit, question.startMs, question.endMs, question.isBackwards,
         question.after ?? null, question.limit]
     default:
       return exhaustive(question, 'question')
   }
+}
+
+function worldFlag({ isOfWorld }: { readonly isOfWorld?: true }): Fields {
+  return isOfWorld === true ? [isOfWorld] : []
+}
+
+function flagFrom(field: boolean | undefined): { readonly isOfWorld?: true } {
+  return field === true ? { isOfWorld: true } : {}
 }
 
 function historyFields(question: HistoryQuestion): Fields {
@@ -59,7 +67,7 @@ function historyFrom(f: readonly never[]): HistoryQuestion {
     kind: 'history', of: f[0]! ? 'presence' : 'messages', isBackwards: f[1]!,
     startMs: f[2] ?? undefined, endMs: f[3] ?? undefined, from,
     until: f[5] === null ? undefined : standingFrom(f[5]), countMax: f[6]!,
-    ...(f[7] === true && { isOfWorld: true }), ...(f[8] === true && { wantsLast: true })
+    ...flagFrom(f[7]), ...(f[8] === true && { wantsLast: true })
   }
 }
 
@@ -71,9 +79,9 @@ function questionFrom(value: unknown): Question {
       return historyFrom(f)
     case 'presence':
       return { kind, clientId: f[0] ?? undefined, connectionId: f[1] ?? undefined,
-        after: f[2] ?? undefined, countMax: f[3]!, isExact: f[4] ?? false }
+        after: f[2] ?? undefined, countMax: f[3]!, isExact: f[4] ?? false, ...flagFrom(f[5]) }
     case 'status':
-      return { kind }
+      return { kind, ...flagFrom(f[0]) }
     case 'stats':
       return { kind, unit: f[0]!, startMs: f[1]!, endMs: f[2]!, isBackwards: f[3]!,
         after: f[4] ?? undefined, limit: f[5]! }
@@ -95,7 +103,8 @@ function answerFields(answer: Answer): Fields {
     case 'presence':
       return [code, answer.members.map(memberFields), answer.isWhole]
     case 'status':
-      return [code, answer.occupancy.presenceMembers, countFields(answer.occupancy)]
+      return [code, answer.occupancy.presenceMembers, countFields(answer.occupancy),
+        ...(answer.elsewhere === undefined ? [] : [Object.entries(answer.elsewhere)])]
     case 'stats': {
       const intervals = answer.intervals?.map(({ id, entries }) => [id, entries]) ?? null
       return [code, intervals, answer.hasMore, answer.lastMinuteMs ?? null]
@@ -137,7 +146,8 @@ function answerFrom(value: unknown): Answer {
     case 'presence':
       return { kind, members: (f[0]! as unknown[]).map(memberFrom), isWhole: f[1]! }
     case 'status':
-      return { kind, occupancy: { ...countFrom(f[1]), presenceMembers: f[0]! } }
+      return { kind, occupancy: { ...countFrom(f[1]), presenceMembers: f[0]! },
+        ...(f[2] !== undefined && { elsewhere: Object.fromEntries(f[2]) }) }
     case 'stats': {
       const rows = f[0] as unknown as [string, StatsInterval['entries']][] | null
       const intervals = rows?.map(([id, entries]) => ({ id, entries }))

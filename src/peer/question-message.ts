@@ -52,11 +52,15 @@ export interface PresenceQuestion {
   readonly countMax: number
   /** True: all that was acknowledged to anybody before, whatever that takes. */
   readonly isExact: boolean
+  /** Other regions are asked, too: each tells who is present by its own word. */
+  readonly isOfWorld?: true
 }
 
 /** How the channel is used. */
 export interface StatusQuestion {
   readonly kind: 'status'
+  /** Other regions are asked, too: each counts its own. */
+  readonly isOfWorld?: true
 }
 
 /** What was counted of an app in the whole region, whichever worker is asked. */
@@ -111,6 +115,11 @@ export interface PresenceAnswer {
 export interface StatusAnswer {
   readonly kind: 'status'
   readonly occupancy: Occupancy
+  /**
+   * To one that asks the other regions, too: how many are present of those, as was heard here.
+   * Undefined from a master of a former release: then the occupancy is that of all regions.
+   */
+  readonly elsewhere?: Readonly<Record<string, number>>
 }
 
 export interface StatsAnswer {

@@ -30,13 +30,25 @@ export interface RelayJoin extends OfRelay {
   readonly viewVersion: number
   /** After this; absent for a relay that never was told anything. */
   readonly from: Standing | undefined
-  /** Of one without `from`: what was born since then, in ms since the Unix epoch. */
+  /** Of one without `from`: what was born since then, by the clock of who asks; see `ageMs`. */
   readonly sinceMs: number
   /** It does not know who is present there. */
   readonly wantsMembers: boolean
   /** It wants to be told how many are attached there. */
   readonly wantsCount: boolean
+  /**
+   * So many ms ago that was, for clocks of regions differ. Undefined where it is no time, and of
+   * former releases.
+   */
+  readonly ageMs?: number | undefined
+  /** All that is missing is wanted, from the archive too, or else this; to former releases all. */
+  readonly only?: RelayOnly | undefined
 }
+
+/** It goes on with what is held there, or only where there is nothing; or else it is broken. */
+export type RelayOnly = 'held' | 'nothing'
+/** In the order in which bytes name them. */
+const ONLY: readonly (RelayOnly | undefined)[] = [undefined, 'held', 'nothing']
 
 /** Relay → master: from now on I want to be told how many are attached there, or not any more. */
 export interface RelayCountWanted extends OfRelay {
@@ -86,6 +98,11 @@ export interface RelayDormant extends OfRelay {
   readonly kind: 'relayDormant'
   readonly relayId: string
   readonly joinNo: number
+  /**
+   * Where the log ends, if something may be missing since what was asked for; undefined: nothing
+   * is.
+   */
+  readonly anew: Standing | undefined
 }
 
 /** Master → relay: publications that were born here, in order. */
@@ -97,7 +114,10 @@ export interface RelayDeliver extends OfRelay {
   readonly publications: readonly Publication[]
 }
 
-/** Master → relay: this mastership is over, or lets the channel go; or a link was reset. */
+/**
+ * Master → relay: this mastership is over, or lets the channel go; or a link was reset. Without a
+ * channel: whoever says it had forgotten the other's relays, of all its channels.
+ */
 export interface RelayAgain extends OfRelay {
   readonly kind: 'relayAgain'
 }
@@ -216,13 +236,21 @@ export function regionOf({ incarnation }: Pick<MemberOwner, 'incarnation'>): str
   return incarnation.startsWith(REGION_MARK) ? incarnation.slice(1) : undefined
 }
 
+/** Since when it wants what was born, by the clock that says `wallMs` now. */
+export function sinceOf({ sinceMs, ageMs, only }: RelayJoin, wallMs: number): number {
+  // Whether there was anything is asked of all time; former releases see when it was used first.
+  if (only === 'nothing') return 1
+  return ageMs === undefined ? sinceMs : Math.max(1, wallMs - ageMs)
+}
+
 /** The fields of one, without its kind. */
 export function relayMessageFields(m: RelayMessage): Fields {
   const { channel, region } = m
   switch (m.kind) {
     case 'relayJoin':
       return [channel, region, m.relayId, m.joinNo, m.viewVersion, standingFields(m.from),
-        m.sinceMs, m.wantsMembers, m.wantsCount]
+        m.sinceMs, m.wantsMembers, m.wantsCount, m.ageMs,
+        ...(m.only === undefined ? [] : [ONLY.indexOf(m.only)])]
     case 'relayCountWanted':
       return [channel, region, m.relayId, m.isWanted]
     case 'relayCount':
@@ -238,8 +266,10 @@ export function relayMessageFields(m: RelayMessage): Fields {
     case 'relayTold':
       return [channel, region, m.askId, m.isContinuation, m.publications.map(publicationFields),
         standingFields(m.standing), m.isWhole, m.origins.map(originFields), m.bornThrough]
-    case 'relayDormant':
-      return [channel, region, m.relayId, m.joinNo]
+    case 'relayDormant': {
+      const anew = m.anew === undefined ? [] : [standingFields(m.anew)]
+      return [channel, region, m.relayId, m.joinNo, ...anew]
+    }
     case 'relayDeliver':
       return [channel, region, m.epoch, m.after, m.publications.map(publicationFields)]
     case 'relayAgain':
@@ -261,7 +291,8 @@ export function relayMessageFrom(kind: RelayMessage['kind'], fields: Fields): Re
     case 'relayJoin':
       return { kind, ...said, relayId: f[0]!, joinNo: f[1]!, viewVersion: f[2]!,
         from: f[3] === null ? undefined : standingFrom(f[3]), sinceMs: f[4]!, wantsMembers: f[5]!,
-        wantsCount: f[6]! }
+        wantsCount: f[6]!, ...((f[7] ?? null) === null ? {} : { ageMs: f[7]! }),
+        ...(f[8] !== undefined && { only: ONLY[f[8]] }) }
     case 'relayCountWanted':
       return { kind, ...said, relayId: f[0]!, isWanted: f[1]! }
     case 'relayCount':
@@ -281,7 +312,8 @@ export function relayMessageFrom(kind: RelayMessage['kind'], fields: Fields): Re
         publications: (f[2]! as unknown[]).map(publicationFrom), standing: standingFrom(f[3]),
         isWhole: f[4]!, origins: (f[5]! as unknown[]).map(originFrom), bornThrough: f[6]! }
     case 'relayDormant':
-      return { kind, ...said, relayId: f[0]!, joinNo: f[1]! }
+      return { kind, ...said, relayId: f[0]!, joinNo: f[1]!,
+        anew: f[2] === undefined ? undefined : standingFrom(f[2]) }
     case 'relayDeliver':
       return { kind, ...said, epoch: f[0]!, after: f[1]!,
         publications: (f[2]! as unknown[]).map(publicationFrom) }

@@ -2,15 +2,16 @@
  * The names of regions that belong to the world and are not heard, so that what is put together of
  * all regions can name them as missing (node/regions-missing.ts). Who belongs to it the roster
  * says, as long as it stands, and a node that began while a region was silent knows its name from
- * there; where there never was one, who has been silent for less than a day does.
+ * there; where there never was one, who has been silent for less than a day does, and who began
+ * meanwhile is told the name by its own region's speaker.
  *
  *   heard ──silent for two minutes──▶ absent ──heard, or no part of the world──▶ not kept
- *   not heard yet ──on the roster───────▲
+ *   not heard yet ──on the roster, or told──▲
  */
 
 import { limits } from '../base/limits.ts'
 import type { Size } from '../base/sizes.ts'
-import type { WorldRoster } from './world-message.ts'
+import type { SilentRegion, WorldRoster } from './world-message.ts'
 
 interface Absent {
   readonly name: string
@@ -20,18 +21,33 @@ interface Absent {
 
 export class AbsentRegions {
   /** By the uid of its ring; who was heard last comes last. */
-  readonly #absent = new Map<string, Absent>()
+  #absent: ReadonlyMap<string, Absent> = new Map()
 
   /** It is not heard. Of too many the one that is silent for longest is not kept. */
   add(uid: string, name: string, heardAtMs: number): void {
-    this.#absent.set(uid, { name, heardAtMs })
-    const [longest] = this.#absent.keys()
-    if (this.#absent.size > limits.worldRegionsMax) this.#absent.delete(longest!)
+    const all = [...this.#absent, [uid, { name, heardAtMs }] as const]
+    all.sort(([, one], [, other]) => one.heardAtMs - other.heardAtMs)
+    this.#absent = new Map(all.slice(-limits.worldRegionsMax))
   }
 
   /** It is heard. */
   delete(uid: string): void {
-    this.#absent.delete(uid)
+    this.#keep((other) => other !== uid)
+  }
+
+  /** What is said of them to those who do not know them. */
+  told(nowMs: number): SilentRegion[] {
+    return [...this.#absent].map(([uid, { name, heardAtMs }]) =>
+      [uid, name, Math.max(0, Math.round(nowMs - heardAtMs))])
+  }
+
+  /** Somebody who was there before us knows these. */
+  onTold(
+    told: readonly SilentRegion[], isUnheard: (uid: string) => boolean, nowMs: number
+  ): void {
+    for (const [uid, name, silentMs] of told) {
+      if (!this.#absent.has(uid) && isUnheard(uid)) this.add(uid, name, nowMs - silentMs)
+    }
   }
 
   /** These are the regions of the world: also such as we have never heard, if it names them. */
@@ -40,7 +56,7 @@ export class AbsentRegions {
     isHeard: (uid: string) => boolean,
     nowMs: number
   ): void {
-    for (const uid of [...this.#absent.keys()]) if (!uids.includes(uid)) this.#absent.delete(uid)
+    this.#keep((uid) => uids.includes(uid))
     for (const [at, name] of names.entries()) {
       const uid = uids[at]!
       if (!this.#absent.has(uid) && !isHeard(uid)) this.add(uid, name, nowMs)
@@ -49,9 +65,7 @@ export class AbsentRegions {
 
   /** Where no roster says who belongs to the world. */
   forgetSilent(nowMs: number): void {
-    for (const [uid, { heardAtMs }] of [...this.#absent]) {
-      if (nowMs >= heardAtMs + limits.regionForgottenMs) this.#absent.delete(uid)
-    }
+    this.#keep((_, { heardAtMs }) => nowMs < heardAtMs + limits.regionForgottenMs)
   }
 
   /** When `forgetSilent` forgets somebody; Infinity: never. */
@@ -73,5 +87,9 @@ export class AbsentRegions {
 
   describe(): string[] {
     return [...this.#absent].map(([uid, { name }]) => `nothing is heard of region ${name} ${uid}`)
+  }
+
+  #keep(isKept: (uid: string, absent: Absent) => boolean): void {
+    this.#absent = new Map([...this.#absent].filter(([uid, absent]) => isKept(uid, absent)))
   }
 }

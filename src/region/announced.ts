@@ -12,6 +12,16 @@ import { digestOf, type View, viewFromRecord } from '../ring/view.ts'
 /** By incarnation, the generations of its workers. */
 export type Generations = ReadonlyMap<string, readonly number[]>
 
+/** What a node believes of its own region. */
+export interface Adopted {
+  /** This node's. */
+  readonly incarnation: string
+  readonly view: View
+  readonly generations: Generations
+  /** Listed, and believed gone. */
+  readonly gone: ReadonlySet<string>
+}
+
 /** The view that was announced, if it is one that can be worked with. */
 export function viewOf({ view: record }: Announcement): View | undefined {
   const reading = viewFromRecord(record)
@@ -38,15 +48,32 @@ export function generationsOf(
   return merged
 }
 
+/** An incarnation is one node's, so another region would not list one of ours. */
+export function shareNodes({ members }: View, ours: View | undefined): boolean {
+  const listed = new Set(members.map(({ incarnation }) => incarnation))
+  return ours?.members.some(({ incarnation }) => listed.has(incarnation)) ?? false
+}
+
 export function areSame(some: Generations, others: Generations): boolean {
   return some === others || (some.size === others.size && [...some].every(([key, numbers]) =>
     numbers.join() === others.get(key)?.join()))
 }
 
-/** 32 bits that differ, surely enough, between two announcements; `view` is the announced one. */
+/**
+ * 32 bits that differ, surely enough, between two announcements; `view` is the announced one. The
+ * world is left out, for nodes of former releases know nothing of it; it is said every time.
+ */
 export function digestIn(announcement: Announcement, view: View): number {
   const { name, prefix, endpoint, madeAtMs, generations, isToDrain } = announcement
   const said = [name, prefix, endpoint, madeAtMs, digestOf(view), generations]
   // Of one that is not to drain the digest is what nodes of former releases make it.
   return hash32(JSON.stringify(isToDrain === true ? [...said, isToDrain] : said))
+}
+
+/** Who speaks for a region: where nobody serves, one that leaves does as long as it is there. */
+export function speakerOf({ view, gone }: Adopted): string | undefined {
+  const there = view.members.filter(({ incarnation }) => !gone.has(incarnation))
+  const speaker = there.find(({ state }) => state === 'serving') ??
+    there.find(({ state }) => state === 'leaving')
+  return speaker?.incarnation
 }

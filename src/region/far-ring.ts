@@ -8,6 +8,8 @@
  */
 
 import type { GlobalmasterHello } from './globalmaster-message.ts'
+import { globalmasterLimits } from './globalmaster-ports.ts'
+import { RelayWords } from './relay-words.ts'
 
 /** What is said of a round trip follows it slowly: it is for people. */
 const SMOOTHING = 0.25
@@ -33,6 +35,7 @@ export interface FarMaster {
   readonly world: string
   readonly roster: readonly string[]
   readonly apps: ReadonlyMap<string, string>
+  readonly areAppsUnknown: boolean
   readonly sentAtMs: number
   readonly firstHeardAtMs: number
   readonly heardAtMs: number
@@ -43,15 +46,22 @@ export class FarRing {
   /** When anything of it was heard first; Infinity as long as nothing was. */
   firstHeardAtMs = Infinity
   nodesHeardAtMs = -Infinity
+  /** Since when they are heard again, or at all, without a silence in between. */
+  nodesHeardSinceMs = -Infinity
   /** Our own time as of which it hears us. */
   hearsUsAtMs = -Infinity
-  /** Our former globalmaster held it to be in the world. */
-  isRestored = false
+  /** When our former globalmaster heard it last, and held it to be in the world. */
+  restoredAtMs = -Infinity
+  /** Our cluster listed it and does so no more: it is in the world as long as it is heard. */
+  isRetired = false
+  /** What our nodes tell of their relays to it. */
+  readonly relays = new RelayWords()
   region: string
   madeAtMs: number
   endpoint = ''
   isToDrain = false
   master: FarMaster | undefined
+  #leavingUntilMs = -Infinity
   #roundTripMs: number | undefined
   #lagMs = 0
   /** The least of the running period, and of the one before. */
@@ -87,17 +97,21 @@ export class FarRing {
     this.madeAtMs = madeAtMs
     this.endpoint = endpoint
     this.isToDrain = isToDrain
+    const isBack = nowMs >= this.nodesHeardAtMs + globalmasterLimits.nodesSilentAfterMs
+    if (isBack) this.nodesHeardSinceMs = nowMs
     this.nodesHeardAtMs = nowMs
     this.firstHeardAtMs = Math.min(this.firstHeardAtMs, nowMs)
   }
 
   /**
    * False for one that is passed over: another instance with a higher term spoke for it within
-   * `rivalMs`.
+   * `rivalMs`, or its object has just gone.
    */
   onHello(hello: GlobalmasterHello, ownInstance: string, rivalMs: number, nowMs: number): boolean {
+    if (nowMs < this.#leavingUntilMs) return false
     const former = this.master
     const { region, madeAtMs, instance, term, world, roster, apps, sentAtMs } = hello
+    const { areAppsUnknown = false } = hello
     const isOther = former !== undefined && former.instance !== instance
     if (isOther && term < former.term && nowMs < former.heardAtMs + rivalMs) return false
     const isLate = former !== undefined && !isOther && sentAtMs < former.sentAtMs
@@ -107,7 +121,8 @@ export class FarRing {
     this.firstHeardAtMs = Math.min(this.firstHeardAtMs, nowMs)
     const firstHeardAtMs = former?.firstHeardAtMs ?? nowMs
     this.master = {
-      instance, term, world, roster, apps, sentAtMs, firstHeardAtMs, heardAtMs: nowMs
+      instance, term, world, roster, apps, areAppsUnknown, sentAtMs, firstHeardAtMs,
+      heardAtMs: nowMs
     }
     const echo = hello.echoes.find((each) => each.instance === ownInstance)
     if (echo !== undefined && echo.sentAtMs > this.hearsUsAtMs && echo.sentAtMs <= nowMs) {
@@ -117,10 +132,31 @@ export class FarRing {
     return true
   }
 
-  /** It has left the world as far as others know; only what it says from now on counts. */
-  forgetMaster(): void {
+  /**
+   * Its object is gone, or names the world no more. Its globalmaster may speak until it has
+   * heard of that; who does so long afterwards lives all the same.
+   */
+  onObjectGone(nowMs: number): void {
     this.master = undefined
-    this.isRestored = false
+    this.restoredAtMs = -Infinity
+    this.isRetired = true
+    this.#leavingUntilMs = nowMs + globalmasterLimits.leavingMs
+  }
+
+  /** It is listed, with an object of its own or by the name of its region. */
+  onListed(hasObject: boolean): void {
+    this.isRetired = false
+    if (hasObject) this.#leavingUntilMs = -Infinity
+  }
+
+  /** The world that it is in, ours being `own`, as far as its words go; undefined: none counts. */
+  worldAt(nowMs: number, own: string): string | undefined {
+    const { forgottenAfterMs, retiredAfterMs } = globalmasterLimits
+    const heardAtMs = Math.max(this.heardAtMs, this.restoredAtMs)
+    if (this.isRetired && nowMs >= heardAtMs + retiredAfterMs) return undefined
+    const { master } = this
+    if (master !== undefined && nowMs < master.heardAtMs + forgottenAfterMs) return master.world
+    return nowMs < this.restoredAtMs + forgottenAfterMs ? own : undefined
   }
 
   #measured(ms: number, nowMs: number): void {

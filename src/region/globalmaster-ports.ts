@@ -3,7 +3,7 @@
  */
 
 import { limits } from '../base/limits.ts'
-import type { GlobalmasterHello } from './globalmaster-message.ts'
+import type { GlobalmasterHello, RelayWordsOfNode } from './globalmaster-message.ts'
 import type { AnnouncedRing } from './far-ring.ts'
 import type { PeerJudgement } from './peer-report.ts'
 
@@ -18,12 +18,24 @@ export const globalmasterLimits = {
   firstWordMs: 12_000,
   /** Nodes announce themselves every ten seconds. */
   nodesSilentAfterMs: 30_000,
+  /** Nodes tell this often how their relays are; that counts for so long. */
+  relayWordsMs: 10_000, relayWordsKeptMs: 35_000,
+  /** Relays that are behind for less are no lag. */
+  relayLagMs: 1_000,
+  /** Nodes that are listened to; those of a ring, and of its former lives for a moment. */
+  tellingNodesMax: 2_000,
+  /** What is revoked is compared this often at least, so it is no chance that nothing comes. */
+  inboxSilentAfterMs: 3 * limits.revocationSyncMs + 10_000,
   /** What is reported of regions is said again this often, with times that no condition needs. */
   reportMs: 300_000,
   /** Reports are at least so far apart. */
   reportChangeMs: 2_000,
   /** A ring that was silent for so long is out of the world, unless its object is there. */
   forgottenAfterMs: limits.regionForgottenMs,
+  /** A ring whose object is gone is not believed for so long: its pods are on their way out. */
+  leavingMs: 60_000,
+  /** One that is listed no more is out of the world after so long a silence. */
+  retiredAfterMs: limits.regionSilenceMs,
   /** Rings that are known at once; of more, those that are in the world are kept. */
   farRingsMax: limits.worldRegionsMax - 1
 } as const
@@ -46,6 +58,8 @@ export interface WorldConfig {
   readonly unreachableAfterMs: number
   readonly peers: readonly ExpectedPeer[]
   readonly apps: ReadonlyMap<string, string>
+  /** These are what was there last. */
+  readonly areAppsUnknown?: boolean
 }
 
 /** What a former globalmaster has said of a region. */
@@ -55,6 +69,8 @@ export interface FormerPeer {
   readonly isInWorld: boolean
   /** Its object, if it had one in our cluster. */
   readonly object: string | undefined
+  /** How long ago it was heard; undefined for never, or nobody knows. */
+  readonly heardAgoMs?: number | undefined
 }
 
 /** What is said of a region. */
@@ -78,6 +94,8 @@ export type GlobalmasterInput =
   /** Nodes of some region say that it is there. */
   | { readonly kind: 'announced'; readonly ring: AnnouncedRing }
   | { readonly kind: 'hello'; readonly hello: GlobalmasterHello }
+  /** One of our nodes tells how its relays are. */
+  | { readonly kind: 'relays'; readonly words: RelayWordsOfNode }
   /** A roster was told to our nodes, by us or by another one. */
   | { readonly kind: 'roster'; readonly madeAtMs: number }
   | {
@@ -85,6 +103,8 @@ export type GlobalmasterInput =
       readonly term: number
       readonly former: readonly FormerPeer[]
     }
+  /** The region is about to be gone, or in no world any more. */
+  | { readonly kind: 'leaving' }
   | { readonly kind: 'deadline' }
 
 export type GlobalmasterOutput =

@@ -9,8 +9,12 @@
  *
  * In the world is a ring whose globalmaster says so, or whose object does. It stays there however
  * long it is silent, up to a day: not heard is not gone. It goes when it says that it is in
- * another world, when its object says so no more, and when a ring of the same name was made later:
- * mostly its region was made anew. A former globalmaster's word counts like that of the ring.
+ * another world or none, when its object says so no more, and when a ring of the same name was
+ * made later: mostly its region was made anew. One that our cluster listed and does so no more
+ * stays as long as it is heard: peers tell each other of peers. A former globalmaster's word
+ * counts like that of the ring, as of when it heard that. Where the later one has our own name we
+ * are alone as long as it is heard, for nobody listens to us: nobody would answer what our nodes
+ * ask.
  *
  * A new leader tells nobody anything until those who are there have had time to be heard: nodes
  * that had no roster before listen to everybody, and would lose them for a moment.
@@ -18,21 +22,15 @@
 
 import type { Now } from '../base/clock.ts'
 import {
-  type Echo, GLOBALMASTER_FORMAT_VERSION, type GlobalmasterHello
+  type Echo, GLOBALMASTER_FORMAT_VERSION, type GlobalmasterHello, NO_WORLD
 } from './globalmaster-message.ts'
 import { type AnnouncedRing, FarRing } from './far-ring.ts'
 import {
-  type FormerPeer, type GlobalmasterInput, globalmasterLimits, type GlobalmasterOutbox,
-  type PeerReport, type WorldConfig
+  type ExpectedPeer, type FormerPeer, type GlobalmasterInput, globalmasterLimits,
+  type GlobalmasterOutbox, type PeerReport, type WorldConfig
 } from './globalmaster-ports.ts'
 import { judgePeer, type Participation, type PeerCase } from './peer-report.ts'
-
-/** All rings of one name, and the one of them that counts. */
-interface Peer {
-  readonly region: string
-  readonly ring: FarRing | undefined
-  readonly participation: Participation
-}
+import { isBefore, type Peer, uidsInWorld } from './peers.ts'
 
 type State =
   | { readonly kind: 'standingBy' }
@@ -105,11 +103,19 @@ export class Globalmaster {
       case 'hello':
         this.#onHello(input.hello, nowMs)
         return
+      case 'relays':
+        for (const word of input.words.relays) {
+          this.#rings.get(word.uid)?.relays.take(input.words, word, nowMs)
+        }
+        return
       case 'roster':
         this.#rosterMadeAtMs = Math.max(this.#rosterMadeAtMs, input.madeAtMs)
         return
       case 'elected':
         this.#onElected(input.term, input.former, nowMs)
+        return
+      case 'leaving':
+        this.#onLeaving(nowMs)
         return
       case 'deadline':
         return
@@ -121,14 +127,27 @@ export class Globalmaster {
     this.#config = config
     this.#hasNews = true
     if (former === undefined) this.#listeningSinceMs = nowMs
-    const named = new Set(config.peers.map(({ ringUid }) => ringUid))
-    for (const { ringUid } of former?.peers ?? []) {
-      // Its object is gone, or is of the world no more.
-      if (ringUid !== undefined && !named.has(ringUid)) this.#rings.get(ringUid)?.forgetMaster()
-    }
-    for (const { region, ringUid, madeAtMs = 0 } of config.peers) {
+    const before = former?.peers ?? []
+    for (const peer of before) if (!isListed(peer, config.peers)) this.#onUnlisted(peer, nowMs)
+    for (const peer of config.peers) {
+      const { region, ringUid, madeAtMs = 0 } = peer
       if (ringUid !== undefined) this.#ringFor({ region, uid: ringUid, madeAtMs }, nowMs)
+      if (isListed(peer, before)) continue
+      for (const ring of this.#ringsOf(peer)) ring.onListed(ringUid !== undefined)
     }
+  }
+
+  #onUnlisted(peer: ExpectedPeer, nowMs: number): void {
+    for (const ring of this.#ringsOf(peer)) {
+      // Its object is gone, or is of the world no more.
+      if (peer.ringUid !== undefined) ring.onObjectGone(nowMs)
+      else ring.isRetired = true
+    }
+  }
+
+  #ringsOf({ region, ringUid }: ExpectedPeer): FarRing[] {
+    return [...this.#rings.values()].filter((ring) =>
+      ringUid === undefined ? ring.region === region : ring.uid === ringUid)
   }
 
   #onHello(hello: GlobalmasterHello, nowMs: number): void {
@@ -150,13 +169,21 @@ export class Globalmaster {
   #onElected(term: number, former: readonly FormerPeer[], nowMs: number): void {
     if (this.#state.kind !== 'standingBy') return
     this.#state = { kind: 'speaking', term, sinceMs: nowMs }
-    for (const { region, ringUid, isInWorld, object } of former) {
+    for (const { region, ringUid, isInWorld, object, heardAgoMs = 0 } of former) {
       if (!isInWorld || ringUid === undefined) continue
       // One whose object has gone meanwhile has left.
       if (object !== undefined && !this.#isNamedByObject(ringUid)) continue
       const ring = this.#ringFor({ uid: ringUid, region, madeAtMs: 0 }, nowMs)
-      if (ring !== undefined) ring.isRestored = true
+      if (ring !== undefined) ring.restoredAtMs = nowMs - heardAgoMs
     }
+  }
+
+  /** Others need not miss us for a day. */
+  #onLeaving(nowMs: number): void {
+    if (this.#state.kind !== 'speaking' || this.#config === undefined) return
+    this.#config = { ...this.#config, world: NO_WORLD }
+    this.#hello(nowMs)
+    this.#state = { kind: 'silent' }
   }
 
   /** The ring of this uid, known from now on; undefined where it is ours, or there is no room. */
@@ -189,10 +216,9 @@ export class Globalmaster {
   #forgetSilent(nowMs: number): void {
     for (const ring of [...this.#rings.values()]) {
       if (this.#isNamedByObject(ring.uid)) continue
+      if (this.#participationOf(ring, nowMs) === 'in') continue
       const heardAtMs = Math.max(ring.heardAtMs, this.#listeningSinceMs)
-      const patienceMs = this.#participationOf(ring, nowMs) === 'in'
-        ? globalmasterLimits.forgottenAfterMs : this.#config!.unreachableAfterMs
-      if (nowMs >= heardAtMs + patienceMs) this.#rings.delete(ring.uid)
+      if (nowMs >= heardAtMs + this.#config!.unreachableAfterMs) this.#rings.delete(ring.uid)
     }
     for (const uid of [...this.#shown.keys()]) if (!this.#rings.has(uid)) this.#shown.delete(uid)
   }
@@ -203,13 +229,10 @@ export class Globalmaster {
 
   #participationOf(ring: FarRing, nowMs: number): Participation {
     const { world, unreachableAfterMs } = this.#config!
-    const { forgottenAfterMs } = globalmasterLimits
-    const { master } = ring
-    if (master !== undefined && nowMs < master.heardAtMs + forgottenAfterMs) {
-      return master.world === world ? 'in' : 'otherWorld'
-    }
+    const said = ring.worldAt(nowMs, world)
+    if (said === NO_WORLD) return 'notInAWorld'
+    if (said !== undefined) return said === world ? 'in' : 'otherWorld'
     if (this.#isNamedByObject(ring.uid)) return 'in'
-    if (ring.isRestored && nowMs < this.#listeningSinceMs + forgottenAfterMs) return 'in'
     const sinceMs = Math.max(ring.firstHeardAtMs, this.#listeningSinceMs)
     return nowMs >= sinceMs + unreachableAfterMs ? 'notInAWorld' : 'unknown'
   }
@@ -234,9 +257,7 @@ export class Globalmaster {
 
   #decideRoster(peers: readonly Peer[], nowMs: number, wallMs: number): void {
     if (this.#state.kind !== 'speaking') return
-    const inWorld = peers.flatMap(({ ring, participation }) =>
-      participation === 'in' && ring !== undefined ? [ring.uid] : [])
-    const uids = [this.#config!.ringUid, ...inWorld].sort()
+    const uids = uidsInWorld(peers, this.#config!, nowMs)
     if (uids.join() !== this.#roster.join()) {
       this.#roster = uids
       this.#rosterAtMs = -Infinity
@@ -285,17 +306,17 @@ export class Globalmaster {
       ringUid: ring?.uid,
       endpoint: ring?.endpoint ?? '',
       isDraining: ring?.isToDrain === true,
-      isInWorld: participation === 'in' && ring !== undefined,
+      isInWorld: ring !== undefined && this.#roster.includes(ring.uid),
       heardAgoMs: heardAtMs === -Infinity ? undefined : nowMs - heardAtMs,
-      ...this.#wayTo(ring, isExact),
+      ...this.#wayTo(ring, isExact, nowMs),
       judgements: judgePeer(this.#caseOf(ring, participation), nowMs)
     }
   }
 
   #caseOf(ring: FarRing | undefined, participation: Participation): PeerCase {
-    const { ringUid, world, apps, unreachableAfterMs } = this.#config!
+    const { ringUid, world, apps, areAppsUnknown = false, unreachableAfterMs } = this.#config!
     return {
-      ring, participation, ownUid: ringUid, world, apps, unreachableAfterMs,
+      ring, participation, ownUid: ringUid, world, apps, areAppsUnknown, unreachableAfterMs,
       listeningSinceMs: this.#listeningSinceMs,
       speakingSinceMs: this.#state.kind === 'speaking' ? this.#state.sinceMs : Infinity,
       nodesSilentAfterMs: Math.max(unreachableAfterMs, globalmasterLimits.nodesSilentAfterMs)
@@ -303,9 +324,15 @@ export class Globalmaster {
   }
 
   /** As last reported, unless it has changed by so much that it is worth a word. */
-  #wayTo(ring: FarRing | undefined, isExact: boolean): Pick<PeerReport, 'roundTripMs' | 'lagMs'> {
+  #wayTo(
+    ring: FarRing | undefined, isExact: boolean, nowMs: number
+  ): Pick<PeerReport, 'roundTripMs' | 'lagMs'> {
     if (ring?.roundTripMs === undefined) return { roundTripMs: undefined, lagMs: undefined }
-    const [roundTripMs, lagMs] = [Math.round(ring.roundTripMs), Math.round(ring.lagMs)]
+    const roundTripMs = Math.round(ring.roundTripMs)
+    const { behindMs = 0 } = ring.relays.all(nowMs) ?? {}
+    // A relay that begins is behind for a moment.
+    const relaysMs = behindMs < globalmasterLimits.relayLagMs ? 0 : behindMs
+    const lagMs = Math.round(Math.max(ring.lagMs, relaysMs))
     const shown = this.#shown.get(ring.uid)
     const isSame = shown !== undefined && !isExact &&
       isNear(shown.roundTripMs, roundTripMs) && isNear(shown.lagMs, lagMs)
@@ -320,7 +347,7 @@ export class Globalmaster {
   }
 
   #hello(nowMs: number): void {
-    const { world, region, ringUid, madeAtMs, apps } = this.#config!
+    const { world, region, ringUid, madeAtMs, apps, areAppsUnknown } = this.#config!
     if (this.#state.kind !== 'speaking') return
     this.#helloAtMs = nowMs
     this.#hasNews = false
@@ -328,7 +355,7 @@ export class Globalmaster {
       kind: 'hello',
       hello: {
         kind: 'globalmaster', formatVersion: GLOBALMASTER_FORMAT_VERSION,
-        world, region, ringUid, madeAtMs, apps,
+        world, region, ringUid, madeAtMs, apps, ...areAppsUnknown && { areAppsUnknown },
         instance: this.#instance,
         term: this.#state.term,
         sentAtMs: nowMs,
@@ -351,17 +378,10 @@ export class Globalmaster {
 /** No way takes so long. */
 const MS_MAX = Number.MAX_SAFE_INTEGER
 
-const PARTICIPATIONS: readonly Participation[] =
-  ['nameTaken', 'in', 'otherWorld', 'unknown', 'notInAWorld']
-
-/** Of two of one name: who is in the world, and of those the one that was made later. */
-function isBefore(one: Peer, other: Peer): boolean {
-  const rank = ({ ring, participation }: Peer): number =>
-    ring === undefined ? Infinity : PARTICIPATIONS.indexOf(participation)
-  if (rank(one) !== rank(other)) return rank(one) < rank(other)
-  const [mine, theirs] = [one.ring!, other.ring!]
-  return mine.madeAtMs === theirs.madeAtMs
-    ? mine.uid > theirs.uid : mine.madeAtMs > theirs.madeAtMs
+/** Whether this ring or, where none is known, this name is among them. */
+function isListed({ region, ringUid }: ExpectedPeer, peers: readonly ExpectedPeer[]): boolean {
+  return peers.some((peer) =>
+    ringUid === undefined ? peer.region === region : peer.ringUid === ringUid)
 }
 
 function isNear(shown: number, nowMs: number): boolean {

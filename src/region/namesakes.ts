@@ -16,15 +16,23 @@ export function latestOfNames<R extends NamedRing>(rings: Iterable<R>, own: Name
     const { region } = ring.region
     const isOurs = region === own.region.region
     const other = isOurs ? own : latest.get(region)
-    if (other !== undefined && !isLater(ring, other)) continue
+    if (other !== undefined && !isMadeLater(madeOf(ring), madeOf(other))) continue
     if (isOurs) return []
     latest.set(region, ring)
   }
   return [...latest.values()].sort((a, b) => a.region.region < b.region.region ? -1 : 1)
 }
 
+interface Made {
+  readonly uid: string
+  readonly madeAtMs: number
+}
+
+function madeOf({ region: { uid }, madeAtMs }: NamedRing): Made {
+  return { uid, madeAtMs }
+}
+
 /** Rings that were made in the same second are told apart all the same. */
-function isLater(one: NamedRing, other: NamedRing): boolean {
-  if (one.madeAtMs !== other.madeAtMs) return one.madeAtMs > other.madeAtMs
-  return one.region.uid > other.region.uid
+export function isMadeLater(one: Made, other: Made): boolean {
+  return one.madeAtMs === other.madeAtMs ? one.uid > other.uid : one.madeAtMs > other.madeAtMs
 }

@@ -4,14 +4,17 @@
  *
  * - Unreachable: nothing of it is heard, or it does not hear us (a link that works one way).
  * - NotParticipating: it is there, and not in our world, or has a name that another one has.
- * - Drift: its apps are not ours.
- * - Synced: none of the first two, and each holds the other to be in the world: relays run.
+ * - Drift: its apps are not ours, as its globalmaster says, if it was heard of late.
+ * - Synced: none of the first two, each holds the other to be in the world, and relays run: our
+ *   inboxes are reached from there, and no relay is behind for long, as our own nodes tell.
  *
  * What is not known yet is Unknown; who has said something before lets that stand.
  */
 
 import { exhaustive } from '../base/assert.ts'
 import type { FarRing } from './far-ring.ts'
+import { globalmasterLimits } from './globalmaster-ports.ts'
+import type { RelaysOfAll } from './relay-words.ts'
 
 export type PeerCondition = 'Synced' | 'Unreachable' | 'Drift' | 'NotParticipating'
 
@@ -34,6 +37,7 @@ export interface PeerCase {
   readonly ownUid: string
   readonly world: string
   readonly apps: ReadonlyMap<string, string>
+  readonly areAppsUnknown: boolean
   /** Since when we listen, and since when we speak. */
   readonly listeningSinceMs: number
   readonly speakingSinceMs: number
@@ -49,7 +53,7 @@ export function judgePeer(peer: PeerCase, nowMs: number): PeerJudgement[] {
   const unreachable = unreachableOf(peer, nowMs)
   const notParticipating = notParticipatingOf(peer)
   return [
-    syncedOf(peer, unreachable, notParticipating, nowMs), unreachable, driftOf(peer),
+    syncedOf(peer, unreachable, notParticipating, nowMs), unreachable, driftOf(peer, nowMs),
     notParticipating
   ]
 }
@@ -110,10 +114,20 @@ function notParticipatingOf({ participation, ring, world }: PeerCase): PeerJudge
   }
 }
 
-function driftOf({ ring, apps }: PeerCase): PeerJudgement {
+function driftOf(peer: PeerCase, nowMs: number): PeerJudgement {
+  const { ring, apps, listeningSinceMs, unreachableAfterMs } = peer
   const type = 'Drift'
-  const theirs = ring?.master?.apps
-  if (theirs === undefined) return notHeardYet(type)
+  if (!isMasterHeard(peer, nowMs)) {
+    if (nowMs < listeningSinceMs + unreachableAfterMs) return notHeardYet(type)
+    const message = 'its globalmaster is not heard, which alone says what apps are there'
+    return { type, status: 'Unknown', reason: 'GlobalmasterSilent', message }
+  }
+  const where = peer.areAppsUnknown ? 'here' : ring!.master!.areAppsUnknown && 'there'
+  if (where) {
+    const message = `what apps there are ${where} is not known while spec.world is not applied`
+    return { type, status: 'Unknown', reason: 'AppsUnknown', message }
+  }
+  const theirs = ring!.master!.apps
   const differing = [...new Set([...apps.keys(), ...theirs.keys()])]
     .filter((id) => apps.get(id) !== theirs.get(id)).sort()
   if (differing.length === 0) {
@@ -145,12 +159,43 @@ function syncedOf(
     return { type, status: 'Unknown', reason: 'GlobalmasterSilent', message }
   }
   if (!areNodesHeard(peer, nowMs)) return nodesNotHeard(peer, nowMs)
-  return peer.ring!.master!.roster.includes(peer.ownUid)
-    ? { type, status: 'True', reason: 'InTouch', message: 'each hears the other' }
-    : {
-        type, status: 'False', reason: 'NotInItsWorld',
-        message: 'it does not hold this region to be in the world'
-      }
+  if (!peer.ring!.master!.roster.includes(peer.ownUid)) {
+    const message = 'it does not hold this region to be in the world'
+    return { type, status: 'False', reason: 'NotInItsWorld', message }
+  }
+  const inTouch: PeerJudgement =
+    { type, status: 'True', reason: 'InTouch', message: 'each hears the other' }
+  const relays = peer.ring!.relays.all(nowMs)
+  return (relays && relaysAmiss(relays, peer, nowMs)) ?? inTouch
+}
+
+/** What keeps channels from being one though all announce themselves; undefined: nothing. */
+function relaysAmiss(
+  { heardAtMs, firstSinceMs, channels, behind, behindMs, isFull }: RelaysOfAll,
+  { ring, unreachableAfterMs }: PeerCase, nowMs: number
+): PeerJudgement | undefined {
+  const [type, status] = ['Synced', 'False'] as const
+  // What must come in calm comes to the first node alone, and not while the way is cut.
+  const sinceMs = Math.max(heardAtMs, firstSinceMs, ring!.nodesHeardSinceMs)
+  if (nowMs >= sinceMs + globalmasterLimits.inboxSilentAfterMs) {
+    const message = 'it announces itself, but nothing that its nodes say to ours arrives, so no ' +
+      'message, presence or revocation comes from there: see to it that NATS lets ' +
+      'ringcast.*.*.in.> pass between the regions'
+    return { type, status, reason: 'RelaysNotHeard', message }
+  }
+  if (heardAtMs === -Infinity && firstSinceMs !== Infinity) return notHeardYet(type)
+  if (behindMs < unreachableAfterMs) return undefined
+  const why = isFull
+    ? 'the log of this region takes nothing (ringcast_log_full_streams: is it full?)'
+    : 'they are not answered there, or there is much to catch up with'
+  const message = `${roughly(behind)} of ${roughly(channels)} channels are not up to date with ` +
+    `it, one of them for lagMs, so what is said there comes late or not at all: ${why}`
+  return { type, status, reason: 'RelaysBehind', message }
+}
+
+/** It is written wherever it changes. */
+function roughly(count: number): number {
+  return Number(count.toPrecision(2))
 }
 
 function nodesNotHeard(peer: PeerCase, nowMs: number): PeerJudgement {

@@ -11,7 +11,9 @@
  *
  * It never passes on what does not follow on what it passed before: where the other region has not
  * kept what is between, it says so (`isBroken`), and is told anew who is present there. It asks for
- * that at its beginning, too: what became of members meanwhile nobody knows.
+ * that at its beginning, too: what became of members meanwhile nobody knows. Where it asks the same
+ * master again it goes on to take what follows: the way there may lead nowhere, and the way back be
+ * good.
  */
 
 import type { Deadline, Deadlines } from '../base/deadlines.ts'
@@ -19,24 +21,31 @@ import { limits } from '../base/limits.ts'
 import type { Random } from '../base/random.ts'
 import { Joining } from '../peer/joining.ts'
 import type { Headcount } from '../peer/census-message.ts'
-import type { PresenceMember, Standing } from '../peer/message.ts'
+import type { PresenceMember, Publication, Standing } from '../peer/message.ts'
 import type {
-  RelayDeliver, Relayed, RelayJoined, RelayToMaster, Stretch, ToRelay
+  RelayDeliver, RelayDormant, Relayed, RelayJoined, RelayOnly, RelayToMaster, Stretch, ToRelay
 } from '../peer/relay-message.ts'
 
 /** What a relay begins with. */
 export type RelayStart =
   /** What came before is written here up to this standing. */
-  | { readonly kind: 'from'; readonly standing: Standing }
-  /** The channel is new here: what was born there since then, in ms since the epoch. */
-  | { readonly kind: 'since'; readonly ms: number }
-  /** The channel is not new, and nobody knows how far it had come: what was born since is lost. */
-  | { readonly kind: 'unknown'; readonly ms: number }
+  | { readonly kind: 'from'; readonly standing: Standing; readonly only?: RelayOnly | undefined }
+  /**
+   * Nothing was ever taken here: what was born there since then, in monotonic ms, for the time of
+   * day may be set back meanwhile; undefined for all of it, where the channel is not new here.
+   */
+  | {
+    readonly kind: 'since'
+    readonly monoMs: number | undefined
+    readonly only?: RelayOnly | undefined
+  }
 
 export interface RelayPorts {
   readonly deadlines: Deadlines
   readonly random: Random
   nowMs(): number
+  /** In ms since the Unix epoch, for former releases. */
+  wallMs(): number
   /** The view by which the other master is found. */
   viewVersion(): number
   /** Sends to the other region's master, if one is known. */
@@ -45,6 +54,8 @@ export interface RelayPorts {
   hasRoom(): boolean
   /** It has not been answered for long, or is so again. */
   onSilent(isSilent: boolean): void
+  /** It is not up to date from now on, or is so again, or has ended. */
+  onBehind(isBehind: boolean): void
   /** Gives on what follows; false: there is no room for it now. */
   take(relayed: Relayed): boolean
   /** Nobody uses the channel there, and so nobody is present; false: no room to say so. */
@@ -58,11 +69,13 @@ export interface RelayPorts {
 }
 
 type State =
-  | { readonly kind: 'joining' }
+  /** What follows is still taken from the mastership of `epoch`, which had let it in. */
+  | { readonly kind: 'joining'; readonly epoch: number | undefined }
   | { readonly kind: 'live'; readonly epoch: number }
   | { readonly kind: 'dormant' }
   | { readonly kind: 'closed' }
 
+const UNTOLD: State = { kind: 'joining', epoch: undefined }
 /** What is attached to a channel that nobody uses. */
 const NOBODY: Headcount = {
   connections: 0, publishers: 0, subscribers: 0, presenceConnections: 0, presenceSubscribers: 0,
@@ -76,7 +89,10 @@ export class Relay {
   readonly #relayId: string
   readonly #joining: Joining
   #start: RelayStart
-  #state: State = { kind: 'joining' }
+  /** Where it stood when it asked last. */
+  #asked: RelayStart
+  #stateNow: State = UNTOLD
+  #isBehind = false
   #hasAnswer = false
   #wantsCount = false
   /** It wants to be told what of its own is written here. */
@@ -94,12 +110,28 @@ export class Relay {
   constructor(channel: string, region: string, start: RelayStart, ports: RelayPorts) {
     this.#channel = channel
     this.#region = region
-    this.#start = start
+    this.#start = this.#asked = start
     this.#ports = ports
     this.#relayId = ports.random.id(8)
     const { deadlines, random } = ports
     const nowMs = (): number => ports.nowMs()
     this.#joining = new Joining({ deadlines, random, nowMs, join: () => this.#join() })
+  }
+
+  get #state(): State {
+    return this.#stateNow
+  }
+
+  set #state(state: State) {
+    this.#stateNow = state
+    const isBehind = state.kind === 'joining'
+    if (isBehind !== this.#isBehind) this.#ports.onBehind(this.#isBehind = isBehind)
+  }
+
+  /** Of the mastership whose Delivers are taken. */
+  get #epoch(): number | undefined {
+    const state = this.#state
+    return state.kind === 'live' || state.kind === 'joining' ? state.epoch : undefined
   }
 
   get isLive(): boolean {
@@ -120,7 +152,7 @@ export class Relay {
         if (this.#isAnswer(message)) this.#onMembers(message.joinNo, message.members)
         return
       case 'relayDormant':
-        if (this.#isAnswer(message)) this.#onDormant()
+        if (this.#isAnswer(message)) this.#onDormant(message)
         return
       case 'relayCount':
         if (this.#wantsCount) this.#ports.onCount(message.count)
@@ -152,10 +184,9 @@ export class Relay {
     this.#ports.send({ kind: 'relayWritten', channel, region, ...stretch })
   }
 
-  /** It is to be told what came after this; nothing, if it was told anything before. */
-  startFrom(standing: Standing): void {
-    if (this.#start.kind === 'from') return
-    this.#start = { kind: 'from', standing }
+  /** What came before then, in monotonic ms, is not wanted; it was told nothing yet. */
+  startSince(monoMs: number): void {
+    this.#start = { kind: 'since', monoMs }
     if (this.#state.kind === 'joining') this.#joining.anew()
   }
 
@@ -165,18 +196,29 @@ export class Relay {
     if (this.#state.kind === 'dormant') this.#joining.anew()
   }
 
-  /** The channel has another master there, or what was said to it may be lost. */
+  /** What was said to the other master may be lost, or what it said. */
   onMasterUncertain(): void {
-    if (this.#state.kind !== 'closed' && this.#state.kind !== 'dormant') this.#joining.anew()
+    if (this.#state.kind === 'closed' || this.#state.kind === 'dormant') return
+    this.#state = UNTOLD
+    this.#joining.anew()
   }
 
-  /** Nobody uses the channel here any more. */
-  close(): void {
+  /** What it was to ask us may be lost as well, so one that rests asks, too. */
+  onForgotten(): void {
+    if (this.#state.kind === 'dormant') this.wake()
+    else this.onMasterUncertain()
+  }
+
+  /**
+   * Nobody uses the channel here any more; or the other region is not heard (`isLost`). One that
+   * hears us all the same is not told then, and keeps for us what we miss.
+   */
+  close(isLost = false): void {
     this.#joining.stop()
     this.#ports.deadlines.cancel(this.#silence)
     const isKnownThere = this.#state.kind === 'joining' || this.#state.kind === 'live'
     this.#state = { kind: 'closed' }
-    if (!isKnownThere) return
+    if (!isKnownThere || isLost) return
     const [channel, region, relayId] = [this.#channel, this.#region, this.#relayId]
     this.#ports.send({ kind: 'relayPart', channel, region, relayId })
   }
@@ -199,13 +241,14 @@ export class Relay {
 
   #onJoined(joined: RelayJoined): void {
     const { joinNo, epoch, standing, isContinuation, isWhole, publications, members } = joined
-    const isBroken = !isContinuation || (this.#start.kind === 'unknown' && publications.length > 0)
+    const isBroken = !isContinuation
+    if (isBroken && this.#hasMoved()) return
     const told = this.#told?.joinNo === joinNo ? this.#told.members : []
     this.#told = undefined
     this.#wantsMembers ||= isBroken || members === 'later'
     const relayed = {
       isBroken, standing,
-      publications: isBroken ? [] : publications,
+      publications: isBroken ? [] : this.#next(publications, standing.lineage),
       members: members === 'told' ? told : undefined
     }
     if (!this.#take(relayed)) return
@@ -220,11 +263,37 @@ export class Relay {
       this.#answered()
     } else {
       this.#heard()
+      this.#state = UNTOLD
       this.#join()
     }
   }
 
-  #onDormant(): void {
+  /** More was asked for than is missing by now, so it asks again, for that. */
+  #hasMoved(): boolean {
+    const hasMoved = this.#start !== this.#asked
+    if (hasMoved) this.#joining.anew()
+    return hasMoved
+  }
+
+  /** What of it was not taken while the answer was on its way. */
+  #next(publications: readonly Publication[], lineage: string): readonly Publication[] {
+    if (this.#start.kind !== 'from' || this.#start.standing.lineage !== lineage) return publications
+    const { seq } = this.#start.standing
+    return publications.filter((publication) => publication.seq > seq)
+  }
+
+  #onDormant({ anew: standing }: RelayDormant): void {
+    // The answer may be older than the question that it was asked meanwhile.
+    if (this.#isWoken) {
+      this.#joining.anew()
+      return
+    }
+    if (standing !== undefined) {
+      if (this.#hasMoved()) return
+      const broken = { isBroken: true, publications: [], standing, members: undefined }
+      if (!this.#take(broken)) return
+      this.#start = { kind: 'from', standing }
+    }
     if (!this.#ports.takeNobody()) {
       this.#againLater()
       return
@@ -232,21 +301,22 @@ export class Relay {
     this.#wantsMembers = true
     this.#joining.letIn()
     this.#state = { kind: 'dormant' }
+    // Whoever begins to use it there begins anew, whatever its place was; clocks differ.
+    this.#start = { kind: 'since', monoMs: this.#ports.nowMs() - limits.tailMs }
     if (this.#wantsCount) this.#ports.onCount(NOBODY)
     this.#answered()
-    // The answer may be older than the question that it was asked meanwhile.
-    if (this.#isWoken) this.#joining.anew()
   }
 
   #onDeliver({ epoch, after, publications }: RelayDeliver): void {
     const start = this.#start
-    if (this.#state.kind !== 'live' || this.#state.epoch !== epoch || start.kind !== 'from') return
+    if (this.#epoch !== epoch || start.kind !== 'from') return
     const { lineage, seq } = start.standing
-    const next = publications.filter((publication) => publication.seq > seq)
+    const next = this.#next(publications, lineage)
     const last = next.at(-1)
     if (last === undefined) return
     if (after > seq) {
-      this.#joining.anew()
+      // The answer to a question that is on its way has it.
+      if (this.isLive) this.#joining.anew()
       return
     }
     const standing = { lineage, seq: last.seq, epoch, entry: last.entry }
@@ -262,7 +332,7 @@ export class Relay {
   }
 
   #againLater(): void {
-    this.#state = { kind: 'joining' }
+    this.#state = UNTOLD
     this.#joining.begin()
   }
 
@@ -283,13 +353,14 @@ export class Relay {
   /** Nobody knows any more who is present there. */
   #onSilence(): void {
     this.#silence = undefined
+    this.#state = UNTOLD
     this.#isSilent = this.#wantsMembers = true
     this.#ports.onSilent(true)
   }
 
   #join(): void {
     const joinNo = this.#joining.begin()
-    this.#state = { kind: 'joining' }
+    this.#state = { kind: 'joining', epoch: this.#epoch }
     const { deadlines, nowMs, hasRoom } = this.#ports
     if (!this.#isSilent) {
       const untilMs = nowMs() + limits.relaySilentMs
@@ -298,14 +369,19 @@ export class Relay {
     if (!hasRoom()) return
     this.#isWoken = false
     const [channel, region, relayId] = [this.#channel, this.#region, this.#relayId]
-    const start = this.#start
+    const start = this.#asked = this.#start
+    const sinceMs = start.kind === 'since' ? start.monoMs : undefined
+    const forMs = sinceMs === undefined ? undefined : nowMs() - sinceMs
     this.#ports.send({
       kind: 'relayJoin', channel, region, relayId, joinNo,
       viewVersion: this.#ports.viewVersion(),
       from: start.kind === 'from' ? start.standing : undefined,
-      sinceMs: start.kind === 'from' ? 0 : start.ms,
+      sinceMs: forMs === undefined ? 0 : Math.floor(this.#ports.wallMs() - forMs),
       wantsMembers: this.#wantsMembers,
-      wantsCount: this.#wantsCount
+      wantsCount: this.#wantsCount,
+      // So long ago that was once the Join arrives: as long as it may take is counted as well.
+      ageMs: forMs === undefined ? undefined : Math.ceil(forMs + this.#joining.waitMs),
+      ...(start.only === undefined ? {} : { only: start.only })
     })
   }
 }

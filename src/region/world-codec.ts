@@ -7,7 +7,10 @@
 import { decode, encode } from '@msgpack/msgpack'
 import { limits } from '../base/limits.ts'
 import type { ViewRecord } from '../peer/membership.ts'
-import { type RegionIdentity, WORLD_FORMAT_VERSION, type WorldMessage } from './world-message.ts'
+import {
+  type Announcement, type RegionIdentity, type SilentRegion, WORLD_FORMAT_VERSION,
+  type WorldMessage
+} from './world-message.ts'
 
 /** Three words of letters that mean nothing to NATS, the first of which is ours. */
 const PREFIX = /^ringcast\.[^\s.*>]+\.[^\s.*>]+$/
@@ -37,7 +40,7 @@ export function decodeWorldMessage(bytes: Uint8Array): WorldMessage | undefined 
 }
 
 function announcementFrom(value: Record<string, unknown>): WorldMessage | undefined {
-  const identity = identityFrom(value)
+  const identity = saidFrom(value)
   const { view, generations } = value
   if (identity === undefined || !isRecord(view) || !Array.isArray(generations)) return undefined
   if (!generations.every(isGenerations)) return undefined
@@ -48,18 +51,31 @@ function announcementFrom(value: Record<string, unknown>): WorldMessage | undefi
 }
 
 function stillFrom(value: Record<string, unknown>): WorldMessage | undefined {
-  const identity = identityFrom(value)
+  const identity = saidFrom(value)
   const { viewVersion, digest } = value
   if (identity === undefined || !isCount(viewVersion) || !isCount(digest)) return undefined
   return { kind: 'still', formatVersion: WORLD_FORMAT_VERSION, ...identity, viewVersion, digest }
 }
 
+function saidFrom(
+  value: Record<string, unknown>
+): (RegionIdentity & Pick<Announcement, 'absent'>) | undefined {
+  const identity = identityFrom(value)
+  const { absent } = value
+  if (identity === undefined || absent === undefined) return identity
+  const isWhole = Array.isArray(absent) && absent.length <= limits.worldRegionsMax &&
+    absent.every(isSilentRegion)
+  return isWhole ? { ...identity, absent } : undefined
+}
+
 function identityFrom(value: Record<string, unknown>): RegionIdentity | undefined {
-  const { name, ownName, uid, madeAtMs, prefix, endpoint, isToDrain } = value
+  const { name, ownName, uid, madeAtMs, prefix, endpoint, world, isToDrain } = value
   if (!isName(name) || !isName(ownName) || !isName(uid) || !isCount(madeAtMs)) return undefined
   if (!isName(prefix) || !PREFIX.test(prefix) || !isText(endpoint)) return undefined
+  if (world !== undefined && !isName(world)) return undefined
   return {
-    name, ownName, uid, madeAtMs, prefix, endpoint, ...(isToDrain === true && { isToDrain })
+    name, ownName, uid, madeAtMs, prefix, endpoint, ...(world !== undefined && { world }),
+    ...(isToDrain === true && { isToDrain })
   }
 }
 
@@ -80,6 +96,11 @@ function rosterFrom({ madeAtMs, uids, names }: Record<string, unknown>): WorldMe
 function isGenerations(value: unknown): value is [string, number[]] {
   return Array.isArray(value) && value.length === 2 && isName(value[0]) &&
     Array.isArray(value[1]) && value[1].every(isCount)
+}
+
+function isSilentRegion(value: unknown): value is SilentRegion {
+  return Array.isArray(value) && value.length === 3 && isName(value[0]) && isName(value[1]) &&
+    isCount(value[2])
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -33,12 +33,23 @@ export interface RegionIdentity {
   readonly prefix: string
   /** Where clients reach it from anywhere; empty where nobody said. */
   readonly endpoint: string
+  /** The world that it is part of; nodes of former releases do not say it. */
+  readonly world?: string
   /** It is to send its clients to others, whether it can or not. */
   readonly isToDrain?: boolean
 }
 
+/** By uid: the name of a region that is not heard, and for how many ms it was not. */
+export type SilentRegion = readonly [uid: string, name: string, silentMs: number]
+
+/** What the nodes of the region itself hear of it, too. */
+interface SaidAtHome extends RegionIdentity {
+  /** Who began while these were silent does not know them; absent for none. */
+  readonly absent?: readonly SilentRegion[]
+}
+
 /** A region says who is there. */
-export interface Announcement extends RegionIdentity {
+export interface Announcement extends SaidAtHome {
   readonly kind: 'region'
   readonly formatVersion: number
   /** Not judged by the codec: `viewFromRecord` (ring/view.ts) does. */
@@ -48,7 +59,7 @@ export interface Announcement extends RegionIdentity {
 }
 
 /** A region says that it is there, and nothing has changed. */
-export interface Still extends RegionIdentity {
+export interface Still extends SaidAtHome {
   readonly kind: 'still'
   readonly formatVersion: number
   readonly viewVersion: number

@@ -19,7 +19,8 @@
  * decides otherwise: who is not on it is not heard at all.
  *
  * A roster is kept until a later one comes, however long its globalmaster is silent: without it
- * regions go on as they are. Who belongs to the world and is silent is named (region/absent.ts).
+ * regions go on as they are. As long as there was none, who names our world is heard, or who names
+ * none, as former releases do. Who belongs to the world and is silent is named (region/absent.ts).
  */
 
 import { hash32 } from '../base/hash.ts'
@@ -31,7 +32,9 @@ import {
 } from './world-message.ts'
 import { recordOf, type View } from '../ring/view.ts'
 import { AbsentRegions } from './absent.ts'
-import { areSame, digestIn, type Generations, generationsOf, viewOf } from './announced.ts'
+import {
+  type Adopted, areSame, digestIn, type Generations, generationsOf, shareNodes, speakerOf, viewOf
+} from './announced.ts'
 import { endpointOrNone } from './endpoint.ts'
 import { latestOfNames } from './namesakes.ts'
 import {
@@ -64,16 +67,6 @@ export interface OtherRegions {
   readonly regions: readonly ForeignRegion[]
   /** The names of those that are not heard any more, and belong to it still. */
   readonly absent: readonly string[]
-}
-
-/** What a node believes of its own region. */
-export interface Adopted {
-  /** This node's. */
-  readonly incarnation: string
-  readonly view: View
-  readonly generations: Generations
-  /** Listed, and believed gone. */
-  readonly gone: ReadonlySet<string>
 }
 
 export type WorldInput =
@@ -197,10 +190,25 @@ export class KnownWorld {
     }
     const { uid, prefix } = this.#own
     if (message.kind === 'ask') this.#hasNews ||= message.uid === uid
-    else if (message.uid === uid || message.prefix === prefix) return
-    else if (!this.#isOnRoster(message.uid)) return
+    else if (message.uid === uid) this.#onOwn(message, nowMs)
+    else if (message.prefix === prefix) return
+    else if (!this.#isOfWorld(message)) this.#onStranger(message.uid)
     else if (message.kind === 'region') this.#onRegion(message, nowMs)
     else this.#onStill(message, nowMs)
+  }
+
+  /** Our own region's speaker knows who was heard before we began. */
+  #onOwn({ absent = [] }: Announcement | Still, nowMs: number): void {
+    const isUnheard = (uid: string): boolean => uid !== this.#own.uid && this.#isOnRoster(uid) &&
+      !this.#heard.has(uid)
+    this.#absent.onTold(absent, isUnheard, nowMs)
+  }
+
+  #onStranger(uid: string): void {
+    const known = this.#heard.get(uid)
+    if (known !== undefined) this.#forget(known.region, 'a region is in another world')
+    this.#absent.delete(uid)
+    this.#asks.delete(uid)
   }
 
   #onRegion(announcement: Announcement, nowMs: number): void {
@@ -209,7 +217,7 @@ export class KnownWorld {
     const known = this.#heard.get(uid)
     if (known === undefined && !this.#hasRoom(name)) return
     const view = viewOf(announcement)
-    if (view === undefined || this.#listsOurs(view)) return
+    if (view === undefined || shareNodes(view, this.#adopted?.view)) return
     const former = known?.region
     // The higher one is not said again by this: if nobody does, it will have been silent.
     if (former !== undefined && view.version < former.view.version) return
@@ -284,9 +292,11 @@ export class KnownWorld {
     this.#own = { ...this.#own, isToDrain }
   }
 
-  #isOnRoster(uid: string): boolean {
-    return this.#roster === undefined || this.#roster.uids.has(uid)
+  #isOfWorld({ uid, world = this.#own.world }: Announcement | Still): boolean {
+    return this.#roster === undefined ? world === this.#own.world : this.#isOnRoster(uid)
   }
+
+  #isOnRoster(uid: string): boolean { return this.#roster?.uids.has(uid) !== false }
 
   #hasRoom(name: string): boolean {
     const hasRoom = this.#heard.size < limits.worldRegionsMax
@@ -295,13 +305,6 @@ export class KnownWorld {
     }
     this.#isCrowded = !hasRoom
     return hasRoom
-  }
-
-  /** An incarnation is one node's, so this is not what another region would say. */
-  #listsOurs(view: View): boolean {
-    const ours = this.#adopted?.view.members ?? []
-    const listed = new Set(view.members.map(({ incarnation }) => incarnation))
-    return ours.some(({ incarnation }) => listed.has(incarnation))
   }
 
   #forgetSilent(nowMs: number): void {
@@ -369,32 +372,24 @@ export class KnownWorld {
     const isWhole = this.#hasNews
     this.#saidAtMs = nowMs
     this.#hasNews = false
+    const absent = this.#absent.told(nowMs)
+    const own = { ...this.#own, ...(absent.length > 0 && { absent }) }
     const announcement: Announcement = {
-      kind: 'region', formatVersion: WORLD_FORMAT_VERSION, ...this.#own, view: recordOf(view),
+      kind: 'region', formatVersion: WORLD_FORMAT_VERSION, ...own, view: recordOf(view),
       generations: view.members.flatMap(({ incarnation }) => {
         const known = generations.get(incarnation)
         return known === undefined ? [] : [[incarnation, known] as const]
       })
     }
     this.#say(isWhole ? announcement : {
-      kind: 'still', formatVersion: WORLD_FORMAT_VERSION, ...this.#own,
+      kind: 'still', formatVersion: WORLD_FORMAT_VERSION, ...own,
       viewVersion: view.version, digest: digestIn(announcement, view)
     })
   }
 
-  #say(message: RegionMessage): void {
-    this.#outbox.push({ kind: 'say', message })
-  }
+  #say(message: RegionMessage): void { this.#outbox.push({ kind: 'say', message }) }
 
   #note(level: 'info' | 'warn', text: string, fields: Record<string, string | number>): void {
     this.#outbox.push({ kind: 'note', level, text, fields })
   }
-}
-
-/** Who speaks for a region: where nobody serves, one that leaves does as long as it is there. */
-function speakerOf({ view, gone }: Adopted): string | undefined {
-  const there = view.members.filter(({ incarnation }) => !gone.has(incarnation))
-  const speaker = there.find(({ state }) => state === 'serving') ??
-    there.find(({ state }) => state === 'leaving')
-  return speaker?.incarnation
 }

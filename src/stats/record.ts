@@ -9,10 +9,13 @@
  * heard that it had been written.
  */
 
-import { decode, encode } from '@msgpack/msgpack'
+import { Decoder, encode } from '@msgpack/msgpack'
 import { hash32 } from '../base/hash.ts'
 import type { Entries } from './entries.ts'
 import { intervalId, intervalOf, type Span, type Unit } from './interval.ts'
+
+/** Ids of intervals are keys here, and would push those of all others out of the shared cache. */
+const decoder = new Decoder({ keyDecoder: null })
 
 /** What one source counted of a minute. */
 export interface TallyRecord {
@@ -64,7 +67,7 @@ export function encodeTally({ entries, isSealed }: TallyRecord): Uint8Array {
 }
 
 export function decodeTally(bytes: Uint8Array): TallyRecord {
-  const [entries, isSealed] = decode(bytes) as [Entries, boolean]
+  const [entries, isSealed] = decoder.decode(bytes) as [Entries, boolean]
   return { entries, isSealed }
 }
 
@@ -73,6 +76,6 @@ export function encodeSheet({ entries, folded }: Sheet): Uint8Array {
 }
 
 export function decodeSheet(bytes: Uint8Array): Sheet {
-  const [entries, folded] = decode(bytes) as [Sheet['entries'], number[]]
+  const [entries, folded] = decoder.decode(bytes) as [Sheet['entries'], number[]]
   return { entries, folded }
 }

@@ -20,6 +20,12 @@ const SERVER_VERSION_MIN = [2, 11]
 /** An account that cannot hold this much per stream and copy is too small to begin with. */
 const STREAM_BYTES_MIN = 64 * 1024 * 1024
 const PROBE_MS = 5_000
+/**
+ * Servers that hold a copy answer the leader every other second. One that does not may be gone,
+ * disk and all, and NATS takes its copy for current for ten seconds.
+ */
+export const COPY_SILENT_MS = 3_000
+const NS_PER_MS = 1_000_000
 const NO_SUITABLE_PEERS = 10005
 const NOT_CLUSTERED = 10074
 const NOT_FOUND = 10059
@@ -34,6 +40,8 @@ interface Copy {
   readonly name: string
   readonly current?: boolean
   readonly offline?: boolean
+  /** In ns: so long ago the leader heard of it. */
+  readonly active?: number
 }
 
 interface StreamInfo {
@@ -84,7 +92,10 @@ export class JetStreamStreams {
       await this.#rightsProblem(plan)
   }
 
-  /** Makes the number of copies what the plan says; fine once all of them are current. */
+  /**
+   * Makes the number of copies what the plan says; fine once all of them are current. One that was
+   * lost less than `COPY_SILENT_MS` ago may count as such.
+   */
   async setCopies(plan: LogPlan): Promise<string | undefined> {
     const problem = await this.#firstOf(plan, async ({ name }) => {
       const found = await this.#ask<StreamInfo>(`STREAM.INFO.${name}`)
@@ -247,7 +258,8 @@ function unreadyProblem(
   if (config.num_replicas !== plan.redundancy || others.length + 1 !== plan.redundancy) {
     return `has ${others.length + 1} of ${plan.redundancy} copies`
   }
-  const behind = others.filter(({ current, offline }) => current !== true || offline === true)
+  const behind = others.filter(({ current, offline, active = 0 }) =>
+    current !== true || offline === true || active > COPY_SILENT_MS * NS_PER_MS)
   if (behind.length === 0) return undefined
   return `waits for its copies on ${behind.map(({ name }) => name).join(', ')}`
 }

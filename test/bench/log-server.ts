@@ -71,7 +71,8 @@ const worker = new Worker(
 const bus = new WorkerBus(self, prefix, mesh, (frame) => pump.input({ kind: 'peerFrame', frame }))
 const pump = new Pump(worker, outbox, {
   clock: systemClock, bus, log, archive, stats: new JetStreamStats(mesh.connection, prefix),
-  onViewHeard: nothing, onSettled: nothing, onFlushed: nothing, note
+  onViewHeard: nothing, onSettled: nothing, onRevokedKnown: nothing,
+  onFlushed: nothing, note
 })
 pump.input({ kind: 'view', view, generations: new Map([[name, [1]]]), gone: new Set() })
 if (abroad.length > 0) {

@@ -93,9 +93,8 @@ export class PodWorld {
       const peers: readonly PeerStatus[] = status.peers ?? []
       const ofPeer = peers.find(({ region }) => region === other)
       said = JSON.stringify([status.conditions, ofPeer])
-      const isSynced = peer.Synced?.startsWith('True') === true
       const arePeersRight = peer.Synced === undefined ||
-        status.syncedPeers === (isSynced ? '1/1' : '0/1')
+        status.syncedPeers === `${syncedOf(peer.Synced)}/1`
       return says(status.conditions, own) && says(ofPeer?.conditions, peer) && arePeersRight
     }, () => said, READY_MS)
   }
@@ -116,6 +115,12 @@ export class PodWorld {
       'get', 'realtimeregion', name, '--namespace', name, '--output', 'json'
     ])) as StatusObject
   }
+}
+
+/** What is shown of the one peer that has this condition `Synced`. */
+function syncedOf(synced: string): string {
+  if (synced === 'Unknown NotJudged') return '?'
+  return synced.startsWith('True') ? '1' : '0'
 }
 
 type Conditions = readonly {

@@ -29,6 +29,8 @@ interface Loss {
 }
 
 const SILENT = { Synced: 'False Unreachable', Unreachable: 'True Silent' }
+const NOT_JUDGED = Object.fromEntries(
+  ['Synced', 'Unreachable', 'Drift', 'NotParticipating'].map((type) => [type, 'Unknown NotJudged']))
 const IN_TOUCH = { Synced: 'True InTouch', Unreachable: 'False Heard' }
 
 const LOSSES: readonly Loss[] = [{
@@ -55,7 +57,9 @@ const LOSSES: readonly Loss[] = [{
   isJoined: false
 }, {
   component: 'globalmaster',
-  eu: { own: { Available: 'True NodesServe', Degraded: 'True GlobalmasterNotReady' } },
+  eu: {
+    own: { Available: 'True NodesServe', Degraded: 'True GlobalmasterNotReady' }, peer: NOT_JUDGED
+  },
   us: {
     own: WELL.own!,
     peer: { Synced: 'Unknown GlobalmasterSilent', Unreachable: 'False Heard' }

@@ -23,8 +23,12 @@ export class Abroad {
   readonly lateMs = new Map<string, number>()
   /** So many frames are lost, though nothing is cut. */
   lossChance = 0
+  /** How far the clocks of regions may be off. */
+  skewMs = 0
   /** Ways that lead nowhere: `from>to`. */
   readonly cuts = new Set<string>()
+  /** What a region had archived is gone. */
+  onArchiveLost: (region: Region) => void = () => undefined
   /** How many frames were carried, and how many bytes. */
   frames = 0
   bytes = 0
@@ -92,13 +96,16 @@ export class Abroad {
 
   /**
    * Everything in a region is lost at once, its log and its ring as well: it is made anew under
-   * its name, and its nodes are back after `restartMs`.
+   * its name, and its nodes are back after `restartMs`. With `hasArchive` that is as it was.
    */
-  makeAnew(region: Region, restartMs: number): void {
+  makeAnew(region: Region, restartMs: number, hasArchive = true): void {
     this.world.note(`region ${region.name} is made anew`)
     for (const node of region.running) region.crash(node, 500, restartMs)
     for (let stream = 0; stream < STREAM_COUNT; stream++) region.log.makeAnew(stream)
     region.kube.restoreRing(Infinity)
+    if (hasArchive) return
+    region.archive.makeAnew()
+    this.onArchiveLost(region)
   }
 
   /** Each worker of the region sends so many clients away a second; undefined: none any more. */
@@ -109,9 +116,13 @@ export class Abroad {
     this.#tellTerms(region)
   }
 
-  /** Two regions have not heard of each other for so long that neither counts with the other. */
-  lose(one: Region, other: Region): void {
+  /**
+   * Two regions have not heard of each other for so long that neither counts with the other; or,
+   * with `isOneWay`, the first has not heard of the second.
+   */
+  lose(one: Region, other: Region, isOneWay = false): void {
     for (const [region, lost] of [[one, other], [other, one]] as const) {
+      if (isOneWay && region !== one) continue
       if (this.#known.get(region)!.delete(lost.name)) this.#absent.get(region)!.add(lost.name)
       this.#tellWorkers(region)
     }

@@ -17,6 +17,10 @@ const namespaces = [
   { ...rules, id: 'kept', persisted: true, persistLast: true },
   { ...rules, id: 'known', identified: true },
   { ...rules, id: 'everywhere', acknowledge: 'global' as const },
+  {
+    ...rules, id: 'keptEverywhere', persisted: true, persistLast: true,
+    acknowledge: 'global' as const
+  },
   { ...rules, id: 'together', batching: { intervalMs: 300, policy: 'simple' as const } }
 ]
 

@@ -49,6 +49,11 @@ export class SimArchive {
     return { bytes: this.faults.isFull ? 99 : 1, bytesMax: 100 }
   }
 
+  /** All that was stored is lost. */
+  makeAnew(): void {
+    this.#shelves.clear()
+  }
+
   /** A shelf's records as they stand. */
   recordsOf(shelf: Shelf): readonly LogRecord[] {
     return this.#heldOf(shelf)

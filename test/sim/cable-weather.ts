@@ -1,7 +1,8 @@
 /**
  * What a seed's weather does between regions: cables that are slow, lose what they carry, or are
  * cut, both ways or one; a region that nobody reaches, or that others take for lost; one that is
- * made anew. What befalls the nodes of each region is its own weather (weather.ts).
+ * made anew; and clocks of whole regions that are wrong. What befalls the nodes of each region is
+ * its own weather (weather.ts).
  */
 
 import { Random } from '../../src/base/random.ts'
@@ -10,22 +11,29 @@ import type { Region } from './region.ts'
 
 /** Faults between regions, at their worst: chances, durations or rates per minute. */
 const WORST = {
-  loss: 0.05, slows: 8, cuts: 5, oneWayCuts: 5, isolations: 2, losses: 2, resets: 1.5
+  loss: 0.05, slows: 8, cuts: 5, oneWayCuts: 5, isolations: 2, losses: 2, resets: 1.5,
+  /** How far the clocks of a region may be off, in ms. */
+  skews: 20_000
 } as const
 
 /** How bad it is between regions; 0 turns a fault off. */
 export interface CableMix extends Record<keyof typeof WORST, number> {
   /** The way from one region to another, in ms. */
   readonly delayMs: number
+  /** Cuts last so long at least. */
+  readonly cutsMs: number
+  /** A region that is made anew has no archive any more. */
+  readonly losesArchives: boolean
 }
 
 /** Half of the seeds have cuts, fewer what is worse. */
 const ONE_IN: Partial<Record<keyof typeof WORST, number>> = {
-  slows: 2, cuts: 2, losses: 4, resets: 5
+  slows: 2, cuts: 2, losses: 4, resets: 5, skews: 6
 }
 
 export const calmCables: CableMix = {
-  delayMs: 40, loss: 0, slows: 0, cuts: 0, oneWayCuts: 0, isolations: 0, losses: 0, resets: 0
+  delayMs: 40, loss: 0, slows: 0, cuts: 0, oneWayCuts: 0, isolations: 0, losses: 0, resets: 0,
+  skews: 0, cutsMs: 0, losesArchives: false
 }
 
 /** What the seed draws. */
@@ -38,7 +46,12 @@ export function drawCableMix(seed: string): CableMix {
     drawn[name] = random.below(oneIn) === 0 ? Number(amount.toFixed(3)) : 0
   }
   const delayMs = 5 + new Random(`${seed}/cables/delay`).below(150)
-  return { ...(drawn as unknown as CableMix), delayMs }
+  return { ...(drawn as unknown as CableMix), delayMs, cutsMs: 0, losesArchives: false }
+}
+
+/** How far all clocks of a region are off, in ms; each region's by something else. */
+export function offOf(seed: string, region: string, { skews }: CableMix): number {
+  return Math.round(skews * (2 * new Random(`${seed}/${region}/clocks`).unit() - 1))
 }
 
 export class CableWeather {
@@ -57,22 +70,23 @@ export class CableWeather {
 
   rage(): void {
     this.#isRaging = true
-    const { delayMs, loss, slows, cuts, oneWayCuts, isolations, losses, resets } = this.#mix
+    const { delayMs, loss, slows, cuts, oneWayCuts, isolations, losses, resets, skews } = this.#mix
     const abroad = this.#abroad
     abroad.delayMs = delayMs
     abroad.lossChance = loss
     if (loss > 0) this.occurred.set('cable loss', 1)
+    if (skews > 0) this.occurred.set('clocks apart', 1)
     this.#often('slow cables', slows, (random) => {
       const [from, to] = this.#two(random)
       abroad.slow(from, to, 100 + random.below(3_000))
-      this.#later(random, 6_000, () => abroad.slow(from, to, 0))
+      this.#later(random, 6_000, () => abroad.slow(from, to, 0), 0)
     })
     this.#often('cut cables', cuts, (random) => this.#cut(random, 12_000, true))
     this.#often('cables cut one way', oneWayCuts, (random) => this.#cut(random, 9_000, false))
     this.#often('isolations', isolations, (random) => this.#isolate(random))
     this.#often('lost regions', losses, (random) => this.#lose(random))
     this.#often('regions made anew', resets, (random) => {
-      abroad.makeAnew(this.#some(random), 500 + random.below(4_000))
+      abroad.makeAnew(this.#some(random), 500 + random.below(4_000), !this.#mix.losesArchives)
     })
   }
 
@@ -118,8 +132,8 @@ export class CableWeather {
     })
   }
 
-  #later(random: Random, mostMs: number, run: () => void): void {
-    this.#abroad.world.after(200 + random.below(mostMs), run)
+  #later(random: Random, mostMs: number, run: () => void, leastMs = this.#mix.cutsMs): void {
+    this.#abroad.world.after(200 + leastMs + random.below(mostMs), run)
   }
 
   #some(random: Random): Region {

@@ -59,7 +59,8 @@ export class SimClient implements SocketClient {
     this.options = options
     this.#random = region.world.fork(`client ${options.name}`)
     this.#idle = new IdleWatch(region.world)
-    this.#credentials = new ClientCredentials(region.world, this.#random, options)
+    const { world, abroad } = region
+    this.#credentials = new ClientCredentials(world, this.#random, options, abroad?.skewMs)
     this.submissions = new Submissions(options.name)
     this.members = new ClientMembers({
       name: options.name,

@@ -35,7 +35,7 @@ export function ownChannelOf({ name }: Pick<Region, 'name'>): string {
 }
 
 /** A client of which everything that it takes is judged. */
-class Witnessed extends SimClient {
+export class Witnessed extends SimClient {
   onTaking: (client: SimClient, socket: SimSocket, message: Wire) => void = () => undefined
 
   override onSocketMessage(socket: SimSocket, message: Wire | undefined): void {
@@ -63,9 +63,10 @@ export class Crowd {
     this.#options = options
     this.#random = abroad.world.fork('crowd')
     const isGlobal = this.#random.fork('global').below(2) === 0
-    const wide = options.isKept ? 'kept:wide' : 'wide'
+    const [wide, everywhere] = options.isKept ? ['kept:wide', 'keptEverywhere:']
+      : ['wide', 'everywhere:']
     this.channels = Array.from({ length: options.channelCount }, (_, at) =>
-      isGlobal && at % 2 === 0 ? `everywhere:${at}` : `${wide}${at}`)
+      isGlobal && at % 2 === 0 ? `${everywhere}${at}` : `${wide}${at}`)
   }
 
   /** True for one whose sockets may lead to any region. */

@@ -51,7 +51,7 @@ function run(fault: Planted, seed: number, isPlanted: boolean): Error | undefine
     const back = isPlanted ? fault.plant?.(region) : undefined
     if (back !== undefined) undo.push(back)
   }
-  const mix = { ...isPlain, ...fault.mix }
+  const mix = { ...isPlain, ...(cables && { isKeeping: false }), ...fault.mix }
   const { violation } = cables === undefined ? simulate({ seed, mix, onRegion })
     : simulateRegions({
       seed, mix, cables, regionCount, onRegions: ({ regions: [first] }) => onRegion(first!)

@@ -306,8 +306,10 @@ export class Ledger {
     }
     const last = all.at(-1)
     // A channel that was let go is born again above every seq that was let go.
+    // What was born elsewhere is kept as long as it is held, for its id is of no use here.
+    const leastMs = last?.origin === undefined ? limits.idleChannelMs : limits.tailMs
     const isReborn = last !== undefined && committed.seq > last.seq &&
-      committed.atMs - last.atMs > limits.idleChannelMs * 0.9
+      committed.atMs - last.atMs > leastMs * 0.9
     if (last !== undefined && committed.seq !== last.seq + 1 && !isReborn) {
       throw new Violation('ledger', `${key}: seq ${committed.seq} follows ${last.seq}`)
     }

@@ -1,7 +1,8 @@
 /** Faults of what crosses from region to region: relays, who moves, who is present elsewhere. */
 
+import { Holes } from '../../src/channel/holes.ts'
+import { Listeners } from '../../src/channel/listeners.ts'
 import { MasterPresence } from '../../src/channel/presence-master.ts'
-import { Relaying } from '../../src/channel/relaying.ts'
 import { Relays } from '../../src/node/relays.ts'
 import { RevocationSync } from '../../src/node/revocation-sync.ts'
 import { Relay } from '../../src/region/relay.ts'
@@ -13,6 +14,8 @@ const RELAY = 'src/region/relay.ts'
 const RELAYING = 'src/channel/relaying.ts'
 const MOVING = 'src/channel/moving.ts'
 const HOLES = 'src/channel/hole-reading.ts'
+const MERGE = 'src/node/history-merge.ts'
+const ABROAD = 'src/channel/abroad.ts'
 const COPYING = 'src/channel/copying.ts'
 
 /** Cables that break, and nothing worse. */
@@ -30,7 +33,7 @@ export const ofRegions: readonly Planted[] = [
     rewrites: [{ path: RELAY, from: 'if (after > seq) {', to: 'if (after < 0) {' }],
     plant: () => all(
       replace(Relays, 'onLinkReset', () => () => undefined),
-      replace(Relaying, 'onLinkReset', () => () => undefined)
+      replace(Listeners, 'onLinkReset', () => () => undefined)
     )
   },
   {
@@ -44,12 +47,50 @@ export const ofRegions: readonly Planted[] = [
   {
     name: 'of what a region missed the first is left out, where the archive has it',
     rule: '26',
-    foundBy: ['mirror', 'whole'],
+    foundBy: ['mirror', 'break', 'whole'],
     mix: { isKeeping: true },
     cables: { ...cables, cuts: 12, isolations: 4, resets: 1 },
     limits: { tailBytesMax: 1_500 },
-    rewrites: [{ path: HOLES, from: 'if (seq <= afterSeq) continue',
+    rewrites: [{ path: HOLES, from: 'if (seq <= afterSeq || timestamp < sinceMs) continue',
       to: 'if (seq <= afterSeq + 1) continue' }]
+  },
+  {
+    name: 'what a region missed is not read from the archive',
+    rule: '26',
+    foundBy: ['break'],
+    mix: { isKeeping: true },
+    cables,
+    plant: () => replace(Holes, 'fill', () => () => false)
+  },
+  {
+    name: 'who has told a part of a page is taken to have told all',
+    rule: '26',
+    foundBy: ['annals'],
+    mix: { isKeeping: true },
+    cables,
+    rewrites: [{
+      path: MERGE, from: 'if (isCut(head)) return undefined', to: 'if (isCut(head)) continue'
+    }]
+  },
+  {
+    name: 'of history nobody is told whose was left out',
+    rule: '26',
+    foundBy: ['annals'],
+    mix: { isKeeping: true },
+    cables: { ...cables, cuts: 12 },
+    rewrites: [{
+      path: 'src/node/world-history.ts', from: 'next }, this.#missingBut(read))', to: 'next }, [])'
+    }]
+  },
+  {
+    name: 'what is said again in another region is taken for something new',
+    rule: '17',
+    foundBy: ['once', 'mirror', 'journey'],
+    mix: { isKeeping: true },
+    cables: calmCables,
+    rewrites: [{
+      path: ABROAD, from: "if (dedupe.find(transplant) !== 'new') return false", to: ''
+    }]
   },
   {
     name: 'a relay that rests is not woken',
@@ -61,10 +102,13 @@ export const ofRegions: readonly Planted[] = [
   {
     name: 'who takes a channel over does not know how far its relays had come',
     rule: '26',
-    foundBy: ['break', 'journey', 'mirror'],
+    foundBy: ['journey', 'mirror', 'once'],
     mix: { workerDeaths: 6 },
     cables,
-    plant: () => replace(Relaying, 'standingOf', () => () => undefined)
+    rewrites: [{
+      path: 'src/channel/relaying.ts',
+      from: 'if (isBehind) this.#taken', to: 'if (false) this.#taken'
+    }]
   },
   {
     name: 'what came from a region is told to others',

@@ -4,6 +4,7 @@
 import t, { type Test } from 'tap'
 import { archiveLimits } from '../../src/base/archive-limits.ts'
 import { limits } from '../../src/base/limits.ts'
+import type { SimClient } from './clients.ts'
 import type { Region } from './region.ts'
 import { type Scene, sceneOf } from './scenes.ts'
 import { textsOf, WorldReader } from './world-reader.ts'
@@ -161,6 +162,21 @@ t.test('[W14] who came and went meanwhile is told anew', async (t) => {
   t.same(present.toSorted(), ['ben', 'cleo'])
 })
 
+t.test('[W18] an ephemeral message that was said meanwhile is told nobody there', async (t) => {
+  const parted = new Parted('holes and what is ephemeral', ['eu', 'us'])
+  const { clients, regions: [eu] } = parted.scene
+  parted.part(eu!)
+  parted.say(1)
+  const [passing] = clients[0]!.publish(KEPT, 1, '~')
+  parted.say(1)
+  parted.run(LONG_MS)
+  parted.heal()
+  const heard = clients.map((client) => client.heard.get(KEPT)!)
+  t.same(heard.map((texts) => texts.includes(passing!)), [true, true, false, false])
+  for (const texts of heard.slice(0, 2)) texts.splice(texts.indexOf(passing!), 1)
+  parted.check(t)
+})
+
 t.test('[W14] of other channels it is missing, and everybody is told so', async (t) => {
   const parted = new Parted('holes of others', ['eu', 'us'], 'a')
   const [eu] = parted.scene.regions
@@ -170,3 +186,98 @@ t.test('[W14] of other channels it is missing, and everybody is told so', async 
   parted.heal()
   t.same(parted.losses(), parted.scene.clients.map(() => 1))
 })
+
+/** A region's clients alone use a channel, and have left it or not; then another one's say this. */
+function passingBy(
+  seed: string, channel: string, away: 'all stay' | 'one is away' | 'as nodes restart'
+): { readonly reader: SimClient; readonly said: readonly string[] } {
+  const { abroad, clients, regions: [eu, us] } = sceneOf(seed, ['eu', 'us'])
+  const [talker, , reader, other] = clients
+  const awayMs = { 'all stay': 0, 'one is away': 1_200_000, 'as nodes restart': 200_000 }[away]
+  reader!.attach(channel)
+  abroad.world.run(3_000)
+  const said = [...other!.publish(channel)]
+  abroad.world.run(1_000)
+  if (awayMs > 0) reader!.stayAway(awayMs)
+  if (away === 'one is away') abroad.world.run(400_000)
+  else {
+    abroad.cut(eu!, us!)
+    abroad.lose(eu!, us!)
+  }
+  if (away === 'as nodes restart') for (const node of us!.running) us!.crash(node, 500, 2_000)
+  talker!.attach(channel)
+  abroad.world.run(1_000)
+  said.push(...talker!.publish(channel))
+  abroad.world.run(1_000)
+  if (away !== 'as nodes restart') talker!.detach(channel)
+  abroad.world.run(Math.max(awayMs, 600_000) - 410_000)
+  abroad.heal()
+  abroad.world.run(460_000)
+  return { reader: reader!, said }
+}
+
+t.test('[W11] so it is where nobody uses the channel there any more', async (t) => {
+  const { reader, said: [first] } = passingBy('passing by', 'q', 'all stay')
+  t.same(reader.heard.get('q'), [first])
+  t.equal(reader.lossCount, 1)
+})
+
+t.test('[W14] also where nobody had used the channel there before', async (t) => {
+  for (const seed of ['passing by', 'passing on']) {
+    const { reader, said } = passingBy(seed, KEPT, 'all stay')
+    t.same(reader.heard.get(KEPT), said)
+    t.equal(reader.lossCount, 0)
+  }
+})
+
+t.test('[W14] also where nobody uses the channel there any more', async (t) => {
+  const scene = sceneOf('gone by then', ['eu', 'us'])
+  const { abroad, clients: [talker, , reader], regions: [eu, us] } = scene
+  for (const client of [talker!, reader!]) client.attach(KEPT)
+  abroad.world.run(3_000)
+  const said = [...talker!.publish(KEPT)]
+  abroad.world.run(1_000)
+  abroad.cut(eu!, us!)
+  abroad.lose(eu!, us!)
+  said.push(...talker!.publish(KEPT))
+  abroad.world.run(1_000)
+  talker!.detach(KEPT)
+  for (const node of eu!.running) eu!.crash(node, 500, 1_000)
+  abroad.world.run(600_000)
+  abroad.heal()
+  abroad.world.run(60_000)
+  t.same(reader!.heard.get(KEPT), said)
+  t.equal(reader!.lossCount, 0)
+})
+
+t.test('[W19] who comes back after what was said elsewhere meanwhile is told so', async (t) => {
+  for (const away of ['one is away', 'as nodes restart'] as const) {
+    for (const channel of ['q', 'kept:q']) {
+      const { reader, said: [first] } = passingBy('come back', channel, away)
+      t.same(reader.heard.get(channel) ?? [], [first], `${channel}, ${away}`)
+      t.equal(reader.lossCount, 1)
+    }
+  }
+})
+
+t.test('[W12] so it is where the way from there alone is cut, and nobody uses it any more',
+  async (t) => {
+    for (const channel of ['q', KEPT]) {
+      const { abroad, clients: [talker, , reader], regions: [eu, us] } =
+        sceneOf('one way', ['eu', 'us'])
+      for (const client of [talker!, reader!]) client.attach(channel)
+      abroad.world.run(3_000)
+      const said = [...talker!.publish(channel)]
+      abroad.world.run(1_000)
+      abroad.cut(eu!, us!, true)
+      abroad.lose(us!, eu!, true)
+      said.push(...talker!.publish(channel))
+      abroad.world.run(1_000)
+      talker!.detach(channel)
+      abroad.world.run(600_000)
+      abroad.heal()
+      abroad.world.run(60_000)
+      t.same(reader!.heard.get(channel), channel === KEPT ? said : said.slice(0, 1))
+      t.equal(reader!.lossCount, channel === KEPT ? 0 : 1)
+    }
+  })

@@ -14,12 +14,15 @@ export interface Scene {
   readonly clients: readonly SimClient[]
 }
 
-/** Regions that are up, with clients that are attached. */
-export function sceneOf(seed: string, names: readonly string[]): Scene {
+/** Regions that are up, with clients that are attached; `offMs`: how far clocks are off. */
+export function sceneOf(
+  seed: string, names: readonly string[], offMs: Readonly<Record<string, number>> = {}
+): Scene {
   const world = new World(seed)
   const abroad = new Abroad(world)
   const regions = names.map((name) => {
-    const region = new Region({ ...defaultRegion, seed, name, abroad })
+    const clockFault = () => ({ skewMs: offMs[name] ?? 0, drift: 0 })
+    const region = new Region({ ...defaultRegion, seed, name, abroad, clockFault })
     abroad.add(region)
     region.start()
     return region
@@ -34,6 +37,19 @@ export function sceneOf(seed: string, names: readonly string[]): Scene {
   for (const client of clients) for (const channel of CHANNELS) client.attach(channel)
   world.run(3_000)
   return { abroad, regions, clients }
+}
+
+/** The same where nobody is attached, so that nothing is said by the way. */
+export function quietSceneOf(seed: string, names: readonly string[]): Scene {
+  const scene = sceneOf(seed, names)
+  for (const client of scene.clients) for (const each of CHANNELS) client.detach(each)
+  return scene
+}
+
+/** All nodes of a region end, and begin anew. */
+export function restart({ abroad }: Scene, region: Region): void {
+  for (const node of region.running) region.crash(node, 500, 2_000)
+  abroad.world.run(30_000)
 }
 
 /** Everybody publishes on every channel, again and again; returns what was said, by channel. */

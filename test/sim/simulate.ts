@@ -4,6 +4,7 @@
  * bound, serve a fresh publish everywhere, and let everything go when everybody leaves.
  */
 
+import { archiveLimits } from '../../src/base/archive-limits.ts'
 import { limits } from '../../src/base/limits.ts'
 import { Random } from '../../src/base/random.ts'
 import { Acks } from './checks/acks.ts'
@@ -86,11 +87,12 @@ export function simulate(options: RunOptions): RunResult {
 
 /** Runs by simulated time alone; afterwards all limits are what they were. */
 export function apart(run: () => RunResult): RunResult {
-  const former = { ...limits }
+  const [former, formerOfArchive] = [{ ...limits }, { ...archiveLimits }]
   try {
     return withoutRealTime(run)
   } finally {
     Object.assign(limits, former)
+    Object.assign(archiveLimits, formerOfArchive)
   }
 }
 

@@ -48,8 +48,8 @@ export class WorldReader {
     const target = `/channels/${encodeURIComponent(channel)}/${of}?${query}`
     const { status, headers, value } = this.ask(target)
     if (status !== 200) throw new Error(`${target}: ${status} ${JSON.stringify(value)}`)
-    const next = /<\.\/\w+\?([^>]*)>; rel="next"$/.exec(headers['link'] ?? '')?.[1]
-    return { items: value as HistoryItem[], missing: headers['x-ringcast-regions-missing'], next }
+    const missing = headers['x-ringcast-regions-missing']
+    return { items: value as HistoryItem[], missing, next: nextOf(headers) }
   }
 
   /** All pages. */
@@ -60,6 +60,11 @@ export class WorldReader {
     }
     return pages
   }
+}
+
+/** The query of the next page, if a link leads there. */
+export function nextOf(headers: Answer['headers']): string | undefined {
+  return /<\.\/\w+\?([^>]*)>; rel="next"$/.exec(headers['link'] ?? '')?.[1]
 }
 
 /** What messages said, in the order in which they were read. */

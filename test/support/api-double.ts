@@ -326,7 +326,8 @@ function isSelected(seen: Seen, { metadata }: StoredObject): boolean {
   const labels = seen.query.get('labelSelector')?.split(',') ?? []
   return labels.every(pair => {
     const [name = '', value] = pair.split('=')
-    return metadata.labels?.[name] === value
+    const label = metadata.labels?.[name]
+    return value === undefined ? label !== undefined : label === value
   })
 }
 

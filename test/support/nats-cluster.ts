@@ -1,11 +1,12 @@
 /**
  * Several real nats-servers with JetStream as one cluster, on the loopback. Each keeps its ports
- * and its disk over restarts, so that clients and the others find it again.
+ * and its disk over restarts, so that clients and the others find it again; and lets no server of
+ * another cluster in, which would join one of the same name.
  */
 
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { startNatsServer, type NatsServer } from './nats-server.ts'
 import { freePorts } from './server-process.ts'
@@ -75,7 +76,7 @@ class Cluster implements NatsCluster {
       config: [
         `server_name: n${index}`,
         'cluster {',
-        '  name: test',
+        `  name: ${basename(this.#folder)}`,
         `  listen: "127.0.0.1:${this.#routePorts[index]}"`,
         `  routes: [${routes.join(', ')}]`,
         '}',

@@ -7,20 +7,11 @@
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { type NatsServer, startNatsServer } from './nats-server.ts'
 import { RelayGate, Way } from './relay-gate.ts'
 import { freePorts } from './server-process.ts'
 
-/** Who says nothing of itself speaks for the mesh. */
-const ACCOUNTS = [
-  'accounts {',
-  '  MESH { JETSTREAM users: [{ user: mesh, password: mesh }] }',
-  '  SYS { users: [{ user: sys, password: sys }] }',
-  '}',
-  'system_account: SYS',
-  'no_auth_user: mesh'
-].join('\n')
 const PORT_TRIES_MAX = 5
 
 interface RegionServers {
@@ -31,6 +22,8 @@ interface RegionServers {
 export class NatsRegions {
   readonly #names: readonly string[]
   readonly #folder = mkdtempSync(join(tmpdir(), 'ringcast-nats-regions-'))
+  /** Other worlds on this machine have regions of the same names, and another one. */
+  readonly #password = basename(this.#folder)
   /** `from>to`: what the relay of one says to that of the other, and is answered. */
   readonly #ways = new Map<string, Way>()
   readonly #gates = new Map<string, RelayGate>()
@@ -74,6 +67,12 @@ export class NatsRegions {
     this.#ways.get(wayOf(other, one))!.isSwallowing = true
   }
 
+  /** The ways that lead nowhere now, in words. */
+  get broken(): readonly string[] {
+    return [...this.#ways].flatMap(([name, { broken }]) => broken === undefined ? []
+      : [`the way ${name} ${broken}`])
+  }
+
   /** All ways lead somewhere again. */
   heal(): void {
     for (const way of this.#ways.values()) way.mend()
@@ -109,7 +108,7 @@ export class NatsRegions {
       const relay = await startNatsServer({ config })
       const server = await startNatsServer({
         jetstream: true, domain: name, storeFolder: join(this.#folder, name),
-        config: serverConfig(name, leafPort)
+        config: this.#serverConfig(name, leafPort)
       })
       this.#servers.set(name, { server, relay })
     }
@@ -118,32 +117,44 @@ export class NatsRegions {
   #relayConfig(name: string, gatewayPort: number, leafPort: number): string {
     const addressOf = (other: string): string => `127.0.0.1:${this.#gates.get(other)!.port}`
     const others = this.#names.filter((other) => other !== name).map((other) =>
-      `{ name: ${relayOf(other)}, url: "nats://relay:relay@${addressOf(other)}" }`)
+      `{ name: ${relayOf(other)}, url: "nats://relay:${this.#password}@${addressOf(other)}" }`)
     return [
       `server_name: ${relayOf(name)}`,
       // A link that is dead without a word is noticed in seconds.
       'ping_interval: "1s"',
       'ping_max: 2',
-      ACCOUNTS.replace('JETSTREAM ', ''),
+      accounts(this.#password, ''),
       `leafnodes { listen: "127.0.0.1:${leafPort}" }`,
       'gateway {',
       // Whoever leafs to it must not have the same name.
       `  name: ${relayOf(name)}`,
       `  listen: "127.0.0.1:${gatewayPort}"`,
       `  advertise: "${addressOf(name)}"`,
-      '  authorization { user: relay, password: relay, timeout: 20 }',
+      `  authorization { user: relay, password: "${this.#password}", timeout: 20 }`,
       `  gateways: [${others.join(', ')}]`,
       '}'
     ].join('\n')
   }
+
+  #serverConfig(name: string, leafPort: number): string {
+    const url = `nats://mesh:${this.#password}@127.0.0.1:${leafPort}`
+    return [
+      `server_name: ${name}`,
+      accounts(this.#password, 'jetstream: enabled,'),
+      `leafnodes { reconnect: "1s", remotes: [{ url: "${url}", account: MESH }] }`
+    ].join('\n')
+  }
 }
 
-function serverConfig(name: string, leafPort: number): string {
-  const url = `nats://mesh:mesh@127.0.0.1:${leafPort}`
+/** Who says nothing of itself speaks for the mesh. */
+function accounts(password: string, jetstream: string): string {
   return [
-    `server_name: ${name}`,
-    ACCOUNTS.replace('JETSTREAM', 'jetstream: enabled,'),
-    `leafnodes { reconnect: "1s", remotes: [{ url: "${url}", account: MESH }] }`
+    'accounts {',
+    `  MESH { ${jetstream} users: [{ user: mesh, password: "${password}" }] }`,
+    '  SYS { users: [{ user: sys, password: sys }] }',
+    '}',
+    'system_account: SYS',
+    'no_auth_user: mesh'
   ].join('\n')
 }
 

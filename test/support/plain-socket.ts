@@ -41,6 +41,7 @@ export class PlainSocket {
   readonly all: Told[] = []
   readonly ended: Promise<void>
   isEnded = false
+  #failure = 'without an error'
   /** Pings of the transport. */
   pingCount = 0
 
@@ -53,7 +54,7 @@ export class PlainSocket {
       this.all.push(told)
     })
     socket.on('ping', () => void this.pingCount++)
-    socket.on('error', () => undefined)
+    socket.on('error', ({ message }) => void (this.#failure = message))
     this.ended = new Promise((resolve) => {
       socket.on('close', () => {
         this.isEnded = true
@@ -88,7 +89,10 @@ export class PlainSocket {
 
   /** The next message that `wants` says is the one; rejects when none comes. */
   async next(wants: (told: Told) => boolean, boundMs?: number): Promise<Told> {
-    await until('an answer', () => this.#told.some(wants), boundMs)
+    await until('an answer', () => this.#told.some(wants), boundMs).catch((error: Error) => {
+      const how = this.isEnded ? `ended (${this.#failure})` : 'open'
+      throw new Error(`${error.message}: told ${JSON.stringify(this.all)}, ${how}`)
+    })
     return this.#told.splice(this.#told.findIndex(wants), 1)[0]!
   }
 

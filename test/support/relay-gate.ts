@@ -29,6 +29,11 @@ export class Way {
     for (const socket of this.#sockets) socket.destroy()
   }
 
+  /** What a test has done to it, if anything. */
+  get broken(): string | undefined {
+    return this.#isCut ? 'is cut' : this.isSwallowing ? 'swallows everything' : undefined
+  }
+
   mend(): void {
     this.#isCut = false
     this.isSwallowing = false
@@ -82,6 +87,8 @@ export class RelayGate {
   #pass(socket: Socket): void {
     const onward = connect(this.#targetPort, '127.0.0.1')
     joined(socket, onward, this.#sockets)
+    // A way is as slow as it was told to be, whatever the system would wait for.
+    for (const end of [socket, onward]) end.setNoDelay(true)
     let way: Way | undefined
     socket.on('data', (bytes: Buffer) => {
       way ??= this.#wayIn(bytes, socket)

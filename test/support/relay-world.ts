@@ -257,11 +257,11 @@ function manifestsOf (region: WorldRegion, all: readonly WorldRegion[]): Manifes
     appsJson: '',
     natsSecret: natsSecretOf({}, () => `k-${name}`),
     externalNats: { credentials: 'none', digest: '' },
+    relaySecret: relaySecretOf({}, () => `k-relay-${name}`),
     world: {
       peers: worldPeersOf(inventory, object, spec, spec.world!),
       generation: 1,
       apps: {},
-      relaySecret: relaySecretOf({}, () => `k-relay-${name}`),
       hasTls: true,
       secretDigest: ''
     }

@@ -6,6 +6,7 @@
  */
 
 import { type ChildProcess, spawn } from 'node:child_process'
+import { createSocket } from 'node:dgram'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { freePorts as freePortsOf } from '../../src/commands/free-ports.ts'
@@ -13,6 +14,7 @@ import { toolPath } from './tools.ts'
 
 const stopGraceMs = 10_000
 const pollMs = 50
+const keepTriesMax = 100
 
 const running = new Set<ChildProcess>()
 process.once('exit', () => { for (const child of running) child.kill('SIGKILL') })
@@ -112,9 +114,31 @@ export function tailOf (file: string, lineCount: number): string {
 }
 
 /**
- * `count` different TCP ports of the loopback that were free a moment ago. Nothing holds them:
- * whoever starts a server on one must be ready to find it taken and to try again.
+ * `count` different TCP ports of the loopback that were free a moment ago. Nothing listens on them,
+ * but no other test on this machine is given one until this process ends, so that a server that is
+ * away for a while finds its port, and its clients no stranger there. Who does not ask here may
+ * take one: whoever starts a server must be ready to find it taken and to try again.
  */
-export function freePorts (count: number): Promise<number[]> {
-  return freePortsOf('127.0.0.1', 0, count)
+export async function freePorts (count: number): Promise<number[]> {
+  const kept: number[] = []
+  for (let tries = 0; kept.length < count; tries++) {
+    if (tries === keepTriesMax) throw new Error(`no ${count} ports that no other test keeps`)
+    const found = await freePortsOf('127.0.0.1', 0, count - kept.length)
+    for (const port of found) if (await keeps(port)) kept.push(port)
+  }
+  return kept
+}
+
+/** Keeps a port until this process ends, by its number among those of UDP; false: another does. */
+function keeps (port: number): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const keeper = createSocket('udp4')
+    keeper.once('error', (error: NodeJS.ErrnoException) => {
+      keeper.close()
+      if (error.code === 'EADDRINUSE') resolve(false)
+      else reject(error)
+    })
+    keeper.bind({ port, address: '127.0.0.1', exclusive: true }, () => resolve(true))
+    keeper.unref()
+  })
 }

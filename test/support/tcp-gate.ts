@@ -6,37 +6,35 @@
  */
 
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { freePorts } from './server-process.ts'
 
 export class TcpGate {
+  readonly port: number
   readonly #targetPort: number
   readonly #sockets = new Set<Socket>()
   #server: Server | undefined
-  #port = 0
   isSwallowing = false
 
-  private constructor(targetPort: number) {
+  private constructor(port: number, targetPort: number) {
+    this.port = port
     this.#targetPort = targetPort
   }
 
   /** A gate, open, before 127.0.0.1:`targetPort`. */
   static async before(targetPort: number): Promise<TcpGate> {
-    const gate = new TcpGate(targetPort)
+    const [port = 0] = await freePorts(1)
+    const gate = new TcpGate(port, targetPort)
     await gate.open()
     return gate
-  }
-
-  get port(): number {
-    return this.#port
   }
 
   async open(): Promise<void> {
     const server = createServer((socket) => this.#pass(socket))
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
-      server.listen(this.#port, '127.0.0.1', resolve)
+      server.listen(this.port, '127.0.0.1', resolve)
     })
     this.#server = server
-    this.#port = (server.address() as { port: number }).port
   }
 
   async shut(): Promise<void> {

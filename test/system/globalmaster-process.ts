@@ -70,11 +70,16 @@ export async function untilPeer (
   client: KubeClient, place: Place, peer: Place, type: string, status: string, reason: string,
   message = /./
 ): Promise<StatusObject> {
-  return await until(`${place.name} says of ${peer.name} ${type} ${status} ${reason}`, async () => {
+  let said = 'nothing'
+  const what = `${place.name} says of ${peer.name} ${type} ${status} ${reason}`
+  return await until(what, async () => {
     const region = await regionAt(client, place)
     const condition = conditionOfPeer(region, peer, type)
+    if (condition !== undefined) said = JSON.stringify(condition)
     const isIt = condition?.status === status && condition.reason === reason &&
       message.test(condition.message)
     return isIt && region
-  }, UNTIL_MS)
+  }, UNTIL_MS).catch((error: Error) => {
+    throw new Error(`${error.message}, but ${said}`, { cause: error })
+  })
 }

@@ -7,9 +7,13 @@ words here.
 import t from 'tap'
 import type { Test } from 'tap'
 import { NatsMesh } from '../../src/bus/nats.ts'
-import { rosterSubject, subjectPrefix, worldSubject } from '../../src/bus/subjects.ts'
+import {
+  globalmasterSubject, rosterSubject, subjectPrefix, worldSubject
+} from '../../src/bus/subjects.ts'
+import { CONFIG_MAPS } from '../../src/commands/kube-access.ts'
 import type { KubeClient } from '../../src/kube/client.ts'
-import { ringResource, secretResource } from '../../src/operator/names.ts'
+import { regionNames, ringResource, secretResource } from '../../src/operator/names.ts'
+import { decodeGlobalmaster } from '../../src/region/globalmaster-codec.ts'
 import { decodeWorldMessage, encodeWorldMessage } from '../../src/region/world-codec.ts'
 import { WORLD_FORMAT_VERSION } from '../../src/region/world-message.ts'
 import { apiServerTools } from '../support/api-server.ts'
@@ -87,9 +91,14 @@ t.test('globalmasters', { skip, timeout: 400_000 }, async t => {
   await t.test('one that stands by goes on where the one before it was killed', async t => {
     const standingBy = await start(eu)
     await ofEu.kill()
+    const { worlds } = voices[0]!
+    t.notOk(worlds.has('-'), 'who is killed says nothing')
     await client.mergePatch(regionResource, { ...us }, { spec: { world: null } })
-    // Its pod would go with its Deployment. Its nodes go on.
-    await ofUs.stop()
+    // Its pod would go with its Deployment, after its ConfigMap. Its nodes go on.
+    const map = { namespace: us.namespace, name: regionNames(us.name).globalmaster }
+    await until('its ConfigMap is gone', async () =>
+      await client.get(CONFIG_MAPS, map) === undefined)
+    await until('us says that it leaves', () => worlds.has('-'))
     const region = await until('us is let go', async () => {
       const found = await regionAt(client, eu)
       return found.status?.syncedPeers === '0/0' && found
@@ -153,6 +162,8 @@ class Nodes {
   roster: readonly string[] = []
   /** In the same order. */
   names: readonly string[] | undefined
+  /** What globalmasters said that they are in. */
+  readonly worlds = new Set<string>()
   readonly #mesh: NatsMesh
   readonly #timer: NodeJS.Timeout
 
@@ -165,6 +176,9 @@ class Nodes {
       if (message?.kind !== 'roster') return
       this.roster = message.uids
       this.names = message.names
+    })
+    mesh.subscribe(globalmasterSubject, bytes => {
+      this.worlds.add(decodeGlobalmaster(bytes)?.world ?? '')
     })
     const view = {
       version: 1, partitionCount: 1, successorCount: 0, members: [], tombstones: [], assignment: ''

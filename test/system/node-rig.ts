@@ -32,8 +32,7 @@ import { type NodeProcess, type NodeState, startNodeProcess } from './node-proce
 import { environmentOf, type Pod } from './pod-environment.ts'
 import { APPS, KEY } from './rig-app.ts'
 
-export type { NodeProcess, NodeState }
-export { until }
+export { type NodeProcess, type NodeState, until }
 
 /** A process starts within seconds, on a machine that has nothing else to do. */
 const STATE_MS = 60_000
@@ -113,7 +112,8 @@ export class NodeRig {
     if (options.api === undefined) t.teardown(() => api.stop())
     const folder = mkdtempSync(join(tmpdir(), 'ringcast-nodes-'))
     t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-    const nats = options.nats ?? await startNatsServer(natsOptions(folder))
+    const [port = 0] = await freePorts(1)
+    const nats = options.nats ?? await startNatsServer({ ...natsOptions(folder), port })
     const apiGate = await TcpGate.before(Number(new URL(api.url).port))
     t.teardown(() => apiGate.shut())
     const client = await clientOf(api)

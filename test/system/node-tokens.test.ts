@@ -50,6 +50,14 @@ t.test('tokens and keys', { skip, timeout: 180_000 }, async (t) => {
   await t.test('no revocation is answered that the log has not', (t) => testLogAway(t, region))
 })
 
+/** In a region whose log was made a moment ago, and was not there when its worker asked first. */
+t.test('a node that is ready judges every token', { skip, timeout: 60_000 }, async (t) => {
+  const rig = await NodeRig.start(t)
+  await rig.giveKeys([main, revocable])
+  const node = await rig.startReadyNode(0)
+  t.equal((await greetingOf(t, node, { access_token: jwtOf(KEY) })).action, CONNECTED)
+})
+
 /** What a socket with these credentials is told first by the node. */
 async function greetingOf(
   t: Test, node: NodeProcess, params: Record<string, string>

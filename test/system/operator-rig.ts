@@ -8,10 +8,15 @@ import { kubeconfigCredentials } from '../../src/kube/credentials.ts'
 import type { KubeObject, Resource } from '../../src/kube/resource.ts'
 import { OperatorController } from '../../src/operator/controller.ts'
 import type { OperatorOptions } from '../../src/operator/controller.ts'
-import { appResource, regionResource } from '../../src/operator/names.ts'
+import {
+  appResource, globalmasterManager, regionResource, secretResource
+} from '../../src/operator/names.ts'
 import type { ClientsAnswer, RestartAnswer } from '../../src/operator/pass.ts'
-import type { Condition } from '../../src/operator/spec.ts'
+import type { Condition, WorldStatus } from '../../src/operator/spec.ts'
 import type { ApiServer } from '../support/api-server.ts'
+
+/** What a region says of its world. */
+export const world = { name: 'acme', secretName: 'acme-world' }
 
 export const defaults = { nodeImage: 'ringcast:1.0.0', natsImage: 'nats:2' }
 
@@ -133,6 +138,35 @@ export function appObject (namespace: string, name: string, spec: object): Statu
   return {
     apiVersion: 'ringcast.dev/v1alpha1', kind: 'RealtimeApp', metadata: { namespace, name }, spec
   }
+}
+
+/** The Secret of the world, as a person puts it. */
+export async function putWorldSecret (
+  client: KubeClient, namespace: string, entries: Record<string, string>
+): Promise<void> {
+  const data = Object.fromEntries(Object.entries(entries).map(
+    ([key, value]) => [key, Buffer.from(value).toString('base64')]))
+  await client.apply(secretResource, {
+    apiVersion: 'v1', kind: 'Secret', metadata: { namespace, name: world.secretName }, data
+  } as KubeObject, { fieldManager: 'a-person', force: true })
+}
+
+/** Writes what a globalmaster would. */
+export async function reportPeers (
+  client: KubeClient, namespace: string, name: string, said: WorldStatus
+): Promise<void> {
+  await client.apply(regionResource, {
+    apiVersion: 'ringcast.dev/v1alpha1',
+    kind: 'RealtimeRegion',
+    metadata: { namespace, name },
+    status: said
+  } as KubeObject, { fieldManager: globalmasterManager, force: true, subresource: 'status' })
+}
+
+/** What a manager owns of an object, as a text. */
+export function ownedFields (region: StatusObject, manager: string): string {
+  const owners = (region.metadata.managedFields ?? []) as Array<{ manager: string }>
+  return JSON.stringify(owners.filter(owner => owner.manager === manager))
 }
 
 export { appResource, regionResource }

@@ -8,20 +8,21 @@ import type { Test } from 'tap'
 import type { KubeClient } from '../../src/kube/client.ts'
 import type { KubeObject } from '../../src/kube/resource.ts'
 import {
-  appResource, deploymentResource, globalmasterManager, leaseResource, ownedResources, podResource,
-  ringResource, secretResource, statefulSetResource
+  appResource, deploymentResource, leaseResource, ownedResources, podResource, ringResource,
+  secretResource, statefulSetResource
 } from '../../src/operator/names.ts'
+import type { Condition } from '../../src/operator/spec.ts'
 import { apiServerTools } from '../support/api-server.ts'
 import type { ApiServer } from '../support/api-server.ts'
 import { missingTools } from '../support/tools.ts'
 import {
-  appObject, createNamespace, makeRig, regionObject, regionResource, until, untilCondition
+  appObject, createNamespace, makeRig, ownedFields, putWorldSecret, regionObject, regionResource,
+  reportPeers, until, untilCondition, world
 } from './operator-rig.ts'
 import type { Rig, StatusObject } from './operator-rig.ts'
 import { startStandIn } from './operator-stand-in.ts'
 
 const skip = missingTools(...apiServerTools)
-const world = { name: 'acme', secretName: 'acme-world' }
 const configMaps = ownedResources.find(({ kind }) => kind === 'ConfigMap')!
 
 t.test('a world', { skip, timeout: 180_000 }, async t => {
@@ -44,17 +45,9 @@ t.test('a world', { skip, timeout: 180_000 }, async t => {
   await t.test('a globalmaster that is gone is told', t => testDegraded(t, client))
   await t.test('a region that leaves keeps nothing of it, and the others forget it', t =>
     testLeft(t, client, rig))
+  await t.test('of whom no globalmaster speaks nothing is known', t =>
+    testUnjudged(t, server, client, rig))
 })
-
-async function putSecret (
-  client: KubeClient, namespace: string, entries: Record<string, string>
-): Promise<void> {
-  const data = Object.fromEntries(Object.entries(entries).map(
-    ([key, value]) => [key, Buffer.from(value).toString('base64')]))
-  await client.apply(secretResource, {
-    apiVersion: 'v1', kind: 'Secret', metadata: { namespace, name: world.secretName }, data
-  } as KubeObject, { fieldManager: 'a-person', force: true })
-}
 
 async function testSecret (t: Test, server: ApiServer, client: KubeClient): Promise<void> {
   await createNamespace(server, 'one')
@@ -70,22 +63,22 @@ async function testSecret (t: Test, server: ApiServer, client: KubeClient): Prom
     t.ok(region)
   }
   await refused(/does not exist/)
-  await putSecret(client, 'one', { password: 'short' })
+  await putWorldSecret(client, 'one', { password: 'short' })
   await refused(/needs a password of 16 to 256/)
   t.equal(await client.get(deploymentResource, { namespace: 'one', name: 'eu-globalmaster' }),
     undefined)
   // Relays of other clusters come from anywhere, and must prove who they are.
   const password = 'k'.repeat(24)
-  await putSecret(client, 'one', { password })
+  await putWorldSecret(client, 'one', { password })
   const peers = [{ region: 'far', address: 'relay.far.example:7222' }]
   const relay = { advertise: 'relay.eu.example:7222' }
   await client.mergePatch(regionResource, { namespace: 'one', name: 'eu' }, {
     spec: { world: { peers, relay } }
   })
   await refused(/has no tls.crt, tls.key, ca.crt, which/)
-  await putSecret(client, 'one', { password, 'tls.crt': 'a', 'ca.crt': 'b' })
-  await refused(/has no tls.key$/)
-  await putSecret(client, 'one', { password })
+  await putWorldSecret(client, 'one', { password, 'tls.crt': 'a', 'ca.crt': 'b' })
+  await refused(/has no tls.key(;|$)/)
+  await putWorldSecret(client, 'one', { password })
   await client.mergePatch(regionResource, { namespace: 'one', name: 'eu' }, {
     spec: { world: { peers: null, relay: null } }
   })
@@ -94,7 +87,7 @@ async function testSecret (t: Test, server: ApiServer, client: KubeClient): Prom
 
 async function testMates (t: Test, server: ApiServer, client: KubeClient): Promise<void> {
   await createNamespace(server, 'two')
-  await putSecret(client, 'two', { password: 'k'.repeat(24) })
+  await putWorldSecret(client, 'two', { password: 'k'.repeat(24) })
   await client.create(regionResource, regionObject('two', 'us', { world }))
   const elsewhere = { ...world, name: 'other' }
   await client.create(regionResource, regionObject('two', 'ap', { world: elsewhere }))
@@ -169,7 +162,7 @@ async function dataOf (
 
 async function testNamesake (t: Test, server: ApiServer, client: KubeClient): Promise<void> {
   await createNamespace(server, 'three')
-  await putSecret(client, 'three', { password: 'k'.repeat(24) })
+  await putWorldSecret(client, 'three', { password: 'k'.repeat(24) })
   await client.create(regionResource, regionObject('three', 'eu', { world }))
   const region = await untilCondition(
     client, regionResource, 'three', 'eu', 'ConfigApplied', 'False', 'WorldNameTaken')
@@ -178,14 +171,10 @@ async function testNamesake (t: Test, server: ApiServer, client: KubeClient): Pr
 }
 
 const peers = [{ region: 'us', isInWorld: true, conditions: [] }]
+const said = { peers, syncedPeers: '1/1' }
 
 async function testStatus (t: Test, client: KubeClient, rig: Rig): Promise<void> {
-  await client.apply(regionResource, {
-    apiVersion: 'ringcast.dev/v1alpha1',
-    kind: 'RealtimeRegion',
-    metadata: { namespace: 'one', name: 'eu' },
-    status: { peers, syncedPeers: '1/1' }
-  } as KubeObject, { fieldManager: globalmasterManager, force: true, subresource: 'status' })
+  await reportPeers(client, 'one', 'eu', said)
   // Something for the operator to write into the same status.
   await client.mergePatch(
     regionResource, { namespace: 'one', name: 'eu' }, { spec: { image: 'ringcast:2' } })
@@ -194,12 +183,9 @@ async function testStatus (t: Test, client: KubeClient, rig: Rig): Promise<void>
     return found.status?.version === '2' && found.status.updatedNodeCount === 3 && found
   })
   t.match(region.status, { peers, syncedPeers: '1/1' })
-  const owners = (region.metadata.managedFields ?? []) as Array<{
-    manager: string, fieldsV1: Record<string, object>
-  }>
-  const ofOperator = owners.filter(({ manager }) => manager === 'ringcast-operator')
-  t.match(JSON.stringify(ofOperator), /f:readyNodes/)
-  t.notMatch(JSON.stringify(ofOperator), /f:peers|f:syncedPeers/)
+  const ofOperator = ownedFields(region, 'ringcast-operator')
+  t.match(ofOperator, /f:readyNodes/)
+  t.notMatch(ofOperator, /f:peers|f:syncedPeers/)
   await untilQuiet(rig)
   const { length } = rig.writes
   const { done } = rig.passes
@@ -241,22 +227,46 @@ async function testOtherSecret (t: Test, client: KubeClient, rig: Rig): Promise<
     return `${relay?.spec?.template.metadata.annotations['ringcast.dev/configuration']}`
   }
   const before = await digestOf()
-  await putSecret(client, 'one', { password: 'm'.repeat(24) })
+  await putWorldSecret(client, 'one', { password: 'm'.repeat(24) })
   await until('the relay is another', async () => await digestOf() !== before)
   t.match(await dataOf(client, 'one', 'eu-globalmaster', 'world.json'), /"apps"/)
   const change = async (no: number): Promise<void> => {
     await client.create(secretResource, {
       apiVersion: 'v1', kind: 'Secret', metadata: { namespace: 'one', name: `somebody-s-${no}` }
     } as KubeObject)
-    await putSecret(client, 'one', { password: 'm'.repeat(24) })
+    await putWorldSecret(client, 'one', { password: 'm'.repeat(24) })
   }
   t.ok(await wakesNobody(rig, change), 'what nobody names, and what says the same, wakes nobody')
+  const relayed = await digestOf()
   await client.remove(secretResource, { namespace: 'one', name: world.secretName })
   await untilCondition(
     client, regionResource, 'one', 'eu', 'ConfigApplied', 'False', 'WorldSecretUnusable')
-  await putSecret(client, 'one', { password: 'k'.repeat(24) })
+  await testHeld(t, client, 'WorldSecretUnusable')
+  t.equal(await digestOf(), relayed)
+  await putWorldSecret(client, 'one', { password: 'k'.repeat(24) })
   await untilCondition(client, regionResource, 'one', 'eu', 'Ready', 'True')
   t.equal(await digestOf(), before)
+}
+
+/** What is wrong with its part in the world does not keep a region from being looked after. */
+async function testHeld (t: Test, client: KubeClient, reason: string): Promise<void> {
+  const target = { namespace: 'one', name: 'eu' }
+  const { spec = {} } = await client.get<StatusObject>(regionResource, target) ?? {}
+  const globalmaster = { ...target, name: 'eu-globalmaster' }
+  const before = await client.get<StatusObject>(deploymentResource, globalmaster)
+  for (const nodes of [spec.nodes + 1, spec.nodes]) {
+    await client.mergePatch(regionResource, target, { spec: { nodes } })
+    const region = await until(`${nodes} nodes serve`, async () => {
+      const found = await untilCondition(
+        client, regionResource, 'one', 'eu', 'Ready', 'False', 'ConfigurationRefused')
+      return found.status?.readyNodes === `${nodes}/${nodes}` && found
+    })
+    t.equal(region.status?.nodeCount, nodes)
+    await untilCondition(client, regionResource, 'one', 'eu', 'ConfigApplied', 'False', reason)
+  }
+  const after = await client.get<StatusObject>(deploymentResource, globalmaster)
+  t.equal(after?.metadata.uid, before?.metadata.uid)
+  t.same(after?.spec, before?.spec)
 }
 
 async function testDraining (t: Test, client: KubeClient, rig: Rig): Promise<void> {
@@ -339,6 +349,38 @@ async function testLeft (t: Test, client: KubeClient, rig: Rig): Promise<void> {
     JSON.parse(await dataOf(client, 'two', 'us-globalmaster', 'world.json')).peers.length === 0)
   t.notMatch(await dataOf(client, 'two', 'us-relay', 'nats.conf'), /relay-eu/)
   t.equal(await client.get(configMaps, { namespace: 'one', name: 'eu-world' }), undefined)
-  const change = (no: number) => putSecret(client, 'one', { password: `${no}`.repeat(24) })
+  const change = (no: number) => putWorldSecret(client, 'one', { password: `${no}`.repeat(24) })
   t.ok(await wakesNobody(rig, change), 'its Secret is nobody\'s business any more')
+}
+
+async function testUnjudged (
+  t: Test, server: ApiServer, client: KubeClient, rig: Rig
+): Promise<void> {
+  await rig.controller.stop()
+  const { controller } = await makeRig(server, { peersUnjudgedAfterMs: 500 })
+  t.teardown(() => controller.stop())
+  await reportPeers(client, 'two', 'us', said)
+  controller.start()
+  const target = { namespace: 'two', name: 'us-globalmaster' }
+  await client.mergePatch(
+    deploymentResource, target, { status: { readyReplicas: null } }, { subresource: 'status' })
+  const syncedOf = (wanted: string) => until(`us says ${wanted}`, async () => {
+    const found = await client.get<StatusObject>(regionResource, { namespace: 'two', name: 'us' })
+    return found?.status?.syncedPeers === wanted && found
+  })
+  const region = await syncedOf('?/1')
+  const [peer] = region.status?.peers ?? []
+  t.match(peer, { region: 'us', isInWorld: true })
+  t.same(peer.conditions.map(({ type, status, reason }: Condition) => [type, status, reason]), [
+    ['Drift', 'Unknown', 'NotJudged'], ['NotParticipating', 'Unknown', 'NotJudged'],
+    ['Synced', 'Unknown', 'NotJudged'], ['Unreachable', 'Unknown', 'NotJudged']
+  ])
+  t.notMatch(ownedFields(region, 'ringcast-operator'), /f:peers|f:syncedPeers/)
+  // The next leader writes all of it, and it is as it says.
+  await client.mergePatch(leaseResource, target, {
+    spec: { renewTime: '2030-01-01T00:00:00.000000Z' }
+  })
+  await reportPeers(client, 'two', 'us', said)
+  const [next] = (await syncedOf('1/1')).status?.peers ?? []
+  t.same(next?.conditions ?? [], [])
 }

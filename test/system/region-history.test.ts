@@ -1,6 +1,7 @@
 /*
-History and statistics of two regions of real nodes, read through the published SDK in either, also
-while the way between them is cut; and publishes that are acknowledged once both have them.
+History, statistics and who is present in two regions of real nodes, read through the published SDK
+in either, also while the way between them is cut; and publishes that are acknowledged once both
+have them.
 */
 
 import type * as Ably from 'ably'
@@ -22,6 +23,8 @@ const HEADER = 'x-ringcast-regions-missing'
 
 t.test('history of regions', { skip, timeout: 300_000 }, async (t) => {
   const rig = await RegionsRig.start(t, NAMES, () => WAY_MS)
+  // One that fails leaves no way cut to those after it.
+  t.afterEach(() => rig.nats.heal())
   const talk = await Talk.begin(t, rig, CHANNELS)
   await talk.say(SAID)
   await talk.wholeIn(t)
@@ -29,6 +32,7 @@ t.test('history of regions', { skip, timeout: 300_000 }, async (t) => {
   await t.test('until an attachment is what that was not told', (t) => testUntil(t, rig, talk))
   await t.test('while the way is cut names who is missing', (t) => testCut(t, rig, talk))
   await t.test('statistics are added', (t) => testStats(t, rig))
+  await t.test('who is present in one is read in both', (t) => testPresence(t, rig))
   await t.test('what is acknowledged globally is in two regions', (t) => testGlobal(t, rig))
 })
 
@@ -115,6 +119,38 @@ async function testStats(t: Test, rig: RegionsRig): Promise<void> {
       await countIn(region) === saidCount, 60_000)
   }
   t.equal(await countIn('eu'), saidCount)
+}
+
+/** Of a channel that is used in one region alone. */
+async function testPresence(t: Test, rig: RegionsRig): Promise<void> {
+  const there = rig.client(t, 'eu')
+  const room = there.channels.get('room')
+  for (const name of ['anna', 'ben', 'carl']) await room.presence.enterClient(name)
+  const here = rig.client(t, 'us')
+  const ask = async (path: string, params = {}): Promise<Ably.HttpPaginatedResponse> =>
+    await here.request('GET', path, 5, params)
+  const first = await ask('/channels/room/presence', { limit: '1' })
+  t.equal(headerOf(first, HEADER), undefined)
+  const names: string[] = []
+  let page: Ably.PaginatedResult<{ clientId: string }> | null = first
+  for (; page !== null; page = await page.next()) {
+    names.push(...page.items.map(({ clientId }) => clientId))
+  }
+  t.same(names.toSorted(), ['anna', 'ben', 'carl'])
+  const { items: [details] } = await ask('/channels/room')
+  t.match(details, { status: {
+    isActive: true, occupancy: { metrics: { connections: 1, presenceMembers: 3 } }
+  } })
+  const { items } = await ask('/channels', { prefix: 'ro' })
+  t.same(items, ['room'])
+  rig.nats.cut('eu', 'us')
+  const alone = await ask('/channels/room/presence')
+  t.same([alone.items, headerOf(alone, HEADER)], [[], 'eu'])
+  rig.nats.heal()
+  await until('all are read again', async () => {
+    const again = await ask('/channels/room/presence')
+    return headerOf(again, HEADER) === undefined && again.items.length === names.length
+  }, 60_000)
 }
 
 async function testGlobal(t: Test, rig: RegionsRig): Promise<void> {

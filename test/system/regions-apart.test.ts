@@ -37,6 +37,8 @@ const KEY = `chat00.${revocable.id}:${revocable.secret}`
 t.test('regions apart', { skip, timeout: 300_000 }, async (t) => {
   const rig = await RegionsRig.start(t, NAMES, (one, other) =>
     one === 'ap' || other === 'ap' ? FAR_MS : NEAR_MS, LIMITS)
+  // One that fails leaves no way cut to those after it.
+  t.afterEach(() => rig.nats.heal())
   await t.test('whoever is present anywhere is present everywhere, until its region is lost', (t) =>
     testPresent(t, rig))
   await t.test('[W11] a region that is alone for long: what is lost is told', (t) =>

@@ -95,6 +95,20 @@ export class RegionsRig {
     return this.#of(name).rig.client(t, 0, [0], options)
   }
 
+  /** Which ways lead nowhere, what nodes hear of other regions, and relays that are not abreast. */
+  async known(): Promise<readonly string[]> {
+    const lines = [...this.nats.broken]
+    for (const { nodes } of this.regions) {
+      for (const node of nodes) {
+        const told = await node.describe()
+        const isOfRegions = (line: string): boolean =>
+          /^(region|nothing is heard) /.test(line) || /^relay \S+ joining/.test(line)
+        lines.push(...told.filter(isOfRegions).map((line) => `${node.name}: ${line}`))
+      }
+    }
+    return lines
+  }
+
   #of(name: string): RigRegion {
     return this.regions.find((each) => each.name === name)!
   }

@@ -17,6 +17,8 @@ export interface TalkGround {
   /** What a whole outage of a way may take to be made good. */
   readonly healedMs: number
   client(t: Teardowns, name: string): Ably.Realtime
+  /** What regions know of each other, a line each, for who wonders why something never came. */
+  known?(): Promise<readonly string[]>
 }
 
 interface Heard {
@@ -39,16 +41,16 @@ interface Talker {
 /** A client in each region, and all of them talk on the same channels. */
 export class Talk {
   readonly #talkers: readonly Talker[]
-  readonly #healedMs: number
+  readonly #ground: TalkGround
   /** By channel, then by region: what its client said, in order. */
   readonly #said = new Map<string, Map<string, string[]>>()
   #no = 0
 
   private constructor(
-    talkers: readonly Talker[], channels: readonly string[], healedMs: number
+    talkers: readonly Talker[], channels: readonly string[], ground: TalkGround
   ) {
     this.#talkers = talkers
-    this.#healedMs = healedMs
+    this.#ground = ground
     for (const channel of channels) {
       this.#said.set(channel, new Map(talkers.map(({ region }) => [region, []])))
     }
@@ -70,7 +72,7 @@ export class Talk {
         if (!resumed) losses.push({ channel: name, code: reason?.code })
       })
     })))
-    return new Talk(talkers, channels, ground.healedMs)
+    return new Talk(talkers, channels, ground)
   }
 
   /** Everybody says `count` more on every channel; resolves when all is acknowledged. */
@@ -106,11 +108,20 @@ export class Talk {
     })
   }
 
+  async #until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+    try {
+      await until(what, isSo, this.#ground.healedMs)
+    } catch (error) {
+      const known = await this.#ground.known?.() ?? []
+      throw new Error([(error as Error).message, ...known].join('\n'), { cause: error })
+    }
+  }
+
   /** Waits until everybody in `at` has heard everybody in `of`. */
   async untilHeard(at: readonly string[], of: readonly string[] = at): Promise<void> {
     for (const here of at) {
       for (const there of of) {
-        await until(`${here} heard ${there}`, () => this.hasHeard(here, there), this.#healedMs)
+        await this.#until(`${here} heard ${there}`, () => this.hasHeard(here, there))
       }
     }
   }
@@ -138,21 +149,21 @@ export class Talk {
   /** Everybody says something now and then, until everybody hears the newest of everybody. */
   async goesOn(): Promise<void> {
     const names = this.#talkers.map(({ region }) => region)
-    await until('the newest is heard everywhere', async () => {
+    await this.#until('the newest is heard everywhere', async () => {
       await this.say(1)
       await delay(SAID_MS)
       return names.every((at) => names.every((of) => this.#hasHeardLast(at, of)))
-    }, this.#healedMs)
+    })
   }
 
   /** Waits until a region can tell nothing more of what was said in it. */
   async untilForgotten(region: string): Promise<void> {
     const { client } = this.#talkers.find((talker) => talker.region === region)!
     for (const name of this.#said.keys()) {
-      await until(`${region} forgets ${name}`, async () => {
+      await this.#until(`${region} forgets ${name}`, async () => {
         const { items } = await client.channels.get(name).history()
         return items.every(({ data }) => !String(data).startsWith(`${region} `))
-      }, this.#healedMs)
+      })
     }
   }
 

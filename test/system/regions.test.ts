@@ -5,6 +5,10 @@ mended within the time for which masters keep what was said; and their globalmas
 
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { NatsMesh } from '../../src/bus/nats.ts'
+import { relayWordsSubject } from '../../src/bus/subjects.ts'
+import { decodeRelayWords } from '../../src/region/globalmaster-codec.ts'
+import type { RelayWordsOfNode } from '../../src/region/globalmaster-message.ts'
 import { apiServerTools } from '../support/api-server.ts'
 import { missingTools } from '../support/tools.ts'
 import { peerIn, untilPeer } from './globalmaster-process.ts'
@@ -27,6 +31,8 @@ t.test('regions', { skip, timeout: 300_000 }, async (t) => {
   const rig = await RegionsRig.start(t, NAMES, (one, other) =>
     one === 'ap' || other === 'ap' ? FAR_MS : NEAR_MS)
   const masters = await RegionsGlobalmasters.start(t, rig)
+  // One that fails leaves no way cut to those after it.
+  t.afterEach(() => rig.nats.heal())
   await t.test('what is said in one region is heard in all, once, in order', (t) =>
     testHeard(t, rig))
   await t.test('what one region alone uses crosses nothing', (t) => testAlone(t, rig))
@@ -37,6 +43,7 @@ t.test('regions', { skip, timeout: 300_000 }, async (t) => {
   await t.test('a way on which everything is lost without a word', (t) => testSwallowed(t, rig))
   await t.test('globalmasters tell how the ways are, and which one works one way alone', (t) =>
     testTold(t, rig, masters))
+  await t.test('nodes tell their globalmasters how their relays are', (t) => testWords(t, rig))
   await t.test('a region that goes to another world is on no roster, until it comes again', (t) =>
     testRoster(t, rig, masters))
   await t.test('a second node takes over half of a region while all talk', (t) =>
@@ -161,6 +168,24 @@ async function testTold(
   await says('eu', 'ap', 'Synced', 'True', 'InTouch')
   rig.nats.heal()
   await areInTouch()
+}
+
+async function testWords(t: Test, rig: RegionsRig): Promise<void> {
+  const events = { onUp() {}, onDown() {}, note() {} }
+  const options = { servers: [rig.nats.serverOf('eu').url], name: 'ears' }
+  const mesh = await NatsMesh.connect(options, events, new AbortController().signal)
+  t.teardown(() => mesh.close())
+  const told: RelayWordsOfNode[] = []
+  mesh.subscribe(relayWordsSubject('ringcast.*.*'), (bytes) => {
+    const words = decodeRelayWords(bytes)
+    if (words !== undefined) told.push(words)
+  })
+  await rig.client(t, 'eu').channels.get('words').attach()
+  await until('a node tells that it hears both, and is abreast of them', () =>
+    told.some(({ relays }) => relays.length === 2 && relays.every((each) =>
+      each.heardAgoMs !== undefined && each.channels > 0 && each.behind === 0)), 60_000)
+  await until('the first node tells that it is', () =>
+    told.some(({ isFirst }) => isFirst === true), 60_000)
 }
 
 async function testRoster(

@@ -122,7 +122,7 @@ t.test('the replicated archive on three servers', { skip }, async (t) => {
         await cluster.lose(lost)
         await scribe.more(50)
         await cluster.start(lost)
-        await until('all copies', async () => await streams.setCopies(PLAN) === undefined)
+        await world.untilCopied(streams, PLAN)
       }
     }))
 

@@ -1,10 +1,12 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { LogPlan } from '../../../src/node/member-ports.ts'
 import type { Log } from '../../../src/node/ports.ts'
-import { streamIndexOf, streamName } from '../../../src/store/log-names.ts'
+import { COPY_SILENT_MS } from '../../../src/store/jetstream-streams.ts'
+import { archiveStreamName, streamIndexOf, streamName } from '../../../src/store/log-names.ts'
 import { type NatsCluster, startNatsCluster } from '../../support/nats-cluster.ts'
 import { missingTools } from '../../support/tools.ts'
-import { JetStreamWorld, PREFIX, until } from './jetstream-world.ts'
+import { JetStreamWorld, PREFIX, until, untilFine } from './jetstream-world.ts'
 import {
   bytesOf, freshPartitions, logContract, readAll, storedAll, wordsIn
 } from './log-contract.ts'
@@ -12,6 +14,8 @@ import { partitionScroll, Scribe } from './scribe.ts'
 
 const skip = missingTools('nats-server')
 t.setTimeout(240_000)
+/** What was last said of a copy may come in after its end. */
+const COPY_SLACK_MS = 500
 const PLAN: LogPlan = { generation: 'g1', streamCount: 2, redundancy: 3 }
 
 /** One cluster for all tests of this file: each leaves it whole. */
@@ -43,12 +47,12 @@ t.test('the replicated log on three servers', { skip }, async (t) => {
     const log = await world.log(plan)
     const lastSeq = await storedAll(log, 0, ['one', 'two'])
     t.match(await streams.setCopies({ ...plan, redundancy: 5 }), /redundancy 5 needs as many/)
-    await until('three copies', async () => await streams.setCopies(more) === undefined)
+    await untilFine('three copies', () => streams.setCopies(more))
     await until('an append', async () => {
       return (await log.append(0, lastSeq, bytesOf('three'))).kind !== 'unknown'
     })
     t.same(await settledWords(await world.log(more), 0, 3), ['one', 'two', 'three'])
-    await until('one copy', async () => await streams.setCopies(plan) === undefined)
+    await untilFine('one copy', () => streams.setCopies(plan))
     const after = await world.log(plan)
     t.same(await settledWords(after, 0, 3), ['one', 'two', 'three'])
     const lastKept = (await readAll(after, 0)).at(-1)!.seq
@@ -56,6 +60,19 @@ t.test('the replicated log on three servers', { skip }, async (t) => {
       return (await after.append(0, lastKept, bytesOf('four'))).kind !== 'unknown'
     })
     t.same(await settledWords(after, 0, 4), ['one', 'two', 'three', 'four'])
+  })
+
+  await t.test('a copy whose server is gone is none, and one again when it is back', async (t) => {
+    const plan = { generation: 'g3', streamCount: 1, redundancy: 3 }
+    const streams = await world.make(plan)
+    const names = [streamName(PREFIX, plan, 0), archiveStreamName(PREFIX, plan, 0)]
+    const leaders = await Promise.all(names.map((name) => world.leaderOf(name)))
+    const follower = [0, 1, 2].find((index) => !leaders.includes(index))!
+    await cluster.kill(follower)
+    await delay(COPY_SILENT_MS + COPY_SLACK_MS)
+    t.match(await streams.setCopies(plan), new RegExp(`waits for its copies on n${follower}`))
+    await cluster.start(follower)
+    await world.untilCopied(streams, plan)
   })
 
   await t.test('a server is lost with its disk: an empty one in its place has all', async (t) => {
@@ -68,7 +85,7 @@ t.test('the replicated log on three servers', { skip }, async (t) => {
     await cluster.lose(leader)
     await scribe.more(50)
     await cluster.start(leader)
-    await until('all copies', async () => await streams.setCopies(PLAN) === undefined)
+    await world.untilCopied(streams, PLAN)
     // Now another one may go: what it held alone with the lost one is on the new disk.
     const other = (leader + 1) % 3
     await cluster.lose(other)
@@ -77,7 +94,7 @@ t.test('the replicated log on three servers', { skip }, async (t) => {
     await run
     await storedWhole(t, world, partition, scribe)
     await cluster.start(other)
-    await until('all copies again', async () => await streams.setCopies(PLAN) === undefined)
+    await world.untilCopied(streams, PLAN)
   })
 
   await t.test('[A3] a copy dies and comes back: nothing is lost or repeated', async (t) => {

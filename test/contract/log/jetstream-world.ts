@@ -6,7 +6,7 @@ import type { Test } from 'tap'
 import type { LogPlan } from '../../../src/node/member-ports.ts'
 import { JetStreamArchive } from '../../../src/store/jetstream-archive.ts'
 import { JetStreamLog } from '../../../src/store/jetstream.ts'
-import { JetStreamStreams } from '../../../src/store/jetstream-streams.ts'
+import { COPY_SILENT_MS, JetStreamStreams } from '../../../src/store/jetstream-streams.ts'
 
 export const PREFIX = 'ringcast.test.uid'
 const POLL_MS = 20
@@ -14,9 +14,18 @@ const PATIENCE_MS = 60_000
 
 /** Waits until `isSo`; it is for the test's own time limit to end what never comes. */
 export async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
+  await untilFine(what, async () => await isSo() ? undefined : 'it is not')
+}
+
+/** Waits until there is no problem any more; one that stays is told. */
+export async function untilFine(
+  what: string, problemOf: () => Promise<string | undefined>
+): Promise<void> {
   const startMs = performance.now()
-  while (!(await isSo())) {
-    if (performance.now() - startMs > PATIENCE_MS) throw new Error(`never so: ${what}`)
+  for (;;) {
+    const problem = await problemOf()
+    if (problem === undefined) return
+    if (performance.now() - startMs > PATIENCE_MS) throw new Error(`never so: ${what}: ${problem}`)
     await delay(POLL_MS)
   }
 }
@@ -73,13 +82,13 @@ export class JetStreamWorld {
   /** Makes the streams of `plan`, as often as it takes. */
   async make(plan: LogPlan): Promise<JetStreamStreams> {
     const streams = await this.streams()
-    let problem: string | undefined
-    await until('streams', async () => {
-      problem = await streams.make(plan)
-      return problem === undefined
-    }).catch((error: Error) => {
-      throw new Error(`${error.message}: ${problem}`)
-    })
+    await untilFine('streams', () => streams.make(plan))
     return streams
+  }
+  /** Waits until every stream of `plan` has all its copies on the servers that run now. */
+  async untilCopied(streams: JetStreamStreams, plan: LogPlan): Promise<void> {
+    // Until then a server that has just come back, empty, may count as the one that it was.
+    await delay(COPY_SILENT_MS)
+    await untilFine('all copies', () => streams.setCopies(plan))
   }
 }

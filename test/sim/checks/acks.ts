@@ -5,6 +5,7 @@
  * a client chose outlives its connection, and may be taken anew when it is no longer known.
  */
 
+import type { Origin } from '../../../src/peer/message.ts'
 import { channelKey } from '../app.ts'
 import { type Committed, isOutlived } from '../committed.ts'
 import type { Ledger, Taken } from '../ledger.ts'
@@ -34,7 +35,8 @@ export class Acks implements Check {
   readonly #region: Region
   readonly #ledger: Ledger
   readonly #owed = new Map<SimSocket, Received[]>()
-  readonly #receivedIds = new Set<string>()
+  /** In all regions. */
+  readonly #receivedIds: Set<string>
   readonly #committedIds = new Map<string, { readonly mark: Mark; readonly atMs: number }>()
   /** Presence ops that nobody sees, by partition: they are known by what they changed of owners. */
   readonly #unseen = new Map<number, { isLost: boolean }[]>()
@@ -45,8 +47,10 @@ export class Acks implements Check {
   onAcknowledged: ((committed: Committed) => void) | undefined
   refusedCount = 0
 
-  constructor(region: Region) {
+  /** `receivedIds`: of whoever else hears the same clients. */
+  constructor(region: Region, receivedIds = new Set<string>()) {
     this.#region = region
+    this.#receivedIds = receivedIds
     this.#ledger = region.ledger
   }
 
@@ -112,12 +116,18 @@ export class Acks implements Check {
   onTick(): void {
     for (const { name, submissions } of this.#region.clients) {
       const published = submissions.refusedAtOnce.find((text) => {
-        return this.#ledger.withText(text).some(({ channel, lineage, isLost }) =>
-          !isLost && lineage === this.#ledger.lineageOf(channel))
+        return this.#ledger.withText(text).some(({ channel, lineage, isLost, origin }) =>
+          !isLost && lineage === this.#ledger.lineageOf(channel) && this.#stands(channel, origin))
       })
       if (published === undefined) continue
       throw new Violation('refused', `${name} was refused ${published}, which is published`)
     }
+  }
+
+  /** False where the log that it was born in has lost it, so that it could be refused there. */
+  #stands(channel: string, origin: Origin | undefined): boolean {
+    const region = this.#region.abroad?.regions.find(({ name }) => name === origin?.region)
+    return region === undefined || region.ledger.lineageOf(channel) === origin?.lineage
   }
 
   onSocketGone(socket: SimSocket): void {

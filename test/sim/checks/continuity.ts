@@ -274,6 +274,8 @@ export class Continuity implements Check {
     if (this.#ledger.hasLostAfter(key, from)) return 'the log has lost what came after it'
     if (this.#ledger.hasStrays(key)) return 'a former master wrote, and a new lineage will follow'
     if (wasLetGo(this.#region, lineage, key, from.seq)) return 'it was let go meanwhile'
+    const isSaid = this.#ledger.at(lineage, key, from.seq) !== undefined
+    if (this.#region.abroad !== undefined && !isSaid) return 'another region may not have answered'
     const rest = this.#ledger.of(lineage, key).filter(({ seq }) => seq > from.seq)
     if (rest.some(({ isBreak }) => isBreak)) return 'something of another region is missing'
     return whyLetGo(this.#region, rest)

@@ -34,12 +34,21 @@ interface Stretch {
   readonly ids: Set<string>
 }
 
+export interface JourneysOptions {
+  readonly isFair: boolean
+  readonly isReachable: boolean
+  readonly areClocksFar: boolean
+  readonly areCablesGood: boolean
+}
+
 export class Journeys implements Check {
   readonly #regions: readonly Region[]
   readonly #births: Births
   readonly #isMover: (client: object) => boolean
   readonly #isFair: boolean
   readonly #isReachable: boolean
+  readonly #areClocksFar: boolean
+  readonly #areCablesGood: boolean
   /** By client and channel. */
   readonly #stretches = new Map<string, Stretch>()
   heardCount = 0
@@ -48,17 +57,20 @@ export class Journeys implements Check {
 
   /**
    * `isFair`: nobody who stays may be told of a loss; `isReachable`: nor may who moves, while no
-   * cable is cut.
+   * cable is cut; `areClocksFar`: those of regions differ by more than regions follow them;
+   * `areCablesGood`: whoever is asked answers within a second, if he lives.
    */
   constructor(
     regions: readonly Region[], births: Births, isMover: (client: object) => boolean,
-    { isFair, isReachable }: { readonly isFair: boolean; readonly isReachable: boolean }
+    { isFair, isReachable, areClocksFar, areCablesGood }: JourneysOptions
   ) {
     this.#regions = regions
     this.#births = births
     this.#isMover = isMover
     this.#isFair = isFair
     this.#isReachable = isReachable
+    this.#areClocksFar = areClocksFar
+    this.#areCablesGood = areCablesGood
   }
 
   /** A client is about to take this. */
@@ -86,7 +98,7 @@ export class Journeys implements Check {
       return
     }
     if (error !== undefined) this.lossCount++
-    if (error !== undefined && this.#mayNotLose(socket)) {
+    if (error !== undefined && this.#mayNotLose(socket, known)) {
       throw new Violation('journey', `${key} is told of a loss: ${error.message}`)
     }
     const { nowMs } = this.#regions[0]!.world
@@ -94,7 +106,9 @@ export class Journeys implements Check {
   }
 
   /** True where all that it missed is held, and can be asked for. */
-  #mayNotLose({ client }: SimSocket): boolean {
+  #mayNotLose({ client }: SimSocket, known: Stretch | undefined): boolean {
+    // Nothing was said, its master has ended who alone knew of it, and others do not answer soon.
+    if (!this.#areCablesGood && known?.heard.size === 0) return false
     if (!this.#isFair || !this.#isMover(client)) return this.#isFair
     return this.#isReachable && this.#regions[0]!.abroad?.isWholeFor(CAUGHT_UP_MS) === true
   }
@@ -106,6 +120,7 @@ export class Journeys implements Check {
     const texts = messages.map(({ data }) => data ?? '').join()
     const births = this.#births.withId(channelKey(channel!), id)
       .filter(({ committed }) => committed.texts.join() === texts)
+    if (births.length === 0 && this.#isOfLostLog(id, texts)) return
     // What a client said in two regions before these heard of each other stands in both.
     const isInBoth = births.length > 1 && this.#isMover(socket.client)
     if (births.length === 0 || (stretch.ids.has(id) && !isInBoth)) {
@@ -124,17 +139,26 @@ export class Journeys implements Check {
     stretch.heard.set(birth.committed.lineage, birth.committed.seq)
   }
 
+  /** A log was lost before anybody looked at it: who wrote there told of it all the same. */
+  #isOfLostLog(id: string, texts: string): boolean {
+    return this.#regions.some(({ ledger }) =>
+      ledger.withText(texts).some((each) => each.id === id && each.isLost))
+  }
+
   /** Why this cannot be what is heard next. */
-  #problemOf(socket: SimSocket, { heard, ids }: Stretch, birth: Birth): string | undefined {
+  #problemOf(socket: SimSocket, stretch: Stretch, birth: Birth): string | undefined {
     const { channel, lineage, seq } = birth.committed
+    const { heard, sinceMs, ids } = stretch
     const former = heard.get(lineage)
-    if (former === undefined) return undefined
-    if (seq <= former) return `as ${lineage}:${seq}, though it has heard ${former}`
-    const left = this.#births.between(channel, lineage, former, seq)
+    if (former !== undefined && seq <= former) {
+      return `as ${lineage}:${seq}, though it has heard ${former}`
+    }
+    const left = this.#births.between(channel, lineage, former ?? 0, seq)
       .filter((each) => isForEars(socket, each) && !ids.has(each.committed.id) &&
-        !this.#isSaidTwice(each))
+        !this.#isSaidTwice(each) &&
+        (former !== undefined || each.committed.atMs > sinceMs + BEGUN_MS))
     if (left.length === 0) return undefined
-    return `as ${lineage}:${seq} after ${former}, without ${left.map(wordsOf).join(' ')}`
+    return `as ${lineage}:${seq} after ${former ?? 'none'}, without ${left.map(wordsOf).join(' ')}`
   }
 
   /** It may have been heard, or passed over, as what was born in another log. */
@@ -188,6 +212,8 @@ export class Journeys implements Check {
         for (const who of wanted) {
           if (!seen.delete(who)) yield `${client.name} does not see ${who} on ${channel}`
         }
+        // One that comes from a region whose clock is ahead may not believe that somebody left.
+        if (this.#areClocksFar && this.#isMover(client)) continue
         for (const who of seen) yield `${client.name} sees ${who} on ${channel}, who is not there`
       }
     }

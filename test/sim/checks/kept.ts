@@ -12,9 +12,9 @@ import { Violation } from '../world.ts'
 import { decodeArchived, type Shelf } from '../../../src/log/archive.ts'
 import type { Check } from './check.ts'
 
-/** True for a channel of the namespace that is persisted. */
+/** True for a channel of the namespaces that are persisted. */
 export function isKept(channel: string): boolean {
-  return channel.includes('/kept:')
+  return channel.includes('/kept:') || channel.includes('/keptEverywhere:')
 }
 
 export class Kept implements Check {
@@ -28,7 +28,7 @@ export class Kept implements Check {
   readonly #lasts = new Map<string, number>()
   storedCount = 0
 
-  /** `names`: of the channels that clients use. */
+  /** `names`: of the channels that clients use. What was born elsewhere is kept there. */
   constructor(region: Region, names: readonly string[]) {
     this.#region = region
     this.#names = names.map(channelKey).filter(isKept)
@@ -86,8 +86,9 @@ export class Kept implements Check {
     }
   }
 
-  #isOwed({ channel, texts, events }: Committed): boolean {
-    return isKept(channel) && (events !== undefined || !texts.every(isEphemeral))
+  #isOwed({ channel, texts, events, origin }: Committed): boolean {
+    return isKept(channel) && origin === undefined &&
+      (events !== undefined || !texts.every(isEphemeral))
   }
 }
 

@@ -8,6 +8,7 @@
  */
 
 import { decodeRevocations } from '../../../src/auth/revocation.ts'
+import { limits } from '../../../src/base/limits.ts'
 import { REVOCATIONS_PARTITION } from '../../../src/node/revocation-log.ts'
 import type { LinkFrame } from '../../../src/peer/link.ts'
 import type { Place } from '../../../src/peer/place.ts'
@@ -20,9 +21,11 @@ import type { Accepted } from '../log.ts'
 import type { Region } from '../region.ts'
 import { Violation } from '../world.ts'
 import type { Check } from './check.ts'
+import { isKept } from './kept.ts'
+import { wasLetGo, whyLetGo } from './retention.ts'
 
-/** The channels of the namespace where two regions have to have what is acknowledged. */
-const GLOBAL = 'app/everywhere:'
+/** The channels of the namespaces where two regions have to have what is acknowledged. */
+const GLOBAL = /^app\/(everywhere|keptEverywhere):/
 
 export interface MirrorsOptions {
   readonly region: Region
@@ -45,6 +48,8 @@ export class Mirrors implements Check {
   readonly #ids = new Map<string, Set<string>>()
   readonly #revoked = new Map<string, number>()
   broughtCount = 0
+  /** Of what was brought, what its origin did not hold any more. */
+  lateCount = 0
   breakCount = 0
   globalCount = 0
 
@@ -91,7 +96,7 @@ export class Mirrors implements Check {
   /** Its publisher is told that it is published. */
   onAcknowledged(committed: Committed): void {
     const { channel, texts } = committed
-    if (!channel.startsWith(GLOBAL)) return
+    if (!GLOBAL.test(channel)) return
     this.globalCount++
     if (this.#options.births.isCopied(committed)) return
     throw new Violation('global', `${texts} is acknowledged on ${channel}, and in one region alone`)
@@ -114,7 +119,9 @@ export class Mirrors implements Check {
     const who = `${region.name} of ${from} on ${channel}`
     if (isBreak === true) {
       this.breakCount++
-      if (isFair) throw new Violation('break', `${who}: something was lost before ${seq}`)
+      if (isFair || this.#whyMissing(committed, from, lineage) === undefined) {
+        throw new Violation('break', `${who}: something was lost before ${seq}`)
+      }
       this.#reach(committed.lineage, channel, lineage, seq)
       return
     }
@@ -126,12 +133,25 @@ export class Mirrors implements Check {
       throw new Violation('mirror', `${who} has ${committed.texts} as ${lineage}:${seq}, ` +
         `where ${birth === undefined ? 'nothing' : birth.committed.texts} was born`)
     }
+    if (committed.atMs - birth.committed.atMs > limits.tailMs) this.lateCount++
     const stretch = this.#stretches.get(keyOf(committed.lineage, channel, lineage))
     if (stretch !== undefined && seq <= stretch.seq) {
       throw new Violation('mirror', `${who}: ${seq} is written after ${stretch.seq}`)
     }
     if (stretch !== undefined) this.#mustKnow(who, committed, lineage, stretch.seq, seq)
     this.#reach(committed.lineage, channel, lineage, seq)
+  }
+
+  /** Why what came behind what is here need not be had from there any more. */
+  #whyMissing({ lineage: own, channel }: Committed, from: string, lineage: string)
+    : string | undefined {
+    const stretch = this.#stretches.get(keyOf(own, channel, lineage))
+    if (stretch === undefined) return 'it is of another log'
+    const origin = this.#options.region.abroad!.regions.find(({ name }) => name === from)!
+    if (wasLetGo(origin, lineage, channel, stretch.seq)) return 'it was let go meanwhile'
+    if (isKept(channel)) return undefined
+    return whyLetGo(origin, origin.ledger.of(lineage, channel).filter(({ seq }) =>
+      seq > stretch.seq))
   }
 
   #mustKnow(

@@ -133,8 +133,9 @@ export class Removals implements Check {
     const { how, atMs, longLost, isOutsider } = finding
     const alive = removed.filter((member) => !this.#isOver(member))
     if (alive.length === 0) return
-    // Who has handed everything over was heard until then.
-    const ended = removed.filter((member) => this.#isOver(member) && member.state !== 'leaving')
+    // Who has handed everything over is heard until it is taken out.
+    const ended = removed.filter((member) =>
+      this.#isOver(member) && (member.state !== 'leaving' || !this.#isRunning(member)))
     const judgeCount = view.members.length - ended.length
     const needed = isOutsider ? 1 : Math.min(2, judgeCount - 1)
     for (const { incarnation } of alive) {
@@ -156,11 +157,16 @@ export class Removals implements Check {
   }
 
   /** It says that it leaves, or there is nothing left of it. */
-  #isOver({ node, incarnation, state }: Member): boolean {
+  #isOver(member: Member): boolean {
+    if (!this.#isRunning(member)) return true
+    const { node, state } = member
+    const there = this.#region.nodes.get(node)!
+    return there.life!.isOver || state === 'leaving' || there.isDraining || there.pod.isTerminating
+  }
+
+  #isRunning({ node, incarnation }: Member): boolean {
     const there = this.#region.nodes.get(node)
-    const { life } = there ?? {}
-    if (there?.isRunning !== true || life?.incarnation !== incarnation) return true
-    return life.isOver || state === 'leaving' || there.isDraining || there.pod.isTerminating
+    return there?.isRunning === true && there.life?.incarnation === incarnation
   }
 
   /** How many it failed to answer not long before `atMs`. */

@@ -1,6 +1,10 @@
+import assert from 'node:assert/strict'
 import t from 'tap'
 import { limits } from '../../../src/base/limits.ts'
-import { CHANNEL, ClientBench, ofKind, publications, standing } from './parts.ts'
+import type { Attached, Publication } from '../../../src/peer/message.ts'
+import {
+  CHANNEL, ClientBench, liveAt5, ofKind, publication, publications, seqsOf, standing
+} from './parts.ts'
 
 /** A client that stands at 5, and more attachments that missed something than may ask at once. */
 function crowded(moreCount: number) {
@@ -54,3 +58,49 @@ t.test('[14, 25] those who wait are asked for of the next master', async (t) => 
   t.equal(again.length, asked.length)
   t.equal(attachIds.length, asked.length + 3)
 })
+
+t.test('[19] who cannot go on begins where the client was when it came', async (t) => {
+  const bench = liveAt5()
+  t.match(refuse(bench, publications(6, 7)), { standing: { seq: 5 }, hasMore: true })
+  bench.attach({ worker: 1, from: standing(5) })
+  const [next] = ofKind(bench.said(), 'backfill')
+  bench.client.onMasterMessage({
+    kind: 'backfilled', channel: CHANNEL, clientId: next!.clientId, epoch: 1, isContinuation: true,
+    requestNo: next!.requestNo, standing: standing(7), publications: publications(6, 7)
+  })
+  const [rest] = ofKind(bench.told(1), 'attached')
+  t.match(rest, { isResumed: true, standing: { seq: 7 } })
+  t.same(seqsOf(rest!.backlog), [6, 7], 'what came meanwhile is missed like anything else')
+})
+
+t.test('[19, 21] it is told at the end who is present then, be it nobody', async (t) => {
+  t.match(refuse(liveAt5(), publications(6, 7), true), { hasMore: true, sync: 'held' })
+  t.match(refuse(liveAt5(), publications(6, 7)), { hasMore: true, sync: undefined })
+})
+
+t.test('[19] who comes from another region may know what was brought from there', async (t) => {
+  const origin = { region: 'us', lineage: 'L9', seq: 1, epoch: 1, entry: 1 }
+  const brought = publication(7, { origin })
+  const passed = [publication(6), brought, publication(8)]
+  t.match(refuse(liveAt5(), passed), { standing: { seq: 7 }, hasMore: true })
+  t.match(refuse(liveAt5(), passed.slice(0, 2)), { standing: { seq: 7 }, hasMore: undefined })
+})
+
+/** One attaches from where nobody can go on, and is refused once these have passed. */
+function refuse(
+  bench: ClientBench, passed: readonly Publication[], hearsPresence = false
+): Attached {
+  bench.attach({ worker: 1, from: standing(3, { lineage: 'L0' }), hearsPresence })
+  const [ask] = ofKind(bench.said(), 'backfill')
+  bench.deliver(passed)
+  bench.told(1)
+  bench.client.onMasterMessage({
+    kind: 'backfilled', channel: CHANNEL, clientId: ask!.clientId, requestNo: ask!.requestNo,
+    epoch: 1, isContinuation: false, standing: standing(passed.at(-1)!.seq), publications: []
+  })
+  const [attached] = ofKind(bench.told(1), 'attached')
+  assert.partialDeepStrictEqual(attached, {
+    isResumed: false, error: { code: 90003 }, backlog: []
+  })
+  return attached!
+}

@@ -1,7 +1,9 @@
 import t from 'tap'
 import { limits } from '../../../src/base/limits.ts'
 import { Confirming } from '../../../src/channel/confirming.ts'
+import type { LogWriter } from '../../../src/log/writer.ts'
 import type { Join } from '../../../src/peer/message.ts'
+import type { Ask, Question } from '../../../src/peer/question-message.ts'
 
 const place = { incarnation: 'n', worker: 0 }
 
@@ -58,4 +60,24 @@ t.test('[11, 13] no Join waits whose link was reset: who lives Joins again', asy
   confirming.holdUntilClaimed(place, backfill)
   confirming.forgetJoins(place)
   t.match(confirming.takeAll(), [{ from: other }, { from: place, message: backfill }])
+})
+
+t.test('[11] who must know for certain waits for an append that began after he asked', (t) => {
+  const nowMs = 50
+  const writer = { confirmedAtMs: nowMs, confirmedCounter: 4, nextCounter: 6 }
+  const mustWait = (question: Question): Confirming | undefined => {
+    const confirming = new Confirming(() => undefined)
+    const ask: Ask = { kind: 'ask', channel: 'c', askNo: 1, question }
+    return confirming.mustWait(place, ask, writer as LogWriter, nowMs) ? confirming : undefined
+  }
+  const present = (isExact: boolean): Question => ({
+    kind: 'presence', clientId: undefined, connectionId: undefined, after: undefined,
+    countMax: 10, isExact
+  })
+  t.equal(mustWait(present(false)), undefined, 'a recent append is enough for others')
+  const waiting = mustWait(present(true))!
+  const readyAfter = (confirmedCounter: number): number =>
+    waiting.takeReady({ ...writer, confirmedCounter } as LogWriter, nowMs).length
+  t.same([5, 6].map(readyAfter), [0, 1], 'what was on its way by then does not count')
+  t.end()
 })

@@ -344,11 +344,11 @@ t.test('who is asked to hold a channel begins where it is told', async (t) => {
   const bench = new MasterBench()
   const since = standing(8, { lineage: 'T1' })
   const hold = { kind: 'relayHold' as const, channel: CHANNEL, region: 'there', since }
-  bench.master.relaying.hold(hold, 1_000)
+  bench.master.relaying.hold(hold, 1_000, true)
   t.match(bench.begun, [{ origin: { region: 'there', lineage: 'T1', seq: 8 } }])
   t.match(bench.master.relaying.standingOf('there'), since)
   t.ok(bench.master.relaying.isHeld(999))
-  bench.master.relaying.hold({ ...hold, since: standing(20, { lineage: 'T1' }) }, 2_000)
+  bench.master.relaying.hold({ ...hold, since: standing(20, { lineage: 'T1' }) }, 2_000, true)
   t.match(bench.master.relaying.standingOf('there'), since, 'or goes on from where it is')
   t.ok(bench.master.relaying.isHeld(1_999))
   t.notOk(bench.master.relaying.isHeld(2_000))

@@ -78,11 +78,11 @@ class Rig {
   }
 
   /** A relay of a region Joins; nothing is answered yet. */
-  ask(from: Standing, region = 'us', wantsMembers = false): number {
+  ask(from: Standing | undefined, region = 'us', wantsMembers = false, sinceMs = 0): number {
     const joinNo = ++this.#joinNo
     this.life.master.onMessage({ incarnation: region, worker: 0 }, {
       kind: 'relayJoin', channel: CHANNEL, region, relayId: region, joinNo, viewVersion: 1, from,
-      sinceMs: 0, wantsMembers, wantsCount: false
+      sinceMs, wantsMembers, wantsCount: false
     })
     return joinNo
   }
@@ -128,6 +128,36 @@ t.test('what is not held is read from the archive, and followed by what is', asy
   }, 'and then what follows')
 })
 
+t.test('who was never told anything is told what was said since it waits for that', async (t) => {
+  const rig = new Rig()
+  rig.publish(2)
+  rig.pass(10_000)
+  const sinceMs = rig.world.nowMs
+  rig.publish(3)
+  rig.pass()
+  rig.publish(1)
+  const answer = (ms: number): RelayJoined => {
+    const joinNo = rig.ask(undefined, 'us', true, ms)
+    rig.settle()
+    return rig.answersTo(joinNo)[0]!
+  }
+  const page = answer(sinceMs)
+  t.match(page, { isContinuation: true, isWhole: false, members: 'later' })
+  t.same(seqsOf([page]), [3, 4, 5])
+  t.same(seqsOf(rig.pages(page.standing)), [6])
+  t.same(seqsOf([answer(1)]), [1, 2, 3, 4, 5], 'of all that was said here')
+  t.match(answer(0), { isContinuation: false }, 'but not where nobody knows since when it waits')
+  const another = new Rig()
+  another.keep({})
+  another.publish(1)
+  another.keep(KEPT)
+  another.publish(2)
+  another.pass()
+  const joinNo = another.ask(undefined, 'us', true, 1)
+  another.settle()
+  t.match(another.answersTo(joinNo), [{ isContinuation: false }], 'nor where some was not kept')
+})
+
 t.test('page by page, as many as it takes, over masterships and trims', async (t) => {
   const { backlogPageBytesMax } = limits
   t.teardown(() => Object.assign(limits, { backlogPageBytesMax }))
@@ -152,6 +182,20 @@ t.test('page by page, as many as it takes, over masterships and trims', async (t
   t.same([...seqs, ...seqsOf(rig.pages(at))], [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12])
 })
 
+t.test('of how many pages it may be, it waits with one deadline', async (t) => {
+  const { backlogPageBytesMax } = limits
+  t.teardown(() => Object.assign(limits, { backlogPageBytesMax }))
+  const rig = new Rig()
+  const from = rig.publish(1)
+  rig.publish(20)
+  rig.pass()
+  Object.assign(limits, { backlogPageBytesMax: 1 })
+  const { deadlines } = rig.world
+  const { size } = deadlines
+  t.equal(rig.pages(from).length, 21)
+  t.ok(deadlines.size <= size + 1, `${deadlines.size} after ${size}`)
+})
+
 t.test('regions that ask at once are told each; who asks again is told once', async (t) => {
   const rig = new Rig()
   const from = rig.publish(1)
@@ -160,7 +204,13 @@ t.test('regions that ask at once are told each; who asks again is told once', as
   const asked = [rig.ask(from, 'us'), rig.ask(from, 'ap'), rig.ask(from, 'us')]
   rig.settle()
   t.same(asked.map((no) => seqsOf(rig.answersTo(no))), [[], [2, 3], [2, 3]])
-  t.equal(rig.archive.asked.filter(({ kind }) => kind === 'page').length, 2)
+  t.equal(rig.archive.asked.splice(0).filter(({ kind }) => kind === 'page').length, 2)
+  const asks = [[60_000, 1], [59_000, 0], [54_900, 0], [50_000, 1], [60_000, 0]] as const
+  for (const [ms, count] of asks) {
+    rig.ask(undefined, 'us', false, ms)
+    rig.life.settle()
+    t.equal(rig.archive.asked.splice(0).length, count, 'it is read anew if it is for more')
+  }
 })
 
 t.test('a relay that parts waits for nothing', async (t) => {
@@ -221,6 +271,21 @@ t.test('where nothing was said meanwhile, what is held follows', async (t) => {
   rig.pass()
   const pages = rig.pages(from)
   t.match(pages, [{ isContinuation: true, publications: [], members: 'kept' }])
+})
+
+t.test('what was never kept is not sought in the archive', async (t) => {
+  const rig = new Rig()
+  const from = rig.life.master.channelOf(CHANNEL)!.here().standing
+  rig.bring()
+  rig.pass()
+  t.match(rig.pages(from), [{ isContinuation: true, publications: [] }], 'nothing was said')
+  rig.archive.mood = () => ({ kind: 'refused', reason: 'full' })
+  rig.publish(1)
+  rig.pass()
+  t.same(rig.archive.seqs(), [])
+  const pages = rig.pages(from)
+  t.match([seqsOf(pages), pages.length], [[2], 1], 'nor is anything stored yet')
+  t.match(pages, [{ isContinuation: true }])
 })
 
 t.test('something may be missing', async (t) => {

@@ -50,6 +50,8 @@ export class MasterBench {
   isAllAway = false
   /** One of them was asked to hold the channel. */
   readonly holds: { readonly hold: RelayHold, readonly turn: number }[] = []
+  /** Regions that are asked again. */
+  readonly woken: string[] = []
   /** What they were told of what is written here. */
   readonly written: (Stretch & { readonly region: string })[] = []
   /** How far what is born there was said to be taken, where nothing of it is written. */
@@ -91,7 +93,9 @@ export class MasterBench {
         this.holds.push({ hold, turn })
         return this.regions.length > 0
       },
-      startRelay: () => undefined,
+      wakeRelay: (_, region) => void this.woken.push(region),
+      others: () => 'none',
+      otherRegions: () => [],
       sayWritten: (_, region, stretch) => void this.written.push({ region, ...stretch }),
       toRegions: (ask, former) => {
         const [master, isAway] = [this.masterAbroad, this.isAllAway]

@@ -98,15 +98,35 @@ t.test('what a third region said is told once', async (t) => {
   t.same(idsOf(answers[0]), ['third:7'], 'the other one is still on its way here')
 })
 
+t.test('what a third region brings while our log is waited for is told behind it', async (t) => {
+  const bench = benchAt(2)
+  third(bench, 7, 7)
+  const answers = find(bench, 1)
+  const said = [7, 8].map((seq) => publication(seq, {
+    id: `third:${seq}`, origin: { region: 'third', ...standing(seq, { lineage: 'X' }) }
+  }))
+  tell(bench, { publications: [publication(2), publication(3), ...said], origins: through(8) })
+  relay(bench, 3, 3)
+  t.same(answers, [], 'the third is not in the log yet')
+  take(bench, 8, 8)
+  bench.commit(1)
+  bench.master.moving.onProgress()
+  t.same(idsOf(answers[0]), ['pub:2', 'pub:3', 'third:7'], 'the eighth is not either')
+})
+
 /** A third region, which has brought its publications from one seq to another. */
 function third(bench: MasterBench, from: number, to: number): void {
   bench.regions = ['there', 'third']
+  take(bench, from, to)
+  bench.commit()
+  bench.master.moving.onProgress()
+}
+
+function take(bench: MasterBench, from: number, to: number): void {
   bench.master.relaying.take('third', {
     isBroken: false, publications: publications(from, to),
     standing: standing(to, { lineage: 'X' }), members: undefined
   })
-  bench.commit()
-  bench.master.moving.onProgress()
 }
 
 function through(seq: number): RelayTold['origins'] {
@@ -151,6 +171,21 @@ t.test('it goes on where nobody uses the channel in a third region', async (t) =
   const behind = find(bench, 3)
   tell(bench, { origins: through(7) })
   t.same(behind, [undefined], 'which may bring it the seventh again, if it returns')
+})
+
+t.test('a third region that had nothing to tell before is asked once more', async (t) => {
+  const bench = benchAt(3)
+  bench.regions = ['there', 'third']
+  bench.master.relaying.takeNobody('third')
+  const answers = find(bench, 3)
+  tell(bench, { origins: through(7) })
+  t.same(bench.woken, ['third'])
+  t.same(answers, [], 'it may bring the seventh yet')
+  third(bench, 6, 7)
+  bench.commit()
+  bench.master.moving.onProgress()
+  t.equal(answers.length, 1)
+  t.same(idsOf(answers[0]), [], 'which was told there')
 })
 
 t.test('a page of more is told, and the rest is asked for from there', async (t) => {

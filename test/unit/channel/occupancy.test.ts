@@ -292,6 +292,39 @@ t.test('[O5] a question is answered when all have reported, or by what is known'
   t.same(answers, [4, 7])
 })
 
+t.test('[O5] who asks later has a time of its own', async (t) => {
+  const bench = joined()
+  const answers: number[] = []
+  const ask = (): void => bench.master.census.ask((each) => void answers.push(each.connections))
+  ask()
+  for (const place of [a, b]) census(bench, place, 2)
+  bench.pass(limits.censusMs - 10)
+  ask()
+  bench.pass(10)
+  t.same(answers, [4], 'the first one is long over')
+  for (const place of [a, b]) census(bench, place, 3)
+  t.same(answers, [4, 6])
+})
+
+t.test('[W15] where others count for themselves, nobody waits for them here', async (t) => {
+  const bench = joined()
+  const { census: counter } = bench.master
+  counter.onRegion('us', true)
+  const told: unknown[] = []
+  const tell = (mark: string) => ({ connections }: { connections: number }): void =>
+    void told.push([mark, connections])
+  counter.ask(tell('ours'), true)
+  counter.ask(tell('all'))
+  for (const place of [a, b]) census(bench, place, 2)
+  t.same(told, [['ours', 4]])
+  counter.onAbroad('us', count(3))
+  t.same(told, [['ours', 4], ['all', 7]])
+  counter.ask(tell('ours'), true)
+  census(bench, a, 5)
+  bench.pass(limits.censusMs)
+  t.same(told.at(-1), ['ours', 5], 'of those that count in time')
+})
+
 t.test('[O1] a stranger at a place reports nothing', async (t) => {
   const bench = joined()
   want(bench, a)

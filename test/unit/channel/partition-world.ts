@@ -8,6 +8,7 @@ import { limits } from '../../../src/base/limits.ts'
 import { Random } from '../../../src/base/random.ts'
 import { PartitionMaster } from '../../../src/channel/partition.ts'
 import { Backlog } from '../../../src/channel/backlog.ts'
+import type { OtherRegions } from '../../../src/channel/partition-ports.ts'
 import { type Keeping, keepsNothing } from '../../../src/channel/channel-archive.ts'
 import { TailPool } from '../../../src/channel/tail.ts'
 import type { ArchiveOutbox } from '../../../src/log/archive.ts'
@@ -35,6 +36,8 @@ export class World {
   keeping: Keeping = keepsNothing
   /** As the workers' main thread last said. */
   room = ampleRoom
+  others: OtherRegions = 'none'
+  otherRegions: readonly string[] = []
   /** The log answers nothing. */
   isLogAway = false
   #lifeCount = 0
@@ -96,7 +99,10 @@ export class Life {
         this.holds.push(turn)
         return true
       },
-      sayWritten: () => undefined, startRelay: () => undefined,
+      sayWritten: () => undefined,
+      wakeRelay: () => undefined,
+      others: () => world.others,
+      otherRegions: () => world.otherRegions,
       toRegions: () => new Map(), countAbroad: () => undefined,
       askAbroad: (_channel, _question, onAnswers) => onAnswers(new Map()),
       regionGraceMs: () => limits.regionGraceMs,
@@ -134,7 +140,9 @@ export class Life {
     const join = { kind: 'join', channel, joinNo, clientId: 'k', viewVersion: 1, from } as const
     this.tell({ ...join, wantsDeliveries: true })
     this.settle()
-    return this.joined(joinNo)
+    const joined = this.joined(joinNo)
+    if (joined !== undefined) this.#opNos.set(channel, joined.nextOpNo - 1)
+    return joined
   }
 
   joined(joinNo = this.#joinNo): Joined | undefined {

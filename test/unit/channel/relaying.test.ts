@@ -121,17 +121,39 @@ t.test('a relay goes on from where it stands, or hears that it cannot', async (t
   t.match(ofKind(bench.sent(b), 'relayJoined'), [{ isContinuation: false, members: 'told' }])
 })
 
+t.test('how long ago a channel was first used there goes by our clock alone', async (t) => {
+  const bench = new MasterBench()
+  bench.join(a)
+  for (const opNo of [1, 2, 3]) {
+    bench.publish(a, opNo, `mine:${opNo}`)
+    bench.commit()
+    bench.wallMs += 1_000
+  }
+  const since = (over: Partial<RelayJoin>): number[] => {
+    relayJoin(bench, over)
+    const [joined] = ofKind(bench.sent(b), 'relayJoined')
+    t.ok(joined!.isContinuation)
+    return joined!.publications.map(({ seq }) => seq)
+  }
+  for (const aheadMs of [-20_000, 0, 20_000]) {
+    t.same(since({ sinceMs: bench.wallMs + aheadMs, ageMs: 1_500 }), [3])
+  }
+  t.same(since({ ageMs: 2_500 }), [2, 3])
+  t.same(since({ ageMs: Infinity }), [1, 2, 3])
+  t.same(since({ sinceMs: bench.wallMs - 1_500 }), [3], 'a former release says when that was')
+})
+
 t.test('a relay that parts is told nothing more', async (t) => {
   const bench = new MasterBench()
   bench.join(a)
   relayJoin(bench)
   bench.sent(b)
   const part = { kind: 'relayPart' as const, channel: CHANNEL, region: 'there' }
-  bench.master.relaying.onPart(b, { ...part, relayId: 'an earlier one' })
+  bench.master.relaying.listeners.onPart(b, { ...part, relayId: 'an earlier one' })
   bench.publish(a, 1, 'mine:0')
   bench.commit()
   t.equal(bench.sent(b).length, 1)
-  bench.master.relaying.onPart(b, { ...part, relayId: 'r' })
+  bench.master.relaying.listeners.onPart(b, { ...part, relayId: 'r' })
   bench.publish(a, 2, 'mine:1')
   bench.commit()
   t.same(bench.sent(b), [])
@@ -142,10 +164,10 @@ t.test('a relay that knows of no relay any more is told nothing, whichever it wa
   bench.join(a)
   relayJoin(bench)
   const part = { kind: 'relayPart' as const, channel: CHANNEL, region: 'there', relayId: '' }
-  bench.master.relaying.onPart(a, part)
-  t.ok(bench.master.relaying.isHeard, 'that was another place')
-  bench.master.relaying.onPart(b, part)
-  t.notOk(bench.master.relaying.isHeard)
+  bench.master.relaying.listeners.onPart(a, part)
+  t.ok(bench.master.relaying.listeners.isHeard, 'that was another place')
+  bench.master.relaying.listeners.onPart(b, part)
+  t.notOk(bench.master.relaying.listeners.isHeard)
 })
 
 t.test('of two relays of one region the later one is told, and the other is to ask', async (t) => {
@@ -237,7 +259,7 @@ t.test('members of another region are present, and leave as it says', async (t) 
   })
 })
 
-t.test('a leave is not older than what was listed of its member', async (t) => {
+t.test('what is said of members is not older than what was listed of them', async (t) => {
   const bench = new MasterBench()
   bench.master.relaying.onRelay('there', true)
   bench.master.relaying.take('there', relayed(1, 0, { members: [member('bert', 'd:0:0')] }))
@@ -250,6 +272,26 @@ t.test('a leave is not older than what was listed of its member', async (t) => {
   })
   bench.master.relaying.take('there', relayed(1, 1, { publications: [leave] }))
   t.match(bench.commit(), [{ timestamp: listed!.timestamp }], 'or clients would not believe it')
+  t.same(bench.master.presence.shown(), [])
+  const enter = { ...leave, seq: 2, payload: encodeItems([{ action: ENTER, clientId: 'bert' }]) }
+  bench.master.relaying.take('there', relayed(2, 2, { publications: [enter] }))
+  t.match(bench.commit(), [{ timestamp: listed!.timestamp }], 'nor what comes after it')
+  const later = { ...leave, seq: 3, timestamp: listed!.timestamp + 5 }
+  bench.master.relaying.take('there', relayed(3, 3, { publications: [later] }))
+  t.match(bench.commit(), [{ timestamp: listed!.timestamp + 5 }])
+})
+
+t.test('nor is a leave that is decided here, whatever our clock says', async (t) => {
+  const bench = new MasterBench()
+  bench.master.relaying.onRelay('there', true)
+  const enter = publication(1, {
+    messageCount: 0, owner: ownerOf('n9', { claim: 4 }), connectionId: 'c',
+    timestamp: bench.wallMs + 60_000,
+    payload: encodeItems([{ action: ENTER, clientId: 'anna', id: 'c:0:0' }])
+  })
+  bench.master.relaying.take('there', relayed(1, 1, { publications: [enter] }))
+  bench.master.relaying.take('there', relayed(2, 1, { members: [] }))
+  t.match(bench.commit(), [{ timestamp: enter.timestamp }, { timestamp: enter.timestamp }])
   t.same(bench.master.presence.shown(), [])
 })
 

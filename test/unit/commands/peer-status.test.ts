@@ -4,6 +4,7 @@ import {
   formerPeersOf, PeerStatusWriter, worldStatusOf
 } from '../../../src/commands/peer-status.ts'
 import { conditionCatalogue } from '../../../src/operator/conditions.ts'
+import { unjudged } from '../../../src/operator/unjudged.ts'
 import type { WorldStatus } from '../../../src/operator/spec.ts'
 import type { PeerReport } from '../../../src/region/globalmaster-ports.ts'
 import type { PeerJudgement } from '../../../src/region/peer-report.ts'
@@ -81,6 +82,19 @@ t.test('what is not known yet leaves what was said before', async (t) => {
   t.match(ap?.conditions, [{ type: 'Synced', status: 'Unknown', reason: 'NotHeardYet' }])
 })
 
+t.test('that nobody judges is over once somebody does, whatever is known yet', async (t) => {
+  const { peers: before = [] } = unjudged(worldStatusOf([report('us')], [], judged), 3, 'then')
+  t.match(before[0]?.conditions, Array(4).fill({ status: 'Unknown', reason: 'NotJudged' }))
+  const judgements = [
+    judgement('Synced', 'Unknown', 'NotHeardYet'), judgement('Drift', 'Unknown', 'NotHeardYet'),
+    judgement('Unreachable', 'Unknown', 'NotHeardYet'),
+    judgement('NotParticipating', 'False', 'Participates')
+  ]
+  const { peers: [us] = [] } = worldStatusOf([report('us', { judgements })], before, later)
+  t.same(us?.conditions?.map(({ reason }) => reason),
+    ['NotHeardYet', 'Participates', 'NotHeardYet', 'NotHeardYet'])
+})
+
 t.test('a time of transition is that of the status', async (t) => {
   const { peers: before = [] } = worldStatusOf([report('us')], [], judged)
   const away = [judgement('Synced', 'False', 'Unreachable')]
@@ -94,11 +108,14 @@ t.test('a time of transition is that of the status', async (t) => {
 t.test('a new leader begins with those that were in the world', async (t) => {
   const status = worldStatusOf(
     [report('us', { object: 'two/us' }), report('ap', { isInWorld: false })], [], judged)
-  t.same(formerPeersOf(status), [
-    { region: 'us', object: 'two/us', ringUid: 'ring-us', isInWorld: true },
-    { region: 'ap', object: undefined, ringUid: 'ring-ap', isInWorld: false }
+  t.same(formerPeersOf(status, later.wallMs), [
+    { region: 'us', object: 'two/us', ringUid: 'ring-us', isInWorld: true, heardAgoMs: 62_000 },
+    { region: 'ap', object: undefined, ringUid: 'ring-ap', isInWorld: false, heardAgoMs: 62_000 }
   ])
-  t.same(formerPeersOf({}), [])
+  t.equal(formerPeersOf(status, 0)[0]?.heardAgoMs, 0, 'clocks may be apart')
+  const neverHeard = { peers: [{ region: 'us', isInWorld: true }] }
+  t.equal(formerPeersOf(neverHeard, later.wallMs)[0]?.heardAgoMs, undefined)
+  t.same(formerPeersOf({}, later.wallMs), [])
 })
 
 /** An API server with one region, which fails as often as it is told to. */
@@ -115,9 +132,11 @@ class OneRegion {
     note: () => undefined
   })
 
-  async get(): Promise<object> {
+  region: object | undefined = { metadata: { name: 'eu' }, spec: { world: { name: 'acme' } } }
+
+  async get(): Promise<object | undefined> {
     if (this.failures-- > 0) throw new Error('away')
-    return { metadata: { name: 'eu' }, status: this.status }
+    return this.region && { ...this.region, status: this.status }
   }
 
   async apply(_resource: unknown, patch: { status: WorldStatus }): Promise<object> {
@@ -130,6 +149,25 @@ class OneRegion {
     for (let turn = 0; turn < 20; turn++) await Promise.resolve()
   }
 }
+
+t.test('a region is gone where it is not there or being deleted, whatever its spec names',
+  async (t) => {
+    const region = new OneRegion()
+    t.equal(await region.writer.isGone(), false)
+    region.region = { metadata: { name: 'eu' }, spec: { world: { name: 'other' } } }
+    t.equal(await region.writer.isGone(), false, 'a new name of its world may be held')
+    region.region = { metadata: { name: 'eu' }, spec: {} }
+    t.equal(await region.writer.isGone(), false, 'nobody may have applied that')
+    region.region = {
+      metadata: { name: 'eu', deletionTimestamp: '2030-01-01T00:00:00Z' },
+      spec: { world: { name: 'acme' } }
+    }
+    t.equal(await region.writer.isGone(), true)
+    region.region = undefined
+    t.equal(await region.writer.isGone(), true)
+    region.failures = 1
+    t.equal(await region.writer.isGone(), false, 'nobody knows')
+  })
 
 t.test('nothing is written that is there already', async (t) => {
   const region = new OneRegion()

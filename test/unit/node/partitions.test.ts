@@ -10,6 +10,7 @@ import { Outbox } from '../../../src/node/outbox.ts'
 import { Partitions } from '../../../src/node/partitions.ts'
 import type { PeerMessage } from '../../../src/peer/message.ts'
 import { makeView, type View } from '../../../src/ring/view.ts'
+import { ofKind, op } from '../channel/parts.ts'
 import { membersOf, stepsOf, viewOf } from '../ring/regions.ts'
 import { SimulatedLog } from './simulated-log.ts'
 import { oneMeter } from '../../support/meters.ts'
@@ -30,6 +31,8 @@ class Rig {
   readonly log = new SimulatedLog()
   readonly partitions: Partitions
   readonly sent: PeerMessage[] = []
+  /** As it was told of channels. */
+  readonly used: boolean[] = []
   nowMs = 1_000
 
   constructor() {
@@ -40,8 +43,12 @@ class Rig {
       meters: oneMeter(),
       now: () => ({ monoMs: this.nowMs, wallMs: this.nowMs }),
       send: (_, message) => void this.sent.push(message),
-      askToHold: () => false, sayWritten: () => undefined, startRelay: () => undefined,
-      onActivity: () => undefined, onUsed: () => undefined, toRegions: () => new Map(),
+      askToHold: () => false, sayWritten: () => undefined,
+      wakeRelay: () => undefined,
+      others: () => 'none',
+      otherRegions: () => [],
+      onActivity: () => undefined, toRegions: () => new Map(),
+      onUsed: (_, isUsed) => void this.used.push(isUsed),
       askAbroad: (_channel, _question, onAnswers) => onAnswers(new Map()),
       countAbroad: () => undefined, regionGraceMs: () => 0,
       fateOf: () => 'listed'
@@ -70,11 +77,15 @@ class Rig {
     }
   }
 
-  join(partition: number): void {
+  channelIn(partition: number): string {
     let no = 0
     while (this.mastership.partitionOf(`app/c${no}`) !== partition) no++
+    return `app/c${no}`
+  }
+
+  join(partition: number): void {
     this.partitions.onMessage(peer, {
-      kind: 'join', channel: `app/c${no}`, joinNo: 1, clientId: 'k', viewVersion: 1,
+      kind: 'join', channel: this.channelIn(partition), joinNo: 1, clientId: 'k', viewVersion: 1,
       from: undefined, wantsDeliveries: true, hasMembers: false
     })
   }
@@ -128,4 +139,28 @@ t.test('[12] an announcement that is taken back is forgotten', async (t) => {
   rig.settle()
   rig.tell(makeView({ ...announcing, version: announcing.version + 1, handovers: [] }))
   t.same(rig.partitions.describe(), [])
+})
+
+t.test('a mastership that ends late ends nothing of the next one here', async (t) => {
+  const rig = new Rig()
+  rig.tell(carriedOut)
+  const [partition] = announced as [number]
+  rig.join(partition)
+  rig.settle()
+  const { version } = carriedOut
+  const [joined] = ofKind(rig.sent, 'joined')
+  const { channel, epoch, nextOpNo: opNo } = joined!
+  // It waits for the log.
+  rig.partitions.onMessage(peer, {
+    kind: 'publish', channel, epoch, clientId: 'k', opNo, answeredThrough: opNo - 1, op: op('k:0')
+  })
+  rig.tell(makeView({ ...announcing, version: version + 1 }))
+  rig.tell(makeView({ ...carriedOut, version: version + 2 }))
+  t.same(rig.used, [true], 'it has yet to give away what it has')
+  rig.join(partition)
+  rig.settle()
+  t.same(rig.used, [true, true])
+  rig.tell(makeView({ ...announcing, version: version + 3 }))
+  rig.settle()
+  t.same(rig.used, [true, true, false], 'the last one does')
 })

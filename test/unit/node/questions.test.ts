@@ -171,6 +171,31 @@ t.test('other regions are asked at once, and left out after a second', async (t)
   t.same([told.length, bench.deadlines.size, bench.questions.count], [1, 0, 0])
 })
 
+t.test('a worker of another region is waited for no longer than a master', async (t) => {
+  const bench = new Bench()
+  bench.abroad.set('eu', undefined)
+  const told: unknown[] = []
+  const question = { prefix: 'app/', after: '', countMax: 1 }
+  const ask = (): void => bench.questions.enumerate(bench.asker, place('far'), question,
+    (answer) => void told.push(answer?.channels), 'eu')
+  ask()
+  t.same(bench.said(), ['far'])
+  bench.questions.onAnswer({ kind: 'enumerated', askNo: 1, channels: ['app/a'], isWhole: true })
+  ask()
+  bench.pass(limits.regionAnswerMs)
+  t.same(told, [['app/a'], undefined])
+  ask()
+  bench.goneOne = 'far'
+  bench.questions.onView()
+  ask()
+  bench.goneOne = undefined
+  ask()
+  bench.abroad.clear()
+  bench.questions.onView()
+  t.same(told, [['app/a'], undefined, undefined, undefined, undefined], 'nor once it is gone')
+  t.same([bench.deadlines.size, bench.questions.count], [0, 0])
+})
+
 t.test('a region that leaves the world is not waited for, nor is anybody for a caller who left',
   async (t) => {
     const bench = new Bench()

@@ -12,6 +12,7 @@ t.test('an app has a few enumerations at once, and others when they are over', a
   if (!parsed.ok) throw new Error('no capability')
   const answers: (() => void)[] = []
   const questions = {
+    regions: [], absent: [],
     places: () => [{ incarnation: 'a', worker: 0 }],
     enumerate: (_: unknown, __: unknown, ___: unknown, onAnswer: (answer: object) => void) =>
       void answers.push(() => onAnswer({ channels: [], isWhole: true }))

@@ -1,10 +1,10 @@
 import t from 'tap'
 import { limits } from '../../../src/base/limits.ts'
 import { itemBytes } from '../../../src/channel/presence-pages.ts'
-import { readAllMembers, type Taking } from '../../../src/node/members-reading.ts'
-import type { Questions } from '../../../src/node/questions.ts'
+import {
+  type MembersSource, readAllMembers, type Taking
+} from '../../../src/node/members-reading.ts'
 import type { PresenceMember } from '../../../src/peer/message.ts'
-import type { PresenceQuestion } from '../../../src/peer/question-message.ts'
 
 const owner = { incarnation: 'a', worker: 0, generation: 1, claim: 0 }
 
@@ -16,23 +16,18 @@ function membersOf(count: number): PresenceMember[] {
 }
 
 /** A master that tells so many members at a time. */
-function questionsTo(members: readonly PresenceMember[], pageMax: number): Questions {
-  const ask = (
-    _: unknown, __: unknown, { after = '', countMax }: PresenceQuestion,
-    onAnswer: (answer: unknown) => void
-  ): void => {
+function sourceOf(members: readonly PresenceMember[], pageMax: number): MembersSource {
+  return (_, { after = '', countMax }, onAnswer) => {
     const rest = members.filter(({ clientId }) => `c:${clientId}` > after)
     const told = rest.slice(0, Math.min(countMax, pageMax))
     onAnswer({ kind: 'presence', members: told, isWhole: told.length === rest.length })
   }
-  return { ask } as unknown as Questions
 }
 
 function readAll(count: number, taking: Taking): readonly PresenceMember[] | undefined {
   let told: readonly PresenceMember[] | undefined
   let calls = 0
-  const questions = questionsTo(membersOf(count), 300)
-  readAllMembers('app/c', {}, taking, questions, { isOver: false }, (all) => {
+  readAllMembers('app/c', {}, taking, sourceOf(membersOf(count), 300), (all) => {
     told = all
     calls++
   })

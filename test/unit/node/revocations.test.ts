@@ -4,9 +4,12 @@ import t from 'tap'
 import { AppDirectory } from '../../../src/auth/app.ts'
 import { DEFAULT_CAPABILITY } from '../../../src/auth/capability.ts'
 import type { Credentials } from '../../../src/auth/key.ts'
+import type { Revocation } from '../../../src/auth/revocation.ts'
 import { Deadlines } from '../../../src/base/deadlines.ts'
+import { limits } from '../../../src/base/limits.ts'
 import { Random } from '../../../src/base/random.ts'
 import type { LogAnswer, LogRequest } from '../../../src/log/port.ts'
+import type { StoreOutcome } from '../../../src/node/revocation-log.ts'
 import { RevocationDesk } from '../../../src/node/revocations.ts'
 import { SimulatedLog } from './simulated-log.ts'
 
@@ -78,6 +81,11 @@ class Worker {
     this.desk.revoke('app.k', [each], () => undefined)
   }
 
+  /** Another region tells all that is revoked there. */
+  hearsOf(revocations: readonly Revocation[]): void {
+    this.desk.onMessage({ incarnation: 'far', worker: 0 }, { kind: 'revokedAll', revocations })
+  }
+
   isGood(name: string): boolean {
     return this.desk.judge({ ok: true, credentials: this.sessions.get(name)! }).ok
   }
@@ -139,4 +147,20 @@ t.test('who is revoked again meanwhile waits for the first second alone', async 
   worker.revokes(0, 500)
   worker.run(3_050)
   t.same(worker.told, [[3_000, 'signed', 'ended']])
+})
+
+t.test('a page of another region is stored, however many it has, and what comes after it', t => {
+  const worker = begun()
+  worker.enters('given', 'ably', 1_000)
+  const each = { keyName: 'app.k', issuedBeforeMs: EPOCH_MS + 2_000, appliesAtMs: 0 }
+  const others = Array.from({ length: limits.revocationsPerPage - 1 },
+    (_, n) => ({ ...each, target: `clientId:c${n}` }))
+  worker.hearsOf([...others, { ...each, target: 'clientId:ann' }])
+  const outcomes: StoreOutcome[] = []
+  const own = { ...each, target: 'clientId:own' }
+  worker.desk.revoke('app.k', [own], (outcome) => void outcomes.push(outcome))
+  worker.run(3_100)
+  t.same(worker.told.map(([, ...told]) => told), [['given', 'ended']])
+  t.same(outcomes, ['stored'])
+  t.end()
 })

@@ -34,6 +34,7 @@ function manifestsOf (spec: object, facts: Partial<Facts> = {}): Manifest[] {
       ? natsSecretOf({}, () => 'krandom')
       : {},
     externalNats: { credentials: 'none', digest: '' },
+    relaySecret: parsed.spec.world?.relay === undefined ? {} : relaySecretOf({}, () => 'krandom'),
     ...facts
   }, defaults)
 }
@@ -53,7 +54,6 @@ const worldFacts: WorldFacts = {
   ring: { uid: 'uid-of-ring', madeAtMs: 2 },
   generation: 7,
   apps: { AbC123: '0123456789abcdef' },
-  relaySecret: relaySecretOf({}, () => 'krandom'),
   hasTls: true,
   secretDigest: 'digest'
 }
@@ -108,7 +108,7 @@ const examples: Record<string, () => Manifest[]> = {
     world: { name: 'acme', secretName: 'acme-world' },
     nats: { type: 'External', external: { urls: ['nats://a:4222'], secretName: 'login' } }
   }, {
-    world: { ...worldFacts, relaySecret: {} },
+    world: worldFacts,
     externalNats: { credentials: 'file', digest: 'd' }
   }),
   external: () => manifestsOf({
@@ -226,13 +226,15 @@ t.test('what is new in the world restarts the relay, and not the NATS that conne
   async t => {
     const relay = { advertise: 'relay.eu.example:7222' }
     const world = { name: 'acme', secretName: 'acme-world', relay }
-    const templatesOf = (spec: object, facts: Partial<WorldFacts> = {}) => Object.fromEntries(
-      manifestsOf(spec, { world: { ...worldFacts, ...facts } })
+    const templatesOf = (
+      spec: object, facts: Partial<WorldFacts> = {}, rest: Partial<Facts> = {}
+    ) => Object.fromEntries(
+      manifestsOf(spec, { world: { ...worldFacts, ...facts }, ...rest })
         .filter(({ kind }) => kind === 'StatefulSet' || kind === 'Deployment')
         .map(({ metadata, spec: { template } }: any) => [metadata.name, digestOf(template)])
     )
-    const changed = (spec: object, facts: Partial<WorldFacts>) => {
-      const [before, after] = [templatesOf({ world }), templatesOf(spec, facts)]
+    const changed = (spec: object, facts: Partial<WorldFacts>, rest?: Partial<Facts>) => {
+      const [before, after] = [templatesOf({ world }), templatesOf(spec, facts, rest)]
       return Object.keys(before).filter(name => before[name] !== after[name])
     }
     t.same(changed({ world }, {}), [])
@@ -241,8 +243,19 @@ t.test('what is new in the world restarts the relay, and not the NATS that conne
     const ring = { uid: 'another', madeAtMs: 3 }
     t.same(changed({ world }, { apps: {}, generation: 9, ring }), [])
     t.same(changed({ world: { ...world, relay: { ...relay, servers: 3 } } }, {}), ['eu-relay'])
-    t.same(changed({ world }, { relaySecret: relaySecretOf({}, () => 'kother') }),
+    t.same(changed({ world }, {}, { relaySecret: relaySecretOf({}, () => 'kother') }),
       ['eu-relay', 'eu-nats'])
+  })
+
+t.test('without facts of the world its NATS is made as ever, and relay and globalmaster are not',
+  async t => {
+    const world = { name: 'acme', secretName: 'acme-world' }
+    const whole = manifestsOf({ world }, { world: worldFacts })
+    const held = manifestsOf({ world })
+    const isOf = ({ metadata }: Manifest) =>
+      /^(relay|globalmaster)$/.test(`${metadata.labels?.['app.kubernetes.io/component']}`)
+    t.same(held.filter(manifest => !isOf(manifest)), whole.filter(manifest => !isOf(manifest)))
+    t.same(held.filter(isOf), whole.filter(isOf).filter(({ kind }) => kind === 'Secret'))
   })
 
 t.test('the globalmaster may read one ConfigMap, and write its Lease and one status', async t => {

@@ -41,20 +41,25 @@ class Rig {
 
   /** Both are there; resolves with their generations. */
   async whole(): Promise<number[]> {
-    await this.until(() => this.supervisor.isListening)
-    return this.supervisor.generations
+    const { supervisor } = this
+    await this.until(() => supervisor.listening.length === supervisor.generations.length)
+    return supervisor.generations
   }
 }
 
 t.test('[11, A2] a worker that fails is followed by an heir, a new generation', async (t) => {
   const rig = new Rig(t)
+  t.notOk(rig.supervisor.isListening)
   t.same(await rig.whole(), [1, 1])
+  t.ok(rig.supervisor.isListening)
   rig.supervisor.tellAll({ kind: 'apps', apps: [], ticket: 1 })
   await rig.until(() => rig.told.includes('1 told apps'))
   rig.told.length = 0
   rig.do(1, 'fail')
   await rig.until(() => rig.generations.length > 0)
   t.same(rig.generations, [[1, 2]], 'which is told, to be spread')
+  t.same(rig.supervisor.listening, [0])
+  t.ok(rig.supervisor.isListening, 'its sibling takes who comes')
   await rig.until(() => rig.told.includes('1 told apps'))
   t.ok(rig.told.includes('0 told sibling'), 'its sibling is joined to the heir')
   t.same(await rig.whole(), [1, 2])

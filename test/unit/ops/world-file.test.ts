@@ -1,5 +1,5 @@
 import t from 'tap'
-import { worldJsonOf } from '../../../src/operator/world.ts'
+import { withApps, worldJsonOf } from '../../../src/operator/world.ts'
 import type { WorldFacts } from '../../../src/operator/world.ts'
 import type { WorldSpec } from '../../../src/operator/spec.ts'
 import { readWorldFile } from '../../../src/ops/world-file.ts'
@@ -21,9 +21,8 @@ const facts: WorldFacts = {
   ring: { uid: 'r1', madeAtMs: 10 },
   generation: 4,
   apps: { AbC123: '0123456789abcdef' },
-  relaySecret: { leafPassword: 'secret' },
   hasTls: true,
-  secretDigest: 'digest'
+  secretDigest: 'digest of a secret'
 }
 
 t.test('what the operator writes is what a globalmaster reads', async (t) => {
@@ -41,6 +40,15 @@ t.test('what the operator writes is what a globalmaster reads', async (t) => {
       apps: new Map([['AbC123', '0123456789abcdef']])
     }
   })
+})
+
+t.test('of a region that is held, apps alone are told on, or that nobody can tell', async (t) => {
+  const held = JSON.parse(worldJsonOf('eu', world, facts))
+  const known = readWorldFile(worldJsonOf('eu', world, facts)).config
+  const unknown = JSON.parse(withApps(held, undefined))
+  t.same(readWorldFile(JSON.stringify(unknown)).config, { ...known, areAppsUnknown: true })
+  const apps = new Map([['AbC123', 'another']])
+  t.same(readWorldFile(withApps(unknown, { AbC123: 'another' })).config, { ...known, apps })
 })
 
 t.test('until the ring is made there is nothing to begin with', async (t) => {

@@ -4,6 +4,9 @@ import { EMPTY } from '../../../src/channel/occupancy.ts'
 import { PeerCodec } from '../../../src/peer/codec.ts'
 import { publicationFields } from '../../../src/peer/fields.ts'
 import type { PeerMessage, PublishOp } from '../../../src/peer/message.ts'
+import {
+  type RelayJoin, relayMessageFields, relayMessageFrom
+} from '../../../src/peer/relay-message.ts'
 
 const channel = 'app/c'
 const from = { lineage: 'l', seq: 3, epoch: 4, entry: 5 }
@@ -56,7 +59,11 @@ const messages: readonly PeerMessage[] = [
   { ...relay, kind: 'relayJoin', viewVersion: 3, from, sinceMs: 0, wantsMembers: false,
     wantsCount: true },
   { ...relay, kind: 'relayJoin', viewVersion: 3, from: undefined, sinceMs: 9, wantsMembers: true,
-    wantsCount: false },
+    wantsCount: false, ageMs: 5 },
+  { ...relay, kind: 'relayJoin', viewVersion: 3, from, sinceMs: 0, wantsMembers: false,
+    wantsCount: true, only: 'held' },
+  { ...relay, kind: 'relayJoin', viewVersion: 3, from: undefined, sinceMs: 9, wantsMembers: false,
+    wantsCount: true, ageMs: 5, only: 'nothing' },
   { kind: 'relayCountWanted', channel, region: 'us', relayId: 'r', isWanted: true },
   { kind: 'relayCount', channel, region: 'us', count: { ...EMPTY, subscribers: 3 } },
   { ...relay, kind: 'relayMembers', members: [{ connectionId: 'c', clientId: 'anna', id: 'c:1:0',
@@ -67,7 +74,8 @@ const messages: readonly PeerMessage[] = [
     members: 'told', wantsWritten: true },
   { kind: 'relayWritten', channel, region: 'us', lineage: 'L', after: 3, seq: 7 },
   { kind: 'relayHold', channel, region: 'us', since: from },
-  { ...relay, kind: 'relayDormant' },
+  { ...relay, kind: 'relayDormant', anew: undefined },
+  { ...relay, kind: 'relayDormant', anew: from },
   { kind: 'relayDeliver', channel, region: 'us', epoch: 4, after: 2, publications: [publication] },
   { kind: 'revokedAbroad', digest: 7, revocations: [revocation] },
   { kind: 'revokedDiffers' },
@@ -130,4 +138,11 @@ t.test('what is held in two regions is told where former releases see nothing', 
     t.equal(fields.length, 15, 'an origin would be behind')
     t.ok(typeof fields.at(-1) === 'number')
   }
+})
+
+t.test('how long ago a time was is told where former releases see nothing', async (t) => {
+  const [said, told] = messages.filter((each): each is RelayJoin => each.kind === 'relayJoin')
+    .map((join) => relayMessageFields(join))
+  t.same(told!.slice(-4), [9, true, false, 5], 'behind all that they know')
+  t.notOk('ageMs' in relayMessageFrom('relayJoin', said!.slice(0, -1)), 'and they say nothing')
 })

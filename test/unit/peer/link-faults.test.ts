@@ -268,3 +268,86 @@ t.test('an answer takes its confirmation with it', async (t) => {
   pair.run(1_000)
   t.equal(pair.carried.confirm, 1, 'and the answer is confirmed by itself')
 })
+
+/** The way from one end to the other leads nowhere, or is good again. */
+function cut(pair: LossyPair, ...from: End[]): void {
+  const names = from.map(({ place }) => place.incarnation)
+  pair.loses = (frame) => names.includes(frame.from.incarnation)
+}
+
+t.test('[13] a way to another region that leads nowhere keeps nothing for long', async (t) => {
+  const pair = new LossyPair('one way')
+  const { a, b } = pair
+  const bytes = 1_000
+  const talk = (seconds: number): number => {
+    let most = 0
+    for (let second = 0; second < seconds; second++) {
+      a.say(b, bytes)
+      b.say(a)
+      for (const end of [a, b]) end.flush()
+      pair.run(1_000)
+      most = Math.max(most, a.links.unconfirmedBytes())
+    }
+    return most
+  }
+  pair.isForeign = true
+  talk(5)
+  cut(pair, a)
+  const seconds = limits.relaySilentMs / 1_000
+  t.ok(talk(600) <= (seconds + 10) * bytes, 'a minute of it, whatever its bytes')
+  t.equal(a.links.unconfirmedBytes(), 0)
+  t.equal(a.resetCount, 0)
+  t.ok(a.isMute, 'what is said is let go, and that is told')
+  cut(pair)
+  pair.run(2_000)
+  t.notOk(a.isMute || b.isMute)
+  t.same([a.resetCount, b.resetCount], [2, 2], 'both are told of both ways once it is good again')
+  const last = a.say(b)
+  a.flush()
+  pair.run(1_000)
+  t.equal(b.heard.at(-1), last)
+  t.equal(flawOf(b, true), undefined)
+  const before = pair.carriedCount
+  pair.run(3_600_000)
+  t.equal(pair.carriedCount, before, 'then it is silent')
+  pair.isForeign = false
+  cut(pair, a)
+  t.equal(talk(seconds * 2), seconds * 2 * bytes, 'of the own region the view decides')
+  cut(pair)
+  pair.run(20_000)
+  t.equal(b.resetCount, 2, 'and nothing is given up')
+  t.equal(b.heard.at(-1), `1.${a.saidCount - 1}`)
+})
+
+t.test('[13] ways to another region that come and go: once, in order, whole after', async (t) => {
+  for (let seed = 0; seed < 300; seed++) {
+    const pair = new LossyPair(`ways/${seed}`)
+    const { random, a, b } = pair
+    pair.isForeign = true
+    for (let step = 0; step < 12; step++) {
+      cut(pair, ...[a, b].filter(() => random.unit() < 0.5))
+      for (let count = random.below(4); count > 0; count--) {
+        for (const [from, to] of [[a, b], [b, a]] as const) {
+          from.say(to)
+          from.flush()
+          pair.run(random.below(2 * limits.relaySilentMs))
+        }
+      }
+      if (random.unit() < 0.1) (random.unit() < 0.5 ? a : b).restart()
+    }
+    cut(pair)
+    pair.run(30_000)
+    for (const [from, to] of [[a, b], [b, a]] as const) {
+      t.equal(flawOf(to, from.resetCount > 0), undefined, `ways/${seed}`)
+      const last = from.say(to)
+      from.flush()
+      pair.run(30_000)
+      if (to.heard.at(-1) === last) continue
+      const again = from.say(to)
+      from.flush()
+      pair.run(30_000)
+      t.equal(to.heard.at(-1), again, `ways/${seed}: what is said in the end is heard`)
+    }
+    t.equal(a.links.unconfirmedBytes() + b.links.unconfirmedBytes(), 0)
+  }
+})

@@ -41,11 +41,13 @@ class End {
       {
         sendFrame: (to, frame) => this.#world.carry(to, frame),
         onLinkReset: () => void this.resets++,
+        onMute: () => undefined,
         onPeerRestarted: () => void this.peerRestarts++,
         onPeerMessage: (_, message) => {
           this.heard.push(Number((message as { clientId: string }).clientId))
         },
         isStranger: () => this.#world.isStrange,
+        isForeign: () => false,
         onStrangerSilent: (place) => {
           this.droppedAtMs = this.#world.nowMs
           this.links.drop(place)

@@ -39,6 +39,8 @@ export class End {
   /** What this end's owner does about a reset. */
   onReset: () => void = () => undefined
   peerRestartCount = 0
+  /** What was told of the link to the other end. */
+  isMute = false
 
   constructor(pair: LossyPair, incarnation: string) {
     this.#pair = pair
@@ -75,11 +77,13 @@ export class End {
           this.resetCount++
           this.onReset()
         },
+        onMute: (_, isMute) => void (this.isMute = isMute),
         onPeerRestarted: () => void this.peerRestartCount++,
         onPeerMessage: (_, message) => {
           if (message.kind === 'part') this.heard.push(message.clientId)
         },
         isStranger: () => false,
+        isForeign: () => this.#pair.isForeign,
         onStrangerSilent: () => undefined
       },
       this.deadlines,
@@ -105,6 +109,8 @@ export class LossyPair {
   nowMs = 0
   /** Frames given to the network, by kind. */
   readonly carried = { batch: 0, confirm: 0, ask: 0, unknownStream: 0 }
+  /** Each end is of another region. */
+  isForeign = false
   /** Loses the frames that it says true of, whatever the weather. */
   loses: (frame: LinkFrame) => boolean = () => false
   #order = 0

@@ -32,7 +32,12 @@ const questions: Question[] = [
     isExact: false
   },
   { kind: 'presence', clientId: 'a', connectionId: 'c', after: 'c:a', countMax: 1, isExact: true },
+  {
+    kind: 'presence', clientId: 'a', connectionId: undefined, after: undefined, countMax: 1,
+    isExact: false, isOfWorld: true
+  },
   { kind: 'status' },
+  { kind: 'status', isOfWorld: true },
   {
     kind: 'history', of: 'messages', isBackwards: true, startMs: undefined, endMs: undefined,
     from: { ms: 3, counter: 4, isIncluded: true, mark: 7 }, until, countMax: 3, isOfWorld: true
@@ -61,6 +66,8 @@ const answers: Answer[] = [
   { ...history, marks: [5], elsewhere: { origins: [], isExact: false, nextMs: 9 } },
   { ...history, marks: [5], isOfLast: true },
   { ...history, elsewhere: { origins: [], isExact: false, nextMs: 9 }, isOfLast: true },
+  { kind: 'status', occupancy, elsewhere: { eu: 2, us: 1 } },
+  { kind: 'status', occupancy, elsewhere: {} },
   { kind: 'stats', intervals: [{ id: '2026', entries }], hasMore: true, lastMinuteMs: 5 },
   { kind: 'stats', intervals: undefined, hasMore: false, lastMinuteMs: undefined }
 ]

@@ -1,7 +1,8 @@
 import { decode, encode } from '@msgpack/msgpack'
 import t from 'tap'
 import {
-  decodeGlobalmaster, encodeGlobalmaster, GLOBALMASTER_REGIONS_MAX
+  decodeGlobalmaster, decodeRelayWords, encodeGlobalmaster, encodeRelayWords,
+  GLOBALMASTER_REGIONS_MAX
 } from '../../../src/region/globalmaster-codec.ts'
 import {
   GLOBALMASTER_FORMAT_VERSION, type GlobalmasterHello
@@ -20,6 +21,30 @@ t.test('what is said is heard', async (t) => {
   t.same(decodeGlobalmaster(encodeGlobalmaster(hello)!), hello)
   const empty = { ...hello, echoes: [], roster: [], apps: new Map() }
   t.same(decodeGlobalmaster(encodeGlobalmaster(empty)!), empty)
+  const unknown = { ...hello, areAppsUnknown: true }
+  t.same(decodeGlobalmaster(encodeGlobalmaster(unknown)!), unknown)
+})
+
+t.test('so is what nodes tell of their relays', async (t) => {
+  const relays = [
+    { uid: 'u2', heardAgoMs: 700, channels: 5, behind: 1, behindMs: 300, isFull: false },
+    { uid: 'u3', channels: 0, behind: 0, behindMs: 0, isFull: true }
+  ]
+  const words = { kind: 'relays' as const, formatVersion: 1, incarnation: 'n0#1', relays }
+  t.same(decodeRelayWords(encodeRelayWords(words)), words)
+  t.same(decodeRelayWords(encodeRelayWords({ ...words, isFirst: true }))?.isFirst, true)
+  t.ok(decodeRelayWords(encode({ ...words, more: 1 })), 'a later release may say more')
+  const wrong = [
+    { kind: 'globalmaster' }, { formatVersion: 2 }, { incarnation: '' }, { isFirst: 1 },
+    { relays: {} },
+    { relays: Array(GLOBALMASTER_REGIONS_MAX + 1).fill(relays[0]) }, { relays: [5] },
+    ...[{ uid: 5 }, { heardAgoMs: -1 }, { channels: '5' }, { behind: null }, { behindMs: NaN },
+      { isFull: 1 }].map((change) => ({ relays: [{ ...relays[0], ...change }] }))
+  ]
+  for (const change of wrong) {
+    t.equal(decodeRelayWords(encode({ ...words, ...change })), undefined, JSON.stringify(change))
+  }
+  t.equal(decodeRelayWords(encodeGlobalmaster(hello)!), undefined)
 })
 
 t.test('what is not understood is nothing', async (t) => {
@@ -29,7 +54,7 @@ t.test('what is not understood is nothing', async (t) => {
     { ringUid: 'u'.repeat(513) }, { madeAtMs: -1 }, { madeAtMs: NaN }, { term: '3' },
     { sentAtMs: Infinity }, { echoes: {} }, { echoes: [['a', 1]] }, { echoes: [['a', 1, '2']] },
     { roster: [1] }, { roster: Array(GLOBALMASTER_REGIONS_MAX + 1).fill('u') }, { apps: {} },
-    { apps: [['a']] }, { apps: [['a', 1]] }
+    { apps: [['a']] }, { apps: [['a', 1]] }, { areAppsUnknown: 1 }
   ]
   t.ok(decodeGlobalmaster(encode(plain)))
   for (const change of wrong) {

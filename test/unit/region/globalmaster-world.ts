@@ -36,6 +36,7 @@ export class Process {
   readonly madeAtMs: number
   readonly machine: Globalmaster
   isRunning = true
+  hasNodes = true
   /** In order; and as it was told, the nearest first. */
   roster: readonly string[] | undefined
   /** The names in the last one, in its order. */
@@ -185,7 +186,7 @@ export class World {
 
   #announce(process: Process): void {
     const { region, uid, madeAtMs } = process
-    const isThere = !this.nodeless.has(region)
+    const isThere = process.hasNodes && !this.nodeless.has(region)
     if (isThere) {
       const isToDrain = this.draining.has(region)
       this.#toOthers(process, (to) => to.turn({

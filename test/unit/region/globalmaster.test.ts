@@ -141,31 +141,6 @@ t.test('a region that is all alone goes on with its roster, for less than a day'
   t.same(eu.roster, ['ring-eu', 'ring-us'], 'and takes it in again')
 })
 
-t.test('one whose object is there is never forgotten', async (t) => {
-  const world = new World()
-  const peers = [{ region: 'us', ringUid: 'ring-us', madeAtMs: 1 }]
-  const eu = world.start('eu', { peers })
-  world.run(DAY_MS + MINUTE_MS)
-  t.same(eu.roster, ['ring-eu', 'ring-us'])
-  t.equal(eu.says('us', 'Unreachable'), 'True/Silent')
-  eu.configure({ peers: [] })
-  world.run(MINUTE_MS)
-  t.same(eu.roster, ['ring-eu'])
-  t.equal(eu.peer('us'), undefined)
-})
-
-t.test('one whose object says so no more is let go, though its nodes still speak', async (t) => {
-  const world = new World()
-  const peers = [{ region: 'us', ringUid: 'ring-us', madeAtMs: 1 }]
-  const [eu, us] = [world.start('eu', { peers }), world.start('us')]
-  world.run(MINUTE_MS)
-  us.isRunning = false
-  eu.configure({ peers: [] })
-  world.run(limits.helloMs)
-  t.same(eu.roster, ['ring-eu'])
-  t.match(eu.peer('us'), { isInWorld: false })
-})
-
 t.test('a peer of the spec that was never heard is told as such', async (t) => {
   const world = new World()
   const eu = world.start('eu', { peers: [{ region: 'us' }] })
@@ -190,12 +165,40 @@ t.test('a region made anew takes the place of the former one, whose words come l
   t.same(eu.roster, ['ring-eu', 'second'])
   t.match(eu.peer('us'), { ringUid: 'second' })
   t.equal(former.says('us', 'NotParticipating'), 'True/NameTaken')
-  t.same(former.roster, ['first', 'ring-eu'])
-  t.equal(former.says('eu', 'Synced'), 'False/NotInItsWorld', 'nobody listens to it, and it knows')
+  t.same(former.roster, ['first'], 'nobody listens to it, so it serves alone')
+  t.equal(former.says('eu', 'Synced'), 'False/NotInItsWorld', 'and knows it')
+  t.match(former.peer('eu'), { isInWorld: false }, 'as its nodes are told')
+  t.same(latter.roster, ['ring-eu', 'second'])
   former.isRunning = false
   world.run(MINUTE_MS)
   t.same(eu.roster, ['ring-eu', 'second'])
   t.equal(latter.says('eu', 'Synced'), 'True/InTouch')
+})
+
+t.test('one of our name that has died takes the name from nobody; others retire it', async (t) => {
+  const world = new World()
+  const eu = world.start('eu')
+  const earlier = world.start('us', { uid: 'first', madeAtMs: 1 })
+  const later = world.start('us', { uid: 'second', madeAtMs: 2 })
+  world.run(MINUTE_MS)
+  t.same(earlier.roster, ['first'])
+  later.isRunning = false
+  later.hasNodes = false
+  world.run(limits.retiredAfterMs - 15_000)
+  t.same(earlier.roster, ['first'], 'it may be heard again')
+  world.run(30_000)
+  t.same(earlier.roster, ['first', 'ring-eu'])
+  t.match(earlier.peer('eu'), { isInWorld: true })
+  t.same(eu.roster, ['ring-eu', 'second'], 'not heard is not gone')
+  for (const peers of [[{ region: 'us' }], [], [{ region: 'us' }]]) {
+    eu.configure({ peers })
+    world.run(2 * limits.helloMs)
+  }
+  t.same(eu.roster, ['first', 'ring-eu'])
+  t.equal(eu.says('us', 'Synced'), 'True/InTouch')
+  world.cutBoth('eu', 'us')
+  world.run(limits.retiredAfterMs + MINUTE_MS)
+  t.same(eu.roster, ['first', 'ring-eu'], 'who is listed is not retired')
 })
 
 t.test('one that says it is in another world, or in none, is not in ours', async (t) => {
@@ -209,15 +212,6 @@ t.test('one that says it is in another world, or in none, is not in ours', async
   t.equal(eu.says('us', 'NotParticipating'), 'True/OtherWorld')
   t.equal(eu.says('us', 'Synced'), 'False/NotParticipating')
   t.equal(eu.says('ap', 'NotParticipating'), 'True/NotInAWorld')
-})
-
-t.test('who leaves for another world is let go at once', async (t) => {
-  const world = new World()
-  const [eu, us] = [world.start('eu'), world.start('us')]
-  world.run(MINUTE_MS)
-  us.configure({ world: 'other' })
-  world.run(limits.helloMs)
-  t.same(eu.roster, ['ring-eu'])
 })
 
 t.test('a globalmaster that dies takes nothing from its region', async (t) => {
@@ -306,6 +300,44 @@ t.test('apps that differ are named', async (t) => {
   us.configure({ apps: new Map([['same', 'a'], ['other', 'b'], ['only', 'c']]) })
   world.run(limits.helloMs)
   t.equal(eu.says('us', 'Drift'), 'False/AppsAgree')
+})
+
+t.test('apps of which nobody can tell neither differ nor agree', async (t) => {
+  const world = new World()
+  const eu = world.start('eu', { apps: { AbC123: 'new' } })
+  const us = world.start('us', { apps: { AbC123: 'old' } })
+  world.run(MINUTE_MS)
+  us.configure({ areAppsUnknown: true })
+  world.run(limits.helloMs)
+  const messageOf = (judging: typeof eu, of: string): string | undefined =>
+    judging.peer(of)?.judgements.find(({ type }) => type === 'Drift')?.message
+  t.equal(eu.says('us', 'Drift'), 'Unknown/AppsUnknown')
+  t.match(messageOf(eu, 'us'), /are there/)
+  t.equal(us.says('eu', 'Drift'), 'Unknown/AppsUnknown')
+  t.match(messageOf(us, 'eu'), /are here/)
+  us.configure({ areAppsUnknown: false })
+  world.run(limits.helloMs)
+  t.equal(eu.says('us', 'Drift'), 'True/AppsDiffer')
+})
+
+t.test('whether apps differ is not known while its globalmaster is silent', async (t) => {
+  const world = new World()
+  const eu = world.start('eu', { apps: { AbC123: 'new' } })
+  const us = world.start('us', { apps: { AbC123: 'old' } })
+  world.run(MINUTE_MS)
+  t.equal(eu.says('us', 'Drift'), 'True/AppsDiffer')
+  us.isRunning = false
+  world.run(MINUTE_MS)
+  t.equal(eu.says('us', 'Unreachable'), 'False/Heard', 'its nodes speak')
+  t.equal(eu.says('us', 'Drift'), 'Unknown/GlobalmasterSilent')
+  const next = world.start('eu', { term: 2, apps: { AbC123: 'new' } })
+  world.run(15_000)
+  t.equal(next.says('us', 'Drift'), 'Unknown/NotHeardYet', 'what was said before stands for now')
+  world.run(MINUTE_MS)
+  t.equal(next.says('us', 'Drift'), 'Unknown/GlobalmasterSilent')
+  world.start('us', { term: 2, apps: { AbC123: 'new' } })
+  world.run(15_000)
+  t.equal(next.says('us', 'Drift'), 'False/AppsAgree')
 })
 
 t.test('in calm nothing is reported but now and then', async (t) => {

@@ -28,7 +28,10 @@ function uidsOf(count: number): string[] {
 t.test('what is said is what is heard', async (t) => {
   const full = { ...roster, uids: uidsOf(limits.worldRegionsMax + 1) }
   const named = { ...roster, names: ['eu', 'us'] }
-  for (const message of [announcement, still, ask, roster, full, named]) {
+  const absent = [['u-3', 'ap', 5]] as const
+  const more = [{ world: 'acme' }, { absent }].flatMap((fields) =>
+    [{ ...announcement, ...fields }, { ...still, ...fields }])
+  for (const message of [announcement, still, ask, roster, full, named, ...more]) {
     const bytes = encodeWorldMessage(message)!
     t.same(decodeWorldMessage(bytes), message)
     const later = encode({ ...decode(bytes) as object, more: 1 })
@@ -47,9 +50,12 @@ t.test('what is not well formed is nothing', async (t) => {
     [announcement, { prefix: 'ringcast.*.u-1' }], [announcement, { prefix: 'ringcast.main.>' }],
     [announcement, { prefix: 'ringcast.main.u-1.in' }], [announcement, { prefix: '$JS.API.x' }],
     [announcement, { prefix: 'ringcast.ma in.u' }], [announcement, { endpoint: null }],
+    [announcement, { world: '' }], [still, { world: 5 }],
     [announcement, { view: undefined }], [announcement, { view: [] }],
     [announcement, { generations: {} }], [announcement, { generations: [['n0#1']] }],
     [announcement, { generations: [[5, [1]]] }], [announcement, { generations: [['n', [1.5]]] }],
+    [still, { absent: ['ap'] }], [still, { absent: [['u-3', 'ap', -1]] }],
+    [still, { absent: uidsOf(limits.worldRegionsMax + 1).map((uid) => [uid, 'ap', 1]) }],
     [still, { uid: '' }], [still, { viewVersion: '7' }], [still, { digest: 0.5 }],
     [ask, { uid: undefined }], [roster, { madeAtMs: undefined }], [roster, { uids: 'u-1' }],
     [roster, { uids: [''] }], [roster, { names: ['eu'] }], [roster, { names: ['eu', 5] }],

@@ -1,8 +1,9 @@
 /** One node's knowledge of the world, and what others say to it, for tests. */
 
+import { digestIn } from '../../../src/region/announced.ts'
 import {
-  type Announcement, type RegionIdentity, type RegionMessage, WORLD_FORMAT_VERSION,
-  type WorldMessage
+  type Announcement, type RegionIdentity, type RegionMessage, type Still,
+  WORLD_FORMAT_VERSION, type WorldMessage
 } from '../../../src/region/world-message.ts'
 import { KnownWorld, type WorldInput, type WorldOutput } from '../../../src/region/world.ts'
 import { recordOf, type View } from '../../../src/ring/view.ts'
@@ -34,6 +35,13 @@ export function saidBy(
     kind: 'region', formatVersion: WORLD_FORMAT_VERSION, ...identity, view: recordOf(view),
     generations
   }
+}
+
+/** What it says of it later. */
+export function stillOf(announcement: Announcement, view: View): Still {
+  const { kind: _, view: __, generations: ___, ...identity } = announcement
+  const digest = digestIn(announcement, view)
+  return { ...identity, kind: 'still', viewVersion: view.version, digest }
 }
 
 export class Node {

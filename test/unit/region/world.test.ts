@@ -9,13 +9,13 @@ import { converse, Node, nodesOf, regionOf, saidBy } from './world-node.ts'
 const { announceMs, announceChangeMs, announceAskMs, regionForgottenMs, regionSilenceMs } = limits
 
 t.test('the first serving member speaks: at once, after changes, every ten seconds', async (t) => {
-  const node = new Node(regionOf('eu', { endpoint: 'https://eu.example' }))
+  const node = new Node(regionOf('eu', { endpoint: 'https://eu.example', world: 'acme' }))
   const view = nodesOf('eu')
   node.adopt(view, new Map([['eu0', [1]], ['who', [4]]]))
   const [first] = node.announced()
   t.match(first, {
     name: 'eu', uid: 'uid-eu', prefix: 'ringcast.eu.uid-eu', endpoint: 'https://eu.example',
-    view: { version: 1 }
+    world: 'acme', view: { version: 1 }
   })
   t.same(first?.generations, [['eu0', [1]]], 'of those who are listed')
   node.adopt(view, new Map([['eu0', [2]]]))
@@ -27,7 +27,7 @@ t.test('the first serving member speaks: at once, after changes, every ten secon
   node.pass(announceMs - 1)
   t.same(node.said(), [], 'nothing is new')
   node.pass(1)
-  t.match(node.said(), [{ kind: 'still', uid: 'uid-eu', viewVersion: 1 }])
+  t.match(node.said(), [{ kind: 'still', uid: 'uid-eu', world: 'acme', viewVersion: 1 }])
   node.input({ kind: 'meshUp' })
   node.pass(announceChangeMs)
   t.equal(node.announced().length, 1, 'what was said while the mesh was away is said again')
@@ -224,29 +224,6 @@ t.test('nobody takes the own region for another one', async (t) => {
   t.same(earlier.given(), ['us uid-us 1'], 'until it is gone')
 })
 
-t.test('the roster decides who is in the world; without one whoever announces is', async (t) => {
-  const node = new Node()
-  const all = ['us', 'ap', 'sa'].map((name) => saidBy(regionOf(name), nodesOf(name)))
-  for (const said of all) node.hear(said)
-  node.take('world')
-  node.hearRoster(['uid-us', 'uid-eu', 'uid-none'], 5)
-  t.same(node.given(), ['us uid-us 1'])
-  for (const said of all) node.hear(said)
-  t.equal(node.given(), undefined)
-  node.hearRoster(['uid-ap'], 4)
-  for (const said of all) node.hear(said)
-  t.equal(node.given(), undefined, 'an earlier one comes late')
-  node.hearRoster(['uid-us', 'uid-ap'], 6)
-  for (const said of all) node.hear(said)
-  t.same(node.given(), ['ap uid-ap 1', 'us uid-us 1'])
-  node.pass(20 * regionSilenceMs)
-  for (const said of all) node.hear(said)
-  t.same(node.given(), ['ap uid-ap 1', 'us uid-us 1'], 'it stands, whoever made it is gone')
-  node.hearRoster(['uid-sa'], 1)
-  for (const said of all) node.hear(said)
-  t.same(node.given(), ['sa uid-sa 1'], 'a clock went back, and nobody says the other one')
-})
-
 t.test('who is silent is absent for a day where there is no roster', async (t) => {
   const node = new Node()
   const [us, ap] = ['us', 'ap'].map((name) => saidBy(regionOf(name), nodesOf(name)))
@@ -300,6 +277,34 @@ t.test('who was never heard is absent where a roster names it', async (t) => {
   node.hearRoster(['uid-eu', 'uid-sa'], 3, ['eu', 'sa'])
   node.hearRoster(['uid-eu'], 4, ['eu'])
   t.same(node.take('world').map(({ absent }) => absent), [['sa'], []])
+})
+
+t.test('who begins while one is silent is told of it by its own region', async (t) => {
+  const [former, other] = [new Node(), new Node(regionOf('eu'), 'eu1')]
+  const view = nodesOf('eu')
+  for (const name of ['us', 'ap']) former.hear(saidBy(regionOf(name), nodesOf(name)))
+  former.pass(regionSilenceMs)
+  former.adopt(view)
+  const [whole] = former.announced()
+  t.match(whole, { absent: [['uid-us', 'us', regionSilenceMs], ['uid-ap', 'ap', regionSilenceMs]] })
+  other.pass(5_000)
+  other.hear(saidBy(regionOf('ap'), nodesOf('ap')))
+  other.take('world')
+  other.hear(whole!)
+  t.same(other.absent(), ['us'], 'but for whom it hears itself')
+  former.pass(announceMs)
+  const still = former.said().at(-1)!
+  t.match(still, { kind: 'still', absent: [{}, {}] })
+  const roster = new Node(regionOf('eu'), 'eu1')
+  roster.hearRoster(['uid-ap'], 1)
+  roster.hear(still)
+  t.same(roster.absent(), ['ap'], 'and who is on the roster, where there is one')
+  const elsewhere = new Node(regionOf('sa'), 'sa0')
+  elsewhere.hear(whole!)
+  t.same(elsewhere.absent() ?? [], [], 'no other region counts them')
+  other.pass(regionForgottenMs)
+  t.notOk(other.absent()?.includes('us'), 'it had its day')
+  t.equal(other.world.nextDeadlineMs(), Infinity)
 })
 
 t.test('a name is absent once, and not while a region has it', async (t) => {
