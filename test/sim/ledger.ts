@@ -27,6 +27,8 @@ export interface Taken {
    * whoever had read the log before, and what he writes by it.
    */
   readonly isStray: boolean
+  /** What it says, as lost: its writer may answer and show it, to other regions too. */
+  readonly strays: readonly Committed[]
 }
 
 /** How far a record reaches. */
@@ -113,7 +115,7 @@ export class Ledger {
     const { epoch } = append
     truth.extents.push({ seq: accepted.seq, lastEntry, bytes: bytes.byteLength, lineage, epoch })
     for (const each of committed) this.#commit(each)
-    return { append, epoch: begun, lineage, committed, isStray: false }
+    return { append, epoch: begun, lineage, committed, isStray: false, strays: [] }
   }
 
   /** True for what a log that was rolled back took, and its reader will not believe. */
@@ -141,12 +143,13 @@ export class Ledger {
     const lineage = truth.lineages.get(append.epoch) ?? truth.lineage
     truth.excuse = 'a former master wrote after the log was rolled back'
     truth.strays.push(accepted.seq)
-    for (const each of publicationsOf(append, accepted, lineage)) {
+    const strays = publicationsOf(append, accepted, lineage)
+    for (const each of strays) {
       each.isLost = true
       this.#lost.set(placeOf(each.channel, each), each)
       this.#rememberTexts(each)
     }
-    return { append, epoch: undefined, lineage, committed: [], isStray: true }
+    return { append, epoch: undefined, lineage, committed: [], isStray: true, strays }
   }
 
   /** The log has lost everything of this partition above a sequence of its engine. */

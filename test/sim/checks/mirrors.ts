@@ -57,9 +57,9 @@ export class Mirrors implements Check {
     this.#options = options
   }
 
-  onAppended({ append, committed, lineage, isStray }: Taken): void {
+  onAppended({ append, committed, lineage, isStray, strays }: Taken): void {
+    this.#options.births.take(this.#options.region, isStray ? strays : committed)
     if (isStray) return
-    this.#options.births.take(this.#options.region, committed)
     const publications = committed.values()
     for (const entry of append.entries) {
       if (entry.kind === 'relay') {
@@ -193,6 +193,8 @@ export class Mirrors implements Check {
       for (const channel of usedIn(region)) {
         if (!usedIn(other).has(channel)) continue
         const key = channelKey(channel)
+        // A former master writes, and nobody looks: its finder will begin a new lineage.
+        if (region.ledger.hasStrays(key) || other.ledger.hasStrays(key)) continue
         const [own, lineage] = [region.ledger.lineageOf(key), other.ledger.lineageOf(key)]
         const stretch = this.#stretches.get(keyOf(own, key, lineage))
         if (stretch === undefined) continue
