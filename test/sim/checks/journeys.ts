@@ -10,6 +10,7 @@
 import { channelKey } from '../app.ts'
 import type { Birth, Births } from '../births.ts'
 import { RESUMED, type SimClient } from '../clients.ts'
+import { EPOCH_MS } from '../clock.ts'
 import { memberKeyOf } from '../presence-map.ts'
 import type { Region } from '../region.ts'
 import type { SimSocket } from '../sockets.ts'
@@ -156,7 +157,7 @@ export class Journeys implements Check {
     const left = this.#births.between(channel, lineage, former ?? 0, seq)
       .filter((each) => isForEars(socket, each) && !ids.has(each.committed.id) &&
         !this.#isSaidTwice(each) &&
-        (former !== undefined || each.committed.atMs > sinceMs + BEGUN_MS))
+        (former !== undefined || saidMs(each) > sinceMs + BEGUN_MS))
     if (left.length === 0) return undefined
     return `as ${lineage}:${seq} after ${former ?? 'none'}, without ${left.map(wordsOf).join(' ')}`
   }
@@ -188,7 +189,7 @@ export class Journeys implements Check {
       const last = heard.get(lineage)
       const left = this.#births.between(key, lineage, last ?? 0).find((each) =>
         isForEars(socket, each) && !ids.has(each.committed.id) && !this.#isSaidTwice(each) &&
-        (last !== undefined || each.committed.atMs > sinceMs + BEGUN_MS))
+        (last !== undefined || saidMs(each) > sinceMs + BEGUN_MS))
       if (left !== undefined) {
         yield `${socket.client.name} has not heard of ${region.name} on ${channel}: ` +
           wordsOf(left)
@@ -223,6 +224,11 @@ export class Journeys implements Check {
 /** What it said itself, on this connection or a former one, it need not hear. */
 function isForEars({ client, echo }: SimSocket, { committed: { texts } }: Birth): boolean {
   return echo || texts[0]?.startsWith(`${client.name}.`) !== true
+}
+
+/** When its master took it, which its log may have done much later. */
+function saidMs({ committed: { atMs, timestamp } }: Birth): number {
+  return Math.min(atMs, timestamp - EPOCH_MS)
 }
 
 function wordsOf({ committed: { lineage, seq, texts } }: Birth): string {
